@@ -1,0 +1,49 @@
+"""How Celery is set up; Celery reads this module when it first needs its configuration.
+
+Producers, workers and Flower share these transport options: they have to agree on them (kombu, Redis transport).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu import Queue
+
+from warmer.keys import QUEUES, Keys
+from warmer.settings import load_settings_or_exit
+
+_settings = load_settings_or_exit()
+
+broker_url = _settings.broker_url
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None  # a worker outlives any outage of its broker
+broker_transport_options: dict[str, Any] = {
+    "visibility_timeout": 180,  # seconds; the second net only, `due` is the first
+    "unacked_restore_interval": 5,  # seconds between looks for a dead worker's tasks
+    "unacked_restore_throttle": 1,  # seconds
+    "queue_order_strategy": "priority",  # strictly in the order of task_queues
+    "priority_steps": [0],  # no priorities inside a queue
+    "global_keyprefix": Keys(_settings.bot_id).queue_prefix,
+}
+
+task_queues = [Queue(lane) for lane in QUEUES]
+task_default_queue = "warm"
+task_serializer = "json"
+accept_content = ["json"]
+task_ignore_result = True
+task_acks_late = True  # a killed worker's message is delivered again
+worker_prefetch_multiplier = 1
+worker_soft_shutdown_timeout = 20  # seconds; a task ends within its total deadline of 20 s
+worker_hijack_root_logger = False
+worker_enable_remote_control = True  # Flower asks the workers through it
+worker_send_task_events = True  # Flower shows the tasks
+task_send_sent_event = False
+enable_utc = True
+timezone = "UTC"
+
+beat_schedule_filename = str(_settings.data_dir / "beat-schedule")
+beat_max_loop_interval = 2  # seconds
+beat_schedule = {
+    "what-is-due": {"task": "tick", "schedule": 2.0, "options": {"queue": "tick"}},
+    "keep-the-newest": {"task": "keep_newest", "schedule": 600.0, "options": {"queue": "tick"}},
+}

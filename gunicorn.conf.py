@@ -1,0 +1,31 @@
+"""How gunicorn serves the web tier; gunicorn reads this file from the folder it starts in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import multiprocess
+
+from warmer.logs import logging_config
+from warmer.settings import load_settings_or_exit
+from web.waiting import THREADS
+
+_settings = load_settings_or_exit()
+
+bind = f"{_settings.host}:{_settings.port}"
+worker_class = "gthread"
+workers = 2
+threads = THREADS  # half of them may wait for a picture, the others keep answering
+keepalive = 30  # seconds
+timeout = 30  # seconds
+graceful_timeout = 20  # seconds
+control_socket_disable = True
+logconfig_dict = logging_config(_settings)
+if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's heartbeat files; macOS has no such folder
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Take a dead process out of the gauges."""
+    multiprocess.mark_process_dead(worker.pid)

@@ -1,0 +1,32 @@
+"""The tools of the flow, on one desk: what `warm` and `follow` are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from warmer.claim import Claim, Claims
+from warmer.deadline import Errand
+from warmer.forget import Forget
+from warmer.keys import Lane
+from warmer.partners import PartnerDirectory
+from warmer.photo import Original, PhotoSize, Rendering
+from warmer.profiles import Profiles
+from warmer.store import PhotoStore
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Steps are callables, so that each can be timed or replaced where the desk is set up."""
+
+    hold: Callable[[str, Lane], AbstractContextManager[Claim]]
+    fetch: Callable[[Claim, Errand], Original]
+    look_up: Callable[[int, Errand], list[PhotoSize]]
+    render: Callable[[Original, Sequence[int], str], Rendering]
+    put: Callable[[Claim, Rendering], None]
+    claims: Claims
+    store: PhotoStore
+    partners: PartnerDirectory
+    profiles: Profiles
+    forget: Forget

@@ -1,0 +1,45 @@
+"""What to do again, and when: a sorted set of subjects by the instant of their next turn."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from warmer.keys import Keys
+from warmer.scripts import load_script
+
+
+class Due:
+    """The warmer's memory of its duties; it outlives workers, queues and restarts."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self.redis = redis
+        self.keys = keys
+        self._schedule = load_script(redis, "schedule")
+        self._take = load_script(redis, "take_due")
+
+    def set(self, subject: str, seconds: float) -> None:
+        """Give the subject its next turn in so many seconds, instead of any other."""
+        self._schedule(keys=[self.keys.due], args=[seconds, 0, subject])
+
+    def ensure(self, subjects: list[str], seconds: float) -> None:
+        """Give a turn to those subjects that have none."""
+        if subjects:
+            self._schedule(keys=[self.keys.due], args=[seconds, 1, *subjects])
+
+    def drop(self, *subjects: str) -> None:
+        """Nothing is to be done for these again."""
+        if subjects:
+            self.redis.zrem(self.keys.due, *subjects)
+
+    def take(self, limit: int, postpone_seconds: float) -> list[str]:
+        """At most `limit` subjects whose turn has come; each comes again after `postpone_seconds` unless settled."""
+        return [subject.decode() for subject in self._take(keys=[self.keys.due], args=[limit, postpone_seconds])]
+
+    def count(self) -> int:
+        """How many subjects have a turn."""
+        return int(self.redis.zcard(self.keys.due))
+
+    def take_slot(self, task: str, period_seconds: float) -> bool:
+        """Whether this round of a periodic task is ours: a second beat then does no harm."""
+        # A little shorter than the period, or a beat that ticks a millisecond early loses its round.
+        return bool(self.redis.set(self.keys.slot(task), "1", nx=True, px=int(period_seconds * 900)))

@@ -1,0 +1,86 @@
+"""Following a profile: from a user or chat id to its newest picture, warmed, and then shown."""
+
+from __future__ import annotations
+
+from warmer.claim import Forgotten
+from warmer.deadline import Errand
+from warmer.desk import Desk
+from warmer.errors import GaveUp, NoPhoto, NotMine, Postponed
+from warmer.keys import user_subject
+from warmer.look_up import choose_size
+from warmer.photo import PhotoSize
+from warmer.warm import warm_photo
+
+SOON_SECONDS = 2.0
+
+
+def follow_profile(user_id: int, errand: Errand, desk: Desk) -> str:
+    """One profile: look its newest picture up, warm it, then show it; the old one stays until the new one is ready.
+
+    A picture has changed if the unique id of the one shown is in none of the sizes of the newest: a unique id names
+    one size. Raises NotMine where another worker is at it.
+    """
+    with desk.hold(user_subject(user_id), errand.lane) as claim:
+        partner = desk.partners.get(user_id)
+        if partner and partner.is_pinned:
+            return "done: the picture is pinned"
+        try:
+            photo = _find_pending(user_id, desk) or _look_up(user_id, errand, desk)
+        except NoPhoto:
+            for file_id in _list_shown(user_id, desk):
+                desk.forget.photo(file_id, user_id)
+            desk.profiles.drop(user_id)
+            raise
+        desk.profiles.put(claim, user_id, photo.file_id, photo.unique_id)
+        try:
+            _warm_and_show(user_id, photo, errand, desk)
+            desk.claims.release(claim)
+        except Forgotten:  # while at it: what was just stored goes too
+            desk.forget.photo(photo.file_id, user_id)
+            raise
+    return claim.outcome
+
+
+def _find_pending(user_id: int, desk: Desk) -> PhotoSize | None:
+    """A picture that was looked up already and is not warm yet: its warming was postponed, or failed and may pass."""
+    profile = desk.profiles.get(user_id)
+    if profile is None or desk.store.glance([profile.file_id])[0].status != "warming":
+        return None
+    return PhotoSize(profile.file_id, profile.unique_id, 0)
+
+
+def _look_up(user_id: int, errand: Errand, desk: Desk) -> PhotoSize:
+    sizes = desk.look_up(user_id, errand)
+    shown = _get_shown(user_id, desk)
+    if shown and shown.unique_id in {size.unique_id for size in sizes}:
+        return shown
+    return choose_size(sizes, desk.store.sizes[-1])
+
+
+def _get_shown(user_id: int, desk: Desk) -> PhotoSize | None:
+    """The picture that this id shows now, if it is known which one that is."""
+    partner, profile = desk.partners.get(user_id), desk.profiles.get(user_id)
+    if partner and partner.photo_file_id:
+        unique_id = partner.photo_unique_id or desk.store.get_unique_id(partner.photo_file_id)
+        return PhotoSize(partner.photo_file_id, unique_id, 0) if unique_id else None
+    return PhotoSize(profile.file_id, profile.unique_id, 0) if profile else None
+
+
+def _list_shown(user_id: int, desk: Desk) -> set[str]:
+    profile = desk.profiles.get(user_id)
+    return {*desk.partners.drop_photo(user_id), *([profile.file_id] if profile else [])}
+
+
+def _warm_and_show(user_id: int, photo: PhotoSize, errand: Errand, desk: Desk) -> None:
+    desk.store.lift(photo.file_id)  # the profile shows it again, whoever forgot it before
+    try:
+        warm_photo(photo.file_id, errand, desk)
+    except NotMine as error:
+        raise Postponed(f"its picture: {error}", retry_after=SOON_SECONDS) from None
+    if cause := desk.store.get_unavailable(photo.file_id):
+        desk.profiles.drop(user_id)
+        raise GaveUp(f"its picture is unavailable ({cause.cause})")
+    if not desk.store.is_ready(photo.file_id):
+        raise Postponed("its picture comes later", retry_after=SOON_SECONDS)
+    if desk.partners.get(user_id) and not desk.partners.adopt(user_id, photo.file_id, photo.unique_id):
+        desk.forget.photo(photo.file_id, user_id)

@@ -1,0 +1,38 @@
+"""Forgetting: afterwards nothing of the partner remains, and nothing that is still under way comes back."""
+
+from __future__ import annotations
+
+from warmer.due import Due
+from warmer.keys import user_subject
+from warmer.partners import PartnerDirectory
+from warmer.profiles import Profiles
+from warmer.store import PhotoStore
+
+
+class Forget:
+    """Deletes what is known about a partner."""
+
+    def __init__(self, partners: PartnerDirectory, profiles: Profiles, store: PhotoStore, due: Due) -> None:
+        self.partners = partners
+        self.profiles = profiles
+        self.store = store
+        self.due = due
+
+    def partner(self, partner_id: int) -> None:
+        """Forget everything about this id: record, place, profile, and each picture that nobody else shows."""
+        subject = user_subject(partner_id)
+        self.store.forget(subject)  # first: it ends a worker that is following the profile just now
+        profile = self.profiles.get(partner_id)
+        shown = [*self.partners.list_photos(partner_id), *([profile.file_id] if profile else [])]
+        for file_id in shown:
+            self.photo(file_id, partner_id)
+        # The record goes last: a call that broke off half-way can be made again. What was adopted meanwhile goes too.
+        for file_id in self.partners.remove(partner_id):
+            self.photo(file_id, partner_id)
+        self.profiles.drop(partner_id)
+        self.due.drop(subject)
+
+    def photo(self, file_id: str, partner_id: int) -> None:
+        """This partner shows the picture no more; it goes when nobody else does."""
+        if self.store.forget(file_id, partner_id):
+            self.due.drop(file_id)

@@ -1,0 +1,102 @@
+"""What workers say of themselves, and of the bot: a key each, with a TTL, so that a silent worker disappears."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from warmer.budget import Budget
+from warmer.deadline import Errand
+from warmer.due import Due
+from warmer.errors import TokenRejected, Transient
+from warmer.keys import Keys
+from warmer.telegram import BotApi
+
+BEAT_SECONDS = 5
+TTL_SECONDS = 15
+BotState = Literal["ok", "unauthorized", "unreachable", "unknown"]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One worker, as it said within the last 15 s."""
+
+    name: str
+    bot: BotState = "unknown"
+    bot_name: str = ""
+    bot_username: str = ""
+
+
+def list_pulses(redis: Redis, keys: Keys) -> list[Pulse]:
+    """The workers that are alive, in two round trips."""
+    members: list[Any] = redis.zrange(keys.workers, 0, -1)
+    names = [member.decode() for member in members]
+    values = redis.mget([keys.worker(name) for name in names]) if names else []
+    return [Pulse(**json.loads(value)) for value in values if value]
+
+
+class Heartbeat:
+    """Beats for one worker process, checks the token at the start, and again while calls are halted."""
+
+    def __init__(self, name: str, redis: Redis, keys: Keys, telegram: BotApi, budget: Budget, due: Due) -> None:
+        self.redis = redis
+        self.keys = keys
+        self.telegram = telegram
+        self.budget = budget
+        self.due = due
+        self.pulse = Pulse(name)
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Beat from a thread of its own until `stop`."""
+        threading.Thread(target=self._beat_on, name="heartbeat", daemon=True).start()
+
+    def stop(self) -> None:
+        """The worker says good-bye: its key goes at once."""
+        self._stopped.set()
+        self.redis.delete(self.keys.worker(self.pulse.name))
+        self.redis.zrem(self.keys.workers, self.pulse.name)
+
+    def beat(self) -> None:
+        """Write the heartbeat, after a look at the bot where its state is not known to be good."""
+        if self.pulse.bot != "ok" or self.budget.is_halted():
+            self.check_bot()
+        now = self.redis.time()[0]
+        pipe = self.redis.pipeline()
+        pipe.set(self.keys.worker(self.pulse.name), json.dumps(asdict(self.pulse)), ex=TTL_SECONDS)
+        pipe.zadd(self.keys.workers, {self.pulse.name: now})
+        pipe.zremrangebyscore(self.keys.workers, "-inf", now - 10 * TTL_SECONDS)
+        pipe.execute()
+
+    def check_bot(self) -> None:
+        """Ask getMe. A passing one lets everybody call again, a refusal halts every call; processes go on."""
+        name = self.pulse.name
+        try:
+            bot = self.telegram.get_me(Errand.start("hot", 0).deadline)
+        except TokenRejected as error:
+            self.budget.halt()
+            self.pulse = Pulse(name, "unauthorized")
+            log.critical("🛑 Telegram refuses the bot token: no call is made until getMe passes (%s)", error)
+        except Transient as error:
+            self.pulse = Pulse(name, "unreachable", self.pulse.bot_name, self.pulse.bot_username)
+            log.warning("Telegram does not answer getMe: %s", error)
+        else:
+            self.budget.resume()
+            if self.pulse.bot != "ok":
+                log.info("✅ The bot is @%s", bot.username)
+            self.pulse = Pulse(name, "ok", bot.name, bot.username)
+
+    def _beat_on(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self.beat()
+            except RedisError as error:
+                log.warning("no heartbeat: %s", type(error).__name__)
+            self._stopped.wait(BEAT_SECONDS)

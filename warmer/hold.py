@@ -1,0 +1,103 @@
+"""One worker per subject, and what becomes of whatever happens while it holds it.
+
+Recovery does not depend on the queue: `due` says "again at the end of the lease" before the claim is taken, and an
+outcome replaces that. A killed worker's photo is thus warm within lease + tick.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from warmer.claim import MAX_ATTEMPTS, Claim, Claims, Forgotten
+from warmer.due import Due
+from warmer.errors import Crashed, GaveUp, NotMine, Paused, Permanent, Postponed, TokenRejected, Transient
+from warmer.keys import Lane, user_of
+from warmer.partners import PartnerDirectory
+from warmer.store import PhotoStore
+
+BACKOFF_MAX_SECONDS = 600
+log = logging.getLogger(__name__)
+
+
+class Hold:
+    """Claims subjects, and turns the errors of the work into outcomes that are remembered."""
+
+    def __init__(
+        self, claims: Claims, due: Due, store: PhotoStore, partners: PartnerDirectory, profile_check_seconds: int
+    ) -> None:
+        self.claims = claims
+        self.due = due
+        self.store = store
+        self.partners = partners
+        self.profile_check_seconds = profile_check_seconds
+
+    @contextmanager
+    def __call__(self, subject: str, lane: Lane) -> Iterator[Claim]:
+        """Hold the subject in this block. A Permanent error is remembered, a Transient one tried again later.
+
+        Raises NotMine where there is nothing to do: held elsewhere, stale, forgotten, or given up after crashes. Any
+        other error leaves the claim to its lease, and counts as a crash.
+        """
+        try:
+            claim = self._take(subject, lane)
+            try:
+                yield claim
+            except Permanent as error:
+                self._remember(claim, error)
+            except Transient as error:
+                self._try_later(claim, error)
+            else:
+                self._plan(claim)
+                self.store.announce(subject, "done")
+        except Forgotten:
+            self.due.drop(subject)
+            raise
+
+    def _take(self, subject: str, lane: Lane) -> Claim:
+        # `due` first, claim second: they live in different slots, and a second too late loses nothing.
+        self.due.set(subject, self.claims.lease_seconds + 1)
+        claim = self.claims.take(subject, lane)
+        if claim.attempt > MAX_ATTEMPTS:
+            self._remember(claim, Crashed(f"{MAX_ATTEMPTS} workers ended with it"))
+            raise NotMine("given up: it ended its worker three times")
+        return claim
+
+    def _remember(self, claim: Claim, error: Permanent) -> None:
+        seconds = self.store.put_unavailable(claim, error)
+        if user_of(claim.subject) is not None and self.partners.keeps(claim.subject):
+            self.due.set(claim.subject, max(seconds, self.profile_check_seconds))
+        else:
+            self.due.drop(claim.subject)
+        self.claims.release(claim)
+        self.store.announce(claim.subject, "unavailable")
+        claim.outcome = f"unavailable: {error.cause}, {error}"
+        log.warning("⚠️ %s is unavailable (%s) for %d s: %s", claim.subject, error.cause, seconds, error)
+
+    def _try_later(self, claim: Claim, error: Transient) -> None:
+        if isinstance(error, Postponed | Paused | TokenRejected):
+            seconds = (error.retry_after or 1) * random.uniform(1, 1.1)  # noqa: S311 - spreads load, hides nothing
+        else:
+            failures = self.store.count_failure(claim)
+            if failures >= error.tries:
+                self._remember(claim, GaveUp(f"after {failures} tries, {error}"))
+                return
+            seconds = min(2**failures, BACKOFF_MAX_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 - as above
+        self.due.set(claim.subject, seconds)
+        self.claims.release(claim)
+        if claim.lane == "hot":
+            self.store.announce(claim.subject, "postponed")
+        claim.outcome = f"postponed: {error}, again in {seconds:.1f} s"
+
+    def _plan(self, claim: Claim) -> None:
+        """The next turn of a finished subject: what the newest partners show is renewed at half its TTL."""
+        if not self.partners.keeps(claim.subject):
+            self.due.drop(claim.subject)
+        elif user_of(claim.subject) is None:
+            self.due.set(claim.subject, self.store.ttl / 2)
+        else:
+            self.due.set(claim.subject, self.profile_check_seconds * random.uniform(0.9, 1.1))  # noqa: S311 - as above
+        if not claim.is_released:
+            self.claims.release(claim)

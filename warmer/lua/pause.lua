@@ -1,0 +1,7 @@
+-- KEYS: budget   ARGV: seconds
+-- Nobody calls Telegram for so long; a shorter pause never shortens a longer one.
+local time = redis.call('TIME')
+local till = tonumber(time[1]) + tonumber(time[2]) / 1000000 + tonumber(ARGV[1])
+local old = tonumber(redis.call('HGET', KEYS[1], 'paused_until') or '0')
+if till > old then redis.call('HSET', KEYS[1], 'paused_until', string.format('%.6f', till)) end
+return 1

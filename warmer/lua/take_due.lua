@@ -1,0 +1,10 @@
+-- KEYS: due   ARGV: limit, seconds
+-- The subjects whose time has come. Each stays, that many seconds later, until its worker settles it: nothing is lost
+-- if the message is.
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local subjects = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, subject in ipairs(subjects) do
+  redis.call('ZADD', KEYS[1], 'XX', now + tonumber(ARGV[2]), subject)
+end
+return subjects

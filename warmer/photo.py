@@ -1,0 +1,118 @@
+"""The values that travel between the steps; no input or output here."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+Status = Literal["ready", "warming", "unavailable", "none"]
+
+HEADER_VERSION = b"\x01"
+HEADER_LENGTH = 17  # the version byte, then 16 bytes of digest
+MIME_TYPES = {"webp": "image/webp", "jpeg": "image/jpeg", "avif": "image/avif"}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A picture as it is served: one size in one format.
+
+    `etag` is the opaque part of a strong entity tag (RFC 9110, 8.8.3): a hash of these very bytes.
+    """
+
+    size: int
+    format: str
+    body: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        return hashlib.blake2b(self.body, digest_size=HEADER_LENGTH - 1).digest()
+
+    def pack(self) -> bytes:
+        """The Redis value: a small header with the ETag, then the bytes, so that a 304 reads the header alone."""
+        return HEADER_VERSION + self.digest + self.body
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVariant:
+    """A variant as it came out of Redis; `body` is empty where only the header was read."""
+
+    etag: str
+    body: bytes = field(repr=False)
+
+    @classmethod
+    def unpack(cls, value: bytes) -> Self | None:
+        """The variant in a Redis value, None for nothing or a header of another version."""
+        if len(value) < HEADER_LENGTH or value[:1] != HEADER_VERSION:
+            return None
+        etag = urlsafe_b64encode(value[1:HEADER_LENGTH]).rstrip(b"=").decode()
+        return cls(etag, value[HEADER_LENGTH:])
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The bytes a picture is cut from; `unique_id` is Telegram's, empty where they came from a stored variant."""
+
+    data: bytes = field(repr=False)
+    unique_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What the image step makes of an original."""
+
+    variants: tuple[Variant, ...]
+    preview: str = ""  # data URI, at most 300 bytes; empty where only later formats were made
+    unique_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSize:
+    """One size of a picture as Telegram names it (Bot API, PhotoSize)."""
+
+    file_id: str
+    unique_id: str
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilePath:
+    """Where Telegram keeps a file for about an hour (Bot API, getFile)."""
+
+    path: str = field(repr=False)
+    unique_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """Who the bot token belongs to (Bot API, getMe)."""
+
+    name: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Remembered: there is no picture to serve, for this cause."""
+
+    cause: str
+
+    @property
+    def is_absence(self) -> bool:
+        """No photo, hidden, or forgotten, as opposed to one that cannot be had."""
+        return self.cause in ("none", "forgotten")
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a list needs to know of one subject's picture, without its bytes."""
+
+    status: Status
+    preview: str | None = None
+    version: str | None = None
+
+
+def version_of(unique_id: str) -> str:
+    """A short hash of a picture's unique id, for clients that compare."""
+    return hashlib.blake2b(unique_id.encode(), digest_size=6).hexdigest()

@@ -1,0 +1,57 @@
+"""What Telegram said last about an id's newest picture: a cache, for registered and unregistered ids alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from redis import Redis
+
+from warmer.claim import Claim
+from warmer.keys import Keys
+from warmer.scripts import load_script
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The newest picture of an id when it was last looked up."""
+
+    file_id: str
+    unique_id: str
+    looked_up_at: int  # seconds of Redis' TIME
+
+
+class Profiles:
+    """Reads for everybody; writes under a claim."""
+
+    def __init__(self, redis: Redis, keys: Keys, ttl: int) -> None:
+        self.redis = redis
+        self.keys = keys
+        self.ttl = ttl  # seconds
+        self._note = load_script(redis, "note")
+
+    def get(self, user_id: int) -> Profile | None:
+        """The newest known picture of this id."""
+        return self.get_many([user_id])[0]
+
+    def get_many(self, user_ids: Sequence[int]) -> list[Profile | None]:
+        """The newest known pictures of these ids, in one round trip."""
+        if not user_ids:
+            return []
+        values = self.redis.mget([self.keys.profile(user_id) for user_id in user_ids])
+        return [Profile(**json.loads(value)) if value else None for value in values]
+
+    def put(self, claim: Claim, user_id: int, file_id: str, unique_id: str) -> Profile:
+        """Remember the picture, while the claim on the id is ours."""
+        profile = Profile(file_id, unique_id, int(self.redis.time()[0]))
+        keys = self.keys
+        self._note(
+            keys=[keys.claim(claim.subject), keys.forgotten(claim.subject), keys.profile(user_id)],
+            args=[claim.token, self.ttl, json.dumps(asdict(profile))],
+        )
+        return profile
+
+    def drop(self, user_id: int) -> None:
+        """What we knew does not hold any more."""
+        self.redis.delete(self.keys.profile(user_id))

@@ -1,0 +1,68 @@
+"""The way into the queue: one message per subject and lane, bounded in time, and never in the way of an answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from celery import Celery
+from kombu.exceptions import ChannelError, KombuError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from warmer.due import Due
+from warmer.keys import Keys, Lane
+
+BREAKER_SECONDS = 3.0  # so long a broker that failed is left alone
+BROKER_FAILED = (KombuError, RedisError, OSError)
+log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Asks workers to warm a subject."""
+
+    def __init__(self, app: Celery, redis: Redis, keys: Keys, due: Due, *, asked_seconds: float, hot_max: int) -> None:
+        self.app = app
+        self.redis = redis
+        self.keys = keys
+        self.due = due
+        self.asked_ms = int(asked_seconds * 1000)
+        self.hot_max = hot_max
+        self._closed_until = 0.0  # monotonic
+
+    def ask(self, subject: str, lane: Lane) -> bool:
+        """Publish unless a message is on its way in this lane; whether somebody will be at it soon.
+
+        False in the hot lane means shed: too many wait, or the broker is away. The other lanes lose nothing: what
+        cannot be published becomes due.
+        """
+        asked = self.keys.asked(subject, lane)
+        if not self.redis.set(asked, "1", nx=True, px=self.asked_ms):
+            return True
+        if self._publish(subject, lane):
+            return True
+        self.redis.delete(asked)
+        if lane != "hot":
+            self.due.set(subject, 0)
+        return False
+
+    def count_waiting(self, queue: str) -> int:
+        """How many messages wait in this queue; raises one of BROKER_FAILED."""
+        with self.app.connection_or_acquire() as connection:
+            try:
+                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+            except ChannelError:
+                return 0  # an empty queue does not exist
+
+    def _publish(self, subject: str, lane: Lane) -> bool:
+        if time.monotonic() < self._closed_until:
+            return False
+        try:
+            if lane == "hot" and self.count_waiting("hot") >= self.hot_max:
+                return False
+            self.app.send_task("warm", args=[subject, lane], queue=lane)
+        except BROKER_FAILED as error:
+            self._closed_until = time.monotonic() + BREAKER_SECONDS
+            log.warning("the broker is away (%s), not asked again for %.0f s", type(error).__name__, BREAKER_SECONDS)
+            return False
+        return True

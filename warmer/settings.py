@@ -1,0 +1,212 @@
+"""The environment, read once, checked, frozen. An error names the variable.
+
+Sources, the first one wins: the environment; `.env`; `running.env` in `DATA_DIR`, where `scripts/run` writes what it
+made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from warmer.errors import ConfigError
+
+LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+FORMATS = ("webp", "jpeg", "avif")
+TELEGRAM = "https://api.telegram.org"
+
+Csv = Annotated[tuple[str, ...], NoDecode]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+Sizes = Annotated[tuple[int, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every setting of the service; `.env.example` explains each."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    telegram_bot_token: SecretStr
+    telegram_api_url: str = TELEGRAM
+    redis_url: str
+    celery_broker_url: str | None = None
+    api_keys: Secrets
+    url_signing_keys: Secrets
+    init_data_max_age: int = Field(86_400, ge=1)  # seconds
+    host: str = "0.0.0.0"  # noqa: S104 - a service is meant to be reached
+    port: int = Field(8000, ge=1, le=65_535)
+    public_url: str = ""
+    cors_origins: Csv = ()
+    data_dir: Path = Path("data")
+    flower_port: int = Field(5555, ge=1, le=65_535)
+    flower_basic_auth: SecretStr | None = None
+    photo_sizes: Sizes = (80, 160, 320)  # pixels, square
+    photo_formats: Csv = ("webp", "jpeg")
+    photo_ttl: int = Field(604_800, ge=1)  # seconds
+    file_path_ttl: int = Field(7200, ge=1, le=72_000)  # seconds; Telegram keeps a path about 25 hours
+    photo_wait: float = Field(2.0, ge=0, le=10)  # seconds
+    warm_first: int = Field(4, ge=0, le=100)
+    rewarm_partners: int = Field(1000, ge=0, le=1_000_000)
+    profile_check_every: int = Field(21_600, ge=1)  # seconds
+    telegram_rate: float = Field(12.0, gt=0, le=1_000_000)  # Bot API methods per second, all workers
+    hot_max: int = Field(200, ge=0)  # waiting hot tasks
+    redis_maxmemory: str = Field("512mb", pattern=r"^[1-9][0-9]*(kb|mb|gb)?$")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    demo: bool = False  # set by scripts/run alone, when there is no token
+
+    @field_validator("cors_origins", "photo_formats", "photo_sizes", "api_keys", "url_signing_keys", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("telegram_bot_token")
+    @classmethod
+    def _looks_like_a_token(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[0-9]{1,20}:[A-Za-z0-9_-]+", value.get_secret_value()):
+            raise ValueError("is not of the form 123456:letters, as BotFather gives it")
+        return value
+
+    @field_validator("telegram_api_url", "public_url")
+    @classmethod
+    def _is_an_http_url(cls, value: str) -> str:
+        url = urlsplit(value)
+        if value and (url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment):
+            raise ValueError("is not an http(s) URL")
+        if url.username or url.password:
+            raise ValueError("must not hold credentials")
+        return value.rstrip("/")
+
+    @field_validator("telegram_api_url")
+    @classmethod
+    def _is_https_unless_loopback(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme != "https" and not LOOPBACK.fullmatch(url.hostname or ""):
+            raise ValueError("must be https: the bot token travels in it (http is accepted for loopback only)")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis_url(cls, value: str) -> str:
+        if not re.match(r"(redis|rediss|unix)://.", value):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _is_a_broker_url(cls, value: str | None) -> str | None:
+        if value and not re.match(r"(redis|rediss|unix|redis\+socket|sentinel|amqps?)://.", value):
+            raise ValueError("must start with redis://, rediss://, unix://, sentinel://, amqp:// or amqps://")
+        return value
+
+    @field_validator("api_keys", "url_signing_keys")
+    @classmethod
+    def _has_one(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not value:
+            raise ValueError("needs at least one key")
+        return value
+
+    @field_validator("url_signing_keys")
+    @classmethod
+    def _are_long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value().encode()) < 32 for key in value):
+            raise ValueError("every key needs at least 32 bytes")
+        return value
+
+    @field_validator("flower_basic_auth")
+    @classmethod
+    def _is_user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[^:,]+:[^,]+", value.get_secret_value()):
+            raise ValueError("must be user:password")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not re.fullmatch(r"https?://[^/?#\s*]+", origin):
+                raise ValueError(f"{origin!r} is not an origin such as https://app.example.org")
+        return value
+
+    @field_validator("photo_formats")
+    @classmethod
+    def _are_known_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) < len(value) or not set(value) <= set(FORMATS):
+            raise ValueError(f"must name some of {', '.join(FORMATS)}, each once")
+        return value
+
+    @field_validator("photo_sizes")
+    @classmethod
+    def _are_sensible_sizes(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not 1 <= len(value) <= 8 or len(set(value)) < len(value) or not all(16 <= size <= 640 for size in value):
+            raise ValueError("must be 1 to 8 different numbers of pixels from 16 to 640")
+        return tuple(sorted(value))
+
+    @field_validator("demo")
+    @classmethod
+    def _demo_stays_at_home(cls, value: bool, info: ValidationInfo) -> bool:
+        at_home = LOOPBACK.fullmatch(str(info.data.get("host", "")))
+        fake = LOOPBACK.fullmatch(urlsplit(str(info.data.get("telegram_api_url", ""))).hostname or "")
+        if value and not (at_home and fake):
+            raise ValueError("is for the fake Telegram on this machine only: it signs everybody in")
+        return value
+
+    @property
+    def bot_id(self) -> str:
+        """The public part of the token, which every Redis key starts with."""
+        return self.telegram_bot_token.get_secret_value().partition(":")[0]
+
+    @property
+    def init_data_secret(self) -> str:
+        """Hex of HMAC-SHA256("WebAppData", token): all that the web needs of the token (Mini Apps, validating data)."""
+        return hmac.digest(b"WebAppData", self.telegram_bot_token.get_secret_value().encode(), hashlib.sha256).hex()
+
+    @property
+    def broker_url(self) -> str:
+        """The broker as Celery spells it; a unix socket is redis+socket there."""
+        url = self.celery_broker_url or self.redis_url
+        if not url.startswith("unix://"):
+            return url
+        path, _, query = url.removeprefix("unix://").partition("?")
+        database = re.search(r"(?:^|&)db=(\d+)", query)
+        return f"redis+socket://{path}?virtual_host={database[1] if database else 0}"
+
+    def conceal(self, text: str) -> str:
+        """The text without the token, for whatever is about to leave the process."""
+        token = self.telegram_bot_token.get_secret_value()
+        return text.replace(token, f"{self.bot_id}:***").replace(token.replace(":", "%3A"), f"{self.bot_id}:***")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment.
+
+    Raises ConfigError with one line for each wrong variable; a secret's value is never in it.
+    """
+    data_dir = os.environ.get("DATA_DIR") or dotenv_values(".env").get("DATA_DIR") or "data"
+    try:
+        return Settings(_env_file=(Path(data_dir) / "running.env", ".env"), **overrides)  # type: ignore[call-arg]  # pydantic-settings's own
+    except ValidationError as error:
+        raise ConfigError("; ".join(_describe(line) for line in error.errors())) from None
+
+
+def load_settings_or_exit() -> Settings:
+    """The same for the programs: a wrong setting stops the start with one line."""
+    try:
+        return load_settings()
+    except ConfigError as error:
+        sys.exit(f"avatar-warmer: {error}")
+
+
+def _describe(error: Any) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
+    message = "is missing" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
+    return f"{name}: {message[0].lower()}{message[1:]}"

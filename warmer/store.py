@@ -1,0 +1,208 @@
+"""The pictures in Redis: one string per variant, and beside them what is known about the picture."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+
+from warmer.claim import Claim, Forgotten
+from warmer.errors import NotMine, Permanent
+from warmer.keys import Keys
+from warmer.photo import HEADER_LENGTH, FilePath, Glance, Original, Rendering, StoredVariant, Unavailable, version_of
+from warmer.scripts import load_script
+
+FAILURES_SECONDS = 86_400
+MEMORY_MAX_SECONDS = 604_800  # no failure is remembered longer than a week
+
+
+class PhotoStore:
+    """Reads for everybody; writes only under a claim, and never for a forgotten subject."""
+
+    def __init__(self, redis: Redis, keys: Keys, sizes: Sequence[int], formats: Sequence[str], ttl: int) -> None:
+        self.redis = redis
+        self.keys = keys
+        self.sizes = tuple(sorted(sizes))  # pixels
+        self.formats = tuple(formats)
+        self.ttl = ttl  # seconds
+        self._put, self._note = load_script(redis, "put"), load_script(redis, "note")
+        self._fail, self._forget = load_script(redis, "fail"), load_script(redis, "forget")
+
+    # Reading
+
+    def get(self, file_id: str, size: int, fmt: str) -> StoredVariant | None:
+        """The variant with its bytes."""
+        value: Any = self.redis.get(self.keys.variant(file_id, size, fmt))
+        return StoredVariant.unpack(value or b"")
+
+    def get_header(self, file_id: str, size: int, fmt: str) -> StoredVariant | None:
+        """The variant without its bytes: all that a 304 needs."""
+        value: Any = self.redis.getrange(self.keys.variant(file_id, size, fmt), 0, HEADER_LENGTH - 1)
+        return StoredVariant.unpack(value)
+
+    def get_original(self, file_id: str) -> Original | None:
+        """The largest size in the first format, None unless it is stored: what is missing is cut from it."""
+        variant = self.get(file_id, self.sizes[-1], self.formats[0])
+        return Original(variant.body, self.get_unique_id(file_id) or "") if variant else None
+
+    def list_missing(self, file_id: str, fmt: str) -> tuple[int, ...]:
+        """The sizes that are not stored in this format."""
+        pipe = self.redis.pipeline(transaction=False)
+        for size in self.sizes:
+            pipe.exists(self.keys.variant(file_id, size, fmt))
+        pipe.exists(self.keys.preview(file_id))
+        *stored, has_preview = pipe.execute()
+        missing = [size for size, is_stored in zip(self.sizes, stored, strict=True) if not is_stored]
+        if fmt == self.formats[0] and not has_preview and not missing:
+            return self.sizes[:1]  # the preview comes with a rendering
+        return tuple(missing)
+
+    def get_unavailable(self, subject: str) -> Unavailable | None:
+        """Why there is nothing to serve, as far as is remembered."""
+        cause: Any
+        cause, forgotten = self.redis.mget(self.keys.unavailable(subject), self.keys.forgotten(subject))
+        if forgotten:
+            return Unavailable("forgotten")
+        return Unavailable(cause.decode()) if cause else None
+
+    def get_path(self, file_id: str) -> FilePath | None:
+        """The resolved path, while it is fresh."""
+        value = self.redis.get(self.keys.path(file_id))
+        return FilePath(**json.loads(value)) if value else None
+
+    def get_unique_id(self, file_id: str) -> str | None:
+        """Telegram's unique id of a stored picture."""
+        value: Any = self.redis.get(self.keys.preview(file_id))
+        return str(json.loads(value)["unique_id"]) if value else None
+
+    def is_ready(self, file_id: str) -> bool:
+        """Every size in the first format is in Redis now."""
+        return self.glance([file_id])[0].status == "ready"
+
+    def glance(self, subjects: Sequence[str]) -> list[Glance]:
+        """What a list needs to know of these subjects, in one round trip; a user subject is never ready itself."""
+        pipe = self.redis.pipeline(transaction=False)
+        for subject in subjects:
+            pipe.exists(*(self.keys.variant(subject, size, self.formats[0]) for size in self.sizes))
+            pipe.get(self.keys.preview(subject))
+            pipe.mget(self.keys.unavailable(subject), self.keys.forgotten(subject))
+        answers = iter(pipe.execute())
+        return [self._glance(stored, preview, *causes) for stored, preview, causes in zip(*[answers] * 3, strict=True)]
+
+    def _glance(self, stored: int, preview: bytes | None, cause: bytes | None, forgotten: bytes | None) -> Glance:
+        if forgotten or cause == b"none":
+            return Glance("none")
+        known = json.loads(preview) if preview else {}
+        version = version_of(known["unique_id"]) if known.get("unique_id") else None
+        status = "ready" if stored == len(self.sizes) else "unavailable" if cause else "warming"
+        return Glance(status, known.get("preview"), version)  # type: ignore[arg-type]  # one of Status
+
+    # Writing, under a claim
+
+    def put(self, claim: Claim, rendering: Rendering) -> None:
+        """Store the variants and the preview.
+
+        Raises NotMine where the claim is lost, Forgotten where the picture was forgotten: nothing is written then.
+        """
+        file_id = claim.subject
+        values = {self.keys.variant(file_id, v.size, v.format): v.pack() for v in rendering.variants}
+        if rendering.preview:
+            about = json.dumps({"preview": rendering.preview, "unique_id": rendering.unique_id})
+            values[self.keys.preview(file_id)] = about.encode()
+        written = self._put(
+            keys=[*self._guards(file_id), self.keys.unavailable(file_id), self.keys.failures(file_id), *values],
+            args=[claim.token, self._jittered_ttl(), *values.values()],
+        )
+        if written == -2:
+            raise Forgotten("forgotten while at it")
+        if not written:
+            raise NotMine("the lease ran out")
+
+    def put_unavailable(self, claim: Claim, error: Permanent) -> int:
+        """Remember that there is nothing to serve, longer with each repetition; the seconds of this memory."""
+        count = self.count_failure(claim)
+        seconds: int = min(error.memory_seconds * 2 ** max(0, count - 1), MEMORY_MAX_SECONDS)
+        self._write(claim, self.keys.unavailable(claim.subject), seconds, error.cause)
+        return seconds
+
+    def put_path(self, claim: Claim, path: FilePath, ttl: int) -> None:
+        """Remember where Telegram keeps the file, for `ttl` seconds."""
+        value = json.dumps({"path": path.path, "unique_id": path.unique_id})
+        self._write(claim, self.keys.path(claim.subject), _jitter(ttl), value)
+
+    def drop_path(self, file_id: str) -> None:
+        """The path has expired at Telegram's."""
+        self.redis.delete(self.keys.path(file_id))
+
+    def count_failure(self, claim: Claim) -> int:
+        """One more failure in a row; how many that makes."""
+        subject = claim.subject
+        keys = [*self._guards(subject), self.keys.failures(subject)]
+        return int(self._fail(keys=keys, args=[claim.token, FAILURES_SECONDS]))
+
+    def _write(self, claim: Claim, key: str, seconds: int, value: str) -> None:
+        self._note(keys=[*self._guards(claim.subject), key], args=[claim.token, seconds, value])
+
+    def _guards(self, subject: str) -> tuple[str, str]:
+        return self.keys.claim(subject), self.keys.forgotten(subject)
+
+    # Living on, and ending
+
+    def want(self, file_id: str, fmt: str) -> None:
+        """Say that somebody waits for a later format; the holder of the claim looks before it releases."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.sadd(self.keys.wanted(file_id), fmt)
+            pipe.expire(self.keys.wanted(file_id), 60)
+            pipe.execute()
+
+    def renew(self, file_id: str) -> None:
+        """Give every stored variant its whole TTL again: a file id names immutable bytes."""
+        ttl = self._jittered_ttl()
+        pipe = self.redis.pipeline(transaction=False)
+        for fmt in self.formats:
+            for size in self.sizes:
+                pipe.expire(self.keys.variant(file_id, size, fmt), ttl)
+        pipe.expire(self.keys.preview(file_id), ttl)
+        pipe.execute()
+
+    def announce(self, subject: str, outcome: str) -> None:
+        """Wake whoever waits for this subject; after the put, also for unavailable."""
+        self.redis.publish(self.keys.done, f"{subject} {outcome}")
+
+    def lift(self, *subjects: str) -> None:
+        """Let these be warmed again: remove tombstones."""
+        pipe = self.redis.pipeline(transaction=False)
+        for subject in subjects:
+            pipe.delete(self.keys.forgotten(subject))
+        pipe.execute()
+
+    def clear_unavailable(self, subject: str) -> None:
+        """Look again: what was unavailable may be there now."""
+        self.redis.delete(self.keys.unavailable(subject), self.keys.failures(subject))
+
+    def forget(self, subject: str, partner_id: int | None = None) -> bool:
+        """Delete everything about the subject, unless another partner shows it; whether it is gone."""
+        keys = self.keys
+        doomed = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in ("webp", "jpeg", "avif")]
+        doomed += [keys.preview(subject), keys.path(subject), keys.unavailable(subject), keys.failures(subject)]
+        doomed += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject)]
+        doomed += [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
+        gone = self._forget(
+            keys=[keys.forgotten(subject), keys.partners(subject), *doomed],
+            args=[self.ttl, "" if partner_id is None else partner_id],
+        )
+        if gone:
+            self.redis.publish(keys.purge, subject)
+            self.announce(subject, "forgotten")
+        return bool(gone)
+
+    def _jittered_ttl(self) -> int:
+        return _jitter(self.ttl)
+
+
+def _jitter(seconds: int) -> int:
+    """± 10 %, so that what was stored together does not end together."""
+    return max(1, round(seconds * random.uniform(0.9, 1.1)))  # noqa: S311 - spreads load, hides nothing

@@ -1,0 +1,81 @@
+"""What the queue may ask for. The bodies are thin: the story is told in `warm` and `follow`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from typing import Any
+
+from celery.exceptions import Reject
+from celery.signals import worker_ready, worker_shutdown
+from redis.exceptions import RedisError
+
+from warmer import rounds
+from warmer.celery import app
+from warmer.deadline import Errand
+from warmer.errors import NotMine
+from warmer.follow import follow_profile
+from warmer.heartbeat import Heartbeat
+from warmer.keys import Lane, user_of
+from warmer.measures import WARM_SECONDS, WARMINGS
+from warmer.warm import warm_photo
+from warmer.wiring import get_workshop
+
+log = logging.getLogger(__name__)
+_heartbeats: list[Heartbeat] = []
+
+
+@app.task(name="warm")
+def warm(subject: str, lane: Lane) -> str:
+    """Warm a file id, or the newest picture behind `user:<id>`; how it ended."""
+    started = time.monotonic()
+    outcome = _run(subject, lane)
+    seconds = time.monotonic() - started
+    WARMINGS.labels(lane, outcome.partition(":")[0]).inc()
+    WARM_SECONDS.labels(lane).observe(seconds)
+    log.info("🖼️ %s %s [%s] in %.0fms", subject, outcome, lane, seconds * 1000)
+    return outcome
+
+
+@app.task(name="tick")
+def tick() -> int:
+    """Every 2 s: publish what is due."""
+    return rounds.run_tick(get_workshop())
+
+
+@app.task(name="keep_newest")
+def keep_newest() -> int:
+    """Every 10 min: nothing of the newest partners is without a turn."""
+    return rounds.keep_newest(get_workshop())
+
+
+def _run(subject: str, lane: Lane) -> str:
+    shop = get_workshop()
+    errand = Errand.start(lane, shop.settings.photo_wait)
+    user_id = user_of(subject)
+    try:
+        shop.desk.claims.check_asked(subject, lane)
+        if user_id is None:
+            return warm_photo(subject, errand, shop.desk)
+        return follow_profile(user_id, errand, shop.desk)
+    except NotMine as reason:
+        return f"skipped: {reason}"
+    except RedisError as error:
+        raise Reject(f"Redis is away ({type(error).__name__})", requeue=True) from None
+
+
+@worker_ready.connect
+def _start_heartbeat(**_: Any) -> None:
+    shop = get_workshop()
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    heartbeat = Heartbeat(name, shop.redis, shop.keys, shop.telegram, shop.budget, shop.due)
+    _heartbeats.append(heartbeat)
+    heartbeat.start()
+
+
+@worker_shutdown.connect
+def _stop_heartbeat(**_: Any) -> None:
+    while _heartbeats:
+        _heartbeats.pop().stop()

@@ -1,0 +1,138 @@
+"""Total deadlines for HTTP calls: a socket time-out bounds one read only, and a thread cannot be killed.
+
+A header that drips one byte per 0.1 s held a `requests` call for 22 s with a read time-out of 0.5 s. So one thread
+per process looks at the calls under way four times a second and shuts the sockets of those that are over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from warmer.deadline import Deadline
+
+LOOK_SECONDS = 0.25
+
+
+class _Call:
+    """One call under way, and the sockets it uses."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self.was_cut = False
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+
+    def follow(self, sock: socket.socket) -> None:
+        """Keep a descriptor of our own: urllib3 may replace or close its socket object while the call goes on."""
+        with self._lock:
+            self._sockets.append(socket.socket(fileno=os.dup(sock.fileno())))
+
+    def cut(self) -> None:
+        with self._lock:
+            self.was_cut = True
+            for sock in self._sockets:
+                with contextlib.suppress(OSError):  # the other side was quicker
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with self._lock:
+            while self._sockets:
+                self._sockets.pop().close()
+
+
+class Watchdog:
+    """Cuts calls that outlive their deadline; its thread starts with the first call."""
+
+    def __init__(self) -> None:
+        self._calls: set[_Call] = set()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def guard(self, deadline: Deadline) -> Iterator[_Call]:
+        """Bound the HTTP call in this block; `was_cut` of the yielded call says whether the deadline ended it."""
+        call = _Call(deadline)
+        with self._changed:
+            self._calls.add(call)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="watchdog", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        _current.call = call
+        try:
+            yield call
+        finally:
+            _current.call = None
+            with self._changed:
+                self._calls.discard(call)
+            call.close()
+
+    def _look(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._calls)
+                over = [call for call in self._calls if call.deadline.remaining <= 0]
+            for call in over:
+                call.cut()
+            threading.Event().wait(LOOK_SECONDS)
+
+
+class _Current(threading.local):
+    call: _Call | None = None
+
+
+_current = _Current()
+
+
+class _Watched:
+    """Tells the call under way which socket it uses."""
+
+    sock: Any
+
+    def _new_conn(self) -> socket.socket:
+        sock: socket.socket = super()._new_conn()  # type: ignore[misc]  # a mixin before urllib3's connection
+        _follow(sock)
+        return sock
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:
+            _follow(self.sock)
+        super().request(*args, **kwargs)  # type: ignore[misc]  # a mixin before urllib3's connection
+
+
+def _follow(sock: socket.socket) -> None:
+    if _current.call is not None:
+        _current.call.follow(sock)
+
+
+class _WatchedHTTPConnection(_Watched, HTTPConnection):
+    pass
+
+
+class _WatchedHTTPSConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _WatchedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _WatchedHTTPConnection
+
+
+class _WatchedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedHTTPSConnection
+
+
+class WatchedAdapter(HTTPAdapter):
+    """The adapter of `requests` whose connections a watchdog can cut."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _WatchedHTTPPool, "https": _WatchedHTTPSPool}

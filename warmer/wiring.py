@@ -1,0 +1,87 @@
+"""Where the parts are put together, for a worker and for the tools beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, partial
+
+from redis import Redis
+
+from warmer.budget import Budget
+from warmer.celery import app
+from warmer.claim import Claims
+from warmer.connect import connect_worker
+from warmer.desk import Desk
+from warmer.due import Due
+from warmer.fetch import Fetch
+from warmer.forget import Forget
+from warmer.hold import Hold
+from warmer.images import render
+from warmer.keys import Keys
+from warmer.look_up import LookUp
+from warmer.measures import count_call, timed
+from warmer.partners import PartnerDirectory
+from warmer.photo import Original, Rendering
+from warmer.profiles import Profiles
+from warmer.publish import Publisher
+from warmer.settings import Settings, load_settings_or_exit
+from warmer.store import PhotoStore
+from warmer.telegram import BotApi
+
+CONNECTIONS = 50  # to Telegram, per worker process; at least as many as threads
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Everything one worker process works with."""
+
+    settings: Settings
+    redis: Redis
+    keys: Keys
+    telegram: BotApi
+    budget: Budget
+    due: Due
+    partners: PartnerDirectory
+    publisher: Publisher
+    desk: Desk
+
+
+@cache
+def get_workshop() -> Workshop:
+    """The workshop of this process, made when it is first needed."""
+    settings = load_settings_or_exit()
+    return open_workshop(settings, connect_worker(settings))
+
+
+def open_workshop(settings: Settings, redis: Redis) -> Workshop:
+    """Put a workshop together."""
+    keys = Keys(settings.bot_id)
+    telegram = BotApi(
+        settings.telegram_bot_token, settings.telegram_api_url, connections=CONNECTIONS, on_call=count_call
+    )
+    budget = Budget(redis, keys, settings.telegram_rate)
+    due = Due(redis, keys)
+    store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
+    partners = PartnerDirectory(redis, keys, settings.rewarm_partners)
+    profiles = Profiles(redis, keys, settings.photo_ttl)
+    claims = Claims(redis, keys)
+    publisher = Publisher(app, redis, keys, due, asked_seconds=settings.photo_wait + 3, hot_max=settings.hot_max)
+    desk = Desk(
+        hold=Hold(claims, due, store, partners, settings.profile_check_every),
+        fetch=timed("fetch", Fetch(telegram, budget, store, settings.file_path_ttl)),
+        look_up=timed("look_up", LookUp(telegram, budget)),
+        render=timed("render", partial(_render, settings.photo_formats[0])),
+        put=timed("put", store.put),
+        claims=claims,
+        store=store,
+        partners=partners,
+        profiles=profiles,
+        forget=Forget(partners, profiles, store, due),
+    )
+    return Workshop(settings, redis, keys, telegram, budget, due, partners, publisher, desk)
+
+
+def _render(first_format: str, original: Original, sizes: tuple[int, ...], fmt: str) -> Rendering:
+    return render(original, sizes, fmt, with_preview=fmt == first_format)
+
+

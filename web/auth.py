@@ -1,0 +1,85 @@
+"""Who calls: a user with Mini App init data, or a server with an API key.
+
+Init data is a bearer secret without a nonce: it comes in the header only, never in a URL or a log. Checked as
+core.telegram.org/bots/webapps says, with HMAC("WebAppData", token): the token itself never comes here.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from flask import request
+from init_data_py import validate_by_hash
+from init_data_py.errors import InvalidInitDataError
+from init_data_py.models import User
+
+from warmer.keys import MAX_ID
+from web.front import get_front
+from web.problems import Problem
+
+Role = Literal["user", "server"]
+NAME_MAX = 129  # characters: 64 for each of Telegram's two names, and the space
+CLOCK_SKEW_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling; a user has an id and a name."""
+
+    role: Role
+    id: int = 0
+    name: str = ""
+
+
+def require(*roles: Role) -> Caller:
+    """The caller, in one of these roles; 401 without a good credential, 403 in the wrong role."""
+    scheme, _, credential = request.headers.get("Authorization", "").strip().partition(" ")
+    credential = credential.strip()
+    caller = None
+    if scheme.lower() == "tma":
+        caller = _check_init_data(credential)
+    elif scheme.lower() == "bearer" and _is_api_key(credential):
+        caller = Caller("server")
+    if caller is None:
+        schemes = {"user": 'tma realm="avatar-warmer"', "server": 'Bearer realm="avatar-warmer"'}
+        wanted = ", ".join(schemes[role] for role in roles)
+        raise Problem(401, "no credential, or one that is not valid", headers={"WWW-Authenticate": wanted})
+    if caller.role not in roles:
+        raise Problem(403, f"this route is for a {' or a '.join(roles)}, not for a {caller.role}")
+    return caller
+
+
+def _check_init_data(credential: str) -> Caller | None:
+    settings = get_front().settings
+    try:
+        data = validate_by_hash(
+            # A header arrives as Latin-1 (WSGI); clients that do not percent-encode send UTF-8.
+            credential.encode("latin-1", "replace"),
+            settings.init_data_secret,
+            token_hashed=True,
+            expires_in=settings.init_data_max_age,
+        )
+    except InvalidInitDataError:
+        return None
+    user = data.user
+    if user is None or data.auth_date > time.time() + CLOCK_SKEW_SECONDS or not 0 < user.id < MAX_ID:
+        return None
+    return Caller("user", user.id, clean_name(user))
+
+
+def clean_name(user: User) -> str:
+    """First and last name without control characters; a real user is never refused for a name."""
+    full = f"{user.first_name} {user.last_name or ''}"
+    kept = "".join(letter for letter in full if unicodedata.category(letter) not in ("Cc", "Cs"))
+    return kept.strip()[:NAME_MAX].strip() or user.username or str(user.id)
+
+
+def _is_api_key(credential: str) -> bool:
+    """Every key is tried, each in constant time."""
+    given = credential.encode("utf-8", "replace")
+    keys = get_front().settings.api_keys
+    return sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in keys) > 0

@@ -1,0 +1,49 @@
+"""What one web process works with, made once by `create_app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+from redis import Redis
+
+from warmer.forget import Forget
+from warmer.keys import Keys
+from warmer.partners import PartnerDirectory
+from warmer.profiles import Profiles
+from warmer.publish import Publisher
+from warmer.settings import Settings
+from warmer.store import PhotoStore
+from web.stats import MinuteStats
+from web.urls import PhotoUrls
+from web.waiting import Waiting
+
+NAME = "avatar-warmer"
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The parts of the web tier."""
+
+    settings: Settings
+    redis: Redis
+    keys: Keys
+    store: PhotoStore
+    partners: PartnerDirectory
+    profiles: Profiles
+    forget: Forget
+    publisher: Publisher
+    urls: PhotoUrls
+    waiting: Waiting
+    stats: MinuteStats
+
+
+def get_app() -> Flask:
+    """The app that answers the current request: the sender of every signal, which the proxy is not."""
+    return cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]  # werkzeug's LocalProxy
+
+
+def get_front(app: Flask | None = None) -> Front:
+    """The parts of this app, or of the one that answers the current request."""
+    return cast(Front, (app or current_app).extensions[NAME])

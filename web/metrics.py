@@ -1,0 +1,117 @@
+"""Signals to Prometheus and to the minute buckets; nothing here is called by the code that answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask, Response, g, request, request_finished
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from warmer.budget import Budget
+from warmer.due import Due
+from warmer.heartbeat import list_pulses
+from warmer.keys import QUEUES
+from warmer.publish import BROKER_FAILED
+from web.front import Front, get_front
+from web.signals import photo_not_found, photo_served
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+log = logging.getLogger(__name__)
+
+PHOTOS = Counter("avatar_photos", "Answers of the photo routes: hit, miss, not_found, error, refused.", ["result"])
+PHOTO_SECONDS = Histogram("avatar_photo_seconds", "Response time of served photos.", ["cache"], buckets=SECONDS)
+SHED = Counter("avatar_shed", "Misses answered 503 at once: too many wait, or the broker is away.")
+REQUESTS = Counter("avatar_requests", "Answers of all routes by endpoint and status.", ["endpoint", "status"])
+
+
+@photo_served.connect
+def count_served(app: Flask, *, subject: str, seconds: float, was_hit: bool, **_: Any) -> None:
+    """A picture went out; hit: it was stored when the request arrived."""
+    cache = "hit" if was_hit else "miss"
+    PHOTOS.labels(cache).inc()
+    PHOTO_SECONDS.labels(cache).observe(seconds)
+    get_front(app).stats.count("requests", "hits" if was_hit else "misses")
+    log.info("📸 Photo served for %s... in %.0fms", subject[:20], seconds * 1000)
+
+
+@photo_not_found.connect
+def count_not_found(app: Flask, *, subject: str, **_: Any) -> None:
+    """No photo; counted apart from hits and misses."""
+    PHOTOS.labels("not_found").inc()
+    get_front(app).stats.count("requests", "not_found")
+    log.info("⚠️ Photo not found: %s...", subject[:20])
+
+
+@request_finished.connect
+def count_request(app: Flask, *, response: Response, **_: Any) -> None:
+    """Any answer; a photo route that could not serve is a miss, and an error from 500 on."""
+    REQUESTS.labels(request.endpoint or "none", str(response.status_code)).inc()
+    if request.blueprint != "photos":
+        return
+    if response.status_code >= 500:
+        PHOTOS.labels("error").inc()
+        get_front(app).stats.count("requests", "misses", "errors")
+    elif response.status_code in (400, 403):
+        PHOTOS.labels("refused").inc()
+
+
+def init_app(app: Flask) -> None:
+    """Time every request; listen."""
+
+    @app.before_request
+    def start_clock() -> None:
+        g.started, g.timings = time.monotonic(), []
+
+    @app.after_request
+    def show_times(response: Response) -> Response:
+        milliseconds = (time.monotonic() - g.started) * 1000
+        response.headers["X-Response-Time"] = f"{milliseconds:.1f}ms"
+        response.headers["Server-Timing"] = ", ".join([*g.timings, f"total;dur={milliseconds:.1f}"])
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+class RedisFigures(Collector):
+    """What lives in Redis, read when it is asked for: queues, due, workers, pause."""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+
+    def collect(self) -> Iterator[Metric]:
+        front = self.front
+        queues = GaugeMetricFamily("avatar_queue_length", "Waiting messages.", labels=["queue"])
+        try:
+            for queue in QUEUES:
+                queues.add_metric([queue], front.publisher.count_waiting(queue))
+            yield queues
+        except BROKER_FAILED as error:
+            log.warning("no queue lengths: %s", type(error).__name__)
+        try:
+            yield GaugeMetricFamily("avatar_due", "Subjects that have a turn.", Due(front.redis, front.keys).count())
+            alive = len(list_pulses(front.redis, front.keys))
+            yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
+            budget = Budget(front.redis, front.keys, front.settings.telegram_rate)
+            pause = budget.get_pause()
+            yield GaugeMetricFamily("avatar_upstream_pause_seconds", "Until Telegram may be called.", pause)
+            yield GaugeMetricFamily("avatar_upstream_halted", "1 while the token is refused.", int(budget.is_halted()))
+        except RedisError as error:
+            log.warning("no figures from Redis: %s", type(error).__name__)
+
+
+def render_metrics(front: Front) -> tuple[bytes, str]:
+    """The exposition: this machine's processes through their shared folder, and what is in Redis."""
+    processes: CollectorRegistry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        processes = CollectorRegistry()
+        MultiProcessCollector(processes)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
+    shared = CollectorRegistry()
+    shared.register(RedisFigures(front))
+    return generate_latest(processes) + generate_latest(shared), CONTENT_TYPE_LATEST

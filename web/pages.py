@@ -1,0 +1,87 @@
+"""The page at `/`, and its one field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, render_template, request
+from init_data_py import sign
+from init_data_py.models import UnsignedInitData, User
+from pydantic import BaseModel, ConfigDict
+from redis.exceptions import RedisError
+
+from warmer.heartbeat import list_pulses
+from warmer.settings import LOOPBACK
+from web.front import Front, get_front
+from web.partners import UserId, resolve
+from web.problems import Problem, is_away, parse_body
+
+bp = Blueprint("pages", __name__)
+
+PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via", "Cf-Connecting-Ip")
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors https://web.telegram.org 'self'"
+)
+
+
+class TryBody(BaseModel):
+    """POST /try"""
+
+    model_config = ConfigDict(extra="forbid")
+    id: UserId
+
+
+@bp.get("/")
+def index() -> Response:
+    """The recent partners with their pictures; with a real token, which bot this is."""
+    front = get_front()
+    page = render_template(
+        "index.html",
+        demo=front.settings.demo,
+        init_data=_sign_in_demo_user(front) if front.settings.demo else None,
+        bot=_get_bot(front),
+        may_look_up=not front.settings.demo and is_at_home(),
+    )
+    response = Response(page, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.post("/try")
+def look_up_one() -> Response:
+    """The picture of one id, for whoever sits at this machine."""
+    if not is_at_home() or get_front().settings.demo:
+        raise Problem(403, "this field works on the machine itself only")
+    user_id = parse_body(TryBody).id
+    return jsonify(id=user_id, **resolve([user_id])[0])
+
+
+def is_at_home() -> bool:
+    """Whether the browser runs on this machine: no proxy or tunnel in between, and no name that only leads here."""
+    host = request.host.rpartition(":")[0] if request.host.count(":") == 1 else request.host.strip("[]")
+    host = host.partition("]")[0] if host.startswith("::1]") else host
+    is_direct = not any(request.headers.get(name) for name in PROXY_HEADERS)
+    return bool(is_direct and LOOPBACK.fullmatch(request.remote_addr or "") and LOOPBACK.fullmatch(host))
+
+
+def _get_bot(front: Front) -> dict[str, str] | None:
+    try:
+        pulses = list_pulses(front.redis, front.keys)
+    except RedisError as error:
+        if not is_away(error):
+            raise
+        return None
+    return next(({"name": p.bot_name, "username": p.bot_username} for p in pulses if p.bot_username), None)
+
+
+def _sign_in_demo_user(front: Front) -> str | None:
+    """Init data of the newest demo partner, as Telegram would sign it."""
+    newest: Any = next(iter(front.partners.list_recent(1)), None)
+    if newest is None:
+        return None
+    first, _, last = newest.name.partition(" ")
+    user = User(id=newest.id, first_name=first, last_name=last or None)
+    return sign(UnsignedInitData(user=user), front.settings.init_data_secret, token_hashed=True)

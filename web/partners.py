@@ -1,0 +1,183 @@
+"""Partners: who joined, who is asked for, who is forgotten."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+
+from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
+from warmer.partners import Partner
+from web.auth import NAME_MAX, require
+from web.front import Front, get_app, get_front
+from web.problems import Problem, parse_body
+from web.signals import partner_registered, partners_listed, photos_requested
+from web.views import show_partners, show_status, subject_of
+
+bp = Blueprint("partners", __name__, url_prefix="/api")
+
+LIST_DEFAULT, LIST_MAX = 20, 100
+BATCH_MAX = 100
+
+
+def _has_no_controls(value: str) -> str:
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+        raise ValueError("must not hold control characters")
+    return value
+
+
+Name = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=NAME_MAX), AfterValidator(_has_no_controls)
+]
+FileId = Annotated[str, StringConstraints(strict=True, pattern=rf"^{FILE_ID.pattern}$")]
+UserId = Annotated[StrictInt, Field(gt=-MAX_ID, lt=MAX_ID)]
+
+
+class PartnerBody(BaseModel):
+    """PUT /api/partner/<id>"""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Name
+    photo_file_id: FileId | None = None
+
+
+class WarmBody(BaseModel):
+    """POST /api/photos/warm"""
+
+    model_config = ConfigDict(extra="forbid")
+    photo_file_ids: Annotated[list[FileId], Field(max_length=BATCH_MAX)]
+
+
+class ResolveBody(BaseModel):
+    """POST /api/photos/resolve"""
+
+    model_config = ConfigDict(extra="forbid")
+    ids: Annotated[list[UserId], Field(max_length=BATCH_MAX)]
+
+
+@bp.get("/partner/recent")
+def list_recent() -> Response:
+    """The newest partners, newest first; the first pictures that are not ready are warmed."""
+    require("user", "server")
+    limit = request.args.get("limit", str(LIST_DEFAULT))
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= LIST_MAX:
+        raise Problem(400, f"limit: must be a number from 1 to {LIST_MAX}")
+    front = get_front()
+    partners = front.partners.list_recent(int(limit))
+    shown = show_partners(partners, front)
+    waiting = [subject_of(p) for p, view in zip(partners, shown, strict=True) if view["photo_status"] == "warming"]
+    partners_listed.send(get_app(), subjects=waiting)
+    return jsonify(partners=shown)
+
+
+@bp.post("/partner/me")
+def register_me() -> tuple[Response, int]:
+    """The caller registers: named from the init data, pictured from the profile."""
+    caller = require("user")
+    return _register(caller.id, caller.name, None, unpin=False)
+
+
+@bp.get("/partner/me")
+def get_me() -> Response:
+    """The caller, if registered."""
+    return _show(require("user").id)
+
+
+@bp.delete("/partner/me")
+def forget_me() -> tuple[str, int]:
+    """Everything about the caller is forgotten."""
+    get_front().forget.partner(require("user").id)
+    return "", 204
+
+
+@bp.put("/partner/<name>")
+def register_partner(name: str) -> tuple[Response, int]:
+    """A backend registers somebody; a picture given here is pinned until the next PUT."""
+    require("server")
+    partner_id, body = _parse_id(name), parse_body(PartnerBody)
+    return _register(partner_id, body.name, body.photo_file_id, unpin=True)
+
+
+@bp.get("/partner/<name>")
+def get_partner(name: str) -> Response:
+    """One partner."""
+    require("server")
+    return _show(_parse_id(name))
+
+
+@bp.delete("/partner/<name>")
+def forget_partner(name: str) -> tuple[str, int]:
+    """Everything about this partner is forgotten."""
+    require("server")
+    get_front().forget.partner(_parse_id(name))
+    return "", 204
+
+
+@bp.post("/photos/warm")
+def warm_photos() -> tuple[Response, int]:
+    """Pictures by file id, ahead of time."""
+    require("server")
+    file_ids = list(dict.fromkeys(parse_body(WarmBody).photo_file_ids))
+    front = get_front()
+    return jsonify(photos=dict(zip(file_ids, _request_all(file_ids, front), strict=True))), 202
+
+
+@bp.post("/photos/resolve")
+def resolve_photos() -> Response:
+    """Pictures by user or chat id, registered or not; what is missing is looked up and warmed."""
+    require("server")
+    ids = list(dict.fromkeys(parse_body(ResolveBody).ids))
+    return jsonify(photos=dict(zip(map(str, ids), resolve(ids), strict=True)))
+
+
+def resolve(ids: list[int]) -> list[dict[str, Any]]:
+    """Status of the picture of each id; the missing ones are asked for."""
+    front = get_front()
+    partners, profiles = front.partners.get_many(ids), front.profiles.get_many(ids)
+    subjects = []
+    for user_id, partner, profile in zip(ids, partners, profiles, strict=True):
+        known = (partner.photo_file_id if partner else None) or (profile.file_id if profile else None)
+        subjects.append(known or user_subject(user_id))
+    front.store.lift(*map(user_subject, ids))
+    return _request_all(subjects, front)
+
+
+def _request_all(subjects: list[str], front: Front) -> list[dict[str, Any]]:
+    """Lift what was forgotten, ask for what is not ready, and show the state of each."""
+    front.store.lift(*subjects)
+    glances = front.store.glance(subjects) if subjects else []
+    missing = [subject for subject, glance in zip(subjects, glances, strict=True) if glance.status == "warming"]
+    photos_requested.send(get_app(), subjects=missing)
+    return [show_status(subject, glance, front) for subject, glance in zip(subjects, glances, strict=True)]
+
+
+def _register(partner_id: int, name: str, file_id: str | None, *, unpin: bool) -> tuple[Response, int]:
+    front = get_front()
+    front.store.lift(user_subject(partner_id), *([file_id] if file_id else []))
+    partner, is_new = front.partners.register(partner_id, name, file_id, unpin=unpin)
+    if partner.is_pinned:
+        is_settled = front.store.glance([subject_of(partner)])[0].status != "warming"
+    else:
+        front.store.clear_unavailable(user_subject(partner_id))  # who opens the bot may be visible to it only now
+        is_settled = False
+    if not is_settled:
+        subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
+        partner_registered.send(get_app(), subject=subject)
+    return jsonify(show_partners([partner], front)[0]), 201 if is_new else 200
+
+
+def _show(partner_id: int) -> Response:
+    front = get_front()
+    partner: Partner | None = front.partners.get(partner_id)
+    if partner is None:
+        raise Problem(404, "no such partner")
+    return jsonify(show_partners([partner], front)[0])
+
+
+def _parse_id(name: str) -> int:
+    partner_id = parse_user_id(name)
+    if partner_id is None:
+        raise Problem(404, "no such partner")
+    return partner_id

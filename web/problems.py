@@ -1,0 +1,121 @@
+"""Errors as `application/problem+json` (RFC 9457), and Redis away as 503."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any, TypeVar
+
+from flask import Flask, Response, request
+from pydantic import BaseModel, ValidationError
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from werkzeug.http import HTTP_STATUS_CODES
+
+Model = TypeVar("Model", bound=BaseModel)
+AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
+OWN_HEADERS = ("Content-Type", "Content-Length")
+BREAKER_SECONDS = 1.0
+NEEDS_NO_REDIS = ("health.", "static", "pages.index")
+
+
+class Problem(HTTPException):
+    """An answer that is no success: status, one sentence, and the fields that are wrong."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: list[dict[str, str]] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = status
+        self.errors = errors
+        self.headers = headers or {}
+
+
+class Breaker:
+    """After a time-out nobody asks Redis for a second: each asking would hold a thread as long again."""
+
+    def __init__(self) -> None:
+        self._open_until = 0.0  # monotonic
+        self._lock = threading.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        return time.monotonic() < self._open_until
+
+    def open(self) -> None:
+        with self._lock:
+            self._open_until = time.monotonic() + BREAKER_SECONDS
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error of this app as a problem."""
+    breaker = Breaker()
+
+    @app.before_request
+    def spare_redis() -> Response | None:
+        needs_redis = not (request.endpoint or "static").startswith(NEEDS_NO_REDIS)
+        return _away() if needs_redis and breaker.is_open else None
+
+    @app.errorhandler(RedisError)
+    def answer_redis_error(error: RedisError) -> Response:
+        if not is_away(error):
+            raise error
+        if isinstance(error, TimeoutError):
+            breaker.open()
+        return _away()
+
+    @app.errorhandler(HTTPException)
+    def answer_http_error(error: HTTPException) -> Response:
+        return to_response(error)
+
+
+def is_away(error: RedisError) -> bool:
+    """Whether Redis cannot serve now, as opposed to a mistake of ours."""
+    return isinstance(error, AWAY) or (isinstance(error, ResponseError) and str(error).startswith("MISCONF"))
+
+
+def to_response(error: HTTPException) -> Response:
+    """The problem document of an error; `detail` is the one public sentence."""
+    status = error.code or 500
+    body: dict[str, Any] = {"type": "about:blank", "title": HTTP_STATUS_CODES.get(status, "Error"), "status": status}
+    if error.description:
+        body["detail"] = error.description
+    if isinstance(error, Problem) and error.errors:
+        body["errors"] = error.errors
+    response = Response(json.dumps(body) + "\n", status, mimetype="application/problem+json")
+    # What werkzeug sets for the error stays (Allow of a 405), but for its own HTML.
+    response.headers.extend((name, value) for name, value in error.get_headers() if name not in OWN_HEADERS)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(getattr(error, "headers", {}))
+    return response
+
+
+def parse_body(model: type[Model]) -> Model:
+    """The JSON body as this model; 415, 400 unparsable, 422 naming each wrong field."""
+    if request.mimetype != "application/json":
+        raise Problem(415, "the body must be application/json")
+    try:
+        return model.model_validate_json(request.get_data())
+    except ValidationError as error:
+        lines = error.errors(include_url=False, include_input=False, include_context=False)
+    if lines[0]["type"] == "json_invalid":
+        raise Problem(400, "the body is not JSON")
+    errors = [{"field": ".".join(map(str, line["loc"])) or "body", "message": line["msg"]} for line in lines]
+    raise Problem(422, "; ".join(f"{line['field']}: {line['message']}" for line in errors), errors)
+
+
+def _away() -> Response:
+    return to_response(ServiceUnavailable("the store is away, try again soon", retry_after=1))

@@ -1,0 +1,55 @@
+"""Signals to tasks: the one door from the web tier into the queue.
+
+A receiver's exception would reach the view; `Publisher.ask` raises nothing but Redis being away, and that answers 503.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Flask
+
+from web.front import get_front
+from web.signals import partner_registered, partners_listed, photo_missed, photos_requested, profile_aged
+
+log = logging.getLogger(__name__)
+
+
+@photo_missed.connect
+def ask_for_photo(app: Flask, *, subject: str, wanted: tuple[str, str] | None, **_: Any) -> bool:
+    """A client waits; whether somebody is at it."""
+    front = get_front(app)
+    if wanted:
+        front.store.want(*wanted)  # before the message: the holder of the claim looks once more before it ends
+    return front.publisher.ask(subject, "hot")
+
+
+@partners_listed.connect
+def warm_the_first(app: Flask, *, subjects: list[str], **_: Any) -> None:
+    """The list is on a screen: its first pictures will be asked for in a moment."""
+    front = get_front(app)
+    first = subjects[: front.settings.warm_first]
+    if first:
+        log.info("🔥 Eagerly warming %d priority photos...", len(first))
+    for subject in first:
+        front.publisher.ask(subject, "warm")
+
+
+@partner_registered.connect
+def warm_the_new(app: Flask, *, subject: str, **_: Any) -> None:
+    """Somebody new will be shown first."""
+    get_front(app).publisher.ask(subject, "warm")
+
+
+@photos_requested.connect
+def warm_the_requested(app: Flask, *, subjects: list[str], **_: Any) -> None:
+    """A backend asks ahead of time."""
+    for subject in subjects:
+        get_front(app).publisher.ask(subject, "warm")
+
+
+@profile_aged.connect
+def check_the_profile(app: Flask, *, subject: str, **_: Any) -> None:
+    """Served from what we have, and looked up again when there is room."""
+    get_front(app).publisher.ask(subject, "rewarm")

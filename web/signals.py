@@ -1,0 +1,15 @@
+"""What happens in the web tier, one signal a line; the sender is the app. `receivers` and `metrics` listen."""
+
+from __future__ import annotations
+
+from blinker import Namespace
+
+_signals = Namespace()
+
+photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: (file_id, format) | None; True: at it
+photo_served = _signals.signal("photo-served")  # subject: str, seconds: float, was_hit: bool
+photo_not_found = _signals.signal("photo-not-found")  # subject: str
+partners_listed = _signals.signal("partners-listed")  # subjects: list[str], not ready, in the order of the list
+partner_registered = _signals.signal("partner-registered")  # subject: str
+photos_requested = _signals.signal("photos-requested")  # subjects: list[str]; a backend asks for them ahead of time
+profile_aged = _signals.signal("profile-aged")  # subject: str; served, but looked up long ago

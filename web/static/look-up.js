@@ -1,0 +1,62 @@
+// @ts-check
+/** Which bot this is, and, where allowed, a try with one's own id. */
+
+import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
+
+const LOOK_FOR = 15_000; // ms
+const NOBODY = { photo_url: null, photo_srcset: null, photo_placeholder: null };
+
+/** @type {Record<string, string>} */
+const WORDS = {
+  warming: 'Asking Telegram for your picture…',
+  ready: 'This is what the bot sees.',
+  none: 'There is no photo, or it is hidden from bots. Telegram’s privacy settings decide who may see it.',
+  unavailable: 'Telegram would not hand over the picture just now. Try again in a while.',
+  late: 'The picture is still not here. Telegram may be slow: try again in a moment.',
+};
+
+/** @param {import('./common.js').Photo} photo */
+function showFace(photo) {
+  showPhoto(find('#look-up-face lazy-image'), 'Your picture', photo);
+  find('#look-up-face').toggleAttribute('data-shown', Boolean(photo.photo_url));
+}
+
+/** @param {string} text @param {AbortSignal} signal */
+async function lookUp(text, signal) {
+  const id = /^-?\d{1,16}$/.test(text) ? Number(text) : text; // what is no number, the server says better
+  const options = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ id }) };
+  const end = performance.now() + LOOK_FOR;
+  for (;;) {
+    /** @type {import('./common.js').LookUp} */
+    const found = await ask('/try', options);
+    if (signal.aborted) return;
+    const late = found.status === 'warming' && performance.now() > end;
+    showFace(found);
+    say(find('#look-up-state'), WORDS[late ? 'late' : found.status]);
+    if (found.status !== 'warming' || late) return;
+    await sleep(1000, signal);
+  }
+}
+
+export function openBot() {
+  find('#bot').removeAttribute('hidden');
+  const form = document.querySelector('#look-up');
+  let current = new AbortController();
+  form?.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    current.abort();
+    const { signal } = (current = new AbortController());
+    /** @type {HTMLInputElement} */
+    const field = find('#look-up-id');
+    say(find('#look-up-state'), WORDS.warming);
+    showFace(NOBODY); // the face of the try before
+    try {
+      await lookUp(field.value.trim(), signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      const said = error instanceof Refusal && error.message;
+      say(find('#look-up-state'), said || 'The service did not answer. Try again.');
+    }
+  });
+}
+

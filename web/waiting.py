@@ -1,0 +1,103 @@
+"""How a request waits for a picture that is being warmed: woken by "done", bounded in time and in number."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TypeVar
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from warmer.keys import Keys
+
+THREADS = 64  # per web process; at most half of them wait, so that hits always find one
+LOOK_SECONDS = 0.25  # between looks while nothing is announced: a message can be lost
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class _Waiter:
+    """One waiting request."""
+
+    def __init__(self) -> None:
+        self.news = threading.Event()
+        self.is_postponed = False
+
+
+class Waiting:
+    """The waiting requests of one process, and the thread that hears "done" for them."""
+
+    def __init__(
+        self, connect: Callable[[], Redis], keys: Keys, wait_seconds: float, places: int = THREADS // 2
+    ) -> None:
+        self._connect = connect
+        self._channel = keys.done
+        self.wait_seconds = wait_seconds
+        self._places = threading.BoundedSemaphore(places)
+        self._waiters: dict[str, set[_Waiter]] = defaultdict(set)
+        self._lock = threading.Lock()
+        self._listener: threading.Thread | None = None
+
+    def wait_for(self, subjects: set[str], look: Callable[[], T | None], ask: Callable[[], bool]) -> T | None:
+        """What `look` finds within the wait, None if nothing came in time, was postponed, or no place was free.
+
+        Registers first, then looks, then waits; asks again with every look, since the message may have met a worker
+        that was just leaving.
+        """
+        if not self._places.acquire(blocking=False):
+            return None
+        self._ensure_listener()
+        waiter = _Waiter()
+        with self._lock:
+            for subject in subjects:
+                self._waiters[subject].add(waiter)
+        try:
+            return self._wait(waiter, look, ask)
+        finally:
+            self._places.release()
+            with self._lock:
+                for subject in subjects:
+                    self._waiters[subject].discard(waiter)
+                    if not self._waiters[subject]:
+                        del self._waiters[subject]
+
+    def wake(self, message: bytes) -> None:
+        """Wake whoever waits for the subject of a "done" message."""
+        subject, _, outcome = message.decode().partition(" ")
+        with self._lock:
+            for waiter in self._waiters.get(subject, ()):
+                waiter.is_postponed = outcome == "postponed"
+                waiter.news.set()
+
+    def _wait(self, waiter: _Waiter, look: Callable[[], T | None], ask: Callable[[], bool]) -> T | None:
+        end = time.monotonic() + self.wait_seconds
+        while (found := look()) is None:
+            left = end - time.monotonic()
+            if left <= 0 or waiter.is_postponed or not ask():
+                return None
+            waiter.news.wait(min(LOOK_SECONDS, left))
+            waiter.news.clear()
+        return found
+
+    def _ensure_listener(self) -> None:
+        """Start the listener with the first wait: after the fork, whatever the server."""
+        with self._lock:
+            if self._listener is None:
+                self._listener = threading.Thread(target=self._listen, name="done-listener", daemon=True)
+                self._listener.start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                with self._connect() as redis, redis.pubsub(ignore_subscribe_messages=True) as channel:
+                    channel.subscribe(self._channel)
+                    while True:
+                        if message := channel.get_message(timeout=1.0):
+                            self.wake(message["data"])
+            except RedisError as error:
+                log.warning("not listening (%s), the next try in %.2f s", type(error).__name__, LOOK_SECONDS)
+                threading.Event().wait(LOOK_SECONDS)
