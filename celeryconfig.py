@@ -26,7 +26,7 @@ broker_transport_options: dict[str, Any] = {
     "global_keyprefix": Keys(_settings.bot_id).queue_prefix,
 }
 
-task_queues = [Queue(lane) for lane in QUEUES]
+task_queues = [Queue(name, routing_key=name) for name in QUEUES]
 task_default_queue = "warm"
 task_serializer = "json"
 accept_content = ["json"]

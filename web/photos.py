@@ -74,7 +74,7 @@ def _answer(wish: Wish, cache_control: str) -> Response:
     app = get_app()
     front = get_front()
     shown = _list_shown(wish.subject, front)
-    found = _timed("redis", lambda: _look(wish, shown, front))
+    found: Answer = _timed("redis", lambda: _look(wish, shown, front))
     was_hit = found is not None
     if found is None:
         found = _timed("wait", lambda: _wait(wish, shown, front))

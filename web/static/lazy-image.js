@@ -144,8 +144,7 @@ export class LazyImage extends HTMLElement {
     const [src, srcset, sizes] = ['src', 'srcset', 'sizes'].map((name) => this.getAttribute(name) ?? '');
     this.#enter('loading');
     try {
-      const picture = await loadPicture({ sizes: sizes || `${this.offsetWidth}px`, srcset, src }, signal);
-      if (!signal.aborted) this.#show(picture);
+      this.#show(await loadPicture({ sizes: sizes || `${this.offsetWidth}px`, srcset, src }, signal));
     } catch (problem) {
       if (!signal.aborted) this.#fail(problem);
     }

@@ -1,0 +1,65 @@
+"""What the fake knows of users and chats: values, no rules. The rules are in `world`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["private", "group", "supergroup", "channel"]
+
+
+@dataclass(frozen=True, eq=False)
+class File:
+    """Something getFile can name.
+
+    `owner` is the user or chat it shows, None for any other file; `width` is in pixels, 0 when it is no picture.
+    """
+
+    file_id: str
+    file_unique_id: str
+    owner: int | None
+    width: int
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo of an account, as two groups of file ids.
+
+    `profile` is what getUserProfilePhotos lists; these ids live on after a newer photo came.
+    `chat` is what getChat names, small first; these ids die with the next photo.
+    """
+
+    profile: tuple[File, ...]
+    chat: tuple[File, File]
+
+
+@dataclass
+class Account:
+    """A user (positive id), or a group or channel (negative id)."""
+
+    id: int
+    kind: Kind = "private"
+    first_name: str = ""
+    last_name: str = ""
+    username: str = ""
+    title: str = ""
+    public_only: bool = False
+    hidden: bool = False
+    deactivated: bool = False
+    revision: int = 0  # counts the pictures it ever had
+    photos: list[Photo] = field(default_factory=list)  # oldest first
+
+    @property
+    def name(self) -> str:
+        return self.title or f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def listed(self) -> list[Photo]:
+        """What getUserProfilePhotos shows, newest first: no hidden photo, and no merely public one."""
+        unseen = self.hidden or self.public_only or self.kind != "private"
+        return [] if unseen else self.photos[::-1]
+
+    @property
+    def shown(self) -> Photo | None:
+        """What getChat shows: the newest photo."""
+        return None if self.hidden or not self.photos else self.photos[-1]

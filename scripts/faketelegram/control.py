@@ -1,0 +1,143 @@
+"""The routes under /_fake/: the same as the Python API, for people whose program runs in another process."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from faketelegram import pictures, users
+from faketelegram.accounts import Account
+from faketelegram.faultbook import Rule
+from faketelegram.fields import FieldError, NobodyError
+from faketelegram.replies import Reply, as_json
+from faketelegram.world import DRAWN
+
+if TYPE_CHECKING:
+    from faketelegram.server import FakeTelegram
+
+PREFIX = "/_fake/"
+
+
+def answer(fake: "FakeTelegram", verb: str, path: str, body: bytes) -> Reply:
+    for known_verb, pattern, route in ROUTES:
+        found = re.fullmatch(pattern, path.removeprefix(PREFIX))
+        if found and verb == known_verb:
+            try:
+                return route(fake, body, *map(int, found.groups()))
+            except FieldError as error:
+                return as_json({"error": str(error), "field": error.field}, 422)
+            except NobodyError as error:
+                return as_json({"error": str(error), "field": "id"}, 404)
+    there = [f"{known_verb} {PREFIX}{pattern}".replace(r"(-?\d{1,16})", "<id>") for known_verb, pattern, _ in ROUTES]
+    return as_json({"error": f"no such route: {verb} {path}", "routes": there}, 404)
+
+
+def add_fault(fake: "FakeTelegram", body: bytes) -> Reply:
+    values = _object(body)
+    if "method" not in values:
+        raise FieldError("method", "is missing")
+    fake.faults.add(Rule.parse(values))
+    return as_json(fake.faults.rules(), 201)
+
+
+def list_faults(fake: "FakeTelegram", _: bytes) -> Reply:
+    return as_json(fake.faults.rules())
+
+
+def clear_faults(fake: "FakeTelegram", _: bytes) -> Reply:
+    fake.clear_faults()
+    return as_json([])
+
+
+def show_calls(fake: "FakeTelegram", _: bytes) -> Reply:
+    return as_json(fake.calls)
+
+
+def clear_calls(fake: "FakeTelegram", _: bytes) -> Reply:
+    fake.traffic.reset()
+    return as_json({})
+
+
+def show_traffic(fake: "FakeTelegram", _: bytes) -> Reply:
+    traffic = fake.traffic
+    numbers = {"connections": traffic.connections, "in_flight": traffic.in_flight}
+    return as_json({**numbers, "max_in_flight": traffic.max_in_flight})
+
+
+def list_users(fake: "FakeTelegram", _: bytes) -> Reply:
+    return as_json([_described(account) for account in fake.world.accounts()])
+
+
+def add_user(fake: "FakeTelegram", body: bytes) -> Reply:
+    spec = users.parse(_object(body), _from_base64)
+    spec.join(fake.world)
+    account = fake.world.find(spec.id)
+    return as_json(_described(account) if account else None, 201)
+
+
+def remove_user(fake: "FakeTelegram", _: bytes, id: int) -> Reply:
+    fake.world.remove_user(id)
+    return list_users(fake, b"")
+
+
+def change_photo(fake: "FakeTelegram", body: bytes, id: int) -> Reply:
+    """The body is an image; without one, a new picture is drawn."""
+    fake.world.change_photo(id, pictures.squares(body) if body else DRAWN)
+    return _user(fake, id)
+
+
+def hide_photo(fake: "FakeTelegram", _: bytes, id: int) -> Reply:
+    fake.world.hide_photo(id)
+    return _user(fake, id)
+
+
+def _user(fake: "FakeTelegram", id: int) -> Reply:
+    account = fake.world.find(id)
+    return as_json(_described(account) if account else None)
+
+
+def _described(account: Account) -> dict[str, object]:
+    shown = account.shown
+    profile = account.listed[0].profile if account.listed else ()
+    chat = shown.chat if shown else ()
+    return {
+        "id": account.id,
+        "name": account.name,
+        "file_ids": {str(file.width): file.file_id for file in profile},
+        "chat_file_ids": {str(file.width): file.file_id for file in chat},
+    }
+
+
+def _object(body: bytes) -> dict[str, object]:
+    try:
+        values = json.loads(body)
+    except ValueError as error:
+        raise FieldError("body", f"is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise FieldError("body", "must be a JSON object")
+    return values
+
+
+def _from_base64(words: str) -> bytes:
+    try:
+        return base64.b64decode(words, validate=True)
+    except binascii.Error as error:
+        raise FieldError("photo", "must be true, false, or an image in base64") from error
+
+
+Route = Callable[..., Reply]
+ROUTES: tuple[tuple[str, str, Route], ...] = (
+    ("GET", "faults", list_faults),
+    ("POST", "faults", add_fault),
+    ("DELETE", "faults", clear_faults),
+    ("GET", "calls", show_calls),
+    ("DELETE", "calls", clear_calls),
+    ("GET", "traffic", show_traffic),
+    ("GET", "users", list_users),
+    ("POST", "users", add_user),
+    ("DELETE", r"users/(-?\d{1,16})", remove_user),
+    ("POST", r"users/(-?\d{1,16})/photo", change_photo),
+    ("DELETE", r"users/(-?\d{1,16})/photo", hide_photo),
+)

@@ -1,0 +1,140 @@
+"""What can go wrong, as values: a fault turns the answer that was due into another one.
+
+A fault is one line in `_ALL`: its name, what it does, the methods it makes sense for (none named: all of them, and
+downloads), and its options with their defaults.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from faketelegram.botapi import DOWNLOAD, METHODS, Call
+from faketelegram.replies import NOT_FOUND, OCTETS, UNAUTHORIZED, Delivery, Reply, failure, too_many
+from faketelegram.world import World
+
+Option = float | int | str
+Options = Mapping[str, Option]
+Change = Callable[[Reply, Options], Reply]
+
+ONLY_FILE = ("getFile",)
+ONLY_DOWNLOAD = (DOWNLOAD,)
+ONLY_METHODS = tuple(METHODS)
+TEN_MIB = 10 * 1024 * 1024
+
+BAD_GATEWAY = (
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
+    b"<hr><center>nginx/1.18.0</center>\r\n</body>\r\n</html>\r\n"
+)
+PORTAL = b"<!doctype html><title>Welcome</title><p>Please accept our terms to use this network.</p>\n"
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    what: str
+    change: Change
+    only: tuple[str, ...] = ()
+    options: Options = field(default_factory=dict)
+    drops_path: bool = False
+
+    def fits(self, method: str) -> bool:
+        return not self.only or method in self.only
+
+    def spoil(self, reply: Reply, options: Options, call: Call, world: World) -> Reply:
+        if self.drops_path and (file := world.file_at(call.params.get("file_path", ""))):
+            world.expire_paths(file.file_id)
+        return self.change(reply, {**self.options, **options})
+
+
+def _says(instead: Reply) -> Change:
+    return lambda _reply, _options: instead
+
+
+def _refuses(code: int, description: str) -> Change:
+    return _says(failure(code, description))
+
+
+def _goes_out(delivery: Delivery) -> Change:
+    def change(reply: Reply, options: Options) -> Reply:
+        return replace(reply, delivery=delivery, interval=float(options.get("interval", 0)))
+
+    return change
+
+
+def _names_path(path: str | None) -> Change:
+    """getFile's answer with another file_path, or with none; an answer that is an error stays as it is."""
+
+    def change(reply: Reply, _options: Options) -> Reply:
+        if reply.status != 200:
+            return reply
+        said = json.loads(reply.body)
+        said["result"].pop("file_path", None)
+        if path is not None:
+            said["result"]["file_path"] = path
+        return replace(reply, body=json.dumps(said).encode())
+
+    return change
+
+
+def _oversize(delivery: Delivery) -> Change:
+    def change(reply: Reply, options: Options) -> Reply:
+        # What was due comes first, so that only a cap on the size notices: the JSON parses, the picture decodes.
+        filler = b" " if reply.content_type == "application/json" else b"\0"
+        return replace(reply, body=reply.body.ljust(int(options["size"]), filler), delivery=delivery)
+
+    return change
+
+
+def _redirects(_reply: Reply, options: Options) -> Reply:
+    return Reply(302, b"", "text/html", headers=(("Location", str(options["location"])),))
+
+
+_ALL = (
+    # The Bot API's own refusals
+    Fault("too-many-requests", "429 with retry_after, in seconds", lambda _, o: too_many(int(o["retry_after"])),
+          options={"retry_after": 1}),
+    Fault("temporarily-unavailable", "400, the passing one",
+          _refuses(400, "Bad Request: wrong file_id or the file is temporarily unavailable")),
+    Fault("invalid-file-id", "400, for good", _refuses(400, "Bad Request: invalid file_id")),
+    Fault("file-too-big", "400, for good", _refuses(400, "Bad Request: file is too big")),
+    Fault("user-not-found", "400", _refuses(400, "Bad Request: user not found")),
+    Fault("chat-not-found", "400", _refuses(400, "Bad Request: chat not found")),
+    Fault("user-deactivated", "403", _refuses(403, "Forbidden: user is deactivated")),
+    Fault("unauthorized", "401, as for a revoked token", _says(UNAUTHORIZED)),
+    Fault("not-found", "404, as for a malformed token", _says(NOT_FOUND)),
+    Fault("path-expired", "404; the path stays dead until the next getFile", _says(NOT_FOUND), ONLY_DOWNLOAD,
+          drops_path=True),
+    Fault("internal-error", "500 with a JSON body", _refuses(500, "Internal Server Error")),
+    Fault("bad-gateway", "502 with an HTML body", _says(Reply(502, BAD_GATEWAY, "text/html"))),
+    # The wire
+    Fault("connection-reset", "TCP reset (RST) instead of an answer", _goes_out(Delivery.RESET)),
+    Fault("hang", "no answer at all, until the client leaves or the fake stops", _goes_out(Delivery.HANG)),
+    Fault("late", "the right answer, after so many seconds", lambda r, o: replace(r, delay=float(o["seconds"])),
+          options={"seconds": 1.0}),
+    Fault("slow-headers", "the answer's head byte by byte, one per interval (seconds)",
+          _goes_out(Delivery.SLOW_HEADERS), options={"interval": 0.1}),
+    Fault("slow-body", "the body byte by byte, one per interval (seconds)",
+          _goes_out(Delivery.SLOW_BODY), options={"interval": 0.1}),
+    Fault("truncated-body", "half of the promised Content-Length, then the end", _goes_out(Delivery.TRUNCATED)),
+    # The content
+    Fault("wrong-content-type", "the right body under a wrong type",
+          lambda r, o: replace(r, content_type=str(o["content_type"])), options={"content_type": "text/html"}),
+    Fault("oversize", "padded to so many bytes, with a Content-Length", _oversize(Delivery.WHOLE),
+          options={"size": TEN_MIB + 1}),
+    Fault("oversize-chunked", "padded to so many bytes, chunked, its length not told", _oversize(Delivery.CHUNKED),
+          options={"size": TEN_MIB + 1}),
+    Fault("not-an-image", "200 with an HTML page as the file", _says(Reply(200, PORTAL, OCTETS)), ONLY_DOWNLOAD),
+    Fault("not-json", "200 with an HTML page as the answer", _says(Reply(200, PORTAL, "text/html")), ONLY_METHODS),
+    Fault("redirect", "302 to the location", _redirects, options={"location": "http://elsewhere.invalid/"}),
+    # getFile's path
+    Fault("no-file-path", "200 without file_path", _names_path(None), ONLY_FILE),
+    Fault("absolute-file-path", "a path on the server's disk",
+          _names_path("/var/lib/telegram-bot-api/photos/file_0.jpg"), ONLY_FILE),
+    Fault("dotdot-file-path", "a path that climbs out", _names_path("photos/../../../etc/passwd"), ONLY_FILE),
+    Fault("scheme-file-path", "a URL as the path", _names_path("http://elsewhere.invalid/file_0.jpg"), ONLY_FILE),
+    Fault("double-slash-file-path", "a host as the path", _names_path("//elsewhere.invalid/file_0.jpg"), ONLY_FILE),
+    Fault("crlf-file-path", "a path with a line break and a header",
+          _names_path("photos/file_0.jpg HTTP/1.1\r\nX-Injected: yes"), ONLY_FILE),
+)  # fmt: skip
+
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _ALL}

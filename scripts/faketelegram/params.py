@@ -1,0 +1,77 @@
+"""A request's parameters, however they were sent: in the query, as a form, as JSON, or as multipart."""
+
+import email.parser
+import email.policy
+import json
+from collections.abc import Mapping
+from email.message import EmailMessage
+from io import BufferedIOBase
+from urllib.parse import parse_qsl
+
+MAX_BODY = 20 * 1024 * 1024  # bytes
+
+
+class UnreadableBodyError(ValueError):
+    """The body is not what its headers promise."""
+
+
+def read_body(headers: Mapping[str, str], stream: BufferedIOBase) -> bytes:
+    if "chunked" in headers.get("Transfer-Encoding", "").lower():
+        return _unchunked(stream)
+    length = headers.get("Content-Length", "0")
+    if not length.isdecimal() or int(length) > MAX_BODY:
+        raise UnreadableBodyError("Content-Length")
+    return stream.read(int(length))
+
+
+def _unchunked(stream: BufferedIOBase) -> bytes:
+    body = b""
+    while True:
+        try:
+            size = int(stream.readline(100).split(b";")[0], 16)
+        except ValueError as error:
+            raise UnreadableBodyError("chunk size") from error
+        if not 0 <= size <= MAX_BODY - len(body):
+            raise UnreadableBodyError("chunk size")
+        body += stream.read(size)
+        ending = stream.readline(100)
+        while size == 0 and ending not in (b"\r\n", b"\n", b""):  # trailers
+            ending = stream.readline(65_536)
+        if size == 0:
+            return body
+
+
+def parameters(query: str, content_type: str, body: bytes) -> dict[str, str]:
+    """All of them as texts; what stands in the body wins over the query."""
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        given |= parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+    elif kind == "application/json":
+        given |= _from_json(body)
+    elif kind == "multipart/form-data":
+        given |= _from_multipart(content_type, body)
+    return given
+
+
+def _from_json(body: bytes) -> dict[str, str]:
+    try:
+        values = json.loads(body or b"{}")
+    except ValueError as error:
+        raise UnreadableBodyError("JSON") from error
+    if not isinstance(values, dict):
+        raise UnreadableBodyError("JSON")
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+def _from_multipart(content_type: str, body: bytes) -> dict[str, str]:
+    parser = email.parser.BytesParser(_class=EmailMessage, policy=email.policy.HTTP)
+    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
+    message = parser.parsebytes(head + body)
+    given = {}
+    for part in message.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        if isinstance(name, str) and part.get_filename() is None:
+            payload = part.get_payload(decode=True)
+            given[name] = payload.decode(errors="replace") if isinstance(payload, bytes) else ""
+    return given

@@ -1,0 +1,135 @@
+"""Real parts for every test: a Redis server of our own, and the fake Telegram over HTTP."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery.contrib.testing.worker import start_worker
+from faketelegram import TEST_TOKEN, FakeTelegram
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from runner.redis_server import find_server
+
+from warmer.keys import Keys
+from warmer.settings import Settings, load_settings
+from warmer.wiring import Workshop, get_workshop, open_workshop
+
+API_KEY = "test-api-key"
+SIGNING_KEY = "a-signing-key-of-at-least-32-bytes-for-tests"
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """The first true value of the condition; fails after the deadline."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.01)
+    return value
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis server for this run of the tests, on a unix socket, as the service starts it."""
+    socket = tmp_path_factory.mktemp("redis") / "redis.sock"
+    command = [str(find_server()), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(socket.parent)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        wait_until(socket.exists)
+        yield f"unix://{socket}"
+        server.terminate()
+
+
+@pytest.fixture(scope="session")
+def telegram_server() -> Iterator[FakeTelegram]:
+    with FakeTelegram() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment(
+    redis_url: str, telegram_server: FakeTelegram, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The environment of a deployment, in a folder without a `.env`."""
+    folder = tmp_path_factory.mktemp("cwd")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in Settings.model_fields:
+            patch.delenv(name.upper(), raising=False)
+        patch.chdir(folder)
+        patch.setenv("TELEGRAM_BOT_TOKEN", TEST_TOKEN)
+        patch.setenv("TELEGRAM_API_URL", telegram_server.url)
+        patch.setenv("REDIS_URL", redis_url)
+        patch.setenv("API_KEYS", API_KEY)
+        patch.setenv("URL_SIGNING_KEYS", SIGNING_KEY)
+        patch.setenv("DATA_DIR", str(folder / "data"))
+        patch.setenv("TELEGRAM_RATE", "1000")
+        os.makedirs(folder / "data")  # noqa: PTH103 - the folder that scripts/run makes
+        yield folder
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A client of an empty Redis."""
+    with Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def keys(settings: Settings) -> Keys:
+    return Keys(settings.bot_id)
+
+
+@pytest.fixture
+def telegram(telegram_server: FakeTelegram) -> FakeTelegram:
+    """The fake Telegram with no faults and no counts; the world keeps what other tests added: use ids of your own."""
+    telegram_server.latency = 0.0
+    telegram_server.connect_latency = 0.0
+    telegram_server.reset()
+    return telegram_server
+
+
+@pytest.fixture
+def shop(settings: Settings, redis: Redis, telegram: FakeTelegram) -> Workshop:
+    """A worker's parts, without the queue."""
+    return open_workshop(settings, redis)
+
+
+@pytest.fixture
+def app(redis: Redis, telegram: FakeTelegram, settings: Settings) -> Flask:
+    """The web tier, without a worker."""
+    from web import create_app
+
+    return create_app(settings)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def worker(redis: Redis, telegram: FakeTelegram) -> Iterator[Any]:
+    """A Celery worker with its thread pool, in a thread of this process, on the real queue."""
+    import warmer.tasks  # noqa: F401 - registers the tasks
+    from warmer.celery import app as celery
+
+    get_workshop.cache_clear()
+    with start_worker(celery, pool="threads", concurrency=8, perform_ping_check=False, shutdown_timeout=25) as running:
+        yield running
+
+
+@pytest.fixture
+def as_server() -> dict[str, str]:
+    """The headers of a backend."""
+    return {"Authorization": f"Bearer {API_KEY}"}
