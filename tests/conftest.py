@@ -6,17 +6,19 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from celery.contrib.testing.worker import start_worker
-from faketelegram import TEST_TOKEN, FakeTelegram
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
-from runner.redis_server import find_server
 
+from faketelegram import TEST_TOKEN, FakeTelegram
+from runner.redis_server import find_server
+from tests.running import Service, run_service
 from warmer.keys import Keys
 from warmer.settings import Settings, load_settings
 from warmer.wiring import Workshop, get_workshop, open_workshop
@@ -133,3 +135,25 @@ def worker(redis: Redis, telegram: FakeTelegram) -> Iterator[Any]:
 def as_server() -> dict[str, str]:
     """The headers of a backend."""
     return {"Authorization": f"Bearer {API_KEY}"}
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The whole service as a deployment runs it, at a fake Telegram of its own; `telegram` is at `.telegram`."""
+    folder = tmp_path_factory.mktemp("service")
+    with FakeTelegram(latency=0.05) as fake:
+        settings = {
+            "TELEGRAM_BOT_TOKEN": TEST_TOKEN,
+            "TELEGRAM_API_URL": fake.url,
+            "API_KEYS": API_KEY,
+            "URL_SIGNING_KEYS": SIGNING_KEY,
+        }
+        with run_service(folder, **settings) as running:
+            yield replace(running, telegram=fake)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The whole service as `scripts/run` starts it without any setting."""
+    with run_service(tmp_path_factory.mktemp("demo")) as running:
+        yield running

@@ -25,7 +25,7 @@ def follow_profile(user_id: int, errand: Errand, desk: Desk) -> str:
         if partner and partner.is_pinned:
             return "done: the picture is pinned"
         try:
-            photo = _find_pending(user_id, desk) or _look_up(user_id, errand, desk)
+            photo = _find_known(user_id, desk) or _look_up(user_id, errand, desk)
         except NoPhoto:
             for file_id in _list_shown(user_id, desk):
                 desk.forget.photo(file_id, user_id)
@@ -41,12 +41,14 @@ def follow_profile(user_id: int, errand: Errand, desk: Desk) -> str:
     return claim.outcome
 
 
-def _find_pending(user_id: int, desk: Desk) -> PhotoSize | None:
-    """A picture that was looked up already and is not warm yet: its warming was postponed, or failed and may pass."""
+def _find_known(user_id: int, desk: Desk) -> PhotoSize | None:
+    """A picture that need not be looked up again: it was just now, or it is not warm yet and its warming goes on."""
     profile = desk.profiles.get(user_id)
-    if profile is None or desk.store.glance([profile.file_id])[0].status != "warming":
+    if profile is None:
         return None
-    return PhotoSize(profile.file_id, profile.unique_id, 0)
+    status = desk.store.glance([profile.file_id])[0].status
+    is_fresh = status == "ready" and not desk.profiles.is_older(profile, desk.profiles.fresh_seconds)
+    return PhotoSize(profile.file_id, profile.unique_id, 0) if is_fresh or status == "warming" else None
 
 
 def _look_up(user_id: int, errand: Errand, desk: Desk) -> PhotoSize:

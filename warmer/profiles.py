@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from redis import Redis
 
 from warmer.claim import Claim
 from warmer.keys import Keys
 from warmer.scripts import load_script
+
+FRESH_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +27,12 @@ class Profile:
 class Profiles:
     """Reads for everybody; writes under a claim."""
 
-    def __init__(self, redis: Redis, keys: Keys, ttl: int) -> None:
+    def __init__(self, redis: Redis, keys: Keys, ttl: int, check_seconds: int) -> None:
         self.redis = redis
         self.keys = keys
         self.ttl = ttl  # seconds
+        self.check_seconds = check_seconds  # a look-up longer ago than this is repeated
+        self.fresh_seconds = min(FRESH_SECONDS, check_seconds / 2)  # one shorter ago is not
         self._note = load_script(redis, "note")
 
     def get(self, user_id: int) -> Profile | None:
@@ -51,6 +55,16 @@ class Profiles:
             args=[claim.token, self.ttl, json.dumps(asdict(profile))],
         )
         return profile
+
+    def is_older(self, profile: Profile, seconds: float) -> bool:
+        """Whether the look-up is longer ago than so many seconds."""
+        return self.redis.time()[0] - profile.looked_up_at > seconds
+
+    def mark_old(self, user_id: int) -> None:
+        """Look this one up again at the next occasion; its picture is served until then."""
+        if profile := self.get(user_id):
+            value = json.dumps(asdict(replace(profile, looked_up_at=0)))
+            self.redis.set(self.keys.profile(user_id), value, xx=True, keepttl=True)
 
     def drop(self, user_id: int) -> None:
         """What we knew does not hold any more."""

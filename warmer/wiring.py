@@ -63,7 +63,7 @@ def open_workshop(settings: Settings, redis: Redis) -> Workshop:
     due = Due(redis, keys)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     partners = PartnerDirectory(redis, keys, settings.rewarm_partners)
-    profiles = Profiles(redis, keys, settings.photo_ttl)
+    profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
     claims = Claims(redis, keys)
     publisher = Publisher(app, redis, keys, due, asked_seconds=settings.photo_wait + 3, hot_max=settings.hot_max)
     desk = Desk(

@@ -56,7 +56,7 @@ def _open_front(settings: Settings) -> Front:
     redis: Redis = connect_web(settings, THREADS)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     directory = PartnerDirectory(redis, keys, settings.rewarm_partners)
-    profiles = Profiles(redis, keys, settings.photo_ttl)
+    profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
     due = Due(redis, keys)
     celery.conf.update(
         broker_transport_options=celery.conf.broker_transport_options | PUBLISHING,

@@ -161,6 +161,7 @@ def _register(partner_id: int, name: str, file_id: str | None, *, unpin: bool) -
         is_settled = front.store.glance([subject_of(partner)])[0].status != "warming"
     else:
         front.store.clear_unavailable(user_subject(partner_id))  # who opens the bot may be visible to it only now
+        front.profiles.mark_old(partner_id)
         is_settled = False
     if not is_settled:
         subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)

@@ -42,14 +42,14 @@ class Waiting:
         self._lock = threading.Lock()
         self._listener: threading.Thread | None = None
 
-    def wait_for(self, subjects: set[str], look: Callable[[], T | None], ask: Callable[[], bool]) -> T | None:
+    def wait_for(self, subjects: set[str], look: Callable[[], T], ask: Callable[[], bool]) -> T:
         """What `look` finds within the wait, None if nothing came in time, was postponed, or no place was free.
 
         Registers first, then looks, then waits; asks again with every look, since the message may have met a worker
         that was just leaving.
         """
         if not self._places.acquire(blocking=False):
-            return None
+            return look()
         self._ensure_listener()
         waiter = _Waiter()
         with self._lock:
@@ -73,12 +73,12 @@ class Waiting:
                 waiter.is_postponed = outcome == "postponed"
                 waiter.news.set()
 
-    def _wait(self, waiter: _Waiter, look: Callable[[], T | None], ask: Callable[[], bool]) -> T | None:
+    def _wait(self, waiter: _Waiter, look: Callable[[], T], ask: Callable[[], bool]) -> T:
         end = time.monotonic() + self.wait_seconds
         while (found := look()) is None:
             left = end - time.monotonic()
             if left <= 0 or waiter.is_postponed or not ask():
-                return None
+                break
             waiter.news.wait(min(LOOK_SECONDS, left))
             waiter.news.clear()
         return found

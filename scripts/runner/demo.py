@@ -1,0 +1,53 @@
+"""A start without a bot token: a fake Telegram, two dozen partners, nobody else on the network."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from faketelegram.users import demo_users
+from runner.local_http import ask
+from runner.terminal import StartFailed
+
+TOKEN = "123456789:FAKE-made-up-for-the-demo"  # noqa: S105 - opens nothing
+PROGRAM = Path(__file__).resolve().parent.parent / "fake_telegram.py"
+DEADLINE = 10.0  # seconds for one partner; the server may be busy with its start
+
+
+def environment(port: int) -> dict[str, str]:
+    """The settings of a demo; its page signs every visitor in, so it is for this machine only."""
+    return {
+        "DEMO": "1",
+        "HOST": "127.0.0.1",
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "TELEGRAM_API_URL": f"http://127.0.0.1:{port}",
+    }
+
+
+def telegram_command(api_url: str) -> list[str]:
+    """How the fake Telegram is started; the users it has by itself are the demo's."""
+    port = urlsplit(api_url).port
+    return [sys.executable, str(PROGRAM), "--host", "127.0.0.1", "--port", str(port), "--token", TOKEN]
+
+
+def register_partners(page: str, api_key: str, is_stopping: Callable[[], bool]) -> None:
+    """Register the demo's people; at each start again, which changes nothing for those who are there.
+
+    The order is mixed, but the same in every run; the last one is the newest, and the demo's user.
+    """
+    people = demo_users()
+    random.Random("warm").shuffle(people)  # noqa: S311 - an order, not a secret
+    for person in people:
+        name = f"{person.first_name} {person.last_name}".strip()
+        deadline = time.monotonic() + DEADLINE
+        while not is_stopping():
+            status, _ = ask(f"{page}api/partner/{person.id}", method="PUT", body={"name": name}, api_key=api_key)
+            if status in (200, 201):
+                break
+            if time.monotonic() > deadline:
+                raise StartFailed(f"web did not register the demo partner {person.id} (it answered {status})")
+            time.sleep(0.2)

@@ -1,0 +1,136 @@
+"""DATA_DIR and what is in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.terminal import StartFailed
+
+SOCKET_PATH_BYTES = 100  # the kernels' limits are 104 (macOS) and 108 (Linux)
+URL_SAFE = re.compile(r"[A-Za-z0-9_./-]+")  # a path that stands in a URL as it is
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The places a runner uses; all of them are the owner's alone."""
+
+    data: Path
+
+    @property
+    def run(self) -> Path:
+        """What belongs to one start: sockets, generated configuration, metrics."""
+        return self.data / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+    @property
+    def redis(self) -> Path:
+        return self.data / "redis"
+
+    @property
+    def metrics(self) -> Path:
+        return self.run / "metrics"
+
+    @property
+    def supervisor_config(self) -> Path:
+        return self.run / "supervisord.conf"
+
+    @property
+    def mark(self) -> Path:
+        """Holds the mark that every process of the current start carries in its environment."""
+        return self.run / "mark"
+
+    @property
+    def running(self) -> Path:
+        """What this start made up, for other programs; `warmer.settings` reads it."""
+        return self.data / "running.env"
+
+    @property
+    def keys(self) -> Path:
+        return self.data / "keys.env"
+
+    def shown(self, path: Path) -> str:
+        """The path as a person at the project root would type it."""
+        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def make(data_dir: str) -> Folders:
+    """Make DATA_DIR and its folders, 0700."""
+    folders = Folders(Path(data_dir).expanduser().resolve())
+    try:
+        is_ours = not folders.data.exists() or folders.run.is_dir() or not any(folders.data.iterdir())
+        folders.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_ours:  # somebody's home folder, or /tmp, keeps the mode it has
+            folders.data.chmod(0o700)
+        for folder in (folders.run, folders.logs, folders.redis):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.chmod(0o700)
+    except OSError as error:
+        raise StartFailed(f"DATA_DIR: {error.filename or data_dir}: {error.strerror}") from None
+    return folders
+
+
+def lock(folders: Folders) -> int:
+    """Be the one runner of this DATA_DIR for as long as this process lives."""
+    handle = os.open(folders.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(handle, 20).decode() or "?"
+        raise StartFailed(
+            f"already running in {folders.data} (process {owner}): stop it, or choose another DATA_DIR and PORT"
+        ) from None
+    os.ftruncate(handle, 0)
+    os.write(handle, str(os.getpid()).encode())
+    return handle
+
+
+def empty_metrics(folders: Folders) -> None:
+    """Prometheus' multi-process files count one start only."""
+    shutil.rmtree(folders.metrics, ignore_errors=True)
+    folders.metrics.mkdir(mode=0o700)
+
+
+def socket_path(folders: Folders, name: str) -> Path:
+    """Where a unix socket may be: in DATA_DIR, or in the private folder if that path is too long or odd."""
+    inside = folders.run / name
+    if len(os.fsencode(inside)) < SOCKET_PATH_BYTES and URL_SAFE.fullmatch(str(inside)):
+        return inside
+    return private_folder() / f"{folders.data.stat().st_dev:x}-{folders.data.stat().st_ino:x}-{name}"
+
+
+def private_folder() -> Path:
+    """A 0700 folder of this user outside DATA_DIR, for what has to have a short path or be shared by runners.
+
+    Anybody may write to the temporary folder, so one that somebody else has put there is not used.
+    """
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
+    if not (base.is_dir() and os.access(base, os.W_OK)):
+        base = Path(tempfile.gettempdir())
+    folder = base / f"avatar-warmer-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise StartFailed(f"{folder}: {error.strerror}") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise StartFailed(f"{folder} is not a private folder of this user: remove it")
+    return folder
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put the file there in one step, 0600 from its first moment."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    unfinished.replace(path)

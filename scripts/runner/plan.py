@@ -1,0 +1,119 @@
+"""Which settings are given, which are made; everything is checked before anything starts.
+
+After `make_plan` the environment of this process is the one that every child gets.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from runner import demo, ports, procfile, redis_server
+from runner.folders import Folders, socket_path, write_private
+from runner.made_keys import as_env, made_keys
+from runner.terminal import StartFailed
+from warmer.settings import TELEGRAM, Settings, load_settings
+
+SERVER_KEYS = ("API_KEYS", "URL_SIGNING_KEYS")
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how this machine reaches a server that listens everywhere
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to run."""
+
+    folders: Folders
+    settings: Settings
+    services: Mapping[str, str]  # the Procfile's commands
+    helpers: Mapping[str, list[str]]  # redis and telegram, where this start needs its own
+    made: frozenset[str]  # names of the settings that nobody gave
+
+    @property
+    def is_demo(self) -> bool:
+        return "DEMO" in self.made
+
+    @property
+    def page(self) -> str:
+        """The page's URL, as this machine reaches it."""
+        host = LOOPBACK.get(self.settings.host, self.settings.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}/"
+
+
+def given_settings() -> dict[str, str]:
+    """What the environment and `.env` say; an empty value says nothing."""
+    sources = (dotenv_values(".env"), os.environ)  # the later one wins
+    return {name.upper(): value for source in sources for name, value in source.items() if value}
+
+
+def make_plan(folders: Folders, given: Mapping[str, str]) -> Plan:
+    """Decide and check everything, and put it into the environment.
+
+    Raises ConfigError or StartFailed; the message names the variable.
+    """
+    services = procfile.read(Path("Procfile"))
+    made = _made_values(folders, given)
+    os.environ["DEMO"] = "0"  # a demo signs its visitors in: no setting makes one, only a missing token does
+    os.environ.update(made, DATA_DIR=str(folders.data))
+    settings = load_settings()
+    made.update(_ports(settings, given), HOST=settings.host)
+    os.environ.update(made)
+    settings = load_settings()
+    _complete_environment(folders, settings)
+    helpers = _helpers(folders, settings, given)
+    write_private(folders.running, as_env(made))
+    return Plan(folders, settings, services, helpers, frozenset(made))
+
+
+def _made_values(folders: Folders, given: Mapping[str, str]) -> dict[str, str]:
+    """The settings that nobody gave, so that a clone and a Python are enough."""
+    made: dict[str, str] = {}
+    if "TELEGRAM_BOT_TOKEN" not in given:
+        if given.get("TELEGRAM_API_URL", TELEGRAM).rstrip("/") != TELEGRAM:
+            raise StartFailed("TELEGRAM_BOT_TOKEN: is missing, although TELEGRAM_API_URL is set")
+        made |= demo.environment(ports.free_loopback_port())
+    keys = ["FLOWER_BASIC_AUTH"]
+    if "REDIS_URL" not in given:
+        made["REDIS_URL"] = f"unix://{socket_path(folders, 'redis.sock')}?db=0"
+        keys += SERVER_KEYS
+    return made | made_keys(folders.keys, [name for name in keys if name not in given])
+
+
+def _ports(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
+    """The chosen ones first: the others then give way to them."""
+    found: dict[str, int] = {}
+    wanted = {"PORT": (settings.host, settings.port), "FLOWER_PORT": ("127.0.0.1", settings.flower_port)}
+    for name in sorted(wanted, key=lambda name: name not in given):
+        host, port = wanted[name]
+        found[name] = ports.choose(name, port, host=host, chosen=name in given, avoid=frozenset(found.values()))
+    return {name: str(port) for name, port in found.items()}
+
+
+def _complete_environment(folders: Folders, settings: Settings) -> None:
+    """What the children need beside the settings; secrets reach them here only, never in a command line."""
+    programs = Path(sys.prefix) / "bin"
+    if settings.flower_basic_auth:
+        os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()  # Flower reads no .env
+    os.environ.update(
+        PATH=f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        PROMETHEUS_MULTIPROC_DIR=str(folders.metrics),
+        PYTHONUNBUFFERED="1",
+    )
+
+
+def _helpers(folders: Folders, settings: Settings, given: Mapping[str, str]) -> dict[str, list[str]]:
+    helpers = {}
+    if "REDIS_URL" not in given:
+        helpers["redis"] = redis_server.command(
+            redis_server.find_server(),
+            socket=socket_path(folders, "redis.sock"),
+            folder=folders.redis,
+            maxmemory=settings.redis_maxmemory,
+        )
+    if "TELEGRAM_BOT_TOKEN" not in given:
+        helpers["telegram"] = demo.telegram_command(settings.telegram_api_url)
+    return helpers

@@ -1,0 +1,74 @@
+"""Which TCP ports to listen on.
+
+A taken default gives way to the next free port; a taken port that somebody chose stops the start.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+
+from runner.folders import private_folder
+from runner.terminal import StartFailed, say
+
+ATTEMPTS = 200  # ports to try after the default
+
+_reserved: list[int] = []  # locks held for the life of this process
+
+
+def choose(name: str, port: int, *, host: str, chosen: bool, avoid: frozenset[int] = frozenset()) -> int:
+    """The port that the setting `name` gets; `avoid` are those that another setting has."""
+    if chosen:
+        if port in avoid:
+            raise StartFailed(f"{name}: {port} stands in another setting, too")
+        if not _is_free(name, host, port) or not _reserve(port):
+            raise StartFailed(f"{name}: {port} is taken")
+        return port
+    for candidate in range(port, min(port + ATTEMPTS, 65_535) + 1):
+        if candidate not in avoid and _is_free(name, host, candidate) and _reserve(candidate):
+            if candidate != port:
+                say(f"Port {port} is taken: {name} is {candidate} this time.")
+            return candidate
+    raise StartFailed(f"{name}: no port from {port} on is free")
+
+
+def free_loopback_port() -> int:
+    """Any port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(name: str, host: str, port: int) -> bool:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise StartFailed(f"HOST: {host!r} is no address of this machine") from None
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            if error.errno == errno.EACCES:
+                raise StartFailed(f"{name}: this user may not listen on {port}") from None
+            raise StartFailed(f"HOST: {host!r} is no address of this machine") from None
+    # Elsewhere than on Linux all addresses can be bound while 127.0.0.1 has a listener.
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _reserve(port: int) -> bool:
+    """Keep other runners off the port until its server listens: two that start at once would both find it free."""
+    handle = os.open(private_folder() / f"port-{port}", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return False
+    _reserved.append(handle)
+    return True

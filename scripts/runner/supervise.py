@@ -1,0 +1,117 @@
+"""The processes under supervisord: which, in which order, and what they may take to end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from runner.folders import empty_metrics, write_private
+from runner.leftovers import KEEP_ENVIRONMENT, MARK
+from runner.plan import Plan
+from runner.terminal import StartFailed
+
+GRACE = 25  # seconds a process may take to end after SIGTERM
+STOP_DEADLINE = 30.0  # seconds for all of them; then SIGKILL
+
+SUPERVISORD = """\
+[supervisord]
+nodaemon = true
+silent = true
+nocleanup = true
+umask = 077
+logfile = {logs}/supervisord.log
+logfile_maxbytes = 10MB
+logfile_backups = 3
+childlogdir = {logs}
+pidfile = {run}/supervisord.pid
+directory = {directory}
+{user}
+"""
+
+# startsecs = 0: one that ends at once comes back at the next turn, after a second, and never after a growing pause.
+PROGRAM = """
+[program:{name}]
+command = {command}
+priority = {priority}
+autorestart = true
+startsecs = 0
+startretries = 1000000000
+stopwaitsecs = {grace}
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = {logs}/{name}.log
+stdout_logfile_maxbytes = 10MB
+stdout_logfile_backups = 3
+"""
+
+# One group: its members are told to end at the same moment, and the helpers only after them.
+SERVICES = """
+[group:services]
+programs = {names}
+priority = 100
+"""
+
+
+def config(plan: Plan) -> str:
+    """The text of supervisord.conf; it holds no secret."""
+    logs = _escaped(str(plan.folders.logs))
+    parts = [
+        SUPERVISORD.format(
+            logs=logs,
+            run=_escaped(str(plan.folders.run)),
+            directory=_escaped(str(Path.cwd())),
+            user="user = root" if os.geteuid() == 0 else "",  # said aloud, or supervisord warns
+        )
+    ]
+    commands = {name: shlex.join(command) for name, command in plan.helpers.items()} | dict(plan.services)
+    if len(commands) < len(plan.helpers) + len(plan.services):
+        raise StartFailed(f"Procfile: {' and '.join(plan.helpers)} are started without a line")
+    for name, command in commands.items():
+        program = shlex.split(command)[0]
+        if not shutil.which(program):
+            raise StartFailed(f"Procfile: {name}: there is no program {program}")
+    for priority, (name, command) in enumerate(commands.items(), start=1):
+        parts.append(PROGRAM.format(name=name, command=_escaped(command), priority=priority, grace=GRACE, logs=logs))
+    return "".join((*parts, SERVICES.format(names=",".join(plan.services))))
+
+
+def start(plan: Plan) -> subprocess.Popen[bytes]:
+    """Start supervisord, in a session of its own: the terminal's signals reach the runner only.
+
+    SIGHUP would make supervisord start everything anew instead of ending.
+    """
+    empty_metrics(plan.folders)
+    write_private(plan.folders.supervisor_config, config(plan))
+    mark = secrets.token_hex(16)
+    write_private(plan.folders.mark, mark)
+    with (plan.folders.logs / "supervisord.err").open("wb") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(plan.folders.supervisor_config)],
+            env={**os.environ, **KEEP_ENVIRONMENT, MARK: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+
+
+def stop(supervisord: subprocess.Popen[bytes]) -> None:
+    """Let supervisord end everything, in order: the services at once, then the helpers."""
+    supervisord.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        supervisord.wait(STOP_DEADLINE)
+
+
+def _escaped(value: str) -> str:
+    """The value as supervisord's configuration spells it: % expands there, and ` ;` starts a comment."""
+    if re.search(r"\s[;#]|[\r\n]", value):
+        raise StartFailed(f"supervisord cannot be told this, because of its ; or #: {value}")
+    return value.replace("%", "%%")
