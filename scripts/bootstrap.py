@@ -8,13 +8,13 @@ Any Python from 3.6 on runs this file: an old one looks for a newer one.
 import contextlib
 import fcntl
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from environment import HEARTBEAT, Environment, Failed, say
+from environment import Environment, Failed
+from steps import HEARTBEAT, Interrupted, check_signals, listen, say
 
 MISLEADING = ("PYTHONHOME", "__PYVENV_LAUNCHER__")  # they send an environment's Python to another one's modules
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,19 +26,18 @@ def main(arguments: "list[str]") -> int:
     while arguments[:1] == ["--extra"]:
         extras.add(arguments[1])
         arguments = arguments[2:]
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    listen()
     environment = Environment(ROOT, extras)
     try:
         if not environment.is_ready():
             with lock(ROOT):
                 if not environment.is_ready():  # nor has anybody else made it meanwhile
                     environment.make()
+        check_signals()
     except Failed as error:
         os.write(2, f"avatar-warmer: {error}\n".encode())
         return 1
-    except KeyboardInterrupt:
+    except Interrupted:
         say("Interrupted; the next start makes .venv.")
         return 130
     become(environment, arguments)
@@ -52,6 +51,7 @@ def lock(folder: Path) -> "Iterator[None]":
     said = float("-inf")
     try:
         while not taken(handle):
+            check_signals()
             if time.monotonic() > said + HEARTBEAT:
                 said = time.monotonic()
                 say("Waiting for another start, which is making .venv…")

@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from warmer.connect import connect_worker
 from warmer.deadline import Errand
 from warmer.errors import ConfigError, WarmerError
-from warmer.heartbeat import list_pulses
 from warmer.partners import Partner
+from warmer.pulse import list_pulses
 from warmer.settings import load_settings
 from warmer.wiring import Workshop, open_workshop
 from web.stats import sum_minutes

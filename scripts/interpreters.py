@@ -53,7 +53,11 @@ def ask(program: str) -> "Python | None":
     """What the program says about itself; None if it does not run."""
     try:
         process = subprocess.Popen(
-            [program, "-c", PROBE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [program, "-c", PROBE],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C must not look like an interpreter that fails
         )
         with process:
             words = process.communicate(timeout=SECONDS)[0].decode().split(None, 2)

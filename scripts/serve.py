@@ -14,7 +14,7 @@ from types import FrameType
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
-from runner import demo, folders, leftovers, supervise
+from runner import demo, folders, leftovers, ports, supervise
 from runner.journal import Journal
 from runner.plan import Plan, given_settings, make_plan
 from runner.ready import check_supervisord, wait_until_ready
@@ -52,6 +52,7 @@ def main() -> int:
             serve(make_plan(places, given), stop)
         finally:
             places.running.unlink(missing_ok=True)
+            ports.release()
     except (ConfigError, StartFailed) as error:
         complain(str(error))
         return 1

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-import environment
 import interpreters
+import steps
 from environment import Environment, Failed
 from tests.conftest import wait_until
 from tests.stub_machine import SCRIPTS, Machine
 
 pytest_plugins = ["tests.machine_fixtures"]
 
-READ_BY_OLD_PYTHONS = ("bootstrap.py", "environment.py", "interpreters.py")
+READ_BY_OLD_PYTHONS = ("bootstrap.py", "environment.py", "interpreters.py", "steps.py")
 
 
 @pytest.mark.parametrize("name", READ_BY_OLD_PYTHONS)
@@ -72,7 +72,8 @@ def test_a_moved_project_gets_a_new_environment(machine: Machine) -> None:
     machine.put("3 14")
     machine.environment().make()
     moved = machine.project.rename(machine.project.with_name("elsewhere"))
-    assert not Environment(moved, set()).is_ready()
+    Environment(moved, set()).make()
+    assert machine.asked("venv") == 2
 
 
 def test_a_failed_install_leaves_nothing_and_says_its_last_lines(machine: Machine) -> None:
@@ -93,8 +94,8 @@ def test_without_any_python_one_line_says_what_to_install(
 def test_long_steps_say_that_they_go_on(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "HEARTBEAT", 0.05)
-    assert environment.run(["sleep", "0.2"], "Installing packages") == (0, "")
+    monkeypatch.setattr(steps, "HEARTBEAT", 0.05)
+    assert steps.run(["sleep", "0.2"], "Installing packages") == (0, "")
     assert "Installing packages… 0 s" in capfd.readouterr().out
 
 

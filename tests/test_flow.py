@@ -67,7 +67,8 @@ def test_a_warm_picture_is_served_and_then_confirmed(service: Service, fake: Fak
     partner = put_all(service, add_people(fake, 1))[0]
     wait_until(lambda: are_ready(service, [partner["id"]]))
     first = requests.get(service.url + partner["photo_url"], timeout=5)
-    again = requests.get(service.url + partner["photo_url"], headers={"If-None-Match": first.headers["ETag"]}, timeout=5)
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = requests.get(service.url + partner["photo_url"], headers=known, timeout=5)
     assert (first.status_code, first.headers["Content-Type"]) == (200, "image/webp")
     assert (again.status_code, again.content) == (304, b"")
     assert first.headers["Cache-Status"] == "avatar-warmer; hit"

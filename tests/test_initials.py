@@ -1,10 +1,11 @@
 """What <lazy-image> shows of a person without a picture."""
 
 import pytest
-from page_stub import add
 from playwright.sync_api import Page, expect
 
-pytest_plugins = ["page_fixtures"]
+from tests.page_stub import add
+
+pytest_plugins = ["tests.page_fixtures"]
 
 
 def test_it_is_an_image_with_a_name_for_who_cannot_see_it(blank: Page) -> None:

@@ -2,10 +2,11 @@
 
 import time
 
-from page_stub import NO_PHOTO, NOT_READY, PREVIEW, Answer, PageStub, add, jpeg, until
 from playwright.sync_api import Locator, Page, expect
 
-pytest_plugins = ["page_fixtures"]
+from tests.page_stub import NO_PHOTO, NOT_READY, PREVIEW, Answer, PageStub, add, jpeg, until
+
+pytest_plugins = ["tests.page_fixtures"]
 
 PATIENCE = Answer(503, picture=b"", headers={"Retry-After": "20"})
 NEVER = Answer(503, picture=b"", headers={"Retry-After": "600"})

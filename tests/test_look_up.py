@@ -1,10 +1,11 @@
 """The page at / for whoever is not signed in: which bot this is, and a try with one's own id."""
 
 import pytest
-from page_stub import PREVIEW, Answer, PageStub
 from playwright.sync_api import Locator, Page, expect
 
-pytest_plugins = ["page_fixtures"]
+from tests.page_stub import PREVIEW, Answer, PageStub
+
+pytest_plugins = ["tests.page_fixtures"]
 
 PROBLEM = {"type": "about:blank", "title": "Bad", "detail": "id: a whole number is needed"}
 PICTURE = {"id": 42, "photo_url": "/photo", "photo_srcset": "/photo 160w", "photo_placeholder": PREVIEW}

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from page_stub import PREVIEW, Answer, PageStub, until
 from playwright.sync_api import Browser, Locator, Page, expect
 
-pytest_plugins = ["page_fixtures"]
+from tests.page_stub import PREVIEW, Answer, PageStub, until
+
+pytest_plugins = ["tests.page_fixtures"]
 
 INIT_DATA = "user=%7B%22id%22%3A1%2C%22first_name%22%3A%22Ann%20%2B%20Bo%22%7D&auth_date=1&hash=ab"
 PROBLEM = {"type": "about:blank", "title": "Not now"}

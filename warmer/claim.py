@@ -24,6 +24,15 @@ class Forgotten(NotMine):
     """The subject was forgotten: nothing may be written for it."""
 
 
+def require_claim(answer: int) -> int:
+    """What a script that writes under a claim answered; raises NotMine or Forgotten where it wrote nothing."""
+    if answer == -2:
+        raise Forgotten("forgotten while at it")
+    if answer == 0:
+        raise NotMine("the lease ran out")
+    return answer
+
+
 @dataclass(slots=True)
 class Claim:
     """The right to work on a subject, for `LEASE_SECONDS`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
@@ -9,9 +11,13 @@ from redis.retry import Retry
 from warmer.settings import Settings
 
 
-def connect_web(settings: Settings, connections: int) -> Redis:
+def connect_web(
+    settings: Settings,
+    connections: int,
+    open_pool: Callable[..., BlockingConnectionPool] = BlockingConnectionPool.from_url,
+) -> Redis:
     """For requests: connect within 0.25 s, read within 0.3 s, wait 0.1 s for a connection, no retry."""
-    pool = BlockingConnectionPool.from_url(
+    pool = open_pool(
         settings.redis_url,
         max_connections=connections,
         timeout=0.1,

@@ -16,6 +16,7 @@
         ├── TokenRejected      every call is halted until getMe passes
         ├── DeadlineExceeded   the total time of the task is over
         └── UpstreamFailed     5xx, resets, time-outs, short or odd answers
+            └── TemporarilyUnavailable   400 with these words: inner failures hide in it
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ def follow_profile(user_id: int, errand: Errand, desk: Desk) -> str:
                 desk.forget.photo(file_id, user_id)
             desk.profiles.drop(user_id)
             raise
+        desk.store.lift(photo.file_id)  # the profile shows it again, whoever forgot it before
+        # After the lift: from here on whoever forgets this id finds the picture and forgets it too, and that stands.
         desk.profiles.put(claim, user_id, photo.file_id, photo.unique_id)
         try:
             _warm_and_show(user_id, photo, errand, desk)
@@ -74,15 +76,17 @@ def _list_shown(user_id: int, desk: Desk) -> set[str]:
 
 
 def _warm_and_show(user_id: int, photo: PhotoSize, errand: Errand, desk: Desk) -> None:
-    desk.store.lift(photo.file_id)  # the profile shows it again, whoever forgot it before
     try:
-        warm_photo(photo.file_id, errand, desk)
+        if not desk.store.get_unavailable(photo.file_id):
+            warm_photo(photo.file_id, errand, desk)
     except NotMine as error:
         raise Postponed(f"its picture: {error}", retry_after=SOON_SECONDS) from None
-    if cause := desk.store.get_unavailable(photo.file_id):
+    if (cause := desk.store.get_unavailable(photo.file_id)) and not cause.is_absence:
         desk.profiles.drop(user_id)
         raise GaveUp(f"its picture is unavailable ({cause.cause})")
     if not desk.store.is_ready(photo.file_id):
         raise Postponed("its picture comes later", retry_after=SOON_SECONDS)
-    if desk.partners.get(user_id) and not desk.partners.adopt(user_id, photo.file_id, photo.unique_id):
+    if not desk.partners.get(user_id) or desk.partners.adopt(user_id, photo.file_id, photo.unique_id):
+        return
+    if photo.file_id not in desk.partners.list_photos(user_id):  # pinned meanwhile, it may be the old one that stays
         desk.forget.photo(photo.file_id, user_id)

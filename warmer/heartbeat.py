@@ -5,41 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from warmer.budget import Budget
-from warmer.deadline import Errand
+from warmer.deadline import Deadline
 from warmer.due import Due
-from warmer.errors import TokenRejected, Transient
+from warmer.errors import Paused, TokenRejected, WarmerError
 from warmer.keys import Keys
+from warmer.pulse import Pulse
 from warmer.telegram import BotApi
 
 BEAT_SECONDS = 5
 TTL_SECONDS = 15
-BotState = Literal["ok", "unauthorized", "unreachable", "unknown"]
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """One worker, as it said within the last 15 s."""
-
-    name: str
-    bot: BotState = "unknown"
-    bot_name: str = ""
-    bot_username: str = ""
-
-
-def list_pulses(redis: Redis, keys: Keys) -> list[Pulse]:
-    """The workers that are alive, in two round trips."""
-    members: list[Any] = redis.zrange(keys.workers, 0, -1)
-    names = [member.decode() for member in members]
-    values = redis.mget([keys.worker(name) for name in names]) if names else []
-    return [Pulse(**json.loads(value)) for value in values if value]
 
 
 class Heartbeat:
@@ -53,6 +34,7 @@ class Heartbeat:
         self.due = due
         self.pulse = Pulse(name)
         self._stopped = threading.Event()
+        self._writing = threading.Lock()
 
     def start(self) -> None:
         """Beat from a thread of its own until `stop`."""
@@ -60,14 +42,20 @@ class Heartbeat:
 
     def stop(self) -> None:
         """The worker says good-bye: its key goes at once."""
-        self._stopped.set()
-        self.redis.delete(self.keys.worker(self.pulse.name))
-        self.redis.zrem(self.keys.workers, self.pulse.name)
+        with self._writing:
+            self._stopped.set()
+            self.redis.delete(self.keys.worker(self.pulse.name))
+            self.redis.zrem(self.keys.workers, self.pulse.name)
 
     def beat(self) -> None:
         """Write the heartbeat, after a look at the bot where its state is not known to be good."""
-        if self.pulse.bot != "ok" or self.budget.is_halted():
+        if (self.pulse.bot != "ok" or self.budget.is_halted()) and not self.budget.get_pause():
             self.check_bot()
+        with self._writing:
+            if not self._stopped.is_set():  # a beat that took long must not outlive the good-bye
+                self._write()
+
+    def _write(self) -> None:
         now = self.redis.time()[0]
         pipe = self.redis.pipeline()
         pipe.set(self.keys.worker(self.pulse.name), json.dumps(asdict(self.pulse)), ex=TTL_SECONDS)
@@ -79,12 +67,14 @@ class Heartbeat:
         """Ask getMe. A passing one lets everybody call again, a refusal halts every call; processes go on."""
         name = self.pulse.name
         try:
-            bot = self.telegram.get_me(Errand.start("hot", 0).deadline)
+            bot = self.telegram.get_me(Deadline(BEAT_SECONDS))  # a Telegram that hangs must not silence the worker
         except TokenRejected as error:
             self.budget.halt()
             self.pulse = Pulse(name, "unauthorized")
             log.critical("🛑 Telegram refuses the bot token: no call is made until getMe passes (%s)", error)
-        except Transient as error:
+        except WarmerError as error:  # whatever it is, a worker that cannot ask goes on beating
+            if isinstance(error, Paused):
+                self.budget.pause(error.retry_after or 1)
             self.pulse = Pulse(name, "unreachable", self.pulse.bot_name, self.pulse.bot_username)
             log.warning("Telegram does not answer getMe: %s", error)
         else:

@@ -16,6 +16,7 @@ from warmer.due import Due
 from warmer.errors import Crashed, GaveUp, NotMine, Paused, Permanent, Postponed, TokenRejected, Transient
 from warmer.keys import Lane, user_of
 from warmer.partners import PartnerDirectory
+from warmer.photo import Unavailable
 from warmer.store import PhotoStore
 
 BACKOFF_MAX_SECONDS = 600
@@ -67,8 +68,9 @@ class Hold:
 
     def _remember(self, claim: Claim, error: Permanent) -> None:
         seconds = self.store.put_unavailable(claim, error)
-        if user_of(claim.subject) is not None and self.partners.keeps(claim.subject):
-            self.due.set(claim.subject, max(seconds, self.profile_check_seconds))
+        if self.partners.keeps(claim.subject):  # it has its turn, or the next round of `keep_newest` gives it an early one
+            is_profile = user_of(claim.subject) is not None
+            self.due.set(claim.subject, max(seconds, self.profile_check_seconds) if is_profile else seconds)
         else:
             self.due.drop(claim.subject)
         self.claims.release(claim)
@@ -93,6 +95,8 @@ class Hold:
 
     def _plan(self, claim: Claim) -> None:
         """The next turn of a finished subject: what the newest partners show is renewed at half its TTL."""
+        if user_of(claim.subject) is not None:
+            self.store.clear_unavailable(claim.subject)  # a picture's own memories end with its put
         if not self.partners.keeps(claim.subject):
             self.due.drop(claim.subject)
         elif user_of(claim.subject) is None:
@@ -101,3 +105,5 @@ class Hold:
             self.due.set(claim.subject, self.profile_check_seconds * random.uniform(0.9, 1.1))  # noqa: S311 - as above
         if not claim.is_released:
             self.claims.release(claim)
+        elif self.store.get_unavailable(claim.subject) == Unavailable("forgotten"):
+            raise Forgotten("forgotten since it was released")  # or the turn just given would outlive the forgetting

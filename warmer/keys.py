@@ -9,7 +9,8 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{fid}:preview` | string, PHOTO_TTL | JSON: inline preview, unique id | store | store |
 | `{fid}:path` | string, FILE_PATH_TTL | JSON: resolved file path, unique id | store | store |
 | `{subject}:unavailable` | string, by cause, growing | the cause | store | store |
-| `{subject}:failures` | counter, 1 day | failures in a row, for growing memories and backoff | store | store |
+| `{subject}:failures` | counter, 1 day | failures in a row, for growing backoff | store | store |
+| `{subject}:memories` | counter, 1 day after the memory | memories in a row, for growing ones | store | store |
 | `{subject}:claim` | token, 30 s | the worker that is at it | claim | claim, store |
 | `{subject}:asked:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, claim |
 | `{fid}:wanted` | set, 60 s | later formats somebody waits for | store | claim |
@@ -23,8 +24,8 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `budget` | hash, no TTL | tokens, at, paused_until, halted | budget | budget |
 | `slot:<task>` | string, the task's period | this round of a periodic task is taken | due | due |
 | `stats:<minute>` | hash, 25 h | hits, misses, errors, not_found, requests | web.stats | web.stats, diagnose |
-| `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | heartbeat |
-| `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | heartbeat |
+| `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | pulse |
+| `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | pulse |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
 
 Channels: `done` carries `<subject> <outcome>`, `purge` carries a forgotten subject.
@@ -85,6 +86,9 @@ class Keys:
 
     def failures(self, subject: str) -> str:
         return self._of(subject, "failures")
+
+    def memories(self, subject: str) -> str:
+        return self._of(subject, "memories")
 
     def claim(self, subject: str) -> str:
         return self._of(subject, "claim")

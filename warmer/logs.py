@@ -9,9 +9,11 @@ from typing import Any
 
 from warmer.settings import Settings
 
+_ORDINARY = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
+
 
 class Concealing(logging.Filter):
-    """The second belt: conceals the token in whatever a library might log, tracebacks included."""
+    """The second belt: conceals the token in whatever a library might log, tracebacks and extra fields included."""
 
     def __init__(self, conceal: Callable[[str], str]) -> None:
         super().__init__()
@@ -22,8 +24,25 @@ class Concealing(logging.Filter):
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
             record.exc_text = self.conceal(record.exc_text)
-        record.msg, record.args = self.conceal(record.getMessage()), None
+        record.msg, record.args = self.conceal(_message_of(record)), None
+        for name in vars(record).keys() - _ORDINARY:  # what JSON lines show beside the message
+            setattr(record, name, self._conceal_all(getattr(record, name)))
         return True
+
+    def _conceal_all(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {self._conceal_all(key): self._conceal_all(one) for key, one in value.items()}
+        if isinstance(value, list | tuple | set):
+            return [self._conceal_all(one) for one in value]
+        return value if isinstance(value, int | float | None) else self.conceal(str(value))
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    """The message; a call with the wrong arguments is logged as it is, instead of failing where it was made."""
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError, IndexError):
+        return f"{record.msg} {record.args!r}"
 
 
 def logging_config(settings: Settings) -> dict[str, Any]:

@@ -129,11 +129,16 @@ class PartnerDirectory:
     def keeps(self, subject: str) -> bool:
         """Whether one of the newest partners shows it, so that it is kept warm and up to date."""
         user_id = user_of(subject)
-        members = [str(user_id)] if user_id is not None else list(self.redis.smembers(self.keys.partners(subject)))
         pipe = self.redis.pipeline(transaction=False)
-        for member in members:
-            pipe.zrevrank(self.keys.recent, member)
+        for member in self._list_showing(subject) if user_id is None else [user_id]:
+            pipe.zrevrank(self.keys.recent, str(member))
         return any(rank is not None and rank < self.keep for rank in pipe.execute())
+
+    def _list_showing(self, file_id: str) -> list[int]:
+        """The partners whose newest picture this is; one that is only shown until then lives its TTL out."""
+        members: Any = self.redis.smembers(self.keys.partners(file_id))
+        partners = self.get_many([int(member) for member in members])
+        return [partner.id for partner in partners if partner and partner.photo_file_id == file_id]
 
     def _unshow(self, partner_id: int, file_ids: list[str | None], record: Record) -> None:
         for file_id in file_ids:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from redis import Redis
 
-from warmer.claim import Claim
+from warmer.claim import Claim, require_claim
 from warmer.keys import Keys
 from warmer.scripts import load_script
 
@@ -47,13 +47,14 @@ class Profiles:
         return [Profile(**json.loads(value)) if value else None for value in values]
 
     def put(self, claim: Claim, user_id: int, file_id: str, unique_id: str) -> Profile:
-        """Remember the picture, while the claim on the id is ours."""
+        """Remember the picture, while the claim on the id is ours; raises NotMine, and Forgotten, if it is not."""
         profile = Profile(file_id, unique_id, int(self.redis.time()[0]))
         keys = self.keys
-        self._note(
+        written = self._note(
             keys=[keys.claim(claim.subject), keys.forgotten(claim.subject), keys.profile(user_id)],
             args=[claim.token, self.ttl, json.dumps(asdict(profile))],
         )
+        require_claim(written)
         return profile
 
     def is_older(self, profile: Profile, seconds: float) -> bool:

@@ -9,13 +9,13 @@ from typing import Any
 
 from redis import Redis
 
-from warmer.claim import Claim, Forgotten
-from warmer.errors import NotMine, Permanent
+from warmer.claim import Claim, require_claim
+from warmer.errors import Permanent
 from warmer.keys import Keys
 from warmer.photo import HEADER_LENGTH, FilePath, Glance, Original, Rendering, StoredVariant, Unavailable, version_of
 from warmer.scripts import load_script
 
-FAILURES_SECONDS = 86_400
+FAILURES_SECONDS = 86_400  # so long a failure counts, and a memory after it has passed
 MEMORY_MAX_SECONDS = 604_800  # no failure is remembered longer than a week
 
 
@@ -29,7 +29,8 @@ class PhotoStore:
         self.formats = tuple(formats)
         self.ttl = ttl  # seconds
         self._put, self._note = load_script(redis, "put"), load_script(redis, "note")
-        self._fail, self._forget = load_script(redis, "fail"), load_script(redis, "forget")
+        self._fail, self._remember = load_script(redis, "fail"), load_script(redis, "remember")
+        self._forget = load_script(redis, "forget")
 
     # Reading
 
@@ -112,42 +113,38 @@ class PhotoStore:
         if rendering.preview:
             about = json.dumps({"preview": rendering.preview, "unique_id": rendering.unique_id})
             values[self.keys.preview(file_id)] = about.encode()
-        written = self._put(
-            keys=[*self._guards(file_id), self.keys.unavailable(file_id), self.keys.failures(file_id), *values],
-            args=[claim.token, self._jittered_ttl(), *values.values()],
-        )
-        if written == -2:
-            raise Forgotten("forgotten while at it")
-        if not written:
-            raise NotMine("the lease ran out")
+        keys = [*self._guards(file_id), *self._failings(file_id), *values]
+        require_claim(self._put(keys=keys, args=[claim.token, self._jittered_ttl(), *values.values()]))
 
     def put_unavailable(self, claim: Claim, error: Permanent) -> int:
-        """Remember that there is nothing to serve, longer with each repetition; the seconds of this memory."""
-        count = self.count_failure(claim)
-        seconds: int = min(error.memory_seconds * 2 ** max(0, count - 1), MEMORY_MAX_SECONDS)
-        self._write(claim, self.keys.unavailable(claim.subject), seconds, error.cause)
-        return seconds
+        """Remember that there is nothing to serve, longer with each repetition; the seconds of this memory.
+
+        Raises NotMine and Forgotten as `put` does.
+        """
+        keys = [*self._guards(claim.subject), *self._failings(claim.subject)]
+        args = [claim.token, error.cause, error.memory_seconds, MEMORY_MAX_SECONDS, FAILURES_SECONDS]
+        return require_claim(self._remember(keys=keys, args=args))
 
     def put_path(self, claim: Claim, path: FilePath, ttl: int) -> None:
-        """Remember where Telegram keeps the file, for `ttl` seconds."""
+        """Remember where Telegram keeps the file, for `ttl` seconds. Raises NotMine and Forgotten as `put` does."""
         value = json.dumps({"path": path.path, "unique_id": path.unique_id})
-        self._write(claim, self.keys.path(claim.subject), _jitter(ttl), value)
+        keys = [*self._guards(claim.subject), self.keys.path(claim.subject)]
+        require_claim(self._note(keys=keys, args=[claim.token, _jitter(ttl), value]))
 
     def drop_path(self, file_id: str) -> None:
         """The path has expired at Telegram's."""
         self.redis.delete(self.keys.path(file_id))
 
     def count_failure(self, claim: Claim) -> int:
-        """One more failure in a row; how many that makes."""
-        subject = claim.subject
-        keys = [*self._guards(subject), self.keys.failures(subject)]
-        return int(self._fail(keys=keys, args=[claim.token, FAILURES_SECONDS]))
-
-    def _write(self, claim: Claim, key: str, seconds: int, value: str) -> None:
-        self._note(keys=[*self._guards(claim.subject), key], args=[claim.token, seconds, value])
+        """One more failure in a row; how many that makes. Raises NotMine and Forgotten as `put` does."""
+        keys = [*self._guards(claim.subject), self.keys.failures(claim.subject)]
+        return require_claim(self._fail(keys=keys, args=[claim.token, FAILURES_SECONDS]))
 
     def _guards(self, subject: str) -> tuple[str, str]:
         return self.keys.claim(subject), self.keys.forgotten(subject)
+
+    def _failings(self, subject: str) -> tuple[str, str, str]:
+        return self.keys.unavailable(subject), self.keys.failures(subject), self.keys.memories(subject)
 
     # Living on, and ending
 
@@ -181,13 +178,13 @@ class PhotoStore:
 
     def clear_unavailable(self, subject: str) -> None:
         """Look again: what was unavailable may be there now."""
-        self.redis.delete(self.keys.unavailable(subject), self.keys.failures(subject))
+        self.redis.delete(*self._failings(subject))
 
     def forget(self, subject: str, partner_id: int | None = None) -> bool:
         """Delete everything about the subject, unless another partner shows it; whether it is gone."""
         keys = self.keys
         doomed = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in ("webp", "jpeg", "avif")]
-        doomed += [keys.preview(subject), keys.path(subject), keys.unavailable(subject), keys.failures(subject)]
+        doomed += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
         doomed += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject)]
         doomed += [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
         gone = self._forget(

@@ -23,6 +23,7 @@ from warmer.measures import WARM_SECONDS, WARMINGS
 from warmer.warm import warm_photo
 from warmer.wiring import get_workshop
 
+AWAY_SECONDS = 1.0  # before a message goes back: a broker that is there while Redis is not would return it at once
 log = logging.getLogger(__name__)
 _heartbeats: list[Heartbeat] = []
 
@@ -63,6 +64,7 @@ def _run(subject: str, lane: Lane) -> str:
     except NotMine as reason:
         return f"skipped: {reason}"
     except RedisError as error:
+        time.sleep(AWAY_SECONDS)
         raise Reject(f"Redis is away ({type(error).__name__})", requeue=True) from None
 
 

@@ -111,7 +111,7 @@ class BotApi:
         if status == HTTPStatus.UNAUTHORIZED:
             raise DownloadUnauthorized("download: 401 Unauthorized")
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise Paused("download: Telegram asked for a pause", retry_after=_retry_after({}))
+            raise Paused("download: Telegram asked for a pause", retry_after=_retry_after(_parse(body)))
         raise UpstreamFailed(f"download: {status}")
 
     def _call(self, method: str, params: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
@@ -199,12 +199,12 @@ def _error(method: str, status: int, answer: dict[str, Any]) -> WarmerError:
 
 
 def _bad_request(method: str, text: str) -> WarmerError:
+    if "temporarily unavailable" in text:
+        return TemporarilyUnavailable(f"{method}: 400, temporarily unavailable")
     if "not found" in text or method in ("getUserProfilePhotos", "getChat"):
         return NoPhoto(f"{method}: 400, unknown to the bot")
     if "too big" in text:
         return TooBig(f"{method}: 400, the file is too big")
-    if "temporarily unavailable" in text:
-        return TemporarilyUnavailable(f"{method}: 400, temporarily unavailable")
     return InvalidFileId(f"{method}: 400, invalid file id")
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -24,6 +25,7 @@ from warmer.publish import Publisher
 from warmer.settings import Settings, load_settings_or_exit
 from warmer.store import PhotoStore
 from web import health, metrics, pages, partners, photos, problems, receivers
+from web.breaker import BreakablePool, Breaker
 from web.front import NAME, Front
 from web.stats import MinuteStats
 from web.urls import PhotoUrls
@@ -42,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # of Flask's default provider
+    app.url_map.merge_slashes = False  # a path of another spelling is unknown, and no redirect
     app.extensions[NAME] = _open_front(settings)
     metrics.init_app(app)
     problems.init_app(app)
@@ -53,7 +56,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _open_front(settings: Settings) -> Front:
     keys = Keys(settings.bot_id)
-    redis: Redis = connect_web(settings, THREADS)
+    breaker = Breaker()
+    redis: Redis = connect_web(settings, THREADS, partial(BreakablePool.from_url, breaker=breaker))
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     directory = PartnerDirectory(redis, keys, settings.rewarm_partners)
     profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
@@ -67,6 +71,7 @@ def _open_front(settings: Settings) -> Front:
     return Front(
         settings=settings,
         redis=redis,
+        breaker=breaker,
         keys=keys,
         store=store,
         partners=directory,
@@ -85,5 +90,9 @@ def _cors_rules(settings: Settings) -> dict[str | re.Pattern[str], dict[str, Any
     photos_rule: dict[str, Any] = {"origins": "*", "expose_headers": ["Retry-After"], "methods": ["GET", "HEAD"]}
     rules: dict[str | re.Pattern[str], dict[str, Any]] = {r"/api/photos/(file|user)/.*": photos_rule}
     if settings.cors_origins:
-        rules[r"/api/.*"] = {"origins": list(settings.cors_origins), "allow_headers": ["Authorization", "Content-Type"]}
+        rules[r"/api/.*"] = {
+            "origins": list(settings.cors_origins),
+            "allow_headers": ["Authorization", "Content-Type"],
+            "always_send": False,  # without an Origin it would name all of them
+        }
     return rules

@@ -63,7 +63,7 @@ def _check_init_data(credential: str) -> Caller | None:
             token_hashed=True,
             expires_in=settings.init_data_max_age,
         )
-    except InvalidInitDataError:
+    except (InvalidInitDataError, RecursionError, OverflowError):  # the last two: JSON too deep, the year 9999
         return None
     user = data.user
     if user is None or data.auth_date > time.time() + CLOCK_SKEW_SECONDS or not 0 < user.id < MAX_ID:
@@ -73,13 +73,13 @@ def _check_init_data(credential: str) -> Caller | None:
 
 def clean_name(user: User) -> str:
     """First and last name without control characters; a real user is never refused for a name."""
-    full = f"{user.first_name} {user.last_name or ''}"
-    kept = "".join(letter for letter in full if unicodedata.category(letter) not in ("Cc", "Cs"))
-    return kept.strip()[:NAME_MAX].strip() or user.username or str(user.id)
+    names = (f"{user.first_name} {user.last_name or ''}", user.username or "")
+    kept = ("".join(letter for letter in name if unicodedata.category(letter) not in ("Cc", "Cs")) for name in names)
+    return next(filter(None, (name.strip()[:NAME_MAX].strip() for name in kept)), str(user.id))
 
 
 def _is_api_key(credential: str) -> bool:
     """Every key is tried, each in constant time."""
-    given = credential.encode("utf-8", "replace")
+    given = credential.encode("latin-1", "replace")  # as above
     keys = get_front().settings.api_keys
     return sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in keys) > 0

@@ -15,6 +15,7 @@ from warmer.profiles import Profiles
 from warmer.publish import Publisher
 from warmer.settings import Settings
 from warmer.store import PhotoStore
+from web.breaker import Breaker
 from web.stats import MinuteStats
 from web.urls import PhotoUrls
 from web.waiting import Waiting
@@ -28,6 +29,7 @@ class Front:
 
     settings: Settings
     redis: Redis
+    breaker: Breaker
     keys: Keys
     store: PhotoStore
     partners: PartnerDirectory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 from redis.exceptions import RedisError
 
-from warmer.heartbeat import list_pulses
+from warmer.pulse import list_pulses
 from web.auth import require
 from web.front import get_front
 from web.metrics import render_metrics

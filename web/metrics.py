@@ -17,11 +17,11 @@ from redis.exceptions import RedisError
 
 from warmer.budget import Budget
 from warmer.due import Due
-from warmer.heartbeat import list_pulses
 from warmer.keys import QUEUES
 from warmer.publish import BROKER_FAILED
+from warmer.pulse import list_pulses
 from web.front import Front, get_front
-from web.signals import photo_not_found, photo_served
+from web.signals import photo_not_found, photo_served, photo_shed
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 log = logging.getLogger(__name__)
@@ -48,6 +48,12 @@ def count_not_found(app: Flask, *, subject: str, **_: Any) -> None:
     PHOTOS.labels("not_found").inc()
     get_front(app).stats.count("requests", "not_found")
     log.info("⚠️ Photo not found: %s...", subject[:20])
+
+
+@photo_shed.connect
+def count_shed(_app: Flask, **_: Any) -> None:
+    """A miss that could not even wait."""
+    SHED.inc()
 
 
 @request_finished.connect

@@ -10,7 +10,7 @@ from init_data_py.models import UnsignedInitData, User
 from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
-from warmer.heartbeat import list_pulses
+from warmer.pulse import list_pulses
 from warmer.settings import LOOPBACK
 from web.front import Front, get_front
 from web.partners import UserId, resolve
@@ -20,7 +20,7 @@ bp = Blueprint("pages", __name__)
 
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via", "Cf-Connecting-Ip")
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src {photos} data:; connect-src {photos}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors https://web.telegram.org 'self'"
 )
 
@@ -44,7 +44,9 @@ def index() -> Response:
         may_look_up=not front.settings.demo and is_at_home(),
     )
     response = Response(page, mimetype="text/html")
-    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    # Photos come from PUBLIC_URL, which is another origin for whoever opens the page by another name.
+    origin = "/".join(front.settings.public_url.split("/")[:3])
+    response.headers["Content-Security-Policy"] = PAGE_POLICY.format(photos=f"'self' {origin}".strip())
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -63,7 +65,7 @@ def is_at_home() -> bool:
     """Whether the browser runs on this machine: no proxy or tunnel in between, and no name that only leads here."""
     host = request.host.rpartition(":")[0] if request.host.count(":") == 1 else request.host.strip("[]")
     host = host.partition("]")[0] if host.startswith("::1]") else host
-    is_direct = not any(request.headers.get(name) for name in PROXY_HEADERS)
+    is_direct = not any(name in request.headers for name in PROXY_HEADERS)
     return bool(is_direct and LOOPBACK.fullmatch(request.remote_addr or "") and LOOPBACK.fullmatch(host))
 
 

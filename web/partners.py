@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from web.views import show_partners, show_status, subject_of
 bp = Blueprint("partners", __name__, url_prefix="/api")
 
 LIST_DEFAULT, LIST_MAX = 20, 100
+LIMIT = re.compile(r"[1-9][0-9]?|100")
 BATCH_MAX = 100
 
 
@@ -61,8 +63,8 @@ class ResolveBody(BaseModel):
 def list_recent() -> Response:
     """The newest partners, newest first; the first pictures that are not ready are warmed."""
     require("user", "server")
-    limit = request.args.get("limit", str(LIST_DEFAULT))
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= LIST_MAX:
+    limit, *more = request.args.getlist("limit") or [str(LIST_DEFAULT)]
+    if more or not LIMIT.fullmatch(limit):
         raise Problem(400, f"limit: must be a number from 1 to {LIST_MAX}")
     front = get_front()
     partners = front.partners.list_recent(int(limit))
@@ -163,9 +165,8 @@ def _register(partner_id: int, name: str, file_id: str | None, *, unpin: bool) -
         front.store.clear_unavailable(user_subject(partner_id))  # who opens the bot may be visible to it only now
         front.profiles.mark_old(partner_id)
         is_settled = False
-    if not is_settled:
-        subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
-        partner_registered.send(get_app(), subject=subject)
+    subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
+    partner_registered.send(get_app(), subject=subject, is_settled=is_settled)
     return jsonify(show_partners([partner], front)[0]), 201 if is_new else 200
 
 

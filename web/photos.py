@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, g, request
 
 from warmer.keys import FILE_ID, parse_user_id, user_subject
 from warmer.photo import MIME_TYPES, StoredVariant, Unavailable
+from warmer.store import PhotoStore
 from web.accept import rank_formats
 from web.front import Front, get_app, get_front
 from web.problems import Problem
-from web.signals import photo_missed, photo_not_found, photo_served, profile_aged
+from web.signals import photo_missed, photo_not_found, photo_served, photo_shed, profile_aged
+from web.waiting import NoPlace
 
 bp = Blueprint("photos", __name__, url_prefix="/api/photos")
 
@@ -64,8 +67,8 @@ def _read_wish(subject: str, signed: str) -> Wish:
     front = get_front()
     if not front.urls.verify(signed, request.args.get("sig", "")):
         raise Problem(403, "the signature does not fit this URL")
-    size = request.args.get("size", str(front.urls.size))
-    if size not in map(str, front.urls.sizes):
+    size, *more = request.args.getlist("size") or [str(front.urls.size)]
+    if more or size not in map(str, front.urls.sizes):
         raise Problem(400, f"size: must be one of {', '.join(map(str, front.urls.sizes))}")
     return Wish(subject, int(size), rank_formats(request.accept_mimetypes, front.store.formats))
 
@@ -105,14 +108,20 @@ def _list_shown(subject: str, front: Front) -> list[str]:
 
 def _look(wish: Wish, shown: list[str], front: Front) -> Answer:
     """One look into Redis: a picture, the knowledge that there is none, or nothing."""
-    get = front.store.get_header if request.if_none_match else front.store.get
     for file_id in shown:
         for fmt in wish.formats:
-            if variant := get(file_id, wish.size, fmt):
-                if request.if_none_match and not _is_known(variant):
-                    variant = front.store.get(file_id, wish.size, fmt) or variant
+            if variant := _get(file_id, wish.size, fmt, front.store):
                 return Found(fmt, variant)
     return front.store.get_unavailable(shown[0] if shown else wish.subject)
+
+
+def _get(file_id: str, size: int, fmt: str, store: PhotoStore) -> StoredVariant | None:
+    """The variant, without its bytes where the client has them."""
+    if request.if_none_match:
+        header = store.get_header(file_id, size, fmt)
+        if header is None or _is_known(header):
+            return header
+    return store.get(file_id, size, fmt)
 
 
 def _is_known(variant: StoredVariant) -> bool:
@@ -132,9 +141,11 @@ def _wait(wish: Wish, shown: list[str], front: Front) -> Answer:
         wanted = (subject, wish.formats[0]) if later else None
         return any(at_it for _, at_it in photo_missed.send(get_app(), subject=subject, wanted=wanted))
 
-    if not ask():
-        return None
-    return front.waiting.wait_for({wish.subject, *shown}, look, ask)
+    with suppress(NoPlace):
+        if ask():
+            return front.waiting.wait_for({wish.subject, *shown}, look, ask)
+    photo_shed.send(get_app(), subject=wish.subject)
+    return look()
 
 
 def _send(found: Found, cache_control: str, was_hit: bool) -> Response:

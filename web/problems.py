@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from typing import Any, TypeVar
 
 from flask import Flask, Response, request
@@ -21,11 +19,11 @@ from redis.exceptions import (
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.http import HTTP_STATUS_CODES
 
+from web.front import get_front
+
 Model = TypeVar("Model", bound=BaseModel)
 AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
 OWN_HEADERS = ("Content-Type", "Content-Length")
-BREAKER_SECONDS = 1.0
-NEEDS_NO_REDIS = ("health.", "static", "pages.index")
 
 
 class Problem(HTTPException):
@@ -44,38 +42,15 @@ class Problem(HTTPException):
         self.headers = headers or {}
 
 
-class Breaker:
-    """After a time-out nobody asks Redis for a second: each asking would hold a thread as long again."""
-
-    def __init__(self) -> None:
-        self._open_until = 0.0  # monotonic
-        self._lock = threading.Lock()
-
-    @property
-    def is_open(self) -> bool:
-        return time.monotonic() < self._open_until
-
-    def open(self) -> None:
-        with self._lock:
-            self._open_until = time.monotonic() + BREAKER_SECONDS
-
-
 def init_app(app: Flask) -> None:
     """Answer every error of this app as a problem."""
-    breaker = Breaker()
-
-    @app.before_request
-    def spare_redis() -> Response | None:
-        needs_redis = not (request.endpoint or "static").startswith(NEEDS_NO_REDIS)
-        return _away() if needs_redis and breaker.is_open else None
 
     @app.errorhandler(RedisError)
     def answer_redis_error(error: RedisError) -> Response:
         if not is_away(error):
             raise error
-        if isinstance(error, TimeoutError):
-            breaker.open()
-        return _away()
+        get_front().breaker.note(error)
+        return to_response(ServiceUnavailable("the store is away, try again soon", retry_after=1))
 
     @app.errorhandler(HTTPException)
     def answer_http_error(error: HTTPException) -> Response:
@@ -84,7 +59,8 @@ def init_app(app: Flask) -> None:
 
 def is_away(error: RedisError) -> bool:
     """Whether Redis cannot serve now, as opposed to a mistake of ours."""
-    return isinstance(error, AWAY) or (isinstance(error, ResponseError) and str(error).startswith("MISCONF"))
+    # A pipeline puts words of its own before the server's, and MISCONF has no class in redis-py.
+    return isinstance(error, AWAY) or (isinstance(error, ResponseError) and "MISCONF " in str(error))
 
 
 def to_response(error: HTTPException) -> Response:
@@ -113,9 +89,8 @@ def parse_body(model: type[Model]) -> Model:
         lines = error.errors(include_url=False, include_input=False, include_context=False)
     if lines[0]["type"] == "json_invalid":
         raise Problem(400, "the body is not JSON")
-    errors = [{"field": ".".join(map(str, line["loc"])) or "body", "message": line["msg"]} for line in lines]
+    errors = [
+        {"field": ".".join(map(str, line["loc"])) or "body", "message": line["msg"].removeprefix("Value error, ")}
+        for line in lines
+    ]
     raise Problem(422, "; ".join(f"{line['field']}: {line['message']}" for line in errors), errors)
-
-
-def _away() -> Response:
-    return to_response(ServiceUnavailable("the store is away, try again soon", retry_after=1))

@@ -1,16 +1,20 @@
 """Signals to tasks: the one door from the web tier into the queue.
 
-A receiver's exception would reach the view; `Publisher.ask` raises nothing but Redis being away, and that answers 503.
+A receiver's exception would reach the view; `Publisher.ask` raises nothing but Redis being away, and that answers 503
+where the answer needs the queue.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
+from redis.exceptions import RedisError
 
-from web.front import get_front
+from web.front import Front, get_front
 from web.signals import partner_registered, partners_listed, photo_missed, photos_requested, profile_aged
 
 log = logging.getLogger(__name__)
@@ -32,14 +36,16 @@ def warm_the_first(app: Flask, *, subjects: list[str], **_: Any) -> None:
     first = subjects[: front.settings.warm_first]
     if first:
         log.info("🔥 Eagerly warming %d priority photos...", len(first))
-    for subject in first:
-        front.publisher.ask(subject, "warm")
+    with _optional(front):
+        for subject in first:
+            front.publisher.ask(subject, "warm")
 
 
 @partner_registered.connect
-def warm_the_new(app: Flask, *, subject: str, **_: Any) -> None:
+def warm_the_new(app: Flask, *, subject: str, is_settled: bool, **_: Any) -> None:
     """Somebody new will be shown first."""
-    get_front(app).publisher.ask(subject, "warm")
+    if not is_settled:
+        get_front(app).publisher.ask(subject, "warm")
 
 
 @photos_requested.connect
@@ -52,4 +58,16 @@ def warm_the_requested(app: Flask, *, subjects: list[str], **_: Any) -> None:
 @profile_aged.connect
 def check_the_profile(app: Flask, *, subject: str, **_: Any) -> None:
     """Served from what we have, and looked up again when there is room."""
-    get_front(app).publisher.ask(subject, "rewarm")
+    front = get_front(app)
+    with _optional(front):
+        front.publisher.ask(subject, "rewarm")
+
+
+@contextmanager
+def _optional(front: Front) -> Iterator[None]:
+    """The answer is there already: a Redis that takes no writes now, or went away since, does not change it."""
+    try:
+        yield
+    except RedisError as error:
+        front.breaker.note(error)
+        log.warning("nothing asked for: %s", type(error).__name__)

@@ -20,6 +20,10 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+class NoPlace(Exception):
+    """As many wait as may."""
+
+
 class _Waiter:
     """One waiting request."""
 
@@ -43,13 +47,13 @@ class Waiting:
         self._listener: threading.Thread | None = None
 
     def wait_for(self, subjects: set[str], look: Callable[[], T], ask: Callable[[], bool]) -> T:
-        """What `look` finds within the wait, None if nothing came in time, was postponed, or no place was free.
+        """What `look` finds within the wait, None if nothing came in time or it was postponed.
 
         Registers first, then looks, then waits; asks again with every look, since the message may have met a worker
-        that was just leaving.
+        that was just leaving. Raises NoPlace, at once, while as many wait as may.
         """
         if not self._places.acquire(blocking=False):
-            return look()
+            raise NoPlace
         self._ensure_listener()
         waiter = _Waiter()
         with self._lock:
@@ -67,7 +71,7 @@ class Waiting:
 
     def wake(self, message: bytes) -> None:
         """Wake whoever waits for the subject of a "done" message."""
-        subject, _, outcome = message.decode().partition(" ")
+        subject, _, outcome = message.decode(errors="replace").partition(" ")
         with self._lock:
             for waiter in self._waiters.get(subject, ()):
                 waiter.is_postponed = outcome == "postponed"

@@ -9,13 +9,14 @@ import errno
 import fcntl
 import os
 import socket
+from pathlib import Path
 
 from runner.folders import private_folder
 from runner.terminal import StartFailed, say
 
 ATTEMPTS = 200  # ports to try after the default
 
-_reserved: list[int] = []  # locks held for the life of this process
+_reserved: dict[Path, int] = {}  # locked files, and the handles that hold the locks
 
 
 def choose(name: str, port: int, *, host: str, chosen: bool, avoid: frozenset[int] = frozenset()) -> int:
@@ -64,11 +65,22 @@ def _is_free(name: str, host: str, port: int) -> bool:
 
 def _reserve(port: int) -> bool:
     """Keep other runners off the port until its server listens: two that start at once would both find it free."""
-    handle = os.open(private_folder() / f"port-{port}", os.O_RDWR | os.O_CREAT, 0o600)
+    path = private_folder() / f"port-{port}"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not path.exists() or path.stat().st_ino != os.fstat(handle).st_ino:  # released between our two lines
+            raise BlockingIOError
     except BlockingIOError:
         os.close(handle)
         return False
-    _reserved.append(handle)
+    _reserved[path] = handle
     return True
+
+
+def release() -> None:
+    """Let others have the ports again."""
+    while _reserved:
+        path, handle = _reserved.popitem()
+        path.unlink(missing_ok=True)
+        os.close(handle)

@@ -1,0 +1,31 @@
+"""How workers are seen from outside: by the heartbeat keys that they write, never by a broadcast."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redis import Redis
+
+from warmer.keys import Keys
+
+BotState = Literal["ok", "unauthorized", "unreachable", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One worker, as it said within the last 15 s."""
+
+    name: str
+    bot: BotState = "unknown"
+    bot_name: str = ""
+    bot_username: str = ""
+
+
+def list_pulses(redis: Redis, keys: Keys) -> list[Pulse]:
+    """The workers that are alive, in two round trips."""
+    members: list[Any] = redis.zrange(keys.workers, 0, -1)
+    names = [member.decode() for member in members]
+    values = redis.mget([keys.worker(name) for name in names]) if names else []
+    return [Pulse(**json.loads(value)) for value in values if value]
