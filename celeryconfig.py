@@ -33,7 +33,6 @@ accept_content = ["json"]
 task_ignore_result = True
 task_acks_late = True  # a killed worker's message is delivered again
 worker_prefetch_multiplier = 1
-worker_soft_shutdown_timeout = 20  # seconds; a task ends within its total deadline of 20 s
 worker_hijack_root_logger = False
 worker_enable_remote_control = True  # Flower asks the workers through it
 worker_send_task_events = True  # Flower shows the tasks

@@ -13,7 +13,8 @@ from web.waiting import THREADS
 
 _settings = load_settings_or_exit()
 
-bind = f"{_settings.host}:{_settings.port}"
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+bind = f"{_host}:{_settings.port}"
 worker_class = "gthread"
 workers = 2
 threads = THREADS  # half of them may wait for a picture, the others keep answering

@@ -7,6 +7,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from celery.contrib.testing.worker import start_worker
 from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 from redis import Redis
 
 from faketelegram import TEST_TOKEN, FakeTelegram
@@ -34,6 +37,23 @@ def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
         assert time.monotonic() < end, f"not within {seconds} s"
         time.sleep(0.01)
     return value
+
+
+_ids = count(5_000_000)
+
+
+def next_id() -> int:
+    """An id for the fake Telegram's world that no other test has."""
+    return next(_ids)
+
+
+def make_picture(
+    width: int = 64, height: int = 64, color: Any = "teal", fmt: str = "JPEG", mode: str = "RGB", **options: Any
+) -> bytes:
+    """A picture of one colour, as a file."""
+    out = BytesIO()
+    Image.new(mode, (width, height), color).save(out, fmt, **options)
+    return out.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 print(self.path, self.headers["Authorization"], file=file)
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b'{"status": "ok"}')
+        self.wfile.write(b'{"checks": {"worker": "ok", "bot": "ok"}}')
     do_PUT = do_GET
 pathlib.Path("environment.json").write_text(json.dumps(dict(os.environ)))
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()

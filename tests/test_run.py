@@ -37,7 +37,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StubService]:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[StubService]:
     """A folder with what an outside Redis and a real bot need; what a test starts in it is ended."""
-    service = StubService(tmp_path / "service", **EXTERNAL)
+    service = StubService(tmp_path / "a service, 100%", **EXTERNAL)
     try:
         yield service
     finally:
@@ -97,7 +97,7 @@ def test_a_second_start_is_refused_and_leaves_the_first_alone(started: StubServi
 def test_a_killed_process_comes_back_soon(started: StubService, name: str) -> None:
     killed = started.children()[name]
     killed.kill()
-    wait_until(lambda: name in started.children() and started.children()[name].pid != killed.pid, 3)
+    wait_until(lambda: started.children().get(name, killed) != killed, 3)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

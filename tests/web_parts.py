@@ -84,11 +84,12 @@ def queued(app: Flask, lane: str = "warm") -> list[str]:
     return [args[0] for args, _, _ in bodies][::-1]
 
 
-def dump(app: Flask) -> dict[bytes, Any]:
-    """Everything in Redis but figures and heartbeats."""
+def dump(app: Flask) -> dict[str, Any]:
+    """Everything in Redis but figures, heartbeats and kombu's own."""
     redis = get_front(app).redis
-    names = [name for name in redis.keys() if b":stats:" not in name and b":worker" not in name]
-    return {name: redis.dump(name) for name in names}
+    names: list[Any] = list(redis.scan_iter("v1:*"))
+    doing = (b":stats:", b":worker", b":budget", b"_kombu", b"unacked")
+    return {name.decode(): redis.dump(name) for name in names if not any(word in name for word in doing)}
 
 
 def init_data(
@@ -97,10 +98,10 @@ def init_data(
     token: str = TEST_TOKEN,
     age: float = 0,
     encode: Callable[[str], str] = lambda text: quote(text, safe=""),
-    **fields: str,
+    more: dict[str, str] | None = None,
 ) -> str:
     """Init data as Telegram signs it (core.telegram.org/bots/webapps), spelled out here once more."""
-    fields["auth_date"] = fields.get("auth_date", str(int(time.time() - age)))
+    fields = {"auth_date": str(int(time.time() - age))} | (more or {})
     if user is not None:
         fields["user"] = user if isinstance(user, str) else json.dumps(user, ensure_ascii=False)
     check_string = "\n".join(f"{name}={fields[name]}" for name in sorted(fields))

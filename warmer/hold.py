@@ -68,7 +68,7 @@ class Hold:
 
     def _remember(self, claim: Claim, error: Permanent) -> None:
         seconds = self.store.put_unavailable(claim, error)
-        if self.partners.keeps(claim.subject):  # it has its turn, or the next round of `keep_newest` gives it an early one
+        if self.partners.keeps(claim.subject):  # a turn of its own, or `keep_newest` gives an earlier one
             is_profile = user_of(claim.subject) is not None
             self.due.set(claim.subject, max(seconds, self.profile_check_seconds) if is_profile else seconds)
         else:

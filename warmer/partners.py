@@ -106,6 +106,11 @@ class PartnerDirectory:
         self.redis.zrem(self.keys.recent, str(partner_id))
         return _file_ids(self._load(self.redis.getdel(self.keys.partner(partner_id))))
 
+    def drop_places(self, partner_ids: Sequence[int]) -> None:
+        """Take ids without a record out of the order: one forgotten in the middle of its registration leaves a place."""
+        if partner_ids:
+            self.redis.zrem(self.keys.recent, *map(str, partner_ids))
+
     def get(self, partner_id: int) -> Partner | None:
         """The partner, if it is registered."""
         return self.get_many([partner_id])[0]

@@ -6,7 +6,7 @@ import logging
 import time
 
 from celery import Celery
-from kombu.exceptions import ChannelError, KombuError
+from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -49,10 +49,9 @@ class Publisher:
     def count_waiting(self, queue: str) -> int:
         """How many messages wait in this queue; raises one of BROKER_FAILED."""
         with self.app.connection_or_acquire() as connection:
-            try:
-                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
-            except ChannelError:
-                return 0  # an empty queue does not exist
+            # Not passive: kombu looks for a Redis queue without its key prefix, and finds none.
+            declared = connection.default_channel.queue_declare(queue, durable=True, auto_delete=False)
+            return int(declared.message_count)
 
     def _publish(self, subject: str, lane: Lane) -> bool:
         if time.monotonic() < self._closed_until:

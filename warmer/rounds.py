@@ -35,7 +35,10 @@ def keep_newest(shop: Workshop) -> int:
         return 0
     newest = shop.partners.list_recent_ids(shop.settings.rewarm_partners)
     for start in range(0, len(newest), 50):
-        partners = [partner for partner in shop.partners.get_many(newest[start : start + 50]) if partner]
+        ids = newest[start : start + 50]
+        found = shop.partners.get_many(ids)
+        shop.partners.drop_places([one for one, partner in zip(ids, found, strict=True) if partner is None])
+        partners = [partner for partner in found if partner]
         subjects = [user_subject(partner.id) for partner in partners if not partner.is_pinned]
         subjects += [partner.photo_file_id for partner in partners if partner.photo_file_id]
         shop.due.ensure(subjects, random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - spreads load, hides nothing

@@ -122,7 +122,7 @@ class PhotoStore:
         Raises NotMine and Forgotten as `put` does.
         """
         keys = [*self._guards(claim.subject), *self._failings(claim.subject)]
-        args = [claim.token, error.cause, error.memory_seconds, MEMORY_MAX_SECONDS, FAILURES_SECONDS]
+        args: list[str | int] = [claim.token, error.cause, error.memory_seconds, MEMORY_MAX_SECONDS, FAILURES_SECONDS]
         return require_claim(self._remember(keys=keys, args=args))
 
     def put_path(self, claim: Claim, path: FilePath, ttl: int) -> None:

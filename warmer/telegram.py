@@ -139,14 +139,13 @@ class BotApi:
     def _exchange(
         self, name: str, path: str, params: dict[str, Any], deadline: Deadline, cap: int
     ) -> tuple[int, bytes]:
-        url = self._base_url + path.format(token=self._token.get_secret_value())
         left = deadline.require()
         timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
         failure = "an odd end"
         with self._watchdog.guard(deadline) as call:
             try:
-                with self._session.get(
-                    url, params=params, timeout=timeout, stream=True, allow_redirects=False
+                with self._session.get(  # the URL is nobody's variable: a debugger would show it
+                    self._url(path), params=params, timeout=timeout, stream=True, allow_redirects=False
                 ) as response:
                     body = _read(name, response, cap)
                 if not call.was_cut:
@@ -156,6 +155,9 @@ class BotApi:
         if call.was_cut:
             raise DeadlineExceeded(f"{name}: cut at the total deadline") from None
         raise UpstreamFailed(f"{name}: {failure}") from None
+
+    def _url(self, path: str) -> str:
+        return self._base_url + path.format(token=self._token.get_secret_value())
 
 
 def _read(name: str, response: Response, cap: int) -> bytes:
@@ -174,7 +176,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     """The JSON object in an answer; an HTML page of some proxy counts as empty."""
     try:
         return _dict(json.loads(body.decode("utf-8", "replace")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 
@@ -210,14 +212,16 @@ def _bad_request(method: str, text: str) -> WarmerError:
 
 def _photo_size(method: str, value: dict[str, Any], prefix: str, width: Any) -> PhotoSize:
     file_id, unique_id = value.get(f"{prefix}file_id"), value.get(f"{prefix}file_unique_id")
-    if not isinstance(file_id, str) or not FILE_ID.fullmatch(file_id) or not isinstance(width, int):
+    if not isinstance(file_id, str) or not FILE_ID.fullmatch(file_id):
+        raise UpstreamFailed(f"{method}: an odd file id")
+    if not isinstance(unique_id, str) or not isinstance(width, int):
         raise UpstreamFailed(f"{method}: an odd photo")
-    return PhotoSize(file_id, str(unique_id), width)
+    return PhotoSize(file_id, unique_id, width)
 
 
 def _retry_after(answer: dict[str, Any]) -> float:
     seconds = _dict(answer.get("parameters") or {}).get("retry_after", 1)
-    return float(min(max(seconds, 1), 3600)) if isinstance(seconds, int | float) else 1.0
+    return float(min(max(1, seconds), 3600)) if isinstance(seconds, int | float) else 1.0
 
 
 def _dict(value: Any) -> dict[str, Any]:

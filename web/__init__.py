@@ -1,7 +1,7 @@
 """The web tier: from a request to an answer, at once. It knows no Telegram calls and no Pillow.
 
-    request → photos.py ── store.get ─→ 200 / 304 / 404
-                 └ nothing stored: signal photo_missed → receivers.py → the queue; waiting.py until "done"
+request → photos.py ── store.get ─→ 200 / 304 / 404
+             └ nothing stored: signal photo_missed → receivers.py → the queue; waiting.py until "done"
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def _open_front(settings: Settings) -> Front:
         partners=directory,
         profiles=profiles,
         forget=Forget(directory, profiles, store, due),
-        publisher=Publisher(
-            celery, redis, keys, due, asked_seconds=settings.photo_wait + 3, hot_max=settings.hot_max
-        ),
+        publisher=Publisher(celery, redis, keys, due, asked_seconds=settings.photo_wait + 3, hot_max=settings.hot_max),
         urls=PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes),
         waiting=Waiting(lambda: connect_listener(settings), keys, settings.photo_wait),
         stats=MinuteStats(redis, keys),

@@ -9,5 +9,5 @@ The way of a start, a module a step:
     ready       the page answers: its URL is printed
     journal     what supervisord says about processes that end
 
-`ports`, `made_keys`, `redis_server`, `demo` and `terminal` each know one thing of it.
+`procfile`, `ports`, `made_keys`, `redis_server`, `demo`, `local_http` and `terminal` each know one thing of it.
 """

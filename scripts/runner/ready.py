@@ -12,6 +12,7 @@ from runner.plan import Plan
 from runner.terminal import StartFailed, say
 
 DEADLINE = 60.0  # seconds
+WORKER_PATIENCE = 20.0  # seconds
 HEARTBEAT = 10.0  # seconds between lines while it takes long
 HOPELESS = 3  # times a process may end before the page has ever answered
 TURN = 0.1  # seconds
@@ -27,7 +28,7 @@ def wait_until_ready(
     started = said = time.monotonic()
     while not is_stopping():
         status, state = ask(f"{plan.page}readyz")
-        if _is_ready(plan, status, state):
+        if _is_ready(plan, status, state) or _is_patience_over(plan, status, started):
             return
         journal.report()
         check_supervisord(supervisord, journal)
@@ -44,17 +45,23 @@ def wait_until_ready(
 
 def check_supervisord(supervisord: subprocess.Popen[bytes], journal: Journal) -> None:
     """Raise StartFailed if supervisord has ended: nobody would bring back what ends now."""
-    if supervisord.poll() is not None:
-        raise StartFailed(
-            f"supervisord ended (status {supervisord.returncode}); the end of {journal.shown('supervisord')}:\n"
-            f"{journal.tail('supervisord')}"
-        )
+    if supervisord.poll() is None:
+        return
+    name = "supervisord-errors" if journal.tail("supervisord-errors") else "supervisord"
+    raise StartFailed(
+        f"supervisord ended (status {supervisord.returncode}); the end of {journal.shown(name)}:\n{journal.tail(name)}"
+    )
 
 
 def _is_ready(plan: Plan, status: int, state: object) -> bool:
-    """A demo shows pictures at once, so there the workers have to be up, too."""
-    is_complete = isinstance(state, dict) and state.get("status") == "ok"
-    return status == 200 and (is_complete or not plan.is_demo)
+    """The page answers and a worker is up; a demo shows pictures at once, so there the bot has to answer, too."""
+    checks = state.get("checks", {}) if isinstance(state, dict) else {}
+    return status == 200 and checks.get("worker") == "ok" and (checks.get("bot") == "ok" or not plan.is_demo)
+
+
+def _is_patience_over(plan: Plan, status: int, started: float) -> bool:
+    """A page that answers is worth its URL, even where no worker comes up: it shows what is warm."""
+    return status == 200 and not plan.is_demo and time.monotonic() > started + WORKER_PATIENCE
 
 
 def _awaited(plan: Plan) -> list[str]:

@@ -47,7 +47,7 @@ startretries = 1000000000
 stopwaitsecs = {grace}
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = {logs}/{name}.log
+stdout_logfile = {twice_escaped_logs}/{name}.log
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 3
 """
@@ -79,7 +79,15 @@ def config(plan: Plan) -> str:
         if not shutil.which(program):
             raise StartFailed(f"Procfile: {name}: there is no program {program}")
     for priority, (name, command) in enumerate(commands.items(), start=1):
-        parts.append(PROGRAM.format(name=name, command=_escaped(command), priority=priority, grace=GRACE, logs=logs))
+        parts.append(
+            PROGRAM.format(
+                name=name,
+                command=_escaped(command),
+                priority=priority,
+                grace=GRACE,
+                twice_escaped_logs=_escaped(logs),  # supervisor 4.3 expands this option twice
+            )
+        )
     return "".join((*parts, SERVICES.format(names=",".join(plan.services))))
 
 
@@ -92,7 +100,7 @@ def start(plan: Plan) -> subprocess.Popen[bytes]:
     write_private(plan.folders.supervisor_config, config(plan))
     mark = secrets.token_hex(16)
     write_private(plan.folders.mark, mark)
-    with (plan.folders.logs / "supervisord.err").open("wb") as errors:
+    with (plan.folders.logs / "supervisord-errors.log").open("wb") as errors:
         return subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(plan.folders.supervisor_config)],
             env={**os.environ, **KEEP_ENVIRONMENT, MARK: mark},

@@ -1,0 +1,34 @@
+"""How long a task may take, all in all."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import wait_until
+from warmer.claim import LEASE_SECONDS
+from warmer.deadline import TASK_SECONDS, Deadline, Errand
+from warmer.errors import DeadlineExceeded, Transient
+from warmer.keys import Lane
+
+
+def test_a_deadline_runs_down_to_nothing_and_not_below() -> None:
+    deadline = Deadline(0.02)
+    assert 0 < deadline.require() <= 0.02
+    wait_until(lambda: deadline.remaining == 0)
+    assert deadline.remaining == 0
+
+
+def test_a_deadline_that_is_over_says_so() -> None:
+    with pytest.raises(DeadlineExceeded):
+        Deadline(-1).require()
+    assert issubclass(DeadlineExceeded, Transient)
+
+
+@pytest.mark.parametrize(("lane", "patience"), [("hot", 2), ("warm", 0), ("rewarm", 0)])
+def test_only_hot_has_patience(lane: Lane, patience: float) -> None:
+    assert Errand.start(lane, 2).patience.remaining == pytest.approx(patience, abs=0.1)
+
+
+def test_a_task_ends_before_its_lease() -> None:
+    assert Errand.start("warm", 2).deadline.remaining == pytest.approx(TASK_SECONDS, abs=0.1)
+    assert TASK_SECONDS < LEASE_SECONDS

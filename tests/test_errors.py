@@ -1,0 +1,52 @@
+"""The tree of errors is arranged by what the caller should do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from warmer import errors, telegram
+from warmer.claim import Forgotten
+from warmer.errors import ConfigError, NotMine, Permanent, Transient, WarmerError
+
+
+def descend(kind: type[WarmerError]) -> Iterator[type[WarmerError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from descend(child)
+
+
+LEAVES = [kind for kind in descend(WarmerError) if not kind.__subclasses__()]
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)
+def test_every_leaf_says_what_to_do_about_it(leaf: type[WarmerError]) -> None:
+    assert sum(issubclass(leaf, kind) for kind in (ConfigError, NotMine, Permanent, Transient)) == 1
+
+
+def test_no_two_permanent_errors_are_remembered_under_one_word() -> None:
+    causes = [kind.cause for kind in descend(Permanent) if issubclass(kind, Permanent)]
+    assert len(set(causes)) == len(causes)
+    assert Permanent.cause not in causes
+
+
+def test_the_tree_in_the_docstring_names_every_error() -> None:
+    drawn = set(re.findall(r"── ([A-Z]\w+)", str(errors.__doc__)))
+    assert drawn == {kind.__name__ for kind in descend(WarmerError) if kind.__module__ == errors.__name__}
+
+
+def test_a_transient_error_carries_the_seconds_to_wait() -> None:
+    assert errors.Paused("m", retry_after=8).retry_after == 8
+    assert errors.UpstreamFailed("m").retry_after is None
+
+
+def test_temporarily_unavailable_deserves_three_tries() -> None:
+    assert errors.TemporarilyUnavailable.tries == 3
+
+
+def test_errors_of_other_modules_are_in_the_tree_too() -> None:
+    assert issubclass(telegram.PathExpired, Transient)
+    assert issubclass(telegram.DownloadUnauthorized, Transient)
+    assert issubclass(Forgotten, NotMine)

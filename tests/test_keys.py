@@ -1,0 +1,61 @@
+"""Every key is spelled in one place, and one picture lives in one slot."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from warmer.keys import FILE_ID, MAX_ID, Keys, parse_user_id, user_of, user_subject
+
+KEYS = Keys("123")
+SUBJECT = "AgACAgIAAxkBAAIB"
+
+
+def keys_of(subject: str) -> list[str]:
+    """Every key that takes a subject."""
+    named = [n for n, m in inspect.getmembers(KEYS, inspect.ismethod) if {"subject", "file_id"} & {*inspect.signature(m).parameters}]
+    rest = {"variant": (80, "webp"), "asked": ("hot",)}
+    return [getattr(KEYS, name)(subject, *rest.get(name, ())) for name in named if not name.startswith("_")]
+
+
+def test_the_version_and_the_bot_stand_in_every_key() -> None:
+    plain = [KEYS.recent, KEYS.due, KEYS.budget, KEYS.workers, KEYS.done, KEYS.purge, KEYS.queue_prefix]
+    assert all(key.startswith("v1:123:") for key in [*plain, *keys_of(SUBJECT), KEYS.partner(1), KEYS.profile(1)])
+
+
+def test_all_keys_of_a_picture_differ_and_share_their_slot() -> None:
+    keys = keys_of(SUBJECT)
+    assert len(set(keys)) == len(keys) > 10
+    assert all(f"{{{SUBJECT}}}:" in key for key in keys)
+
+
+def test_two_bots_never_share_a_key() -> None:
+    assert Keys("1").due != Keys("12").due
+    assert not Keys("12").due.startswith(Keys("1").prefix)
+
+
+def test_the_profile_of_an_id_lies_in_the_slot_of_its_subject() -> None:
+    assert "{user:42}" in KEYS.profile(42)
+    assert "{user:42}" in KEYS.claim(user_subject(42))
+
+
+@pytest.mark.parametrize("user_id", [0, 42, -1001234567890, MAX_ID - 1])
+def test_a_subject_gives_its_id_back(user_id: int) -> None:
+    assert user_of(user_subject(user_id)) == user_id == parse_user_id(str(user_id))
+
+
+def test_a_file_id_is_no_user_subject() -> None:
+    assert user_of(SUBJECT) is None
+    assert not FILE_ID.fullmatch(user_subject(42))
+
+
+@pytest.mark.parametrize("text", ["", "042", "+42", "-0", "4 2", "42 ", "٤٢", "1e3", str(MAX_ID), f"-{MAX_ID}", "9" * 30])
+def test_an_id_has_one_spelling_and_52_bits(text: str) -> None:
+    assert parse_user_id(text) is None
+
+
+@pytest.mark.parametrize("text", ["a" * 19, "a" * 257, "a" * 30 + ".jpg", "a" * 30 + "/", "a" * 30 + "=", "a" * 30 + "\n"])
+def test_a_file_id_is_base64url_of_20_to_256_characters(text: str) -> None:
+    assert not FILE_ID.fullmatch(text)
+    assert FILE_ID.fullmatch("a" * 20)

@@ -1,0 +1,66 @@
+"""Which ports a start takes, and where it puts its sockets."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from stat import S_IMODE
+
+import pytest
+
+from runner import folders, ports
+from runner.terminal import StartFailed
+
+
+@pytest.fixture(autouse=True)
+def _own_reservations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    yield
+    ports.release()
+
+
+def test_a_taken_default_port_gives_way_to_the_next_free_one_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        found = ports.choose("PORT", taken, host="127.0.0.1", chosen=False)
+    assert found > taken
+    assert capfd.readouterr().out == f"Port {taken} is taken: PORT is {found} this time.\n"
+
+
+def test_a_taken_chosen_port_is_an_error_that_names_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(StartFailed, match=r"^PORT: \d+ is taken$"):
+        ports.choose("PORT", other.getsockname()[1], host="0.0.0.0", chosen=True)
+
+
+def test_two_starts_at_once_do_not_take_the_same_port() -> None:
+    port = ports.free_loopback_port()
+    first = ports.choose("FLOWER_PORT", port, host="127.0.0.1", chosen=False)
+    second = ports.choose("FLOWER_PORT", port, host="127.0.0.1", chosen=False)
+    assert first != second
+
+
+def test_an_address_that_is_not_this_machines_is_an_error_that_names_it() -> None:
+    with pytest.raises(StartFailed, match=r"^HOST: '192\.0\.2\.1' is no address of this machine$"):
+        ports.choose("PORT", ports.free_loopback_port(), host="192.0.2.1", chosen=False)
+
+
+@pytest.mark.parametrize("name", ["long" * 30, "with space", "100%"])
+def test_a_socket_gets_a_short_plain_path_in_a_private_folder(tmp_path: Path, name: str) -> None:
+    places = folders.make(str(tmp_path / name))
+    socket_path = folders.socket_path(places, "redis.sock")
+    assert socket_path.parent.parent == tmp_path
+    assert S_IMODE(socket_path.parent.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_others_may_enter_is_no_private_one(tmp_path: Path) -> None:
+    folders.private_folder().chmod(0o755)
+    with pytest.raises(StartFailed, match=f"^{tmp_path}.* is not a private folder"):
+        folders.private_folder()
+
+
+def test_a_data_folder_of_somebodys_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "documents").write_text("")
+    tmp_path.chmod(0o755)
+    folders.make(str(tmp_path))
+    assert S_IMODE(tmp_path.stat().st_mode) == 0o755

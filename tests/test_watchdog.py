@@ -1,0 +1,97 @@
+"""A call under way is cut at its total deadline, whatever drips in meanwhile."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from faketelegram import TEST_TOKEN, FakeTelegram
+from tests.conftest import wait_until
+from warmer.deadline import Deadline
+from warmer.watchdog import LOOK_SECONDS, Watchdog, WatchedAdapter
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.mount("http://", WatchedAdapter(pool_maxsize=8))
+        yield session
+
+
+def get_me(session: requests.Session, telegram: FakeTelegram) -> requests.Response:
+    return session.get(f"{telegram.url}/bot{TEST_TOKEN}/getMe", timeout=5)
+
+
+def is_cut(session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog, seconds: float) -> bool:
+    """Whether a call with so much time was cut; it ends in time either way."""
+    started = time.monotonic()
+    with watchdog.guard(Deadline(seconds)) as call:
+        try:
+            get_me(session, telegram)
+        except requests.RequestException:
+            assert time.monotonic() - started < seconds + 2 * LOOK_SECONDS
+    return call.was_cut
+
+
+def test_a_dripping_answer_is_cut(session: requests.Session, telegram: FakeTelegram) -> None:
+    telegram.fail("getMe", "slow-headers", interval=0.05)
+    assert is_cut(session, telegram, Watchdog(), 0.2)
+
+
+def test_a_call_in_time_is_left_alone(session: requests.Session, telegram: FakeTelegram) -> None:
+    assert not is_cut(session, telegram, Watchdog(), 5)
+
+
+def test_a_connection_that_is_used_again_is_watched_too(session: requests.Session, telegram: FakeTelegram) -> None:
+    watchdog = Watchdog()
+    assert not is_cut(session, telegram, watchdog, 5)
+    telegram.fail("getMe", "slow-body", interval=0.05)
+    assert is_cut(session, telegram, watchdog, 0.2)
+    assert telegram.connections == 1
+
+
+def test_a_new_connection_replaces_the_one_that_was_cut(session: requests.Session, telegram: FakeTelegram) -> None:
+    telegram.fail("getMe", "slow-headers", interval=0.05)
+    assert is_cut(session, telegram, watchdog := Watchdog(), 0.1)
+    assert not is_cut(session, telegram, watchdog, 5)
+
+
+def test_only_the_calls_that_are_over_are_cut(session: requests.Session, telegram: FakeTelegram) -> None:
+    telegram.fail("getMe", "late", times=None, seconds=0.6)
+    watchdog = Watchdog()
+    with ThreadPoolExecutor(4) as pool:
+        cut = list(pool.map(lambda seconds: is_cut(session, telegram, watchdog, seconds), (0.1, 5, 0.1, 5)))
+    assert cut == [True, False, True, False]
+
+
+def test_an_exception_ends_the_guard() -> None:
+    watchdog = Watchdog()
+    with pytest.raises(KeyError), watchdog.guard(Deadline(5)):
+        raise KeyError
+    assert not watchdog._calls
+
+
+def test_no_descriptor_stays_open(session: requests.Session, telegram: FakeTelegram) -> None:
+    watchdog = Watchdog()
+    is_cut(session, telegram, watchdog, 5)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not read
+    for _ in range(10):
+        is_cut(session, telegram, watchdog, 5)
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208 - as above
+
+
+def test_the_thread_starts_with_the_first_call_and_there_is_one() -> None:
+    def count() -> int:
+        return sum(thread.name == "watchdog" for thread in threading.enumerate())
+
+    before, watchdog = count(), Watchdog()
+    assert count() == before
+    for _ in range(3):
+        with watchdog.guard(Deadline(5)):
+            wait_until(lambda: count() == before + 1)
