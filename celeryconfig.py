@@ -15,6 +15,7 @@ from warmer.settings import load_settings_or_exit
 _settings = load_settings_or_exit()
 
 broker_url = _settings.broker_url
+broker_read_url = broker_write_url = broker_url  # or Celery reads CELERY_BROKER_URL itself, and knows no unix://
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a worker outlives any outage of its broker
 broker_transport_options: dict[str, Any] = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from itertools import count
@@ -56,6 +58,30 @@ def make_picture(
     return out.getvalue()
 
 
+def list_traces(redis: Redis, *names: str | int) -> list[str]:
+    """Keys, tombstones aside, that hold one of these in their name or in their value."""
+    reads: dict[Any, Callable[[Any], Any]] = {
+        b"string": redis.get,
+        b"set": redis.smembers,
+        b"hash": redis.hgetall,
+        b"zset": lambda key: redis.zrange(key, 0, -1),
+        b"list": lambda key: redis.lrange(key, 0, -1),
+    }
+    keys = [key for key in redis.scan_iter("*") if not key.endswith(b":forgotten")]
+    told = {key.decode(): f"{key!r} {reads[redis.type(key)](key)!r}" for key in keys}
+    return [key for key, text in told.items() if any(str(name) in text for name in names)]
+
+
+@contextmanager
+def listening(redis: Redis, *channels: str) -> Iterator[Callable[[], Any]]:
+    """Gives the next thing that is said on the channels, None after a second of silence."""
+    with redis.pubsub() as pubsub:  # type: ignore[no-untyped-call]  # untyped in redis-py
+        pubsub.subscribe(*channels)
+        for _ in channels:
+            pubsub.get_message(timeout=1)  # the subscription itself
+        yield lambda: (message := pubsub.get_message(timeout=1)) and message["data"]
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis server for this run of the tests, on a unix socket, as the service starts it."""
@@ -64,6 +90,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         wait_until(socket.exists)
         yield f"unix://{socket}"
+        logging.disable()  # threads of the tests' apps outlive it, and nobody listens any more
         server.terminate()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import listening
 from warmer.claim import Claim, Forgotten
 from warmer.errors import (
     DeadlineExceeded,
@@ -38,12 +39,24 @@ def turn_of(shop: Workshop, subject: str = FID) -> float | None:
     return None if score is None else float(score) - seconds - micros / 1e6
 
 
-def run(shop: Workshop, error: BaseException | None = None, subject: str = FID, lane: Lane = "warm") -> Claim:
-    """One piece of work that ends so."""
+def run(
+    shop: Workshop,
+    error: BaseException | None = None,
+    subject: str = FID,
+    lane: Lane = "warm",
+    meanwhile: Callable[[Claim], object] = lambda _: None,
+) -> Claim:
+    """One piece of work, in the middle of which something happens, and which ends so."""
     with shop.desk.hold(subject, lane) as claim:
+        meanwhile(claim)
         if error:
             raise error
     return claim
+
+
+def lose(shop: Workshop) -> Callable[[Claim], object]:
+    """The lease runs out and another worker takes over."""
+    return lambda claim: shop.redis.set(shop.keys.claim(claim.subject), "another")
 
 
 def is_free(shop: Workshop, subject: str = FID) -> bool:
@@ -228,42 +241,45 @@ def test_what_crashes_and_is_kept_has_its_next_turn_after_the_hour(shop: Worksho
 # Lost and forgotten
 
 
-@pytest.mark.parametrize("error", [None, NoPhoto("m"), UpstreamFailed("m"), Postponed("m"), TemporarilyUnavailable("m")])
+@pytest.mark.parametrize(
+    "error", [None, NoPhoto("m"), UpstreamFailed("m"), Postponed("m"), TemporarilyUnavailable("m")]
+)
 def test_who_lost_the_lease_writes_nothing(shop: Workshop, error: WarmerError | None) -> None:
     keep(shop, FID)
     before = list_keys(shop) | {shop.keys.claim(FID), shop.keys.attempts(FID), shop.keys.due}
-    with pytest.raises(NotMine, match="lease"), shop.desk.hold(FID, "warm"):
-        shop.redis.set(shop.keys.claim(FID), "another")
-        if error:
-            raise error
+    with pytest.raises(NotMine, match="lease"):
+        run(shop, error, meanwhile=lose(shop))
     assert list_keys(shop) == before
     assert shop.redis.get(shop.keys.claim(FID)) == b"another"
 
 
 def test_who_lost_the_lease_takes_nobodys_turn_away(shop: Workshop) -> None:
-    with pytest.raises(NotMine), shop.desk.hold(FID, "warm"):
-        shop.redis.set(shop.keys.claim(FID), "another")
-        raise NoPhoto("m")
+    with pytest.raises(NotMine):
+        run(shop, NoPhoto("m"), meanwhile=lose(shop))
     assert turn_of(shop) == pytest.approx(LEASE, abs=0.5)
 
 
 @pytest.mark.parametrize("subject", [FID, USER])
-@pytest.mark.parametrize("error", [None, NoPhoto("m"), UpstreamFailed("m"), Postponed("m"), TemporarilyUnavailable("m")])
+@pytest.mark.parametrize(
+    "error", [None, NoPhoto("m"), UpstreamFailed("m"), Postponed("m"), TemporarilyUnavailable("m")]
+)
 def test_one_forgotten_meanwhile_leaves_only_its_tombstone(
     shop: Workshop, subject: str, error: WarmerError | None
 ) -> None:
-    with pytest.raises(Forgotten), shop.desk.hold(subject, "warm"):
-        shop.desk.store.forget(subject)
-        if error:
-            raise error
+    with pytest.raises(Forgotten):
+        run(shop, error, subject, meanwhile=lambda _: shop.desk.store.forget(subject))
     assert list_keys(shop) == {shop.keys.forgotten(subject)}
 
 
 def test_one_forgotten_after_its_release_gets_no_turn_either(shop: Workshop) -> None:
     keep(shop)
-    with pytest.raises(Forgotten), shop.desk.hold(USER, "warm") as claim:
+
+    def end(claim: Claim) -> None:
         shop.desk.claims.release(claim)
         shop.desk.store.forget(USER)
+
+    with pytest.raises(Forgotten):
+        run(shop, subject=USER, meanwhile=end)
     assert turn_of(shop, USER) is None
 
 
@@ -287,17 +303,13 @@ def test_a_forgotten_one_is_not_worked_on(shop: Workshop) -> None:
     ],
 )
 def test_whoever_waits_hears_how_it_ended(shop: Workshop, error: WarmerError | None, lane: Lane, said: str) -> None:
-    with shop.redis.pubsub(ignore_subscribe_messages=True) as channel:
-        channel.subscribe(shop.keys.done)
+    with listening(shop.redis, shop.keys.done) as hear:
         run(shop, error, lane=lane)
-        message = wait_until(lambda: channel.get_message(timeout=1))
-    assert message["data"] == f"{FID} {said}".encode()
+        assert hear() == f"{FID} {said}".encode()
 
 
 def test_a_failure_of_an_eager_warming_is_not_said_to_whoever_waits_for_the_hot_one(shop: Workshop) -> None:
-    with shop.redis.pubsub(ignore_subscribe_messages=True) as channel:
-        channel.subscribe(shop.keys.done)
+    with listening(shop.redis, shop.keys.done) as hear:
         run(shop, UpstreamFailed("m"))
         run(shop)
-        message = wait_until(lambda: channel.get_message(timeout=1))
-    assert message["data"] == f"{FID} done".encode()
+        assert hear() == f"{FID} done".encode()

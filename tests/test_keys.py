@@ -14,7 +14,11 @@ SUBJECT = "AgACAgIAAxkBAAIB"
 
 def keys_of(subject: str) -> list[str]:
     """Every key that takes a subject."""
-    named = [n for n, m in inspect.getmembers(KEYS, inspect.ismethod) if {"subject", "file_id"} & {*inspect.signature(m).parameters}]
+    named = [
+        n
+        for n, m in inspect.getmembers(KEYS, inspect.ismethod)
+        if {"subject", "file_id"} & {*inspect.signature(m).parameters}
+    ]
     rest = {"variant": (80, "webp"), "asked": ("hot",)}
     return [getattr(KEYS, name)(subject, *rest.get(name, ())) for name in named if not name.startswith("_")]
 
@@ -50,12 +54,16 @@ def test_a_file_id_is_no_user_subject() -> None:
     assert not FILE_ID.fullmatch(user_subject(42))
 
 
-@pytest.mark.parametrize("text", ["", "042", "+42", "-0", "4 2", "42 ", "٤٢", "1e3", str(MAX_ID), f"-{MAX_ID}", "9" * 30])
+@pytest.mark.parametrize(
+    "text", ["", "042", "+42", "-0", "4 2", "42 ", "٤٢", "1e3", str(MAX_ID), f"-{MAX_ID}", "9" * 30]
+)
 def test_an_id_has_one_spelling_and_52_bits(text: str) -> None:
     assert parse_user_id(text) is None
 
 
-@pytest.mark.parametrize("text", ["a" * 19, "a" * 257, "a" * 30 + ".jpg", "a" * 30 + "/", "a" * 30 + "=", "a" * 30 + "\n"])
+@pytest.mark.parametrize(
+    "text", ["a" * 19, "a" * 257, "a" * 30 + ".jpg", "a" * 30 + "/", "a" * 30 + "=", "a" * 30 + "\n"]
+)
 def test_a_file_id_is_base64url_of_20_to_256_characters(text: str) -> None:
     assert not FILE_ID.fullmatch(text)
     assert FILE_ID.fullmatch("a" * 20)

@@ -74,7 +74,9 @@ def test_many_registering_different_ids_all_get_a_place(partners: PartnerDirecto
     assert showing(partners, A) == set(range(1, 65))
 
 
-def test_of_many_pictures_given_at_once_the_last_one_is_shown_and_no_other(partners: PartnerDirectory, redis: Redis) -> None:
+def test_of_many_pictures_given_at_once_the_last_one_is_shown_and_no_other(
+    partners: PartnerDirectory, redis: Redis
+) -> None:
     names = [f"{A}{number}" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: partners.register(1, "Ann", name), names))
@@ -106,7 +108,9 @@ def test_a_negative_id_is_a_partner_like_any_other(partners: PartnerDirectory) -
     assert partners.list_recent_ids(1) == [-1001]
 
 
-def test_a_place_without_a_record_is_not_listed_and_can_be_dropped(partners: PartnerDirectory, redis: Redis, keys: Keys) -> None:
+def test_a_place_without_a_record_is_not_listed_and_can_be_dropped(
+    partners: PartnerDirectory, redis: Redis, keys: Keys
+) -> None:
     partners.register(1, "Ann", None)
     redis.zadd(keys.recent, {"7": 1})
     assert [partner.id for partner in partners.list_recent(10)] == [1]

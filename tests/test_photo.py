@@ -22,7 +22,9 @@ def test_the_header_alone_gives_the_same_etag() -> None:
 
 
 def test_the_etag_is_a_hash_of_the_bytes_and_of_nothing_else() -> None:
-    one, same, other = (StoredVariant.unpack(Variant(size, "webp", body).pack()) for size, body in ((80, b"a"), (160, b"a"), (80, b"b")))
+    one, same, other = (
+        StoredVariant.unpack(Variant(size, "webp", body).pack()) for size, body in ((80, b"a"), (160, b"a"), (80, b"b"))
+    )
     assert one
     assert same
     assert other
@@ -34,7 +36,9 @@ def test_nothing_and_other_versions_unpack_to_none(value: bytes) -> None:
     assert StoredVariant.unpack(value) is None
 
 
-@pytest.mark.parametrize(("cause", "is_absence"), [("none", True), ("forgotten", True), ("too-big", False), ("crashed", False)])
+@pytest.mark.parametrize(
+    ("cause", "is_absence"), [("none", True), ("forgotten", True), ("too-big", False), ("crashed", False)]
+)
 def test_absence_is_not_failure(cause: str, is_absence: bool) -> None:
     assert Unavailable(cause).is_absence is is_absence
 

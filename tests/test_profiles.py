@@ -66,7 +66,9 @@ def test_a_look_up_is_fresh_for_a_minute_or_half_the_time_between_two_checks(red
     assert Profiles(redis, keys, TTL, 10).fresh_seconds == 5
 
 
-def test_one_marked_old_keeps_its_picture_and_its_ttl(profiles: Profiles, claim: Claim, redis: Redis, keys: Keys) -> None:
+def test_one_marked_old_keeps_its_picture_and_its_ttl(
+    profiles: Profiles, claim: Claim, redis: Redis, keys: Keys
+) -> None:
     profiles.put(claim, 42, "file", "unique")
     redis.expire(keys.profile(42), 77)
     profiles.mark_old(42)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from tests.conftest import listening
 from warmer.claim import Claim, Claims, Forgotten
 from warmer.errors import Crashed, InvalidFileId, NoPhoto, NotMine
 from warmer.keys import Keys
@@ -77,8 +77,10 @@ def test_a_304_reads_the_header_and_not_the_bytes(store: PhotoStore, claim: Clai
 
 
 def test_nothing_stored_is_none_everywhere(store: PhotoStore) -> None:
-    assert store.get(FID, 80, "webp") is store.get_header(FID, 80, "webp") is store.get_original(FID) is None
-    assert store.get_unavailable(FID) is store.get_path(FID) is store.get_unique_id(FID) is None
+    for find in (store.get_original, store.get_unavailable, store.get_path, store.get_unique_id):
+        assert find(FID) is None
+    for get in (store.get, store.get_header):
+        assert get(FID, 80, "webp") is None
 
 
 def test_everything_of_a_put_lives_its_ttl_give_or_take_a_tenth(store: PhotoStore, claim: Claim, redis: Redis) -> None:
@@ -155,7 +157,9 @@ def test_what_is_missing_is_told_by_size_and_format(store: PhotoStore, claim: Cl
     assert store.list_missing(FID, "jpeg") == SIZES
 
 
-def test_a_preview_that_is_missing_asks_for_one_rendering(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
+def test_a_preview_that_is_missing_asks_for_one_rendering(
+    store: PhotoStore, claim: Claim, redis: Redis, keys: Keys
+) -> None:
     store.put(claim, render())
     assert store.list_missing(FID, "webp") == ()
     redis.delete(keys.preview(FID))
@@ -189,13 +193,17 @@ def test_the_memory_doubles_up_to_a_week(store: PhotoStore, claims: Claims, keys
     assert seconds == [DAY, 2 * DAY, 4 * DAY, MEMORY_MAX_SECONDS, MEMORY_MAX_SECONDS]
 
 
-def test_the_count_of_memories_outlives_each_memory(store: PhotoStore, claims: Claims, redis: Redis, keys: Keys) -> None:
+def test_the_count_of_memories_outlives_each_memory(
+    store: PhotoStore, claims: Claims, redis: Redis, keys: Keys
+) -> None:
     for _ in range(3):
         seconds = fail_again(store, claims, InvalidFileId("m"), keys)
         assert redis.ttl(keys.memories(FID)) == pytest.approx(seconds + FAILURES_SECONDS, abs=2)
 
 
-def test_failures_before_do_not_lengthen_the_first_memory(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
+def test_failures_before_do_not_lengthen_the_first_memory(
+    store: PhotoStore, claim: Claim, redis: Redis, keys: Keys
+) -> None:
     assert [store.count_failure(claim) for _ in range(3)] == [1, 2, 3]
     assert redis.ttl(keys.failures(FID)) == pytest.approx(DAY, abs=2)
     assert store.put_unavailable(claim, NoPhoto("m")) == 600
@@ -232,13 +240,17 @@ def test_ready_is_every_size_in_the_first_format(store: PhotoStore, claim: Claim
     assert store.is_ready(FID)
 
 
-@pytest.mark.parametrize(("cause", "status"), [("none", "none"), ("too-big", "unavailable"), ("crashed", "unavailable")])
+@pytest.mark.parametrize(
+    ("cause", "status"), [("none", "none"), ("too-big", "unavailable"), ("crashed", "unavailable")]
+)
 def test_a_remembered_cause_shows(store: PhotoStore, redis: Redis, keys: Keys, cause: str, status: str) -> None:
     redis.set(keys.unavailable(FID), cause)
     assert store.glance([FID])[0].status == status
 
 
-def test_a_forgotten_one_looks_like_none_whatever_is_stored(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
+def test_a_forgotten_one_looks_like_none_whatever_is_stored(
+    store: PhotoStore, claim: Claim, redis: Redis, keys: Keys
+) -> None:
     store.put(claim, render())
     redis.set(keys.forgotten(FID), "1")
     assert store.glance([FID]) == [Glance("none")]
@@ -287,7 +299,7 @@ def crowded(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> PhotoS
     store.want(FID, "jpeg")
     redis.sadd(keys.partners(FID), 42)
     for lane in ("hot", "warm", "rewarm"):
-        redis.set(keys.asked(FID, lane), "1")  # type: ignore[arg-type]  # lanes
+        redis.set(keys.asked(FID, lane), "1")
     return store
 
 
@@ -323,21 +335,13 @@ def test_a_lifted_picture_can_be_put_again(crowded: PhotoStore, claims: Claims, 
     crowded.put(claims.take(FID, "warm"), render())
 
 
-@pytest.fixture
-def heard(redis: Redis, keys: Keys) -> Iterator[Any]:
-    """What is said on the channels."""
-    with redis.pubsub(ignore_subscribe_messages=True) as channel:
-        channel.subscribe(keys.done, keys.purge)
-        channel.get_message(timeout=1)
-        channel.get_message(timeout=1)
-        yield lambda: (message := channel.get_message(timeout=1)) and message["data"]
+def test_forgetting_is_announced(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
+    with listening(redis, keys.done, keys.purge) as hear:
+        crowded.forget(FID, 42)
+        assert [hear(), hear()] == [FID.encode(), f"{FID} forgotten".encode()]
 
 
-def test_forgetting_is_announced(crowded: PhotoStore, heard: Any) -> None:
-    crowded.forget(FID, 42)
-    assert [heard(), heard()] == [FID.encode(), f"{FID} forgotten".encode()]
-
-
-def test_an_outcome_is_announced(store: PhotoStore, heard: Any) -> None:
-    store.announce(FID, "stored")
-    assert heard() == f"{FID} stored".encode()
+def test_an_outcome_is_announced(store: PhotoStore, redis: Redis, keys: Keys) -> None:
+    with listening(redis, keys.done) as hear:
+        store.announce(FID, "stored")
+        assert hear() == f"{FID} stored".encode()

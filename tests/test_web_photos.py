@@ -42,7 +42,7 @@ VOLATILE = ("X-Response-Time", "Server-Timing", "Content-Length")
 
 
 @pytest.fixture
-def app(redis: Redis, telegram: object) -> Flask:  # noqa: ARG001 - both are emptied
+def app(redis: Redis, telegram: object) -> Flask:
     """The web tier without a worker, and with little patience."""
     return create_app(load_settings(photo_wait=0.05))
 

@@ -41,7 +41,10 @@ _one_large_decode = threading.Lock()
 
 def upright(image: Decoded) -> Decoded:
     """Turned as its EXIF orientation says."""
-    return ImageOps.exif_transpose(image)
+    try:
+        return ImageOps.exif_transpose(image)
+    except _BROKEN:
+        return image  # EXIF that cannot be read is left out, the pixels stay
 
 
 def srgb(image: Decoded) -> Decoded:

@@ -23,7 +23,7 @@ class Concealing(logging.Filter):
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
-            record.exc_text = self.conceal(record.exc_text)
+            record.exc_text, record.exc_info = self.conceal(record.exc_text), None  # JSON would format it anew
         record.msg, record.args = self.conceal(_message_of(record)), None
         for name in vars(record).keys() - _ORDINARY:  # what JSON lines show beside the message
             setattr(record, name, self._conceal_all(getattr(record, name)))

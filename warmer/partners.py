@@ -107,7 +107,7 @@ class PartnerDirectory:
         return _file_ids(self._load(self.redis.getdel(self.keys.partner(partner_id))))
 
     def drop_places(self, partner_ids: Sequence[int]) -> None:
-        """Take ids without a record out of the order: one forgotten in the middle of its registration leaves a place."""
+        """Take ids without a record out of the order: a forgetting in the middle of a registration leaves a place."""
         if partner_ids:
             self.redis.zrem(self.keys.recent, *map(str, partner_ids))
 

@@ -31,7 +31,6 @@ from web.stats import MinuteStats
 from web.urls import PhotoUrls
 from web.waiting import THREADS, Waiting
 
-MAX_BODY_BYTES = 64 * 2**10
 # A broker that accepts and never answers blocks a publisher without bound by default.
 PUBLISHING = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
 
@@ -42,7 +41,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The Flask app; opens no connection before the first request, so that gunicorn can fork."""
     settings = settings or load_settings_or_exit()
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    # A body that tells no length is cut there: one byte more shows that it was too long.
+    app.config["MAX_CONTENT_LENGTH"] = problems.MAX_BODY_BYTES + 1
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.url_map.merge_slashes = False  # a path of another spelling is unknown, and no redirect
     app.extensions[NAME] = _open_front(settings)

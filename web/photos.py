@@ -144,8 +144,9 @@ def _wait(wish: Wish, shown: list[str], front: Front) -> Answer:
     with suppress(NoPlace):
         if ask():
             return front.waiting.wait_for({wish.subject, *shown}, look, ask)
-    photo_shed.send(get_app(), subject=wish.subject)
-    return look()
+    if (found := look()) is None:
+        photo_shed.send(get_app(), subject=wish.subject)
+    return found
 
 
 def _send(found: Found, cache_control: str, was_hit: bool) -> Response:

@@ -1,0 +1,141 @@
+"""The way into the queue: one message per subject and lane, bounded, and never in the way of an answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from tests.conftest import wait_until
+from warmer.keys import Lane
+from warmer.publish import BROKER_FAILED, Publisher
+from warmer.wiring import Workshop
+
+FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
+ASKED_SECONDS, HOT_MAX = 5.0, 3
+
+
+def open_publisher(shop: Workshop, app: Celery) -> Publisher:
+    return Publisher(app, shop.redis, shop.keys, shop.due, asked_seconds=ASKED_SECONDS, hot_max=HOT_MAX)
+
+
+@pytest.fixture
+def publisher(shop: Workshop) -> Publisher:
+    return open_publisher(shop, shop.publisher.app)
+
+
+@pytest.fixture
+def app_without_broker() -> Iterator[Celery]:
+    """An app whose broker nobody is."""
+    with Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False) as app:
+        app.conf.update(task_publish_retry=False, broker_transport_options={"max_retries": 0})
+        yield app
+
+
+@pytest.fixture
+def cut_off(shop: Workshop, app_without_broker: Celery) -> Publisher:
+    return open_publisher(shop, app_without_broker)
+
+
+def count(publisher: Publisher) -> dict[str, int]:
+    """Waiting messages by queue."""
+    return {queue: publisher.count_waiting(queue) for queue in ("hot", "warm", "rewarm")}
+
+
+def test_a_message_goes_into_its_lane(publisher: Publisher) -> None:
+    assert publisher.ask(FID, "warm")
+    assert count(publisher) == {"hot": 0, "warm": 1, "rewarm": 0}
+
+
+def test_asking_is_remembered_for_a_bounded_time(publisher: Publisher, shop: Workshop) -> None:
+    publisher.ask(FID, "hot")
+    assert shop.redis.pttl(shop.keys.asked(FID, "hot")) == pytest.approx(ASKED_SECONDS * 1000, abs=500)
+
+
+def test_many_ask_and_one_message_goes_out(publisher: Publisher) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(lambda _: publisher.ask(FID, "hot"), range(50)))
+    assert count(publisher)["hot"] == 1
+
+
+def test_hot_overtakes_warm(publisher: Publisher) -> None:
+    assert publisher.ask(FID, "warm")
+    assert publisher.ask(FID, "hot")
+    assert count(publisher) == {"hot": 1, "warm": 1, "rewarm": 0}
+
+
+def test_above_hot_max_nothing_is_published(publisher: Publisher, shop: Workshop) -> None:
+    asked = [publisher.ask(f"{FID}{number}", "hot") for number in range(HOT_MAX + 2)]
+    assert asked == [True] * HOT_MAX + [False] * 2
+    assert count(publisher)["hot"] == HOT_MAX
+    assert not shop.redis.exists(shop.keys.asked(f"{FID}{HOT_MAX}", "hot"))
+    assert shop.due.count() == 0
+
+
+def test_the_other_lanes_are_not_shed(publisher: Publisher) -> None:
+    asked = [publisher.ask(f"{FID}{number}", "warm") for number in range(HOT_MAX + 2)]
+    assert asked == [True] * (HOT_MAX + 2)
+
+
+def test_a_queue_that_never_was_is_empty(publisher: Publisher) -> None:
+    assert publisher.count_waiting("no-such-queue") == 0
+
+
+def test_the_message_holds_the_subject_and_the_lane_and_no_instant(publisher: Publisher, shop: Workshop) -> None:
+    publisher.ask(FID, "warm")
+    with publisher.app.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        message = channel.basic_get("warm", no_ack=True)
+    assert message.payload[0] == [FID, "warm"]
+    assert [message.headers[name] for name in ("expires", "eta")] == [None, None]
+    assert shop.settings.telegram_bot_token.get_secret_value() not in str(message.payload) + str(message.headers)
+
+
+# Without a broker
+
+
+def test_without_a_broker_a_client_that_waits_is_told(cut_off: Publisher, shop: Workshop) -> None:
+    assert cut_off.ask(FID, "hot") is False
+    assert not shop.redis.exists(shop.keys.asked(FID, "hot"))
+    assert shop.due.count() == 0
+
+
+@pytest.mark.parametrize("lane", ["warm", "rewarm"])
+def test_without_a_broker_nothing_eager_is_lost(cut_off: Publisher, shop: Workshop, lane: Lane) -> None:
+    assert cut_off.ask(FID, lane) is False
+    assert not shop.redis.exists(shop.keys.asked(FID, lane))
+    assert shop.due.take(10, 60) == [FID]
+
+
+def test_without_a_broker_the_length_of_a_queue_is_unknown(cut_off: Publisher) -> None:
+    with pytest.raises(BROKER_FAILED):
+        cut_off.count_waiting("hot")
+
+
+def test_a_broker_that_failed_is_left_alone_for_some_seconds(
+    cut_off: Publisher, shop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(20):
+        assert not cut_off.ask(f"{FID}{number}", "warm")
+    assert len([record for record in caplog.records if "broker is away" in record.message]) == 1
+    assert shop.due.count() == 20
+
+
+def test_a_broker_that_comes_back_is_used_again(
+    cut_off: Publisher, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warmer.publish.BREAKER_SECONDS", 0.05)
+    assert not cut_off.ask(FID, "warm")
+    cut_off.app = shop.publisher.app
+    wait_until(lambda: cut_off.ask(FID, "warm"), 1)
+    assert count(cut_off)["warm"] == 1
+
+
+def test_a_broker_that_is_away_costs_little_time(cut_off: Publisher) -> None:
+    started = time.monotonic()
+    cut_off.ask(FID, "hot")
+    assert time.monotonic() - started < 0.5

@@ -1,0 +1,269 @@
+"""The environment, read once, checked, frozen; an error names the variable and tells no secret."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from warmer.errors import ConfigError
+from warmer.settings import Settings, load_settings, load_settings_or_exit
+
+SECRET = "hunter2hunter2hunter2hunter2"
+TOKEN = "987654321:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
+Set = Callable[..., Settings]
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
+    """The settings with these variables in the environment, None for one that is not there."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(**variables: str | None) -> Settings:
+        for name, value in variables.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        return load_settings()
+
+    return load
+
+
+def refuse(env: Set, name: str, value: str | None, **more: str) -> str:
+    """The one line that such a value is refused with."""
+    with pytest.raises(ConfigError) as caught:
+        env(**{name: value}, **more)
+    line = str(caught.value)
+    assert line.startswith(f"{name}: ")
+    assert "\n" not in line
+    assert "; " not in line
+    return line
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize("name", ["TELEGRAM_BOT_TOKEN", "REDIS_URL", "API_KEYS", "URL_SIGNING_KEYS"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_what_is_needed_and_missing_is_named(env: Set, name: str, value: str | None) -> None:
+    assert refuse(env, name, value) == f"{name}: is missing"
+
+
+BAD = {
+    "TELEGRAM_BOT_TOKEN": ["123", ":abc", "abc:def", "123:a b", "123:abc/..", " ", "123:abc\n", "-1:abc"],
+    "TELEGRAM_API_URL": ["http://api.telegram.org", "ftp://api.telegram.org", "api.telegram.org", "https://", "https://a:b@c",
+                         "https://a?b", "https://a#b", "http://localhost.evil.org", "http://127.0.0.1.evil.org", "https://[", "//a"],
+    "REDIS_URL": ["localhost:6379", "http://localhost", "redis://", "memory://"],
+    "CELERY_BROKER_URL": ["localhost", "http://localhost", "memory://", "amqp://"],
+    "API_KEYS": [",", " , "],
+    "URL_SIGNING_KEYS": [",", "short", "x" * 31, f"{'x' * 32},short"],
+    "INIT_DATA_MAX_AGE": ["0", "-1", "a day", "1.5"],
+    "PORT": ["0", "65536", "http", "80.5", "-1"],
+    "PUBLIC_URL": ["photos.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://"],
+    "CORS_ORIGINS": ["*", "example.org", "https://a/path", "https://a, *", "https://*.example.org", "null"],
+    "FLOWER_PORT": ["0", "x"],
+    "FLOWER_BASIC_AUTH": ["user", ":password", "user:", "a:b,c:d"],
+    "PHOTO_SIZES": ["", "0", "15", "641", "80,80", "a", "80,,x", "80.5", "16,17,18,19,20,21,22,23,24", "-80"],
+    "PHOTO_FORMATS": ["gif", "webp,webp", "webp jpeg", "WEBP", ","],
+    "PHOTO_TTL": ["0", "-1", "x", "1.5"],
+    "FILE_PATH_TTL": ["0", "90000"],
+    "PHOTO_WAIT": ["-1", "11", "x", "nan", "inf"],
+    "WARM_FIRST": ["-1", "101", "x"],
+    "REWARM_PARTNERS": ["-1", "1000001"],
+    "PROFILE_CHECK_EVERY": ["0", "x"],
+    "TELEGRAM_RATE": ["0", "-1", "nan", "inf", "1000001", "fast"],
+    "HOT_MAX": ["-1", "x"],
+    "REDIS_MAXMEMORY": ["0", "lots", "512 mb", "512tb", "-1", "1.5gb"],
+    "LOG_LEVEL": ["debug!", "TRACE", "10"],
+    "LOG_FORMAT": ["xml", "Json"],
+    "DEMO": ["maybe", "1"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values if value]
+)
+def test_a_bad_value_gives_one_line_that_names_it(env: Set, name: str, value: str) -> None:
+    refuse(env, name, value)
+
+
+def test_every_setting_that_can_be_wrong_is_tried() -> None:
+    anything_goes = {"HOST", "DATA_DIR"}
+    assert set(BAD) | anything_goes == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TELEGRAM_BOT_TOKEN", f"123 {SECRET}"),
+        ("TELEGRAM_API_URL", f"https://user:{SECRET}@a"),
+        ("REDIS_URL", f"http://:{SECRET}@localhost"),
+        ("CELERY_BROKER_URL", f"http://:{SECRET}@localhost"),
+        ("URL_SIGNING_KEYS", SECRET),
+        ("FLOWER_BASIC_AUTH", f":{SECRET}"),
+        ("PUBLIC_URL", f"https://user:{SECRET}@a"),
+    ],
+)
+def test_no_refusal_shows_a_secret(env: Set, name: str, value: str) -> None:
+    assert SECRET not in refuse(env, name, value)
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert caught.value.__suppress_context__
+
+
+def test_several_wrong_values_are_all_named(env: Set) -> None:
+    with pytest.raises(ConfigError) as caught:
+        env(PORT="x", HOT_MAX="-1", API_KEYS=None)
+    assert {part.partition(":")[0] for part in str(caught.value).split("; ")} == {"PORT", "HOT_MAX", "API_KEYS"}
+
+
+def test_a_program_stops_with_that_line(env: Set, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "x")
+    with pytest.raises(SystemExit) as caught:
+        load_settings_or_exit()
+    assert str(caught.value).startswith("avatar-warmer: PORT: ")
+
+
+# What is right
+
+
+def test_the_defaults_are_those_of_the_contract(env: Set) -> None:
+    settings = env(TELEGRAM_API_URL=None, TELEGRAM_RATE=None, DATA_DIR=None)
+    assert settings.telegram_api_url == "https://api.telegram.org"
+    assert (settings.host, settings.port, settings.flower_port) == ("0.0.0.0", 8000, 5555)
+    assert (settings.photo_sizes, settings.photo_formats) == ((80, 160, 320), ("webp", "jpeg"))
+    assert (settings.photo_ttl, settings.file_path_ttl, settings.photo_wait) == (604_800, 7200, 2.0)
+    assert (settings.warm_first, settings.rewarm_partners, settings.profile_check_every) == (4, 1000, 21_600)
+    assert (settings.telegram_rate, settings.hot_max, settings.redis_maxmemory) == (12, 200, "512mb")
+    assert (settings.init_data_max_age, settings.log_level, settings.log_format) == (86_400, "INFO", "text")
+    assert not settings.demo
+
+
+def test_an_empty_variable_is_as_good_as_none(env: Set) -> None:
+    assert env(PORT="", PHOTO_SIZES="", CELERY_BROKER_URL="").port == 8000
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8081", "http://localhost:8081", "http://[::1]:8081", "https://tg.example.org/root/"]
+)
+def test_the_api_may_be_elsewhere(env: Set, url: str) -> None:
+    assert env(TELEGRAM_API_URL=url).telegram_api_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("PHOTO_SIZES", " 320, 80 ", (80, 320)),
+        ("PHOTO_FORMATS", "avif,webp", ("avif", "webp")),
+        (
+            "CORS_ORIGINS",
+            "https://a.example.org, http://localhost:3000",
+            ("https://a.example.org", "http://localhost:3000"),
+        ),
+        ("PUBLIC_URL", "https://photos.example.org/base/", "https://photos.example.org/base"),
+        ("TELEGRAM_RATE", "0.5", 0.5),
+        ("PHOTO_WAIT", "0", 0),
+        ("REWARM_PARTNERS", "0", 0),
+        ("LOG_FORMAT", "json", "json"),
+    ],
+)
+def test_a_value_is_read(env: Set, name: str, value: str, read: object) -> None:
+    assert getattr(env(**{name: value}), name.lower()) == read
+
+
+def test_several_keys_are_told_apart(env: Set) -> None:
+    settings = env(API_KEYS="one, two", URL_SIGNING_KEYS=f"{'a' * 32},{'b' * 32}")
+    assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
+    assert [key.get_secret_value() for key in settings.url_signing_keys] == ["a" * 32, "b" * 32]
+
+
+def test_a_signing_key_is_measured_in_bytes(env: Set) -> None:
+    assert env(URL_SIGNING_KEYS="ключ" * 4)
+
+
+def test_settings_are_frozen(env: Set) -> None:
+    with pytest.raises(ValidationError):
+        env().port = 1
+
+
+def test_no_secret_shows_in_a_repr(env: Set) -> None:
+    settings = env(
+        TELEGRAM_BOT_TOKEN=TOKEN, API_KEYS=SECRET, URL_SIGNING_KEYS=SECRET * 2, FLOWER_BASIC_AUTH=f"u:{SECRET}"
+    )
+    assert SECRET not in repr(settings) + str(settings)
+    assert TOKEN not in repr(settings) + str(settings)
+
+
+# Where it is read from
+
+
+def test_the_environment_wins_over_dotenv_and_that_over_what_was_made(env: Set, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / ".env").write_text("PORT=1002\nHOT_MAX=2\nWARM_FIRST=2")
+    (tmp_path / "data" / "running.env").write_text("PORT=1003\nHOT_MAX=3\nREWARM_PARTNERS=3")
+    settings = env(PORT="1001", DATA_DIR=None)
+    assert (settings.port, settings.hot_max, settings.warm_first, settings.rewarm_partners) == (1001, 2, 2, 3)
+
+
+def test_dotenv_may_say_where_the_data_is(env: Set, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "running.env").write_text("HOT_MAX=3")
+    (tmp_path / ".env").write_text("DATA_DIR=elsewhere")
+    assert env(DATA_DIR=None).hot_max == 3
+
+
+def test_other_variables_in_dotenv_do_not_disturb(env: Set, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SOMETHING_ELSE=1")
+    assert env().port == 8000
+
+
+# What follows from it
+
+
+def test_the_bot_id_is_the_part_before_the_colon(env: Set) -> None:
+    assert env(TELEGRAM_BOT_TOKEN=TOKEN).bot_id == "987654321"
+
+
+def test_the_web_gets_a_hash_of_the_token_alone(env: Set) -> None:
+    expected = hmac.new(b"WebAppData", TOKEN.encode(), hashlib.sha256).hexdigest()
+    assert env(TELEGRAM_BOT_TOKEN=TOKEN).init_data_secret == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "broker", "expected"),
+    [
+        ("redis://h:1/2", None, "redis://h:1/2"),
+        ("rediss://h:1/2", None, "rediss://h:1/2"),
+        ("redis://h:1/2", "amqp://a", "amqp://a"),
+        ("redis://h:1/2", "unix:///run/r.sock", "redis+socket:///run/r.sock?virtual_host=0"),
+        ("unix:///run/r.sock", None, "redis+socket:///run/r.sock?virtual_host=0"),
+        ("unix:///run/r.sock?db=3", None, "redis+socket:///run/r.sock?virtual_host=3"),
+    ],
+)
+def test_the_broker_is_spelled_as_celery_wants_it(env: Set, url: str, broker: str | None, expected: str) -> None:
+    assert env(REDIS_URL=url, CELERY_BROKER_URL=broker).broker_url == expected
+
+
+@pytest.mark.parametrize("text", [f"https://a/bot{TOKEN}/getMe", f"https://a/bot{TOKEN.replace(':', '%3A')}/getMe"])
+def test_the_token_is_concealed_in_any_text(env: Set, text: str) -> None:
+    assert env(TELEGRAM_BOT_TOKEN=TOKEN).conceal(text) == "https://a/bot987654321:***/getMe"
+
+
+# The demo
+
+
+def test_the_demo_runs_at_home_with_the_fake_alone(env: Set) -> None:
+    assert env(DEMO="true", HOST="127.0.0.1", TELEGRAM_API_URL="http://127.0.0.1:8081").demo
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("0.0.0.0", "http://127.0.0.1:8081"), ("127.0.0.1", "https://api.telegram.org"), ("", "http://127.0.0.1:1")],
+)
+def test_the_demo_is_refused_anywhere_else(env: Set, host: str, url: str) -> None:
+    refuse(env, "DEMO", "true", HOST=host, TELEGRAM_API_URL=url)

@@ -1,0 +1,110 @@
+"""Minute buckets: hits, misses, absent pictures and errors, for rates over hours."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+
+from tests.conftest import wait_until
+from tests.web_parts import file_url, new_file_id, new_id, private_redis, remember_none, shelve, user_url
+from warmer.errors import InvalidFileId
+from warmer.keys import Keys, user_subject
+from warmer.settings import load_settings
+from web import create_app
+from web.front import get_front
+from web.signals import photo_missed
+from web.stats import MinuteStats, sum_minutes
+
+
+@pytest.fixture
+def app(redis: object, telegram: object) -> Flask:
+    """A bot of its own, whose buckets nobody else fills; no patience."""
+    return create_app(load_settings(telegram_bot_token=f"{new_id()}:stats", photo_wait=0))
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def count(app: Flask) -> Counter[str]:
+    front = get_front(app)
+    front.stats.flush()
+    return sum_minutes(front.redis, front.keys, 2)
+
+
+def test_a_hit_was_stored_when_the_request_arrived_200_or_304(app: Flask, client: FlaskClient) -> None:
+    url = file_url(shelve(app))
+    client.get(url), client.head(url), client.get(url, headers={"If-None-Match": "*"})
+    assert count(app) == {"requests": 3, "hits": 3}
+
+
+def test_a_picture_that_came_while_waiting_is_a_miss(app: Flask, client: FlaskClient) -> None:
+    file_id, front = new_file_id(), get_front(app)
+    front.waiting.wait_seconds = 5
+
+    def come(_: object, **__: object) -> None:
+        shelve(app, file_id)
+
+    with photo_missed.connected_to(come, app):
+        assert client.get(file_url(file_id)).headers["Cache-Status"] == "avatar-warmer; fwd=miss"
+    assert count(app) == {"requests": 1, "misses": 1}
+
+
+def test_one_that_did_not_come_in_time_is_a_miss_and_an_error(app: Flask, client: FlaskClient) -> None:
+    client.get(file_url(new_file_id()))
+    assert count(app) == {"requests": 1, "misses": 1, "errors": 1}
+
+
+def test_an_absent_picture_counts_apart(app: Flask, client: FlaskClient) -> None:
+    remember_none(app, user_subject(user_id := new_id()))
+    client.get(file_url(remember_none(app, new_file_id(), InvalidFileId("x")))), client.get(user_url(user_id))
+    assert count(app) == {"requests": 2, "not_found": 2}
+
+
+def test_what_is_refused_and_other_routes_do_not_count(app: Flask, client: FlaskClient) -> None:
+    url = file_url(shelve(app))
+    for other in (url + "x", url + "&size=1", "/healthz", "/", "/nowhere", "/api/partner/recent"):
+        client.get(other)
+    client.post(url)
+    assert not count(app)
+
+
+def test_a_bucket_lives_for_25_hours(app: Flask, client: FlaskClient, redis: Redis) -> None:
+    client.get(file_url(shelve(app)))
+    count(app)
+    buckets: list[Any] = list(redis.scan_iter(f"{get_front(app).keys.prefix}stats:*"))
+    assert 24.9 * 3600 < redis.ttl(buckets[0]) <= 25 * 3600
+    assert int(buckets[0].rpartition(b":")[2]) == pytest.approx(redis.time()[0] // 60, abs=1)
+
+
+def test_the_figures_are_written_within_a_second_or_so(app: Flask, client: FlaskClient) -> None:
+    client.get(file_url(shelve(app)))
+    wait_until(lambda: sum_minutes(get_front(app).redis, get_front(app).keys, 2)["hits"] == 1, 3)
+
+
+def test_figures_are_kept_while_redis_is_away(tmp_path: Path, app: Flask, redis: Redis) -> None:
+    keys = get_front(app).keys
+    with private_redis(tmp_path) as (url, _):
+        stats = MinuteStats(Redis.from_url(url), keys)
+        stats.redis.ping()
+    stats.count("requests", "hits")
+    stats.flush()
+    stats.redis = redis
+    stats.count("requests", "misses")
+    stats.flush()
+    assert sum_minutes(redis, keys, 2) == {"requests": 2, "hits": 1, "misses": 1}
+
+
+def test_the_sum_is_of_the_last_so_many_minutes(redis: Redis) -> None:
+    keys, now = Keys("1"), redis.time()[0] // 60
+    for ago in (0, 1, 59, 60):
+        redis.hset(keys.stats(now - ago), "hits", 10**ago if ago < 2 else ago)
+    assert sum_minutes(redis, keys, 60)["hits"] in (1 + 10 + 59, 10 + 59 + 0)  # a minute may pass meanwhile
+    assert sum_minutes(redis, keys, 120)["hits"] == 1 + 10 + 59 + 60
