@@ -86,7 +86,8 @@ def listening(redis: Redis, *channels: str) -> Iterator[Callable[[], Any]]:
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis server for this run of the tests, on a unix socket, as the service starts it."""
     socket = tmp_path_factory.mktemp("redis") / "redis.sock"
-    command = [str(find_server()), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(socket.parent)]
+    command = [str(find_server()), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir"]
+    command.append(str(socket.parent))
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         wait_until(socket.exists)
         yield f"unix://{socket}"

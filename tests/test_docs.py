@@ -69,6 +69,7 @@ def test_every_key_is_in_the_schema() -> None:
         keys.path("F"): "{fid}:path",
         keys.unavailable("F"): "{subject}:unavailable",
         keys.failures("F"): "{subject}:failures",
+        keys.memories("F"): "{subject}:memories",
         keys.claim("F"): "{subject}:claim",
         keys.asked("F", "hot"): "{subject}:asked:<lane>",
         keys.wanted("F"): "{fid}:wanted",

@@ -52,6 +52,17 @@ def test_an_expired_path_is_asked_for_once_more(shop: Workshop, claim: Claim, te
     assert telegram.calls["getFile"] == 2
 
 
+def test_an_expired_path_is_not_tried_again_even_if_there_is_no_other_yet(
+    shop: Workshop, claim: Claim, telegram: FakeTelegram
+) -> None:
+    fetch(shop, claim)
+    telegram.world.expire_paths(claim.subject)
+    telegram.fail("getFile", "bad-gateway")
+    with pytest.raises(UpstreamFailed):
+        fetch(shop, claim)
+    assert shop.desk.store.get_path(claim.subject) is None
+
+
 def test_once_more_is_not_twice_more(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
     telegram.fail("download", "path-expired", times=None)
     with pytest.raises(PathExpired):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, make_picture, next_id
 from warmer.deadline import Errand
 from warmer.follow import follow_profile
+from warmer.forget import Forget
 from warmer.keys import user_subject
+from warmer.photo import Unavailable
+from warmer.store import PhotoStore
 from warmer.warm import warm_photo
 from warmer.wiring import Workshop
 
@@ -118,9 +123,39 @@ def test_a_forgetting_that_broke_off_can_be_made_again(shop: Workshop, user_id: 
     assert list_traces(shop.redis, user_id, file_id) == []
 
 
+class Interrupted(PhotoStore):
+    """A store where something happens as soon as a first picture was forgotten."""
+
+    happens: Callable[[], object] = staticmethod(lambda: None)
+
+    def forget(self, subject: str, partner_id: int | None = None) -> bool:
+        gone = super().forget(subject, partner_id)
+        if partner_id is not None:
+            happens, self.happens = self.happens, lambda: None
+            happens()
+        return gone
+
+
+def test_a_picture_that_came_meanwhile_goes_too(shop: Workshop, user_id: int, telegram: FakeTelegram) -> None:
+    old, new = telegram.world.file_id(user_id, 160), telegram.world.file_id(user_id, 640)
+    pin(shop, user_id, old)
+    store = Interrupted(shop.redis, shop.keys, shop.settings.photo_sizes, ("webp",), 1000)
+    store.happens = lambda: pin(shop, user_id, new)
+    Forget(shop.partners, shop.desk.profiles, store, shop.due).partner(user_id)
+    assert list_traces(shop.redis, user_id, old, new) == []
+
+
 def test_every_picture_and_the_id_itself_are_purged(shop: Workshop, user_id: int, file_id: str) -> None:
     pin(shop, user_id, file_id)
     with listening(shop.redis, shop.keys.purge) as hear:
         shop.desk.forget.partner(user_id)
         said = {hear() for _ in range(2)}
     assert said == {file_id.encode(), user_subject(user_id).encode()}
+
+
+def test_forgetting_covers_every_picture_whose_url_was_handed_out(shop: Workshop) -> None:
+    former = [f"AgACAgIAAxkBAAIB{number:04}" for number in range(3)]
+    for file_id in former:
+        shop.partners.register(4711, "Ann", file_id)
+    shop.desk.forget.partner(4711)
+    assert [shop.desk.store.get_unavailable(file_id) for file_id in former] == [Unavailable("forgotten")] * 3

@@ -207,9 +207,18 @@ def test_16_bits_a_channel_keep_their_brightness(value: int, shown: int) -> None
     assert is_near(color_at(open_variant(save(image)), 0.5, 0.5), (shown,) * 3, 3)
 
 
-@pytest.mark.parametrize(("mode", "color", "shown"), [("L", 128, (128,) * 3), ("1", 1, WHITE), ("LA", (0, 255), BLACK),
-                                                      ("LA", (0, 0), WHITE), ("RGBA", (255, 0, 0, 0), WHITE),
-                                                      ("RGBA", (255, 0, 0, 255), RED), ("RGBA", (0, 0, 0, 128), (127,) * 3)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "color", "shown"),
+    [
+        ("L", 128, (128,) * 3),
+        ("1", 1, WHITE),
+        ("LA", (0, 255), BLACK),
+        ("LA", (0, 0), WHITE),
+        ("RGBA", (255, 0, 0, 0), WHITE),
+        ("RGBA", (255, 0, 0, 255), RED),
+        ("RGBA", (0, 0, 0, 128), (127,) * 3),
+    ],
+)
 def test_what_shines_through_is_white(mode: str, color: Any, shown: Color) -> None:
     assert is_near(color_at(open_variant(make_picture(mode=mode, color=color, fmt="PNG")), 0.5, 0.5), shown)
 
@@ -300,7 +309,7 @@ def test_later_formats_bring_no_preview() -> None:
         b"\xff\xd8\xff\xe0",
         b"RIFF\x00\x00\x00\x00WEBPVP8 ",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_picture_is_refused(data: bytes) -> None:
     with pytest.raises(NotAnImage):
         run(data)

@@ -56,8 +56,19 @@ def test_what_is_needed_and_missing_is_named(env: Set, name: str, value: str | N
 
 BAD = {
     "TELEGRAM_BOT_TOKEN": ["123", ":abc", "abc:def", "123:a b", "123:abc/..", " ", "123:abc\n", "-1:abc"],
-    "TELEGRAM_API_URL": ["http://api.telegram.org", "ftp://api.telegram.org", "api.telegram.org", "https://", "https://a:b@c",
-                         "https://a?b", "https://a#b", "http://localhost.evil.org", "http://127.0.0.1.evil.org", "https://[", "//a"],
+    "TELEGRAM_API_URL": [
+        "http://api.telegram.org",
+        "ftp://api.telegram.org",
+        "api.telegram.org",
+        "https://",
+        "https://a:b@c",
+        "https://a?b",
+        "https://a#b",
+        "http://localhost.evil.org",
+        "http://127.0.0.1.evil.org",
+        "https://[",
+        "//a",
+    ],
     "REDIS_URL": ["localhost:6379", "http://localhost", "redis://", "memory://"],
     "CELERY_BROKER_URL": ["localhost", "http://localhost", "memory://", "amqp://"],
     "API_KEYS": [",", " , "],
@@ -82,7 +93,7 @@ BAD = {
     "LOG_LEVEL": ["debug!", "TRACE", "10"],
     "LOG_FORMAT": ["xml", "Json"],
     "DEMO": ["maybe", "1"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,11 @@ def test_without_the_claim_nothing_is_written(
     key = keys.forgotten(FID) if loss == "forgotten" else keys.claim(FID)
     redis.delete(key) if loss == "run out" else redis.set(key, "another")
     arguments: dict[str, tuple[Any, ...]] = {
-        "put": (render(),), "put_unavailable": (NoPhoto("m"),), "put_path": (FilePath("p", "u"), 60), "count_failure": ()
-    }  # fmt: skip
+        "put": (render(),),
+        "put_unavailable": (NoPhoto("m"),),
+        "put_path": (FilePath("p", "u"), 60),
+        "count_failure": (),
+    }
     before = list_keys(redis)
     with pytest.raises(Forgotten if loss == "forgotten" else NotMine):
         getattr(store, write)(claim, *arguments[write])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -152,3 +153,15 @@ def test_the_rest_signals_nothing(
     with heard(app) as said:
         client.open(path, method=method, headers=as_server)
     assert said == []
+
+
+@pytest.mark.parametrize(("age_seconds", "is_aged"), [(60, False), (10**9, True)])
+def test_a_profile_looked_up_long_ago_is_profile_aged_when_resolved(
+    app: Flask, client: FlaskClient, as_server: dict[str, str], age_seconds: int, is_aged: bool
+) -> None:
+    user_id, front = new_id(), get_front(app)
+    profile = {"file_id": shelve(app), "unique_id": "u", "looked_up_at": front.redis.time()[0] - age_seconds}
+    front.redis.set(front.keys.profile(user_id), json.dumps(profile))
+    with heard(app) as said:
+        client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
+    assert (("profile-aged", {"subject": user_subject(user_id)}) in said) is is_aged

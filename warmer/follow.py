@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from warmer.claim import Forgotten
 from warmer.deadline import Errand
 from warmer.desk import Desk
 from warmer.errors import GaveUp, NoPhoto, NotMine, Postponed
@@ -34,12 +33,7 @@ def follow_profile(user_id: int, errand: Errand, desk: Desk) -> str:
         desk.store.lift(photo.file_id)  # the profile shows it again, whoever forgot it before
         # After the lift: from here on whoever forgets this id finds the picture and forgets it too, and that stands.
         desk.profiles.put(claim, user_id, photo.file_id, photo.unique_id)
-        try:
-            _warm_and_show(user_id, photo, errand, desk)
-            desk.claims.release(claim)
-        except Forgotten:  # while at it: what was just stored goes too
-            desk.forget.photo(photo.file_id, user_id)
-            raise
+        _warm_and_show(user_id, photo, errand, desk)
     return claim.outcome
 
 

@@ -12,6 +12,7 @@ from redis import Redis, WatchError
 from warmer.keys import Keys, user_of
 
 RECENT_CAP = 10_000  # partners that can ever be listed or kept warm; the records themselves have no cap
+FORMER_MAX = 50  # former pictures of a partner that forgetting it covers
 Record = dict[str, Any]
 
 
@@ -57,6 +58,7 @@ class PartnerDirectory:
             if file_id is not None and file_id != old:
                 replaced.append(older)
                 record.update(photo_file_id=file_id, photo_unique_id=None, previous_file_id=old)
+                _note_former(record, old)
             return record
 
         if file_id is not None:
@@ -75,6 +77,7 @@ class PartnerDirectory:
             if not record.get("is_pinned"):
                 if record.get("photo_file_id") != file_id:
                     replaced.extend((record.get("photo_file_id"), record.get("previous_file_id")))
+                    _note_former(record, record.get("photo_file_id"))
                 record.update(photo_file_id=file_id, photo_unique_id=unique_id, previous_file_id=None)
             return record
 
@@ -85,13 +88,13 @@ class PartnerDirectory:
         return is_shown
 
     def drop_photo(self, partner_id: int) -> list[str]:
-        """The profile shows no picture any more; the file ids that this partner showed and no longer does."""
+        """The profile shows no picture any more; the file ids that this partner ever showed."""
         dropped: list[str] = []
 
         def change(record: Record) -> Record:
             if not record.get("is_pinned"):
-                dropped[:] = _file_ids(record)
-                record.update(photo_file_id=None, photo_unique_id=None, previous_file_id=None)
+                dropped[:] = _list_ever_shown(record)
+                record.update(photo_file_id=None, photo_unique_id=None, previous_file_id=None, former_file_ids=[])
             return record
 
         self._update(partner_id, change, create=False)
@@ -99,12 +102,16 @@ class PartnerDirectory:
 
     def list_photos(self, partner_id: int) -> list[str]:
         """The file ids that this partner shows."""
-        return _file_ids(self._load(self.redis.get(self.keys.partner(partner_id))))
+        return _list_shown(self._load(self.redis.get(self.keys.partner(partner_id))))
+
+    def list_ever_shown(self, partner_id: int) -> list[str]:
+        """The same, and the file ids whose URLs were handed out for it before."""
+        return _list_ever_shown(self._load(self.redis.get(self.keys.partner(partner_id))))
 
     def remove(self, partner_id: int) -> list[str]:
-        """Delete record and place; the file ids it showed to the end."""
+        """Delete record and place; the file ids it ever showed, to the end."""
         self.redis.zrem(self.keys.recent, str(partner_id))
-        return _file_ids(self._load(self.redis.getdel(self.keys.partner(partner_id))))
+        return _list_ever_shown(self._load(self.redis.getdel(self.keys.partner(partner_id))))
 
     def drop_places(self, partner_ids: Sequence[int]) -> None:
         """Take ids without a record out of the order: a forgetting in the middle of a registration leaves a place."""
@@ -147,7 +154,7 @@ class PartnerDirectory:
 
     def _unshow(self, partner_id: int, file_ids: list[str | None], record: Record) -> None:
         for file_id in file_ids:
-            if file_id and file_id not in _file_ids(record):
+            if file_id and file_id not in _list_shown(record):
                 self.redis.srem(self.keys.partners(file_id), partner_id)
 
     def _update(self, partner_id: int, change: Callable[[Record], Record], *, create: bool) -> tuple[Record, bool]:
@@ -173,8 +180,18 @@ class PartnerDirectory:
         return dict(json.loads(value)) if value else {}
 
 
-def _file_ids(record: Record) -> list[str]:
+def _note_former(record: Record, file_id: str | None) -> None:
+    """URLs of former pictures are still about: forgetting the partner ends them, too."""
+    former = [file_id, *(known for known in record.get("former_file_ids", []) if known != file_id)]
+    record["former_file_ids"] = former[:FORMER_MAX] if file_id else former[1:]
+
+
+def _list_shown(record: Record) -> list[str]:
     return [file_id for file_id in (record.get("photo_file_id"), record.get("previous_file_id")) if file_id]
+
+
+def _list_ever_shown(record: Record) -> list[str]:
+    return list(dict.fromkeys([*_list_shown(record), *record.get("former_file_ids", [])]))
 
 
 def _partner(record: Record) -> Partner:

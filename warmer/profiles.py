@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -56,6 +57,10 @@ class Profiles:
         )
         require_claim(written)
         return profile
+
+    def is_aged(self, profile: Profile) -> bool:
+        """Whether it is time to look again; by this machine's clock, a few minutes of six hours change nothing."""
+        return time.time() - profile.looked_up_at > self.check_seconds
 
     def is_older(self, profile: Profile, seconds: float) -> bool:
         """Whether the look-up is longer ago than so many seconds."""

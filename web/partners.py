@@ -14,7 +14,7 @@ from warmer.partners import Partner
 from web.auth import NAME_MAX, require
 from web.front import Front, get_app, get_front
 from web.problems import Problem, parse_body
-from web.signals import partner_registered, partners_listed, photos_requested
+from web.signals import partner_registered, partners_listed, photos_requested, profile_aged
 from web.views import show_partners, show_status, subject_of
 
 bp = Blueprint("partners", __name__, url_prefix="/api")
@@ -141,6 +141,8 @@ def resolve(ids: list[int]) -> list[dict[str, Any]]:
     subjects = []
     for user_id, partner, profile in zip(ids, partners, profiles, strict=True):
         known = (partner.photo_file_id if partner else None) or (profile.file_id if profile else None)
+        if profile and not partner and front.profiles.is_aged(profile):
+            profile_aged.send(get_app(), subject=user_subject(user_id))
         subjects.append(known or user_subject(user_id))
     front.store.lift(*map(user_subject, ids))
     return _request_all(subjects, front)

@@ -100,8 +100,7 @@ def _list_shown(subject: str, front: Front) -> list[str]:
     if partner and partner.photo_file_id:
         return [partner.photo_file_id, *([partner.previous_file_id] if partner.previous_file_id else [])]
     profile = front.profiles.get(user_id)
-    if profile and time.time() - profile.looked_up_at > front.settings.profile_check_every:
-        # Six hours by this machine's clock: a few minutes more or less change nothing.
+    if profile and front.profiles.is_aged(profile):
         profile_aged.send(get_app(), subject=subject)
     return [profile.file_id] if profile else []
 
