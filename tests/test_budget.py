@@ -106,12 +106,12 @@ def test_at_100000_a_second_the_bucket_fills_as_fast(at: Open) -> None:
     assert tokens_of(budget) == pytest.approx(50_000, rel=0.05)
 
 
-def test_at_100000_a_second_an_empty_bucket_is_a_matter_of_a_millisecond(at: Open) -> None:
+def test_at_100000_a_second_50000_tokens_are_back_in_half_a_second(at: Open) -> None:
     budget = at(100_000)
-    set_bucket(budget, -50, 0)
+    set_bucket(budget, -50_000, 0)
     with pytest.raises(Postponed) as caught:
         budget.take(impatient())
-    assert caught.value.retry_after == pytest.approx(0.001, abs=0.0011)
+    assert 0 < (caught.value.retry_after or 0) <= 0.501
 
 
 def test_the_rate_holds_over_time_for_many_workers(at: Open) -> None:
