@@ -130,6 +130,10 @@ def settings() -> Settings:
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
     """A client of an empty Redis."""
+    from warmer.celery import app as celery
+
+    # From its first message on Celery sends as it was configured then, and web and workers differ in that.
+    vars(celery.amqp).pop("send_task_message", None)
     with Redis.from_url(redis_url) as client:
         client.flushall()
         yield client
@@ -158,11 +162,8 @@ def shop(settings: Settings, redis: Redis, telegram: FakeTelegram) -> Workshop:
 @pytest.fixture
 def app(redis: Redis, telegram: FakeTelegram, settings: Settings) -> Flask:
     """The web tier, without a worker."""
-    from warmer.celery import app as celery
     from web import create_app
 
-    # Celery keeps how it sends from its first message; a worker's test in this process may have sent one before.
-    vars(celery.amqp).pop("send_task_message", None)
     return create_app(settings)
 
 

@@ -58,6 +58,16 @@ def test_nothing_remains_of_a_pinned_partner_and_the_picture_before(
     assert list_traces(shop.redis, user_id, old, new) == []
 
 
+def test_nothing_remains_of_the_pictures_of_former_times(shop: Workshop, user_id: int, telegram: FakeTelegram) -> None:
+    former = [telegram.world.add_file(PICTURE) for _ in range(4)]
+    for file_id in former:
+        pin(shop, user_id, file_id)
+    assert all(shop.desk.store.is_ready(file_id) for file_id in former)
+    shop.desk.forget.partner(user_id)
+    assert list_traces(shop.redis, user_id, *former) == []
+    assert all(shop.desk.store.get_unavailable(file_id) == Unavailable("forgotten") for file_id in former)
+
+
 def test_nothing_remains_of_somebody_who_never_registered(shop: Workshop, user_id: int, file_id: str) -> None:
     follow(shop, user_id)
     shop.desk.forget.partner(user_id)

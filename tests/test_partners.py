@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from warmer.keys import Keys, user_subject
-from warmer.partners import Partner, PartnerDirectory
+from warmer.partners import FORMER_MAX, Partner, PartnerDirectory
 
 A, B, C = (f"AgACAgIAAxkBAAIBcGa{letter}" for letter in "ABC")
 
@@ -244,6 +244,32 @@ def test_who_comes_back_gets_a_new_place(partners: PartnerDirectory) -> None:
     partners.remove(1)
     assert partners.register(1, "Ann", None)[1]
     assert partners.list_recent_ids(10) == [1, 2]
+
+
+# Former pictures
+
+
+def test_every_picture_that_was_ever_shown_is_remembered(partners: PartnerDirectory) -> None:
+    for file_id in (A, B, C, A):
+        partners.register(1, "Ann", file_id)
+    assert set(partners.list_ever_shown(1)) == {A, B, C}
+    assert partners.list_photos(1) == [A, C]
+
+
+def test_a_followed_picture_that_was_replaced_is_remembered_too(partners: PartnerDirectory) -> None:
+    partners.register(1, "Ann", None)
+    for file_id in (A, B):
+        partners.adopt(1, file_id, "unique")
+    assert partners.list_ever_shown(1) == [B, A]
+    assert partners.drop_photo(1) == [B, A]
+    assert partners.list_ever_shown(1) == []
+
+
+def test_only_so_many_former_pictures_are_remembered(partners: PartnerDirectory) -> None:
+    for number in range(FORMER_MAX + 5):
+        partners.register(1, "Ann", f"{A}{number}")
+    assert len(partners.list_ever_shown(1)) == FORMER_MAX + 1
+    assert f"{A}{FORMER_MAX}" in partners.list_ever_shown(1)
 
 
 # Kept warm

@@ -61,6 +61,12 @@ def test_a_look_up_grows_old(profiles: Profiles, redis: Redis) -> None:
     assert not profiles.is_older(Profile("file", "unique", now - 50), 60)
 
 
+def test_a_look_up_is_aged_when_its_time_to_check_has_come(profiles: Profiles, redis: Redis) -> None:
+    now = redis.time()[0]
+    assert profiles.is_aged(Profile("file", "unique", now - CHECK - 10))
+    assert not profiles.is_aged(Profile("file", "unique", now - CHECK + 10))
+
+
 def test_a_look_up_is_fresh_for_a_minute_or_half_the_time_between_two_checks(redis: Redis, keys: Keys) -> None:
     assert Profiles(redis, keys, TTL, CHECK).fresh_seconds == FRESH_SECONDS == 60
     assert Profiles(redis, keys, TTL, 10).fresh_seconds == 5

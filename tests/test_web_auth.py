@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -192,6 +193,7 @@ NOW = int(time.time())
         "&" * 1000,
         "=",
     ],
+    ids=count(),  # the data holds the time of collection, and so would a name made of it
 )  # fmt: skip
 def test_init_data_that_is_forged_stale_or_odd_is_401(client: FlaskClient, data: str) -> None:
     assert ask(client, f"tma {data}") == 401
