@@ -134,11 +134,22 @@ def test_one_forgotten_meanwhile_is_not_released(claims: Claims, redis: Redis, k
 
 def test_a_hot_task_whose_asking_is_gone_is_stale(claims: Claims, redis: Redis, keys: Keys) -> None:
     with pytest.raises(NotMine, match="stale"):
-        claims.check_asked(FID, "hot")
+        claims.check_needed(FID, "hot")
     redis.set(keys.asked(FID, "hot"), "1")
-    claims.check_asked(FID, "hot")
+    claims.check_needed(FID, "hot")
 
 
 def test_only_hot_tasks_become_stale(claims: Claims) -> None:
-    claims.check_asked(FID, "warm")
-    claims.check_asked(FID, "rewarm")
+    claims.check_needed(FID, "warm")
+    claims.check_needed(FID, "rewarm")
+
+
+@pytest.mark.parametrize("lane", ["hot", "warm"])
+def test_what_another_message_found_unavailable_is_not_tried_again(
+    claims: Claims, redis: Redis, keys: Keys, lane: Lane
+) -> None:
+    redis.mset({keys.asked(FID, lane): "1", keys.unavailable(FID): "invalid-file-id"})
+    with pytest.raises(NotMine, match="unavailable"):
+        claims.check_needed(FID, lane)
+    assert not redis.exists(keys.asked(FID, lane))
+    claims.check_needed(FID, "rewarm")

@@ -55,10 +55,20 @@ class Claims:
         self._take = load_script(redis, "take_claim")
         self._release = load_script(redis, "release_claim")
 
-    def check_asked(self, subject: str, lane: Lane) -> None:
-        """Raises NotMine for a hot task whose `asked` is gone: it is stale, the client has its answer."""
-        if lane == "hot" and not self.redis.exists(self.keys.asked(subject, lane)):
+    def check_needed(self, subject: str, lane: Lane) -> None:
+        """Raises NotMine for a message that has been overtaken; what is due is always needed.
+
+        A hot one whose `asked` is gone is stale: the client has its answer. Where the picture is known to be
+        unavailable by now, another message brought that out.
+        """
+        if lane == "rewarm":
+            return
+        asked, unavailable = self.redis.mget(self.keys.asked(subject, lane), self.keys.unavailable(subject))
+        if lane == "hot" and not asked:
             raise NotMine("stale, nobody waits any more")
+        if unavailable:
+            self.redis.delete(self.keys.asked(subject, lane))
+            raise NotMine("known to be unavailable")
 
     def take(self, subject: str, lane: Lane) -> Claim:
         """Claim the subject.

@@ -57,7 +57,7 @@ def _run(subject: str, lane: Lane) -> str:
     errand = Errand.start(lane, shop.settings.photo_wait)
     user_id = user_of(subject)
     try:
-        shop.desk.claims.check_asked(subject, lane)
+        shop.desk.claims.check_needed(subject, lane)
         if user_id is None:
             return warm_photo(subject, errand, shop.desk)
         return follow_profile(user_id, errand, shop.desk)
