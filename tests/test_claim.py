@@ -10,7 +10,7 @@ from redis import Redis
 from tests.conftest import wait_until
 from warmer.claim import LEASE_SECONDS, Claim, Claims, Forgotten
 from warmer.errors import NotMine
-from warmer.keys import Keys
+from warmer.keys import Keys, Lane
 
 FID = "AgACAgIAAxkBAAIBcGab"
 
