@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -26,7 +27,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from warmer.connect import connect_worker
-from warmer.deadline import Errand
+from warmer.deadline import Deadline, Errand
 from warmer.errors import ConfigError, WarmerError
 from warmer.partners import Partner
 from warmer.pulse import list_pulses
@@ -36,6 +37,8 @@ from web.stats import sum_minutes
 from web.views import subject_of
 
 HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01
+REQUESTS_MIN = 20  # fewer say nothing about a rate
+SETTLE_SECONDS = 10.0  # what is being warmed just now is given so long
 MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 
 
@@ -65,8 +68,7 @@ def diagnose(shop: Workshop, limit: int) -> Iterator[Check | PartnerRow]:
     yield check_policy(shop)
     yield check_workers(shop)
     yield check_bot(shop)
-    partners = shop.partners.list_recent(limit)
-    rows = [describe(partner, shop) for partner in partners]
+    rows = describe_all(limit, shop)
     yield from rows
     yield from check_partners(rows)
     yield check_fetch(rows, shop)
@@ -95,6 +97,16 @@ def check_bot(shop: Workshop) -> Check:
     except WarmerError as error:
         return Check(question, "wrong", str(error))
     return Check(question, "ok", f"@{bot.username} in {_ms(started)}")
+
+
+def describe_all(limit: int, shop: Workshop) -> list[PartnerRow]:
+    """The recent partners; what is being warmed just now is waited for."""
+    deadline = Deadline(SETTLE_SECONDS)
+    while True:
+        rows = [describe(partner, shop) for partner in shop.partners.list_recent(limit)]
+        if deadline.remaining <= 0 or all(row.status != "warming" for row in rows):
+            return rows
+        time.sleep(0.5)
 
 
 def describe(partner: Partner, shop: Workshop) -> PartnerRow:
@@ -160,8 +172,8 @@ def check_rates(name: str, minutes: int, shop: Workshop) -> Iterator[Check]:
         ("Errors under 1 %", total["errors"], total["requests"], (0.0, ERROR_RATE_MAX)),
     ):
         question = f"{what} over the last {name}?"
-        if not whole:
-            yield Check(question, "unknown", "no requests")
+        if whole < REQUESTS_MIN:
+            yield Check(question, "unknown", f"too few to tell: {part} of {whole}")
             continue
         low, high = good
         state: Literal["ok", "wrong"] = "ok" if low <= part / whole <= high else "wrong"
@@ -191,6 +203,7 @@ def main() -> int:
     findings: list[Check | PartnerRow] = []
     console = Console(stderr=True)
     try:
+        os.chdir(Path(__file__).resolve().parent.parent)  # where .env and DATA_DIR are, as for scripts/run
         settings = load_settings()
         with nullcontext() if options.json else console.status("Asking…") as status:
             for finding in diagnose(open_workshop(settings, connect_worker(settings)), options.partners):
@@ -198,7 +211,8 @@ def main() -> int:
                 if status:
                     status.update(f"Asking… {finding.question if isinstance(finding, Check) else finding.name}")
     except (ConfigError, RedisError) as error:
-        print(f"diagnose_photos: {error if isinstance(error, ConfigError) else 'Redis is away'}", file=sys.stderr)
+        reason = str(error) if isinstance(error, ConfigError) else "Redis is away"
+        print(f"diagnose_photos: {reason} (is the service running?)", file=sys.stderr)
         return 2
     checks = [finding for finding in findings if isinstance(finding, Check)]
     is_well = all(check.state != "wrong" for check in checks)

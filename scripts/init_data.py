@@ -10,6 +10,7 @@ Signed with TELEGRAM_BOT_TOKEN of the environment, of `.env`, or of the demo tha
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -33,9 +34,10 @@ def main() -> int:
     if not 0 < options.user < MAX_ID:
         parser.error("--user: must be a positive Telegram id")
     try:
+        os.chdir(Path(__file__).resolve().parent.parent)  # where .env and DATA_DIR are, as for scripts/run
         secret = load_settings().init_data_secret
     except ConfigError as error:
-        print(f"init_data: {error}", file=sys.stderr)
+        print(f"init_data: {error} (is the service running?)", file=sys.stderr)
         return 1
     first, _, last = options.name.partition(" ")
     user = User(id=options.user, first_name=first, last_name=last or None)

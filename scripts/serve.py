@@ -17,7 +17,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 from runner import demo, folders, leftovers, ports, supervise
 from runner.journal import Journal
 from runner.plan import Plan, given_settings, make_plan
-from runner.ready import check_supervisord, wait_until_ready
+from runner.ready import ask_bot, check_supervisord, wait_until_ready
 from runner.terminal import StartFailed, complain, say
 from warmer.errors import ConfigError
 
@@ -42,6 +42,9 @@ class Stop:
 
 def main() -> int:
     """Return the exit status."""
+    if sys.argv[1:]:
+        complain("scripts/run takes no arguments: settings come from the environment and .env")
+        return 2
     stop = Stop()
     try:
         given = given_settings()
@@ -84,6 +87,8 @@ def announce(plan: Plan) -> None:
     """Say where everything is."""
     shown = plan.folders.shown
     say(f"Avatars are warm at {plan.page}")
+    if ask_bot(plan) == "unauthorized":
+        say(f"Telegram refuses TELEGRAM_BOT_TOKEN: no picture can be fetched; see {shown(plan.folders.logs)}/worker.log")
     if "flower" in plan.services:
         where = f" (user:password in {shown(plan.folders.keys)})" if "FLOWER_BASIC_AUTH" in plan.made else ""
         say(f"Flower: http://127.0.0.1:{plan.settings.flower_port}/{where}")

@@ -7,6 +7,7 @@ Adds up MEMORY USAGE of every key of the recent partners, bytes of allocator and
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -37,9 +38,10 @@ def measure(shop: Workshop, limit: int = 100) -> tuple[int, Counter[str]]:
 
 def main() -> int:
     try:
+        os.chdir(Path(__file__).resolve().parent.parent)  # where .env and DATA_DIR are, as for scripts/run
         settings = load_settings()
     except ConfigError as error:
-        print(f"sizing: {error}", file=sys.stderr)
+        print(f"sizing: {error} (is the service running?)", file=sys.stderr)
         return 1
     number, total = measure(open_workshop(settings, connect_worker(settings)))
     if not number:

@@ -56,8 +56,7 @@ def read_json(settings: Settings, restored: None) -> Read:
 
 def test_an_event_is_one_line(read: Read) -> None:
     log.info("🔥 %d photos", 4)
-    (line,) = read().splitlines()
-    assert "tests.logs" in line
+    (line,) = (line for line in read().splitlines() if "tests.logs" in line)  # other tests' threads may speak, too
     assert "INFO" in line
     assert "4 photos" in line
 

@@ -95,8 +95,8 @@ def test_inside_telegram_the_launch_fragment_signs_in_and_leaves_the_address_bar
     page.goto(f"{stub.url}/#tgWebAppData={quote(INIT_DATA)}&tgWebAppVersion=9.1")
     expect(page.get_by_role("listitem")).to_have_count(1)
     assert page.url == f"{stub.url}/"
-    assert stub.calls[:2] == ["POST /api/partner/me", "GET /api/partner/recent"]
-    assert stub.authorizations[:2] == [f"tma {INIT_DATA}"] * 2
+    assert [call for call in stub.calls if "/api/" in call] == ["POST /api/partner/me", "GET /api/partner/recent"]
+    assert [given for given in stub.authorizations if given] == [f"tma {INIT_DATA}"] * 2
     page.reload()
     expect(page.get_by_role("listitem")).to_have_count(1)
 

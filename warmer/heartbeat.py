@@ -70,8 +70,9 @@ class Heartbeat:
             bot = self.telegram.get_me(Deadline(BEAT_SECONDS))  # a Telegram that hangs must not silence the worker
         except TokenRejected as error:
             self.budget.halt()
+            if self.pulse.bot != "unauthorized":
+                log.critical("🛑 Telegram refuses the bot token: no call is made until getMe passes (%s)", error)
             self.pulse = Pulse(name, "unauthorized")
-            log.critical("🛑 Telegram refuses the bot token: no call is made until getMe passes (%s)", error)
         except WarmerError as error:  # whatever it is, a worker that cannot ask goes on beating
             if isinstance(error, Paused):
                 self.budget.pause(error.retry_after or 1)

@@ -40,13 +40,13 @@ def warm(subject: str, lane: Lane) -> str:
     return outcome
 
 
-@app.task(name="tick")
+@app.task(name="tick", send_events=False)  # Flower shows the work, not the clock
 def tick() -> int:
     """Every 2 s: publish what is due."""
     return rounds.run_tick(get_workshop())
 
 
-@app.task(name="keep_newest")
+@app.task(name="keep_newest", send_events=False)
 def keep_newest() -> int:
     """Every 10 min: nothing of the newest partners is without a turn."""
     return rounds.keep_newest(get_workshop())

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, jsonify, render_template, request
 from init_data_py import sign
 from init_data_py.models import UnsignedInitData, User
 from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
-from warmer.pulse import list_pulses
+from warmer.pulse import Pulse, list_pulses
 from warmer.settings import LOOPBACK
 from web.front import Front, get_front
-from web.partners import UserId, resolve
+from web.partners import LIST_MAX, UserId, resolve
 from web.problems import Problem, is_away, parse_body
 
 bp = Blueprint("pages", __name__)
@@ -36,11 +34,13 @@ class TryBody(BaseModel):
 def index() -> Response:
     """The recent partners with their pictures; with a real token, which bot this is."""
     front = get_front()
+    pulse = _get_pulse(front)
     page = render_template(
         "index.html",
         demo=front.settings.demo,
         init_data=_sign_in_demo_user(front) if front.settings.demo else None,
-        bot=_get_bot(front),
+        bot={"name": pulse.bot_name, "username": pulse.bot_username} if pulse.bot_username else None,
+        bot_state=pulse.bot,
         may_look_up=not front.settings.demo and is_at_home(),
     )
     response = Response(page, mimetype="text/html")
@@ -69,21 +69,22 @@ def is_at_home() -> bool:
     return bool(is_direct and LOOPBACK.fullmatch(request.remote_addr or "") and LOOPBACK.fullmatch(host))
 
 
-def _get_bot(front: Front) -> dict[str, str] | None:
+def _get_pulse(front: Front) -> Pulse:
+    """What the workers say of the bot; one that knows its name tells most."""
     try:
         pulses = list_pulses(front.redis, front.keys)
     except RedisError as error:
         if not is_away(error):
             raise
-        return None
-    return next(({"name": p.bot_name, "username": p.bot_username} for p in pulses if p.bot_username), None)
+        pulses = []
+    return max(pulses, key=lambda pulse: (pulse.bot == "ok", bool(pulse.bot_username)), default=Pulse("none"))
 
 
 def _sign_in_demo_user(front: Front) -> str | None:
-    """Init data of the newest demo partner, as Telegram would sign it."""
-    newest: Any = next(iter(front.partners.list_recent(1)), None)
-    if newest is None:
+    """Init data of the first demo partner, as Telegram would sign it; who is tried out later changes nothing."""
+    partners = front.partners.list_recent(LIST_MAX)
+    if not partners:
         return None
-    first, _, last = newest.name.partition(" ")
-    user = User(id=newest.id, first_name=first, last_name=last or None)
+    first, _, last = partners[-1].name.partition(" ")
+    user = User(id=partners[-1].id, first_name=first, last_name=last or None)
     return sign(UnsignedInitData(user=user), front.settings.init_data_secret, token_hashed=True)

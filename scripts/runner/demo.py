@@ -25,6 +25,7 @@ def environment(port: int) -> dict[str, str]:
         "HOST": "127.0.0.1",
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "TELEGRAM_API_URL": f"http://127.0.0.1:{port}",
+        "TELEGRAM_RATE": "100",  # the fake has no limit, and the page is looked at at once
     }
 
 
@@ -51,3 +52,15 @@ def register_partners(page: str, api_key: str, is_stopping: Callable[[], bool]) 
             if time.monotonic() > deadline:
                 raise StartFailed(f"web did not register the demo partner {person.id} (it answered {status})")
             time.sleep(0.2)
+    _wait_until_warm(page, api_key, is_stopping)
+
+
+def _wait_until_warm(page: str, api_key: str, is_stopping: Callable[[], bool]) -> None:
+    """The page is looked at as soon as its URL is printed; slow pictures do not hold it back for long."""
+    deadline = time.monotonic() + DEADLINE
+    while not is_stopping() and time.monotonic() < deadline:
+        _, answer = ask(f"{page}api/partner/recent?limit=100", api_key=api_key)
+        partners = answer.get("partners", []) if isinstance(answer, dict) else []
+        if all(partner["photo_status"] != "warming" for partner in partners):
+            break
+        time.sleep(0.2)

@@ -76,6 +76,7 @@ def _made_values(folders: Folders, given: Mapping[str, str]) -> dict[str, str]:
         if given.get("TELEGRAM_API_URL", TELEGRAM).rstrip("/") != TELEGRAM:
             raise StartFailed("TELEGRAM_BOT_TOKEN: is missing, although TELEGRAM_API_URL is set")
         made |= demo.environment(ports.free_loopback_port())
+        made["TELEGRAM_RATE"] = given.get("TELEGRAM_RATE", made["TELEGRAM_RATE"])
     keys = ["FLOWER_BASIC_AUTH"]
     if "REDIS_URL" not in given:
         made["REDIS_URL"] = f"unix://{socket_path(folders, 'redis.sock')}?db=0"

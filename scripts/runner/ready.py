@@ -43,6 +43,13 @@ def wait_until_ready(
         time.sleep(TURN)
 
 
+def ask_bot(plan: Plan) -> str:
+    """How the workers find the bot: ok, unauthorized, unreachable, or unknown."""
+    _, state = ask(f"{plan.page}readyz")
+    checks = state.get("checks", {}) if isinstance(state, dict) else {}
+    return str(checks.get("bot", "unknown"))
+
+
 def check_supervisord(supervisord: subprocess.Popen[bytes], journal: Journal) -> None:
     """Raise StartFailed if supervisord has ended: nobody would bring back what ends now."""
     if supervisord.poll() is None:

@@ -4,6 +4,7 @@
 import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
 
 const LOOK_FOR = 15_000; // ms
+const ID = /^-?\d{1,15}$/;
 const NOBODY = { photo_url: null, photo_srcset: null, photo_placeholder: null };
 
 /** @type {Record<string, string>} */
@@ -12,6 +13,7 @@ const WORDS = {
   ready: 'This is what the bot sees.',
   none: 'There is no photo, or it is hidden from bots. Telegram’s privacy settings decide who may see it.',
   unavailable: 'Telegram would not hand over the picture just now. Try again in a while.',
+  malformed: 'A Telegram id is a number, such as 123456789.',
   late: 'The picture is still not here. Telegram may be slow: try again in a moment.',
 };
 
@@ -23,7 +25,7 @@ function showFace(photo) {
 
 /** @param {string} text @param {AbortSignal} signal */
 async function lookUp(text, signal) {
-  const id = /^-?\d{1,16}$/.test(text) ? Number(text) : text; // what is no number, the server says better
+  const id = Number(text);
   const options = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ id }) };
   const end = performance.now() + LOOK_FOR;
   for (;;) {
@@ -48,10 +50,12 @@ export function openBot() {
     const { signal } = (current = new AbortController());
     /** @type {HTMLInputElement} */
     const field = find('#look-up-id');
-    say(find('#look-up-state'), WORDS.warming);
     showFace(NOBODY); // the face of the try before
+    const text = field.value.trim();
+    say(find('#look-up-state'), WORDS[ID.test(text) ? 'warming' : 'malformed']);
+    if (!ID.test(text)) return;
     try {
-      await lookUp(field.value.trim(), signal);
+      await lookUp(text, signal);
     } catch (error) {
       if (signal.aborted) return;
       const said = error instanceof Refusal && error.message;
