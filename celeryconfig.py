@@ -41,7 +41,7 @@ task_send_sent_event = False
 enable_utc = True
 timezone = "UTC"
 
-beat_schedule_filename = str(_settings.data_dir / "beat-schedule")
+beat_scheduler = "warmer.beat:ModestScheduler"
 beat_max_loop_interval = 2  # seconds
 beat_schedule = {
     "what-is-due": {"task": "tick", "schedule": 2.0, "options": {"queue": "tick"}},

@@ -88,7 +88,7 @@ def announce(plan: Plan) -> None:
     shown = plan.folders.shown
     say(f"Avatars are warm at {plan.page}")
     if ask_bot(plan) == "unauthorized":
-        say(f"Telegram refuses TELEGRAM_BOT_TOKEN: no picture can be fetched; see {shown(plan.folders.logs)}/worker.log")
+        say("Telegram refuses TELEGRAM_BOT_TOKEN: no picture can be fetched until it is right")
     if "flower" in plan.services:
         where = f" (user:password in {shown(plan.folders.keys)})" if "FLOWER_BASIC_AUTH" in plan.made else ""
         say(f"Flower: http://127.0.0.1:{plan.settings.flower_port}/{where}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.conftest import list_traces, make_picture, next_id
+from tests.conftest import list_traces, listening, make_picture, next_id
 from warmer.claim import Claim
 from warmer.deadline import Errand
 from warmer.desk import Desk
@@ -354,10 +355,74 @@ def test_forgotten_in_the_middle_of_a_failure_leaves_nothing(
     shop: Workshop, partner_id: int, telegram: FakeTelegram, fault: str
 ) -> None:
     telegram.fail("download", fault)
-    forget = meanwhile(shop, "look_up", lambda: shop.desk.forget.partner(partner_id))
+    def fetch(claim: Claim, errand: Errand) -> Original:
+        try:
+            return shop.desk.fetch(claim, errand)
+        finally:
+            shop.desk.forget.partner(partner_id)
+
     with suppress(NotMine):
-        follow(shop, partner_id, desk=forget)
+        follow(shop, partner_id, desk=replace(shop.desk, fetch=fetch))
+    assert telegram.calls["download"] == 1
     assert list_traces(shop.redis, partner_id, telegram.world.file_id(partner_id, 320)) == []
+
+
+def test_forgotten_during_a_check_a_picture_that_was_shown_stays_forgotten(
+    shop: Workshop, partner_id: int, telegram: FakeTelegram, step: str
+) -> None:
+    follow(shop, partner_id)
+    grow_old(shop, partner_id)
+    with suppress(NotMine):
+        follow(shop, partner_id, desk=meanwhile(shop, step, lambda: shop.desk.forget.partner(partner_id)))
+    if step == "look_up":
+        assert shop.desk.store.get_unavailable(telegram.world.file_id(partner_id, 320)) == Unavailable("forgotten")
+
+
+def test_forgetting_one_who_never_registered_covers_former_pictures(
+    shop: Workshop, user_id: int, telegram: FakeTelegram
+) -> None:
+    follow(shop, user_id)
+    old = telegram.world.file_id(user_id, 320)
+    telegram.world.change_photo(user_id, RED)
+    grow_old(shop, user_id)
+    follow(shop, user_id)
+    shop.desk.forget.partner(user_id)
+    for file_id in (old, telegram.world.file_id(user_id, 320)):
+        assert shop.desk.store.get_unavailable(file_id) == Unavailable("forgotten")
+
+
+def test_a_file_id_that_died_with_a_change_leads_to_the_new_picture(shop: Workshop, telegram: FakeTelegram) -> None:
+    telegram.world.add_user(user_id := next_id(), "Ann", public_only=True)
+    shop.partners.register(user_id, "Ann", None)
+    follow(shop, user_id)
+    dead = str(get_partner(shop, user_id).photo_file_id)
+    telegram.world.change_photo(user_id)
+    shop.redis.delete(*shop.redis.keys(f"*{{{dead}}}:*.webp"), shop.keys.path(dead))
+    warm_photo(dead, Errand.start("warm", 0), shop.desk)
+    assert user_subject(user_id) in shop.due.take(10, 60)
+    grow_old(shop, user_id)
+    follow(shop, user_id, "rewarm")
+    assert get_partner(shop, user_id).photo_file_id not in (None, dead)
+
+
+def test_a_picture_in_other_hands_does_not_end_a_wait(shop: Workshop, partner_id: int, telegram: FakeTelegram) -> None:
+    claim = shop.desk.claims.take(telegram.world.file_id(partner_id, 320), "warm")
+    with listening(shop.redis, shop.keys.done) as hear:
+        assert "held by another worker" in follow(shop, partner_id, "hot")
+        assert hear() is None
+    shop.desk.claims.release(claim)
+
+
+def test_what_was_not_looked_up_is_not_noted_as_looked_up(shop: Workshop, partner_id: int) -> None:
+    follow(shop, partner_id)
+    before = shop.desk.profiles.get(partner_id)
+    assert before
+    earlier = asdict(before) | {"looked_up_at": before.looked_up_at - 5}
+    shop.redis.set(shop.keys.profile(partner_id), json.dumps(earlier))
+    follow(shop, partner_id)
+    after = shop.desk.profiles.get(partner_id)
+    assert after
+    assert after.looked_up_at == before.looked_up_at - 5
 
 
 def test_forgotten_while_a_changed_picture_is_fetched_leaves_neither(

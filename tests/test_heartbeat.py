@@ -16,7 +16,7 @@ from warmer.wiring import Workshop
 
 
 def make_heartbeat(shop: Workshop, name: str = "one") -> Heartbeat:
-    return Heartbeat(name, shop.redis, shop.keys, shop.telegram, shop.budget, shop.due)
+    return Heartbeat(name, shop.redis, shop.keys, shop.telegram, shop.budget)
 
 
 @pytest.fixture

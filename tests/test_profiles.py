@@ -63,8 +63,8 @@ def test_a_look_up_grows_old(profiles: Profiles, redis: Redis) -> None:
 
 def test_a_look_up_is_aged_when_its_time_to_check_has_come(profiles: Profiles, redis: Redis) -> None:
     now = redis.time()[0]
-    assert profiles.is_aged(Profile("file", "unique", now - CHECK - 10))
-    assert not profiles.is_aged(Profile("file", "unique", now - CHECK + 10))
+    assert profiles.is_aged(int(now - 1.25 * CHECK - 10))
+    assert not profiles.is_aged(now - CHECK - 10)  # the turns of the newest partners come first
 
 
 def test_a_look_up_is_fresh_for_a_minute_or_half_the_time_between_two_checks(redis: Redis, keys: Keys) -> None:

@@ -139,3 +139,20 @@ def test_a_broker_that_is_away_costs_little_time(cut_off: Publisher) -> None:
     started = time.monotonic()
     cut_off.ask(FID, "hot")
     assert time.monotonic() - started < 0.5
+
+
+def test_eager_messages_are_bounded_and_what_is_more_is_due(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warmer.publish.EAGER_MAX", 3)
+    subjects = [f"AgACAgIAAxkBAAIBbound{number}" for number in range(5)]
+    for subject in subjects:
+        shop.publisher.ask(subject, "warm")
+    assert shop.publisher.count_waiting("warm") == 3
+    assert sorted(shop.due.take(10, 60)) == subjects[3:]
+
+
+def test_nobody_is_asked_for_a_picture_that_a_worker_has_in_hand(shop: Workshop) -> None:
+    shop.desk.claims.take("AgACAgIAAxkBAAIBheldheld", "warm")
+    assert shop.publisher.ask("AgACAgIAAxkBAAIBheldheld", "hot")
+    assert shop.publisher.count_waiting("hot") == 0

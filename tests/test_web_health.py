@@ -69,7 +69,7 @@ def test_a_worker_that_fell_silent_is_missing(app: Flask, client: FlaskClient) -
 
 def test_a_refused_token_shows_and_hits_go_on(client: FlaskClient, telegram: FakeTelegram, shop: Workshop) -> None:
     telegram.fail("getMe", "unauthorized", times=None)
-    Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget, shop.due).beat()
+    Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget).beat()
     answer: Any = client.get("/readyz")
     assert (answer.status_code, answer.json["status"], answer.json["checks"]["bot"]) == (
         200,
@@ -79,7 +79,7 @@ def test_a_refused_token_shows_and_hits_go_on(client: FlaskClient, telegram: Fak
 
 
 def test_with_a_worker_all_is_ok_until_it_says_good_bye(client: FlaskClient, shop: Workshop) -> None:
-    heartbeat = Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget, shop.due)
+    heartbeat = Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget)
     heartbeat.start()
     wait_until(lambda: client.get("/readyz").json["status"] == "ok")  # type: ignore[index]
     heartbeat.stop()

@@ -12,6 +12,7 @@
     │   └── GaveUp             a passing failure that did not pass
     └── Transient              again later
         ├── Postponed          no token is left
+        ├── Busy               another worker has it in hand: whoever waits goes on waiting
         ├── Paused             Telegram asked for a pause: no worker calls it until then
         ├── TokenRejected      every call is halted until getMe passes
         ├── DeadlineExceeded   the total time of the task is over
@@ -102,6 +103,10 @@ class Transient(WarmerError):
 
 class Postponed(Transient):
     """The budget says not now: no token is left; no failure of this photo."""
+
+
+class Busy(Transient):
+    """Another worker has the picture in hand; no failure, and no end of a client's wait."""
 
 
 class Paused(Transient):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from warmer.claim import Claim, Forgotten
 from warmer.deadline import Errand
 from warmer.desk import Desk
-from warmer.errors import GaveUp, NoPhoto, NotMine, Postponed
+from warmer.errors import Busy, GaveUp, NoPhoto, NotMine, Postponed
 from warmer.keys import user_subject
 from warmer.look_up import choose_size
 from warmer.photo import PhotoSize
 from warmer.warm import warm_photo
 
-SOON_SECONDS = 2.0
+SOON_SECONDS = 0.1  # the next tick decides
 
 
 def follow_profile(user_id: int, errand: Errand, desk: Desk) -> str:
@@ -24,35 +25,40 @@ def follow_profile(user_id: int, errand: Errand, desk: Desk) -> str:
         if partner and partner.is_pinned:
             return "done: the picture is pinned"
         try:
-            photo = _find_known(user_id, desk) or _look_up(user_id, errand, desk)
+            photo = _find_known(user_id, desk) or _look_up(claim, user_id, errand, desk)
         except NoPhoto:
             for file_id in _list_shown(user_id, desk):
                 desk.forget.photo(file_id, user_id)
             desk.profiles.drop(user_id)
             raise
-        desk.store.lift(photo.file_id)  # the profile shows it again, whoever forgot it before
-        # After the lift: from here on whoever forgets this id finds the picture and forgets it too, and that stands.
-        desk.profiles.put(claim, user_id, photo.file_id, photo.unique_id)
         _warm_and_show(user_id, photo, errand, desk)
     return claim.outcome
 
 
 def _find_known(user_id: int, desk: Desk) -> PhotoSize | None:
-    """A picture that need not be looked up again: it was just now, or it is not warm yet and its warming goes on."""
+    """The picture of a look-up just now: one whose warming was postponed is not looked up again.
+
+    An older look-up is not trusted, warm or cold: file ids of getChat die when the photo changes.
+    """
     profile = desk.profiles.get(user_id)
-    if profile is None:
+    if profile is None or desk.profiles.is_older(profile, desk.profiles.fresh_seconds):
         return None
     status = desk.store.glance([profile.file_id])[0].status
-    is_fresh = status == "ready" and not desk.profiles.is_older(profile, desk.profiles.fresh_seconds)
-    return PhotoSize(profile.file_id, profile.unique_id, 0) if is_fresh or status == "warming" else None
+    return PhotoSize(profile.file_id, profile.unique_id, 0) if status in ("ready", "warming") else None
 
 
-def _look_up(user_id: int, errand: Errand, desk: Desk) -> PhotoSize:
+def _look_up(claim: Claim, user_id: int, errand: Errand, desk: Desk) -> PhotoSize:
     sizes = desk.look_up(user_id, errand)
     shown = _get_shown(user_id, desk)
-    if shown and shown.unique_id in {size.unique_id for size in sizes}:
-        return shown
-    return choose_size(sizes, desk.store.sizes[-1])
+    is_unchanged = shown is not None and shown.unique_id in {size.unique_id for size in sizes}
+    photo = shown if shown and is_unchanged else choose_size(sizes, desk.store.sizes[-1])
+    desk.store.lift(photo.file_id)  # the profile shows it again, whoever forgot it before
+    try:
+        desk.profiles.put(claim, user_id, photo.file_id, photo.unique_id)
+    except Forgotten:  # during the look-up: what was lifted a moment ago stays forgotten
+        desk.forget.photo(photo.file_id, user_id)
+        raise
+    return photo
 
 
 def _get_shown(user_id: int, desk: Desk) -> PhotoSize | None:
@@ -66,7 +72,7 @@ def _get_shown(user_id: int, desk: Desk) -> PhotoSize | None:
 
 def _list_shown(user_id: int, desk: Desk) -> set[str]:
     profile = desk.profiles.get(user_id)
-    return {*desk.partners.drop_photo(user_id), *([profile.file_id] if profile else [])}
+    return {*desk.partners.drop_photo(user_id), *(profile.list_ever_shown() if profile else [])}
 
 
 def _warm_and_show(user_id: int, photo: PhotoSize, errand: Errand, desk: Desk) -> None:
@@ -74,7 +80,7 @@ def _warm_and_show(user_id: int, photo: PhotoSize, errand: Errand, desk: Desk) -
         if not desk.store.get_unavailable(photo.file_id):
             warm_photo(photo.file_id, errand, desk)
     except NotMine as error:
-        raise Postponed(f"its picture: {error}", retry_after=SOON_SECONDS) from None
+        raise Busy(f"its picture: {error}", retry_after=SOON_SECONDS) from None
     if (cause := desk.store.get_unavailable(photo.file_id)) and not cause.is_absence:
         desk.profiles.drop(user_id)
         raise GaveUp(f"its picture is unavailable ({cause.cause})")

@@ -23,7 +23,7 @@ class Forget:
         subject = user_subject(partner_id)
         self.store.forget(subject)  # first: it ends a worker that is following the profile just now
         profile = self.profiles.get(partner_id)
-        shown = [*self.partners.list_ever_shown(partner_id), *([profile.file_id] if profile else [])]
+        shown = [*self.partners.list_ever_shown(partner_id), *(profile.list_ever_shown() if profile else [])]
         for file_id in shown:
             self.photo(file_id, partner_id)
         # The record goes last: a call that broke off half-way can be made again. What was adopted meanwhile goes too.

@@ -12,7 +12,6 @@ from redis.exceptions import RedisError
 
 from warmer.budget import Budget
 from warmer.deadline import Deadline
-from warmer.due import Due
 from warmer.errors import Paused, TokenRejected, WarmerError
 from warmer.keys import Keys
 from warmer.pulse import Pulse
@@ -26,12 +25,11 @@ log = logging.getLogger(__name__)
 class Heartbeat:
     """Beats for one worker process, checks the token at the start, and again while calls are halted."""
 
-    def __init__(self, name: str, redis: Redis, keys: Keys, telegram: BotApi, budget: Budget, due: Due) -> None:
+    def __init__(self, name: str, redis: Redis, keys: Keys, telegram: BotApi, budget: Budget) -> None:
         self.redis = redis
         self.keys = keys
         self.telegram = telegram
         self.budget = budget
-        self.due = due
         self.pulse = Pulse(name)
         self._stopped = threading.Event()
         self._writing = threading.Lock()

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 from warmer.claim import MAX_ATTEMPTS, Claim, Claims, Forgotten
 from warmer.due import Due
-from warmer.errors import Crashed, GaveUp, NotMine, Paused, Permanent, Postponed, TokenRejected, Transient
-from warmer.keys import Lane, user_of
+from warmer.errors import Busy, Crashed, GaveUp, NotMine, Paused, Permanent, Postponed, TokenRejected, Transient
+from warmer.keys import Lane, user_of, user_subject
 from warmer.partners import PartnerDirectory
 from warmer.photo import Unavailable
 from warmer.store import PhotoStore
@@ -73,13 +73,15 @@ class Hold:
             self.due.set(claim.subject, max(seconds, self.profile_check_seconds) if is_profile else seconds)
         else:
             self.due.drop(claim.subject)
+        for partner_id in self.partners.list_followers(claim.subject):
+            self.due.set(user_subject(partner_id), 0)  # a file id may be dead because the profile shows another now
         self.claims.release(claim)
         self.store.announce(claim.subject, "unavailable")
         claim.outcome = f"unavailable: {error.cause}, {error}"
         log.warning("⚠️ %s is unavailable (%s) for %d s: %s", claim.subject, error.cause, seconds, error)
 
     def _try_later(self, claim: Claim, error: Transient) -> None:
-        if isinstance(error, Postponed | Paused | TokenRejected):
+        if isinstance(error, Postponed | Busy | Paused | TokenRejected):
             seconds = (error.retry_after or 1) * random.uniform(1, 1.1)  # noqa: S311 - spreads load, hides nothing
         else:
             failures = self.store.count_failure(claim)
@@ -89,7 +91,7 @@ class Hold:
             seconds = min(2**failures, BACKOFF_MAX_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 - as above
         self.due.set(claim.subject, seconds)
         self.claims.release(claim)
-        if claim.lane == "hot":
+        if claim.lane == "hot" and not isinstance(error, Busy):
             self.store.announce(claim.subject, "postponed")
         claim.outcome = f"postponed: {error}, again in {seconds:.1f} s"
 

@@ -14,7 +14,7 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{subject}:claim` | token, 30 s | the worker that is at it | claim | claim, store |
 | `{subject}:asked:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, claim |
 | `{fid}:wanted` | set, 60 s | later formats somebody waits for | store | claim |
-| `{fid}:partners` | set, no TTL | ids of the partners that show it | partners | partners, store |
+| `{fid}:partners` | set, no TTL | ids of the partners that show it, or showed it before | partners | partners, store |
 | `{subject}:attempts` | counter, no TTL | claims without an outcome | claim | claim |
 | `{subject}:forgotten` | string, PHOTO_TTL | tombstone | store | store |
 | `{user:<id>}:profile` | string, PHOTO_TTL | JSON: the newest picture of that id | partners | partners |

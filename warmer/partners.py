@@ -31,6 +31,7 @@ class Partner:
     photo_unique_id: str | None = None
     is_pinned: bool = False
     previous_file_id: str | None = None
+    looked_up_at: int = 0  # when the profile was followed last, seconds of Redis' TIME
 
 
 class PartnerDirectory:
@@ -79,8 +80,10 @@ class PartnerDirectory:
                     replaced.extend((record.get("photo_file_id"), record.get("previous_file_id")))
                     _note_former(record, record.get("photo_file_id"))
                 record.update(photo_file_id=file_id, photo_unique_id=unique_id, previous_file_id=None)
+                record.update(looked_up_at=now)
             return record
 
+        now = self.redis.time()[0]
         self.redis.sadd(self.keys.partners(file_id), partner_id)
         record, _ = self._update(partner_id, change, create=False)
         is_shown = record.get("photo_file_id") == file_id
@@ -145,6 +148,12 @@ class PartnerDirectory:
         for member in self._list_showing(subject) if user_id is None else [user_id]:
             pipe.zrevrank(self.keys.recent, str(member))
         return any(rank is not None and rank < self.keep for rank in pipe.execute())
+
+    def list_followers(self, file_id: str) -> list[int]:
+        """The partners that show this picture because their profile did."""
+        members: Any = self.redis.smembers(self.keys.partners(file_id)) if user_of(file_id) is None else ()
+        partners = self.get_many([int(member) for member in members])
+        return [partner.id for partner in partners if partner and not partner.is_pinned]
 
     def _list_showing(self, file_id: str) -> list[int]:
         """The partners whose newest picture this is; one that is only shown until then lives its TTL out."""

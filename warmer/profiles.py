@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from redis import Redis
 
@@ -14,6 +14,7 @@ from warmer.keys import Keys
 from warmer.scripts import load_script
 
 FRESH_SECONDS = 60
+FORMER_MAX = 50  # former pictures that forgetting covers
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Profile:
     file_id: str
     unique_id: str
     looked_up_at: int  # seconds of Redis' TIME
+    former: list[str] = field(default_factory=list)  # file ids it was before: their URLs are still about
+
+    def list_ever_shown(self) -> list[str]:
+        """The file ids that were handed out for this id."""
+        return [self.file_id, *self.former]
 
 
 class Profiles:
@@ -32,7 +38,7 @@ class Profiles:
         self.redis = redis
         self.keys = keys
         self.ttl = ttl  # seconds
-        self.check_seconds = check_seconds  # a look-up longer ago than this is repeated
+        self.check_seconds = check_seconds  # what is shown is looked up again after so long
         self.fresh_seconds = min(FRESH_SECONDS, check_seconds / 2)  # one shorter ago is not
         self._note = load_script(redis, "note")
 
@@ -49,7 +55,9 @@ class Profiles:
 
     def put(self, claim: Claim, user_id: int, file_id: str, unique_id: str) -> Profile:
         """Remember the picture, while the claim on the id is ours; raises NotMine, and Forgotten, if it is not."""
-        profile = Profile(file_id, unique_id, int(self.redis.time()[0]))
+        known = self.get(user_id)
+        former = [name for name in known.list_ever_shown() if name != file_id] if known else []
+        profile = Profile(file_id, unique_id, int(self.redis.time()[0]), former[:FORMER_MAX])
         keys = self.keys
         written = self._note(
             keys=[keys.claim(claim.subject), keys.forgotten(claim.subject), keys.profile(user_id)],
@@ -58,9 +66,12 @@ class Profiles:
         require_claim(written)
         return profile
 
-    def is_aged(self, profile: Profile) -> bool:
-        """Whether it is time to look again; by this machine's clock, a few minutes of six hours change nothing."""
-        return time.time() - profile.looked_up_at > self.check_seconds
+    def is_aged(self, looked_up_at: int) -> bool:
+        """Whether it is time to look again; by this machine's clock, a few minutes of six hours change nothing.
+
+        A quarter late, so that the turns of the newest partners come first.
+        """
+        return time.time() - looked_up_at > 1.25 * self.check_seconds
 
     def is_older(self, profile: Profile, seconds: float) -> bool:
         """Whether the look-up is longer ago than so many seconds."""

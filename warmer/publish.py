@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu.exceptions import KombuError
 from redis import Redis
@@ -14,7 +15,8 @@ from warmer.due import Due
 from warmer.keys import Keys, Lane
 
 BREAKER_SECONDS = 3.0  # so long a broker that failed is left alone
-BROKER_FAILED = (KombuError, RedisError, OSError)
+BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
+EAGER_MAX = 1000  # waiting messages of a lane that nobody waits for; what is more is due instead
 log = logging.getLogger(__name__)
 
 
@@ -37,6 +39,8 @@ class Publisher:
         cannot be published becomes due.
         """
         asked = self.keys.asked(subject, lane)
+        if lane == "hot" and self.redis.exists(self.keys.claim(subject)):
+            return True  # its holder looks for wishes before it ends
         if not self.redis.set(asked, "1", nx=True, px=self.asked_ms):
             return True
         if self._publish(subject, lane):
@@ -48,16 +52,13 @@ class Publisher:
 
     def count_waiting(self, queue: str) -> int:
         """How many messages wait in this queue; raises one of BROKER_FAILED."""
-        with self.app.connection_or_acquire() as connection:
-            # Not passive: kombu looks for a Redis queue without its key prefix, and finds none.
-            declared = connection.default_channel.queue_declare(queue, durable=True, auto_delete=False)
-            return int(declared.message_count)
+        return count_waiting(self.app, queue)
 
     def _publish(self, subject: str, lane: Lane) -> bool:
         if time.monotonic() < self._closed_until:
             return False
         try:
-            if lane == "hot" and self.count_waiting("hot") >= self.hot_max:
+            if self.count_waiting(lane) >= (self.hot_max if lane == "hot" else EAGER_MAX):
                 return False
             self.app.send_task("warm", args=[subject, lane], queue=lane)
         except BROKER_FAILED as error:
@@ -65,3 +66,11 @@ class Publisher:
             log.warning("the broker is away (%s), not asked again for %.0f s", type(error).__name__, BREAKER_SECONDS)
             return False
         return True
+
+
+def count_waiting(app: Celery, queue: str) -> int:
+    """How many messages wait in this queue; raises one of BROKER_FAILED."""
+    with app.connection_or_acquire() as connection:
+        # Not passive: kombu looks for a Redis queue without its key prefix, and finds none.
+        declared = connection.default_channel.queue_declare(queue, durable=True, auto_delete=False)
+        return int(declared.message_count)

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     profile_check_every: int = Field(21_600, ge=1)  # seconds
     telegram_rate: float = Field(12.0, gt=0, le=1_000_000)  # Bot API methods per second, all workers
     hot_max: int = Field(200, ge=0)  # waiting hot tasks
-    redis_maxmemory: str = Field("512mb", pattern=r"^[1-9][0-9]*(kb|mb|gb)?$")
+    redis_maxmemory: str = "512mb"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     demo: bool = False  # set by scripts/run alone, when there is no token
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     @field_validator("telegram_api_url", "public_url")
     @classmethod
     def _is_an_http_url(cls, value: str) -> str:
-        url = urlsplit(value)
+        url = _split(value)
         if value and (url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment):
             raise ValueError("is not an http(s) URL")
         if url.username or url.password:
@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis_url(cls, value: str) -> str:
+        _split(value)
         if not re.match(r"(redis|rediss|unix)://.", value):
             raise ValueError("must start with redis://, rediss:// or unix://")
         return value
@@ -104,8 +105,16 @@ class Settings(BaseSettings):
     @field_validator("celery_broker_url")
     @classmethod
     def _is_a_broker_url(cls, value: str | None) -> str | None:
+        _split(value or "")
         if value and not re.match(r"(redis|rediss|unix|redis\+socket|sentinel|amqps?)://.", value):
             raise ValueError("must start with redis://, rediss://, unix://, sentinel://, amqp:// or amqps://")
+        return value
+
+    @field_validator("redis_maxmemory")
+    @classmethod
+    def _is_an_amount_of_memory(cls, value: str) -> str:
+        if not re.fullmatch(r"([1-9][0-9]|[1-9][0-9]{2,})mb|[1-9][0-9]*gb", value):
+            raise ValueError("must be at least 10mb, such as 512mb or 2gb")
         return value
 
     @field_validator("api_keys", "url_signing_keys")
@@ -184,6 +193,14 @@ class Settings(BaseSettings):
         """The text without the token, for whatever is about to leave the process."""
         token = self.telegram_bot_token.get_secret_value()
         return text.replace(token, f"{self.bot_id}:***").replace(token.replace(":", "%3A"), f"{self.bot_id}:***")
+
+
+def _split(value: str) -> SplitResult:
+    """The parts of a URL; raises ValueError for a port that is none."""
+    url = urlsplit(value)
+    if url.port == 0:
+        raise ValueError("the port must be 1 to 65535")
+    return url
 
 
 def load_settings(**overrides: Any) -> Settings:

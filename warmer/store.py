@@ -45,9 +45,11 @@ class PhotoStore:
         return StoredVariant.unpack(value)
 
     def get_original(self, file_id: str) -> Original | None:
-        """The largest size in the first format, None unless it is stored: what is missing is cut from it."""
-        variant = self.get(file_id, self.sizes[-1], self.formats[0])
-        return Original(variant.body, self.get_unique_id(file_id) or "") if variant else None
+        """The largest size, None unless it is stored, first format first: what is missing is cut from it."""
+        for fmt in self.formats:
+            if variant := self.get(file_id, self.sizes[-1], fmt):
+                return Original(variant.body, self.get_unique_id(file_id) or "")
+        return None
 
     def list_missing(self, file_id: str, fmt: str) -> tuple[int, ...]:
         """The sizes that are not stored in this format."""

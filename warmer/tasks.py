@@ -72,7 +72,7 @@ def _run(subject: str, lane: Lane) -> str:
 def _start_heartbeat(**_: Any) -> None:
     shop = get_workshop()
     name = f"{socket.gethostname()}-{os.getpid()}"
-    heartbeat = Heartbeat(name, shop.redis, shop.keys, shop.telegram, shop.budget, shop.due)
+    heartbeat = Heartbeat(name, shop.redis, shop.keys, shop.telegram, shop.budget)
     _heartbeats.append(heartbeat)
     heartbeat.start()
 

@@ -141,7 +141,8 @@ def resolve(ids: list[int]) -> list[dict[str, Any]]:
     subjects = []
     for user_id, partner, profile in zip(ids, partners, profiles, strict=True):
         known = (partner.photo_file_id if partner else None) or (profile.file_id if profile else None)
-        if profile and not partner and front.profiles.is_aged(profile):
+        follows = profile if partner is None else None if partner.is_pinned else partner
+        if known and follows and front.profiles.is_aged(follows.looked_up_at):
             profile_aged.send(get_app(), subject=user_subject(user_id))
         subjects.append(known or user_subject(user_id))
     front.store.lift(*map(user_subject, ids))

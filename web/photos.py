@@ -98,9 +98,11 @@ def _list_shown(subject: str, front: Front) -> list[str]:
     user_id = int(subject.removeprefix("user:"))
     partner = front.partners.get(user_id)
     if partner and partner.photo_file_id:
+        if not partner.is_pinned and front.profiles.is_aged(partner.looked_up_at):
+            profile_aged.send(get_app(), subject=subject)
         return [partner.photo_file_id, *([partner.previous_file_id] if partner.previous_file_id else [])]
     profile = front.profiles.get(user_id)
-    if profile and front.profiles.is_aged(profile):
+    if profile and front.profiles.is_aged(profile.looked_up_at):
         profile_aged.send(get_app(), subject=subject)
     return [profile.file_id] if profile else []
 
