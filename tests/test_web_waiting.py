@@ -27,7 +27,7 @@ from warmer.settings import load_settings
 from web import create_app
 from web.front import NAME, get_front
 from web.photos import USER_CACHE
-from web.waiting import LOOK_SECONDS, THREADS, NoPlace, Waiting
+from web.waiting import LOOK_SECONDS, THREADS, Shed, Waiting
 
 
 @contextmanager
@@ -196,7 +196,7 @@ def test_a_hit_needs_no_place(app: Flask, client: FlaskClient) -> None:
 
 def test_without_a_place_it_says_so_and_looks_for_nothing() -> None:
     waiting = Waiting(lambda: Redis(), Keys("1"), 2.0, places=0)
-    with pytest.raises(NoPlace):
+    with pytest.raises(Shed):
         waiting.wait_for({"a"}, lambda: pytest.fail("looked"), lambda: pytest.fail("asked"))
 
 

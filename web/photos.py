@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, g, request
@@ -16,7 +15,7 @@ from web.accept import rank_formats
 from web.front import Front, get_app, get_front
 from web.problems import Problem
 from web.signals import photo_missed, photo_not_found, photo_served, photo_shed, profile_aged
-from web.waiting import NoPlace
+from web.waiting import Shed
 
 bp = Blueprint("photos", __name__, url_prefix="/api/photos")
 
@@ -142,9 +141,10 @@ def _wait(wish: Wish, shown: list[str], front: Front) -> Answer:
         wanted = (subject, wish.formats[0]) if later else None
         return any(at_it for _, at_it in photo_missed.send(get_app(), subject=subject, wanted=wanted))
 
-    with suppress(NoPlace):
-        if ask():
-            return front.waiting.wait_for({wish.subject, *shown}, look, ask)
+    try:
+        return front.waiting.wait_for({wish.subject, *shown}, look, ask)
+    except Shed:
+        ask()  # for the client's next try
     if (found := look()) is None:
         photo_shed.send(get_app(), subject=wish.subject)
     return found

@@ -29,6 +29,7 @@ class MinuteStats:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_behind = False
 
     def count(self, *fields: Field) -> None:
         """Add one to each; the writer's thread starts with the first count, after the fork."""
@@ -53,9 +54,13 @@ class MinuteStats:
             pipe.expire(key, KEEP_SECONDS)
             pipe.execute()
         except RedisError as error:
-            log.warning("figures kept for later: %s", type(error).__name__)
+            if not self._is_behind:  # one line an outage
+                log.warning("figures kept for later: %s", type(error).__name__)
+            self._is_behind = True
             with self._lock:
                 self._counts.update(counts)
+        else:
+            self._is_behind = False
 
     def _write_on(self) -> None:
         while True:

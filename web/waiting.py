@@ -20,8 +20,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class NoPlace(Exception):
-    """As many wait as may."""
+class Shed(Exception):
+    """No use in waiting: as many wait as may, or nobody is at it."""
 
 
 class _Waiter:
@@ -49,11 +49,11 @@ class Waiting:
     def wait_for(self, subjects: set[str], look: Callable[[], T], ask: Callable[[], bool]) -> T:
         """What `look` finds within the wait, None if nothing came in time or it was postponed.
 
-        Registers first, then looks, then waits; asks again with every look, since the message may have met a worker
-        that was just leaving. Raises NoPlace, at once, while as many wait as may.
+        Registers first, then looks, asks, and waits; asks again with every look, since the message may have met a
+        worker that was just leaving. Raises Shed, at once, while as many wait as may, and when asking was in vain.
         """
         if not self._places.acquire(blocking=False):
-            raise NoPlace
+            raise Shed
         self._ensure_listener()
         waiter = _Waiter()
         with self._lock:
@@ -79,9 +79,10 @@ class Waiting:
 
     def _wait(self, waiter: _Waiter, look: Callable[[], T], ask: Callable[[], bool]) -> T:
         end = time.monotonic() + self.wait_seconds
-        while (found := look()) is None:
-            left = end - time.monotonic()
-            if left <= 0 or waiter.is_postponed or not ask():
+        while (found := look()) is None and not waiter.is_postponed:
+            if not ask():
+                raise Shed
+            if (left := end - time.monotonic()) <= 0:
                 break
             waiter.news.wait(min(LOOK_SECONDS, left))
             waiter.news.clear()
@@ -95,13 +96,17 @@ class Waiting:
                 self._listener.start()
 
     def _listen(self) -> None:
+        is_deaf = False
         while True:
             try:
                 with self._connect() as redis, redis.pubsub(ignore_subscribe_messages=True) as channel:
                     channel.subscribe(self._channel)
+                    is_deaf = False
                     while True:
                         if message := channel.get_message(timeout=1.0):
                             self.wake(message["data"])
             except RedisError as error:
-                log.warning("not listening (%s), the next try in %.2f s", type(error).__name__, LOOK_SECONDS)
+                if not is_deaf:  # one line an outage
+                    log.warning("not listening (%s), a try every %.2f s", type(error).__name__, LOOK_SECONDS)
+                is_deaf = True
                 threading.Event().wait(LOOK_SECONDS)
