@@ -1,0 +1,126 @@
+"""What a measurement stands on: a Redis and this service's processes, each on the cores that it is given."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from redis import Redis
+from redis.exceptions import RedisError
+
+from runner import procfile, redis_server
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 30.0  # seconds for a process to answer
+Cores = Sequence[int]
+BOTH: Cores = (0, 1)
+
+
+def wait_for(what: str, is_there: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Wait until it is there; raises TimeoutError, naming it."""
+    end = time.monotonic() + patience
+    while not is_there():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} is not there after {patience:.0f} s")
+        time.sleep(0.02)
+
+
+@contextmanager
+def process(
+    command: Sequence[str], cores: Cores, log: Path, environment: dict[str, str] | None = None, cwd: Path = ROOT
+) -> Iterator[psutil.Process]:
+    """A process on these cores, in a group of its own, which ends with the block."""
+    with log.open("a") as out:
+        child = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+        )
+        proc = psutil.Process(child.pid)
+        if hasattr(proc, "cpu_affinity"):  # not on macOS
+            proc.cpu_affinity(list(cores))
+        try:
+            yield proc
+        finally:
+            family = [proc, *proc.children(recursive=True)] if child.poll() is None else []
+            child.terminate()
+            _, alive = psutil.wait_procs(family, 25)
+            for one in alive:
+                one.kill()
+            child.wait()
+
+
+@dataclass
+class Stage:
+    """A folder, an environment for this service's processes, and what stands there already."""
+
+    folder: Path
+    environment: dict[str, str]
+    stack: ExitStack = field(repr=False)
+    redis_url: str = ""
+    telegram_url: str = ""
+
+    def start(self, command: Sequence[str], cores: Cores = BOTH, **settings: str) -> psutil.Process:
+        """Start a process that lives as long as the stage."""
+        log = self.folder / f"{Path(command[0]).name}.log"
+        return self.stack.enter_context(process(command, cores, log, self.environment | settings))
+
+    def start_redis(self, cores: Cores = BOTH, maxmemory: str = "512mb") -> Redis:
+        """An embedded Redis, as `scripts/run` starts it."""
+        socket = self.folder / "redis.sock"
+        (self.folder / "redis").mkdir()
+        program = redis_server.find_server()
+        command = redis_server.command(program, socket=socket, folder=self.folder / "redis", maxmemory=maxmemory)
+        self.start(command, cores)
+        self.redis_url = f"unix://{socket}?db=0"
+        self.environment["REDIS_URL"] = self.redis_url
+        redis = Redis.from_url(self.redis_url)
+        wait_for("Redis", lambda: _answers(redis))
+        return redis
+
+    def start_web(self, port: int, cores: Cores, *options: str, **settings: str) -> psutil.Process:
+        """The web tier as the Procfile starts it."""
+        return self.start([*self._line("web"), *options], cores, HOST="127.0.0.1", PORT=str(port), **settings)
+
+    def start_worker(self, cores: Cores, *options: str, name: str = "worker", **settings: str) -> psutil.Process:
+        """A worker as the Procfile starts it."""
+        return self.start([*self._line(name), *options], cores, **settings)
+
+    def _line(self, name: str) -> list[str]:
+        """A line of the Procfile, with programs from this environment."""
+        words = shlex.split(procfile.read(ROOT / "Procfile")[name])
+        return [str(Path(sys.executable).parent / words[0]), *words[1:]]
+
+
+@contextmanager
+def stage(folder: Path, **settings: str) -> Iterator[Stage]:
+    """An empty stage in this folder, which should be short: a socket's path lies in it."""
+    folder.mkdir(parents=True)
+    metrics = folder / "metrics"
+    metrics.mkdir()
+    environment = {
+        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")},
+        "DATA_DIR": str(folder),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        "PYTHONUNBUFFERED": "1",
+        "TELEGRAM_BOT_TOKEN": "123456789:FAKE-made-up-for-the-benchmark",
+        "API_KEYS": "a-key-for-the-benchmark",
+        "URL_SIGNING_KEYS": "a-signing-key-for-the-benchmark-only",
+        "TELEGRAM_RATE": "100000",
+        **settings,
+    }
+    with ExitStack() as stack:
+        yield Stage(folder, environment, stack)
+
+
+def _answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
