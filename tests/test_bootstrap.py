@@ -83,17 +83,13 @@ def test_a_failed_install_leaves_nothing_and_says_its_last_lines(machine: Machin
     assert not (machine.project / ".venv").exists()
 
 
-def test_without_any_python_one_line_says_what_to_install(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_any_python_one_line_says_what_to_install(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreters, "find", list)
     with pytest.raises(Failed, match=r"^no Python .* apt install python3-venv\)$"):
         machine.environment().make()
 
 
-def test_long_steps_say_that_they_go_on(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_steps_say_that_they_go_on(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "HEARTBEAT", 0.05)
     assert steps.run(["sleep", "0.2"], "Installing packages") == (0, "")
     assert "Installing packages… 0 s" in capfd.readouterr().out

@@ -355,6 +355,7 @@ def test_forgotten_in_the_middle_of_a_failure_leaves_nothing(
     shop: Workshop, partner_id: int, telegram: FakeTelegram, fault: str
 ) -> None:
     telegram.fail("download", fault)
+
     def fetch(claim: Claim, errand: Errand) -> Original:
         try:
             return shop.desk.fetch(claim, errand)

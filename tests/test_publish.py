@@ -141,9 +141,7 @@ def test_a_broker_that_is_away_costs_little_time(cut_off: Publisher) -> None:
     assert time.monotonic() - started < 0.5
 
 
-def test_eager_messages_are_bounded_and_what_is_more_is_due(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_eager_messages_are_bounded_and_what_is_more_is_due(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warmer.publish.EAGER_MAX", 3)
     subjects = [f"AgACAgIAAxkBAAIBbound{number}" for number in range(5)]
     for subject in subjects:

@@ -83,6 +83,7 @@ BAD = {
     "PHOTO_FORMATS": ["gif", "webp,webp", "webp jpeg", "WEBP", ","],
     "PHOTO_TTL": ["0", "-1", "x", "1.5"],
     "FILE_PATH_TTL": ["0", "90000"],
+    "PHOTO_CACHE_MB": ["-1", "4097", "x", "1.5"],
     "PHOTO_WAIT": ["-1", "11", "x", "nan", "inf"],
     "WARM_FIRST": ["-1", "101", "x"],
     "REWARM_PARTNERS": ["-1", "1000001"],

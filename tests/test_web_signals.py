@@ -32,9 +32,10 @@ def app(redis: object, telegram: object) -> Flask:
 
 @contextmanager
 def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Every signal of this app in this block, with its payload."""
+    """Every signal of this app in this block, with its payload, but for the one that goes with every other answer."""
     said: list[tuple[str, dict[str, Any]]] = []
-    listeners = {one: lambda _, _name=one.name, **payload: said.append((_name, payload)) for one in ALL}
+    told = [one for one in ALL if one is not signals.photo_not_served]
+    listeners = {one: lambda _, _name=one.name, **payload: said.append((_name, payload)) for one in told}
     for one, listener in listeners.items():
         one.connect(listener, sender=app)
     yield said
@@ -42,9 +43,9 @@ def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
         one.disconnect(listener, sender=app)
 
 
-def test_there_are_the_five_of_the_contract_and_three_more() -> None:
+def test_there_are_the_five_of_the_contract_and_four_more() -> None:
     assert {signal.name for signal in ALL} == {
-        "photo-missed", "photo-served", "photo-not-found", "photo-shed", "profile-aged",
+        "photo-missed", "photo-served", "photo-not-found", "photo-shed", "photo-not-served", "profile-aged",
         "partners-listed", "partner-registered", "photos-requested",
     }  # fmt: skip
 
@@ -63,6 +64,16 @@ def test_a_hit_is_photo_served(app: Flask, client: FlaskClient) -> None:
         ((name, payload),) = said
         assert (name, payload["subject"], payload["was_hit"]) == ("photo-served", file_id, True)
         assert 0 <= payload["seconds"] < 1
+
+
+@pytest.mark.parametrize(("query", "status"), [({"sig": "x"}, 403), ({"size": 1}, 400), ({}, 503)])
+def test_any_answer_but_a_picture_is_photo_not_served(
+    app: Flask, client: FlaskClient, query: dict[str, Any], status: int
+) -> None:
+    said: list[dict[str, Any]] = []
+    with signals.photo_not_served.connected_to(lambda _, **payload: said.append(payload), sender=app):
+        client.get(file_url(new_file_id(), **query))
+    assert said == [{"kind": "file", "status": status}]
 
 
 def test_an_absent_picture_is_photo_not_found(app: Flask, client: FlaskClient) -> None:
@@ -90,7 +101,7 @@ def test_a_cold_id_is_photo_missed_with_the_id_as_its_subject(app: Flask, client
 
 def test_a_miss_without_a_place_is_photo_shed(app: Flask, client: FlaskClient) -> None:
     front, file_id = get_front(app), new_file_id()
-    app.extensions[NAME] = replace(front, waiting=Waiting(lambda: front.redis, front.keys, 1.0, places=0))
+    app.extensions[NAME] = replace(front, waiting=Waiting(1.0, places=0))
     with heard(app) as said:
         client.get(file_url(file_id))
     assert [name for name, _ in said] == ["photo-missed", "photo-shed"]

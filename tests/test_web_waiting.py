@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from redis import Redis
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.web_parts import body_of, file_url, new_file_id, new_id, queued, remember_none, shelve, user_url
-from warmer.connect import connect_listener
 from warmer.errors import InvalidFileId
-from warmer.keys import Keys
 from warmer.settings import load_settings
 from web import create_app
+from web.answers import CACHE_CONTROL
 from web.front import NAME, get_front
-from web.photos import USER_CACHE
 from web.waiting import LOOK_SECONDS, THREADS, Shed, Waiting
 
 
@@ -37,42 +32,19 @@ def in_background(call: Any) -> Iterator[Any]:
         yield pool.submit(call)
 
 
-class Hearing(Waiting):
-    """A place to wait that says whether it hears."""
-
-    def __init__(self, app: Flask, places: int = THREADS // 2) -> None:
-        front = get_front(app)
-        super().__init__(lambda: connect_listener(front.settings), front.keys, front.settings.photo_wait, places)
-        self.heard: set[bytes] = set()
-        self._probes = count()
-        self._publish = front.redis.publish
-
-    def wake(self, message: bytes) -> None:
-        super().wake(message)
-        self.heard.add(message)
-
-    def hears(self) -> bool:
-        probe = f"probe-{next(self._probes)} done"
-        self._publish(self._channel, probe)
-        with contextlib.suppress(AssertionError):
-            return bool(wait_until(lambda: probe.encode() in self.heard, 0.05))
-        return False
-
-
 @pytest.fixture
-def waiting(app: Flask) -> Hearing:
+def waiting(app: Flask) -> Waiting:
     """The app's place to wait, whose listener listens."""
-    waiting = Hearing(app)
-    app.extensions[NAME] = replace(get_front(app), waiting=waiting)
-    waiting.wait_for({"nothing"}, lambda: True, lambda: True)
-    wait_until(waiting.hears)
-    return waiting
+    front = get_front(app)
+    front.listener.ensure_started()
+    wait_until(lambda: front.shelf.hears_purges)
+    return front.waiting
 
 
 # Woken
 
 
-def test_done_wakes_a_waiting_request_at_once(app: Flask, client: FlaskClient, waiting: Hearing) -> None:
+def test_done_wakes_a_waiting_request_at_once(app: Flask, client: FlaskClient, waiting: Waiting) -> None:
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
@@ -112,7 +84,7 @@ def test_forgetting_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> N
         assert answer.result().status_code == 404
 
 
-def test_postponed_ends_the_wait_with_503(app: Flask, client: FlaskClient, waiting: Hearing) -> None:
+def test_postponed_ends_the_wait_with_503(app: Flask, client: FlaskClient, waiting: Waiting) -> None:
     file_id = new_file_id()
     started = time.monotonic()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
@@ -122,12 +94,12 @@ def test_postponed_ends_the_wait_with_503(app: Flask, client: FlaskClient, waiti
     assert time.monotonic() - started < 1
 
 
-def test_what_is_done_for_another_picture_wakes_nobody(waiting: Hearing) -> None:
+def test_what_is_done_for_another_picture_wakes_nobody(waiting: Waiting) -> None:
     looks: list[float] = []
     waiting.wait_seconds = 0.1
     with in_background(lambda: waiting.wait_for({"mine"}, lambda: looks.append(1), lambda: True)) as found:
         wait_until(lambda: looks)
-        for message in (b"yours done", b"", b"\xff\xfe", b"mine-too done"):
+        for message in ("yours done", "", "\ufffd", "mine-too done"):
             waiting.wake(message)
         assert found.result() is None
     assert len(looks) == 2  # at the start and at the end
@@ -140,13 +112,13 @@ def test_the_wait_is_bounded(client: FlaskClient, app: Flask) -> None:
     assert 0.3 <= time.monotonic() - started < 0.6
 
 
-def test_it_registers_before_it_looks(waiting: Hearing) -> None:
+def test_it_registers_before_it_looks(waiting: Waiting) -> None:
     """What is done between the look and the wait would be lost otherwise."""
     looks: list[str] = []
 
     def look() -> str | None:
         looks.append("look")
-        waiting.wake(b"mine done")  # arrives while we look
+        waiting.wake("mine done")  # arrives while we look
         return "found" if len(looks) == 2 else None
 
     started = time.monotonic()
@@ -154,18 +126,13 @@ def test_it_registers_before_it_looks(waiting: Hearing) -> None:
     assert time.monotonic() - started < LOOK_SECONDS
 
 
-def test_nothing_remains_of_a_wait_however_it_ends(waiting: Hearing) -> None:
+def test_nothing_remains_of_a_wait_however_it_ends(waiting: Waiting) -> None:
     waiting.wait_seconds = 0.01
     assert waiting.wait_for({"a", "b"}, lambda: None, lambda: True) is None
     with pytest.raises(ZeroDivisionError):
         waiting.wait_for({"a"}, lambda: 1 / 0, lambda: True)
     assert not waiting._waiters
     assert waiting._places._value == THREADS // 2
-
-
-def test_the_listener_comes_back_when_its_connection_is_cut(redis: Redis, waiting: Hearing) -> None:
-    redis.client_kill_filter(_type="pubsub")
-    wait_until(waiting.hears)
 
 
 # Bounded in number
@@ -187,7 +154,7 @@ def timed_get(app: Flask, url: str) -> tuple[int, float]:
 
 
 def test_a_hit_needs_no_place(app: Flask, client: FlaskClient) -> None:
-    app.extensions[NAME] = replace(get_front(app), waiting=Hearing(app, places=0))
+    app.extensions[NAME] = replace(get_front(app), waiting=Waiting(0.05, places=0))
     assert client.get(file_url(shelve(app))).status_code == 200
     shed = client.get(file_url(file_id := new_file_id()))
     assert (shed.status_code, shed.headers["Retry-After"], shed.headers["Cache-Control"]) == (503, "1", "no-store")
@@ -195,7 +162,7 @@ def test_a_hit_needs_no_place(app: Flask, client: FlaskClient) -> None:
 
 
 def test_without_a_place_it_says_so_and_looks_for_nothing() -> None:
-    waiting = Waiting(lambda: Redis(), Keys("1"), 2.0, places=0)
+    waiting = Waiting(2.0, places=0)
     with pytest.raises(Shed):
         waiting.wait_for({"a"}, lambda: pytest.fail("looked"), lambda: pytest.fail("asked"))
 
@@ -278,7 +245,11 @@ def test_an_unregistered_id_is_looked_up_while_its_client_waits(client: FlaskCli
     for one in (user_id, -user_id):
         for accept in ("image/jpeg", "image/webp"):
             answer = client.get(user_url(one), headers={"Accept": accept})
-            assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (200, accept, USER_CACHE)
+            assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (
+                200,
+                accept,
+                CACHE_CONTROL["user"],
+            )
     assert telegram.calls["getFile"] == telegram.calls["download"] == 2
 
 

@@ -1,23 +1,23 @@
 """What can go wrong, arranged by what the caller should do about it.
 
-    WarmerError
-    ├── ConfigError            stop the start; the message names the variable
-    ├── NotMine                end quietly: somebody else is at it, or nobody waits any more
-    ├── Permanent              remember: asking again now would give the same answer
-    │   ├── NoPhoto            the person has none, hides it, or is unknown to the bot
-    │   ├── InvalidFileId      Telegram does not know this id
-    │   ├── TooBig             more bytes or pixels than we accept
-    │   ├── NotAnImage         the bytes are no picture we read
-    │   ├── Crashed            the picture ended its worker three times
-    │   └── GaveUp             a passing failure that did not pass
-    └── Transient              again later
-        ├── Postponed          no token is left
-        ├── Busy               another worker has it in hand: whoever waits goes on waiting
-        ├── Paused             Telegram asked for a pause: no worker calls it until then
-        ├── TokenRejected      every call is halted until getMe passes
-        ├── DeadlineExceeded   the total time of the task is over
-        └── UpstreamFailed     5xx, resets, time-outs, short or odd answers
-            └── TemporarilyUnavailable   400 with these words: inner failures hide in it
+WarmerError
+├── ConfigError            stop the start; the message names the variable
+├── NotMine                end quietly: somebody else is at it, or nobody waits any more
+├── Permanent              remember: asking again now would give the same answer
+│   ├── NoPhoto            the person has none, hides it, or is unknown to the bot
+│   ├── InvalidFileId      Telegram does not know this id
+│   ├── TooBig             more bytes or pixels than we accept
+│   ├── NotAnImage         the bytes are no picture we read
+│   ├── Crashed            the picture ended its worker three times
+│   └── GaveUp             a passing failure that did not pass
+└── Transient              again later
+    ├── Postponed          no token is left
+    ├── Busy               another worker has it in hand: whoever waits goes on waiting
+    ├── Paused             Telegram asked for a pause: no worker calls it until then
+    ├── TokenRejected      every call is halted until getMe passes
+    ├── DeadlineExceeded   the total time of the task is over
+    └── UpstreamFailed     5xx, resets, time-outs, short or odd answers
+        └── TemporarilyUnavailable   400 with these words: inner failures hide in it
 """
 
 from __future__ import annotations

@@ -26,9 +26,11 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `stats:<minute>` | hash, 25 h | hits, misses, errors, not_found, requests | web.stats | web.stats, diagnose |
 | `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | pulse |
 | `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | pulse |
+| `heard:<nonce>` | list, 5 s | one for each web process that has heard all so far | web.listener | web.listener |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
 
-Channels: `done` carries `<subject> <outcome>`, `purge` carries a forgotten subject.
+Channels: `done` carries `<subject> <outcome>`; `purge` a subject that was forgotten, or `user:<id>` when that id shows
+another picture: no process may answer from memory for it; `echo` the `heard` key that every listener pushes to.
 """
 
 from __future__ import annotations
@@ -70,6 +72,7 @@ class Keys:
         self.workers = f"{self.prefix}workers"
         self.done = f"{self.prefix}done"
         self.purge = f"{self.prefix}purge"
+        self.echo = f"{self.prefix}echo"
         self.queue_prefix = f"{self.prefix}queue:"
 
     def variant(self, file_id: str, size: int, fmt: str) -> str:
@@ -122,6 +125,9 @@ class Keys:
 
     def worker(self, name: str) -> str:
         return f"{self.prefix}worker:{name}"
+
+    def heard(self, nonce: str) -> str:
+        return f"{self.prefix}heard:{nonce}"
 
     def _of(self, subject: str, name: str) -> str:
         return f"{self.prefix}{{{subject}}}:{name}"

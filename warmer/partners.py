@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis, WatchError
 
-from warmer.keys import Keys, user_of
+from warmer.keys import Keys, user_of, user_subject
 
 RECENT_CAP = 10_000  # partners that can ever be listed or kept warm; the records themselves have no cap
 FORMER_MAX = 50  # former pictures of a partner that forgetting it covers
@@ -67,7 +67,7 @@ class PartnerDirectory:
         record, created = self._update(partner_id, change, create=True)
         self.redis.zadd(self.keys.recent, {str(partner_id): record["joined_us"]}, nx=True)
         self.redis.zremrangebyrank(self.keys.recent, 0, -1 - max(RECENT_CAP, self.keep))
-        self._unshow(partner_id, replaced, record)
+        self._show_anew(partner_id, replaced, record)
         return _partner(record), created
 
     def adopt(self, partner_id: int, file_id: str, unique_id: str) -> bool:
@@ -87,7 +87,7 @@ class PartnerDirectory:
         self.redis.sadd(self.keys.partners(file_id), partner_id)
         record, _ = self._update(partner_id, change, create=False)
         is_shown = record.get("photo_file_id") == file_id
-        self._unshow(partner_id, replaced if is_shown else [file_id], record)
+        self._show_anew(partner_id, replaced if is_shown else [file_id], record)
         return is_shown
 
     def drop_photo(self, partner_id: int) -> list[str]:
@@ -101,6 +101,7 @@ class PartnerDirectory:
             return record
 
         self._update(partner_id, change, create=False)
+        self.redis.publish(self.keys.purge, user_subject(partner_id))
         return dropped
 
     def list_photos(self, partner_id: int) -> list[str]:
@@ -161,7 +162,10 @@ class PartnerDirectory:
         partners = self.get_many([int(member) for member in members])
         return [partner.id for partner in partners if partner and partner.photo_file_id == file_id]
 
-    def _unshow(self, partner_id: int, file_ids: list[str | None], record: Record) -> None:
+    def _show_anew(self, partner_id: int, file_ids: list[str | None], record: Record) -> None:
+        """Nobody answers from memory for this id; it is taken off the pictures that it shows no more."""
+        if file_ids:
+            self.redis.publish(self.keys.purge, user_subject(partner_id))
         for file_id in file_ids:
             if file_id and file_id not in _list_shown(record):
                 self.redis.srem(self.keys.partners(file_id), partner_id)

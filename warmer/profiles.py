@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from redis import Redis
 
 from warmer.claim import Claim, require_claim
-from warmer.keys import Keys
+from warmer.keys import Keys, user_subject
 from warmer.scripts import load_script
 
 FRESH_SECONDS = 60
@@ -64,6 +64,8 @@ class Profiles:
             args=[claim.token, self.ttl, json.dumps(asdict(profile))],
         )
         require_claim(written)
+        if known is None or known.file_id != file_id:
+            self.redis.publish(keys.purge, claim.subject)
         return profile
 
     def is_aged(self, looked_up_at: int) -> bool:
@@ -86,3 +88,4 @@ class Profiles:
     def drop(self, user_id: int) -> None:
         """What we knew does not hold any more."""
         self.redis.delete(self.keys.profile(user_id))
+        self.redis.publish(self.keys.purge, user_subject(user_id))

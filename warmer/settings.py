@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     photo_formats: Csv = ("webp", "jpeg")
     photo_ttl: int = Field(604_800, ge=1)  # seconds
     file_path_ttl: int = Field(7200, ge=1, le=72_000)  # seconds; Telegram keeps a path about 25 hours
+    photo_cache_mb: int = Field(32, ge=0, le=4096)  # of each web process
     photo_wait: float = Field(2.0, ge=0, le=10)  # seconds
     warm_first: int = Field(4, ge=0, le=100)
     rewarm_partners: int = Field(1000, ge=0, le=1_000_000)

@@ -121,9 +121,7 @@ class BotApi:
             return _checked(method, answer)
         raise _error(method, status, answer)
 
-    def _get(
-        self, name: str, path: str, params: dict[str, Any], deadline: Deadline, cap: int
-    ) -> tuple[int, bytes]:
+    def _get(self, name: str, path: str, params: dict[str, Any], deadline: Deadline, cap: int) -> tuple[int, bytes]:
         started = time.monotonic()
         outcome = "error"
         try:

@@ -83,5 +83,3 @@ def open_workshop(settings: Settings, redis: Redis) -> Workshop:
 
 def _render(first_format: str, original: Original, sizes: tuple[int, ...], fmt: str) -> Rendering:
     return render(original, sizes, fmt, with_preview=fmt == first_format)
-
-

@@ -16,9 +16,13 @@ from warmer.publish import Publisher
 from warmer.settings import Settings
 from warmer.store import PhotoStore
 from web.breaker import Breaker
+from web.journal import Journal
+from web.listener import Listener
+from web.shelf import Shelf
 from web.stats import MinuteStats
 from web.urls import PhotoUrls
 from web.waiting import Waiting
+from web.wishes import Wishes
 
 NAME = "avatar-warmer"
 
@@ -37,8 +41,12 @@ class Front:
     forget: Forget
     publisher: Publisher
     urls: PhotoUrls
+    wishes: Wishes
+    shelf: Shelf
     waiting: Waiting
+    listener: Listener
     stats: MinuteStats
+    journal: Journal
 
 
 def get_app() -> Flask:

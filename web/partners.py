@@ -90,8 +90,7 @@ def get_me() -> Response:
 @bp.delete("/partner/me")
 def forget_me() -> tuple[str, int]:
     """Everything about the caller is forgotten."""
-    get_front().forget.partner(require("user").id)
-    return "", 204
+    return _forget(require("user").id)
 
 
 @bp.put("/partner/<name>")
@@ -113,8 +112,7 @@ def get_partner(name: str) -> Response:
 def forget_partner(name: str) -> tuple[str, int]:
     """Everything about this partner is forgotten."""
     require("server")
-    get_front().forget.partner(_parse_id(name))
-    return "", 204
+    return _forget(_parse_id(name))
 
 
 @bp.post("/photos/warm")
@@ -171,6 +169,13 @@ def _register(partner_id: int, name: str, file_id: str | None, *, unpin: bool) -
     subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
     partner_registered.send(get_app(), subject=subject, is_settled=is_settled)
     return jsonify(show_partners([partner], front)[0]), 201 if is_new else 200
+
+
+def _forget(partner_id: int) -> tuple[str, int]:
+    front = get_front()
+    front.forget.partner(partner_id)
+    front.listener.wait_until_heard(front.redis)  # afterwards no process shows it from memory
+    return "", 204
 
 
 def _show(partner_id: int) -> Response:

@@ -1,182 +1,124 @@
-"""The pictures: looked up and answered. Most requests end at the first look."""
+"""The pictures: a WSGI layer in front of Flask, since most requests are for them and end at the first look.
+
+request → wishes.py → shelf.py, found: 200 / 304
+             └ otherwise look.py, one look into Redis: 200 / 304 / 404
+                   └ nothing: signal photo_missed → receivers.py → the queue; waiting.py until "done"
+Everything else goes on to Flask.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, g, request
+from flask import Flask
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.wrappers import Response
 
-from warmer.keys import FILE_ID, parse_user_id, user_subject
-from warmer.photo import MIME_TYPES, StoredVariant, Unavailable
-from warmer.store import PhotoStore
-from web.accept import rank_formats
-from web.front import Front, get_app, get_front
-from web.problems import Problem
-from web.signals import photo_missed, photo_not_found, photo_served, photo_shed, profile_aged
-from web.waiting import Shed
+from warmer.photo import Unavailable
+from web.answers import ABSENT_CACHE, HIT, MISS, finish, is_known, list_common_headers
+from web.front import get_front
+from web.look import Found, Look
+from web.problems import Problem, to_problem, to_response
+from web.shelf import Answer, Headers
+from web.signals import photo_not_found, photo_not_served, photo_served
+from web.wishes import PREFIX_LENGTH, PREFIXES, Wish
 
-bp = Blueprint("photos", __name__, url_prefix="/api/photos")
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-FILE_CACHE = "public, max-age=604800, immutable"  # a file id names immutable bytes
-USER_CACHE = "public, max-age=300, stale-while-revalidate=86400"
-ABSENT_CACHE = "public, max-age=60"
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a client asks for: a size, and the formats it likes best."""
-
-    subject: str  # a file id, or user:<id>
-    size: int
-    formats: list[str]
+METHODS = ["GET", "HEAD", "OPTIONS"]
+PREFLIGHT = {"Allow": ", ".join(METHODS), "Access-Control-Allow-Methods": "GET, HEAD"}
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A stored picture."""
+class PhotoLayer:
+    """Answers the photo routes; wrapped around the WSGI app of everything else."""
 
-    format: str
-    variant: StoredVariant
+    def __init__(self, inner: WSGIApplication, app: Flask) -> None:
+        self.inner = inner
+        self.app = app
+        self.common = list_common_headers(get_front(app).store.formats)
 
-
-Answer = Found | Unavailable | None
-
-
-@bp.get("/file/<path:file_id>")
-def send_file_photo(file_id: str) -> Response:
-    """One picture, for ever the same."""
-    if not FILE_ID.fullmatch(file_id):
-        raise Problem(403, "the signature does not fit this URL")
-    return _answer(_read_wish(file_id, f"file:{file_id}"), FILE_CACHE)
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path: str = environ["PATH_INFO"]
+        if path[:PREFIX_LENGTH] in PREFIXES and path[PREFIX_LENGTH : PREFIX_LENGTH + 1] not in ("", "/"):
+            return Exchange(self, environ, start_response).answer(path)
+        return self.inner(environ, start_response)
 
 
-@bp.get("/user/<path:name>")
-def send_user_photo(name: str) -> Response:
-    """The picture that this id shows now."""
-    user_id = parse_user_id(name)
-    if user_id is None:
-        raise Problem(403, "the signature does not fit this URL")
-    subject = user_subject(user_id)
-    return _answer(_read_wish(subject, subject), USER_CACHE)
+class Exchange:
+    """One request for a picture, and its answer."""
 
+    __slots__ = ("app", "common", "environ", "front", "known", "method", "start_response", "started", "timings")
 
-def _read_wish(subject: str, signed: str) -> Wish:
-    front = get_front()
-    if not front.urls.verify(signed, request.args.get("sig", "")):
-        raise Problem(403, "the signature does not fit this URL")
-    size, *more = request.args.getlist("size") or [str(front.urls.size)]
-    if more or size not in map(str, front.urls.sizes):
-        raise Problem(400, f"size: must be one of {', '.join(map(str, front.urls.sizes))}")
-    return Wish(subject, int(size), rank_formats(request.accept_mimetypes, front.store.formats))
+    def __init__(self, layer: PhotoLayer, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+        self.started = time.monotonic()
+        self.app, self.common, self.front = layer.app, layer.common, get_front(layer.app)
+        self.environ, self.start_response = environ, start_response
+        self.method: str = environ["REQUEST_METHOD"]
+        self.known: str | None = environ.get("HTTP_IF_NONE_MATCH")
+        self.timings = ""  # of Server-Timing
 
+    def answer(self, path: str) -> Iterable[bytes]:
+        """Decide, and send."""
+        try:
+            if self.method != "GET" and self.method != "HEAD":
+                return self._send(self._answer_method(), path)
+            environ = self.environ
+            wish = self.front.wishes.read(path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT", ""))
+            ready = self.front.shelf.get(wish)
+            if ready is not None and (ready.body is not None or is_known(ready.etag, self.known)):
+                return self._serve(wish, ready, was_hit=True)
+            return self._look(wish)
+        except Exception as error:  # noqa: BLE001 - as Flask does for its routes: each has an answer
+            return self._send(to_response(to_problem(error, self.front.breaker)), path)
 
-def _answer(wish: Wish, cache_control: str) -> Response:
-    app = get_app()
-    front = get_front()
-    shown = _list_shown(wish.subject, front)
-    found: Answer = _timed("redis", lambda: _look(wish, shown, front))
-    was_hit = found is not None
-    if found is None:
-        found = _timed("wait", lambda: _wait(wish, shown, front))
-    seconds = time.monotonic() - g.started
-    if isinstance(found, Found):
-        photo_served.send(app, subject=wish.subject, seconds=seconds, was_hit=was_hit)
-        return _send(found, cache_control, was_hit)
-    if found is None:
+    def _answer_method(self) -> Response:
+        if self.method != "OPTIONS":
+            raise MethodNotAllowed(METHODS)
+        return Response(headers=PREFLIGHT)
+
+    def _look(self, wish: Wish) -> Iterable[bytes]:
+        """Answer from Redis, after a wait where nothing is stored; raises Problem: 404, 503."""
+        self.front.listener.ensure_started()
+        look = Look(self.app, self.front, wish, self.known)
+        purges, read_at = self.front.shelf.count_purges(), time.monotonic()
+        found = look.now()
+        looked_at = time.monotonic()
+        self.timings = f"redis;dur={(looked_at - read_at) * 1000:.1f}, "
+        was_hit = found is not None
+        if found is None:
+            found = look.until_ready()
+            self.timings += f"wait;dur={(time.monotonic() - looked_at) * 1000:.1f}, "
+        if isinstance(found, Found):
+            tags = {wish.subject, *found.shown}
+            answer = finish(wish, found.variant, found.format, common=self.common, read_at=read_at, tags=tags)
+            if was_hit and found.is_newest:
+                self.front.shelf.put(wish, answer, purges)
+            return self._serve(wish, answer, was_hit=was_hit)
+        if isinstance(found, Unavailable):
+            photo_not_found.send(self.app, subject=wish.subject)
+            raise Problem(404, "no photo", headers={"Cache-Control": ABSENT_CACHE})
         raise Problem(503, "the picture is not ready yet", headers={"Retry-After": "1"})
-    photo_not_found.send(app, subject=wish.subject)
-    raise Problem(404, "no photo", headers={"Cache-Control": ABSENT_CACHE})
 
+    def _serve(self, wish: Wish, answer: Answer, *, was_hit: bool) -> Iterable[bytes]:
+        """200 or 304."""
+        is_same = self.known is not None and is_known(answer.etag, self.known)
+        status, headers = ("304 NOT MODIFIED", answer.headers_of_304) if is_same else ("200 OK", answer.headers)
+        seconds = time.monotonic() - self.started
+        self.start_response(status, [*headers, HIT if was_hit else MISS, *self._list_times(seconds)])
+        photo_served.send(
+            self.app, subject=wish.subject, kind=wish.kind, status=status[:3], seconds=seconds, was_hit=was_hit
+        )
+        return () if is_same or answer.body is None or self.method == "HEAD" else (answer.body,)
 
-def _list_shown(subject: str, front: Front) -> list[str]:
-    """The file ids to look for, best first: what the id shows now, then what it showed until that is ready."""
-    if not subject.startswith("user:"):
-        return [subject]
-    user_id = int(subject.removeprefix("user:"))
-    partner = front.partners.get(user_id)
-    if partner and partner.photo_file_id:
-        if not partner.is_pinned and front.profiles.is_aged(partner.looked_up_at):
-            profile_aged.send(get_app(), subject=subject)
-        return [partner.photo_file_id, *([partner.previous_file_id] if partner.previous_file_id else [])]
-    profile = front.profiles.get(user_id)
-    if profile and front.profiles.is_aged(profile.looked_up_at):
-        profile_aged.send(get_app(), subject=subject)
-    return [profile.file_id] if profile else []
+    def _send(self, response: Response, path: str) -> Iterable[bytes]:
+        """Any other answer."""
+        photo_not_served.send(self.app, kind=PREFIXES[path[:PREFIX_LENGTH]], status=response.status_code)
+        response.headers.extend([*self.common, *self._list_times(time.monotonic() - self.started)])
+        return response(self.environ, self.start_response)
 
-
-def _look(wish: Wish, shown: list[str], front: Front) -> Answer:
-    """One look into Redis: a picture, the knowledge that there is none, or nothing."""
-    for file_id in shown:
-        for fmt in wish.formats:
-            if variant := _get(file_id, wish.size, fmt, front.store):
-                return Found(fmt, variant)
-    return front.store.get_unavailable(shown[0] if shown else wish.subject)
-
-
-def _get(file_id: str, size: int, fmt: str, store: PhotoStore) -> StoredVariant | None:
-    """The variant, without its bytes where the client has them."""
-    if request.if_none_match:
-        header = store.get_header(file_id, size, fmt)
-        if header is None or _is_known(header):
-            return header
-    return store.get(file_id, size, fmt)
-
-
-def _is_known(variant: StoredVariant) -> bool:
-    """Whether the client has these very bytes (If-None-Match compares weakly; RFC 9110, 13.1.2)."""
-    return request.if_none_match.contains_weak(variant.etag) or request.if_none_match.star_tag
-
-
-def _wait(wish: Wish, shown: list[str], front: Front) -> Answer:
-    """Ask for the picture and wait a bounded while."""
-
-    def look() -> Answer:
-        return _look(wish, _list_shown(wish.subject, front), front)
-
-    def ask() -> bool:
-        subject = next(iter(_list_shown(wish.subject, front)), wish.subject)
-        later = wish.formats[0] != front.store.formats[0] and not subject.startswith("user:")
-        wanted = (subject, wish.formats[0]) if later else None
-        return any(at_it for _, at_it in photo_missed.send(get_app(), subject=subject, wanted=wanted))
-
-    try:
-        return front.waiting.wait_for({wish.subject, *shown}, look, ask)
-    except Shed:
-        ask()  # for the client's next try
-    if (found := look()) is None:
-        photo_shed.send(get_app(), subject=wish.subject)
-    return found
-
-
-def _send(found: Found, cache_control: str, was_hit: bool) -> Response:
-    variant = found.variant
-    if _is_known(variant):
-        response = Response(status=304)
-        del response.headers["Content-Type"]
-    else:
-        response = Response(variant.body, mimetype=MIME_TYPES[found.format])
-    response.headers["ETag"] = f'"{variant.etag}"'
-    response.headers["Cache-Control"] = cache_control
-    response.headers["Cache-Status"] = "avatar-warmer; hit" if was_hit else "avatar-warmer; fwd=miss"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    return response
-
-
-@bp.after_app_request
-def _add_photo_headers(response: Response) -> Response:
-    """What every answer of the photo routes carries, errors included."""
-    if request.path.startswith(("/api/photos/file/", "/api/photos/user/")):
-        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-        if len(get_front().store.formats) > 1:
-            response.vary.add("Accept")
-    return response
-
-
-def _timed(name: str, call: Callable[[], Answer]) -> Answer:
-    started = time.monotonic()
-    try:
-        return call()
-    finally:
-        g.timings.append(f"{name};dur={(time.monotonic() - started) * 1000:.1f}")
+    def _list_times(self, seconds: float) -> Headers:
+        milliseconds = f"{seconds * 1000:.1f}"
+        return [("X-Response-Time", f"{milliseconds}ms"), ("Server-Timing", f"{self.timings}total;dur={milliseconds}")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any, TypeVar
 
 from flask import Flask, Response, request
@@ -16,14 +17,15 @@ from redis.exceptions import (
     ResponseError,
     TimeoutError,
 )
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable
 from werkzeug.http import HTTP_STATUS_CODES
 
-from web.front import get_front
+from web.breaker import Breaker
 
 Model = TypeVar("Model", bound=BaseModel)
 AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
 MAX_BODY_BYTES = 64 * 2**10
+log = logging.getLogger(__name__)
 OWN_HEADERS = ("Content-Type", "Content-Length")
 
 
@@ -43,19 +45,24 @@ class Problem(HTTPException):
         self.headers = headers or {}
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, breaker: Breaker) -> None:
     """Answer every error of this app as a problem."""
 
     @app.errorhandler(RedisError)
-    def answer_redis_error(error: RedisError) -> Response:
-        if not is_away(error):
-            raise error
-        get_front().breaker.note(error)
-        return to_response(ServiceUnavailable("the store is away, try again soon", retry_after=1))
-
     @app.errorhandler(HTTPException)
-    def answer_http_error(error: HTTPException) -> Response:
-        return to_response(error)
+    def answer_error(error: HTTPException | RedisError) -> Response:
+        return to_response(to_problem(error, breaker))
+
+
+def to_problem(error: Exception, breaker: Breaker) -> HTTPException:
+    """What the client is told: that Redis is away, what it did wrong, or, of a mistake of ours, nothing."""
+    if isinstance(error, HTTPException):
+        return error
+    if isinstance(error, RedisError) and is_away(error):
+        breaker.note(error)
+        return ServiceUnavailable("the store is away, try again soon", retry_after=1)
+    log.error("a mistake of ours", exc_info=error)
+    return InternalServerError()
 
 
 def is_away(error: RedisError) -> bool:

@@ -7,8 +7,9 @@ from blinker import Namespace
 _signals = Namespace()
 
 photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: (file_id, format) | None; True: at it
-photo_served = _signals.signal("photo-served")  # subject: str, seconds: float, was_hit: bool
+photo_served = _signals.signal("photo-served")  # subject, kind, status: str, seconds: float, was_hit: bool
 photo_not_found = _signals.signal("photo-not-found")  # subject: str
+photo_not_served = _signals.signal("photo-not-served")  # kind: str, status: int; any answer but 200 and 304
 photo_shed = _signals.signal("photo-shed")  # subject: str; 503 at once, too many wait or the broker is away
 partners_listed = _signals.signal("partners-listed")  # subjects: list[str], not ready, in the order of the list
 partner_registered = _signals.signal("partner-registered")  # subject: str, is_settled: bool; nothing to warm

@@ -6,7 +6,7 @@ import atexit
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from redis import Redis
@@ -26,15 +26,15 @@ class MinuteStats:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis = redis
         self.keys = keys
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[Field] = Counter()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_behind = False
 
-    def count(self, *fields: Field) -> None:
-        """Add one to each; the writer's thread starts with the first count, after the fork."""
+    def count(self, counts: Mapping[Field, int]) -> None:
+        """Add these; the writer's thread starts with the first count, after the fork."""
         with self._lock:
-            self._counts.update(fields)
+            self._counts.update(counts)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_on, name="stats", daemon=True)
                 self._thread.start()

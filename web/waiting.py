@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import TypeVar
 
-from redis import Redis
-from redis.exceptions import RedisError
-
-from warmer.keys import Keys
-
 THREADS = 64  # per web process; at most half of them wait, so that hits always find one
 LOOK_SECONDS = 0.25  # between looks while nothing is announced: a message can be lost
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 
 class Shed(Exception):
@@ -33,18 +26,13 @@ class _Waiter:
 
 
 class Waiting:
-    """The waiting requests of one process, and the thread that hears "done" for them."""
+    """The waiting requests of one process."""
 
-    def __init__(
-        self, connect: Callable[[], Redis], keys: Keys, wait_seconds: float, places: int = THREADS // 2
-    ) -> None:
-        self._connect = connect
-        self._channel = keys.done
+    def __init__(self, wait_seconds: float, places: int = THREADS // 2) -> None:
         self.wait_seconds = wait_seconds
         self._places = threading.BoundedSemaphore(places)
         self._waiters: dict[str, set[_Waiter]] = defaultdict(set)
         self._lock = threading.Lock()
-        self._listener: threading.Thread | None = None
 
     def wait_for(self, subjects: set[str], look: Callable[[], T], ask: Callable[[], bool]) -> T:
         """What `look` finds within the wait, None if nothing came in time or it was postponed.
@@ -54,7 +42,6 @@ class Waiting:
         """
         if not self._places.acquire(blocking=False):
             raise Shed
-        self._ensure_listener()
         waiter = _Waiter()
         with self._lock:
             for subject in subjects:
@@ -69,9 +56,9 @@ class Waiting:
                     if not self._waiters[subject]:
                         del self._waiters[subject]
 
-    def wake(self, message: bytes) -> None:
+    def wake(self, message: str) -> None:
         """Wake whoever waits for the subject of a "done" message."""
-        subject, _, outcome = message.decode(errors="replace").partition(" ")
+        subject, _, outcome = message.partition(" ")
         with self._lock:
             for waiter in self._waiters.get(subject, ()):
                 waiter.is_postponed = outcome == "postponed"
@@ -87,26 +74,3 @@ class Waiting:
             waiter.news.wait(min(LOOK_SECONDS, left))
             waiter.news.clear()
         return found
-
-    def _ensure_listener(self) -> None:
-        """Start the listener with the first wait: after the fork, whatever the server."""
-        with self._lock:
-            if self._listener is None:
-                self._listener = threading.Thread(target=self._listen, name="done-listener", daemon=True)
-                self._listener.start()
-
-    def _listen(self) -> None:
-        is_deaf = False
-        while True:
-            try:
-                with self._connect() as redis, redis.pubsub(ignore_subscribe_messages=True) as channel:
-                    channel.subscribe(self._channel)
-                    is_deaf = False
-                    while True:
-                        if message := channel.get_message(timeout=1.0):
-                            self.wake(message["data"])
-            except RedisError as error:
-                if not is_deaf:  # one line an outage
-                    log.warning("not listening (%s), a try every %.2f s", type(error).__name__, LOOK_SECONDS)
-                is_deaf = True
-                threading.Event().wait(LOOK_SECONDS)

@@ -1,0 +1,73 @@
+"""What was served is written a moment later, many at once, and nothing is lost or out of order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.conftest import wait_until
+from web.journal import Journal, Served
+
+counted: list[Served] = []
+
+
+@pytest.fixture
+def journal() -> Journal:
+    counted.clear()
+
+    def count(entries: Sequence[Served]) -> None:
+        counted.extend(entries)
+
+    return Journal(count)
+
+
+def served(subject: str = "a", at: float = 1_700_000_000.25) -> Served:
+    return Served(subject, "file", "200", 0.0021, was_hit=True, at=at)
+
+
+def test_what_is_noted_is_written_soon(journal: Journal) -> None:
+    journal.note(served())
+    wait_until(lambda: counted == [served()], 1)
+
+
+def test_each_has_its_line_with_the_time_it_was_served(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "web"):
+        for number in range(3):
+            journal.note(served(f"{number}{'x' * 30}", at=1_700_000_000.25 + number))
+        journal.write()
+        wait_until(lambda: len(caplog.records) == 3)
+    assert caplog.messages == [f"📸 Photo served for {number}{'x' * 19}... in 2ms" for number in range(3)]
+    assert [record.created for record in caplog.records] == [1_700_000_000.25 + number for number in range(3)]
+    assert {(record.msecs, record.levelname, record.name) for record in caplog.records} == {
+        (250, "INFO", "web.journal")
+    }
+
+
+def test_without_the_level_there_is_no_line_but_it_is_counted(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "web"):
+        journal.note(served())
+        wait_until(lambda: counted)
+        journal.write()
+    assert not caplog.records
+
+
+def test_nothing_is_lost_when_many_note_at_once(journal: Journal) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: journal.note(served(str(number))), range(2000)))
+    journal.write()
+    wait_until(lambda: len(counted) == 2000)
+    assert {entry.subject for entry in counted} == {str(number) for number in range(2000)}
+
+
+def test_noting_takes_next_to_no_time(journal: Journal) -> None:
+    journal.note(served())
+    started = time.thread_time()
+    for _ in range(1000):
+        journal.note(served())
+    assert time.thread_time() - started < 0.02  # 1000 log lines take ten times as long

@@ -1,0 +1,105 @@
+"""The one thread of a web process that hears what workers and the other web processes announce."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ConnectionError, RedisError
+
+from warmer.keys import Keys
+
+RETRY_SECONDS = 0.25
+SILENCE_MAX_SECONDS = 10.0
+HEARD_SECONDS = 0.5  # at most so long a forgetting waits for the other processes
+POP_SECONDS = 0.1  # shorter than the read time-out of the web's connections
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Hears "done" and "purge". It starts with the first use: after the fork, whatever the server."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Redis],
+        keys: Keys,
+        *,
+        on_done: Callable[[str], None],
+        on_purge: Callable[[str], None],
+        on_joined: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._connect = connect
+        self._keys = keys
+        self._on_joined = on_joined
+        self._on_lost = on_lost
+        self._actions = {keys.done: on_done, keys.purge: on_purge}
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._is_deaf = False
+
+    def ensure_started(self) -> None:
+        """Start the thread, unless it runs."""
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._listen_on, name="listener", daemon=True)
+                    self._thread.start()
+
+    def wait_until_heard(self, redis: Redis) -> bool:
+        """Wait until every web process has heard what was announced before; whether they all have, in time.
+
+        A connection gets its messages in their order: who echoes has heard all that came earlier.
+        """
+        key = self._keys.heard(secrets.token_hex(8))
+        end = time.monotonic() + HEARD_SECONDS
+        missing = redis.publish(self._keys.echo, key)
+        while missing > 0 and time.monotonic() < end:
+            if redis.blpop([key], POP_SECONDS):
+                missing -= 1
+        return missing <= 0
+
+    def _answer_echo(self, key: str, redis: Redis) -> None:
+        with redis.pipeline() as pipe:
+            pipe.lpush(key, "1")
+            pipe.expire(key, 5)
+            pipe.execute()
+
+    def _listen_on(self) -> None:
+        while True:
+            try:
+                with self._connect() as redis:
+                    self._listen(redis)
+            except RedisError as error:
+                self._on_lost()
+                if not self._is_deaf:  # one line an outage
+                    log.warning("not listening (%s), a try every %.2f s", type(error).__name__, RETRY_SECONDS)
+                self._is_deaf = True
+                threading.Event().wait(RETRY_SECONDS)
+
+    def _listen(self, redis: Redis) -> None:
+        with redis.pubsub() as channel:  # type: ignore[no-untyped-call]  # untyped in redis-py
+            channel.subscribe(*self._actions, self._keys.echo)
+            heard_at = time.monotonic()
+            while (silence := time.monotonic() - heard_at) < SILENCE_MAX_SECONDS:
+                if message := channel.get_message(timeout=1.0):
+                    heard_at = time.monotonic()
+                    self._act_on(message, redis)
+                elif silence > SILENCE_MAX_SECONDS / 2:
+                    channel.ping()
+        raise ConnectionError("no pong")  # half open: a purge could be missed for ever
+
+    def _act_on(self, message: dict[str, Any], redis: Redis) -> None:
+        kind, name = message["type"], (message["channel"] or b"").decode()
+        if kind == "message" and name == self._keys.echo:
+            self._answer_echo(message["data"].decode(), redis)
+        elif kind == "message":
+            self._actions[name](message["data"].decode(errors="replace"))
+        elif kind == "subscribe" and name == self._keys.purge:
+            self._is_deaf = False
+            self._on_joined()

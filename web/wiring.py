@@ -1,0 +1,84 @@
+"""Where the parts of the web tier are put together; nothing is opened here, so that gunicorn can fork."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from redis import Redis
+
+from warmer.celery import app as celery
+from warmer.connect import connect_listener, connect_web
+from warmer.due import Due
+from warmer.forget import Forget
+from warmer.keys import Keys
+from warmer.partners import PartnerDirectory
+from warmer.profiles import Profiles
+from warmer.publish import Publisher
+from warmer.settings import Settings
+from warmer.store import PhotoStore
+from web.breaker import BreakablePool, Breaker
+from web.front import Front
+from web.journal import Journal
+from web.listener import Listener
+from web.metrics import count_served
+from web.shelf import Shelf
+from web.stats import MinuteStats
+from web.urls import PhotoUrls
+from web.waiting import THREADS, Waiting
+from web.wishes import Wishes
+
+# A broker that accepts and never answers blocks a publisher without bound by default.
+PUBLISHING = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
+
+
+def open_front(settings: Settings) -> Front:
+    """Put the parts together."""
+    keys = Keys(settings.bot_id)
+    breaker = Breaker()
+    redis: Redis = connect_web(settings, THREADS, partial(BreakablePool.from_url, breaker=breaker))
+    store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
+    directory = PartnerDirectory(redis, keys, settings.rewarm_partners)
+    profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
+    due = Due(redis, keys)
+    urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
+    shelf, waiting = Shelf(settings.photo_cache_mb * 2**20), Waiting(settings.photo_wait)
+    stats = MinuteStats(redis, keys)
+    return Front(
+        settings=settings,
+        redis=redis,
+        breaker=breaker,
+        keys=keys,
+        store=store,
+        partners=directory,
+        profiles=profiles,
+        forget=Forget(directory, profiles, store, due),
+        publisher=_open_publisher(settings, redis, keys, due),
+        urls=urls,
+        wishes=Wishes(urls, settings.photo_formats),
+        shelf=shelf,
+        waiting=waiting,
+        listener=_open_listener(settings, keys, waiting, shelf),
+        stats=stats,
+        journal=Journal(partial(count_served, stats)),
+    )
+
+
+def _open_publisher(settings: Settings, redis: Redis, keys: Keys, due: Due) -> Publisher:
+    celery.conf.update(
+        broker_transport_options=celery.conf.broker_transport_options | PUBLISHING,
+        task_publish_retry=False,
+        broker_pool_limit=THREADS,
+        broker_pool_acquire_timeout=0.25,
+    )
+    return Publisher(celery, redis, keys, due, asked_seconds=settings.photo_wait + 3, hot_max=settings.hot_max)
+
+
+def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, shelf: Shelf) -> Listener:
+    return Listener(
+        lambda: connect_listener(settings),
+        keys,
+        on_done=waiting.wake,
+        on_purge=shelf.purge,
+        on_joined=shelf.open,
+        on_lost=shelf.close,
+    )
