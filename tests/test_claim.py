@@ -64,32 +64,39 @@ def test_only_the_holder_releases(claims: Claims, redis: Redis, keys: Keys) -> N
 def test_who_lost_the_lease_takes_no_wish_away(claims: Claims, redis: Redis, keys: Keys) -> None:
     late = claims.take(FID, "warm")
     redis.set(keys.claim(FID), "another")
-    redis.sadd(keys.wanted(FID), "jpeg")
+    redis.sadd(keys.wanted(FID), "160.jpeg")
     with pytest.raises(NotMine):
         claims.release(late, unless_wanted=True)
-    assert redis.smembers(keys.wanted(FID)) == {b"jpeg"}
+    assert redis.smembers(keys.wanted(FID)) == {b"160.jpeg"}
 
 
 def test_a_wish_keeps_the_claim_in_the_same_step(claims: Claims, redis: Redis, keys: Keys) -> None:
     claim = claims.take(FID, "warm")
-    redis.sadd(keys.wanted(FID), "jpeg", "avif")
-    assert claims.release(claim, unless_wanted=True) == ("avif", "jpeg")
+    redis.sadd(keys.wanted(FID), "160.jpeg", "80.avif")
+    assert claims.release(claim, unless_wanted=True) == ("160.jpeg", "80.avif")
     assert (claim.is_released, redis.exists(keys.claim(FID), keys.wanted(FID))) == (False, 1)
 
 
 def test_the_rounds_go_on_as_long_as_somebody_wants_more(claims: Claims, redis: Redis, keys: Keys) -> None:
     claim, seen = claims.take(FID, "warm"), []
-    for formats in claims.rounds(claim):
-        seen.append(formats)
+    for wanted in claims.rounds(claim):
+        seen.append(wanted)
         if len(seen) < 3:
-            redis.sadd(keys.wanted(FID), "jpeg")
-    assert seen == [(), ("jpeg",), ("jpeg",)]
+            redis.sadd(keys.wanted(FID), "160.jpeg")
+    assert seen == [(), ("160.jpeg",), ("160.jpeg",)]
     assert claim.is_released
+
+
+def test_the_first_round_brings_what_was_wanted_before(claims: Claims, redis: Redis, keys: Keys) -> None:
+    redis.sadd(keys.wanted(FID), "160.jpeg")
+    claim = claims.take(FID, "warm")
+    assert next(claims.rounds(claim)) == ("160.jpeg",)
+    assert redis.exists(keys.wanted(FID))  # it ends with the put that fulfils it
 
 
 def test_a_plain_release_does_not_look_for_wishes(claims: Claims, redis: Redis, keys: Keys) -> None:
     claim = claims.take(FID, "warm")
-    redis.sadd(keys.wanted(FID), "jpeg")
+    redis.sadd(keys.wanted(FID), "160.jpeg")
     assert claims.release(claim) == ()
     assert not redis.keys("*")
 

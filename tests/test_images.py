@@ -19,7 +19,7 @@ from tests.conftest import make_picture, wait_until
 from warmer import images
 from warmer.errors import NotAnImage, TooBig
 from warmer.images import MAX_PIXELS, PREVIEW_MAX_CHARACTERS, STEPS, encode, make_preview, render
-from warmer.photo import Original, Rendering
+from warmer.photo import Cut, Original, Rendering
 from warmer.settings import FORMATS
 
 SIZES = (80, 160, 320)
@@ -34,7 +34,9 @@ def save(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
 
 
 def run(data: bytes, fmt: str = "webp", sizes: tuple[int, ...] = SIZES) -> Rendering:
-    return render(Original(data, "AQAD"), sizes, fmt)
+    """All in one batch, largest first."""
+    (rendering,) = render(Original(data, "AQAD"), [[Cut(size, fmt) for size in sizes[::-1]]])
+    return rendering
 
 
 def open_variant(data: bytes, fmt: str = "webp", size: int = 80) -> Image.Image:
@@ -288,7 +290,39 @@ def test_a_preview_of_noise_still_fits() -> None:
 
 
 def test_later_formats_bring_no_preview() -> None:
-    assert render(Original(make_picture()), SIZES, "jpeg", with_preview=False).preview == ""
+    (rendering,) = render(Original(make_picture()), [[Cut(80, "jpeg")]], with_preview=False)
+    assert rendering.preview == ""
+
+
+def spy(monkeypatch: pytest.MonkeyPatch, name: str) -> list[tuple[int, Any]]:
+    """The width of the picture and the argument beside it, of each call of a function of `images`."""
+    calls: list[tuple[int, Any]] = []
+    real = getattr(images, name)
+
+    def call(image: Image.Image, how: Any, **options: Any) -> Any:
+        calls.append((image.width, how))
+        return real(image, how, **options)
+
+    monkeypatch.setattr(images, name, call)
+    return calls
+
+
+def test_batches_come_one_after_the_other_and_the_preview_with_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = spy(monkeypatch, "encode")
+    batches = [[Cut(160, "jpeg")], [Cut(320, "webp"), Cut(160, "webp"), Cut(80, "webp")]]
+    parts = render(Original(make_picture()), batches)
+    first = next(parts)
+    assert (encoded, first.preview) == ([(160, "jpeg")], "")
+    (second,) = parts
+    assert [variant.cut for variant in second.variants] == batches[1]
+    assert second.preview
+
+
+def test_a_smaller_size_is_cut_from_the_next_larger_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    resized = spy(monkeypatch, "_resize")
+    list(render(Original(make_picture(640, 640)), [[Cut(160, "webp")], [Cut(320, "webp"), Cut(80, "webp")]]))
+    assert [how for _, how in resized[:3]] == [160, 320, 80]
+    assert resized[2] == (160, 80)
 
 
 # What is refused

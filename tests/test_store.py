@@ -11,7 +11,7 @@ from tests.conftest import listening
 from warmer.claim import Claim, Claims, Forgotten
 from warmer.errors import Crashed, InvalidFileId, NoPhoto, NotMine
 from warmer.keys import Keys
-from warmer.photo import FilePath, Glance, Rendering, StoredVariant, Unavailable, Variant, version_of
+from warmer.photo import Cut, FilePath, Glance, Rendering, StoredVariant, Unavailable, Variant, version_of
 from warmer.store import FAILURES_SECONDS, MEMORY_MAX_SECONDS, PhotoStore
 
 FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
@@ -157,17 +157,20 @@ def test_a_dropped_path_is_gone(store: PhotoStore, claim: Claim) -> None:
 
 def test_what_is_missing_is_told_by_size_and_format(store: PhotoStore, claim: Claim) -> None:
     store.put(claim, render(80))
-    assert store.list_missing(FID, "webp") == (160, 320)
-    assert store.list_missing(FID, "jpeg") == SIZES
+    assert store.list_missing(FID) == [(320, "webp"), (160, "webp")]
+    assert store.list_missing(FID, ["160.jpeg", "oddities"]) == [
+        *((320, "webp"), (160, "webp")),
+        *((320, "jpeg"), (160, "jpeg"), (80, "jpeg")),
+    ]
 
 
 def test_a_preview_that_is_missing_asks_for_one_rendering(
     store: PhotoStore, claim: Claim, redis: Redis, keys: Keys
 ) -> None:
     store.put(claim, render())
-    assert store.list_missing(FID, "webp") == ()
+    assert store.list_missing(FID) == []
     redis.delete(keys.preview(FID))
-    assert store.list_missing(FID, "webp") == (80,)
+    assert store.list_missing(FID) == [(80, "webp")]
 
 
 def test_later_formats_are_cut_from_the_largest_stored(store: PhotoStore, claim: Claim) -> None:
@@ -283,10 +286,24 @@ def test_renewing_brings_nothing_into_being(store: PhotoStore, redis: Redis) -> 
     assert not list_keys(redis)
 
 
-def test_a_wish_for_a_format_lives_a_minute(store: PhotoStore, redis: Redis, keys: Keys) -> None:
-    store.want(FID, "jpeg")
-    assert redis.smembers(keys.wanted(FID)) == {b"jpeg"}
+def test_a_wish_lives_a_minute(store: PhotoStore, redis: Redis, keys: Keys) -> None:
+    store.want(FID, Cut(160, "jpeg"))
+    assert redis.smembers(keys.wanted(FID)) == {b"160.jpeg"}
+    assert store.list_wanted(FID) == {Cut(160, "jpeg")}
     assert 58 <= redis.ttl(keys.wanted(FID)) <= 60
+
+
+def test_a_wish_ends_with_the_put_that_fulfils_it(store: PhotoStore, claim: Claim) -> None:
+    for cut in (Cut(80, "webp"), Cut(160, "jpeg")):
+        store.want(FID, cut)
+    store.put(claim, render(80))
+    assert store.list_wanted(FID) == {Cut(160, "jpeg")}
+
+
+def test_a_put_is_announced_in_the_same_step(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
+    with listening(redis, keys.done) as hear:
+        store.put(claim, render(80))
+        assert hear() == f"{FID} stored".encode()
 
 
 # Forgetting
@@ -300,7 +317,7 @@ def crowded(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> PhotoS
     store.put_path(claim, FilePath("p", "u"), 60)
     store.put_unavailable(claim, NoPhoto("m"))
     store.count_failure(claim)
-    store.want(FID, "jpeg")
+    store.want(FID, Cut(160, "jpeg"))
     redis.sadd(keys.partners(FID), 42)
     for lane in ("hot", "warm", "rewarm"):
         redis.set(keys.asked(FID, lane), "1")

@@ -17,7 +17,7 @@ from warmer.deadline import Errand
 from warmer.desk import Desk
 from warmer.errors import NotMine
 from warmer.keys import Lane
-from warmer.photo import Original, Unavailable
+from warmer.photo import Cut, Original, Rendering, Unavailable
 from warmer.warm import warm_photo
 from warmer.wiring import Workshop
 
@@ -25,6 +25,9 @@ from warmer.wiring import Workshop
 @pytest.fixture
 def file_id(telegram: FakeTelegram) -> str:
     return telegram.world.add_file(make_picture(200, 100))
+
+
+JPEG = Cut(160, "jpeg")
 
 
 def warm(shop: Workshop, file_id: str, lane: Lane = "warm", desk: Desk | None = None) -> str:
@@ -61,7 +64,7 @@ def test_every_size_in_the_first_format_and_a_preview_are_there(shop: Workshop, 
 
 def test_no_other_format_is_made_ahead_of_time(shop: Workshop, file_id: str) -> None:
     warm(shop, file_id)
-    assert shop.desk.store.list_missing(file_id, "jpeg") == shop.settings.photo_sizes
+    assert shop.desk.store.list_missing(file_id, ["80.jpeg"]) == [Cut(size, "jpeg") for size in (320, 160, 80)]
 
 
 def test_a_warm_picture_costs_no_call(shop: Workshop, file_id: str, telegram: FakeTelegram) -> None:
@@ -80,17 +83,17 @@ def test_many_workers_make_one_fetch(shop: Workshop, file_id: str, telegram: Fak
 
 def test_a_later_format_is_cut_from_what_is_stored(shop: Workshop, file_id: str, telegram: FakeTelegram) -> None:
     warm(shop, file_id)
-    shop.desk.store.want(file_id, "jpeg")
+    shop.desk.store.want(file_id, JPEG)
     warm(shop, file_id)
-    assert shop.desk.store.list_missing(file_id, "jpeg") == ()
+    assert shop.desk.store.list_missing(file_id, [str(JPEG)]) == []
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
 def test_a_format_wanted_meanwhile_is_made_under_the_same_claim(
     shop: Workshop, file_id: str, telegram: FakeTelegram
 ) -> None:
-    warm(shop, file_id, desk=meanwhile(shop, lambda: shop.desk.store.want(file_id, "jpeg")))
-    assert shop.desk.store.list_missing(file_id, "jpeg") == shop.desk.store.list_missing(file_id, "webp") == ()
+    warm(shop, file_id, desk=meanwhile(shop, lambda: shop.desk.store.want(file_id, JPEG)))
+    assert shop.desk.store.list_missing(file_id, [str(JPEG)]) == []
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
@@ -179,9 +182,40 @@ def test_who_lost_the_lease_in_the_middle_stores_nothing(shop: Workshop, file_id
     assert not shop.desk.store.is_ready(file_id)
 
 
-def test_whoever_waits_hears_of_the_first_format_before_the_last(shop: Workshop, file_id: str) -> None:
-    shop.desk.store.want(file_id, "jpeg")
+@pytest.mark.parametrize("waited", [Cut(160, "webp"), Cut(80, "webp"), Cut(320, "jpeg")])
+def test_what_a_client_waits_for_is_stored_and_announced_first(
+    shop: Workshop, file_id: str, telegram: FakeTelegram, waited: Cut
+) -> None:
+    """Whether it came before the message or while the bytes were being fetched."""
+    stored: list[list[str]] = []
+    shop.desk.store.want(file_id, waited)
     with listening(shop.redis, shop.keys.done) as hear:
-        warm(shop, file_id)
+        warm(shop, file_id, desk=noting(shop.desk, stored))
         said = [hear() for _ in range(3)]
     assert said == [f"{file_id} {word}".encode() for word in ("stored", "stored", "done")]
+    assert stored[0] == [str(waited)]
+    assert shop.desk.store.list_missing(file_id, [str(waited)]) == []
+    assert telegram.calls == {"getFile": 1, "download": 1}
+
+
+def noting(desk: Desk, stored: list[list[str]]) -> Desk:
+    """The same desk; what is stored is noted, put by put."""
+
+    def put(claim: Claim, rendering: Rendering) -> None:
+        desk.put(claim, rendering)
+        stored.append([str(variant.cut) for variant in rendering.variants])
+
+    return replace(desk, put=put)
+
+
+def test_where_nobody_waits_the_size_that_is_shown_comes_first(shop: Workshop, file_id: str) -> None:
+    stored: list[list[str]] = []
+    warm(shop, file_id, desk=noting(shop.desk, stored))
+    assert stored == [["160.webp"], ["320.webp", "80.webp"]]
+
+
+def test_who_begins_to_wait_during_the_fetch_is_served_first(shop: Workshop, file_id: str) -> None:
+    stored: list[list[str]] = []
+    desk = meanwhile(shop, lambda: shop.desk.store.want(file_id, Cut(80, "webp")))
+    warm(shop, file_id, desk=noting(desk, stored))
+    assert stored == [["80.webp"], ["320.webp", "160.webp"]]

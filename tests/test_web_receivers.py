@@ -67,10 +67,10 @@ def test_who_waits_comes_in_the_hot_lane_and_may_overtake(
     assert queued(app, "warm") == queued(app, "hot") == [file_id]
 
 
-def test_a_later_format_is_wanted_before_it_is_asked_for(app: Flask, client: FlaskClient) -> None:
+def test_the_variant_that_is_waited_for_is_wanted_before_it_is_asked_for(app: Flask, client: FlaskClient) -> None:
     front, file_id = get_front(app), shelve(app)
     client.get(file_url(file_id), headers={"Accept": "image/jpeg"})
-    assert front.redis.smembers(front.keys.wanted(file_id)) == {b"jpeg"}
+    assert front.redis.smembers(front.keys.wanted(file_id)) == {b"160.jpeg"}
     assert queued(app, "hot") == [file_id]
 
 

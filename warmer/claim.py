@@ -41,6 +41,7 @@ class Claim:
     lane: Lane
     token: str
     attempt: int  # 1 for the first claim since the last outcome
+    wanted: tuple[str, ...] = ()  # variants that somebody waited for when it was taken
     is_released: bool = False
     outcome: str = "done"  # one line, for the log and for Flower
 
@@ -77,32 +78,38 @@ class Claims:
         """
         keys = self.keys
         token = secrets.token_hex(8)
-        attempt = self._take(
-            keys=[keys.claim(subject), keys.attempts(subject), keys.asked(subject, lane), keys.forgotten(subject)],
+        attempt, *wanted = self._take(
+            keys=[
+                keys.claim(subject),
+                keys.attempts(subject),
+                keys.asked(subject, lane),
+                keys.forgotten(subject),
+                keys.wanted(subject),
+            ],
             args=[token, int(self.lease_seconds * 1000)],
         )
         if attempt == -2:
             raise Forgotten("forgotten")
         if attempt == 0:
             raise NotMine("held by another worker")
-        return Claim(subject, lane, token, int(attempt))
+        return Claim(subject, lane, token, int(attempt), _names(wanted))
 
     def rounds(self, claim: Claim) -> Iterator[tuple[str, ...]]:
-        """First nothing, then, as long as somebody asks meanwhile, the later formats that are wanted.
+        """The variants that are wanted: at first, and then as long as somebody asks meanwhile for others.
 
         The claim is released when nobody wants more, in the same step as the look, so that no wish falls between.
         """
-        yield ()
+        yield claim.wanted
         while wanted := self.release(claim, unless_wanted=True):
             yield wanted
 
     def release(self, claim: Claim, *, unless_wanted: bool = False) -> tuple[str, ...]:
-        """Give the claim back; the formats that were asked for meanwhile, if any: the claim is then kept.
+        """Give the claim back; the variants that were asked for meanwhile, if any: the claim is then kept.
 
         Raises NotMine where the lease has run out, and Forgotten.
         """
         keys, subject = self.keys, claim.subject
-        state, *formats = self._release(
+        state, *wanted = self._release(
             keys=[
                 keys.claim(subject),
                 keys.attempts(subject),
@@ -117,4 +124,8 @@ class Claims:
         if state == -1:
             raise NotMine("the lease ran out")
         claim.is_released = state == 0
-        return tuple(sorted(name.decode() for name in formats))
+        return _names(wanted)
+
+
+def _names(answer: list[bytes]) -> tuple[str, ...]:
+    return tuple(sorted(name.decode() for name in answer))

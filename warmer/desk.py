@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from warmer.deadline import Errand
 from warmer.forget import Forget
 from warmer.keys import Lane
 from warmer.partners import PartnerDirectory
-from warmer.photo import Original, PhotoSize, Rendering
+from warmer.photo import Cut, Original, PhotoSize, Rendering
 from warmer.profiles import Profiles
 from warmer.store import PhotoStore
 
@@ -23,7 +23,7 @@ class Desk:
     hold: Callable[[str, Lane], AbstractContextManager[Claim]]
     fetch: Callable[[Claim, Errand], Original]
     look_up: Callable[[int, Errand], list[PhotoSize]]
-    render: Callable[[Original, Sequence[int], str], Rendering]
+    render: Callable[[Original, Sequence[Sequence[Cut]]], Iterable[Rendering]]
     put: Callable[[Claim, Rendering], None]
     claims: Claims
     store: PhotoStore

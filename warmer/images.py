@@ -10,7 +10,7 @@ import struct
 import threading
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image, ImageCms, ImageOps
 
 from warmer.errors import NotAnImage, TooBig
-from warmer.photo import Original, Rendering, Variant
+from warmer.photo import Cut, Original, Rendering, Variant
 
 MAX_PIXELS = 16_000_000
 LARGE_PIXELS = 2_000_000  # above this, one decode at a time per process
@@ -83,18 +83,23 @@ def square(image: Decoded) -> Decoded:
 STEPS: tuple[Callable[[Decoded], Decoded], ...] = (upright, srgb, opaque, square)
 
 
-def render(original: Original, sizes: Sequence[int], fmt: str, *, with_preview: bool = True) -> Rendering:
-    """Every size in one format, largest first, and the inline preview, from one decode.
+def render(original: Original, batches: Sequence[Sequence[Cut]], *, with_preview: bool = True) -> Iterator[Rendering]:
+    """The variants, batch by batch, and the inline preview with the last, from one decode.
 
     Raises TooBig over 16 megapixels, NotAnImage for what does not decode as JPEG, PNG or WebP.
     """
-    ladder = sorted(sizes, reverse=True)
-    image = _decode(original.data, ladder[0])
-    variants = []
-    for size in ladder:  # each from the one before: less to read, and as good
-        image = _resize(image, size)
-        variants.append(Variant(size, fmt, encode(image, fmt)))
-    return Rendering(tuple(variants), make_preview(image) if with_preview else "", original.unique_id)
+    image = _decode(original.data, max(cut.size for batch in batches for cut in batch))
+    made: dict[int, Decoded] = {}
+    for batch in batches:
+        variants = []
+        for cut in batch:
+            if cut.size not in made:  # each from the smallest that is large enough: less to read, and as good
+                larger = [size for size in made if size > cut.size]
+                made[cut.size] = _resize(made[min(larger)] if larger else image, cut.size)
+            variants.append(Variant(*cut, encode(made[cut.size], cut.format)))
+        is_last = batch is batches[-1]
+        preview = make_preview(made[min(made)]) if with_preview and is_last else ""
+        yield Rendering(tuple(variants), preview, original.unique_id)
 
 
 def encode(image: Decoded, fmt: str, **options: Any) -> bytes:

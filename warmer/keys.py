@@ -13,7 +13,7 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{subject}:memories` | counter, 1 day after the memory | memories in a row, for growing ones | store | store |
 | `{subject}:claim` | token, 30 s | the worker that is at it | claim | claim, store |
 | `{subject}:asked:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, claim |
-| `{fid}:wanted` | set, 60 s | later formats somebody waits for | store | claim |
+| `{fid}:wanted` | set, 60 s | variants somebody waits for, such as `160.jpeg` | store | claim, store |
 | `{fid}:partners` | set, no TTL | ids of the partners that show it, or showed it before | partners | partners, store |
 | `{subject}:attempts` | counter, no TTL | claims without an outcome | claim | claim |
 | `{subject}:forgotten` | string, PHOTO_TTL | tombstone | store | store |

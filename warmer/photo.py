@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 Status = Literal["ready", "warming", "unavailable", "none"]
 
 HEADER_VERSION = b"\x01"
 HEADER_LENGTH = 17  # the version byte, then 16 bytes of digest
 MIME_TYPES = {"webp": "image/webp", "jpeg": "image/jpeg", "avif": "image/avif"}
+
+
+PREFERRED_PIXELS = 160
+
+
+class Cut(NamedTuple):
+    """One size in one format, without its bytes."""
+
+    size: int  # pixels
+    format: str
+
+    def __str__(self) -> str:
+        return f"{self.size}.{self.format}"
+
+
+def choose_shown(sizes: Sequence[int]) -> int:
+    """The size that `photo_url` names: the smallest from 160 on, else the largest."""
+    return min((size for size in sizes if size >= PREFERRED_PIXELS), default=max(sizes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +43,10 @@ class Variant:
     size: int
     format: str
     body: bytes = field(repr=False)
+
+    @property
+    def cut(self) -> Cut:
+        return Cut(self.size, self.format)
 
     @property
     def digest(self) -> bytes:
@@ -60,10 +83,10 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What the image step makes of an original."""
+    """What the image step makes of an original, or a part of it."""
 
     variants: tuple[Variant, ...]
-    preview: str = ""  # data URI, at most 300 bytes; empty where only later formats were made
+    preview: str = ""  # data URI, at most 300 bytes; empty where it comes with another part
     unique_id: str = ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from redis import Redis
@@ -12,7 +12,17 @@ from redis import Redis
 from warmer.claim import Claim, require_claim
 from warmer.errors import Permanent
 from warmer.keys import Keys
-from warmer.photo import HEADER_LENGTH, FilePath, Glance, Original, Rendering, StoredVariant, Unavailable, version_of
+from warmer.photo import (
+    HEADER_LENGTH,
+    Cut,
+    FilePath,
+    Glance,
+    Original,
+    Rendering,
+    StoredVariant,
+    Unavailable,
+    version_of,
+)
 from warmer.scripts import load_script
 
 FAILURES_SECONDS = 86_400  # so long a failure counts, and a memory after it has passed
@@ -46,22 +56,31 @@ class PhotoStore:
 
     def get_original(self, file_id: str) -> Original | None:
         """The largest size, None unless it is stored, first format first: what is missing is cut from it."""
-        for fmt in self.formats:
-            if variant := self.get(file_id, self.sizes[-1], fmt):
-                return Original(variant.body, self.get_unique_id(file_id) or "")
-        return None
+        keys = [self.keys.variant(file_id, self.sizes[-1], fmt) for fmt in self.formats]
+        answer: Any = self.redis.mget(*keys, self.keys.preview(file_id))
+        *values, about = answer
+        variant = next(filter(None, (StoredVariant.unpack(value or b"") for value in values)), None)
+        return Original(variant.body, _unique_id(about) or "") if variant else None
 
-    def list_missing(self, file_id: str, fmt: str) -> tuple[int, ...]:
-        """The sizes that are not stored in this format."""
+    def list_missing(self, file_id: str, wanted: Collection[str] = ()) -> list[Cut]:
+        """What is not stored of the first format, and of each format of which a variant is wanted; largest first."""
+        formats = [fmt for fmt in self.formats if fmt == self.formats[0] or any(w.endswith(f".{fmt}") for w in wanted)]
+        cuts = [Cut(size, fmt) for fmt in formats for size in reversed(self.sizes)]
         pipe = self.redis.pipeline(transaction=False)
-        for size in self.sizes:
-            pipe.exists(self.keys.variant(file_id, size, fmt))
+        for cut in cuts:
+            pipe.exists(self.keys.variant(file_id, *cut))
         pipe.exists(self.keys.preview(file_id))
         *stored, has_preview = pipe.execute()
-        missing = [size for size, is_stored in zip(self.sizes, stored, strict=True) if not is_stored]
-        if fmt == self.formats[0] and not has_preview and not missing:
-            return self.sizes[:1]  # the preview comes with a rendering
-        return tuple(missing)
+        missing = [cut for cut, is_stored in zip(cuts, stored, strict=True) if not is_stored]
+        if not has_preview and not any(cut.format == self.formats[0] for cut in missing):
+            missing.append(Cut(self.sizes[0], self.formats[0]))  # the preview comes with a rendering
+        return missing
+
+    def list_wanted(self, file_id: str) -> set[Cut]:
+        """The variants that somebody waits for."""
+        members: Any = self.redis.smembers(self.keys.wanted(file_id))
+        parts = [member.decode().partition(".") for member in members]
+        return {Cut(int(size), fmt) for size, _, fmt in parts if size.isdecimal()}
 
     def get_unavailable(self, subject: str) -> Unavailable | None:
         """Why there is nothing to serve, as far as is remembered."""
@@ -78,8 +97,7 @@ class PhotoStore:
 
     def get_unique_id(self, file_id: str) -> str | None:
         """Telegram's unique id of a stored picture."""
-        value: Any = self.redis.get(self.keys.preview(file_id))
-        return str(json.loads(value)["unique_id"]) if value else None
+        return _unique_id(self.redis.get(self.keys.preview(file_id)))
 
     def is_ready(self, file_id: str) -> bool:
         """Every size in the first format is in Redis now."""
@@ -106,17 +124,21 @@ class PhotoStore:
     # Writing, under a claim
 
     def put(self, claim: Claim, rendering: Rendering) -> None:
-        """Store the variants and the preview.
+        """Store the variants and the preview, and tell whoever waits.
 
         Raises NotMine where the claim is lost, Forgotten where the picture was forgotten: nothing is written then.
         """
         file_id = claim.subject
-        values = {self.keys.variant(file_id, v.size, v.format): v.pack() for v in rendering.variants}
+        values = [(self.keys.variant(file_id, *v.cut), v.pack(), str(v.cut)) for v in rendering.variants]
         if rendering.preview:
             about = json.dumps({"preview": rendering.preview, "unique_id": rendering.unique_id})
-            values[self.keys.preview(file_id)] = about.encode()
-        keys = [*self._guards(file_id), *self._failings(file_id), *values]
-        require_claim(self._put(keys=keys, args=[claim.token, self._jittered_ttl(), *values.values()]))
+            values.append((self.keys.preview(file_id), about.encode(), ""))
+        keys = [*self._guards(file_id), *self._failings(file_id), self.keys.wanted(file_id)]
+        args: list[Any] = [claim.token, self._jittered_ttl(), self.keys.done, f"{file_id} stored"]
+        for key, value, wish in values:
+            keys.append(key)
+            args += (value, wish)
+        require_claim(self._put(keys=keys, args=args))
 
     def put_unavailable(self, claim: Claim, error: Permanent) -> int:
         """Remember that there is nothing to serve, longer with each repetition; the seconds of this memory.
@@ -150,10 +172,10 @@ class PhotoStore:
 
     # Living on, and ending
 
-    def want(self, file_id: str, fmt: str) -> None:
-        """Say that somebody waits for a later format; the holder of the claim looks before it releases."""
+    def want(self, file_id: str, cut: Cut) -> None:
+        """Say that somebody waits for this variant; the holder of the claim looks before it renders and releases."""
         with self.redis.pipeline(transaction=True) as pipe:
-            pipe.sadd(self.keys.wanted(file_id), fmt)
+            pipe.sadd(self.keys.wanted(file_id), str(cut))
             pipe.expire(self.keys.wanted(file_id), 60)
             pipe.execute()
 
@@ -200,6 +222,10 @@ class PhotoStore:
 
     def _jittered_ttl(self) -> int:
         return _jitter(self.ttl)
+
+
+def _unique_id(about: Any) -> str | None:
+    return str(json.loads(about)["unique_id"]) if about else None
 
 
 def _jitter(seconds: int) -> int:

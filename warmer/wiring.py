@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -19,9 +20,9 @@ from warmer.hold import Hold
 from warmer.images import render
 from warmer.keys import Keys
 from warmer.look_up import LookUp
-from warmer.measures import count_call, timed
+from warmer.measures import count_call, timed, timed_each
 from warmer.partners import PartnerDirectory
-from warmer.photo import Original, Rendering
+from warmer.photo import Cut, Original, Rendering
 from warmer.profiles import Profiles
 from warmer.publish import Publisher
 from warmer.settings import Settings, load_settings_or_exit
@@ -70,7 +71,7 @@ def open_workshop(settings: Settings, redis: Redis) -> Workshop:
         hold=Hold(claims, due, store, partners, settings.profile_check_every),
         fetch=timed("fetch", Fetch(telegram, budget, store, settings.file_path_ttl)),
         look_up=timed("look_up", LookUp(telegram, budget)),
-        render=timed("render", partial(_render, settings.photo_formats[0])),
+        render=timed_each("render", partial(_render, settings.photo_formats[0])),
         put=timed("put", store.put),
         claims=claims,
         store=store,
@@ -81,5 +82,7 @@ def open_workshop(settings: Settings, redis: Redis) -> Workshop:
     return Workshop(settings, redis, keys, telegram, budget, due, partners, publisher, desk)
 
 
-def _render(first_format: str, original: Original, sizes: tuple[int, ...], fmt: str) -> Rendering:
-    return render(original, sizes, fmt, with_preview=fmt == first_format)
+def _render(first_format: str, original: Original, batches: Sequence[Sequence[Cut]]) -> Iterator[Rendering]:
+    """The preview comes with the first format."""
+    with_preview = any(cut.format == first_format for batch in batches for cut in batch)
+    return render(original, batches, with_preview=with_preview)

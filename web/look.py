@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from flask import Flask
 
-from warmer.photo import StoredVariant, Unavailable
+from warmer.photo import Cut, StoredVariant, Unavailable
 from web.answers import is_known
 from web.front import Front
 from web.signals import photo_missed, photo_shed, profile_aged
@@ -86,6 +86,5 @@ class Look:
 
     def _ask(self) -> bool:
         subject = next(iter(self._list_shown()), self.wish.subject)
-        fmt, first = self.wish.formats[0], self.front.store.formats[0]
-        wanted = (subject, fmt) if fmt != first and not subject.startswith("user:") else None
+        wanted = None if subject.startswith("user:") else Cut(self.wish.size, self.wish.formats[0])
         return any(at_it for _, at_it in photo_missed.send(self.app, subject=subject, wanted=wanted))

@@ -14,6 +14,7 @@ from typing import Any
 from flask import Flask
 from redis.exceptions import RedisError
 
+from warmer.photo import Cut
 from web.front import Front, get_front
 from web.signals import partner_registered, partners_listed, photo_missed, photos_requested, profile_aged
 
@@ -21,11 +22,11 @@ log = logging.getLogger(__name__)
 
 
 @photo_missed.connect
-def ask_for_photo(app: Flask, *, subject: str, wanted: tuple[str, str] | None, **_: Any) -> bool:
+def ask_for_photo(app: Flask, *, subject: str, wanted: Cut | None, **_: Any) -> bool:
     """A client waits; whether somebody is at it."""
     front = get_front(app)
     if wanted:
-        front.store.want(*wanted)  # before the message: the holder of the claim looks once more before it ends
+        front.store.want(subject, wanted)  # before the message: the holder of the claim looks once more before it ends
     return front.publisher.ask(subject, "hot")
 
 

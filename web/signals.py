@@ -6,7 +6,7 @@ from blinker import Namespace
 
 _signals = Namespace()
 
-photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: (file_id, format) | None; True: at it
+photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: Cut | None, the variant; True: at it
 photo_served = _signals.signal("photo-served")  # subject, kind, status: str, seconds: float, was_hit: bool
 photo_not_found = _signals.signal("photo-not-found")  # subject: str
 photo_not_served = _signals.signal("photo-not-served")  # kind: str, status: int; any answer but 200 and 304

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
-PREFERRED_PIXELS = 160
+from warmer.photo import choose_shown
 
 
 def sign(key: str, message: str) -> str:
@@ -30,7 +30,7 @@ class PhotoUrls:
         self._keys = [key.get_secret_value() for key in keys]
         self.public_url = public_url
         self.sizes = tuple(sorted(sizes))
-        self.size = next((size for size in self.sizes if size >= PREFERRED_PIXELS), self.sizes[-1])
+        self.size = choose_shown(self.sizes)
 
     def verify(self, message: str, signature: str) -> bool:
         """Whether one of the keys signed it; every key is tried, each in constant time."""

@@ -1,13 +1,13 @@
--- KEYS: claim, attempts, asked, wanted, forgotten   ARGV: token, 1 to keep the claim while formats are wanted
--- Returns {1, format, ...} for formats asked for meanwhile (the claim is kept), {0} released, {-1} lost, {-2} forgotten.
--- One step, so that nobody can want a format between the look and the release.
+-- KEYS: claim, attempts, asked, wanted, forgotten   ARGV: token, 1 to keep the claim while variants are wanted
+-- Returns {1, variant, ...} for variants asked for meanwhile (the claim is kept), {0} released, {-1} lost, {-2} forgotten.
+-- One step, so that nobody can want one between the look and the release.
 if redis.call('EXISTS', KEYS[5]) == 1 then return {-2} end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1} end
-local formats = redis.call('SMEMBERS', KEYS[4])
+local wanted = redis.call('SMEMBERS', KEYS[4])
 redis.call('DEL', KEYS[4])
-if ARGV[2] == '1' and #formats > 0 then
-  table.insert(formats, 1, 1)
-  return formats
+if ARGV[2] == '1' and #wanted > 0 then
+  table.insert(wanted, 1, 1)
+  return wanted
 end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 return {0}
