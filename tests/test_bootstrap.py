@@ -118,7 +118,14 @@ def test_a_start_beside_another_waits_and_uses_its_environment(machine: Machine)
     assert machine.asked("pip") == 1
 
 
-@pytest.mark.parametrize(("name", "rest"), [("run", "scripts/serve.py x"), ("test", "--extra test -m pytest x")])
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [
+        ("run", "scripts/serve.py x"),
+        ("test", "--extra test -m pytest x"),
+        ("bench", "--extra granian scripts/benchmark.py x"),
+    ],
+)
 def test_the_scripts_find_their_project_through_a_symlink(machine: Machine, name: str, rest: str) -> None:
     (machine.project / "scripts").mkdir()
     for file in (name, "find_python.sh"):

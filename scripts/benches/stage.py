@@ -34,17 +34,31 @@ def wait_for(what: str, is_there: Callable[[], object], patience: float = PATIEN
 
 
 @contextmanager
+def pinned(cores: Cores) -> Iterator[None]:
+    """What is started in this block runs on these cores, with all of its threads."""
+    if not hasattr(os, "sched_setaffinity"):  # macOS has no such thing
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
 def process(
     command: Sequence[str], cores: Cores, log: Path, environment: dict[str, str] | None = None, cwd: Path = ROOT
 ) -> Iterator[psutil.Process]:
     """A process on these cores, in a group of its own, which ends with the block."""
     with log.open("a") as out:
-        child = subprocess.Popen(
-            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-        )
+        with pinned(cores):
+            child = subprocess.Popen(
+                command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                start_new_session=True,
+            )  # fmt: skip
         proc = psutil.Process(child.pid)
-        if hasattr(proc, "cpu_affinity"):  # not on macOS
-            proc.cpu_affinity(list(cores))
         try:
             yield proc
         finally:
@@ -71,13 +85,13 @@ class Stage:
         log = self.folder / f"{Path(command[0]).name}.log"
         return self.stack.enter_context(process(command, cores, log, self.environment | settings))
 
-    def start_redis(self, cores: Cores = BOTH, maxmemory: str = "512mb") -> Redis:
-        """An embedded Redis, as `scripts/run` starts it."""
+    def start_redis(self, cores: Cores = BOTH, maxmemory: str = "512mb", port: int = 0) -> Redis:
+        """An embedded Redis, as `scripts/run` starts it; with a port, for peers that know no unix socket."""
         socket = self.folder / "redis.sock"
         (self.folder / "redis").mkdir()
         program = redis_server.find_server()
         command = redis_server.command(program, socket=socket, folder=self.folder / "redis", maxmemory=maxmemory)
-        self.start(command, cores)
+        self.start([*command, "--port", str(port), "--bind", "127.0.0.1"], cores)
         self.redis_url = f"unix://{socket}?db=0"
         self.environment["REDIS_URL"] = self.redis_url
         redis = Redis.from_url(self.redis_url)
@@ -91,6 +105,10 @@ class Stage:
     def start_worker(self, cores: Cores, *options: str, name: str = "worker", **settings: str) -> psutil.Process:
         """A worker as the Procfile starts it."""
         return self.start([*self._line(name), *options], cores, **settings)
+
+    def start_workers(self, cores: Cores) -> list[psutil.Process]:
+        """Every worker of the Procfile."""
+        return [self.start_worker(cores, name=name) for name in list_workers()]
 
     def _line(self, name: str) -> list[str]:
         """A line of the Procfile, with programs from this environment."""
@@ -117,6 +135,12 @@ def stage(folder: Path, **settings: str) -> Iterator[Stage]:
     }
     with ExitStack() as stack:
         yield Stage(folder, environment, stack)
+
+
+def list_workers() -> dict[str, str]:
+    """The worker lines of the Procfile by their names."""
+    lines = procfile.read(ROOT / "Procfile")
+    return {name: line for name, line in lines.items() if name.startswith("worker")}
 
 
 def _answers(redis: Redis) -> bool:

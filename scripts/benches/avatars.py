@@ -1,0 +1,64 @@
+"""Pictures to be asked for: drawn, rendered and stored as a worker does it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from io import BytesIO
+
+from PIL import Image
+from redis import Redis
+
+from faketelegram.pictures import drawn
+from warmer.claim import Claims
+from warmer.images import render
+from warmer.keys import Keys
+from warmer.photo import Original, StoredVariant
+from warmer.settings import Settings
+from warmer.store import PhotoStore
+from web.urls import sign
+
+SIZE = 160  # pixels
+FORMAT = "webp"
+GRAIN = 0.07  # share of noise that makes a drawn face weigh what a photograph does: 6 KB
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """A stored picture."""
+
+    file_id: str
+    etag: str  # as the header spells it
+    body: bytes = field(repr=False)
+
+    def path(self, signing_key: str) -> str:
+        """Its URL at this service, without the host."""
+        return f"/api/photos/file/{self.file_id}?size={SIZE}&sig={sign(signing_key, f'file:{self.file_id}')}"
+
+
+def store_avatars(redis: Redis, keys: Keys, number: int) -> list[Avatar]:
+    """Draw so many different faces, and put them into Redis."""
+    ttl = Settings.model_fields["photo_ttl"].default
+    store = PhotoStore(redis, keys, [SIZE], [FORMAT], ttl)
+    return [_store(f"AgAC-the-picture-of-bench-{index:04}", store, Claims(redis, keys)) for index in range(number)]
+
+
+def _store(file_id: str, store: PhotoStore, claims: Claims) -> Avatar:
+    rendering = render(Original(_draw(file_id)), [SIZE], FORMAT)
+    claim = claims.take(file_id, "warm")
+    store.put(claim, rendering)
+    claims.release(claim)
+    [variant] = rendering.variants
+    stored = StoredVariant.unpack(variant.pack())
+    if stored is None:
+        raise ValueError("a variant that cannot be read back")
+    return Avatar(file_id, f'"{stored.etag}"', variant.body)
+
+
+def _draw(seed: str) -> bytes:
+    noise = random.Random(seed).randbytes(SIZE * SIZE)  # noqa: S311 - looks, not secrets
+    grain = Image.frombytes("L", (SIZE, SIZE), noise).convert("RGB")
+    out = BytesIO()
+    with Image.open(BytesIO(drawn(seed)[SIZE])) as face:
+        Image.blend(face, grain, GRAIN).save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,65 @@
+"""The same steps as a worker's, fed from a list: thread pools without Celery, without a broker, without a web tier."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import IO, cast
+
+from benches.stage import ROOT, Stage
+from warmer.deadline import Errand
+from warmer.warm import warm_photo
+from warmer.wiring import get_workshop
+
+
+class BarePools:
+    """As many processes and threads as the workers have."""
+
+    def __init__(self, processes: list[subprocess.Popen[str]]) -> None:
+        self.processes = processes
+
+    def warm(self, file_ids: Sequence[str]) -> None:
+        """Warm these, an equal share a process; raises ValueError unless every one of them is stored."""
+        for number, process in enumerate(self.processes):
+            share = file_ids[number :: len(self.processes)]
+            print(json.dumps(share), file=cast(IO[str], process.stdin), flush=True)
+        done = sum(int(cast(IO[str], process.stdout).readline() or 0) for process in self.processes)
+        if done != len(file_ids):
+            raise ValueError(f"the bare thread pools warmed {done} of {len(file_ids)} pictures")
+
+
+@contextmanager
+def bare_pools(stage: Stage, processes: int, threads: int) -> Iterator[BarePools]:
+    """Pools that end with the block: each ends with its input."""
+    command = [sys.executable, "-m", "benches.bare_pools", str(threads)]
+    environment = stage.environment | {"PYTHONPATH": str(ROOT / "scripts")}
+    with ExitStack() as stack:
+        log = stack.enter_context((stage.folder / "bare_pools.log").open("a"))
+        pools = []
+        for _ in range(processes):
+            pool = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                text=True, start_new_session=True,
+            )  # fmt: skip
+            pools.append(stack.enter_context(pool))
+        yield BarePools(pools)
+
+
+def main(threads: int) -> None:
+    """Read a JSON list of file ids a line; answer each with how many of them are stored."""
+    shop = get_workshop()
+
+    def warm(file_id: str) -> str:
+        return warm_photo(file_id, Errand.start("warm", shop.settings.photo_wait), shop.desk)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for line in sys.stdin:
+            print(list(pool.map(warm, json.loads(line))).count("done"), flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,84 @@
+"""Clients with connections that stay open, the same for every contestant."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPConnection
+from threading import Barrier
+
+TIMEOUT = 30  # seconds
+
+
+class Client:
+    """One connection to a server on this machine."""
+
+    def __init__(self, port: int, headers: Mapping[str, str] | None = None) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        self._headers = dict(headers or {})
+
+    def send(self, path: str) -> None:
+        """Ask, without waiting for the answer."""
+        self._connection.request("GET", path, headers=self._headers)
+
+    def receive(self) -> bytes:
+        """The answer to what was sent last; raises ValueError for any but 200."""
+        status, body = self.receive_any()
+        if status != 200:
+            raise ValueError(f"answered {status}: {body[:200]!r}")
+        return body
+
+    def receive_any(self) -> tuple[int, bytes]:
+        """Status and body of the answer to what was sent last."""
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def get(self, path: str) -> bytes:
+        """Ask and wait."""
+        self.send(path)
+        return self.receive()
+
+    def time(self, path: str) -> float:
+        """Ask and wait; how many seconds that took."""
+        started = time.perf_counter()
+        self.get(path)
+        return time.perf_counter() - started
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def ask_all(port: int, paths: Sequence[str], *, clients: int) -> list[float]:
+    """Ask for all of these, so many at a time; the seconds of each answer."""
+    left = deque(paths)
+
+    def work() -> list[float]:
+        client, seconds = Client(port), []
+        with suppress(IndexError):  # nothing is left
+            while True:
+                seconds.append(client.time(left.popleft()))
+        client.close()
+        return seconds
+
+    with ThreadPoolExecutor(clients) as threads:
+        shares = [threads.submit(work) for _ in range(clients)]
+        return [one for share in shares for one in share.result()]
+
+
+def ask_at_once(port: int, path: str, clients: int) -> list[int]:
+    """Many clients ask for one thing at the same moment; what each is answered."""
+    together = Barrier(clients)
+
+    def work() -> int:
+        client = Client(port)
+        together.wait(TIMEOUT)
+        client.send(path)
+        status, _ = client.receive_any()
+        client.close()
+        return status
+
+    with ThreadPoolExecutor(clients) as threads:
+        return [one.result() for one in [threads.submit(work) for _ in range(clients)]]

@@ -1,0 +1,1 @@
+"""Other designs that the benchmark measures beside this service; they run in an environment of their own."""

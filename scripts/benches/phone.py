@@ -1,0 +1,93 @@
+"""A phone that opens the app: the list, then its first four pictures on four connections that stay open."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psutil
+from redis import Redis
+
+from benches.clients import Client
+from benches.rivals import Rival
+from benches.service import NAME, Service
+from warmer.partners import PartnerDirectory
+
+PARTNERS = 20
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class App:
+    """What a phone opens."""
+
+    name: str
+    port: int
+    headers: dict[str, str]
+    list_path: str
+    path_of: Callable[[str], str]  # file id → the path of its picture
+    show: Callable[[Sequence[str]], None]  # makes these the pictures of the newest partners; nothing is warmed
+    processes: list[psutil.Process]
+
+
+class Phone:
+    """Four connections, and one request at a time on each."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.clients = [Client(app.port, app.headers) for _ in range(SHOWN)]
+
+    def open_app(self) -> float:
+        """The milliseconds from the start to the last byte of the fourth picture."""
+        started = time.perf_counter()
+        partners = json.loads(self.clients[0].get(self.app.list_path))["partners"]
+        for client, partner in zip(self.clients, partners[:SHOWN], strict=True):
+            client.send(partner["photo_url"])
+        for client in self.clients:
+            client.receive()
+        return (time.perf_counter() - started) * 1000
+
+    def read_list(self) -> float:
+        """The milliseconds that the list alone takes."""
+        return self.clients[0].time(self.app.list_path) * 1000
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+
+
+def app_of_service(service: Service, file_ids: Sequence[str]) -> App:
+    """This service as a phone sees it, with these pictures, newest first."""
+    directory = PartnerDirectory(service.redis, service.keys, PARTNERS)
+
+    def show(file_ids: Sequence[str]) -> None:
+        for age, file_id in reversed(list(enumerate(file_ids))):  # the order is that of the first registration
+            directory.register(PARTNERS - age, _name(age), file_id, unpin=True)
+
+    show(file_ids)
+    path = f"/api/partner/recent?limit={PARTNERS}"
+    processes = [service.web, *service.workers]
+    return App(NAME, service.port, service.headers, path, service.path_of, show, processes)
+
+
+def app_of_original(rival: Rival, redis: Redis, file_ids: Sequence[str]) -> App:
+    """One of the original's designs as a phone sees it; the two share their list in Redis."""
+
+    def show(file_ids: Sequence[str]) -> None:
+        for age, file_id in enumerate(file_ids):
+            redis.lset("partners", age, _record(age, file_id))
+
+    redis.delete("partners")
+    redis.rpush("partners", *(_record(age, file_id) for age, file_id in enumerate(file_ids)))
+    path = f"/recent?limit={PARTNERS}"
+    return App(rival.name, rival.port, {}, path, rival.path_of, show, [rival.process])
+
+
+def _record(age: int, file_id: str) -> str:
+    return json.dumps({"id": PARTNERS - age, "name": _name(age), "file_id": file_id})
+
+
+def _name(age: int) -> str:
+    return f"Partner {PARTNERS - age}"

@@ -1,0 +1,117 @@
+"""What a whole run leaves behind: docs/benchmarks, and the short table in README.md."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benches import machine, peers_env
+from benches.rows import Measurement, Part, Row
+from benches.stage import ROOT
+
+FOLDER = ROOT / "docs" / "benchmarks"
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
+HEAD = "| work | against | target | measured | |\n|---|---|---|---|---|"
+
+
+def write(parts: Sequence[Part], missing: Sequence[str], say: Callable[[str], None]) -> None:
+    """Write everything; `missing` are the peers that could not be installed."""
+    FOLDER.mkdir(exist_ok=True)
+    facts = {"date": f"{datetime.now(UTC):%d %B %Y}", **machine.describe_machine()}
+    versions = machine.list_versions()
+    (FOLDER / "results.md").write_text(make_page(parts, missing, facts, versions), "utf-8")
+    results = FOLDER / "results.json"
+    record = json.dumps(make_record(parts, missing, facts, versions), indent=1, ensure_ascii=False)
+    results.write_text(record + "\n", "utf-8")
+    table = make_table([row for part in parts for row in part.rows])
+    README.write_text(replace_block(README.read_text("utf-8"), table), "utf-8")
+    say(f"Written: {results.with_suffix('.md').relative_to(ROOT)}, results.json, README.md")
+    say(_plot(results, FOLDER / "plot.png"))
+
+
+def make_page(parts: Sequence[Part], missing: Sequence[str], facts: dict[str, str], versions: dict[str, str]) -> str:
+    """The whole report in Markdown."""
+    lines = ["# Measured", "", "Written by `./scripts/bench`. Every target is a ratio within one run, or as it says;"]
+    lines += ["a figure is the median of alternating rounds, with the lowest and the highest round.", ""]
+    lines += [f"- {name}: {fact}" for name, fact in facts.items()]
+    lines += [f"- versions: {', '.join(f'{name} {number}' for name, number in versions.items())}", ""]
+    lines += ["## Targets", "", make_table([row for part in parts for row in part.rows])]
+    for part in parts:
+        lines += [f"## Part {part.name}", "", "| work | who | figure | median | range |", "|---|---|---|---:|---|"]
+        lines += [show_measurement(measurement) for measurement in part.measurements] + [""]
+    skipped = [*missing, *(f"{part.name}: {reason}" for part in parts for reason in part.skipped)]
+    lines += ["## Skipped", "", *([f"- {reason}" for reason in skipped] or ["Nothing."])]
+    return "\n".join(lines) + "\n"
+
+
+def make_record(
+    parts: Sequence[Part], missing: Sequence[str], facts: dict[str, str], versions: dict[str, str]
+) -> dict[str, Any]:
+    """The same for programs; every row says whether it holds."""
+    shown = [asdict(part) | {"rows": [asdict(row) | {"holds": row.holds} for row in part.rows]} for part in parts]
+    return {"machine": facts, "versions": versions, "missing": list(missing), "parts": shown}
+
+
+def make_table(rows: Sequence[Row]) -> str:
+    """The targets as a table, misses included."""
+    return "\n".join([HEAD, *(_show_cells(row) for row in rows)]) + "\n"
+
+
+def replace_block(readme: str, table: str) -> str:
+    """The README with this table between its marks; raises ValueError where they are missing."""
+    if not BLOCK.search(readme):
+        raise ValueError("README.md has no <!-- bench --> block")
+    return BLOCK.sub(lambda _: table, readme)
+
+
+def show_row(row: Row) -> str:
+    """A target in one line."""
+    return f"{row.work}, against {row.against}: {_measured(row)} (target {_target(row)}) {_verdict(row)}"
+
+
+def show_measurement(one: Measurement) -> str:
+    """A figure as a line of a table."""
+    figures = f"{_number(one.value)} | {_number(one.low)} – {_number(one.high)}"
+    return f"| {one.work} | {one.who} | {one.figure} | {figures} |"
+
+
+def _show_cells(row: Row) -> str:
+    return f"| {row.work} | {row.against} | {_target(row)} | {_measured(row)} | {_verdict(row)} |"
+
+
+def _verdict(row: Row) -> str:
+    return "holds" if row.holds else f"**MISS**{': ' if row.note else ''}{row.note}"
+
+
+def _measured(row: Row) -> str:
+    return f"{_number(row.measured)} {row.unit}".rstrip()
+
+
+def _target(row: Row) -> str:
+    return f"{'≥' if row.is_floor else '≤'} {_number(row.target)} {row.unit}".rstrip()
+
+
+def _number(value: float) -> str:
+    """Three digits that count, and no more."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _plot(results: Path, picture: Path) -> str:
+    """Draw the picture with the peers' matplotlib; a sentence that says what came of it."""
+    python = peers_env.find("python")
+    if python is None:
+        return "No plot: matplotlib is not installed here."
+    program = Path(__file__).with_name("plot.py")
+    done = subprocess.run(
+        [str(python), str(program), str(results), str(picture)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return f"No plot: {done.stderr.strip().splitlines()[-1]}"
+    return f"Written: {picture.relative_to(ROOT)}"

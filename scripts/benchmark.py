@@ -1,0 +1,80 @@
+"""Measure the service beside others: `scripts/bench` runs this in the project's environment.
+
+    scripts/bench [hits] [cold] [open-app] [render] [memory] [scale]
+
+All parts together write their results to docs/benchmarks and README.md; named parts only show them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+
+from benches import load, peers_env, report, tools
+from benches.rows import Part
+from benches.stage import BOTH
+from runner.terminal import StartFailed, complain, say
+
+PARTS = ("hits", "cold", "open-app", "render", "memory", "scale")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main(names: Sequence[str]) -> int:
+    """Return the exit status: 0 even where a target is missed, since that is a result."""
+    if unknown := [name for name in names if name not in PARTS]:
+        complain(f"no part is named {unknown[0]!r}: there are {', '.join(PARTS)}")
+        return 2
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # ignored under nohup
+            signal.signal(number, _stop)
+    started = time.monotonic()
+    try:
+        _check_cores()
+        missing = [*tools.prepare(say), *peers_env.prepare(say)]
+        parts = [_run(name) for name in names or PARTS]
+        if not names:
+            report.write(parts, missing, say)
+    except (StartFailed, load.BrokenRound, TimeoutError) as error:
+        complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("Interrupted; nothing is written.")
+        return 130
+    say(f"Done in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def _run(name: str) -> Part:
+    started = time.monotonic()
+    module = importlib.import_module(f"benches.{name.replace('-', '_')}")
+    part: Part = module.run(lambda line: say(f"{name}: {line}"))
+    for line in (*map(report.show_row, part.rows), *(f"skipped: {reason}" for reason in part.skipped)):
+        say(f"{name}: {line}")
+    say(f"{name}: took {time.monotonic() - started:.0f} s")
+    return part
+
+
+def _check_cores() -> None:
+    """Raises StartFailed where servers and load generators would share a core."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    if not cores >= set(BOTH):
+        raise StartFailed("the benchmark needs two cores, 0 and 1")
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """End the work; a second signal must not keep the first one from ending the children."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
