@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from typing import Literal
 
 from amqp.exceptions import AMQPError
 from celery import Celery
@@ -38,34 +40,46 @@ class Publisher:
         False in the hot lane means shed: too many wait, or the broker is away. The other lanes lose nothing: what
         cannot be published becomes due.
         """
-        asked = self.keys.asked(subject, lane)
         if lane == "hot" and self.redis.exists(self.keys.claim(subject)):
             return True  # its holder looks for wishes before it ends
-        if not self.redis.set(asked, "1", nx=True, px=self.asked_ms):
-            return True
-        if self._publish(subject, lane):
-            return True
-        self.redis.delete(asked)
-        if lane != "hot":
-            self.due.set(subject, 0)
-        return False
+        return self._ask([subject], lane)
+
+    def ask_all(self, subjects: Sequence[str], lane: Literal["warm", "rewarm"]) -> None:
+        """The same for many that nobody waits for, with one look at Redis and one at the queue."""
+        if subjects:
+            self._ask(subjects, lane)
+
+    def _ask(self, subjects: Sequence[str], lane: Lane) -> bool:
+        pipe = self.redis.pipeline(transaction=False)
+        for subject in subjects:
+            pipe.set(self.keys.asked(subject, lane), "1", nx=True, px=self.asked_ms)
+        new = [subject for subject, is_new in zip(subjects, pipe.execute(), strict=True) if is_new]
+        left = new[self._publish(new, lane) :] if new else []
+        for subject in left:
+            self.redis.delete(self.keys.asked(subject, lane))
+            if lane != "hot":
+                self.due.set(subject, 0)
+        return not left
 
     def count_waiting(self, queue: str) -> int:
         """How many messages wait in this queue; raises one of BROKER_FAILED."""
         return count_waiting(self.app, queue)
 
-    def _publish(self, subject: str, lane: Lane) -> bool:
+    def _publish(self, subjects: Sequence[str], lane: Lane) -> int:
+        """Publish these in their order, as long as there is room; how many."""
+        published = 0
         if time.monotonic() < self._closed_until:
-            return False
+            return published
         try:
-            if self.count_waiting(lane) >= (self.hot_max if lane == "hot" else EAGER_MAX):
-                return False
-            self.app.send_task("warm", args=[subject, lane], queue=lane)
+            room = (self.hot_max if lane == "hot" else EAGER_MAX) - self.count_waiting(lane)
+            with self.app.producer_or_acquire() as producer:
+                for subject in subjects[: max(0, room)]:
+                    self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer)
+                    published += 1
         except BROKER_FAILED as error:
             self._closed_until = time.monotonic() + BREAKER_SECONDS
             log.warning("the broker is away (%s), not asked again for %.0f s", type(error).__name__, BREAKER_SECONDS)
-            return False
-        return True
+        return published
 
 
 def count_waiting(app: Celery, queue: str) -> int:

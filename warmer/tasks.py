@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -75,6 +76,8 @@ def _start_heartbeat(**_: Any) -> None:
     heartbeat = Heartbeat(name, shop.redis, shop.keys, shop.telegram, shop.budget)
     _heartbeats.append(heartbeat)
     heartbeat.start()
+    gc.collect()
+    gc.freeze()  # the collector need not walk through what lives as long as the process
 
 
 @worker_shutdown.connect

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import requests
 from pydantic import SecretStr
@@ -68,6 +68,8 @@ class BotApi:
         adapter = WatchedAdapter(pool_connections=1, pool_maxsize=connections, pool_block=True, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+        # Every call is this one to another URL: preparing one anew takes a third of a call's time.
+        self._request = self._session.prepare_request(requests.Request("GET", base_url))
 
     def get_me(self, deadline: Deadline) -> Bot:
         """Who the token belongs to; raises TokenRejected where it is wrong."""
@@ -142,9 +144,9 @@ class BotApi:
         failure = "an odd end"
         with self._watchdog.guard(deadline) as call:
             try:
-                with self._session.get(  # the URL is nobody's variable: a debugger would show it
-                    self._url(path), params=params, timeout=timeout, stream=True, allow_redirects=False
-                ) as response:
+                request = self._request.copy()
+                request.url = self._url(path, params)
+                with self._session.send(request, timeout=timeout, stream=True, allow_redirects=False) as response:
                     body = _read(name, response, cap)
                 if not call.was_cut:
                     return response.status_code, body
@@ -154,8 +156,9 @@ class BotApi:
             raise DeadlineExceeded(f"{name}: cut at the total deadline") from None
         raise UpstreamFailed(f"{name}: {failure}") from None
 
-    def _url(self, path: str) -> str:
-        return self._base_url + path.format(token=self._token.get_secret_value())
+    def _url(self, path: str, params: dict[str, Any]) -> str:
+        query = f"?{urlencode(params)}" if params else ""
+        return self._base_url + path.format(token=self._token.get_secret_value()) + query
 
 
 def _read(name: str, response: Response, cap: int) -> bytes:

@@ -38,8 +38,7 @@ def warm_the_first(app: Flask, *, subjects: list[str], **_: Any) -> None:
     if first:
         log.info("🔥 Eagerly warming %d priority photos...", len(first))
     with _optional(front):
-        for subject in first:
-            front.publisher.ask(subject, "warm")
+        front.publisher.ask_all(first, "warm")
 
 
 @partner_registered.connect
@@ -52,8 +51,7 @@ def warm_the_new(app: Flask, *, subject: str, is_settled: bool, **_: Any) -> Non
 @photos_requested.connect
 def warm_the_requested(app: Flask, *, subjects: list[str], **_: Any) -> None:
     """A backend asks ahead of time."""
-    for subject in subjects:
-        get_front(app).publisher.ask(subject, "warm")
+    get_front(app).publisher.ask_all(subjects, "warm")
 
 
 @profile_aged.connect

@@ -13,7 +13,7 @@ from faketelegram.pictures import drawn
 from warmer.claim import Claims
 from warmer.images import render
 from warmer.keys import Keys
-from warmer.photo import Original, StoredVariant
+from warmer.photo import Cut, Original, StoredVariant
 from warmer.settings import Settings
 from warmer.store import PhotoStore
 from web.urls import sign
@@ -44,7 +44,7 @@ def store_avatars(redis: Redis, keys: Keys, number: int) -> list[Avatar]:
 
 
 def _store(file_id: str, store: PhotoStore, claims: Claims) -> Avatar:
-    rendering = render(Original(_draw(file_id)), [SIZE], FORMAT)
+    [rendering] = render(Original(_draw(file_id)), [[Cut(SIZE, FORMAT)]])
     claim = claims.take(file_id, "warm")
     store.put(claim, rendering)
     claims.release(claim)
