@@ -11,6 +11,7 @@ import hmac
 import os
 import re
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -192,8 +193,14 @@ class Settings(BaseSettings):
 
     def conceal(self, text: str) -> str:
         """The text without the token, for whatever is about to leave the process."""
+        plain, quoted, instead = self._spellings
+        return text.replace(plain, instead).replace(quoted, instead)
+
+    @cached_property
+    def _spellings(self) -> tuple[str, str, str]:
+        """The token, as it stands in a URL, and what is shown instead; every log line asks."""
         token = self.telegram_bot_token.get_secret_value()
-        return text.replace(token, f"{self.bot_id}:***").replace(token.replace(":", "%3A"), f"{self.bot_id}:***")
+        return token, token.replace(":", "%3A"), f"{self.bot_id}:***"
 
 
 def _split(value: str) -> SplitResult:

@@ -19,9 +19,10 @@ ON_EVERY_ANSWER: Headers = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "Retry-After"),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
-    ("X-Content-Type-Options", "nosniff"),
 ]
-ON_EVERY_PICTURE: Headers = [("Content-Security-Policy", "default-src 'none'; sandbox")]
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+# With bytes only: a 304 leaves the headers alone that it does not repeat (RFC 9111, 4.3.4).
+ABOUT_THE_BYTES: Headers = [("Content-Security-Policy", "default-src 'none'; sandbox"), NO_SNIFFING]
 HIT, MISS = ("Cache-Status", "avatar-warmer; hit"), ("Cache-Status", "avatar-warmer; fwd=miss")  # RFC 9211
 
 
@@ -35,9 +36,9 @@ def finish(
 ) -> Answer:
     """The answer that sends this variant; `common` goes with every answer of the photo routes."""
     etag = f'"{variant.etag}"'
-    about = [("ETag", etag), ("Cache-Control", CACHE_CONTROL[wish.kind]), *ON_EVERY_PICTURE, *common]
+    about = [("ETag", etag), ("Cache-Control", CACHE_CONTROL[wish.kind]), *common]
     described = [("Content-Type", MIME_TYPES[fmt]), ("Content-Length", str(len(variant.body))), *about]
-    return Answer(etag, described, about, variant.body or None, read_at, frozenset(tags))
+    return Answer(etag, [*described, *ABOUT_THE_BYTES], about, variant.body or None, read_at, frozenset(tags))
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from warmer.logs import LineHandler, make_record
+
 WRITE_SECONDS = 0.05  # between batches: short ones hold up nobody
 log = logging.getLogger(__name__)
 
@@ -36,9 +38,6 @@ class Journal:
         self._entries: deque[Served] = deque()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._template = log.makeRecord(
-            log.name, logging.INFO, __file__, 0, "📸 Photo served for %s... in %.0fms", (), None
-        )
 
     def note(self, entry: Served) -> None:
         """Note one; the thread starts with the first, after the fork."""
@@ -56,12 +55,17 @@ class Journal:
                     self._log(entries)
 
     def _log(self, entries: Sequence[Served]) -> None:
-        """One line each, of the moment it was served; made from one record, since a new one costs as much as a hit."""
-        for entry in entries:
-            record = logging.LogRecord.__new__(logging.LogRecord)
-            vars(record).update(vars(self._template), created=entry.at, msecs=entry.at % 1 * 1000)
-            record.args = (entry.subject[:20], entry.seconds * 1000)
-            log.handle(record)
+        """One line each, of the moment it was served."""
+        lines = [
+            (entry.at, f"📸 Photo served for {entry.subject[:20]}... in {entry.seconds * 1000:.0f}ms")
+            for entry in entries
+        ]
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, LineHandler):
+                handler.write_all(log, logging.INFO, lines)
+            else:
+                for at, message in lines:
+                    handler.handle(make_record(log, logging.INFO, at, message))
 
     def _start(self) -> None:
         with self._lock:

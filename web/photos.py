@@ -17,7 +17,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from warmer.photo import Unavailable
-from web.answers import ABSENT_CACHE, HIT, MISS, finish, is_known, list_common_headers
+from web.answers import ABSENT_CACHE, HIT, MISS, NO_SNIFFING, finish, is_known, list_common_headers
 from web.front import get_front
 from web.look import Found, Look
 from web.problems import Problem, to_problem, to_response
@@ -116,7 +116,7 @@ class Exchange:
     def _send(self, response: Response, path: str) -> Iterable[bytes]:
         """Any other answer."""
         photo_not_served.send(self.app, kind=PREFIXES[path[:PREFIX_LENGTH]], status=response.status_code)
-        response.headers.extend([*self.common, *self._list_times(time.monotonic() - self.started)])
+        response.headers.extend([*self.common, NO_SNIFFING, *self._list_times(time.monotonic() - self.started)])
         return response(self.environ, self.start_response)
 
     def _list_times(self, seconds: float) -> Headers:

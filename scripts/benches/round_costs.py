@@ -1,0 +1,81 @@
+"""What a round costs in the world that REDIS_URL names: a line in asks for one, a line out says its cost.
+
+Asked with the name of a round; answers with its milliseconds and its Redis commands.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from warmer.keys import user_subject
+from warmer.rounds import keep_newest, run_tick
+from warmer.wiring import Workshop, get_workshop
+from web import create_app
+
+DUE = 50  # subjects in a tick
+REQUESTS = 20  # for the list, in one round
+LISTED = 20  # partners
+LIST = f"/api/partner/recent?limit={LISTED}"
+
+
+class Rounds:
+    """Each method does one round, after `prepare` has taken back what the last one left."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        self.client = create_app(shop.settings).test_client()
+        self.header = {"Authorization": f"Bearer {shop.settings.api_keys[0].get_secret_value()}"}
+
+    def prepare(self) -> None:
+        """Every slot is free, nothing waits in the queue, and so many subjects are due."""
+        keys = self.shop.keys
+        subjects = [user_subject(partner_id) for partner_id in self.shop.partners.list_recent_ids(DUE)]
+        asked = [keys.asked(subject, "rewarm") for subject in subjects]
+        self.shop.redis.delete(keys.slot("tick"), keys.slot("keep_newest"), f"{keys.queue_prefix}rewarm", *asked)
+        for subject in subjects:
+            self.shop.due.set(subject, -1)
+
+    def tick(self) -> None:
+        """Publish what is due."""
+        _expect(DUE, run_tick(self.shop))
+
+    def keep(self) -> None:
+        """Look after the newest partners."""
+        _expect(self.shop.settings.rewarm_partners, keep_newest(self.shop))
+
+    def recent(self) -> None:
+        """List the newest partners, every picture of them ready."""
+        for _ in range(REQUESTS):
+            partners = self.client.get(LIST, headers=self.header).get_json()["partners"]
+            _expect(LISTED, sum(partner["photo_ready"] for partner in partners))
+
+
+def _expect(wanted: int, got: int) -> None:
+    if got != wanted:
+        raise SystemExit(f"a round that did {got} instead of {wanted}")
+
+
+def _count_commands(shop: Workshop) -> int:
+    stats: Any = shop.redis.info("stats")
+    return int(stats["total_commands_processed"])
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    shop = get_workshop()
+    rounds = Rounds(shop)
+    works: dict[str, Callable[[], None]] = {"tick": rounds.tick, "keep": rounds.keep, "recent": rounds.recent}
+    for line in sys.stdin:
+        rounds.prepare()
+        commands = _count_commands(shop)
+        started = time.perf_counter()
+        works[line.strip()]()
+        milliseconds = (time.perf_counter() - started) * 1000
+        print(milliseconds, _count_commands(shop) - commands - 1, flush=True)  # 1: the counting itself
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Worlds of partners and pictures, written straight into Redis in the service's own layout."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from dataclasses import asdict
+
+from redis import Redis
+from redis.client import Pipeline
+
+from faketelegram import ids
+from warmer.keys import Keys, user_subject
+from warmer.partners import RECENT_CAP, Partner
+from warmer.photo import Variant
+from warmer.profiles import Profile
+from warmer.settings import Settings
+
+BODY_BYTES = 200
+PREVIEW = "data:image/webp;base64," + "A" * 160
+TTL: int = Settings.model_fields["photo_ttl"].default
+SIZES: tuple[int, ...] = Settings.model_fields["photo_sizes"].default
+KEPT: int = Settings.model_fields["rewarm_partners"].default  # the newest so many have turns
+AT_ONCE = 500  # partners in one pipeline
+
+
+def build(redis: Redis, keys: Keys, number: int) -> None:
+    """So many partners, each with a picture that is warm; the newest have their turns later."""
+    chance = random.Random(number)  # noqa: S311 - content, not secrets
+    now = int(time.time())
+    for start in range(0, number, AT_ONCE):
+        pipe = redis.pipeline(transaction=False)
+        for place in range(start, min(start + AT_ONCE, number)):
+            _add_partner(pipe, keys, place, now, chance, is_kept=place >= number - KEPT)
+        pipe.execute()
+    redis.zremrangebyrank(keys.recent, 0, -1 - RECENT_CAP)  # as a registration does
+
+
+def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, chance: random.Random, *, is_kept: bool) -> None:
+    file_id, unique_id = ids.file_id("world", place), ids.file_unique_id("world", place)
+    partner = Partner(
+        id=7_000_000_000 + place,
+        name=f"Partner {place}",
+        joined_us=now * 1_000_000 + place,
+        photo_file_id=file_id,
+        photo_unique_id=unique_id,
+        looked_up_at=now,
+    )
+    for size in SIZES:
+        variant = Variant(size, "webp", chance.randbytes(BODY_BYTES))
+        pipe.set(keys.variant(file_id, size, "webp"), variant.pack(), ex=TTL)
+    pipe.set(keys.preview(file_id), json.dumps({"preview": PREVIEW, "unique_id": unique_id}), ex=TTL)
+    pipe.sadd(keys.partners(file_id), partner.id)
+    pipe.set(keys.partner(partner.id), json.dumps(asdict(partner)))
+    pipe.set(keys.profile(partner.id), json.dumps(asdict(Profile(file_id, unique_id, now))), ex=TTL)
+    pipe.zadd(keys.recent, {str(partner.id): partner.joined_us})
+    if is_kept:
+        turn = now + 3600 + place
+        pipe.zadd(keys.due, {file_id: turn, user_subject(partner.id): turn})
