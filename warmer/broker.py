@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from kombu import Connection
 from kombu.transport import redis as kombu_redis
-
-
-class LeanQoS(kombu_redis.QoS):
-    """Notes deliveries and acknowledgements without MULTI and EXEC.
-
-    The two commands of each still travel together; should Redis die between them, `due` brings the work back.
-    """
-
-    @contextmanager
-    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:
-        if pipe:
-            yield pipe
-        else:
-            with self.channel.conn_or_acquire(client) as own:  # type: ignore[attr-defined]  # of the Redis channel
-                yield own.pipeline(transaction=False)
 
 
 class LeanChannel(kombu_redis.Channel):
@@ -31,8 +14,6 @@ class LeanChannel(kombu_redis.Channel):
     kombu makes one for every command outside the consumer's loop, four for each task. Making one builds redis-py's
     table of some hundred callbacks: a sixth of a worker's time.
     """
-
-    QoS = LeanQoS
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         clients: dict[bool, Any] = vars(self).setdefault("_clients", {})

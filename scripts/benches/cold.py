@@ -29,7 +29,7 @@ WORK = "cold throughput"
 BARE = "thread pools without Celery"
 ROUNDS = 3
 CLIENTS = 32
-PHOTOS = {NAME: 480, BARE: 480, BEFORE: 128, AFTER: 224, THUMBOR: 96, THUMBOR_CURL: 288}  # two to four seconds a round
+PHOTOS = {NAME: 960, BARE: 960, BEFORE: 128, AFTER: 224, THUMBOR: 96, THUMBOR_CURL: 288}  # two to four seconds a round
 FILES = 10_000  # file ids of the fake Telegram
 TARGETS = ((AFTER, 3.0), (THUMBOR, 3.0), (BARE, 0.85))  # against whom, and how many times as fast at least
 
