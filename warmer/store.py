@@ -108,10 +108,9 @@ class PhotoStore:
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.exists(*(self.keys.variant(subject, size, self.formats[0]) for size in self.sizes))
-            pipe.get(self.keys.preview(subject))
-            pipe.mget(self.keys.unavailable(subject), self.keys.forgotten(subject))
+            pipe.mget(self.keys.preview(subject), self.keys.unavailable(subject), self.keys.forgotten(subject))
         answers = iter(pipe.execute())
-        return [self._glance(stored, preview, *causes) for stored, preview, causes in zip(*[answers] * 3, strict=True)]
+        return [self._glance(stored, *known) for stored, known in zip(answers, answers, strict=True)]
 
     def _glance(self, stored: int, preview: bytes | None, cause: bytes | None, forgotten: bytes | None) -> Glance:
         if forgotten or cause == b"none":
