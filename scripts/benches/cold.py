@@ -118,6 +118,11 @@ def _row(book: Book, against: str, target: float) -> Row:
         return book.median(WORK, NAME, "photos/s") / book.median(WORK, who, "photos/s")
 
     note = ""
+    if against == AFTER:
+        pools = book.median(WORK, BARE, "photos/s") / book.median(WORK, AFTER, "photos/s")
+        note = f"the same steps without Celery: {pools:.2f} ×"
+    if against == BARE:
+        note = "what Celery takes: delivery, tracing, publishing"
     if against == THUMBOR and book.has(WORK, THUMBOR_CURL):
         note = f"thumbor as it comes; {times_as_fast(THUMBOR_CURL):.2f} × {THUMBOR_CURL} and 100 connections"
     return Row(WORK, against, times_as_fast(against), target, note=note)

@@ -131,8 +131,19 @@ def make_rows(measurements: Sequence[Measurement]) -> list[Row]:
         ("hit, granian", HIT, GRANIAN, ORIGINAL, 5.0),
         ("304, gunicorn", NOT_MODIFIED, OURS, OURS, 1.0),
     ]
+    notes = {
+        (OURS, peer): f"gunicorn's own ceiling is {ratio(HIT, CEILING, peer):.2f} ×"
+        for peer in (ORIGINAL, THUMBOR)
+        if (HIT, peer, RATE) in value
+    }
     rows = [
-        Row(name, "its own hit" if peer == who else peer, ratio(work, who, peer), target)
+        Row(
+            name,
+            "its own hit" if peer == who else peer,
+            ratio(work, who, peer),
+            target,
+            note=notes.get((who, peer), ""),
+        )
         for name, work, who, peer, target in targets
         if (HIT, peer, RATE) in value
     ]

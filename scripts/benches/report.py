@@ -87,7 +87,7 @@ def _show_cells(row: Row) -> str:
 
 
 def _verdict(row: Row) -> str:
-    return "holds" if row.holds else f"**MISS**{': ' if row.note else ''}{row.note}"
+    return f"{'holds' if row.holds else '**MISS**'}{': ' if row.note else ''}{row.note}"
 
 
 def _measured(row: Row) -> str:
