@@ -65,6 +65,21 @@ def test_nothing_is_lost_when_many_note_at_once(journal: Journal) -> None:
     assert {entry.subject for entry in counted} == {str(number) for number in range(2000)}
 
 
+def test_figures_that_cannot_be_written_do_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    written: list[int] = []
+
+    def count(entries: Sequence[Served]) -> None:
+        written.append(len(entries))
+        if len(written) == 1:
+            raise OSError("no space left")
+
+    journal = Journal(count)
+    journal.note(served())
+    wait_until(lambda: written)
+    journal.note(served())
+    wait_until(lambda: len(written) == 2)
+
+
 def test_noting_takes_next_to_no_time(journal: Journal) -> None:
     journal.note(served())
     started = time.thread_time()

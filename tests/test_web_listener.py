@@ -67,6 +67,13 @@ def test_it_comes_back_when_its_connection_is_cut_and_says_so(redis: Redis, keys
     wait_until(lambda: diary.heard == ["joined", "lost", "joined"])
 
 
+def test_nothing_that_goes_wrong_makes_it_deaf(redis: Redis, keys: Keys, diary: Diary) -> None:
+    diary.open(keys)
+    wait_until(lambda: diary.heard == ["joined"])
+    redis.publish(keys.echo, b"\xff")  # no key: it cannot even be read
+    wait_until(lambda: diary.heard == ["joined", "lost", "joined"])
+
+
 def test_an_outage_is_one_line_in_the_log(keys: Keys, diary: Diary, caplog: pytest.LogCaptureFixture) -> None:
     nowhere = load_settings(redis_url="redis://127.0.0.1:1")
     diary.open(keys, lambda: connect_listener(nowhere))

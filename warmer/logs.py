@@ -82,9 +82,12 @@ class LineHandler(logging.StreamHandler[TextIO]):
         for belt in self.filters:
             if isinstance(belt, Concealing):
                 lines = belt.conceal(lines)
-        with self.lock or nullcontext():
-            self.stream.write(lines)
-            self.flush()
+        try:
+            with self.lock or nullcontext():
+                self.stream.write(lines)
+                self.flush()
+        except (OSError, ValueError):  # a closed or broken stream: as every handler does
+            self.handleError(make_record(log, level, time.time(), "lines"))
 
 
 def _message_of(record: logging.LogRecord) -> str:

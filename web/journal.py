@@ -77,4 +77,7 @@ class Journal:
     def _write_on(self) -> None:
         while True:
             threading.Event().wait(WRITE_SECONDS)
-            self.write()
+            try:
+                self.write()
+            except Exception:  # a thread that ended would leave the entries to pile up
+                log.exception("some figures are lost")

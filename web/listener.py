@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError
 
 from warmer.keys import Keys
 
@@ -75,7 +75,7 @@ class Listener:
             try:
                 with self._connect() as redis:
                     self._listen(redis)
-            except RedisError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: a thread that ended would leave us deaf for ever
                 self._on_lost()
                 if not self._is_deaf:  # one line an outage
                     log.warning("not listening (%s), a try every %.2f s", type(error).__name__, RETRY_SECONDS)

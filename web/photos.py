@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response
 
 from warmer.photo import Unavailable
 from web.answers import ABSENT_CACHE, HIT, MISS, NO_SNIFFING, finish, is_known, list_common_headers
-from web.front import get_front
+from web.front import NAME, get_front
 from web.look import Found, Look
 from web.problems import Problem, to_problem, to_response
 from web.shelf import Answer, Headers
@@ -54,7 +54,7 @@ class Exchange:
 
     def __init__(self, layer: PhotoLayer, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self.started = time.monotonic()
-        self.app, self.common, self.front = layer.app, layer.common, get_front(layer.app)
+        self.app, self.common, self.front = layer.app, layer.common, layer.app.extensions[NAME]
         self.environ, self.start_response = environ, start_response
         self.method: str = environ["REQUEST_METHOD"]
         self.known: str | None = environ.get("HTTP_IF_NONE_MATCH")
