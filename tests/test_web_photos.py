@@ -10,15 +10,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
+from redis.exceptions import TimeoutError
 from werkzeug.test import TestResponse
 
-from tests.conftest import SIGNING_KEY
+from tests.conftest import SIGNING_KEY, wait_until
 from tests.web_parts import body_of, file_url, new_file_id, new_id, queued, remember_none, shelve, user_url
 from warmer.errors import GaveUp, InvalidFileId
 from warmer.keys import user_subject
 from warmer.settings import load_settings
 from web import create_app
 from web.front import get_front
+from web.signals import photo_served
 from web.urls import sign
 
 FILE_CACHE = "public, max-age=604800, immutable"
@@ -453,3 +455,58 @@ def test_a_preflight_of_a_picture_is_answered(client: FlaskClient) -> None:
     assert answer.status_code == 200
     assert_has(answer, {"Access-Control-Allow-Origin": "*"})
     assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+# From the process's own cache
+
+
+@pytest.fixture
+def on_shelf(app: Flask, client: FlaskClient) -> str:
+    """The URL of a picture that the process holds."""
+    front, url = get_front(app), file_url(shelve(app))
+    front.listener.ensure_started()
+    wait_until(lambda: front.shelf.hears_purges)
+    wait_until(lambda: client.get(url).status_code == 200 and front.shelf.bytes)
+    return url
+
+
+def test_what_is_at_hand_is_answered_without_redis(app: Flask, client: FlaskClient, on_shelf: str) -> None:
+    etag = client.get(on_shelf).headers["ETag"]
+    with commands(app) as seen:
+        assert client.get(on_shelf).status_code == 200
+        assert client.get(on_shelf, headers={"If-None-Match": etag}).status_code == 304
+        assert client.head(on_shelf).data == b""
+    assert seen == set()
+
+
+def test_a_forgotten_picture_is_gone_at_once(app: Flask, client: FlaskClient, on_shelf: str) -> None:
+    get_front(app).store.forget(on_shelf.split("/")[4].split("?")[0])
+    assert get_front(app).listener.wait_until_heard(get_front(app).redis)
+    assert client.get(on_shelf).status_code == 404
+
+
+def test_while_purges_are_not_heard_redis_is_asked_first(app: Flask, client: FlaskClient, on_shelf: str) -> None:
+    front = get_front(app)
+    front.shelf.close()
+    front.redis.set(front.keys.forgotten(file_id := on_shelf.split("/")[4].split("?")[0]), "1")
+    front.redis.delete(*(front.keys.variant(file_id, size, "webp") for size in (80, 160, 320)))
+    assert client.get(on_shelf).status_code == 404
+
+
+def test_and_what_is_at_hand_is_shown_while_it_is_away(app: Flask, client: FlaskClient, on_shelf: str) -> None:
+    front = get_front(app)
+    front.shelf.close()
+    front.breaker.note(TimeoutError("paused"))
+    assert client.get(on_shelf).headers["Cache-Status"] == "avatar-warmer; hit"
+    assert client.get(file_url(new_file_id())).status_code == 503
+
+
+def test_a_listener_that_fails_is_a_mistake_of_ours_with_every_header(app: Flask, client: FlaskClient) -> None:
+    def fail(_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    url = file_url(shelve(app))
+    with photo_served.connected_to(fail, app):
+        answer = client.get(url)
+    assert (answer.status_code, answer.mimetype) == (500, "application/problem+json")
+    assert_has(answer, ON_EVERY_ANSWER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from redis import Redis
 
 from warmer.keys import Keys
@@ -20,6 +22,11 @@ class Due:
     def set(self, subject: str, seconds: float) -> None:
         """Give the subject its next turn in so many seconds, instead of any other."""
         self._schedule(keys=[self.keys.due], args=[seconds, 0, subject])
+
+    def set_all(self, subjects: Sequence[str], seconds: float) -> None:
+        """The same for many."""
+        if subjects:
+            self._schedule(keys=[self.keys.due], args=[seconds, 0, *subjects])
 
     def ensure(self, subjects: list[str], seconds: float) -> None:
         """Give a turn to those subjects that have none."""

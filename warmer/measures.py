@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import ParamSpec, TypeVar
 
 from prometheus_client import Counter, Histogram
@@ -39,10 +38,11 @@ def timed_each(step: str, call: Callable[P, Iterator[T]]) -> Callable[P, Iterato
     """The same step, which gives one thing after another, each timed."""
 
     def run(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        things = call(*args, **kwargs)
-        take = timed(step, partial(next, things, None))
-        while (thing := take()) is not None:
+        started = time.monotonic()
+        for thing in call(*args, **kwargs):
+            STEP_SECONDS.labels(step).observe(time.monotonic() - started)
             yield thing
+            started = time.monotonic()
 
     return run
 

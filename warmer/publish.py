@@ -53,12 +53,16 @@ class Publisher:
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.set(self.keys.asked(subject, lane), "1", nx=True, px=self.asked_ms)
-        new = [subject for subject, is_new in zip(subjects, pipe.execute(), strict=True) if is_new]
-        left = new[self._publish(new, lane) :] if new else []
-        for subject in left:
-            self.redis.delete(self.keys.asked(subject, lane))
+        answers = pipe.execute(raise_on_error=False)
+        new = [subject for subject, answer in zip(subjects, answers, strict=True) if answer is True]
+        refused = next((answer for answer in answers if isinstance(answer, Exception)), None)
+        left = new if refused else new[self._publish(new, lane) :] if new else []
+        if left:
+            self.redis.delete(*(self.keys.asked(subject, lane) for subject in left))
             if lane != "hot":
-                self.due.set(subject, 0)
+                self.due.set_all(left, 0)
+        if refused:
+            raise refused
         return not left
 
     def count_waiting(self, queue: str) -> int:

@@ -57,10 +57,10 @@ class PhotoStore:
     def get_original(self, file_id: str) -> Original | None:
         """The largest size, None unless it is stored, first format first: what is missing is cut from it."""
         keys = [self.keys.variant(file_id, self.sizes[-1], fmt) for fmt in self.formats]
-        answer: Any = self.redis.mget(*keys, self.keys.preview(file_id))
-        *values, about = answer
+        answer: Any = self.redis.mget(*keys, self.keys.preview(file_id), self.keys.path(file_id))
+        *values, about, path = answer
         variant = next(filter(None, (StoredVariant.unpack(value or b"") for value in values)), None)
-        return Original(variant.body, _unique_id(about) or "") if variant else None
+        return Original(variant.body, _unique_id(about) or _unique_id(path) or "") if variant else None
 
     def list_missing(self, file_id: str, wanted: Collection[str] = ()) -> list[Cut]:
         """What is not stored of the first format, and of each format of which a variant is wanted; largest first."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, ResponseError
 
 from warmer.keys import Keys
 
@@ -65,10 +65,13 @@ class Listener:
         return missing <= 0
 
     def _answer_echo(self, key: str, redis: Redis) -> None:
-        with redis.pipeline() as pipe:
-            pipe.lpush(key, "1")
-            pipe.expire(key, 5)
-            pipe.execute()
+        try:
+            with redis.pipeline() as pipe:
+                pipe.lpush(key, "1")
+                pipe.expire(key, 5)
+                pipe.execute()
+        except ResponseError as error:  # full, or read-only: what is heard is heard all the same
+            log.warning("no echo: %s", type(error).__name__)
 
     def _listen_on(self) -> None:
         while True:

@@ -174,7 +174,8 @@ def _register(partner_id: int, name: str, file_id: str | None, *, unpin: bool) -
 def _forget(partner_id: int) -> tuple[str, int]:
     front = get_front()
     front.forget.partner(partner_id)
-    front.listener.wait_until_heard(front.redis)  # afterwards no process shows it from memory
+    if not front.listener.wait_until_heard(front.redis):
+        raise Problem(503, "forgotten, but a process may still show it: ask again", headers={"Retry-After": "1"})
     return "", 204
 
 

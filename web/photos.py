@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from redis.exceptions import RedisError
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
 
@@ -20,7 +21,7 @@ from warmer.photo import Unavailable
 from web.answers import ABSENT_CACHE, HIT, MISS, NO_SNIFFING, finish, is_known, list_common_headers
 from web.front import NAME, get_front
 from web.look import Found, Look
-from web.problems import Problem, to_problem, to_response
+from web.problems import Problem, is_away, to_problem, to_response
 from web.shelf import Answer, Headers
 from web.signals import photo_not_found, photo_not_served, photo_served
 from web.wishes import PREFIX_LENGTH, PREFIXES, Wish
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 METHODS = ["GET", "HEAD", "OPTIONS"]
-PREFLIGHT = {"Allow": ", ".join(METHODS), "Access-Control-Allow-Methods": "GET, HEAD"}
+PREFLIGHT = {
+    "Allow": ", ".join(METHODS),
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "*",
+}
 
 
 class PhotoLayer:
@@ -68,9 +73,11 @@ class Exchange:
             environ = self.environ
             wish = self.front.wishes.read(path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT", ""))
             ready = self.front.shelf.get(wish)
-            if ready is not None and (ready.body is not None or is_known(ready.etag, self.known)):
+            if ready is not None and ready.body is None and not is_known(ready.etag, self.known):
+                ready = None  # of these bytes only the ETag is at hand
+            if ready is not None and self.front.shelf.hears_purges:
                 return self._serve(wish, ready, was_hit=True)
-            return self._look(wish)
+            return self._look(wish) if ready is None else self._look_or_serve(wish, ready)
         except Exception as error:  # noqa: BLE001 - as Flask does for its routes: each has an answer
             return self._send(to_response(to_problem(error, self.front.breaker)), path)
 
@@ -78,6 +85,16 @@ class Exchange:
         if self.method != "OPTIONS":
             raise MethodNotAllowed(METHODS)
         return Response(headers=PREFLIGHT)
+
+    def _look_or_serve(self, wish: Wish, ready: Answer) -> Iterable[bytes]:
+        """While purges are not heard Redis is asked first; what is at hand is for when it is away."""
+        try:
+            return self._look(wish)
+        except RedisError as error:
+            if not is_away(error):
+                raise
+            self.front.breaker.note(error)
+            return self._serve(wish, ready, was_hit=True)
 
     def _look(self, wish: Wish) -> Iterable[bytes]:
         """Answer from Redis, after a wait where nothing is stored; raises Problem: 404, 503."""
@@ -107,10 +124,10 @@ class Exchange:
         is_same = self.known is not None and is_known(answer.etag, self.known)
         status, headers = ("304 NOT MODIFIED", answer.headers_of_304) if is_same else ("200 OK", answer.headers)
         seconds = time.monotonic() - self.started
-        self.start_response(status, [*headers, HIT if was_hit else MISS, *self._list_times(seconds)])
-        photo_served.send(
+        photo_served.send(  # before the answer begins: a listener that raises is answered as any mistake
             self.app, subject=wish.subject, kind=wish.kind, status=status[:3], seconds=seconds, was_hit=was_hit
         )
+        self.start_response(status, [*headers, HIT if was_hit else MISS, *self._list_times(seconds)])
         return () if is_same or answer.body is None or self.method == "HEAD" else (answer.body,)
 
     def _send(self, response: Response, path: str) -> Iterable[bytes]:

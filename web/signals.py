@@ -1,4 +1,7 @@
-"""What happens in the web tier, one signal a line; the sender is the app. `receivers` and `metrics` listen."""
+"""What happens in the web tier, one signal a line; the sender is the app. `receivers` and `metrics` listen.
+
+Those of the photo routes are sent outside of Flask: there is no request and no current app, only the sender.
+"""
 
 from __future__ import annotations
 

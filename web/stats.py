@@ -30,6 +30,7 @@ class MinuteStats:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_behind = False
+        atexit.register(self.flush)  # before the journal's exit, so that it runs after it
 
     def count(self, counts: Mapping[Field, int]) -> None:
         """Add these; the writer's thread starts with the first count, after the fork."""
@@ -38,7 +39,6 @@ class MinuteStats:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_on, name="stats", daemon=True)
                 self._thread.start()
-                atexit.register(self.flush)
 
     def flush(self) -> None:
         """Write what was counted into the bucket of this minute; kept for the next time where Redis is away."""
