@@ -201,6 +201,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             "URL_SIGNING_KEYS": SIGNING_KEY,
         }
         with run_service(folder, **settings) as running:
+            # One that still starts would take the cores from the tests that look at times.
+            wait_until(lambda: "avatar_workers 2.0" in running.call("GET", "/metrics").text, 30)
             yield replace(running, telegram=fake)
 
 
