@@ -14,6 +14,7 @@ from redis import Redis
 from benches import load, servers
 from benches.avatars import Avatar, store_avatars
 from benches.book import Book
+from benches.rivals import AFTER, THUMBOR
 from benches.rows import Measurement, Part, Row
 from benches.servers import Server
 from benches.stage import Stage, stage
@@ -29,7 +30,6 @@ RATE, FROM_REDIS = "requests/s", "bytes from Redis"
 BOOKKEEPING = 64  # bytes of Redis' answers that one 304 may take: a picture's header, a counter
 OURS, GRANIAN = "this service, gunicorn", "this service, granian"
 CEILING, NGINX = "gunicorn, constant answer", "nginx, static files"
-ORIGINAL, THUMBOR = "the original, after", "thumbor"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def run(say: Callable[[str], None]) -> Part:
             NGINX: servers.start_nginx(it, avatars),
             CEILING: servers.start_constant(it, avatars),
             **{server.who: server for server in servers.start_ours(it, avatars)},
-            ORIGINAL: servers.start_original(it, redis, avatars),
+            AFTER: servers.start_original(it, redis, avatars),
             THUMBOR: servers.start_thumbor(it, redis, port, avatars),
         }
         part.skipped += [f"{who}: is not installed here" for who, server in found.items() if not server]
@@ -125,15 +125,15 @@ def make_rows(measurements: Sequence[Measurement]) -> list[Row]:
 
     targets = [
         ("hit, gunicorn", HIT, OURS, CEILING, 0.75),
-        ("hit, gunicorn", HIT, OURS, ORIGINAL, 1.3),
+        ("hit, gunicorn", HIT, OURS, AFTER, 1.3),
         ("hit, gunicorn", HIT, OURS, THUMBOR, 4.0),
         ("hit, granian", HIT, GRANIAN, NGINX, 0.35),
-        ("hit, granian", HIT, GRANIAN, ORIGINAL, 5.0),
+        ("hit, granian", HIT, GRANIAN, AFTER, 5.0),
         ("304, gunicorn", NOT_MODIFIED, OURS, OURS, 1.0),
     ]
     notes = {
         (OURS, peer): f"gunicorn's own ceiling is {ratio(HIT, CEILING, peer):.2f} ×"
-        for peer in (ORIGINAL, THUMBOR)
+        for peer in (AFTER, THUMBOR)
         if (HIT, peer, RATE) in value
     }
     notes[GRANIAN, NGINX] = "granian itself takes most of a hit"

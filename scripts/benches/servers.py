@@ -13,12 +13,12 @@ from redis import Redis
 
 from benches import peers_env, tools
 from benches.avatars import FORMAT, SIZE, Avatar
+from benches.rivals import AFTER, PEERS, THUMBOR
 from benches.stage import Cores, Stage, wait_for
 from runner.ports import free_loopback_port
 from web.waiting import THREADS
 
 CORE: Cores = (0,)
-PEERS = Path(__file__).with_name("peers")
 PROGRAMS = Path(sys.executable).parent
 WEEK = 604_800  # seconds
 NGINX = """
@@ -101,7 +101,7 @@ def start_original(stage: Stage, redis: Redis, avatars: Sequence[Avatar]) -> Ser
     command = [str(uvicorn), "--app-dir", str(PEERS), "--factory", "original:after", "--no-access-log"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop", "--http", "httptools"]
     process = stage.start(command, CORE, TELEGRAM_API_URL="http://127.0.0.1:1")  # nothing may be fetched
-    return _wait_for(Server("the original, after", port, process, [f"/photo/{a.file_id}" for a in avatars]))
+    return _wait_for(Server(AFTER, port, process, [f"/photo/{a.file_id}" for a in avatars]))
 
 
 def start_thumbor(stage: Stage, redis: Redis, redis_port: int, avatars: Sequence[Avatar]) -> Server | None:
@@ -114,7 +114,7 @@ def start_thumbor(stage: Stage, redis: Redis, redis_port: int, avatars: Sequence
     port = free_loopback_port()
     command = [str(thumbor), "--ip", "127.0.0.1", "--port", str(port), "--conf", str(PEERS / "thumbor.conf")]
     settings = {"PYTHONPATH": str(PEERS), "REDIS_PORT": str(redis_port), "TELEGRAM_API_URL": "http://127.0.0.1:1"}
-    return _wait_for(Server("thumbor", port, stage.start(command, CORE, **settings), paths))
+    return _wait_for(Server(THUMBOR, port, stage.start(command, CORE, **settings), paths))
 
 
 def _wait_for(server: Server) -> Server:

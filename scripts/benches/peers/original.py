@@ -4,7 +4,7 @@
 `after`: one pooled client, a lock per picture with a second look, Pillow in a thread, and the list's first four
 pictures warmed in the background. Both keep a picture for a week in Redis.
 
-    REDIS_URL=unix:///tmp/redis.sock TELEGRAM_API_URL=http://127.0.0.1:8081 TELEGRAM_BOT_TOKEN=123456789:FAKE \
+    REDIS_URL=redis://127.0.0.1 TELEGRAM_API_URL=http://127.0.0.1:8081 TELEGRAM_BOT_TOKEN=123456789:FAKE \
         uvicorn --app-dir scripts/benches/peers --factory original:after --port 8090 --no-access-log
 
 It needs fastapi, httpx, redis[hiredis], pillow and uvicorn[standard]. Without the three variables above it does not
