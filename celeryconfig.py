@@ -17,7 +17,8 @@ _settings = load_settings_or_exit()
 broker_url = _settings.broker_url
 broker_read_url = broker_write_url = broker_url  # or Celery reads CELERY_BROKER_URL itself, and knows no unix://
 broker_connection_retry_on_startup = True
-broker_connection_max_retries = None  # a worker outlives any outage of its broker
+broker_connection_max_retries = None  # a worker outlives any outage of its broker,
+broker_channel_error_retry = True  # also one that is there but full, or read-only
 broker_transport_options: dict[str, Any] = {
     "visibility_timeout": 180,  # seconds; the second net only, `due` is the first
     "unacked_restore_interval": 5,  # seconds between looks for a dead worker's tasks

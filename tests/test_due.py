@@ -31,6 +31,14 @@ def test_a_subject_gets_its_turn_by_the_clock_of_redis(due: Due, redis: Redis, k
     assert redis.ttl(keys.due) == -1
 
 
+def test_hastening_brings_a_turn_forward_and_never_puts_it_off(due: Due, redis: Redis, keys: Keys) -> None:
+    due.set("early", 5)
+    due.set("late", 60)
+    due.hasten(["early", "late", "new"], 30)
+    turns = [turn_of(redis, keys, subject) for subject in ("early", "late", "new")]
+    assert turns == pytest.approx([5, 30, 30], abs=0.5)
+
+
 def test_setting_replaces_another_turn(due: Due, redis: Redis, keys: Keys) -> None:
     due.set("a", 30)
     due.set("a", 5)

@@ -154,3 +154,9 @@ def test_nobody_is_asked_for_a_picture_that_a_worker_has_in_hand(shop: Workshop)
     shop.desk.claims.take("AgACAgIAAxkBAAIBheldheld", "warm")
     assert shop.publisher.ask("AgACAgIAAxkBAAIBheldheld", "hot")
     assert shop.publisher.count_waiting("hot") == 0
+
+
+def test_an_eager_message_that_is_lost_comes_again_and_a_hot_one_does_not(publisher: Publisher, shop: Workshop) -> None:
+    publisher.ask(FID, "warm")
+    publisher.ask(OTHER, "hot")
+    assert shop.redis.zrange(shop.keys.due, 0, -1) == [FID.encode()]

@@ -6,10 +6,11 @@ from typing import Any
 
 from kombu import Connection
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ConnectionError
 
 
 class LeanChannel(kombu_redis.Channel):
-    """A channel that keeps its client.
+    """A channel that keeps its client, and survives its connection.
 
     kombu makes one for every command outside the consumer's loop, four for each task. Making one builds redis-py's
     table of some hundred callbacks: a sixth of a worker's time.
@@ -21,6 +22,13 @@ class LeanChannel(kombu_redis.Channel):
         if asynchronous not in clients or clients[asynchronous].connection_pool is not pool:  # after a reconnect
             clients[asynchronous] = super()._create_client(asynchronous)  # type: ignore[misc]  # kombu's stubs lack it
         return clients[asynchronous]
+
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        # kombu fails with an AttributeError here, which ends a worker whose broker went away while it had tasks.
+        if self.connection is None or self.connection.client is None:
+            raise ConnectionError("the connection of this channel is closed")
+        return super()._connparams(asynchronous)  # type: ignore[misc]  # as above
 
 
 class LeanTransport(kombu_redis.Transport):

@@ -21,17 +21,22 @@ class Due:
 
     def set(self, subject: str, seconds: float) -> None:
         """Give the subject its next turn in so many seconds, instead of any other."""
-        self._schedule(keys=[self.keys.due], args=[seconds, 0, subject])
+        self._schedule(keys=[self.keys.due], args=[seconds, "", subject])
 
     def set_all(self, subjects: Sequence[str], seconds: float) -> None:
         """The same for many."""
         if subjects:
-            self._schedule(keys=[self.keys.due], args=[seconds, 0, *subjects])
+            self._schedule(keys=[self.keys.due], args=[seconds, "", *subjects])
+
+    def hasten(self, subjects: Sequence[str], seconds: float) -> None:
+        """Give the subjects a turn in at most so many seconds; an earlier one stays."""
+        if subjects:
+            self._schedule(keys=[self.keys.due], args=[seconds, "LT", *subjects])
 
     def ensure(self, subjects: list[str], seconds: float) -> None:
         """Give a turn to those subjects that have none."""
         if subjects:
-            self._schedule(keys=[self.keys.due], args=[seconds, 1, *subjects])
+            self._schedule(keys=[self.keys.due], args=[seconds, "NX", *subjects])
 
     def drop(self, *subjects: str) -> None:
         """Nothing is to be done for these again."""

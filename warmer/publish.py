@@ -16,8 +16,9 @@ from redis.exceptions import RedisError
 from warmer.due import Due
 from warmer.keys import Keys, Lane
 
-BREAKER_SECONDS = 3.0  # so long a broker that failed is left alone
+BREAKER_SECONDS = 1.5  # so long a broker that failed is left alone
 BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
+LOST_SECONDS = 30.0  # after so long a message may be lost: between a worker that died and a Redis that took no writes
 EAGER_MAX = 1000  # waiting messages of a lane that nobody waits for; what is more is due instead
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Publisher:
         answers = pipe.execute(raise_on_error=False)
         new = [subject for subject, answer in zip(subjects, answers, strict=True) if answer is True]
         refused = next((answer for answer in answers if isinstance(answer, Exception)), None)
+        if lane == "warm" and not refused:
+            self.due.hasten(new, LOST_SECONDS)
         left = new if refused else new[self._publish(new, lane) :] if new else []
         if left:
             self.redis.delete(*(self.keys.asked(subject, lane) for subject in left))
@@ -82,7 +85,7 @@ class Publisher:
                     published += 1
         except BROKER_FAILED as error:
             self._closed_until = time.monotonic() + BREAKER_SECONDS
-            log.warning("the broker is away (%s), not asked again for %.0f s", type(error).__name__, BREAKER_SECONDS)
+            log.warning("the broker is away (%s), not asked again for %.1f s", type(error).__name__, BREAKER_SECONDS)
         return published
 
 

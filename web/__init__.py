@@ -13,7 +13,7 @@ from flask import Flask
 from flask_cors import CORS
 
 from warmer.settings import Settings, load_settings_or_exit
-from web import health, metrics, pages, partners, problems, receivers
+from web import breaker, health, metrics, pages, partners, problems, receivers
 from web.front import NAME
 from web.photos import PhotoLayer
 from web.wiring import open_front
@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False  # a path of another spelling is unknown, and no redirect
     app.extensions[NAME] = front = open_front(settings)
     metrics.init_app(app)
+    breaker.init_app(app, front.breaker)
     problems.init_app(app, front.breaker)
     for module in (partners, health, pages):
         app.register_blueprint(module.bp)

@@ -1,25 +1,42 @@
-"""After a time-out nobody asks Redis for a second: each asking would hold a thread as long again."""
+"""After a time-out nobody asks Redis for a second: each asking would hold a thread as long again.
+
+Nor does a request go on asking that has spent its time with a Redis that is slow, but answers. Waiting for a picture
+is something else: the photo routes, which wait, have no such bound.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
+from flask import Flask
 from redis import BlockingConnectionPool
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 OPEN_SECONDS = 1.0
+REQUEST_SECONDS = 0.4  # and one last read may take 0.3 s
 
 
 class Breaker:
-    """Open for a second after each time-out."""
+    """Open for a second after each time-out, and for the rest of a request that took too long."""
 
     def __init__(self) -> None:
         self._open_until = 0.0  # monotonic
+        self._request = threading.local()
 
     @property
     def is_open(self) -> bool:
-        return time.monotonic() < self._open_until
+        now = time.monotonic()
+        return now < self._open_until or now > getattr(self._request, "ends_at", now)
+
+    def begin_request(self) -> None:
+        """What this thread does now is for one request."""
+        self._request.ends_at = time.monotonic() + REQUEST_SECONDS
+
+    def end_request(self, _error: BaseException | None = None) -> None:
+        """It is done."""
+        vars(self._request).pop("ends_at", None)
 
     def note(self, error: RedisError) -> None:
         """Open after a time-out; other errors cost no time."""
@@ -36,5 +53,11 @@ class BreakablePool(BlockingConnectionPool):
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
         if self._breaker.is_open:
-            raise ConnectionError("Redis timed out a moment ago")
+            raise ConnectionError("Redis is too slow")
         return super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # as above
+
+
+def init_app(app: Flask, breaker: Breaker) -> None:
+    """Bound the time that each request of this app spends with Redis."""
+    app.before_request(breaker.begin_request)
+    app.teardown_request(breaker.end_request)

@@ -1,0 +1,49 @@
+"""A way to Redis on which every command takes its time."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+
+COMMAND = re.compile(rb"(?:^|\r\n)\*\d+\r\n")
+
+
+class SlowProxy:
+    """Listens on a unix socket and hands on to another one, after `seconds` for each command."""
+
+    def __init__(self, path: Path, target: str) -> None:
+        self.url = f"unix://{path}"
+        self.seconds = 0.0
+        self._target = target.removeprefix("unix://")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(256)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._target)
+                for pair in ((client, server, True), (server, client, False)):
+                    threading.Thread(target=self._hand_on, args=pair, daemon=True).start()
+
+    def _hand_on(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
+        with contextlib.suppress(OSError):  # one of the two has gone
+            while data := source.recv(65_536):
+                if is_request and self.seconds:
+                    time.sleep(self.seconds * len(COMMAND.findall(data)))
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
