@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ from prometheus_client import multiprocess
 from warmer.logs import logging_config
 from warmer.settings import load_settings_or_exit
 from web.waiting import THREADS
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 _settings = load_settings_or_exit()
 
@@ -26,6 +31,12 @@ control_socket_disable = True
 logconfig_dict = logging_config(_settings)
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's heartbeat files; macOS has no such folder
     worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """A process whose master was killed ends with it: it would keep the port from the next master for many seconds."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def post_worker_init(_worker: Any) -> None:

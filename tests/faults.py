@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import requests
+from dotenv import dotenv_values
 from redis import Redis
 
 from faketelegram import FakeTelegram
@@ -132,8 +133,12 @@ class Stage:
     def processes(self, *names: str) -> list[psutil.Process]:
         """The processes of these lines of the Procfile, with all that they started."""
         supervisord = psutil.Process(int((self.service.data_dir / "run" / "supervisord.pid").read_text()))
-        own = [child for child in supervisord.children() if child.environ()["SUPERVISOR_PROCESS_NAME"] in names]
-        return [process for child in own for process in (child, *child.children(recursive=True))]
+        found: list[psutil.Process] = []
+        for child in supervisord.children():
+            with suppress(psutil.Error):  # it has just ended
+                if child.environ()["SUPERVISOR_PROCESS_NAME"] in names:
+                    found += [child, *child.children(recursive=True)]
+        return found
 
     def add_people(self, number: int, picture: bytes | Drawn = DRAWN) -> dict[int, str]:
         """So many people, with drawn pictures or with this one; their file ids by id."""
@@ -176,17 +181,21 @@ class Stage:
         """A request with the API key."""
         return ask(self.service.url + path, session, method, headers=self.service.as_server, **options)
 
+    def connect(self) -> Redis:
+        """A client of the embedded Redis."""
+        return Redis.from_url(str(dotenv_values(self.service.data_dir / "running.env")["REDIS_URL"]))
+
     def log(self, name: str) -> str:
         return (self.service.data_dir / "logs" / f"{name}.log").read_text(errors="replace")
 
 
 @contextmanager
-def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
-    """The whole service at a fake Telegram of its own, which takes 20 ms a call."""
-    with FakeTelegram(latency=0.02) as fake:
+def run_stage(folder: Path, fake: FakeTelegram | None = None, **settings: str) -> Iterator[Stage]:
+    """The whole service at a fake Telegram, its own unless one is given, which takes 20 ms a call."""
+    with fake and nullcontext(fake) or FakeTelegram(latency=0.02) as telegram:
         given = {
-            "TELEGRAM_BOT_TOKEN": fake.token,
-            "TELEGRAM_API_URL": fake.url,
+            "TELEGRAM_BOT_TOKEN": telegram.token,
+            "TELEGRAM_API_URL": telegram.url,
             "TELEGRAM_RATE": "200",
             "API_KEYS": API_KEY,
             "URL_SIGNING_KEYS": SIGNING_KEY,
@@ -194,7 +203,7 @@ def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
         }
         with run_service(folder, **given) as service:
             wait_until(lambda: "avatar_workers 2.0" in service.call("GET", "/metrics").text, 30)
-            yield Stage(service, fake)
+            yield Stage(service, telegram)
 
 
 def hooks(**variables: str) -> dict[str, str]:
