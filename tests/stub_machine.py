@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,8 @@ class Machine:
         self.calls = folder / "calls"
         for path in (self.bin, self.home, self.project):
             path.mkdir()
-        for name in ("setup.cfg", "pyproject.toml"):
+        (self.project / "requirements").mkdir()
+        for name in ("setup.cfg", "pyproject.toml", "requirements/run.lock", "requirements/test.lock"):
             (self.project / name).write_text("")
         for name in TOOLS:
             (self.bin / name).symlink_to(shutil.which(name) or name)
@@ -71,7 +73,11 @@ class Machine:
         return Environment(self.project, set(extras))
 
     def asked(self, word: str) -> int:
-        return sum(word in line.split()[:2] for line in self.calls.read_text().splitlines())
+        return sum(word in line.split() for line in self.calls.read_text().splitlines())
+
+    def installed(self) -> list[str]:
+        """What the installer was asked for, in order."""
+        return re.findall(r"pip install (.*)", self.calls.read_text())
 
     def bootstrap(self) -> subprocess.Popen[str]:
         return subprocess.Popen(

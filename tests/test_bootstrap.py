@@ -38,7 +38,7 @@ def test_the_second_start_installs_nothing(machine: Machine) -> None:
     machine.put("3 14")
     machine.environment().make()
     assert machine.environment().is_ready()
-    assert machine.asked("pip") == 1
+    assert machine.asked("--require-hashes") == 1
 
 
 def test_the_environment_of_the_tests_serves_for_running_and_stays_so(machine: Machine) -> None:
@@ -56,7 +56,61 @@ def test_a_changed_project_is_installed_into_the_environment_that_is_there(machi
     (machine.project / "setup.cfg").write_text("[options]\n")
     assert not machine.environment().is_ready()
     machine.environment().make()
-    assert (machine.asked("venv"), machine.asked("pip")) == (1, 2)
+    assert (machine.asked("venv"), machine.asked("--require-hashes")) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("extras", "locks"),
+    [((), ["run"]), (("test",), ["test"]), (("granian",), ["granian"]), (("test", "granian"), ["granian", "test"])],
+)
+def test_packages_come_from_the_locks_and_the_project_alone(
+    machine: Machine, extras: tuple[str, ...], locks: list[str]
+) -> None:
+    machine.put("3 14")
+    machine.environment(*extras).make()
+    files = " ".join(f"--requirement=requirements/{name}.lock" for name in locks)
+    packages, project = machine.installed()
+    assert packages == f"--require-hashes --only-binary :all: {files}"
+    assert project == "--no-deps --no-build-isolation -e ."
+
+
+def test_uv_installs_the_same_where_the_environment_has_no_pip(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.put("3 14", venv='mkdir -p "$3/bin"; cp "$0" "$3/bin/python"')
+    uv = machine.put("3 14", at=machine.home / "uv")
+    monkeypatch.setattr(shutil, "which", lambda _: uv)
+    machine.environment().make()
+    python = f"--python {machine.project}/.venv/bin/python"
+    packages, project = machine.installed()
+    assert packages == f"{python} --require-hashes --only-binary :all: --requirement=requirements/run.lock"
+    assert project == f"{python} --no-deps --no-build-isolation -e ."
+
+
+@pytest.mark.parametrize("name", ["run", "test"])
+def test_a_changed_lock_is_installed_anew(machine: Machine, name: str) -> None:
+    machine.put("3 14")
+    machine.environment("test").make()
+    (machine.project / "requirements" / f"{name}.lock").write_text("flask==3.1.3\n")
+    assert not machine.environment().is_ready()
+    machine.environment().make()
+    assert machine.environment("test").is_ready()
+    assert machine.asked("--require-hashes") == 2
+
+
+@pytest.mark.parametrize(("failing", "holds"), [("--require-hashes", True), ("--no-deps", False)])
+def test_an_environment_in_use_is_trusted_after_a_failure_only_if_nothing_was_installed(
+    machine: Machine, failing: str, holds: bool
+) -> None:
+    machine.put("3 14")
+    machine.environment().make()
+    lock = machine.project / "requirements" / "run.lock"
+    lock.write_text("flask==3.1.3\n")
+    machine.put("3 14", at=machine.project / ".venv/bin/python", pip=f'case "$*" in *{failing}*) exit 1; esac')
+    with pytest.raises(Failed):
+        machine.environment().make()
+    lock.write_text("")
+    assert machine.environment().is_ready() is holds
 
 
 def test_an_environment_without_a_stamp_is_made_anew(machine: Machine) -> None:
@@ -115,7 +169,7 @@ def test_a_start_beside_another_waits_and_uses_its_environment(machine: Machine)
     second = machine.bootstrap()
     for start in (first, second):
         assert start.communicate(timeout=10)[0].endswith("ran scripts/serve.py --now\n")
-    assert machine.asked("pip") == 1
+    assert machine.asked("--require-hashes") == 1
 
 
 @pytest.mark.parametrize(
