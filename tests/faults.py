@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -190,20 +190,26 @@ class Stage:
 
 
 @contextmanager
-def run_stage(folder: Path, fake: FakeTelegram | None = None, **settings: str) -> Iterator[Stage]:
-    """The whole service at a fake Telegram, its own unless one is given, which takes 20 ms a call."""
-    with fake and nullcontext(fake) or FakeTelegram(latency=0.02) as telegram:
-        given = {
-            "TELEGRAM_BOT_TOKEN": telegram.token,
-            "TELEGRAM_API_URL": telegram.url,
-            "TELEGRAM_RATE": "200",
-            "API_KEYS": API_KEY,
-            "URL_SIGNING_KEYS": SIGNING_KEY,
-            **settings,
-        }
-        with run_service(folder, **given) as service:
-            wait_until(lambda: "avatar_workers 2.0" in service.call("GET", "/metrics").text, 30)
-            yield Stage(service, telegram)
+def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
+    """The whole service at a fake Telegram of its own, which takes 20 ms a call."""
+    with FakeTelegram(latency=0.02) as fake, run_stage_at(fake, folder, **settings) as stage:
+        yield stage
+
+
+@contextmanager
+def run_stage_at(telegram: FakeTelegram, folder: Path, **settings: str) -> Iterator[Stage]:
+    """The whole service at this one."""
+    given = {
+        "TELEGRAM_BOT_TOKEN": telegram.token,
+        "TELEGRAM_API_URL": telegram.url,
+        "TELEGRAM_RATE": "200",
+        "API_KEYS": API_KEY,
+        "URL_SIGNING_KEYS": SIGNING_KEY,
+        **settings,
+    }
+    with run_service(folder, **given) as service:
+        wait_until(lambda: "avatar_workers 2.0" in service.call("GET", "/metrics").text, 30)
+        yield Stage(service, telegram)
 
 
 def hooks(**variables: str) -> dict[str, str]:

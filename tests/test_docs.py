@@ -77,6 +77,8 @@ def test_every_key_is_in_the_schema() -> None:
         keys.attempts("F"): "{subject}:attempts",
         keys.forgotten("F"): "{subject}:forgotten",
         keys.profile(1): "{user:<id>}:profile",
+        keys.registered("user:1"): "{subject}:registered",
+        keys.limits + ":x": "limits:…",
         keys.partner(1): "partner:<id>",
         keys.slot("tick"): "slot:<task>",
         keys.stats(1): "stats:<minute>",

@@ -72,7 +72,7 @@ def test_forgetting_between_a_read_and_its_insertion_leaves_nothing_in_any_proce
     slowest = 0.0
     for user_id, file_id in people.items():
         with Clients(lambda session: stage.get(file_id, session), number=8, pause=0) as clients:  # noqa: B023 - ends here
-            wait_until(lambda: len(clients.answers) > 20)  # noqa: B023 - as above
+            wait_until(lambda: len(clients.answers) > 20)
             assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
             forgotten_at = time.monotonic()
             with ThreadPoolExecutor(8) as pool:

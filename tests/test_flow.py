@@ -14,6 +14,7 @@ import requests
 from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY, wait_until
 from tests.running import Service
+from tests.web_parts import as_user
 from web.urls import sign
 
 _ids = count(100_000)
@@ -144,3 +145,20 @@ def test_the_figures_tell_the_story(service: Service, fake: FakeTelegram) -> Non
         assert name in figures
     assert 'avatar_queue_length{queue="hot"}' in figures
     assert "avatar_warm_step_seconds_count" in figures
+
+
+def test_a_user_with_a_new_picture_who_opens_the_app_again_is_soon_shown_with_it(
+    service: Service, fake: FakeTelegram
+) -> None:
+    (user_id,) = add_people(fake, 1)
+
+    def me() -> dict[str, Any]:
+        return dict(requests.post(service.url + "/api/partner/me", headers=as_user(user_id), timeout=5).json())
+
+    me()
+    wait_until(lambda: are_ready(service, [user_id]))
+    old = me()["photo_version"]
+    fake.world.change_photo(user_id)
+    me()
+    wait_until(lambda: service.call("GET", f"/api/partner/{user_id}").json()["photo_version"] != old, 15)
+    assert are_ready(service, [user_id])

@@ -25,6 +25,7 @@ from tests.web_parts import (
     user_url,
 )
 from warmer.keys import user_subject
+from warmer.publish import LATER_SECONDS
 from web.front import get_front
 
 Headers = dict[str, str]
@@ -236,6 +237,39 @@ def test_who_registers_again_is_looked_up_again(app: Flask, client: FlaskClient,
     assert me(client, user_id).status_code == 201
 
 
+def test_a_user_who_registers_twice_within_the_minute_publishes_nothing_and_is_looked_up_later(
+    app: Flask, client: FlaskClient, redis: Redis
+) -> None:
+    me(client, user_id := new_id())
+    redis.delete(*redis.scan_iter("*:asked:*"))
+    assert me(client, user_id).status_code == 200
+    assert queued(app) == [user_subject(user_id)]
+    front = get_front(app)
+    turn: Any = redis.zscore(front.keys.due, user_subject(user_id))
+    assert 0 < turn - redis.time()[0] <= LATER_SECONDS + 1
+
+
+def test_the_eleventh_registration_of_a_user_within_a_minute_is_refused(client: FlaskClient) -> None:
+    caller, other = new_id(), new_id()
+    assert [me(client, caller).status_code for _ in range(10)] == [201] + [200] * 9
+    refused = me(client, caller)
+    assert (refused.status_code, refused.mimetype) == (429, "application/problem+json")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert me(client, other).status_code == 201
+    assert client.delete("/api/partner/me", headers=as_user(caller)).status_code == 204
+
+
+@pytest.mark.parametrize("times", [1, 10])
+def test_what_counts_the_writes_of_a_user_does_not_name_it(client: FlaskClient, redis: Redis, times: int) -> None:
+    user_id = new_id()
+    for _ in range(times):
+        me(client, user_id)
+    counters = [key.decode() for key in redis.scan_iter("*:limits:*")]
+    assert len(counters) == 1
+    assert str(user_id) not in counters[0]
+    assert 0 < redis.ttl(counters[0]) <= 60
+
+
 @pytest.mark.usefixtures("worker")
 def test_the_old_picture_stays_until_the_new_one_is_ready(
     client: FlaskClient, telegram: FakeTelegram, backend: Backend
@@ -244,7 +278,7 @@ def test_the_old_picture_stays_until_the_new_one_is_ready(
     me(client, user_id)
     old = wait_until(lambda: backend.get(user_id).json["photo_ready"] and backend.get(user_id).json)
     telegram.world.change_photo(user_id)
-    assert me(client, user_id).json["photo_file_id"] == old["photo_file_id"]
+    assert backend.put(user_id, "Ann").json["photo_file_id"] == old["photo_file_id"]
     new = wait_until(lambda: (found := backend.get(user_id).json)["photo_version"] != old["photo_version"] and found)
     assert new["photo_ready"]
     assert new["photo_placeholder"].startswith("data:image/webp;base64,")

@@ -143,8 +143,10 @@ def test_registering_is_partner_registered_each_time(
         for file_id in (cold, ready):
             client.put(f"/api/partner/{user_id}", json={"name": "A", "photo_file_id": file_id}, headers=as_server)
         client.put(f"/api/partner/{user_id}", json={"name": ""}, headers=as_server)
-    subjects = [(user_subject(user_id), False)] * 2 + [(cold, False), (ready, True)]
-    assert said == [("partner-registered", {"subject": one, "is_settled": is_settled}) for one, is_settled in subjects]
+    me = user_subject(user_id)
+    events = [(me, False, False), (me, False, True), (cold, False, False), (ready, True, False)]
+    names = ("subject", "is_settled", "is_repeat")
+    assert said == [("partner-registered", dict(zip(names, event, strict=True))) for event in events]
 
 
 def test_warm_and_resolve_are_photos_requested(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:

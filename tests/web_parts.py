@@ -88,7 +88,7 @@ def dump(app: Flask) -> dict[str, Any]:
     """Everything in Redis but figures, heartbeats and kombu's own."""
     redis = get_front(app).redis
     names: list[Any] = list(redis.scan_iter("v1:*"))
-    doing = (b":stats:", b":worker", b":budget", b"_kombu", b"unacked")
+    doing = (b":stats:", b":worker", b":budget", b":limits:", b"_kombu", b"unacked")
     return {name.decode(): redis.dump(name) for name in names if not any(word in name for word in doing)}
 
 

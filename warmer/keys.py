@@ -17,6 +17,7 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{fid}:partners` | set, no TTL | ids of the partners that show it, or showed it before | partners | partners, store |
 | `{subject}:attempts` | counter, no TTL | claims without an outcome | claim | claim |
 | `{subject}:forgotten` | string, PHOTO_TTL | tombstone | store | store |
+| `{subject}:registered` | string, 60 s at most | a user who has just registered | partners | partners |
 | `{user:<id>}:profile` | string, PHOTO_TTL | JSON: the newest picture of that id | partners | partners |
 | `partner:<id>` | string, no TTL | JSON: the partner; unknown fields are kept | partners | partners |
 | `recent` | sorted set, no TTL | partner ids by first registration, in microseconds | partners | partners |
@@ -26,6 +27,7 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `stats:<minute>` | hash, 25 h | hits, misses, errors, not_found, requests | web.stats | web.stats, diagnose |
 | `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | pulse |
 | `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | pulse |
+| `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | web.throttle | web.throttle |
 | `heard:<nonce>` | list, 5 s | one for each web process that has heard all so far | web.listener | web.listener |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
 
@@ -74,6 +76,7 @@ class Keys:
         self.purge = f"{self.prefix}purge"
         self.echo = f"{self.prefix}echo"
         self.queue_prefix = f"{self.prefix}queue:"
+        self.limits = f"{self.prefix}limits"
 
     def variant(self, file_id: str, size: int, fmt: str) -> str:
         return self._of(file_id, f"{size}.{fmt}")
@@ -113,6 +116,9 @@ class Keys:
 
     def profile(self, user_id: int) -> str:
         return self._of(user_subject(user_id), "profile")
+
+    def registered(self, subject: str) -> str:
+        return self._of(subject, "registered")
 
     def partner(self, user_id: int) -> str:
         return f"{self.prefix}partner:{user_id}"

@@ -85,6 +85,11 @@ class Profiles:
             value = json.dumps(asdict(replace(profile, looked_up_at=0)))
             self.redis.set(self.keys.profile(user_id), value, xx=True, keepttl=True)
 
+    def note_registration(self, user_id: int) -> bool:
+        """A user registers: whether that is the first time in a while, or one time more in the same minute."""
+        milliseconds = max(1, int(self.fresh_seconds * 1000))
+        return bool(self.redis.set(self.keys.registered(user_subject(user_id)), "1", nx=True, px=milliseconds))
+
     def drop(self, user_id: int) -> None:
         """What we knew does not hold any more."""
         self.redis.delete(self.keys.profile(user_id))

@@ -19,6 +19,7 @@ from warmer.keys import Keys, Lane
 BREAKER_SECONDS = 1.5  # so long a broker that failed is left alone
 BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
 LOST_SECONDS = 30.0  # after so long a message may be lost: between a worker that died and a Redis that took no writes
+LATER_SECONDS = 5.0
 EAGER_MAX = 1000  # waiting messages of a lane that nobody waits for; what is more is due instead
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,10 @@ class Publisher:
         if lane == "hot" and self.redis.exists(self.keys.claim(subject)):
             return True  # its holder looks for wishes before it ends
         return self._ask([subject], lane)
+
+    def ask_later(self, subject: str) -> None:
+        """Publish nothing: the subject becomes due, for the lane that leaves most of the budget to others."""
+        self.due.hasten([subject], LATER_SECONDS)
 
     def ask_all(self, subjects: Sequence[str], lane: Literal["warm", "rewarm"]) -> None:
         """The same for many that nobody waits for, with one look at Redis and one at the queue."""

@@ -208,7 +208,7 @@ class PhotoStore:
         keys = self.keys
         doomed = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in ("webp", "jpeg", "avif")]
         doomed += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
-        doomed += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject)]
+        doomed += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject), keys.registered(subject)]
         doomed += [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
         gone = self._forget(
             keys=[keys.forgotten(subject), keys.partners(subject), *doomed],

@@ -53,6 +53,11 @@ def require(*roles: Role) -> Caller:
     return caller
 
 
+def count_write(caller: Caller) -> None:
+    """One write more of this caller; raises Problem: 429 when that is one too many."""
+    get_front().throttle.count(caller.role, caller.id, request.method)
+
+
 def _check_init_data(credential: str) -> Caller | None:
     settings = get_front().settings
     try:

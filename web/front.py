@@ -20,6 +20,7 @@ from web.journal import Journal
 from web.listener import Listener
 from web.shelf import Shelf
 from web.stats import MinuteStats
+from web.throttle import Throttle
 from web.urls import PhotoUrls
 from web.waiting import Waiting
 from web.wishes import Wishes
@@ -46,6 +47,7 @@ class Front:
     waiting: Waiting
     listener: Listener
     stats: MinuteStats
+    throttle: Throttle
     journal: Journal
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, St
 
 from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
 from warmer.partners import Partner
-from web.auth import NAME_MAX, require
+from web.auth import NAME_MAX, count_write, require
 from web.front import Front, get_app, get_front
 from web.problems import Problem, parse_body
 from web.signals import partner_registered, partners_listed, photos_requested, profile_aged
@@ -78,7 +78,9 @@ def list_recent() -> Response:
 def register_me() -> tuple[Response, int]:
     """The caller registers: named from the init data, pictured from the profile."""
     caller = require("user")
-    return _register(caller.id, caller.name, None, unpin=False)
+    count_write(caller)
+    is_repeat = not get_front().profiles.note_registration(caller.id)
+    return _register(caller.id, caller.name, None, is_users=True, is_repeat=is_repeat)
 
 
 @bp.get("/partner/me")
@@ -90,15 +92,18 @@ def get_me() -> Response:
 @bp.delete("/partner/me")
 def forget_me() -> tuple[str, int]:
     """Everything about the caller is forgotten."""
-    return _forget(require("user").id)
+    caller = require("user")
+    count_write(caller)
+    return _forget(caller.id)
 
 
 @bp.put("/partner/<name>")
 def register_partner(name: str) -> tuple[Response, int]:
     """A backend registers somebody; a picture given here is pinned until the next PUT."""
-    require("server")
+    caller = require("server")
     partner_id, body = _parse_id(name), parse_body(PartnerBody)
-    return _register(partner_id, body.name, body.photo_file_id, unpin=True)
+    count_write(caller)
+    return _register(partner_id, body.name, body.photo_file_id)
 
 
 @bp.get("/partner/<name>")
@@ -111,15 +116,16 @@ def get_partner(name: str) -> Response:
 @bp.delete("/partner/<name>")
 def forget_partner(name: str) -> tuple[str, int]:
     """Everything about this partner is forgotten."""
-    require("server")
-    return _forget(_parse_id(name))
+    caller, partner_id = require("server"), _parse_id(name)
+    count_write(caller)
+    return _forget(partner_id)
 
 
 @bp.post("/photos/warm")
 def warm_photos() -> tuple[Response, int]:
     """Pictures by file id, ahead of time."""
-    require("server")
-    file_ids = list(dict.fromkeys(parse_body(WarmBody).photo_file_ids))
+    caller, file_ids = require("server"), list(dict.fromkeys(parse_body(WarmBody).photo_file_ids))
+    count_write(caller)
     front = get_front()
     return jsonify(photos=dict(zip(file_ids, _request_all(file_ids, front), strict=True))), 202
 
@@ -127,8 +133,8 @@ def warm_photos() -> tuple[Response, int]:
 @bp.post("/photos/resolve")
 def resolve_photos() -> Response:
     """Pictures by user or chat id, registered or not; what is missing is looked up and warmed."""
-    require("server")
-    ids = list(dict.fromkeys(parse_body(ResolveBody).ids))
+    caller, ids = require("server"), list(dict.fromkeys(parse_body(ResolveBody).ids))
+    count_write(caller)
     return jsonify(photos=dict(zip(map(str, ids), resolve(ids), strict=True)))
 
 
@@ -156,18 +162,23 @@ def _request_all(subjects: list[str], front: Front) -> list[dict[str, Any]]:
     return [show_status(subject, glance, front) for subject, glance in zip(subjects, glances, strict=True)]
 
 
-def _register(partner_id: int, name: str, file_id: str | None, *, unpin: bool) -> tuple[Response, int]:
+def _register(
+    partner_id: int, name: str, file_id: str | None, *, is_users: bool = False, is_repeat: bool = False
+) -> tuple[Response, int]:
+    """Register; a user's does not unpin a picture, and repeated within the minute it publishes nothing."""
     front = get_front()
     front.store.lift(user_subject(partner_id), *([file_id] if file_id else []))
-    partner, is_new = front.partners.register(partner_id, name, file_id, unpin=unpin)
+    partner, is_new = front.partners.register(partner_id, name, file_id, unpin=not is_users)
+    is_repeat = is_repeat and not is_new
     if partner.is_pinned:
         is_settled = front.store.glance([subject_of(partner)])[0].status != "warming"
     else:
-        front.store.clear_unavailable(user_subject(partner_id))  # who opens the bot may be visible to it only now
+        if not is_repeat:
+            front.store.clear_unavailable(user_subject(partner_id))  # who opens the bot may be visible to it only now
         front.profiles.mark_old(partner_id)
         is_settled = False
     subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
-    partner_registered.send(get_app(), subject=subject, is_settled=is_settled)
+    partner_registered.send(get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
     return jsonify(show_partners([partner], front)[0]), 201 if is_new else 200
 
 

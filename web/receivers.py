@@ -42,10 +42,13 @@ def warm_the_first(app: Flask, *, subjects: list[str], **_: Any) -> None:
 
 
 @partner_registered.connect
-def warm_the_new(app: Flask, *, subject: str, is_settled: bool, **_: Any) -> None:
-    """Somebody new will be shown first."""
-    if not is_settled:
-        get_front(app).publisher.ask(subject, "warm")
+def warm_the_new(app: Flask, *, subject: str, is_settled: bool, is_repeat: bool, **_: Any) -> None:
+    """Somebody new will be shown first; who says it again and again is looked after when there is room."""
+    publisher = get_front(app).publisher
+    if is_repeat and not is_settled:
+        publisher.ask_later(subject)
+    elif not is_settled:
+        publisher.ask(subject, "warm")
 
 
 @photos_requested.connect

@@ -15,6 +15,6 @@ photo_not_found = _signals.signal("photo-not-found")  # subject: str
 photo_not_served = _signals.signal("photo-not-served")  # kind: str, status: int; any answer but 200 and 304
 photo_shed = _signals.signal("photo-shed")  # subject: str; 503 at once, too many wait or the broker is away
 partners_listed = _signals.signal("partners-listed")  # subjects: list[str], not ready, in the order of the list
-partner_registered = _signals.signal("partner-registered")  # subject: str, is_settled: bool; nothing to warm
+partner_registered = _signals.signal("partner-registered")  # subject, is_settled, is_repeat (in the minute)
 photos_requested = _signals.signal("photos-requested")  # subjects: list[str]; a backend asks for them ahead of time
 profile_aged = _signals.signal("profile-aged")  # subject: str; served, but looked up long ago

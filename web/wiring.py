@@ -23,6 +23,7 @@ from web.listener import Listener
 from web.metrics import count_served
 from web.shelf import Shelf
 from web.stats import MinuteStats
+from web.throttle import Throttle
 from web.urls import PhotoUrls
 from web.waiting import THREADS, Waiting
 from web.wishes import Wishes
@@ -59,6 +60,7 @@ def open_front(settings: Settings) -> Front:
         waiting=waiting,
         listener=_open_listener(settings, keys, waiting, shelf),
         stats=stats,
+        throttle=Throttle(redis, keys, urls),
         journal=Journal(partial(count_served, stats)),
     )
 
