@@ -243,10 +243,23 @@ def test_an_odd_photo_passes_instead_of_being_believed(mocked: responses.Request
         GET_PHOTOS(open_api())
 
 
-@pytest.mark.parametrize("photos", [None, [], [[]], {}, [None]])
-def test_odd_lists_of_photos_are_empty(mocked: responses.RequestsMock, photos: Any) -> None:
+@pytest.mark.parametrize("photos", [[], [[]]])
+def test_empty_lists_of_photos_are_no_photo(mocked: responses.RequestsMock, photos: Any) -> None:
     mocked.get(url_of("getUserProfilePhotos"), json={"ok": True, "result": {"total_count": 0, "photos": photos}})
     assert open_api().get_profile_photo(42, Deadline(5)) == []
+
+
+@pytest.mark.parametrize("photos", [None, {}, [None], "photos", [{}]])
+def test_odd_lists_of_photos_pass_instead_of_meaning_none(mocked: responses.RequestsMock, photos: Any) -> None:
+    mocked.get(url_of("getUserProfilePhotos"), json={"ok": True, "result": {"total_count": 0, "photos": photos}})
+    with pytest.raises(UpstreamFailed):
+        GET_PHOTOS(open_api())
+
+
+def test_an_answer_that_repeats_the_token_goes_no_further(mocked: responses.RequestsMock) -> None:
+    mocked.get(url_of("getMe"), json={"ok": True, "result": {"first_name": url_of("getMe"), "username": "bo_bot"}})
+    with pytest.raises(UpstreamFailed):
+        GET_ME(open_api())
 
 
 def test_unknown_fields_of_a_photo_are_ignored(mocked: responses.RequestsMock) -> None:
@@ -327,7 +340,7 @@ def test_ten_mebibytes_are_accepted(api: BotApi, telegram: FakeTelegram) -> None
 
 def test_an_answer_of_a_method_has_a_cap_of_its_own(api: BotApi, telegram: FakeTelegram) -> None:
     telegram.fail("getMe", "oversize", size=2**20 + 1)
-    with pytest.raises(TooBig):
+    with pytest.raises(UpstreamFailed):  # it is not the file that is too big
         api.get_me(Deadline(5))
 
 

@@ -8,6 +8,7 @@ The flow, one module a step:
     hold       one worker per subject, and what becomes of an error    → claim, due
     budget     may I call Telegram now?
     fetch      file id → bytes; look_up: user id → file id             → telegram
+    telegram   one call, in bounded time and memory                    → replies: what its answers mean
     images     bytes → variants
     store      variants in Redis, "done" for whoever waits
 

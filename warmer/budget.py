@@ -72,6 +72,7 @@ class Budget:
 
     def pause(self, seconds: float) -> None:
         """Nobody calls Telegram for so long (429, parameters.retry_after)."""
+        log.warning("⏸️ Telegram asks for a pause: no call for %.0f s", seconds)
         self._pause(keys=[self.key], args=[seconds])
 
     def halt(self) -> None:

@@ -25,6 +25,7 @@ from warmer.errors import ConfigError
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 FORMATS = ("webp", "jpeg", "avif")
 TELEGRAM = "https://api.telegram.org"
+SECRET_LETTERS = 16  # BotFather's tokens have 35 after the colon
 
 Csv = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -192,15 +193,22 @@ class Settings(BaseSettings):
         return f"redis+socket://{path}?virtual_host={database[1] if database else 0}"
 
     def conceal(self, text: str) -> str:
-        """The text without the token, for whatever is about to leave the process."""
-        plain, quoted, instead = self._spellings
-        return text.replace(plain, instead).replace(quoted, instead)
+        """The text without the token, however it is quoted, for whatever is about to leave the process."""
+        secret, spelled, instead = self._spellings
+        if secret not in text:  # every log line asks: the search is the quick part
+            return text
+        return spelled.sub(instead, text)
 
     @cached_property
-    def _spellings(self) -> tuple[str, str, str]:
-        """The token, as it stands in a URL, and what is shown instead; every log line asks."""
-        token = self.telegram_bot_token.get_secret_value()
-        return token, token.replace(":", "%3A"), f"{self.bot_id}:***"
+    def _spellings(self) -> tuple[str, re.Pattern[str], str]:
+        """The token's secret part, the token as text and as a URL spells it, and what is shown instead.
+
+        A secret part is concealed alone, too, unless it is so short that it could be a word of any line.
+        """
+        secret = self.telegram_bot_token.get_secret_value().partition(":")[2]
+        optional = "?" if len(secret) >= SECRET_LETTERS else ""
+        spelled = re.compile(rf"(?:{self.bot_id}(?::|%(?:25)*3[Aa])){optional}{re.escape(secret)}")
+        return secret, spelled, f"{self.bot_id}:***"
 
 
 def _split(value: str) -> SplitResult:

@@ -7,7 +7,6 @@ leaves this module. Facts: Bot API 10, core.telegram.org/bots/api.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable
@@ -22,25 +21,25 @@ from requests import Response
 from urllib3.exceptions import HTTPError
 
 from warmer.deadline import Deadline
-from warmer.errors import (
-    DeadlineExceeded,
-    InvalidFileId,
-    NoPhoto,
-    Paused,
-    TemporarilyUnavailable,
-    TokenRejected,
-    TooBig,
-    UpstreamFailed,
-    WarmerError,
-)
-from warmer.keys import FILE_ID
+from warmer.errors import DeadlineExceeded, Paused, TemporarilyUnavailable, TooBig, UpstreamFailed, WarmerError
 from warmer.photo import Bot, FilePath, PhotoSize
+from warmer.replies import (
+    parse_reply,
+    read_bot,
+    read_chat_photo,
+    read_profile_photo,
+    read_result,
+    read_retry_after,
+    read_unique_id,
+    to_error,
+)
 from warmer.watchdog import Watchdog, WatchedAdapter
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
 MAX_PHOTO_BYTES = 10 * 2**20
 MAX_ANSWER_BYTES = 2**20
 CHUNK_BYTES = 64 * 2**10
+DOWNLOAD = "download"
 SAFE_PATH = re.compile(r"(?!/)(?!.*//)(?!.*\.\.)[A-Za-z0-9_./ -]{1,512}")  # relative, no "..", no scheme
 
 OnCall = Callable[[str, str, float], None]  # method, outcome, seconds
@@ -54,6 +53,13 @@ class DownloadUnauthorized(UpstreamFailed):
     """401 on a download alone has been a passing fault: getMe tells."""
 
 
+class _StayingSession(requests.Session):
+    """Knows no redirects: requests reads the body of one to its end, however long, even where it follows none."""
+
+    def get_redirect_target(self, _response: Response) -> None:
+        """None, as for any other answer."""
+
+
 class BotApi:
     """Pooled connections, total deadlines, a byte cap; Telegram's errors become ours."""
 
@@ -62,32 +68,27 @@ class BotApi:
         self._base_url = base_url
         self._on_call = on_call
         self._watchdog = Watchdog()
-        self._session = requests.Session()
+        self._session = _StayingSession()
         self._session.trust_env = False  # no proxy and no netrc from the environment sees the token
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = WatchedAdapter(pool_connections=1, pool_maxsize=connections, pool_block=True, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         # Every call is this one to another URL: preparing one anew takes a third of a call's time.
+        self._session.headers["Accept-Encoding"] = "identity"
         self._request = self._session.prepare_request(requests.Request("GET", base_url))
 
     def get_me(self, deadline: Deadline) -> Bot:
         """Who the token belongs to; raises TokenRejected where it is wrong."""
-        me = self._call("getMe", {}, deadline)
-        return Bot(str(me.get("first_name", "")), str(me.get("username", "")))
+        return read_bot(self._call("getMe", {}, deadline))
 
     def get_profile_photo(self, user_id: int, deadline: Deadline) -> list[PhotoSize]:
         """The sizes of the newest profile photo; empty where there is none, or it is hidden: the two look alike."""
-        answer = self._call("getUserProfilePhotos", {"user_id": user_id, "limit": 1}, deadline)
-        photos = _list(answer.get("photos"))
-        sizes = [_dict(size) for size in _list(photos[0])] if photos else []
-        return [_photo_size("getUserProfilePhotos", s, "", s.get("width")) for s in sizes]
+        return read_profile_photo(self._call("getUserProfilePhotos", {"user_id": user_id, "limit": 1}, deadline))
 
     def get_chat_photo(self, chat_id: int, deadline: Deadline) -> list[PhotoSize]:
         """The two sizes of a chat's photo, or of a user's *public* one; empty where there is none."""
-        photo = _dict(self._call("getChat", {"chat_id": chat_id}, deadline).get("photo") or {})
-        sizes = (("small_", 160), ("big_", 640)) if photo else ()
-        return [_photo_size("getChat", photo, prefix, width) for prefix, width in sizes]
+        return read_chat_photo(self._call("getChat", {"chat_id": chat_id}, deadline))
 
     def get_file(self, file_id: str, deadline: Deadline) -> FilePath:
         """Where the file can be downloaded for about an hour; blocks while Telegram fetches it.
@@ -98,14 +99,14 @@ class BotApi:
         path = answer.get("file_path")
         if not isinstance(path, str) or not SAFE_PATH.fullmatch(path):
             raise TemporarilyUnavailable("getFile: no usable file_path")
-        return FilePath(path, str(answer.get("file_unique_id", "")))
+        return FilePath(path, read_unique_id("getFile", answer.get("file_unique_id", "")))
 
     def download(self, path: FilePath, deadline: Deadline) -> bytes:
         """The bytes of a file, at most 10 MiB.
 
         Raises PathExpired on 404, TooBig over the cap, DownloadUnauthorized on 401, UpstreamFailed otherwise.
         """
-        status, body = self._get("download", f"/file/bot{{token}}/{quote(path.path)}", {}, deadline, MAX_PHOTO_BYTES)
+        status, body = self._get(DOWNLOAD, f"/file/bot{{token}}/{quote(path.path)}", {}, deadline)
         if status == HTTPStatus.OK:
             return body
         if status == HTTPStatus.NOT_FOUND:
@@ -113,21 +114,23 @@ class BotApi:
         if status == HTTPStatus.UNAUTHORIZED:
             raise DownloadUnauthorized("download: 401 Unauthorized")
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise Paused("download: Telegram asked for a pause", retry_after=_retry_after(_parse(body)))
+            raise Paused("download: Telegram asked for a pause", retry_after=read_retry_after(parse_reply(body)))
         raise UpstreamFailed(f"download: {status}")
 
     def _call(self, method: str, params: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        status, body = self._get(method, f"/bot{{token}}/{method}", params, deadline, MAX_ANSWER_BYTES)
-        answer = _parse(body)
+        status, body = self._get(method, f"/bot{{token}}/{method}", params, deadline)
+        if self._token.get_secret_value().encode() in body:
+            raise UpstreamFailed(f"{method}: an answer that repeats the bot token")
+        answer = parse_reply(body)
         if status == HTTPStatus.OK and answer.get("ok") is True:
-            return _checked(method, answer)
-        raise _error(method, status, answer)
+            return read_result(method, answer)
+        raise to_error(method, status, answer)
 
-    def _get(self, name: str, path: str, params: dict[str, Any], deadline: Deadline, cap: int) -> tuple[int, bytes]:
+    def _get(self, name: str, path: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
         started = time.monotonic()
         outcome = "error"
         try:
-            status, body = self._exchange(name, path, params, deadline, cap)
+            status, body = self._exchange(name, path, params, deadline)
             outcome = str(status)
         except WarmerError as error:
             outcome = type(error).__name__
@@ -136,9 +139,7 @@ class BotApi:
             self._on_call(name, outcome, time.monotonic() - started)
         return status, body
 
-    def _exchange(
-        self, name: str, path: str, params: dict[str, Any], deadline: Deadline, cap: int
-    ) -> tuple[int, bytes]:
+    def _exchange(self, name: str, path: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
         left = deadline.require()
         timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
         failure = "an odd end"
@@ -147,7 +148,7 @@ class BotApi:
                 request = self._request.copy()
                 request.url = self._url(path, params)
                 with self._session.send(request, timeout=timeout, stream=True, allow_redirects=False) as response:
-                    body = _read(name, response, cap)
+                    body = _read(name, response)
                 if not call.was_cut:
                     return response.status_code, body
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
@@ -161,73 +162,22 @@ class BotApi:
         return self._base_url + path.format(token=self._token.get_secret_value()) + query
 
 
-def _read(name: str, response: Response, cap: int) -> bytes:
-    """The body, read in pieces; urllib3 raises where it is shorter than its Content-Length."""
+def _read(name: str, response: Response) -> bytes:
+    """The body as it comes over the wire: what is compressed could grow without bounds.
+
+    urllib3 raises where it is shorter than its Content-Length. One that is too long is the file's fault only where it
+    is a file.
+    """
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UpstreamFailed(f"{name}: an encoding that was not asked for")
+    is_file = name == DOWNLOAD and response.status_code == HTTPStatus.OK
+    cap = MAX_PHOTO_BYTES if is_file else MAX_ANSWER_BYTES
+    too_long = (TooBig if is_file else UpstreamFailed)(f"{name}: more than {cap} bytes")
     if int(response.headers.get("Content-Length") or 0) > cap:
-        raise TooBig(f"{name}: more than {cap} bytes")
+        raise too_long
     body = bytearray()
-    for chunk in response.iter_content(CHUNK_BYTES):
-        body += chunk
+    while piece := response.raw.read(CHUNK_BYTES, decode_content=False):
+        body += piece
         if len(body) > cap:
-            raise TooBig(f"{name}: more than {cap} bytes")
+            raise too_long
     return bytes(body)
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in an answer; an HTML page of some proxy counts as empty."""
-    try:
-        return _dict(json.loads(body.decode("utf-8", "replace")))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _checked(method: str, answer: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(answer.get("result"), dict):
-        raise UpstreamFailed(f"{method}: an answer without a result")
-    return _dict(answer["result"])
-
-
-def _error(method: str, status: int, answer: dict[str, Any]) -> WarmerError:
-    """Ours for Telegram's, by the code, and by the text only where the code does not tell."""
-    text = str(answer.get("description", "")).lower()
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Paused(f"{method}: Telegram asked for a pause", retry_after=_retry_after(answer))
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND):
-        return TokenRejected(f"{method}: {status}, Telegram refuses the bot token", retry_after=15)
-    if status == HTTPStatus.FORBIDDEN:
-        return NoPhoto(f"{method}: 403, deactivated or out of reach")
-    if status == HTTPStatus.BAD_REQUEST:
-        return _bad_request(method, text)
-    return UpstreamFailed(f"{method}: {status}")
-
-
-def _bad_request(method: str, text: str) -> WarmerError:
-    if "temporarily unavailable" in text:
-        return TemporarilyUnavailable(f"{method}: 400, temporarily unavailable")
-    if "not found" in text or method in ("getUserProfilePhotos", "getChat"):
-        return NoPhoto(f"{method}: 400, unknown to the bot")
-    if "too big" in text:
-        return TooBig(f"{method}: 400, the file is too big")
-    return InvalidFileId(f"{method}: 400, invalid file id")
-
-
-def _photo_size(method: str, value: dict[str, Any], prefix: str, width: Any) -> PhotoSize:
-    file_id, unique_id = value.get(f"{prefix}file_id"), value.get(f"{prefix}file_unique_id")
-    if not isinstance(file_id, str) or not FILE_ID.fullmatch(file_id):
-        raise UpstreamFailed(f"{method}: an odd file id")
-    if not isinstance(unique_id, str) or not isinstance(width, int):
-        raise UpstreamFailed(f"{method}: an odd photo")
-    return PhotoSize(file_id, unique_id, width)
-
-
-def _retry_after(answer: dict[str, Any]) -> float:
-    seconds = _dict(answer.get("parameters") or {}).get("retry_after", 1)
-    return float(min(max(1, seconds), 3600)) if isinstance(seconds, int | float) else 1.0
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

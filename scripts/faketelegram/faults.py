@@ -116,6 +116,8 @@ _ALL = (
     Fault("slow-body", "the body byte by byte, one per interval (seconds)",
           _goes_out(Delivery.SLOW_BODY), options={"interval": 0.1}),
     Fault("truncated-body", "half of the promised Content-Length, then the end", _goes_out(Delivery.TRUNCATED)),
+    Fault("odd-headers", "the right answer with a line among its headers that is none",
+          lambda r, _: replace(r, headers=(*r.headers, ("X-Odd", "1\r\na line without a colon")))),
     # The content
     Fault("wrong-content-type", "the right body under a wrong type",
           lambda r, o: replace(r, content_type=str(o["content_type"])), options={"content_type": "text/html"}),

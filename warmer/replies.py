@@ -1,0 +1,125 @@
+"""What Telegram's answers mean: JSON becomes values, a refusal one of our errors. Nothing in them is trusted.
+
+Facts: Bot API 10, core.telegram.org/bots/api.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from http import HTTPStatus
+from typing import Any
+
+from warmer.errors import (
+    InvalidFileId,
+    NoPhoto,
+    Paused,
+    TemporarilyUnavailable,
+    TokenRejected,
+    TooBig,
+    UpstreamFailed,
+    WarmerError,
+)
+from warmer.keys import FILE_ID
+from warmer.photo import Bot, PhotoSize
+
+UNIQUE_ID = re.compile(r"[A-Za-z0-9_-]{0,256}")
+NAME_MAX = 64  # characters of a bot's name
+PAUSE_MAX_SECONDS = 3600  # a longer one looks like an error of theirs, and would be an outage of ours
+
+
+def parse_reply(body: bytes) -> dict[str, Any]:
+    """The JSON object in an answer; an HTML page of some proxy counts as empty."""
+    try:
+        return _dict(json.loads(body.decode("utf-8", "replace")))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def read_result(method: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """The result of a call that went well."""
+    if not isinstance(answer.get("result"), dict):
+        raise UpstreamFailed(f"{method}: an answer without a result")
+    return _dict(answer["result"])
+
+
+def read_bot(me: dict[str, Any]) -> Bot:
+    """getMe"""
+    return Bot(_name(me.get("first_name")), _name(me.get("username")))
+
+
+def read_profile_photo(answer: dict[str, Any]) -> list[PhotoSize]:
+    """getUserProfilePhotos: the sizes of the first photo; raises UpstreamFailed rather than take odd lists for none."""
+    photos = answer.get("photos")
+    if photos == []:
+        return []
+    if not isinstance(photos, list) or not isinstance(photos[0], list):
+        raise UpstreamFailed("getUserProfilePhotos: an odd list of photos")
+    sizes = [_dict(size) for size in photos[0]]
+    return [_photo_size("getUserProfilePhotos", size, "", size.get("width")) for size in sizes]
+
+
+def read_chat_photo(chat: dict[str, Any]) -> list[PhotoSize]:
+    """getChat: the two sizes of the photo, whose widths are fixed."""
+    photo = chat.get("photo")
+    if photo is None:
+        return []
+    sizes = (("small_", 160), ("big_", 640))
+    return [_photo_size("getChat", _dict(photo), prefix, width) for prefix, width in sizes]
+
+
+def read_unique_id(method: str, value: Any) -> str:
+    """A file's unique id; it goes into Redis, so its letters and its length are bounded."""
+    if not isinstance(value, str) or not UNIQUE_ID.fullmatch(value):
+        raise UpstreamFailed(f"{method}: an odd unique id")
+    return value
+
+
+def read_retry_after(answer: dict[str, Any]) -> float:
+    """The seconds to pause after a 429: what Telegram asks for, within reason."""
+    seconds = _dict(answer.get("parameters")).get("retry_after", 1)
+    return float(min(max(1, seconds), PAUSE_MAX_SECONDS)) if isinstance(seconds, int | float) else 1.0
+
+
+def to_error(method: str, status: int, answer: dict[str, Any]) -> WarmerError:
+    """Ours for Telegram's, by the code, and by the text only where the code does not tell."""
+    text = str(answer.get("description", "")).lower()
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Paused(f"{method}: Telegram asked for a pause", retry_after=read_retry_after(answer))
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND):
+        return TokenRejected(f"{method}: {status}, Telegram refuses the bot token", retry_after=15)
+    if status == HTTPStatus.FORBIDDEN:
+        return NoPhoto(f"{method}: 403, deactivated or out of reach")
+    if status == HTTPStatus.BAD_REQUEST:
+        return _bad_request(method, text)
+    return UpstreamFailed(f"{method}: {status}")
+
+
+def _bad_request(method: str, text: str) -> WarmerError:
+    if "temporarily unavailable" in text:
+        return TemporarilyUnavailable(f"{method}: 400, temporarily unavailable")
+    if "not found" in text or method in ("getUserProfilePhotos", "getChat"):
+        return NoPhoto(f"{method}: 400, unknown to the bot")
+    if "too big" in text:
+        return TooBig(f"{method}: 400, the file is too big")
+    return InvalidFileId(f"{method}: 400, invalid file id")
+
+
+def _photo_size(method: str, value: dict[str, Any], prefix: str, width: Any) -> PhotoSize:
+    file_id, unique_id = value.get(f"{prefix}file_id"), value.get(f"{prefix}file_unique_id")
+    if not isinstance(file_id, str) or not FILE_ID.fullmatch(file_id):
+        raise UpstreamFailed(f"{method}: an odd file id")
+    if not unique_id or not isinstance(width, int):
+        raise UpstreamFailed(f"{method}: an odd photo")
+    return PhotoSize(file_id, read_unique_id(method, unique_id), width)
+
+
+def _name(value: Any) -> str:
+    """A name that can be logged and shown: no control characters, no halves of characters, no endless one."""
+    letters = value[:NAME_MAX] if isinstance(value, str) else ""
+    return "".join(letter for letter in letters if unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp"))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
