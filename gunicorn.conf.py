@@ -21,13 +21,15 @@ _settings = load_settings_or_exit()
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
-worker_class = "gthread"
+worker_class = "web.worker.GatheringWorker"  # gunicorn's gthread, for slow clients
 workers = 2
+worker_connections = 1000  # per process, idle ones included
 threads = THREADS  # half of them may wait for a picture, the others keep answering
 keepalive = 30  # seconds
 timeout = 30  # seconds
 graceful_timeout = 20  # seconds
 control_socket_disable = True
+forwarded_allow_ips = ""  # nobody's X-Forwarded-Proto or SCRIPT_NAME: no answer depends on them
 logconfig_dict = logging_config(_settings)
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's heartbeat files; macOS has no such folder
     worker_tmp_dir = "/dev/shm"  # noqa: S108

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from gunicorn.http.body import Body, ChunkedReader
+from gunicorn.http.unreader import IterUnreader
 from redis import Redis
 from redis.exceptions import ResponseError
 
@@ -143,6 +145,35 @@ def test_a_body_without_a_length_is_counted_as_it_is_read(
     chunked = {"wsgi.input_terminated": True, "wsgi.input": BytesIO(b'{"name": "Ann"}'.ljust(size))}
     headers = {**as_server, "Transfer-Encoding": "chunked", "Content-Type": "application/json"}
     assert client.put("/api/partner/42", headers=headers, environ_overrides=chunked).status_code == status
+
+
+def test_malformed_chunks_are_400(client: FlaskClient, as_server: Headers) -> None:
+    body = Body(ChunkedReader(None, IterUnreader([b"5\r\n{}\r\n0\r\n\r\n"])))
+    headers = {**as_server, "Transfer-Encoding": "chunked", "Content-Type": "application/json"}
+    answer = client.put(
+        "/api/partner/42",
+        headers=headers,
+        environ_overrides={"wsgi.input_terminated": True, "wsgi.input": body},
+    )
+    assert_problem(answer, 400)
+
+
+def test_a_body_that_ends_early_is_400(client: FlaskClient, as_server: Headers) -> None:
+    cut = {"CONTENT_LENGTH": "30", "wsgi.input_terminated": True, "wsgi.input": BytesIO(b'{"name": "Ann"}')}
+    headers = {**as_server, "Content-Type": "application/json"}
+    assert_problem(client.put("/api/partner/42", headers=headers, environ_overrides=cut), 400)
+    assert client.get("/api/partner/42", headers=as_server).status_code == 404
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("", 415), ("identity", 201)])
+def test_an_encoded_body_is_415(client: FlaskClient, as_server: Headers, encoding: str, status: int) -> None:
+    headers = {**as_server, "Content-Encoding": encoding}
+    answer = client.put("/api/partner/42", json={"name": "Ann"}, headers=headers)
+    assert answer.status_code == status
+
+
+def test_an_absolute_uri_without_a_path_is_the_page(client: FlaskClient) -> None:
+    assert client.get("/", environ_overrides={"PATH_INFO": ""}).status_code == 200
 
 
 def test_the_detail_is_one_public_sentence(client: FlaskClient, as_server: Headers) -> None:

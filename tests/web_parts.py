@@ -19,7 +19,8 @@ from flask import Flask
 
 from faketelegram import TEST_TOKEN
 from runner.redis_server import find_server
-from tests.conftest import SIGNING_KEY, wait_until
+from tests.conftest import SIGNING_KEY, next_id, wait_until
+from tests.running import Service
 from warmer.claim import Claims
 from warmer.errors import NoPhoto, Permanent
 from warmer.photo import Rendering, Variant
@@ -59,6 +60,18 @@ def shelve(app: Flask, file_id: str = "", fmt: str = "webp", sizes: tuple[int, .
     front.store.put(claim, Rendering(variants, PREVIEW, f"unique-{file_id}"))
     claims.release(claim)
     return file_id
+
+
+def warm_picture(service: Service) -> str:
+    """The path of a picture that the whole service has made ready."""
+    assert service.telegram
+    user_id, world = next_id(), service.telegram.world
+    world.add_user(user_id, "Ann")
+    world.draw_all()
+    body = {"name": "Ann", "photo_file_id": world.file_id(user_id, 320)}
+    service.call("PUT", f"/api/partner/{user_id}", json=body)
+    wait_until(lambda: service.call("GET", f"/api/partner/{user_id}").json()["photo_ready"], 20)
+    return file_url(body["photo_file_id"])
 
 
 def body_of(file_id: str, size: int = 160, fmt: str = "webp") -> bytes:

@@ -13,8 +13,9 @@ from flask import Flask
 from flask_cors import CORS
 
 from warmer.settings import Settings, load_settings_or_exit
-from web import breaker, health, metrics, pages, partners, problems, receivers
+from web import breaker, health, metrics, openapi, pages, partners, problems, receivers
 from web.front import NAME
+from web.paths import PartnerName
 from web.photos import PhotoLayer
 from web.wiring import open_front
 
@@ -29,11 +30,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = problems.MAX_BODY_BYTES + 1
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.url_map.merge_slashes = False  # a path of another spelling is unknown, and no redirect
+    app.url_map.converters["partner"] = PartnerName
     app.extensions[NAME] = front = open_front(settings)
     metrics.init_app(app)
     breaker.init_app(app, front.breaker)
     problems.init_app(app, front.breaker)
-    for module in (partners, health, pages):
+    for module in (partners, health, pages, openapi):
         app.register_blueprint(module.bp)
     if settings.cors_origins:
         CORS(app, resources=_cors_rules(settings), send_wildcard=True)

@@ -97,7 +97,7 @@ def forget_me() -> tuple[str, int]:
     return _forget(caller.id)
 
 
-@bp.put("/partner/<name>")
+@bp.put("/partner/<partner:name>")
 def register_partner(name: str) -> tuple[Response, int]:
     """A backend registers somebody; a picture given here is pinned until the next PUT."""
     caller = require("server")
@@ -106,14 +106,14 @@ def register_partner(name: str) -> tuple[Response, int]:
     return _register(partner_id, body.name, body.photo_file_id)
 
 
-@bp.get("/partner/<name>")
+@bp.get("/partner/<partner:name>")
 def get_partner(name: str) -> Response:
     """One partner."""
     require("server")
     return _show(_parse_id(name))
 
 
-@bp.delete("/partner/<name>")
+@bp.delete("/partner/<partner:name>")
 def forget_partner(name: str) -> tuple[str, int]:
     """Everything about this partner is forgotten."""
     caller, partner_id = require("server"), _parse_id(name)

@@ -49,6 +49,7 @@ class PhotoLayer:
         path: str = environ["PATH_INFO"]
         if path[:PREFIX_LENGTH] in PREFIXES and path[PREFIX_LENGTH : PREFIX_LENGTH + 1] not in ("", "/"):
             return Exchange(self, environ, start_response).answer(path)
+        environ["PATH_INFO"] = path or "/"  # http://host without a path (RFC 9110, 4.2.3), and no redirect
         return self.inner(environ, start_response)
 
 

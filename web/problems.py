@@ -7,6 +7,7 @@ import logging
 from typing import Any, TypeVar
 
 from flask import Flask, Response, request
+from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
 from redis.exceptions import (
     BusyLoadingError,
@@ -91,9 +92,9 @@ def parse_body(model: type[Model]) -> Model:
     """The JSON body as this model; 415, 413 over 64 KiB, 400 unparsable, 422 naming each wrong field."""
     if request.mimetype != "application/json":
         raise Problem(415, "the body must be application/json")
-    body = request.get_data()
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestEntityTooLarge
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise Problem(415, "the body must not be encoded", headers={"Accept-Encoding": "identity"})
+    body = _read_body()
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -105,3 +106,15 @@ def parse_body(model: type[Model]) -> Model:
         for line in lines
     ]
     raise Problem(422, "; ".join(f"{line['field']}: {line['message']}" for line in errors), errors)
+
+
+def _read_body() -> bytes:
+    try:
+        body = request.get_data()
+    except ParseException as error:  # gunicorn's, of a body in chunks that it reads as we do
+        raise Problem(400, "the chunks of the body are malformed") from error
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    if len(body) < (request.content_length or 0):
+        raise Problem(400, "the body ended early")
+    return body

@@ -1,0 +1,109 @@
+"""A client's connection, and what has come of its next request."""
+
+from __future__ import annotations
+
+import math
+import re
+import select
+import socket
+from contextlib import suppress
+from typing import Any
+
+from gunicorn.workers.gthread import TConn
+
+from web.problems import MAX_BODY_BYTES
+
+MAX_HEAD_BYTES = 32 * 2**10
+RECEIVE_BYTES = 16 * 2**10
+# A thread that sends never waits for the client: every answer fits, and the next request begins when a third is free.
+SEND_BUFFER_BYTES = 2**18
+# Where a request ends is only guessed, so that threads seldom wait; gunicorn alone decides what it says.
+HEAD_END = re.compile(rb"\n\r?\n")  # a bare line feed is wrong, and refused at once
+LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.IGNORECASE)
+EXPECTS = re.compile(rb"\nexpect:", re.IGNORECASE)  # the body comes when gunicorn has said "100 Continue"
+
+
+class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
+    """A connection of gunicorn's; everything here returns at once."""
+
+    def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
+        super().__init__(cfg, sock, client, server)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self.data_ready = True  # no thread is to wait for the first byte
+        self.received = bytearray()
+        self.whole_bytes = 0  # of the next request; 0 until its head has ended
+        self.has_ended = False  # by the client
+        self.is_leaving = False  # answered for the last time; the client may close
+        self.polled = 0  # selectors.EVENT_…
+        self.deadline = math.inf  # of what it is at (monotonic)
+        self._room = select.poll()
+        self._room.register(sock, select.POLLOUT)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a thread can answer without waiting for the client."""
+        return 0 < self.whole_bytes <= len(self.received)
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the head has not ended where it must have."""
+        return not self.whole_bytes and len(self.received) > MAX_HEAD_BYTES
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """What is said of too long a head."""
+        return (431, "Request Header Fields Too Large") if b"\n" in self.received else (414, "URI Too Long")
+
+    def begin(self) -> None:
+        """The next request starts with what was read beyond the one before."""
+        if self.initialized:
+            self._add(self.parser.unreader.take_buffered())
+
+    def receive(self) -> None:
+        """Take what has come."""
+        try:
+            data = self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self.has_ended = not data
+        if not self.is_leaving:
+            self._add(data)
+
+    def hand_over(self) -> None:
+        """The parser gets what has come."""
+        self.init()
+        self.parser.unreader.unread(bytes(self.received))
+        self.received.clear()
+        self.whole_bytes = 0
+
+    @property
+    def can_take_an_answer(self) -> bool:
+        """Whether the client has read enough of the answers before."""
+        return not self.initialized or bool(self._room.poll(0))
+
+    def close_politely(self) -> None:
+        """Say that nothing more will be sent; OSError where nobody is there to hear it."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def cut_off(self) -> None:
+        """Wake the thread that waits for the client."""
+        with suppress(OSError):  # it may just have ended
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def _add(self, data: bytes) -> None:
+        searched = max(len(self.received) - len(b"\n\r"), 0)
+        self.received += data
+        if not self.whole_bytes and (end := HEAD_END.search(self.received, searched)):
+            self.whole_bytes = end.end()
+            if not self.received.startswith(b"GET "):  # its body would go unread
+                self.whole_bytes += count_body_bytes(self.received[: end.end()])
+
+
+def count_body_bytes(head: bytes | bytearray) -> int:
+    """The bytes of the body that come unasked and will be read; a longer one is refused unread."""
+    length = LENGTH.search(head)
+    if length is None or EXPECTS.search(head) or int(length[1]) > MAX_BODY_BYTES:
+        return 0
+    return int(length[1])
