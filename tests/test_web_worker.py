@@ -105,6 +105,20 @@ def test_a_slow_client_holds_no_thread_and_is_cut_off(server: Server, name: str)
         client.close()
 
 
+def test_a_client_that_asks_on_without_reading_is_cut_off(server: Server) -> None:
+    with connect(server.url, receive_buffer=2048) as client:
+
+        def asks_on() -> bool:
+            try:
+                client.sendall(head("GET /large HTTP/1.1"))
+            except OSError:
+                return False
+            return True
+
+        wait_until(lambda: not asks_on(), 10)
+        server.assert_answers_soon()
+
+
 def test_a_thread_that_waits_for_a_client_is_freed(server: Server) -> None:
     clients = server.open_many(head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n12", THREADS)
     started = time.monotonic()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 import select
 import socket
+import struct
 from contextlib import suppress
 from typing import Any
 
@@ -15,12 +17,29 @@ from web.problems import MAX_BODY_BYTES
 
 MAX_HEAD_BYTES = 32 * 2**10
 RECEIVE_BYTES = 16 * 2**10
-# A thread that sends never waits for the client: every answer fits, and the next request begins when a third is free.
+# A thread that sends hardly waits for the client: every answer fits, unless those before it are unread.
 SEND_BUFFER_BYTES = 2**18
+SEND_TIME = struct.pack("@ll", 0, 100_000)  # struct timeval: seconds, microseconds
 # Where a request ends is only guessed, so that threads seldom wait; gunicorn alone decides what it says.
 HEAD_END = re.compile(rb"\n\r?\n")  # a bare line feed is wrong, and refused at once
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.IGNORECASE)
 EXPECTS = re.compile(rb"\nexpect:", re.IGNORECASE)  # the body comes when gunicorn has said "100 Continue"
+
+
+class ClientSocket(socket.socket):
+    """A client's socket, which no thread waits for when it sends."""
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(fileno=accepted.detach())
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIME)
+
+    def sendall(self, *args: Any) -> None:
+        """BrokenPipeError where the client has read so little that there is no room for an answer."""
+        try:
+            super().sendall(*args)
+        except BlockingIOError:
+            raise BrokenPipeError(errno.EPIPE, "the client does not read") from None
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
@@ -28,7 +47,6 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self.data_ready = True  # no thread is to wait for the first byte
         self.received = bytearray()
         self.whole_bytes = 0  # of the next request; 0 until its head has ended
@@ -36,8 +54,6 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.is_leaving = False  # answered for the last time; the client may close
         self.polled = 0  # selectors.EVENT_…
         self.deadline = math.inf  # of what it is at (monotonic)
-        self._room = select.poll()
-        self._room.register(sock, select.POLLOUT)
 
     @property
     def is_whole(self) -> bool:
@@ -54,34 +70,43 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         """What is said of too long a head."""
         return (431, "Request Header Fields Too Large") if b"\n" in self.received else (414, "URI Too Long")
 
-    def begin(self) -> None:
-        """The next request starts with what was read beyond the one before."""
-        if self.initialized:
-            self._add(self.parser.unreader.take_buffered())
+    def begin(self) -> bool:
+        """The next request starts with what was read beyond the one before; whether that is anything."""
+        ahead = self.parser.unreader.take_buffered()
+        if ahead:
+            self._add(ahead)
+        return bool(ahead)
 
     def receive(self) -> None:
         """Take what has come."""
-        try:
-            data = self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        self.has_ended = not data
-        if not self.is_leaving:
+        data = self._receive()
+        if data is not None and not self.is_leaving:
             self._add(data)
 
-    def hand_over(self) -> None:
-        """The parser gets what has come."""
+    def is_handed_over(self) -> bool:
+        """Give the parser what has come, if that is a whole request; whether it is."""
+        if not self.received:
+            data = self._receive()
+            if data and self.initialized and data.startswith(b"GET ") and data.endswith(b"\r\n\r\n"):
+                self.parser.unreader.unread(data)  # as nearly all come
+                return True
+            self._add(data or b"")
+        if not self.is_whole:
+            return False
         self.init()
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
         self.whole_bytes = 0
+        return True
 
     @property
     def can_take_an_answer(self) -> bool:
         """Whether the client has read enough of the answers before."""
-        return not self.initialized or bool(self._room.poll(0))
+        if not self.initialized:
+            return True
+        poll = select.poll()
+        poll.register(self.sock, select.POLLOUT)
+        return bool(poll.poll(0))
 
     def close_politely(self) -> None:
         """Say that nothing more will be sent; OSError where nobody is there to hear it."""
@@ -91,6 +116,16 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         """Wake the thread that waits for the client."""
         with suppress(OSError):  # it may just have ended
             self.sock.shutdown(socket.SHUT_RDWR)
+
+    def _receive(self) -> bytes | None:
+        try:
+            data: bytes = self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError:
+            data = b""
+        self.has_ended = not data
+        return data
 
     def _add(self, data: bytes) -> None:
         searched = max(len(self.received) - len(b"\n\r"), 0)

@@ -26,7 +26,7 @@ from gunicorn import util
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
-from web.connection import Connection
+from web.connection import ClientSocket, Connection
 
 # Nobody is there, or there is no descriptor for them: the loop comes back, where gunicorn's would end the process.
 NOT_NOW = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE)
@@ -58,30 +58,28 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 raise
             return
         self.nr_conns += 1
-        conn = Connection(self.cfg, client_socket, client, listener.getsockname())
+        conn = Connection(self.cfg, ClientSocket(client_socket), client, listener.getsockname())
         self._go_on_for(self.request_seconds, conn)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """A request begins on a connection that had one: it is mostly whole, which the thread looks after."""
-        conn.begin()
-        self.working.add(conn)
-        conn.deadline = math.inf
-        super().enqueue_req(conn)
+        """A request begins on a connection that had one: mostly it is whole, which the thread looks after.
+
+        Not so one that was sent before the last answer was read: the client may not be reading at all.
+        """
+        if conn.begin():
+            self._go_on_for(self.request_seconds, conn)
+        else:
+            self._give_to_a_thread(conn)
 
     def handle(self, conn: Connection) -> Any:
         """A thread begins."""
         conn.deadline = time.monotonic() + self.thread_seconds
-        if not conn.is_whole:
-            conn.receive()
-        if not (conn.is_whole and conn.can_take_an_answer):
-            return UNFINISHED
-        conn.hand_over()
-        return super().handle(conn)
+        return super().handle(conn) if conn.is_handed_over() else UNFINISHED
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
         """A thread is done."""
         self.working.discard(conn)
-        result = not fs.cancelled() and fs.exception() is None and fs.result()
+        result = None if fs.cancelled() or fs.exception() else fs.result()
         if result is UNFINISHED:
             self._go_on_for(self.request_seconds, conn)
         elif result:
@@ -129,7 +127,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _give_to_a_thread(self, conn: Connection) -> None:
         self._poll(conn, 0)
-        del self.polling[conn]
+        self.polling.pop(conn, None)
         self.working.add(conn)
         conn.deadline = math.inf
         super().enqueue_req(conn)
