@@ -20,7 +20,7 @@ from redis import Redis
 from faketelegram import FakeTelegram
 from faketelegram.world import DRAWN, Drawn
 from runner import redis_server
-from tests.conftest import API_KEY, SIGNING_KEY, make_picture, wait_until
+from tests.conftest import API_KEY, SIGNING_KEY, wait_until
 from tests.running import ROOT, Service, run_service
 from web.urls import sign
 
@@ -215,8 +215,3 @@ def run_stage_at(telegram: FakeTelegram, folder: Path, **settings: str) -> Itera
 def hooks(**variables: str) -> dict[str, str]:
     """The environment of processes that do what `tests/hooks/sitecustomize.py` says."""
     return {"PYTHONPATH": str(ROOT / "tests" / "hooks"), **variables}
-
-
-def picture_with(word: bytes) -> bytes:
-    """A picture that a hook knows by this word."""
-    return make_picture(320, 320) + word

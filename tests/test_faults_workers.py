@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import wait_until
-from tests.faults import LEASE_SECONDS, Figure, Stage, hooks, picture_with, run_stage
+from tests.conftest import make_picture, wait_until
+from tests.faults import LEASE_SECONDS, Figure, Stage, hooks, run_stage
 from tests.hooks.sitecustomize import ENDS_THE_PROCESS, HELD_UP, TAKES_LONG
 
 pytestmark = pytest.mark.faults
@@ -27,7 +27,7 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 
 def test_the_photos_of_a_killed_worker_are_there_after_its_lease(stage: Stage, folder: Path, figure: Figure) -> None:
-    downloading, encoding = stage.add_people(1), stage.add_people(1, picture_with(TAKES_LONG))
+    downloading, encoding = stage.add_people(1), stage.add_people(1, make_picture(TAKES_LONG, TAKES_LONG))
     stage.fake.fail("download", "hang", file_id=next(iter(downloading.values())))
     for user_id, file_id in (downloading | encoding).items():
         assert stage.put(user_id, file_id).status == 201
@@ -41,7 +41,7 @@ def test_the_photos_of_a_killed_worker_are_there_after_its_lease(stage: Stage, f
 
 
 def test_a_picture_that_ends_its_workers_is_given_up_while_others_are_warmed(stage: Stage, figure: Figure) -> None:
-    (user_id,) = (people := stage.add_people(1, picture_with(ENDS_THE_PROCESS)))
+    (user_id,) = (people := stage.add_people(1, make_picture(ENDS_THE_PROCESS, ENDS_THE_PROCESS)))
     started, slowest = time.monotonic(), 0.0
     stage.put(user_id, people[user_id])
 

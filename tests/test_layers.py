@@ -11,9 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("warmer", "web")
-NOTHING_OF_OURS = ("errors", "photo", "keys")
+NOTHING_OF_OURS = ("errors", "photo", "keys", "orientation", "memory")
+STANDARD_LIBRARY_ALONE = ("headers", "jpeg_header", "chunk_headers", "orientation", "memory", "room")
 ONE_OUTSIDE_THING = {
     "images": "PIL",
+    "steps": "PIL",
     "claim": "redis",
     "store": "redis",
     "budget": "redis",
@@ -57,6 +59,11 @@ def test_a_step_knows_one_outside_thing(name: str, outside: str) -> None:
     assert foreign - RELATED.get(outside, set()) <= {outside}
 
 
+@pytest.mark.parametrize("name", STANDARD_LIBRARY_ALONE)
+def test_what_is_read_before_pillow_needs_the_standard_library_alone(name: str) -> None:
+    assert packages_of(ROOT / "warmer" / f"{name}.py") <= set(sys.stdlib_module_names) | {"warmer"}
+
+
 def test_the_flow_imports_no_library_at_all() -> None:
     for name in ("warm", "follow", "desk"):
         assert packages_of(ROOT / "warmer" / f"{name}.py") <= set(sys.stdlib_module_names) | {"warmer"}
@@ -73,7 +80,7 @@ def test_the_back_knows_nothing_of_the_web(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("web"), ids=lambda path: path.stem)
 def test_the_web_knows_no_telegram_no_pillow_and_no_tasks(path: Path) -> None:
-    backstage = {f"warmer.{name}" for name in ("telegram", "images", "wiring", "tasks")}
+    backstage = {f"warmer.{name}" for name in ("telegram", "images", "steps", "wiring", "tasks")}
     assert not imports_of(path) & {"PIL", "requests", *backstage}
 
 

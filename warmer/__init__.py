@@ -9,7 +9,7 @@ The flow, one module a step:
     budget     may I call Telegram now?
     fetch      file id → bytes; look_up: user id → file id             → telegram
     telegram   one call, in bounded time and memory                    → replies: what its answers mean
-    images     bytes → variants
+    images     bytes → variants                                        → headers, steps
     store      variants in Redis, "done" for whoever waits
 
 Beside it: `partners` (who is shown), `due` (what to do again, and when), `forget`, `heartbeat`, `keys` (the schema).

@@ -11,7 +11,7 @@ WarmerError
 │   ├── Crashed            the picture ended its worker three times
 │   └── GaveUp             a passing failure that did not pass
 └── Transient              again later
-    ├── Postponed          no token is left
+    ├── Postponed          no token is left, or no room to decode
     ├── Busy               another worker has it in hand: whoever waits goes on waiting
     ├── Paused             Telegram asked for a pause: no worker calls it until then
     ├── TokenRejected      every call is halted until getMe passes
@@ -102,7 +102,7 @@ class Transient(WarmerError):
 
 
 class Postponed(Transient):
-    """The budget says not now: no token is left; no failure of this photo."""
+    """Not now: no token is left, or no room to decode; no failure of this photo."""
 
 
 class Busy(Transient):

@@ -7,22 +7,24 @@ tried; Pillow's errors become ours.
 from __future__ import annotations
 
 import struct
-import threading
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image
 
 from warmer.errors import NotAnImage, TooBig
-from warmer.photo import Cut, Original, Rendering, Variant
+from warmer.headers import read_header
+from warmer.memory import return_freed_memory
+from warmer.photo import Cut, Header, Original, Rendering, Variant
+from warmer.room import Room
+from warmer.steps import Aim, Decoded, exact, opaque, reduced, resize, srgb, upright
 
 MAX_PIXELS = 16_000_000
 LARGE_PIXELS = 2_000_000  # above this, one decode at a time per process
-INPUT_FORMATS = ("JPEG", "PNG", "WEBP")
+TURN_SECONDS = 3.0  # after a task's 20 s, and before a decode's 5 s, it ends within the 30 s of a claim's lease
 PREVIEW_MAX_CHARACTERS = 300
 PREVIEW_LADDER = ((16, 40), (16, 15), (12, 15), (8, 10))  # pixels, quality: the first that fits
 
@@ -31,72 +33,35 @@ PREVIEW_LADDER = ((16, 40), (16, 15), (12, 15), (8, 10))  # pixels, quality: the
 ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
     "webp": ("WEBP", {"quality": 80, "method": 2}),
     "jpeg": ("JPEG", {"quality": 82, "optimize": True}),
-    "avif": ("AVIF", {"quality": 65, "speed": 9}),
+    "avif": ("AVIF", {"quality": 65, "speed": 9, "max_threads": 1}),
 }
+ENCODER_BYTES = {"webp": 10, "jpeg": 5, "avif": 42}  # per pixel, measured
 
-Decoded = Image.Image
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, AttributeError, struct.error,
-           zlib.error, OverflowError, MemoryError)  # fmt: skip  # what Pillow raises on broken input
-_one_large_decode = threading.Lock()
+# What Pillow raises on broken input.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, AttributeError, struct.error, zlib.error,
+           ArithmeticError, AssertionError, MemoryError, RecursionError)  # fmt: skip
+# However many threads render, they use no more memory than these rooms, in bytes, and their largest squares.
+_room_for_a_large_one = Room(104_000_000)  # what needs more is refused
+_room_for_small_ones = Room(18_000_000)
+_room_for_encoders = Room(8_000_000)
 
-
-def upright(image: Decoded) -> Decoded:
-    """Turned as its EXIF orientation says."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except _BROKEN:
-        return image  # EXIF that cannot be read is left out, the pixels stay
-
-
-def srgb(image: Decoded) -> Decoded:
-    """In sRGB, where the picture brings a colour profile that can be used."""
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
-        return image
-    target = "RGBA" if image.mode == "RGBA" else "RGB"
-    try:
-        converted = ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode=target
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image  # a profile that lies about its picture is left out, the pixels stay
-    return converted or image
-
-
-def opaque(image: Decoded) -> Decoded:
-    """In RGB, what shines through on white."""
-    if image.mode.startswith("I"):  # 16 bits a channel, which convert() would clip
-        image = image.point(lambda value: value * (1 / 256)).convert("L")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image)
-    return image.convert("RGB")
-
-
-def square(image: Decoded) -> Decoded:
-    """The middle square."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image if image.width == image.height else image.crop((left, top, left + side, top + side))
-
-
-STEPS: tuple[Callable[[Decoded], Decoded], ...] = (upright, srgb, opaque, square)
+STEPS: tuple[Callable[[Decoded, Aim], Decoded], ...] = (reduced, srgb, opaque, exact, upright)
 
 
 def render(original: Original, batches: Sequence[Sequence[Cut]], *, with_preview: bool = True) -> Iterator[Rendering]:
     """The variants, batch by batch, and the inline preview with the last, from one decode.
 
-    Raises TooBig over 16 megapixels, NotAnImage for what does not decode as JPEG, PNG or WebP.
+    Raises TooBig over 16 megapixels, or where its decoder would need more memory than there is room for; NotAnImage for
+    what does not decode as JPEG, PNG or WebP; Postponed where its turn does not come in time.
     """
+    return_freed_memory()
     image = _decode(original.data, max(cut.size for batch in batches for cut in batch))
-    made: dict[int, Decoded] = {}
+    made = {image.width: image}
     for batch in batches:
         variants = []
         for cut in batch:
             if cut.size not in made:  # each from the smallest that is large enough: less to read, and as good
-                larger = [size for size in made if size > cut.size]
-                made[cut.size] = _resize(made[min(larger)] if larger else image, cut.size)
+                made[cut.size] = resize(made[min(size for size in made if size > cut.size)], cut.size)
             variants.append(Variant(*cut, encode(made[cut.size], cut.format)))
         is_last = batch is batches[-1]
         preview = make_preview(made[min(made)]) if with_preview and is_last else ""
@@ -107,51 +72,65 @@ def encode(image: Decoded, fmt: str, **options: Any) -> bytes:
     """The picture as a file of that format, without metadata."""
     name, defaults = ENCODERS[fmt]
     out = BytesIO()
-    image.save(out, name, **(defaults | options))
+    needed_bytes = min(ENCODER_BYTES[fmt] * image.width * image.height, _room_for_encoders.size)
+    with _room_for_encoders.take(needed_bytes, TURN_SECONDS):
+        image.save(out, name, **(defaults | options))
     return out.getvalue()
 
 
 def make_preview(image: Decoded) -> str:
     """A data URI of at most 300 bytes, to show until the picture is there; empty if none fits."""
     for size, quality in PREVIEW_LADDER:
-        body = encode(_resize(image, size), "webp", quality=quality, method=4)
+        body = encode(resize(image, size), "webp", quality=quality, method=4)
         uri = f"data:image/webp;base64,{b64encode(body).decode()}"
         if len(uri) <= PREVIEW_MAX_CHARACTERS:
             return uri
     return ""
 
 
-def _decode(data: bytes, largest: int) -> Decoded:
+def _decode(data: bytes, side: int) -> Decoded:
+    header = read_header(data)
+    needed_bytes = _estimate_bytes(header, side)
+    if header.pixels > MAX_PIXELS or needed_bytes > _room_for_a_large_one.size:
+        raise TooBig(f"{header.width} × {header.height} pixels of {header.format}")
+    is_large = header.pixels > LARGE_PIXELS or needed_bytes > _room_for_small_ones.size
+    if is_large:
+        room, amount = _room_for_a_large_one, _room_for_a_large_one.size  # all of it: one at a time
+    else:
+        room, amount = _room_for_small_ones, needed_bytes
     try:
-        with Image.open(BytesIO(data), formats=INPUT_FORMATS) as image:
-            pixels = image.width * image.height
-            if pixels > MAX_PIXELS:
-                raise TooBig(f"{image.width} × {image.height} pixels")
-            with _decoding(pixels):
-                image.draft(image.mode, (largest, largest))  # JPEG: decode at 1/2, 1/4 or 1/8 where that suffices
-                image.load()  # the first frame only
-                return _apply_steps(image)
+        with room.take(amount, TURN_SECONDS):
+            return _apply_steps(_load(header, side), Aim(side, header.orientation))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise TooBig("too many pixels") from None
     except _BROKEN as error:
         raise NotAnImage(f"not a picture we read ({type(error).__name__})") from None
 
 
-def _apply_steps(image: Decoded) -> Decoded:
-    for step in STEPS:
-        image = step(image)
-    image.info = {}  # or save() would write the profile and the comment back
+def _estimate_bytes(header: Header, side: int) -> int:
+    """The memory that decoding takes, with the copies that the steps make of what they reduced."""
+    scale = _choose_scale(header, side)
+    pixels = header.pixels // scale**2
+    return header.buffer_bytes + header.bytes_per_pixel * pixels + 8 * min(pixels, (4 * side) ** 2)
+
+
+def _choose_scale(header: Header, side: int) -> int:
+    """A JPEG can be decoded at 1/2, 1/4 or 1/8, where that suffices."""
+    spare = min(header.width, header.height) // side
+    return next(scale for scale in (8, 4, 2, 1) if scale <= spare or scale == 1) if header.format == "JPEG" else 1
+
+
+def _load(header: Header, side: int) -> Decoded:
+    image = Image.open(BytesIO(b"".join(header.parts)), formats=(header.format,))
+    if image.size != (header.width, header.height):
+        raise ValueError("two sizes in one header")
+    image.draft(image.mode, (side, side))
+    image.load()  # the first frame only
     return image
 
 
-def _decoding(pixels: int) -> AbstractContextManager[Any]:
-    """One large decode at a time per process bounds its memory."""
-    return _one_large_decode if pixels > LARGE_PIXELS else nullcontext()
-
-
-def _resize(image: Decoded, size: int) -> Decoded:
-    if image.size == (size, size):
-        return image
-    if image.size == (2 * size, 2 * size):
-        return image.reduce(2)  # a tenth of the time of the filter below, and half a decibel below it at most
-    return image.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
+def _apply_steps(image: Decoded, aim: Aim) -> Decoded:
+    for step in STEPS:
+        image = step(image, aim)
+    image.info = {}  # or save() would write the profile and the comment back
+    return image

@@ -82,6 +82,23 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture file says of itself, the parts of it that paint, and the memory that its decoder needs."""
+
+    format: str
+    width: int
+    height: int
+    parts: list[memoryview] = field(repr=False)
+    orientation: int  # EXIF's, 1 to 8
+    buffer_bytes: int  # needed at whatever size it is decoded
+    bytes_per_pixel: int = 4  # needed for those that are decoded
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
 class Rendering:
     """What the image step makes of an original, or a part of it."""
 

@@ -1,0 +1,163 @@
+"""Pictures that are made to hurt whoever decodes them; nothing here is a file on disk."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from functools import cache
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from warmer.images import render
+from warmer.photo import Cut, Original
+
+BATCHES = ([Cut(160, "webp")], [Cut(320, "webp"), Cut(80, "webp"), Cut(320, "jpeg")])
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def save(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
+    """The picture as a file."""
+    out = BytesIO()
+    image.save(out, fmt, **options)
+    return out.getvalue()
+
+
+def squares_of(data: bytes) -> list[Image.Image]:
+    """What a worker makes of these bytes, each a square as it should be; or what `render` raises."""
+    squares: list[Image.Image] = []
+    for rendering in render(Original(data), BATCHES):
+        for variant in rendering.variants:
+            square = Image.open(BytesIO(variant.body))
+            assert (square.format, square.size, square.mode) == (
+                variant.format.upper(), (variant.size, variant.size), "RGB"
+            )  # fmt: skip
+            assert not {"exif", "icc_profile", "xmp", "comment", "photoshop"} & set(square.info)
+            squares.append(square)
+    assert len(squares) == 4
+    return squares
+
+
+def corners_of(data: bytes) -> list[str]:
+    """The colours near the corners of the largest square, by their names: above from left to right, then below."""
+    square = squares_of(data)[1]
+    colors = [square.getpixel(place) for place in ((60, 60), (260, 60), (60, 260), (260, 260))]
+    return [_name(color) for color in colors]
+
+
+def _name(color: Any) -> str:
+    names = {"red": RED, "green": GREEN, "blue": BLUE, "white": WHITE}
+    return min(names, key=lambda name: sum(abs(a - b) for a, b in zip(names[name], color, strict=True)))
+
+
+def quarters(width: int, height: int) -> Image.Image:
+    """Red and green above, blue and white below."""
+    image = Image.new("RGB", (width, height), WHITE)
+    draw, x, y = ImageDraw.Draw(image), width // 2, height // 2
+    draw.rectangle((0, 0, x - 1, y - 1), RED)
+    draw.rectangle((x, 0, width, y - 1), GREEN)
+    draw.rectangle((0, y, x - 1, height), BLUE)
+    return image
+
+
+def chunk(name: bytes, data: bytes = b"") -> bytes:
+    """One chunk of a PNG."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def with_checksums(png: bytes) -> bytes:
+    """The PNG with the right checksum in each of its chunks, as far as they can be told apart."""
+    mended, place = bytearray(png), 8
+    while place + 12 <= len(mended):
+        end = place + 8 + int.from_bytes(mended[place : place + 4])
+        mended[end : end + 4] = struct.pack(">I", zlib.crc32(mended[place + 4 : end]))
+        place = end + 4
+    return bytes(mended)
+
+
+def png(
+    width: int, height: int, *, depth: int = 8, color: int = 6, interlaced: bool = False, extra: Iterable[bytes] = ()
+) -> bytes:
+    """A PNG of zeros, written without making the picture; `extra` chunks stand before the pixels."""
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
+    squeeze = zlib.compressobj(1)
+    row = bytes(1 + (width * channels * depth + 7) // 8)
+    body = b"".join(squeeze.compress(row) for _ in range(height * (2 if interlaced else 1))) + squeeze.flush()
+    return b"".join([PNG_SIGNATURE, chunk(b"IHDR", header), *extra, chunk(b"IDAT", body), chunk(b"IEND")])
+
+
+def text_bomb(number: int, kind: bytes = b"zTXt") -> bytes:
+    """A text chunk that unpacks to a mebibyte of characters beyond the basic plane: 4 MiB as a string."""
+    text = _pack_text()
+    head = b"k%d\0\0" % number if kind == b"zTXt" else b"k%d\0\1\0\0\0" % number
+    return chunk(kind, head + text)
+
+
+@cache
+def _pack_text() -> bytes:
+    return zlib.compress("😀".encode() + b"x" * (2**20 - 5), 9)
+
+
+def profile_bomb(unpacked_bytes: int) -> bytes:
+    """An iCCP chunk that unpacks to so much."""
+    return chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(unpacked_bytes), 9))
+
+
+def segment(marker: int, data: bytes) -> bytes:
+    """One segment of a JPEG."""
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def insert_segments(jpeg: bytes, segments: Iterable[bytes]) -> bytes:
+    """The JPEG with segments right after its start."""
+    return jpeg[:2] + b"".join(segments) + jpeg[2:]
+
+
+def many_scans(width: int, height: int, scans: int, *, components: int = 1, sampling: int = 0x11) -> bytes:
+    """A progressive JPEG whose every scan walks through all blocks on a few bytes.
+
+    A run of ends of blocks ("EOB14" and 14 bits) covers 32767 blocks, so a refinement of nothing costs 25 bytes.
+    """
+    quantization = segment(0xDB, b"\0" + bytes([1]) * 64)
+    layout = b"".join(bytes([i + 1, sampling if i == 0 else 0x11, 0]) for i in range(components))
+    frame = segment(0xC2, struct.pack(">BHHB", 8, height, width, components) + layout)
+    tables = segment(0xC4, b"\x00" + bytes([1] + [0] * 15) + b"\x00") + segment(
+        0xC4, b"\x10" + bytes([1] + [0] * 15) + b"\xe0"
+    )
+    blocks = -(-width // 8) * -(-height // 8)
+    runs = f"{'0' + '1' * 14}" * (-(-blocks // 32767))
+    bits = runs + "1" * (-len(runs) % 8)
+    walk = bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)).replace(b"\xff", b"\xff\0")
+    ids = b"".join(bytes([i + 1, 0]) for i in range(components))
+    first = segment(0xDA, bytes([components]) + ids + b"\0\0\0") + bytes(blocks * components // 8 * 2 + 16)
+    later = [segment(0xDA, bytes([1, i % components + 1, 0, 1, 63, 0x10])) + walk for i in range(components)]
+    body = b"".join(later[i % components] for i in range(scans - 1))
+    return b"\xff\xd8" + quantization + frame + tables + first + body + b"\xff\xd9"
+
+
+def exif_bomb(blob_bytes: int = 65_000) -> bytes:
+    """EXIF whose many entries all name the same half of it as their value."""
+    entries = blob_bytes // 2 // 12
+    values = 8 + 2 + entries * 12 + 4
+    table = b"".join(struct.pack(">HHLL", 1000 + i, 7, blob_bytes - values, values) for i in range(entries))
+    return (b"MM\0*" + struct.pack(">LH", 8, entries) + table).ljust(blob_bytes, b"\0")
+
+
+def looping_exif() -> bytes:
+    """EXIF whose directories name each other as the next, and themselves as their sub-directories."""
+    entry = struct.pack(">HHLL", 0x8769, 4, 1, 8) + struct.pack(">HHLL", 0xA005, 4, 1, 8)
+    return b"MM\0*" + struct.pack(">LH", 8, 2) + entry + struct.pack(">L", 8)
+
+
+def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    """What does not compress; a tile repeated, for it is quick to make."""
+    tile = Image.merge(mode, [Image.effect_noise((256, 256), 200) for _ in mode])
+    image = Image.new(mode, (width, height))
+    for top in range(0, height, 256):
+        for left in range(0, width, 256):
+            image.paste(tile, (left, top))
+    return image

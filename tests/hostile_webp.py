@@ -1,0 +1,71 @@
+"""A lossless WebP with so many tables of codes that they take hundreds of times the file (RFC 9649, 3.7)."""
+
+from __future__ import annotations
+
+import struct
+
+CODE_LENGTH_ORDER = (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8)
+BLOCK = 4  # pixels; the smallest that may have tables of its own
+
+
+class BitWriter:
+    """Bits, the lowest first."""
+
+    def __init__(self) -> None:
+        self._value = 0
+        self._length = 0
+        self._whole = bytearray()
+
+    def put(self, value: int, bits: int) -> None:
+        self._value |= value << self._length
+        self._length += bits
+        while self._length >= 8:
+            self._whole.append(self._value & 255)
+            self._value >>= 8
+            self._length -= 8
+
+    def put_code_of_one(self, symbol: int) -> None:
+        """A code for one symbol, which then takes no bits."""
+        self.put(0b101, 3)
+        self.put(symbol, 8)
+
+    def put_code_of_bytes(self, alphabet: int) -> None:
+        """A code of 8 bits for the first 256 symbols."""
+        self.put(0, 1)
+        self.put(len(CODE_LENGTH_ORDER) - 4, 4)
+        for length in CODE_LENGTH_ORDER:
+            self.put(length in (0, 8), 3)
+        self.put(0, 1)
+        for symbol in range(alphabet):
+            self.put(symbol < 256, 1)
+
+    def put_byte(self, value: int) -> None:
+        self.put(int(f"{value:08b}"[::-1], 2), 8)
+
+    def to_bytes(self) -> bytes:
+        return bytes(self._whole) + bytes([self._value]) + bytes(8)
+
+
+def webp_of_groups(side: int, groups: int) -> bytes:
+    """A black square, whose blocks of 4 by 4 pixels have their own tables as far as the groups go."""
+    bits = BitWriter()
+    bits.put(0x2F, 8)
+    bits.put(side - 1, 14)
+    bits.put(side - 1, 14)
+    bits.put(0, 1 + 3 + 1 + 1)  # no alpha, version, no transform, no cache of colours
+    bits.put(1, 1)  # groups, for each block of pixels
+    bits.put(0, 3 + 1)
+    bits.put_code_of_bytes(256 + 24)
+    bits.put_code_of_bytes(256)
+    for _ in range(3):
+        bits.put_code_of_one(0)
+    for block in range((side // BLOCK) ** 2):
+        index = min(block, groups - 1)
+        bits.put_byte(index & 255)
+        bits.put_byte(index >> 8)
+    for _ in range(groups):
+        for symbol in (0, 0, 0, 255, 0):  # green, red, blue, alpha, distance
+            bits.put_code_of_one(symbol)
+    stream = bits.to_bytes()
+    stream += bytes(len(stream) % 2)
+    return struct.pack("<4sI4s4sI", b"RIFF", len(stream) + 12, b"WEBP", b"VP8L", len(stream)) + stream
