@@ -143,6 +143,24 @@ def test_a_profile_without_a_photo_is_checked_again_in_its_time(shop: Workshop) 
 # Transient
 
 
+def test_what_only_a_client_wanted_is_let_go_when_there_is_no_token(shop: Workshop) -> None:
+    run(shop, Postponed("m"), lane="hot")
+    assert turn_of(shop) is None
+    assert is_free(shop)
+
+
+def test_what_was_promised_before_a_client_came_is_not_let_go(shop: Workshop) -> None:
+    shop.due.set(FID, 60)
+    run(shop, Postponed("m"), lane="hot")
+    assert turn_of(shop) == pytest.approx(1, abs=0.5)
+
+
+def test_what_is_kept_is_not_let_go(shop: Workshop) -> None:
+    keep(shop, FID)
+    run(shop, Postponed("m"), lane="hot")
+    assert turn_of(shop) == pytest.approx(1, abs=0.5)
+
+
 @pytest.mark.parametrize("kind", [Postponed, Paused, TokenRejected])
 def test_who_has_to_wait_waits_as_long_as_it_was_told_and_it_is_no_failure(shop: Workshop, kind: type[Any]) -> None:
     run(shop, kind("m", retry_after=40))

@@ -19,9 +19,9 @@ class Due:
         self._schedule = load_script(redis, "schedule")
         self._take = load_script(redis, "take_due")
 
-    def set(self, subject: str, seconds: float) -> None:
-        """Give the subject its next turn in so many seconds, instead of any other."""
-        self._schedule(keys=[self.keys.due], args=[seconds, "", subject])
+    def set(self, subject: str, seconds: float) -> bool:
+        """Give the subject its next turn in so many seconds, instead of any other; whether it had one."""
+        return not self._schedule(keys=[self.keys.due], args=[seconds, "", subject])
 
     def set_all(self, subjects: Sequence[str], seconds: float) -> None:
         """The same for many."""
