@@ -28,6 +28,8 @@ from warmer.keys import Keys
 from warmer.settings import Settings, load_settings
 from warmer.wiring import Workshop, get_workshop, open_workshop
 
+pytest_plugins = ["tests.figures"]
+
 API_KEY = "test-api-key"
 SIGNING_KEY = "a-signing-key-of-at-least-32-bytes-for-tests"
 
@@ -211,24 +213,3 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The whole service as `scripts/run` starts it without any setting."""
     with run_service(tmp_path_factory.mktemp("demo")) as running:
         yield running
-
-
-@pytest.fixture
-def figure(record_property: Callable[[str, object], None]) -> Callable[[str, float, float], None]:
-    """Notes what a test measured, in seconds unless the name says otherwise, and holds it to its bound."""
-
-    def note(name: str, value: float, at_most: float) -> None:
-        record_property(name, (value, at_most))
-        assert value <= at_most, f"{name}: {value:.3g}, at most {at_most:g}"
-
-    return note
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The figures of the fault tests, as a table."""
-    reports = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
-    figures = [row for report in reports if report.when == "call" for row in report.user_properties]
-    if figures:
-        terminalreporter.section("figures")
-    for name, (value, at_most) in figures:
-        terminalreporter.write_line(f"{name:<75} {value:8.3g}   at most {at_most:g}")

@@ -19,7 +19,7 @@ from tests.conftest import wait_until
 from tests.faults import Figure, Stage, let_pass, run_stage
 from tests.running import ROOT
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.alone]
 MISSES_A_SECOND, CONNECTIONS, SECONDS, RATE = 240, 64, 60, 12
 HIT_SECONDS = 0.02
 NORMAL_SECONDS = 10
