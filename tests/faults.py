@@ -22,6 +22,7 @@ from faketelegram.world import DRAWN, Drawn
 from runner import redis_server
 from tests.conftest import API_KEY, SIGNING_KEY, wait_until
 from tests.running import ROOT, Service, run_service
+from warmer.keys import Keys
 from web.urls import sign
 
 LEASE_SECONDS = 30.0  # of a claim
@@ -162,6 +163,11 @@ class Stage:
     def is_ready(self, user_id: int) -> bool:
         """Whether this partner's picture is stored now; asking warms nothing."""
         return self.state_of(user_id) == "ready"
+
+    def is_stored(self, file_id: str) -> bool:
+        """The same for any picture, by a look into the embedded Redis."""
+        with self.connect() as redis:
+            return bool(redis.exists(Keys(str(self.fake.world.bot_id)).variant(file_id, 160, "webp")))
 
     def state_of(self, user_id: int) -> str | None:
         """The `photo_status` of a partner, None while nobody can say."""

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 import requests
 
@@ -39,6 +40,7 @@ def test_a_hit_makes_no_call_to_the_broker(stage: Stage, broker: RedisServer) ->
     others = stage.processes("worker", "worker2", "beat", "flower")
     for process in others:
         process.suspend()
+    wait_until(lambda: all(process.status() == psutil.STATUS_STOPPED for process in others))
     before = count_commands(broker)
     with requests.Session() as session:
         statuses = {stage.get(hot, session).status for _ in range(200)}

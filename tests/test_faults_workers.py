@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,15 @@ def stage(folder: Path) -> Iterator[Stage]:
 def test_the_photos_of_a_killed_worker_are_there_after_its_lease(stage: Stage, folder: Path, figure: Figure) -> None:
     downloading, encoding = stage.add_people(1), stage.add_people(1, make_picture(TAKES_LONG, TAKES_LONG))
     stage.fake.fail("download", "hang", file_id=next(iter(downloading.values())))
-    for user_id, file_id in (downloading | encoding).items():
-        assert stage.put(user_id, file_id).status == 201
+    with ThreadPoolExecutor(2) as clients:
+        answers = [*clients.map(stage.get, (downloading | encoding).values())]
+    assert {answer.status for answer in answers} == {503}  # whoever asked has gone
     wait_until(lambda: stage.fake.calls["download"] == 2 and (folder / HELD_UP).exists())
     for process in stage.processes("worker", "worker2"):
         process.kill()
     killed_at = time.monotonic()
     for name, people in {"mid-download": downloading, "mid-encode": encoding}.items():
-        wait_until(lambda: stage.is_ready(*people), LEASE_SECONDS + 10)  # noqa: B023 - ends before the next turn
+        wait_until(lambda: stage.is_stored(*people.values()), LEASE_SECONDS + 10)  # noqa: B023 - ends before the next turn
         figure(f"worker killed {name}: its photo is there", time.monotonic() - killed_at, LEASE_SECONDS + 5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import time
 from itertools import count
@@ -13,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import API_KEY
-from tests.web_parts import as_user, init_data, new_id
+from tests.web_parts import as_user, file_url, init_data, new_file_id, new_id
 from warmer.settings import load_settings
 from web import create_app
 
@@ -110,6 +111,28 @@ def test_init_data_of_the_worked_example_is_good(client: FlaskClient) -> None:
     app = create_app(load_settings(init_data_max_age=10**9))
     assert ask(app.test_client(), f"tma {example}") == 200
     assert ask(client, f"tma {example}") == 401  # expired for whoever keeps the default
+
+
+def test_the_order_of_the_fields_does_not_matter_and_none_may_be_left_out(client: FlaskClient) -> None:
+    data = init_data(ANN, more={"signature": "c2lnbmF0dXJl", "query_id": "AAH"})
+    fields = data.split("&")
+    assert ask(client, f"tma {'&'.join(reversed(fields))}") == 200
+    for field in fields:
+        assert ask(client, f"tma {'&'.join(other for other in fields if other != field)}") == 401
+
+
+def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch, client: FlaskClient) -> None:
+    compared: list[bytes] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(one)
+        return one == other
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    ask(client, f"tma {init_data(ANN)}")
+    ask(client, "Bearer no-key")
+    client.get(file_url(new_file_id(), sig="A" * 22))
+    assert len(compared) == 3
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ class Listener:
         """
         key = self._keys.heard(secrets.token_hex(8))
         end = time.monotonic() + HEARD_SECONDS
-        missing = redis.publish(self._keys.echo, key)
+        # Not what `publish` answers: an operator who listens to everything counts there, and echoes nothing.
+        ((_, missing),) = redis.pubsub_numsub(self._keys.echo)
+        redis.publish(self._keys.echo, key)
         while missing > 0 and time.monotonic() < end:
             if redis.blpop([key], POP_SECONDS):
                 missing -= 1
