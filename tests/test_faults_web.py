@@ -81,3 +81,16 @@ def test_forgetting_between_a_read_and_its_insertion_leaves_nothing_in_any_proce
         late = [one.at + one.seconds - forgotten_at for one in clients.answers if one.status == 200]
         slowest = max(slowest, *late)
     figure("forgotten while it is asked for: the last 200 after the call", slowest, FORGOTTEN_SECONDS)
+
+
+def test_a_forgetting_that_not_every_process_has_heard_says_so_and_can_be_repeated(stage: Stage) -> None:
+    (user_id,) = (people := stage.warm(1))
+    _, child, *_ = stage.processes("web")
+    child.suspend()
+    try:
+        said = {stage.ask(f"/api/partner/{user_id}", "DELETE") for _ in range(3)}
+    finally:
+        child.resume()
+    assert {(answer.status, answer.retry_after) for answer in said if answer.status} == {(503, "1")}
+    wait_until(lambda: stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204)
+    assert {stage.get(people[user_id]).status for _ in range(20)} == {404}
