@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from redis import Redis
 
+from faketelegram import TEST_TOKEN
 from tests.conftest import list_traces, wait_until
 from tests.faults import Clients, Figure, Stage, let_pass, run_stage
+from warmer.keys import Keys
 
 pytestmark = pytest.mark.faults
 CLIENTS = 16
@@ -83,14 +86,22 @@ def test_forgetting_between_a_read_and_its_insertion_leaves_nothing_in_any_proce
     figure("forgotten while it is asked for: the last 200 after the call", slowest, FORGOTTEN_SECONDS)
 
 
+def listeners(redis: Redis) -> int:
+    """How many web processes hear what is announced: those that have looked for a picture."""
+    ((_, number),) = redis.pubsub_numsub(Keys(TEST_TOKEN.partition(":")[0]).echo)
+    return int(number)
+
+
 def test_a_forgetting_that_not_every_process_has_heard_says_so_and_can_be_repeated(stage: Stage) -> None:
     (user_id,) = (people := stage.warm(1))
-    _, child, *_ = stage.processes("web")
-    child.suspend()
+    _, *children = stage.processes("web")
+    with stage.connect() as redis:
+        wait_until(lambda: stage.get(people[user_id]) and listeners(redis) == len(children))
+    children[0].suspend()
     try:
         said = {stage.ask(f"/api/partner/{user_id}", "DELETE") for _ in range(3)}
     finally:
-        child.resume()
+        children[0].resume()
     assert {(answer.status, answer.retry_after) for answer in said if answer.status} == {(503, "1")}
     wait_until(lambda: stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204)
     assert {stage.get(people[user_id]).status for _ in range(20)} == {404}
