@@ -12,6 +12,7 @@ from redis import Redis
 from faketelegram import TEST_TOKEN
 from tests.conftest import list_traces, wait_until
 from tests.faults import Clients, Figure, Stage, let_pass, run_stage
+from warmer.deadline import TASK_SECONDS
 from warmer.keys import Keys
 
 pytestmark = pytest.mark.faults
@@ -62,10 +63,11 @@ def test_forgetting_during_a_warming_leaves_nothing(stage: Stage, figure: Figure
     assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
     forgotten_at = time.monotonic()
     with stage.connect() as redis:
-        wait_until(lambda: not list_traces(redis, user_id, file_id))
-        figure("forgotten during a warming: the last trace is gone", time.monotonic() - forgotten_at, FORGOTTEN_SECONDS)
+        wait_until(lambda: all(key.endswith(":unacked") for key in list_traces(redis, user_id, file_id)))
+        figure("forgotten during a warming: what is left is a message", time.monotonic() - forgotten_at, FORGOTTEN_SECONDS)
         wait_until(lambda: has_ended(stage, file_id))
-        assert list_traces(redis, user_id, file_id) == []
+        wait_until(lambda: not list_traces(redis, user_id, file_id))
+        figure("forgotten during a warming: its task's own message is gone", time.monotonic() - forgotten_at, TASK_SECONDS)
     assert {stage.get(file_id).status for _ in range(20)} == {404}
 
 
