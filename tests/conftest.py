@@ -68,7 +68,7 @@ def list_traces(redis: Redis, *names: str | int) -> list[str]:
         b"hash": redis.hgetall,
         b"zset": lambda key: redis.zrange(key, 0, -1),
         b"list": lambda key: redis.lrange(key, 0, -1),
-        b"none": lambda key: None,  # it has just expired
+        b"none": lambda _: None,  # it has just expired
     }
     keys = [key for key in redis.scan_iter("*") if not key.endswith(b":forgotten")]
     told = {key.decode(): f"{key!r} {reads[redis.type(key)](key)!r}" for key in keys}

@@ -64,10 +64,10 @@ def test_forgetting_during_a_warming_leaves_nothing(stage: Stage, figure: Figure
     forgotten_at = time.monotonic()
     with stage.connect() as redis:
         wait_until(lambda: all(key.endswith(":unacked") for key in list_traces(redis, user_id, file_id)))
-        figure("forgotten during a warming: what is left is a message", time.monotonic() - forgotten_at, FORGOTTEN_SECONDS)
+        figure("forgotten in a warming: what is left is a message", time.monotonic() - forgotten_at, FORGOTTEN_SECONDS)
         wait_until(lambda: has_ended(stage, file_id))
         wait_until(lambda: not list_traces(redis, user_id, file_id))
-        figure("forgotten during a warming: its task's own message is gone", time.monotonic() - forgotten_at, TASK_SECONDS)
+        figure("forgotten in a warming: the message is gone, too", time.monotonic() - forgotten_at, TASK_SECONDS)
     assert {stage.get(file_id).status for _ in range(20)} == {404}
 
 
