@@ -183,6 +183,7 @@ def test_when_all_places_are_taken_who_lets_us_wait_goes(server: Server) -> None
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process: on Linux only")
 def test_a_process_without_free_descriptors_lives_on(server: Server) -> None:
     worker = server.worker()
+    wait_until(lambda: {one.status for one in worker.net_connections()} == {psutil.CONN_LISTEN})
     soft, hard = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
     few = worker.num_fds() + 5
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (few, hard))
