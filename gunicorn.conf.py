@@ -13,6 +13,7 @@ from prometheus_client import multiprocess
 
 from warmer.logs import logging_config
 from warmer.settings import load_settings_or_exit
+from web.descriptors import raise_descriptor_limit
 from web.waiting import THREADS
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -23,7 +24,7 @@ _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
 worker_class = "web.worker.GatheringWorker"  # gunicorn's gthread, for slow clients
 workers = 2
-worker_connections = 1000  # per process, idle ones included
+worker_connections = min(1000, raise_descriptor_limit(4096) // 2)  # per process; Redis and the broker need some, too
 threads = THREADS  # half of them may wait for a picture, the others keep answering
 keepalive = 30  # seconds
 timeout = 30  # seconds

@@ -49,9 +49,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         rows.append(f"| {fault} | {what} | {value:.3g} | {at_most:.3g} |")
         terminalreporter.write_line(rows[-1])
     if rows and (place := os.environ.get("FIGURES")):
-        _write(Path(place), "\n".join([HEAD, *rows]))
+        _write(Path(place), rows)
 
 
-def _write(file: Path, table: str) -> None:
-    text = file.read_text("utf-8")
-    file.write_text(re.sub(rf"(?s)(?<={START}\n).*?(?={END})", f"{table}\n", text), "utf-8")
+def _write(file: Path, rows: list[str]) -> None:
+    """The rows take the place of those about the same; the others stay."""
+    before, old, after = re.split(f"{START}\n|{END}", file.read_text("utf-8"))
+    known = {_subject_of(row): row for row in [*old.splitlines()[2:], *rows]}
+    table = "\n".join([HEAD, *(known[subject] for subject in sorted(known))])
+    file.write_text(f"{before}{START}\n{table}\n{END}{after}", "utf-8")
+
+
+def _subject_of(row: str) -> str:
+    return row.rpartition("|")[0].rpartition("|")[0].rpartition("|")[0]

@@ -41,7 +41,7 @@ def test_a_web_process_killed_under_load_keeps_nobody_waiting(stage: Stage, figu
         let_pass(1)
     broken = [answer for answer in clients.answers if answer.status == 0]
     assert {answer.status for answer in clients.answers} <= {200, 0}
-    figure(f"web, {which} killed: the longest wait for an answer", max(one.seconds for one in clients.answers), 1)
+    figure(f"web, {which} killed: the longest wait for an answer", max(one.seconds for one in clients.answers), 3)
     figure(f"web, {which} killed: every client is answered again", back_after, 8)
     if which == "one of its processes":
         figure(f"web, {which} killed: broken connections", len(broken), CLIENTS)

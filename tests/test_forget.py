@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -138,8 +138,8 @@ class Interrupted(PhotoStore):
 
     happens: Callable[[], object] = staticmethod(lambda: None)
 
-    def forget(self, subject: str, partner_id: int | None = None) -> bool:
-        gone = super().forget(subject, partner_id)
+    def forget_all(self, subjects: Sequence[str], partner_id: int | None = None) -> list[str]:
+        gone = super().forget_all(subjects, partner_id)
         if partner_id is not None:
             happens, self.happens = self.happens, lambda: None
             happens()
@@ -161,6 +161,27 @@ def test_every_picture_and_the_id_itself_are_purged(shop: Workshop, user_id: int
         shop.desk.forget.partner(user_id)
         said = {hear() for _ in range(2)}
     assert said == {file_id.encode(), user_subject(user_id).encode()}
+
+
+def test_forgetting_many_pictures_takes_no_more_round_trips_than_one(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips: list[int] = []
+    get_connection = shop.redis.connection_pool.get_connection
+
+    def note(*args: object) -> object:
+        trips[-1] += 1
+        return get_connection(*args)
+
+    for number in (1, 50):
+        partner_id = next_id()
+        for picture in range(number):
+            shop.partners.register(partner_id, "Ann", f"AgACAgIAAxkBAAI{partner_id}{picture:04}")
+        trips.append(0)
+        monkeypatch.setattr(shop.redis.connection_pool, "get_connection", note)
+        shop.desk.forget.partner(partner_id)
+        monkeypatch.undo()
+    assert trips[1] <= trips[0] + 1
 
 
 def test_forgetting_covers_every_picture_whose_url_was_handed_out(shop: Workshop) -> None:

@@ -155,6 +155,12 @@ def test_what_was_promised_before_a_client_came_is_not_let_go(shop: Workshop) ->
     assert turn_of(shop) == pytest.approx(1, abs=0.5)
 
 
+@pytest.mark.parametrize("seconds", [0, 5, 31.5])
+def test_what_somebody_else_wants_meanwhile_is_not_let_go(shop: Workshop, seconds: float) -> None:
+    run(shop, Postponed("m"), lane="hot", meanwhile=lambda _: shop.due.set(FID, seconds))
+    assert turn_of(shop) is not None
+
+
 def test_what_is_kept_is_not_let_go(shop: Workshop) -> None:
     keep(shop, FID)
     run(shop, Postponed("m"), lane="hot")

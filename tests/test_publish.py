@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from redis import Redis
+from redis.exceptions import ConnectionError
 
 from tests.conftest import wait_until
+from warmer.due import Due
 from warmer.keys import Lane
 from warmer.publish import BROKER_FAILED, Publisher
+from warmer.settings import load_settings
 from warmer.wiring import Workshop
 
 FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
@@ -20,7 +24,7 @@ ASKED_SECONDS, HOT_MAX = 5.0, 3
 
 
 def open_publisher(shop: Workshop, app: Celery) -> Publisher:
-    return Publisher(app, shop.redis, shop.keys, shop.due, asked_seconds=ASKED_SECONDS, hot_max=HOT_MAX)
+    return Publisher(app, shop.redis, shop.keys, shop.due, load_settings(hot_max=HOT_MAX))
 
 
 @pytest.fixture
@@ -154,6 +158,14 @@ def test_nobody_is_asked_for_a_picture_that_a_worker_has_in_hand(shop: Workshop)
     shop.desk.claims.take("AgACAgIAAxkBAAIBheldheld", "warm")
     assert shop.publisher.ask("AgACAgIAAxkBAAIBheldheld", "hot")
     assert shop.publisher.count_waiting("hot") == 0
+
+
+def test_what_could_not_be_made_due_counts_as_not_asked(shop: Workshop, publisher: Publisher) -> None:
+    nowhere = Due(Redis.from_url("redis://127.0.0.1:1"), shop.keys)
+    with pytest.raises(ConnectionError):
+        Publisher(publisher.app, shop.redis, shop.keys, nowhere, shop.settings).ask(FID, "warm")
+    assert publisher.ask(FID, "warm")
+    assert count(publisher)["warm"] == 1
 
 
 def test_an_eager_message_that_is_lost_comes_again_and_a_hot_one_does_not(publisher: Publisher, shop: Workshop) -> None:

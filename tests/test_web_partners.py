@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from faketelegram import FakeTelegram
-from tests.conftest import wait_until
+from tests.conftest import API_KEY, wait_until
 from tests.web_parts import (
     as_user,
     body_of,
@@ -384,6 +384,18 @@ def test_resolve_looks_up_whoever_is_not_registered(
 
 
 # Forgetting
+
+
+def test_a_delete_that_not_every_process_hears_says_so_and_is_no_fault_of_redis(
+    app: Flask, backend: Backend, client: FlaskClient, redis: Redis
+) -> None:
+    backend.put(user_id := new_id())
+    with redis.pubsub() as deaf:  # type: ignore[no-untyped-call]  # untyped in redis-py
+        deaf.subscribe(echo := get_front(app).keys.echo)
+        wait_until(lambda: redis.pubsub_numsub(echo)[0][1])
+        answer = client.delete(f"/api/partner/{user_id}", headers={"Authorization": f"Bearer {API_KEY}"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert '"detail": "forgotten, but' in answer.text
 
 
 def test_delete_is_204_for_whom_it_may_concern_and_again(backend: Backend, client: FlaskClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -180,15 +181,27 @@ def test_when_all_places_are_taken_who_lets_us_wait_goes(server: Server) -> None
             client.close()
 
 
+def test_clients_that_reset_their_connection_end_no_process(server: Server) -> None:
+    worker = server.worker()
+    for data in (b"", b"G", GET, GET * 3, b"G" * 40_000, head("GET / HTTP/1.1", "X: " + "x" * 40_000)) * 10:
+        client = connect(server.url)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(data)
+        client.close()
+    server.assert_answers_soon()
+    assert server.worker() == worker
+    wait_until(lambda: server.open_connections() == 0, 4)
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process: on Linux only")
-def test_a_process_without_free_descriptors_lives_on(server: Server) -> None:
+def test_a_process_without_free_descriptors_makes_room(server: Server) -> None:
     worker = server.worker()
     wait_until(lambda: {one.status for one in worker.net_connections()} == {psutil.CONN_LISTEN})
     soft, hard = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
     few = worker.num_fds() + 5
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (few, hard))
     clients = server.open_many(b"", 20)
-    wait_until(lambda: worker.num_fds() >= few)
+    server.assert_answers_soon()
     for client in clients:
         client.close()
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (soft, hard))

@@ -43,7 +43,7 @@ class Claim:
     attempt: int  # 1 for the first claim since the last outcome
     wanted: tuple[str, ...] = ()  # variants that somebody waited for when it was taken
     is_released: bool = False
-    was_due: bool = False  # when it was taken, for another reason than this message
+    turn: str | None = None  # in `due`, which it was given with the claim; None: it had one, for another reason
     outcome: str = "done"  # one line, for the log and for Flower
 
 

@@ -17,11 +17,17 @@ class Due:
         self.redis = redis
         self.keys = keys
         self._schedule = load_script(redis, "schedule")
+        self._take_back = load_script(redis, "drop_turn")
         self._take = load_script(redis, "take_due")
 
-    def set(self, subject: str, seconds: float) -> bool:
-        """Give the subject its next turn in so many seconds, instead of any other; whether it had one."""
-        return not self._schedule(keys=[self.keys.due], args=[seconds, "", subject])
+    def set(self, subject: str, seconds: float) -> str | None:
+        """Give the subject its next turn in so many seconds, instead of any other; the turn, None if it had one."""
+        is_new, turn = self._schedule(keys=[self.keys.due], args=[seconds, "", subject])
+        return turn.decode() if is_new else None
+
+    def take_back(self, subject: str, turn: str) -> None:
+        """Drop this turn, unless somebody has given the subject another one meanwhile."""
+        self._take_back(keys=[self.keys.due], args=[subject, turn])
 
     def set_all(self, subjects: Sequence[str], seconds: float) -> None:
         """The same for many."""

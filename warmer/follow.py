@@ -27,8 +27,7 @@ def follow_profile(user_id: int, errand: Errand, desk: Desk) -> str:
         try:
             photo = _find_known(user_id, desk) or _look_up(claim, user_id, errand, desk)
         except NoPhoto:
-            for file_id in _list_shown(user_id, desk):
-                desk.forget.photo(file_id, user_id)
+            desk.forget.photos(list(_list_shown(user_id, desk)), user_id)
             desk.profiles.drop(user_id)
             raise
         _warm_and_show(user_id, photo, errand, desk)
@@ -56,7 +55,7 @@ def _look_up(claim: Claim, user_id: int, errand: Errand, desk: Desk) -> PhotoSiz
     try:
         desk.profiles.put(claim, user_id, photo.file_id, photo.unique_id)
     except Forgotten:  # during the look-up: what was lifted a moment ago stays forgotten
-        desk.forget.photo(photo.file_id, user_id)
+        desk.forget.photos([photo.file_id], user_id)
         raise
     return photo
 
@@ -89,4 +88,4 @@ def _warm_and_show(user_id: int, photo: PhotoSize, errand: Errand, desk: Desk) -
     if not desk.partners.get(user_id) or desk.partners.adopt(user_id, photo.file_id, photo.unique_id):
         return
     if photo.file_id not in desk.partners.list_photos(user_id):  # pinned meanwhile, it may be the old one that stays
-        desk.forget.photo(photo.file_id, user_id)
+        desk.forget.photos([photo.file_id], user_id)

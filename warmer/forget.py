@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from warmer.due import Due
 from warmer.keys import user_subject
 from warmer.partners import PartnerDirectory
@@ -24,15 +26,13 @@ class Forget:
         self.store.forget(subject)  # first: it ends a worker that is following the profile just now
         profile = self.profiles.get(partner_id)
         shown = [*self.partners.list_ever_shown(partner_id), *(profile.list_ever_shown() if profile else [])]
-        for file_id in shown:
-            self.photo(file_id, partner_id)
+        self.photos(shown, partner_id)
         # The record goes last: a call that broke off half-way can be made again. What was adopted meanwhile goes too.
-        for file_id in self.partners.remove(partner_id):
-            self.photo(file_id, partner_id)
+        self.photos(self.partners.remove(partner_id), partner_id)
         self.profiles.drop(partner_id)
         self.due.drop(subject)
 
-    def photo(self, file_id: str, partner_id: int) -> None:
-        """This partner shows the picture no more; it goes when nobody else does."""
-        if self.store.forget(file_id, partner_id):
-            self.due.drop(file_id)
+    def photos(self, file_ids: Sequence[str], partner_id: int) -> None:
+        """This partner shows these pictures no more; each goes when nobody else does."""
+        if file_ids:
+            self.due.drop(*self.store.forget_all(file_ids, partner_id))

@@ -59,9 +59,9 @@ class Hold:
 
     def _take(self, subject: str, lane: Lane) -> Claim:
         # `due` first, claim second: they live in different slots, and a second too late loses nothing.
-        was_due = self.due.set(subject, self.claims.lease_seconds + 1)
+        turn = self.due.set(subject, self.claims.lease_seconds + 1)
         claim = self.claims.take(subject, lane)
-        claim.was_due = was_due
+        claim.turn = turn
         if claim.attempt > MAX_ATTEMPTS:
             self._remember(claim, Crashed(f"{MAX_ATTEMPTS} workers ended with it"))
             raise NotMine("given up: it ended its worker three times")
@@ -90,19 +90,25 @@ class Hold:
                 self._remember(claim, GaveUp(f"after {failures} tries, {error}"))
                 return
             seconds = min(2**failures, BACKOFF_MAX_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 - as above
-        if self._is_let_go(claim, error):
-            self.due.drop(claim.subject)
-        else:
+        claim.outcome = f"postponed: {error}, again in {seconds:.1f} s"
+        if not self._let_go(claim, error):
             self.due.set(claim.subject, seconds)
         self.claims.release(claim)
         if claim.lane == "hot" and not isinstance(error, Busy):
             self.store.announce(claim.subject, "postponed")
-        claim.outcome = f"postponed: {error}, again in {seconds:.1f} s"
 
-    def _is_let_go(self, claim: Claim, error: Transient) -> bool:
-        """Whether nobody but a client wanted it, who asks again: a flood would leave minutes of work to be done."""
-        is_shed = claim.lane == "hot" and isinstance(error, Postponed) and not claim.was_due
-        return is_shed and not self.partners.keeps(claim.subject)
+    def _let_go(self, claim: Claim, error: Transient) -> bool:
+        """Let go of what nobody but a client wanted, who asks again: a flood would leave minutes of work to be done.
+
+        Whoever wanted it meanwhile has given it another turn, which stays.
+        """
+        if claim.lane != "hot" or not isinstance(error, Postponed) or claim.turn is None:
+            return False
+        if self.partners.keeps(claim.subject):
+            return False
+        self.due.take_back(claim.subject, claim.turn)
+        claim.outcome = f"let go: {error}, until somebody asks again"
+        return True
 
     def _plan(self, claim: Claim) -> None:
         """The next turn of a finished subject: what the newest partners show is renewed at half its TTL."""

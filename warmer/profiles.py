@@ -85,10 +85,14 @@ class Profiles:
             value = json.dumps(asdict(replace(profile, looked_up_at=0)))
             self.redis.set(self.keys.profile(user_id), value, xx=True, keepttl=True)
 
-    def note_registration(self, user_id: int) -> bool:
-        """A user registers: whether that is the first time in a while, or one time more in the same minute."""
+    def note_registration(self, user_id: int) -> None:
+        """A user has registered; one time more within the minute changes nothing."""
         milliseconds = max(1, int(self.fresh_seconds * 1000))
-        return bool(self.redis.set(self.keys.registered(user_subject(user_id)), "1", nx=True, px=milliseconds))
+        self.redis.set(self.keys.registered(user_subject(user_id)), "1", nx=True, px=milliseconds)
+
+    def has_registered(self, user_id: int) -> bool:
+        """Whether the user has registered within the minute."""
+        return bool(self.redis.exists(self.keys.registered(user_subject(user_id))))
 
     def drop(self, user_id: int) -> None:
         """What we knew does not hold any more."""

@@ -15,10 +15,11 @@ from redis.exceptions import RedisError
 
 from warmer.due import Due
 from warmer.keys import Keys, Lane
+from warmer.settings import Settings
 
 BREAKER_SECONDS = 1.5  # so long a broker that failed is left alone
 BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
-LOST_SECONDS = 30.0  # after so long a message may be lost: between a worker that died and a Redis that took no writes
+LOST_SECONDS = 30.0  # after so long a message may be lost: a worker died with it, or could note it nowhere
 LATER_SECONDS = 5.0
 EAGER_MAX = 1000  # waiting messages of a lane that nobody waits for; what is more is due instead
 log = logging.getLogger(__name__)
@@ -27,13 +28,14 @@ log = logging.getLogger(__name__)
 class Publisher:
     """Asks workers to warm a subject."""
 
-    def __init__(self, app: Celery, redis: Redis, keys: Keys, due: Due, *, asked_seconds: float, hot_max: int) -> None:
+    def __init__(self, app: Celery, redis: Redis, keys: Keys, due: Due, settings: Settings) -> None:
         self.app = app
         self.redis = redis
         self.keys = keys
         self.due = due
-        self.asked_ms = int(asked_seconds * 1000)
-        self.hot_max = hot_max
+        self.asked_ms = int((settings.photo_wait + 3) * 1000)
+        self.hot_max = settings.hot_max
+        self.lost_seconds = LOST_SECONDS + EAGER_MAX / settings.telegram_rate  # the longest queue takes that long
         self._closed_until = 0.0  # monotonic
 
     def ask(self, subject: str, lane: Lane) -> bool:
@@ -56,14 +58,14 @@ class Publisher:
             self._ask(subjects, lane)
 
     def _ask(self, subjects: Sequence[str], lane: Lane) -> bool:
+        if lane == "warm":
+            self.due.hasten(subjects, self.lost_seconds)  # before `asked`, which would make a repeat of nothing
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.set(self.keys.asked(subject, lane), "1", nx=True, px=self.asked_ms)
         answers = pipe.execute(raise_on_error=False)
         new = [subject for subject, answer in zip(subjects, answers, strict=True) if answer is True]
         refused = next((answer for answer in answers if isinstance(answer, Exception)), None)
-        if lane == "warm" and not refused:
-            self.due.hasten(new, LOST_SECONDS)
         left = new if refused else new[self._publish(new, lane) :] if new else []
         if left:
             self.redis.delete(*(self.keys.asked(subject, lane) for subject in left))

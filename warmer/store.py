@@ -205,19 +205,28 @@ class PhotoStore:
 
     def forget(self, subject: str, partner_id: int | None = None) -> bool:
         """Delete everything about the subject, unless another partner shows it; whether it is gone."""
+        return bool(self.forget_all([subject], partner_id))
+
+    def forget_all(self, subjects: Sequence[str], partner_id: int | None = None) -> list[str]:
+        """The same for many, in two round trips; those that are gone."""
+        args = [self.ttl, "" if partner_id is None else partner_id]
+        pipe = self.redis.pipeline(transaction=False)
+        for subject in subjects:
+            self._forget(keys=self._list_doomed(subject), args=args, client=pipe)
+        gone = [subject for subject, is_gone in zip(subjects, pipe.execute(), strict=True) if is_gone]
+        for subject in gone:
+            pipe.publish(self.keys.purge, subject)
+            pipe.publish(self.keys.done, f"{subject} forgotten")
+        pipe.execute()
+        return gone
+
+    def _list_doomed(self, subject: str) -> list[str]:
         keys = self.keys
-        doomed = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in ("webp", "jpeg", "avif")]
+        doomed = [keys.forgotten(subject), keys.partners(subject)]
+        doomed += [keys.variant(subject, size, fmt) for size in self.sizes for fmt in ("webp", "jpeg", "avif")]
         doomed += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
         doomed += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject), keys.registered(subject)]
-        doomed += [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
-        gone = self._forget(
-            keys=[keys.forgotten(subject), keys.partners(subject), *doomed],
-            args=[self.ttl, "" if partner_id is None else partner_id],
-        )
-        if gone:
-            self.redis.publish(keys.purge, subject)
-            self.announce(subject, "forgotten")
-        return bool(gone)
+        return doomed + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
     def _jittered_ttl(self) -> int:
         return _jitter(self.ttl)

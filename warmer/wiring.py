@@ -66,7 +66,7 @@ def open_workshop(settings: Settings, redis: Redis) -> Workshop:
     partners = PartnerDirectory(redis, keys, settings.rewarm_partners)
     profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
     claims = Claims(redis, keys)
-    publisher = Publisher(app, redis, keys, due, asked_seconds=settings.photo_wait + 3, hot_max=settings.hot_max)
+    publisher = Publisher(app, redis, keys, due, settings)
     desk = Desk(
         hold=Hold(claims, due, store, partners, settings.profile_check_every),
         fetch=timed("fetch", Fetch(telegram, budget, store, settings.file_path_ttl)),

@@ -79,8 +79,10 @@ def register_me() -> tuple[Response, int]:
     """The caller registers: named from the init data, pictured from the profile."""
     caller = require("user")
     count_write(caller)
-    is_repeat = not get_front().profiles.note_registration(caller.id)
-    return _register(caller.id, caller.name, None, is_users=True, is_repeat=is_repeat)
+    profiles = get_front().profiles
+    answer = _register(caller.id, caller.name, None, is_users=True, is_repeat=profiles.has_registered(caller.id))
+    profiles.note_registration(caller.id)  # last: one that broke off is made again
+    return answer
 
 
 @bp.get("/partner/me")
@@ -185,6 +187,7 @@ def _register(
 def _forget(partner_id: int) -> tuple[str, int]:
     front = get_front()
     front.forget.partner(partner_id)
+    front.breaker.end_request()  # waiting for other processes is no time spent with a slow Redis
     if not front.listener.wait_until_heard(front.redis):
         raise Problem(503, "forgotten, but a process may still show it: ask again", headers={"Retry-After": "1"})
     return "", 204

@@ -72,7 +72,7 @@ def _open_publisher(settings: Settings, redis: Redis, keys: Keys, due: Due) -> P
         broker_pool_limit=THREADS,
         broker_pool_acquire_timeout=0.25,
     )
-    return Publisher(celery, redis, keys, due, asked_seconds=settings.photo_wait + 3, hot_max=settings.hot_max)
+    return Publisher(celery, redis, keys, due, settings)
 
 
 def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, shelf: Shelf) -> Listener:

@@ -19,6 +19,7 @@ import math
 import selectors
 import socket
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -28,8 +29,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from web.connection import ClientSocket, Connection
 
-# Nobody is there, or there is no descriptor for them: the loop comes back, where gunicorn's would end the process.
-NOT_NOW = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE)
+FULL = (errno.EMFILE, errno.ENFILE)  # no descriptor is left, where gunicorn's process would end
 
 
 UNFINISHED = object()  # what a thread says of a request that is not whole
@@ -48,17 +48,17 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.polling: dict[Connection, None] = {}  # in the order of their coming; idle ones are gunicorn's
         self.working: set[Connection] = set()  # with a thread, or waiting for one
         self.next_look = 0.0  # at the deadlines
+        self.is_full = False  # no descriptor was left for a client
 
     def accept(self, listener: socket.socket) -> None:
         """A client comes."""
         try:
             client_socket, client = listener.accept()
-        except OSError as error:
-            if error.errno not in NOT_NOW:
-                raise
+            conn = Connection(self.cfg, ClientSocket(client_socket), client, listener.getsockname())
+        except OSError as error:  # the client has gone again, or there is no descriptor for it
+            self.is_full = error.errno in FULL
             return
         self.nr_conns += 1
-        conn = Connection(self.cfg, ClientSocket(client_socket), client, listener.getsockname())
         self._go_on_for(self.request_seconds, conn)
 
     def enqueue_req(self, conn: Connection) -> None:
@@ -89,7 +89,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def murder_pending(self) -> None:
         """Close what is late, or in the way; called when the loop has turned: no event is left for what is closed."""
-        if self.nr_conns >= self.worker_connections:
+        if self.is_full or self.nr_conns >= self.worker_connections:
+            self.is_full = False
             self._make_room()
         now = time.monotonic()
         if now < self.next_look:
@@ -112,7 +113,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         elif not conn.can_take_an_answer:
             self._poll(conn, selectors.EVENT_WRITE)
         elif conn.is_too_long:
-            util.write_error(conn.sock, *conn.refusal, "")
+            with suppress(OSError):  # it may have gone; whatever a client does, nothing of it may leave the loop
+                util.write_error(conn.sock, *conn.refusal, "")
             self._leave(conn)
         else:
             self._give_to_a_thread(conn)
