@@ -153,7 +153,7 @@ class Stage:
         body = {"name": f"Person {user_id}"} | ({"photo_file_id": file_id} if file_id else {})
         return self.ask(f"/api/partner/{user_id}", "PUT", session, json=body)
 
-    def warm(self, number: int, within: float = LEASE_SECONDS + 5) -> dict[int, str]:
+    def warm(self, number: int, within: float = LEASE_SECONDS + 10) -> dict[int, str]:
         """So many people whose pictures are ready; a worker may just have ended with them."""
         people = self.add_people(number)
         assert {self.put(user_id, file_id).status for user_id, file_id in people.items()} == {201}

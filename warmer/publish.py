@@ -35,7 +35,7 @@ class Publisher:
         self.due = due
         self.asked_ms = int((settings.photo_wait + 3) * 1000)
         self.hot_max = settings.hot_max
-        self.lost_seconds = LOST_SECONDS + EAGER_MAX / settings.telegram_rate  # the longest queue takes that long
+        self.rate = settings.telegram_rate  # of pictures a second, about
         self._closed_until = 0.0  # monotonic
 
     def ask(self, subject: str, lane: Lane) -> bool:
@@ -59,14 +59,14 @@ class Publisher:
 
     def _ask(self, subjects: Sequence[str], lane: Lane) -> bool:
         if lane == "warm":
-            self.due.hasten(subjects, self.lost_seconds)  # before `asked`, which would make a repeat of nothing
+            self.due.hasten(subjects, self._count_lost_after(EAGER_MAX))  # before `asked`, which would make a repeat of nothing
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.set(self.keys.asked(subject, lane), "1", nx=True, px=self.asked_ms)
         answers = pipe.execute(raise_on_error=False)
         new = [subject for subject, answer in zip(subjects, answers, strict=True) if answer is True]
         refused = next((answer for answer in answers if isinstance(answer, Exception)), None)
-        left = new if refused else new[self._publish(new, lane) :] if new else []
+        left = new if refused else self._publish(new, lane) if new else []
         if left:
             self.redis.delete(*(self.keys.asked(subject, lane) for subject in left))
             if lane != "hot":
@@ -79,21 +79,28 @@ class Publisher:
         """How many messages wait in this queue; raises one of BROKER_FAILED."""
         return count_waiting(self.app, queue)
 
-    def _publish(self, subjects: Sequence[str], lane: Lane) -> int:
-        """Publish these in their order, as long as there is room; how many."""
-        published = 0
+    def _publish(self, subjects: Sequence[str], lane: Lane) -> Sequence[str]:
+        """Publish these in their order, as long as there is room; those that were not."""
         if time.monotonic() < self._closed_until:
-            return published
+            return subjects
+        published = 0
         try:
-            room = (self.hot_max if lane == "hot" else EAGER_MAX) - self.count_waiting(lane)
+            waiting = self.count_waiting(lane)
+            room = (self.hot_max if lane == "hot" else EAGER_MAX) - waiting
             with self.app.producer_or_acquire() as producer:
                 for subject in subjects[: max(0, room)]:
                     self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer)
                     published += 1
+            if lane == "warm":
+                self.due.hasten(subjects[:published], self._count_lost_after(waiting))
         except BROKER_FAILED as error:
             self._closed_until = time.monotonic() + BREAKER_SECONDS
             log.warning("the broker is away (%s), not asked again for %.1f s", type(error).__name__, BREAKER_SECONDS)
-        return published
+        return subjects[published:]
+
+    def _count_lost_after(self, waiting: int) -> float:
+        """After so many seconds a message behind so many others is taken for lost."""
+        return LOST_SECONDS + waiting / self.rate
 
 
 def count_waiting(app: Celery, queue: str) -> int:
