@@ -137,7 +137,7 @@ class Stage:
         found: list[psutil.Process] = []
         for child in supervisord.children():
             with suppress(psutil.Error):  # it has just ended
-                if child.environ()["SUPERVISOR_PROCESS_NAME"] in names:
+                if child.environ().get("SUPERVISOR_PROCESS_NAME") in names:
                     found += [child, *child.children(recursive=True)]
         return found
 

@@ -58,7 +58,7 @@ def test_forgetting_during_a_warming_leaves_nothing(stage: Stage, figure: Figure
     file_id = people[user_id]
     stage.fake.fail("download", "late", file_id=file_id, seconds=1.5)
     before = stage.fake.calls["download"]
-    stage.put(user_id, file_id)
+    assert stage.put(user_id, file_id).status == 201
     wait_until(lambda: stage.fake.calls["download"] > before)
     assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
     forgotten_at = time.monotonic()
@@ -89,17 +89,16 @@ def test_forgetting_between_a_read_and_its_insertion_leaves_nothing_in_any_proce
     figure("forgotten while it is asked for: the last 200 after the call", slowest, FORGOTTEN_SECONDS)
 
 
-def listeners(redis: Redis) -> int:
+def count_listeners(redis: Redis) -> int:
     """How many web processes hear what is announced: those that have looked for a picture."""
-    ((_, number),) = redis.pubsub_numsub(Keys(TEST_TOKEN.partition(":")[0]).echo)
-    return int(number)
+    return int(redis.publish(Keys(TEST_TOKEN.partition(":")[0]).purge, "nobody"))
 
 
 def test_a_forgetting_that_not_every_process_has_heard_says_so_and_can_be_repeated(stage: Stage) -> None:
     (user_id,) = (people := stage.warm(1))
     _, *children = stage.processes("web")
     with stage.connect() as redis:
-        wait_until(lambda: stage.get(people[user_id]) and listeners(redis) == len(children))
+        wait_until(lambda: stage.get(people[user_id]) and count_listeners(redis) == len(children))
     children[0].suspend()
     try:
         said = {stage.ask(f"/api/partner/{user_id}", "DELETE") for _ in range(3)}

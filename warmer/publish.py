@@ -59,7 +59,8 @@ class Publisher:
 
     def _ask(self, subjects: Sequence[str], lane: Lane) -> bool:
         if lane == "warm":
-            self.due.hasten(subjects, self._count_lost_after(EAGER_MAX))  # before `asked`, which would make a repeat of nothing
+            # Before `asked`, which would make a repeat of nothing.
+            self.due.hasten(subjects, self._count_lost_after(EAGER_MAX))
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.set(self.keys.asked(subject, lane), "1", nx=True, px=self.asked_ms)
