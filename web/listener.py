@@ -58,8 +58,8 @@ class Listener:
         """
         key = self._keys.heard(secrets.token_hex(8))
         end = time.monotonic() + HEARD_SECONDS
-        # Whoever listens to everything counts here, and echoes nothing. PUBSUB NUMSUB would tell them apart, but that of
-        # Valkey 9.1.2 answers nonsense for eight listeners.
+        # Whoever listens to everything counts here, and echoes nothing. PUBSUB NUMSUB would tell them apart, but in
+        # Valkey 9.1.2 it answers nonsense for eight listeners.
         missing = redis.publish(self._keys.echo, key)
         while missing > 0 and time.monotonic() < end:
             if redis.blpop([key], POP_SECONDS):
