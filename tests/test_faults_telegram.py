@@ -14,6 +14,7 @@ from warmer.deadline import TASK_SECONDS
 
 pytestmark = pytest.mark.faults
 PAUSE_SECONDS = 5
+DRIP_SECONDS = 0.5  # a byte: the answer would take minutes
 IN_FLIGHT_SECONDS = 0.5  # until a busy worker has read the 429 and every other one hears of it
 FAULTS = [
     (method, fault)
@@ -47,7 +48,8 @@ def test_every_photo_arrives_in_the_end_and_what_was_there_is_served(stage: Stag
     (hot,) = stage.warm(1).values()
     people = stage.add_people(len(FAULTS))
     for (method, fault), file_id in zip(FAULTS, people.values(), strict=True):
-        stage.fake.fail(method, fault, file_id=file_id)
+        options = {"interval": DRIP_SECONDS} if fault.startswith("slow") else {}
+        stage.fake.fail(method, fault, file_id=file_id, **options)
     lasting = {file_id for (_, fault), file_id in zip(FAULTS, people.values(), strict=True) if fault == "not-an-image"}
     with Clients(lambda session: stage.get(hot, session), number=1) as clients:
         started = time.monotonic()
@@ -56,6 +58,7 @@ def test_every_photo_arrives_in_the_end_and_what_was_there_is_served(stage: Stag
         passing = [user_id for user_id, file_id in people.items() if file_id not in lasting]
         wait_until(lambda: all(map(stage.is_ready, passing)), 60)
         figure("Telegram fails in 19 ways: every photo is there", time.monotonic() - started, TASK_SECONDS + 15)
+    assert stage.fake.traffic.in_flight == 0
     assert {answer.status for answer in clients.answers} == {200}
     assert {stage.state_of(user_id) for user_id in people if user_id not in passing} == {"unavailable"}
     figure("Telegram hangs and drips: the longest that a thread was held", max(task_seconds(stage)), TASK_SECONDS + 1)
