@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_every_photo_arrives_in_the_end_and_what_was_there_is_served(stage: Stag
     (hot,) = stage.warm(1).values()
     people = stage.add_people(len(FAULTS))
     for (method, fault), file_id in zip(FAULTS, people.values(), strict=True):
-        options = {"interval": DRIP_SECONDS} if fault.startswith("slow") else {}
+        options: dict[str, Any] = {"interval": DRIP_SECONDS} if fault.startswith("slow") else {}
         stage.fake.fail(method, fault, file_id=file_id, **options)
     lasting = {file_id for (_, fault), file_id in zip(FAULTS, people.values(), strict=True) if fault == "not-an-image"}
     with Clients(lambda session: stage.get(hot, session), number=1) as clients:
