@@ -15,8 +15,9 @@ import interpreters
 from steps import check_signals, run, say
 
 ADVICE = "install Python 3.11 or newer with its venv module (Debian, Ubuntu: apt install python3-venv)"
-# No source is built: what a build fetches for itself is checked against no hash.
-LOCKED = ("--require-hashes", "--only-binary", ":all:")
+# No source is built: what a build fetches for itself is checked against no hash. The locks are complete, and nothing is
+# resolved again: pip 23 would take pytest-cov's `coverage[toml]` in a version newer than the locked one, and fail.
+LOCKED = ("--require-hashes", "--only-binary", ":all:", "--no-deps")
 # The project has no hash. It is built with the locked setuptools, and all that it needs is there already.
 PROJECT = ("--no-deps", "--no-build-isolation", "-e", ".")
 

@@ -70,7 +70,7 @@ def test_packages_come_from_the_locks_and_the_project_alone(
     machine.environment(*extras).make()
     files = " ".join(f"--requirement=requirements/{name}.lock" for name in locks)
     packages, project = machine.installed()
-    assert packages == f"--require-hashes --only-binary :all: {files}"
+    assert packages == f"--require-hashes --only-binary :all: --no-deps {files}"
     assert project == "--no-deps --no-build-isolation -e ."
 
 
@@ -83,7 +83,7 @@ def test_uv_installs_the_same_where_the_environment_has_no_pip(
     machine.environment().make()
     python = f"--python {machine.project}/.venv/bin/python"
     packages, project = machine.installed()
-    assert packages == f"{python} --require-hashes --only-binary :all: --requirement=requirements/run.lock"
+    assert packages == f"{python} --require-hashes --only-binary :all: --no-deps --requirement=requirements/run.lock"
     assert project == f"{python} --no-deps --no-build-isolation -e ."
 
 
@@ -98,7 +98,7 @@ def test_a_changed_lock_is_installed_anew(machine: Machine, name: str) -> None:
     assert machine.asked("--require-hashes") == 2
 
 
-@pytest.mark.parametrize(("failing", "holds"), [("--require-hashes", True), ("--no-deps", False)])
+@pytest.mark.parametrize(("failing", "holds"), [("--require-hashes", True), ("--no-build-isolation", False)])
 def test_an_environment_in_use_is_trusted_after_a_failure_only_if_nothing_was_installed(
     machine: Machine, failing: str, holds: bool
 ) -> None:
