@@ -32,8 +32,8 @@ from warmer.errors import ConfigError, WarmerError
 from warmer.partners import Partner
 from warmer.pulse import list_pulses
 from warmer.settings import load_settings
+from warmer.stats import sum_minutes
 from warmer.wiring import Workshop, open_workshop
-from web.stats import sum_minutes
 from web.views import subject_of
 
 HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01

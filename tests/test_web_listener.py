@@ -13,9 +13,10 @@ from redis import Redis
 
 from tests.conftest import wait_until
 from warmer.connect import connect_listener
+from warmer.echo import HEARD_SECONDS, wait_until_heard
 from warmer.keys import Keys
 from warmer.settings import load_settings
-from web.listener import HEARD_SECONDS, Listener
+from web.listener import Listener
 
 _numbers = count(777_000)
 
@@ -83,28 +84,26 @@ def test_an_outage_is_one_line_in_the_log(keys: Keys, diary: Diary, caplog: pyte
 
 def test_who_waits_until_all_have_heard_finds_it_done(redis: Redis, keys: Keys) -> None:
     diaries = [Diary() for _ in range(3)]
-    listeners = [diary.open(keys) for diary in diaries]
+    for diary in diaries:
+        diary.open(keys)
     wait_until(lambda: all(diary.heard == ["joined"] for diary in diaries))
     with ThreadPoolExecutor(4) as pool:
         for number in range(20):
             redis.publish(keys.purge, str(number))
-            assert all(pool.map(lambda one: one.wait_until_heard(redis), listeners))
+            assert all(pool.map(lambda _: wait_until_heard(redis, keys), diaries))
             assert all(diary.heard[-1] == f"purge {number}" for diary in diaries)
     assert not list(redis.scan_iter(f"{keys.prefix}heard:*"))
 
 
 def test_nobody_is_waited_for_in_vain_for_long(redis: Redis, keys: Keys) -> None:
-    listener = Diary().open(keys)
+    Diary().open(keys)
     with redis.pubsub() as deaf:  # type: ignore[no-untyped-call]  # untyped in redis-py
         deaf.subscribe(keys.echo)
         wait_until(lambda: redis.pubsub_numsub(keys.echo)[0][1] == 2)
         started = time.monotonic()
-        assert not listener.wait_until_heard(redis)
+        assert not wait_until_heard(redis, keys)
         assert time.monotonic() - started < HEARD_SECONDS + 0.2
 
 
 def test_where_nobody_listens_there_is_nothing_to_wait_for(redis: Redis, keys: Keys) -> None:
-    listener = Listener(
-        lambda: redis, keys, on_done=print, on_purge=print, on_joined=lambda: None, on_lost=lambda: None
-    )
-    assert listener.wait_until_heard(redis)
+    assert wait_until_heard(redis, keys)

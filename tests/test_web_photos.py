@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import SIGNING_KEY, wait_until
 from tests.web_parts import body_of, file_url, new_file_id, new_id, queued, remember_none, shelve, user_url
+from warmer.echo import wait_until_heard
 from warmer.errors import GaveUp, InvalidFileId
 from warmer.keys import user_subject
 from warmer.settings import load_settings
@@ -481,7 +482,7 @@ def test_what_is_at_hand_is_answered_without_redis(app: Flask, client: FlaskClie
 
 def test_a_forgotten_picture_is_gone_at_once(app: Flask, client: FlaskClient, on_shelf: str) -> None:
     get_front(app).store.forget(on_shelf.split("/")[4].split("?")[0])
-    assert get_front(app).listener.wait_until_heard(get_front(app).redis)
+    assert wait_until_heard(get_front(app).redis, get_front(app).keys)
     assert client.get(on_shelf).status_code == 404
 
 

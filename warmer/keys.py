@@ -24,11 +24,11 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `due` | sorted set, no TTL | subjects by the instant of their next turn, in seconds | due | due |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted | budget | budget |
 | `slot:<task>` | string, the task's period | this round of a periodic task is taken | due | due |
-| `stats:<minute>` | hash, 25 h | hits, misses, errors, not_found, requests | web.stats | web.stats, diagnose |
+| `stats:<minute>` | hash, 25 h | hits, misses, errors, not_found, requests | stats | stats |
 | `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | pulse |
 | `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | pulse |
 | `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | web.throttle | web.throttle |
-| `heard:<nonce>` | list, 5 s | one for each web process that has heard all so far | web.listener | web.listener |
+| `heard:<nonce>` | list, 5 s | one for each web process that has heard all so far | web.listener | echo |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
 
 Channels: `done` carries `<subject> <outcome>`; `purge` a subject that was forgotten, or `user:<id>` when that id shows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +15,6 @@ from warmer.keys import Keys
 
 RETRY_SECONDS = 0.25
 SILENCE_MAX_SECONDS = 10.0
-HEARD_SECONDS = 0.5  # at most so long a forgetting waits for the other processes
-POP_SECONDS = 0.1  # shorter than the read time-out of the web's connections
 log = logging.getLogger(__name__)
 
 
@@ -50,21 +47,6 @@ class Listener:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._listen_on, name="listener", daemon=True)
                     self._thread.start()
-
-    def wait_until_heard(self, redis: Redis) -> bool:
-        """Wait until every web process has heard what was announced before; whether they all have, in time.
-
-        A connection gets its messages in their order: who echoes has heard all that came earlier.
-        """
-        key = self._keys.heard(secrets.token_hex(8))
-        end = time.monotonic() + HEARD_SECONDS
-        # Whoever listens to everything counts here, and echoes nothing. PUBSUB NUMSUB would tell them apart, but in
-        # Valkey 9.1.2 it answers nonsense for eight listeners.
-        missing = redis.publish(self._keys.echo, key)
-        while missing > 0 and time.monotonic() < end:
-            if redis.blpop([key], POP_SECONDS):
-                missing -= 1
-        return missing <= 0
 
     def _answer_echo(self, key: str, redis: Redis) -> None:
         try:

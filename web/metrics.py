@@ -22,10 +22,10 @@ from warmer.due import Due
 from warmer.keys import QUEUES
 from warmer.publish import BROKER_FAILED
 from warmer.pulse import list_pulses
+from warmer.stats import MinuteStats
 from web.front import Front, get_front
 from web.journal import Served
 from web.signals import photo_not_found, photo_not_served, photo_served, photo_shed
-from web.stats import MinuteStats
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify, request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
+from warmer.echo import wait_until_heard
 from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
 from warmer.partners import Partner
 from web.auth import NAME_MAX, count_write, require
@@ -188,7 +189,7 @@ def _forget(partner_id: int) -> tuple[str, int]:
     front = get_front()
     front.forget.partner(partner_id)
     front.breaker.end_request()  # waiting for other processes is no time spent with a slow Redis
-    if not front.listener.wait_until_heard(front.redis):
+    if not wait_until_heard(front.redis, front.keys):
         raise Problem(503, "forgotten, but a process may still show it: ask again", headers={"Retry-After": "1"})
     return "", 204
 

@@ -15,6 +15,7 @@ from warmer.partners import PartnerDirectory
 from warmer.profiles import Profiles
 from warmer.publish import Publisher
 from warmer.settings import Settings
+from warmer.stats import MinuteStats
 from warmer.store import PhotoStore
 from web.breaker import BreakablePool, Breaker
 from web.front import Front
@@ -22,7 +23,6 @@ from web.journal import Journal
 from web.listener import Listener
 from web.metrics import count_served
 from web.shelf import Shelf
-from web.stats import MinuteStats
 from web.throttle import Throttle
 from web.urls import PhotoUrls
 from web.waiting import THREADS, Waiting

@@ -16,10 +16,10 @@ from tests.web_parts import file_url, new_file_id, new_id, private_redis, rememb
 from warmer.errors import InvalidFileId
 from warmer.keys import Keys, user_subject
 from warmer.settings import load_settings
+from warmer.stats import MinuteStats, sum_minutes
 from web import create_app
 from web.front import get_front
 from web.signals import photo_missed
-from web.stats import MinuteStats, sum_minutes
 
 
 @pytest.fixture
