@@ -14,7 +14,7 @@ import requests
 from tests.conftest import wait_until
 from tests.faults import AWAY_SECONDS, BACK_SECONDS, Figure, RedisServer, Stage, run_stage
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from tests.faults import (
 from warmer.keys import Keys
 from warmer.publish import LOST_SECONDS
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
 KEYS = Keys(TEST_TOKEN.partition(":")[0])
 
 

@@ -17,7 +17,7 @@ from warmer.due import Due
 from warmer.keys import Keys, Lane
 from warmer.settings import Settings
 
-BREAKER_SECONDS = 1.5  # so long a broker that failed is left alone
+BREAKER_SECONDS = 1.0  # so long a broker that failed is left alone
 BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
 LOST_SECONDS = 30.0  # after so long a message may be lost: a worker died with it, or could note it nowhere
 LATER_SECONDS = 5.0
