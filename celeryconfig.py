@@ -1,15 +1,10 @@
-"""How Celery is set up; Celery reads this module when it first needs its configuration.
-
-Producers, workers and Flower share these transport options: they have to agree on them (kombu, Redis transport).
-"""
+"""How Celery is set up; Celery reads this module when it first needs its configuration."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from kombu import Queue
-
-from warmer.keys import QUEUES, Keys
+from warmer.queues import choose_transport_options, list_queues
 from warmer.settings import load_settings_or_exit
 
 _settings = load_settings_or_exit()
@@ -19,16 +14,9 @@ broker_read_url = broker_write_url = broker_url  # or Celery reads CELERY_BROKER
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a worker outlives any outage of its broker,
 broker_channel_error_retry = True  # also one that is there but full, or read-only
-broker_transport_options: dict[str, Any] = {
-    "visibility_timeout": 180,  # seconds; the second net only, `due` is the first
-    "unacked_restore_interval": 5,  # seconds between looks for a dead worker's tasks
-    "unacked_restore_throttle": 1,  # seconds
-    "queue_order_strategy": "priority",  # strictly in the order of task_queues
-    "priority_steps": [0],  # no priorities inside a queue
-    "global_keyprefix": Keys(_settings.bot_id).queue_prefix,
-}
+broker_transport_options: dict[str, Any] = choose_transport_options(_settings)
 
-task_queues = [Queue(name, routing_key=name) for name in QUEUES]
+task_queues = list_queues(_settings)
 task_default_queue = "warm"
 task_serializer = "json"
 accept_content = ["json"]

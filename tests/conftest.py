@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,25 +20,19 @@ from PIL import Image
 from redis import Redis
 
 from faketelegram import TEST_TOKEN, FakeTelegram
-from runner.redis_server import find_server
+from tests.redis_kinds import KIND, connect_broker, run_kind, subscribed
 from tests.running import Service, run_service
+from tests.waiting import wait_until
+from warmer.connect import connect_worker
 from warmer.keys import Keys
 from warmer.settings import Settings, load_settings
 from warmer.wiring import Workshop, get_workshop, open_workshop
 
+__all__ = ["wait_until"]
 pytest_plugins = ["tests.figures"]
 
 API_KEY = "test-api-key"
 SIGNING_KEY = "a-signing-key-of-at-least-32-bytes-for-tests"
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The first true value of the condition; fails after the deadline."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.01)
-    return value
 
 
 _ids = count(5_000_000)
@@ -78,24 +70,21 @@ def list_traces(redis: Redis, *names: str | int) -> list[str]:
 @contextmanager
 def listening(redis: Redis, *channels: str) -> Iterator[Callable[[], Any]]:
     """Gives the next thing that is said on the channels, None after a second of silence."""
-    with redis.pubsub() as pubsub:  # type: ignore[no-untyped-call]  # untyped in redis-py
-        pubsub.subscribe(*channels)
-        for _ in channels:
-            pubsub.get_message(timeout=1)  # the subscription itself
-        yield lambda: (message := pubsub.get_message(timeout=1)) and message["data"]
+    with subscribed(redis, *channels) as subscription:
+        yield lambda: (message := subscription.get_message(timeout=1)) and message["data"]
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis server for this run of the tests, on a unix socket, as the service starts it."""
-    socket = tmp_path_factory.mktemp("redis") / "redis.sock"
-    command = [str(find_server()), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir"]
-    command.append(str(socket.parent))
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        wait_until(socket.exists)
-        yield f"unix://{socket}"
+def redis_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A Redis for this run of the tests, of the kind that is asked for."""
+    with run_kind(KIND, tmp_path_factory.mktemp("redis")) as settings:
+        yield settings
         logging.disable()  # threads of the tests' apps outlive it, and nobody listens any more
-        server.terminate()
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_settings: dict[str, str]) -> str:
+    return redis_settings["REDIS_URL"]
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +95,7 @@ def telegram_server() -> Iterator[FakeTelegram]:
 
 @pytest.fixture(scope="session", autouse=True)
 def environment(
-    redis_url: str, telegram_server: FakeTelegram, tmp_path_factory: pytest.TempPathFactory
+    redis_settings: dict[str, str], telegram_server: FakeTelegram, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """The environment of a deployment, in a folder without a `.env`."""
     folder = tmp_path_factory.mktemp("cwd")
@@ -116,7 +105,8 @@ def environment(
         patch.chdir(folder)
         patch.setenv("TELEGRAM_BOT_TOKEN", TEST_TOKEN)
         patch.setenv("TELEGRAM_API_URL", telegram_server.url)
-        patch.setenv("REDIS_URL", redis_url)
+        for name, value in redis_settings.items():
+            patch.setenv(name, value)
         patch.setenv("API_KEYS", API_KEY)
         patch.setenv("URL_SIGNING_KEYS", SIGNING_KEY)
         patch.setenv("DATA_DIR", str(folder / "data"))
@@ -131,14 +121,15 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
+def redis(settings: Settings) -> Iterator[Redis]:
     """A client of an empty Redis."""
     from warmer.celery import app as celery
 
     # From its first message on Celery sends as it was configured then, and web and workers differ in that.
     vars(celery.amqp).pop("send_task_message", None)
-    with Redis.from_url(redis_url) as client:
-        client.flushall()
+    with connect_worker(settings) as client:
+        for one in {client, connect_broker(settings)}:
+            one.flushall()
         yield client
 
 

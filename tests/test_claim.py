@@ -98,7 +98,7 @@ def test_a_plain_release_does_not_look_for_wishes(claims: Claims, redis: Redis, 
     claim = claims.take(FID, "warm")
     redis.sadd(keys.wanted(FID), "160.jpeg")
     assert claims.release(claim) == ()
-    assert not redis.keys("*")
+    assert not list(redis.scan_iter("*"))
 
 
 def test_attempts_count_claims_without_an_outcome(claims: Claims, redis: Redis, keys: Keys) -> None:
@@ -112,7 +112,7 @@ def test_an_outcome_ends_the_count_and_the_asking(claims: Claims, redis: Redis, 
     redis.set(keys.asked(FID, "hot"), "1")
     redis.set(keys.asked(FID, "warm"), "1")
     claims.release(claims.take(FID, "hot"))
-    assert redis.keys("*") == [keys.asked(FID, "warm").encode()]
+    assert list(redis.scan_iter("*")) == [keys.asked(FID, "warm").encode()]
 
 
 def test_who_finds_it_held_ends_its_asking_and_counts_no_attempt(claims: Claims, redis: Redis, keys: Keys) -> None:
@@ -129,7 +129,7 @@ def test_a_forgotten_subject_cannot_be_taken_and_leaves_nothing(claims: Claims, 
     redis.set(keys.asked(FID, "hot"), "1")
     with pytest.raises(Forgotten):
         claims.take(FID, "hot")
-    assert redis.keys("*") == [keys.forgotten(FID).encode()]
+    assert list(redis.scan_iter("*")) == [keys.forgotten(FID).encode()]
 
 
 def test_one_forgotten_meanwhile_is_not_released(claims: Claims, redis: Redis, keys: Keys) -> None:

@@ -209,7 +209,7 @@ def test_a_pinned_partner_adopts_nothing(partners: PartnerDirectory) -> None:
 
 def test_a_forgotten_partner_adopts_nothing_and_leaves_nothing(partners: PartnerDirectory, redis: Redis) -> None:
     assert not partners.adopt(1, A, "unique")
-    assert not redis.keys("*")
+    assert not list(redis.scan_iter("*"))
 
 
 def test_a_profile_without_a_picture_shows_none(partners: PartnerDirectory) -> None:
@@ -227,7 +227,7 @@ def test_a_pinned_picture_is_not_dropped_with_the_profile(partners: PartnerDirec
 
 def test_dropping_the_picture_of_nobody_is_no_error(partners: PartnerDirectory, redis: Redis) -> None:
     assert partners.drop_photo(1) == []
-    assert not redis.keys("*")
+    assert not list(redis.scan_iter("*"))
 
 
 def test_a_removed_partner_is_gone_with_its_place(partners: PartnerDirectory, redis: Redis, keys: Keys) -> None:

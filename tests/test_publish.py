@@ -21,6 +21,7 @@ from warmer.wiring import Workshop
 
 FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
 ASKED_SECONDS, HOT_MAX = 5.0, 3
+NOBODY = "redis://127.0.0.1:1/0"
 
 
 def open_publisher(shop: Workshop, app: Celery) -> Publisher:
@@ -35,8 +36,9 @@ def publisher(shop: Workshop) -> Publisher:
 @pytest.fixture
 def app_without_broker() -> Iterator[Celery]:
     """An app whose broker nobody is."""
-    with Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False) as app:
+    with Celery("away", broker=NOBODY, set_as_current=False) as app:
         app.conf.update(task_publish_retry=False, broker_transport_options={"max_retries": 0})
+        app.conf.update(broker_read_url=NOBODY, broker_write_url=NOBODY)  # or the environment's would be taken
         yield app
 
 

@@ -290,3 +290,15 @@ def test_the_demo_runs_at_home_with_the_fake_alone(env: Set) -> None:
 )
 def test_the_demo_is_refused_anywhere_else(env: Set, host: str, url: str) -> None:
     refuse(env, "DEMO", "true", HOST=host, TELEGRAM_API_URL=url)
+
+
+def test_a_cluster_needs_a_broker_of_its_own(env: Set) -> None:
+    with pytest.raises(ConfigError, match=r"CELERY_BROKER_URL: .*cannot live in a cluster"):
+        env(REDIS_URL="redis+cluster://a,b,c")
+    assert env(REDIS_URL="redis+cluster://a", CELERY_BROKER_URL="redis://b").broker_url == "redis://b"
+
+
+def test_sentinels_name_the_broker_too(env: Set) -> None:
+    settings = env(REDIS_URL="redis+sentinel://a,b/avatars")
+    assert settings.broker_url == "sentinel://a:26379/0;sentinel://b:26379/0"
+    assert settings.broker_master == "avatars"

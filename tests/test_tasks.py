@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, make_picture, next_id, wait_until
+from tests.redis_kinds import connect_broker
 from warmer import tasks
 from warmer.celery import app as celery
 from warmer.keys import QUEUES, Lane, user_subject
@@ -31,7 +32,7 @@ def count_outcomes(lane: str, outcome: str) -> float:
 
 def are_queues_empty(shop: Workshop) -> bool:
     waiting = [shop.publisher.count_waiting(queue) for queue in QUEUES]
-    return not any(waiting) and not shop.redis.hlen(f"{shop.keys.queue_prefix}unacked")
+    return not any(waiting) and not connect_broker(shop.settings).hlen(f"{shop.keys.queue_prefix}unacked")
 
 
 @needs_worker
@@ -75,7 +76,7 @@ def test_a_redis_that_fails_gives_the_message_back(
     monkeypatch.setattr(tasks, "AWAY_SECONDS", 0.05)
     shop.redis.set(shop.keys.due, "of a wrong type")  # the first write of a task fails
     celery.send_task("warm", args=[file_id, "warm"], queue="warm")
-    wait_until(lambda: shop.redis.hlen(f"{shop.keys.queue_prefix}unacked"))
+    wait_until(lambda: connect_broker(shop.settings).hlen(f"{shop.keys.queue_prefix}unacked"))
     assert not shop.desk.store.is_ready(file_id)
     shop.redis.delete(shop.keys.due)
     wait_until(lambda: shop.desk.store.is_ready(file_id))

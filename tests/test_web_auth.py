@@ -190,7 +190,7 @@ NOW = int(time.time())
         init_data(ANN, token=""),
         init_data(None),
         init_data(ANN, age=86_401),
-        init_data(ANN, age=-90),
+        init_data(ANN, age=-3600),
         init_data(ANN, more={"auth_date": ""}),
         init_data(ANN, more={"auth_date": "0"}),
         init_data(ANN, more={"auth_date": "१"}),

@@ -12,6 +12,7 @@ from redis import Redis
 
 from faketelegram import FakeTelegram
 from tests.conftest import API_KEY, wait_until
+from tests.redis_kinds import connect_broker, subscribed
 from tests.web_parts import (
     as_user,
     body_of,
@@ -390,9 +391,7 @@ def test_a_delete_that_not_every_process_hears_says_so_and_is_no_fault_of_redis(
     app: Flask, backend: Backend, client: FlaskClient, redis: Redis
 ) -> None:
     backend.put(user_id := new_id())
-    with redis.pubsub() as deaf:  # type: ignore[no-untyped-call]  # untyped in redis-py
-        deaf.subscribe(echo := get_front(app).keys.echo)
-        wait_until(lambda: redis.pubsub_numsub(echo)[0][1])
+    with subscribed(redis, get_front(app).keys.echo):
         answer = client.delete(f"/api/partner/{user_id}", headers={"Authorization": f"Bearer {API_KEY}"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert '"detail": "forgotten, but' in answer.text
@@ -426,7 +425,8 @@ def test_after_delete_every_url_is_404_and_asks_for_nothing(
     urls += handed_out(backend.put(user_id, "Ann", new).json)
     assert {client.get(url).status_code for url in urls} == {200}
     backend.delete(user_id)
-    get_front(app).redis.delete(f"{get_front(app).keys.queue_prefix}warm")
+    front = get_front(app)
+    connect_broker(front.settings).delete(f"{front.keys.queue_prefix}warm")
     answers = [client.get(url, headers={"Accept": accept}) for url in urls]
     assert {(answer.status_code, answer.headers["Cache-Control"]) for answer in answers} == {
         (404, "public, max-age=60")

@@ -10,10 +10,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
-from redis.exceptions import TimeoutError
 from werkzeug.test import TestResponse
 
 from tests.conftest import SIGNING_KEY, wait_until
+from tests.redis_kinds import forget_calls, list_calls, list_masters
 from tests.web_parts import body_of, file_url, new_file_id, new_id, queued, remember_none, shelve, user_url
 from warmer.echo import wait_until_heard
 from warmer.errors import GaveUp, InvalidFileId
@@ -41,6 +41,7 @@ ON_EVERY_ANSWER = {
 }
 FIGURES = {"time", "multi", "exec", "hincrby", "expire"}  # of the minute buckets, written by a thread of its own
 CONNECTING = {"hello", "select", "ping", "subscribe", "client|setinfo", "info", "config|resetstat"}
+CONNECTING |= {"command", "cluster|slots"}  # to a cluster
 VOLATILE = ("X-Response-Time", "Server-Timing", "Content-Length")
 
 
@@ -64,10 +65,9 @@ def commands(app: Flask) -> Iterator[set[str]]:
     """The commands that Redis gets in this block, as the server itself counts them."""
     redis = get_front(app).redis
     seen: set[str] = set()
-    redis.config_resetstat()
+    forget_calls(redis)
     yield seen
-    stats: Any = redis.info("commandstats")
-    seen |= {name.removeprefix("cmdstat_") for name in stats} - FIGURES - CONNECTING
+    seen |= list_calls(redis) - FIGURES - CONNECTING
 
 
 def test_a_stored_picture_is_200_with_every_header(app: Flask, client: FlaskClient) -> None:
@@ -497,7 +497,8 @@ def test_while_purges_are_not_heard_redis_is_asked_first(app: Flask, client: Fla
 def test_and_what_is_at_hand_is_shown_while_it_is_away(app: Flask, client: FlaskClient, on_shelf: str) -> None:
     front = get_front(app)
     front.shelf.close()
-    front.breaker.note(TimeoutError("paused"))
+    for master in list_masters(front.redis):
+        master.connection_pool.open()
     assert client.get(on_shelf).headers["Cache-Status"] == "avatar-warmer; hit"
     assert client.get(file_url(new_file_id())).status_code == 503
 

@@ -12,10 +12,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.redis_kinds import KIND
 from tests.web_parts import as_user, file_url, new_file_id, new_id, queued, shelve, user_url
 from warmer.celery import app as celery
 from warmer.keys import user_subject
-from warmer.settings import load_settings
+from warmer.settings import Settings, load_settings
 from web import create_app
 from web.front import get_front
 from web.signals import partners_listed
@@ -91,10 +92,11 @@ def test_a_ready_picture_is_not_asked_for(app: Flask, client: FlaskClient, as_se
     assert queued(app, "hot") == queued(app, "warm") == queued(app, "rewarm") == []
 
 
-def test_a_broker_named_by_its_unix_socket_is_found(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CELERY_BROKER_URL", redis_url)  # Celery reads it too, and knows no unix://
+def test_the_broker_is_the_one_of_our_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", settings.redis_url)  # Celery reads it too, and knows no unix://
+    scheme = {"single": "redis+socket", "cluster": "redis+socket", "sentinel": "sentinel"}[KIND]
     for connection in (celery.connection_for_write(), celery.connection_for_read()):
-        assert connection.as_uri().startswith("redis+socket://")
+        assert connection.as_uri().startswith(f"{scheme}://")
 
 
 # The broker is away

@@ -20,6 +20,7 @@ from flask import Flask
 from faketelegram import TEST_TOKEN
 from runner.redis_server import find_server
 from tests.conftest import SIGNING_KEY, next_id, wait_until
+from tests.redis_kinds import connect_broker
 from tests.running import Service
 from warmer.claim import Claims
 from warmer.errors import NoPhoto, Permanent
@@ -91,7 +92,7 @@ def remember_none(app: Flask, subject: str, error: Permanent | None = None) -> s
 def queued(app: Flask, lane: str = "warm") -> list[str]:
     """The subjects of the messages that wait in this lane, oldest first."""
     front = get_front(app)
-    messages: Any = front.redis.lrange(f"{front.keys.queue_prefix}{lane}", 0, -1)
+    messages: Any = connect_broker(front.settings).lrange(f"{front.keys.queue_prefix}{lane}", 0, -1)
     bodies = [json.loads(base64.b64decode(json.loads(message)["body"])) for message in messages]
     assert all(args[1] == lane for args, _, _ in bodies)
     return [args[0] for args, _, _ in bodies][::-1]

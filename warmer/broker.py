@@ -9,7 +9,7 @@ from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError
 
 
-class LeanChannel(kombu_redis.Channel):
+class _Lean:
     """A channel that keeps its client, and survives its connection.
 
     kombu makes one for every command outside the consumer's loop, four for each task. Making one builds redis-py's
@@ -18,23 +18,42 @@ class LeanChannel(kombu_redis.Channel):
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         clients: dict[bool, Any] = vars(self).setdefault("_clients", {})
-        pool = self.async_pool if asynchronous else self.pool
+        pool = self.async_pool if asynchronous else self.pool  # type: ignore[attr-defined]  # of the channel
         if asynchronous not in clients or clients[asynchronous].connection_pool is not pool:  # after a reconnect
-            clients[asynchronous] = super()._create_client(asynchronous)  # type: ignore[misc]  # kombu's stubs lack it
+            clients[asynchronous] = super()._create_client(asynchronous)  # type: ignore[misc]  # of the channel
         return clients[asynchronous]
-
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         # kombu fails with an AttributeError here, which ends a worker whose broker went away while it had tasks.
-        if self.connection is None or self.connection.client is None:
+        if self.connection is None or self.connection.client is None:  # type: ignore[attr-defined]  # of the channel
             raise ConnectionError("the connection of this channel is closed")
-        return super()._connparams(asynchronous)  # type: ignore[misc]  # as above
+        return super()._connparams(asynchronous)  # type: ignore[misc]  # of the channel
+
+
+class LeanChannel(_Lean, kombu_redis.Channel):
+    """Of one server."""
+
+
+class LeanSentinelChannel(_Lean, kombu_redis.SentinelChannel):
+    """Of the server that Sentinels name."""
 
 
 class LeanTransport(kombu_redis.Transport):
     """The Redis transport with such channels."""
 
     Channel = LeanChannel
+
+
+class LeanSentinelTransport(kombu_redis.SentinelTransport):
+    """The same for Sentinels."""
+
+    Channel = LeanSentinelChannel
+
+
+LEAN: dict[type, type] = {
+    kombu_redis.Transport: LeanTransport,
+    kombu_redis.SentinelTransport: LeanSentinelTransport,
+}
 
 
 class EagerConnection(Connection):
@@ -50,4 +69,4 @@ class EagerConnection(Connection):
 
     def get_transport_cls(self) -> type:
         transport: type = super().get_transport_cls()
-        return LeanTransport if transport is kombu_redis.Transport else transport
+        return LEAN.get(transport, transport)

@@ -55,7 +55,7 @@ class Heartbeat:
 
     def _write(self) -> None:
         now = self.redis.time()[0]
-        pipe = self.redis.pipeline()
+        pipe = self.redis.pipeline(transaction=False)
         pipe.set(self.keys.worker(self.pulse.name), json.dumps(asdict(self.pulse)), ex=TTL_SECONDS)
         pipe.zadd(self.keys.workers, {self.pulse.name: now})
         pipe.zremrangebyscore(self.keys.workers, "-inf", now - 10 * TTL_SECONDS)

@@ -28,11 +28,12 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | pulse |
 | `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | pulse |
 | `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | web.throttle | web.throttle |
-| `heard:<nonce>` | list, 5 s | one for each web process that has heard all so far | web.listener | echo |
+| `{news}:heard:<nonce>` | list, 5 s | one for each web process that has heard all so far | web.listener | echo |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
 
 Channels: `done` carries `<subject> <outcome>`; `purge` a subject that was forgotten, or `user:<id>` when that id shows
-another picture: no process may answer from memory for it; `echo` the `heard` key that every listener pushes to.
+another picture: no process may answer from memory for it; `echo` the `heard` key that every listener pushes to. The
+last two have a slot: what one node of a cluster says keeps its order, and it knows who listens.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ class Keys:
         self.budget = f"{self.prefix}budget"
         self.workers = f"{self.prefix}workers"
         self.done = f"{self.prefix}done"
-        self.purge = f"{self.prefix}purge"
-        self.echo = f"{self.prefix}echo"
+        self.purge = f"{self.prefix}{{news}}:purge"
+        self.echo = f"{self.prefix}{{news}}:echo"
         self.queue_prefix = f"{self.prefix}queue:"
         self.limits = f"{self.prefix}limits"
 
@@ -133,7 +134,7 @@ class Keys:
         return f"{self.prefix}worker:{name}"
 
     def heard(self, nonce: str) -> str:
-        return f"{self.prefix}heard:{nonce}"
+        return f"{self.prefix}{{news}}:heard:{nonce}"
 
     def _of(self, subject: str, name: str) -> str:
         return f"{self.prefix}{{{subject}}}:{name}"

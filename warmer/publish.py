@@ -106,7 +106,10 @@ class Publisher:
 
 def count_waiting(app: Celery, queue: str) -> int:
     """How many messages wait in this queue; raises one of BROKER_FAILED."""
+    arguments = app.amqp.queues[queue].queue_arguments
     with app.connection_or_acquire() as connection:
         # Not passive: kombu looks for a Redis queue without its key prefix, and finds none.
-        declared = connection.default_channel.queue_declare(queue, durable=True, auto_delete=False)
+        declared = connection.default_channel.queue_declare(
+            queue, durable=True, auto_delete=False, arguments=arguments
+        )
         return int(declared.message_count)

@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
 def load_script(redis: Redis, name: str) -> Script:
     """The script `lua/<name>.lua`, called with keys and args; Redis caches it by its hash."""
-    return redis.register_script((files("warmer") / "lua" / f"{name}.lua").read_text("utf-8"))
+    return redis.register_script((files("warmer") / "lua" / f"{name}.lua").read_bytes())

@@ -20,12 +20,13 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from warmer.conceal import Concealer
 from warmer.errors import ConfigError
+from warmer.redis_url import FORMS, is_cluster, parse_place, spell_for_kombu
 
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 FORMATS = ("webp", "jpeg", "avif")
 TELEGRAM = "https://api.telegram.org"
-SECRET_LETTERS = 16  # BotFather's tokens have 35 after the colon
 
 Csv = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -40,7 +41,7 @@ class Settings(BaseSettings):
     telegram_bot_token: SecretStr
     telegram_api_url: str = TELEGRAM
     redis_url: str
-    celery_broker_url: str | None = None
+    celery_broker_url: str | None = Field(None, validate_default=True)
     api_keys: Secrets
     url_signing_keys: Secrets
     init_data_max_age: int = Field(86_400, ge=1)  # seconds
@@ -100,17 +101,21 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis_url(cls, value: str) -> str:
-        _split(value)
-        if not re.match(r"(redis|rediss|unix)://.", value):
-            raise ValueError("must start with redis://, rediss:// or unix://")
+        if parse_place(value) is None:
+            _split(value)
+            if not re.match(r"(redis|rediss|unix)://.", value):
+                raise ValueError(f"must start with redis://, rediss:// or unix://, or be {FORMS}")
         return value
 
     @field_validator("celery_broker_url")
     @classmethod
-    def _is_a_broker_url(cls, value: str | None) -> str | None:
-        _split(value or "")
-        if value and not re.match(r"(redis|rediss|unix|redis\+socket|sentinel|amqps?)://.", value):
-            raise ValueError("must start with redis://, rediss://, unix://, sentinel://, amqp:// or amqps://")
+    def _is_a_broker_url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if is_cluster(value or str(info.data.get("redis_url", ""))):
+            raise ValueError("must be a single Redis, Sentinels or RabbitMQ: Celery's queue cannot live in a cluster")
+        if value and parse_place(value) is None:
+            _split(value)
+            if not re.match(r"(redis|rediss|unix|amqps?)://.", value):
+                raise ValueError("must start with redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://")
         return value
 
     @field_validator("redis_maxmemory")
@@ -184,31 +189,19 @@ class Settings(BaseSettings):
 
     @property
     def broker_url(self) -> str:
-        """The broker as Celery spells it; a unix socket is redis+socket there."""
-        url = self.celery_broker_url or self.redis_url
-        if not url.startswith("unix://"):
-            return url
-        path, _, query = url.removeprefix("unix://").partition("?")
-        database = re.search(r"(?:^|&)db=(\d+)", query)
-        return f"redis+socket://{path}?virtual_host={database[1] if database else 0}"
+        """The broker as Celery spells it."""
+        return spell_for_kombu(self.celery_broker_url or self.redis_url)
 
-    def conceal(self, text: str) -> str:
-        """The text without the token, however it is quoted, for whatever is about to leave the process."""
-        secret, spelled, instead = self._spellings
-        if secret not in text:  # every log line asks: the search is the quick part
-            return text
-        return spelled.sub(instead, text)
+    @property
+    def broker_master(self) -> str:
+        """The name that Sentinels know the broker by; empty for any other broker."""
+        place = parse_place(self.celery_broker_url or self.redis_url)
+        return place.master if place else ""
 
     @cached_property
-    def _spellings(self) -> tuple[str, re.Pattern[str], str]:
-        """The token's secret part, the token as text and as a URL spells it, and what is shown instead.
-
-        A secret part is concealed alone, too, unless it is so short that it could be a word of any line.
-        """
-        secret = self.telegram_bot_token.get_secret_value().partition(":")[2]
-        optional = "?" if len(secret) >= SECRET_LETTERS else ""
-        spelled = re.compile(rf"(?:{self.bot_id}(?::|%(?:25)*3[Aa])){optional}{re.escape(secret)}")
-        return secret, spelled, f"{self.bot_id}:***"
+    def conceal(self) -> Concealer:
+        """What takes the token out of a text, for whatever is about to leave the process."""
+        return Concealer(self.telegram_bot_token.get_secret_value())
 
 
 def _split(value: str) -> SplitResult:

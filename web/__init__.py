@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions[NAME] = front = open_front(settings)
     metrics.init_app(app)
     breaker.init_app(app, front.breaker)
-    problems.init_app(app, front.breaker)
+    problems.init_app(app)
     for module in (partners, health, pages, openapi):
         app.register_blueprint(module.bp)
     if settings.cors_origins:

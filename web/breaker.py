@@ -12,34 +12,30 @@ from typing import Any
 
 from flask import Flask
 from redis import BlockingConnectionPool
-from redis.exceptions import ConnectionError, RedisError, TimeoutError
+from redis.exceptions import ConnectionError, TimeoutError
 
 OPEN_SECONDS = 1.0
 REQUEST_SECONDS = 0.4  # and one last read may take 0.3 s
+TIMED_OUT_SECONDS = 0.25  # a call that failed after so long has met a time-out: of reading, or of connecting
 
 
 class _Request(threading.local):
     """What the request of this thread has spent with Redis; None where nobody counts."""
 
     spent: float | None = None  # seconds
-    since = 0.0  # monotonic; when it got the connection that it holds
+    calls = 0  # connections that it holds: several while it asks several nodes of a cluster
+    since = 0.0  # monotonic; when it got the first of them
 
 
 class Breaker:
-    """Open for a second after each time-out, and for the rest of a request that spent too much time."""
+    """Open for the rest of a request that spent too much time with Redis; each pool opens for a second by itself."""
 
     def __init__(self) -> None:
-        self._open_until = 0.0  # monotonic
         self._request = _Request()
 
     @property
     def is_open(self) -> bool:
-        return time.monotonic() < self._open_until or (self._request.spent or 0) > REQUEST_SECONDS
-
-    def note(self, error: RedisError) -> None:
-        """Open after a time-out; other errors cost no time."""
-        if isinstance(error, TimeoutError):
-            self._open_until = time.monotonic() + OPEN_SECONDS
+        return (self._request.spent or 0) > REQUEST_SECONDS
 
     def begin_request(self) -> None:
         """What this thread does now is for one request."""
@@ -49,32 +45,54 @@ class Breaker:
         """It is done."""
         self._request.spent = None
 
-    def begin_call(self) -> None:
-        """Redis is asked."""
-        self._request.since = time.monotonic()
+    def begin_call(self) -> int:
+        """Redis is asked; how many answers of it this thread waits for already."""
+        held = self._request.calls
+        if held == 0:
+            self._request.since = time.monotonic()
+        self._request.calls = held + 1
+        return held
 
-    def end_call(self) -> None:
-        """It has answered, or not."""
-        if self._request.spent is not None:
-            self._request.spent += time.monotonic() - self._request.since
+    def end_call(self, held: int | None = None) -> float:
+        """It has answered, after so many seconds; `held`: it has not, and this is what `begin_call` said."""
+        request, now = self._request, time.monotonic()
+        seconds = now - request.since
+        request.calls = max(0, request.calls - 1) if held is None else held
+        if request.calls == 0 and request.spent is not None:
+            request.spent += seconds
+            request.since = now
+        return seconds
 
 
 class BreakablePool(BlockingConnectionPool):
-    """Connections while the breaker is closed: whatever needs no Redis is answered as ever."""
+    """Connections to one server while its breaker is closed: whatever needs no Redis is answered as ever."""
 
     def __init__(self, *args: Any, breaker: Breaker, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # untyped in redis-py
         self._breaker = breaker
+        self._open_until = 0.0  # monotonic
+
+    def open(self) -> None:
+        """A time-out: nobody asks this server for a second. Other errors cost no time."""
+        self._open_until = time.monotonic() + OPEN_SECONDS
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
-        if self._breaker.is_open:
+        if time.monotonic() < self._open_until or self._breaker.is_open:
             raise ConnectionError("Redis is too slow")
-        self._breaker.begin_call()
-        return super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # as above
+        held = self._breaker.begin_call()
+        try:
+            return super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # as above
+        except (ConnectionError, TimeoutError) as error:
+            self._breaker.end_call(held)
+            if isinstance(error, TimeoutError):
+                self.open()
+            raise
 
     def release(self, connection: Any) -> None:
+        was_cut = not connection.is_connected  # redis-py's way to end a call that failed
         super().release(connection)  # type: ignore[no-untyped-call]  # as above
-        self._breaker.end_call()
+        if self._breaker.end_call() >= TIMED_OUT_SECONDS and was_cut:
+            self.open()
 
 
 def init_app(app: Flask, breaker: Breaker) -> None:

@@ -14,7 +14,8 @@ from redis.exceptions import ConnectionError, ResponseError
 from warmer.keys import Keys
 
 RETRY_SECONDS = 0.25
-SILENCE_MAX_SECONDS = 10.0
+SILENCE_MAX_SECONDS = 4.0  # shorter than a cluster or Sentinels take to make another node the master
+SAID, JOINED, MOVED = ("message", "smessage"), ("subscribe", "ssubscribe"), "sunsubscribe"  # kinds, in redis-py
 log = logging.getLogger(__name__)
 
 
@@ -30,12 +31,15 @@ class Listener:
         on_purge: Callable[[str], None],
         on_joined: Callable[[], None],
         on_lost: Callable[[], None],
+        has_slots: bool = False,
     ) -> None:
+        """`has_slots`: in a cluster, the channels with a slot are heard from the node that holds it."""
         self._connect = connect
         self._keys = keys
         self._on_joined = on_joined
         self._on_lost = on_lost
         self._actions = {keys.done: on_done, keys.purge: on_purge}
+        self._has_slots = has_slots
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._is_deaf = False
@@ -71,7 +75,11 @@ class Listener:
 
     def _listen(self, redis: Redis) -> None:
         with redis.pubsub() as channel:  # type: ignore[no-untyped-call]  # untyped in redis-py
-            channel.subscribe(*self._actions, self._keys.echo)
+            if self._has_slots:
+                channel.ssubscribe(self._keys.purge, self._keys.echo)
+                channel.subscribe(self._keys.done)
+            else:
+                channel.subscribe(*self._actions, self._keys.echo)
             heard_at = time.monotonic()
             while (silence := time.monotonic() - heard_at) < SILENCE_MAX_SECONDS:
                 if message := channel.get_message(timeout=1.0):
@@ -83,10 +91,12 @@ class Listener:
 
     def _act_on(self, message: dict[str, Any], redis: Redis) -> None:
         kind, name = message["type"], (message["channel"] or b"").decode()
-        if kind == "message" and name == self._keys.echo:
+        if kind in SAID and name == self._keys.echo:
             self._answer_echo(message["data"].decode(), redis)
-        elif kind == "message":
+        elif kind in SAID:
             self._actions[name](message["data"].decode(errors="replace"))
-        elif kind == "subscribe" and name == self._keys.purge:
+        elif kind in JOINED and name == self._keys.purge:
             self._is_deaf = False
             self._on_joined()
+        elif kind == MOVED:
+            raise ConnectionError("the channel's slot has moved to another node")

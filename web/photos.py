@@ -80,7 +80,7 @@ class Exchange:
                 return self._serve(wish, ready, was_hit=True)
             return self._look(wish) if ready is None else self._look_or_serve(wish, ready)
         except Exception as error:  # noqa: BLE001 - as Flask does for its routes: each has an answer
-            return self._send(to_response(to_problem(error, self.front.breaker)), path)
+            return self._send(to_response(to_problem(error)), path)
 
     def _answer_method(self) -> Response:
         if self.method != "OPTIONS":
@@ -94,7 +94,6 @@ class Exchange:
         except RedisError as error:
             if not is_away(error):
                 raise
-            self.front.breaker.note(error)
             return self._serve(wish, ready, was_hit=True)
 
     def _look(self, wish: Wish) -> Iterable[bytes]:

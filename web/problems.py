@@ -11,20 +11,28 @@ from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
 from redis.exceptions import (
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
     TimeoutError,
+    TryAgainError,
 )
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable
 from werkzeug.http import HTTP_STATUS_CODES
 
-from web.breaker import Breaker
-
 Model = TypeVar("Model", bound=BaseModel)
-AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
+AWAY = (
+    ConnectionError,
+    TimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    ClusterDownError,  # of the shard that was asked,
+    TryAgainError,  # which may be moving just now
+)
 MAX_BODY_BYTES = 64 * 2**10
 log = logging.getLogger(__name__)
 OWN_HEADERS = ("Content-Type", "Content-Length")
@@ -46,21 +54,20 @@ class Problem(HTTPException):
         self.headers = headers or {}
 
 
-def init_app(app: Flask, breaker: Breaker) -> None:
+def init_app(app: Flask) -> None:
     """Answer every error of this app as a problem."""
 
     @app.errorhandler(RedisError)
     @app.errorhandler(HTTPException)
     def answer_error(error: HTTPException | RedisError) -> Response:
-        return to_response(to_problem(error, breaker))
+        return to_response(to_problem(error))
 
 
-def to_problem(error: Exception, breaker: Breaker) -> HTTPException:
+def to_problem(error: Exception) -> HTTPException:
     """What the client is told: that Redis is away, what it did wrong, or, of a mistake of ours, nothing."""
     if isinstance(error, HTTPException):
         return error
     if isinstance(error, RedisError) and is_away(error):
-        breaker.note(error)
         return ServiceUnavailable("the store is away, try again soon", retry_after=1)
     log.error("a mistake of ours", exc_info=error)
     return InternalServerError()

@@ -15,7 +15,7 @@ from flask import Flask
 from redis.exceptions import RedisError
 
 from warmer.photo import Cut
-from web.front import Front, get_front
+from web.front import get_front
 from web.signals import partner_registered, partners_listed, photo_missed, photos_requested, profile_aged
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def warm_the_first(app: Flask, *, subjects: list[str], **_: Any) -> None:
     first = subjects[: front.settings.warm_first]
     if first:
         log.info("🔥 Eagerly warming %d priority photos...", len(first))
-    with _optional(front):
+    with _optional():
         front.publisher.ask_all(first, "warm")
 
 
@@ -61,15 +61,14 @@ def warm_the_requested(app: Flask, *, subjects: list[str], **_: Any) -> None:
 def check_the_profile(app: Flask, *, subject: str, **_: Any) -> None:
     """Served from what we have, and looked up again when there is room."""
     front = get_front(app)
-    with _optional(front):
+    with _optional():
         front.publisher.ask(subject, "rewarm")
 
 
 @contextmanager
-def _optional(front: Front) -> Iterator[None]:
+def _optional() -> Iterator[None]:
     """The answer is there already: a Redis that takes no writes now, or went away since, does not change it."""
     try:
         yield
     except RedisError as error:
-        front.breaker.note(error)
         log.warning("nothing asked for: %s", type(error).__name__)

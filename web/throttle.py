@@ -17,13 +17,24 @@ from web.urls import PhotoUrls
 PER_MINUTE = {"user": 10, "server": 30_000}  # by role
 
 
+class ClientStorage(RedisStorage):
+    """limits' storage on a client of ours: its pool, its time-outs, its breaker, and a cluster, too."""
+
+    def __init__(self, redis: Redis, key_prefix: str) -> None:
+        super(RedisStorage, self).__init__()  # not RedisStorage's own, which makes a client
+        self.target_server = "redis"
+        self.dependency = self.dependencies["redis"].module
+        self.key_prefix = key_prefix
+        self.storage = redis
+        self.initialize_storage("redis://")
+
+
 class Throttle:
     """The writes of each caller within the minute, by method."""
 
     def __init__(self, redis: Redis, keys: Keys, urls: PhotoUrls) -> None:
         self._urls = urls
-        storage = RedisStorage("redis://", redis.connection_pool, key_prefix=keys.limits)
-        self._limiter = FixedWindowRateLimiter(storage)
+        self._limiter = FixedWindowRateLimiter(ClientStorage(redis, keys.limits))
         self._limits = {role: RateLimitItemPerMinute(number, namespace=role) for role, number in PER_MINUTE.items()}
 
     def count(self, role: str, caller_id: int, method: str) -> None:

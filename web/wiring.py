@@ -14,6 +14,8 @@ from warmer.keys import Keys
 from warmer.partners import PartnerDirectory
 from warmer.profiles import Profiles
 from warmer.publish import Publisher
+from warmer.queues import choose_publishing_options
+from warmer.redis_url import is_cluster
 from warmer.settings import Settings
 from warmer.stats import MinuteStats
 from warmer.store import PhotoStore
@@ -28,15 +30,14 @@ from web.urls import PhotoUrls
 from web.waiting import THREADS, Waiting
 from web.wishes import Wishes
 
-# A broker that accepts and never answers blocks a publisher without bound by default.
-PUBLISHING = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
+PUBLISH_SECONDS = 0.5  # at most for each step of publishing
 
 
 def open_front(settings: Settings) -> Front:
     """Put the parts together."""
     keys = Keys(settings.bot_id)
     breaker = Breaker()
-    redis: Redis = connect_web(settings, THREADS, partial(BreakablePool.from_url, breaker=breaker))
+    redis: Redis = connect_web(settings, THREADS, BreakablePool, breaker=breaker)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     directory = PartnerDirectory(redis, keys, settings.rewarm_partners)
     profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
@@ -67,7 +68,9 @@ def open_front(settings: Settings) -> Front:
 
 def _open_publisher(settings: Settings, redis: Redis, keys: Keys, due: Due) -> Publisher:
     celery.conf.update(
-        broker_transport_options=celery.conf.broker_transport_options | PUBLISHING,
+        broker_transport_options=celery.conf.broker_transport_options
+        | choose_publishing_options(settings, PUBLISH_SECONDS),
+        broker_connection_timeout=PUBLISH_SECONDS,
         task_publish_retry=False,
         broker_pool_limit=THREADS,
         broker_pool_acquire_timeout=0.25,
@@ -83,4 +86,5 @@ def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, shelf: Shel
         on_purge=shelf.purge,
         on_joined=shelf.open,
         on_lost=shelf.close,
+        has_slots=is_cluster(settings.redis_url),
     )

@@ -1,0 +1,32 @@
+"""What each kind of broker is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from warmer.keys import QUEUES
+from warmer.queues import QUORUM, choose_publishing_options, choose_transport_options, list_queues
+from warmer.settings import load_settings
+
+
+@pytest.mark.parametrize("url", ["redis://a", "redis+sentinel://a/m"])
+def test_a_redis_keeps_the_order_of_the_queues_and_delivers_again(url: str) -> None:
+    settings = load_settings(celery_broker_url=url)
+    options = choose_transport_options(settings)
+    assert options["queue_order_strategy"] == "priority"
+    assert options["visibility_timeout"] == 180
+    assert options.get("master_name") == ("m" if "sentinel" in url else None)
+    assert [queue.name for queue in list_queues(settings)] == list(QUEUES)
+    assert all(queue.queue_arguments is None for queue in list_queues(settings))
+
+
+def test_rabbitmq_gets_quorum_queues_and_confirms_what_it_has() -> None:
+    settings = load_settings(celery_broker_url="amqp://a//")
+    assert choose_transport_options(settings) == {"confirm_publish": True}
+    assert all(queue.queue_arguments == QUORUM for queue in list_queues(settings))
+
+
+@pytest.mark.parametrize("url", ["redis://a", "amqp://a//"])
+def test_whoever_must_not_wait_is_bounded_in_every_step(url: str) -> None:
+    options = choose_publishing_options(load_settings(celery_broker_url=url), 0.5)
+    assert [value for name, value in options.items() if "timeout" in name] == [0.5, 0.5]

@@ -1,0 +1,52 @@
+"""The queues, as each kind of broker has to be told: Redis, alone or found through Sentinels, and RabbitMQ.
+
+Producers, workers and Flower have to agree on them (kombu).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu import Queue
+
+from warmer.keys import QUEUES, Keys
+from warmer.settings import Settings
+
+# Replicated, and never lost with one node. (RabbitMQ, quorum queues.)
+QUORUM = {"x-queue-type": "quorum"}
+
+
+def list_queues(settings: Settings) -> list[Queue]:
+    """The queues, in their order."""
+    arguments = QUORUM if is_amqp(settings) else None
+    return [Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES]
+
+
+def choose_transport_options(settings: Settings) -> dict[str, Any]:
+    """How messages are kept and found.
+
+    RabbitMQ delivers what a dead worker had by itself; its queues are told apart by virtual host.
+    """
+    if is_amqp(settings):
+        return {"confirm_publish": True}  # a message counts as sent when the queue has it
+    found_by = {"master_name": settings.broker_master} if settings.broker_master else {}
+    return found_by | {
+        "visibility_timeout": 180,  # seconds; the second net only, `due` is the first
+        "unacked_restore_interval": 5,  # seconds between looks for a dead worker's tasks
+        "unacked_restore_throttle": 1,  # seconds
+        "queue_order_strategy": "priority",  # strictly in the order of task_queues
+        "priority_steps": [0],  # no priorities inside a queue
+        "global_keyprefix": Keys(settings.bot_id).queue_prefix,
+    }
+
+
+def choose_publishing_options(settings: Settings, seconds: float) -> dict[str, Any]:
+    """How a publisher that must not wait is bounded: a broker that accepts and never answers blocks for ever."""
+    if is_amqp(settings):
+        return {"read_timeout": seconds, "write_timeout": seconds}
+    return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "max_retries": 0}
+
+
+def is_amqp(settings: Settings) -> bool:
+    """Whether the broker is RabbitMQ."""
+    return settings.broker_url.startswith(("amqp://", "amqps://"))
