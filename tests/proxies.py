@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -21,6 +23,7 @@ from tests.conftest import wait_until
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 NGINX_MAIN = """
 daemon off;
+user {user} {group};
 worker_processes 2;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
@@ -78,7 +81,9 @@ def nginx(folder: Path, upstream: str) -> Iterator[str]:
         assert text.count(shipped) == 1
         text = text.replace(shipped, here)
     (folder / "avatar-warmer.conf").write_text(text)
-    (folder / "nginx.conf").write_text(NGINX_MAIN.format(folder=folder))
+    # Started by root, its processes would be nobody's, and the folders of a test are their owner's.
+    user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+    (folder / "nginx.conf").write_text(NGINX_MAIN.format(folder=folder, user=user, group=group))
     command = [program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log"), "-p", str(folder)]
     with running(command, f"http://127.0.0.1:{port}") as url:
         yield url
