@@ -32,6 +32,11 @@ class Popularity:
         edges = np.arange(1, self.pictures + 2, dtype=np.float64)
         return np.diff(self._share_below(edges)) * requests_per_second
 
+    def rates_of(self, pictures: Ranks, requests_per_second: float) -> Floats:
+        """Requests a second for each of these."""
+        first = pictures.astype(np.float64) + 1
+        return (self._share_below(first + 1) - self._share_below(first)) * requests_per_second
+
     def split(self, requests_per_second: float, ttl_seconds: float) -> tuple[float, float]:
         """Misses a second, and how many pictures are stored, where each lives so long from its fetch on.
 
