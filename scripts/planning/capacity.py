@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from planning import page
 from planning.costs import FILE, load_costs, save_costs
 from planning.inputs import BadInput, Inputs, read_inputs
 from planning.model import make_plan
@@ -53,7 +54,8 @@ def measure() -> None:
     from planning.measure import measure_costs  # a whole service, which a plan does not need
 
     save_costs(measure_costs(click.echo))
-    click.echo(f"Written: {FILE}")
+    page.rewrite()
+    click.echo(f"Written: {FILE}, docs/scaling.md")
 
 
 if __name__ == "__main__":

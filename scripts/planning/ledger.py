@@ -63,7 +63,7 @@ class Ledger:
         """Of the whole run."""
         return max(one.peaks[name] for one in self.slices)
 
-    def percentile(self, percent: float) -> float:
-        """Of all waits of the run, in seconds; 0 without any."""
-        waits = [wait for one in self.slices for wait in one.waits]
+    def percentile(self, percent: float, first: int = 0) -> float:
+        """Of all waits from that slice on, in seconds; 0 without any."""
+        waits = [wait for one in self.slices[first:] for wait in one.waits]
         return float(np.percentile(waits, percent)) if waits else 0.0

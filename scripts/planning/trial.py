@@ -1,4 +1,4 @@
-"""Two small scenarios that the running service and the simulation both go through, and what is compared."""
+"""Three small scenarios that the running service and the simulation both go through, and what is compared."""
 
 from __future__ import annotations
 
@@ -21,14 +21,22 @@ PATIENCE = 120.0  # seconds
 
 @dataclass(frozen=True)
 class Trial:
-    """Cold pictures, asked for by clients that each wait for one at a time, or all at once by a backend."""
+    """Cold pictures, asked for by clients that wait for one at a time, by a backend all at once, and in a flood."""
 
     clients: int = 24
     missed: int = 240  # pictures that the clients ask for
     warmed: int = 240  # pictures that the backend asks for
+    flood: float = 60.0  # pictures a second that a flood asks for, each one once
+    flood_seconds: float = 8.0
     telegram_rate: float = 30.0
+    hot_max: int = 24
     latency: float = 0.1  # seconds of a call
     threads: int = 8  # of the one worker
+
+    @property
+    def flooded(self) -> int:
+        """Pictures that the flood asks for."""
+        return int(self.flood * self.flood_seconds)
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class Figures:
     warm_seconds: float  # until the backend's pictures are all stored
     warm_calls: int
     warm_due: int  # most pictures with a turn
+    flood_served: int  # requests of the flood that got their picture, the others 503
+    flood_p50: float  # seconds that these waited
 
 
 def median_of(runs: list[Figures]) -> Figures:
@@ -50,11 +60,12 @@ def median_of(runs: list[Figures]) -> Figures:
 
 
 def simulate(trial: Trial, costs: Costs, seed: int = SEED) -> Figures:
-    """Both scenarios, each in a world of its own that has rested a part of a tick."""
+    """Each scenario in a world of its own that has rested a part of a tick."""
     chance = np.random.default_rng(seed)
-    missed, warmed = (_rest(trial, costs, seed, chance.uniform(0, TICK_SECONDS)) for _ in range(2))
+    missed, warmed, flooded = (_rest(trial, costs, seed, chance.uniform(0, TICK_SECONDS)) for _ in range(3))
     miss_seconds = _let_clients_ask(missed, trial)
     warm_seconds = _let_backend_ask(warmed, trial, costs)
+    flood_served = _let_flood_come(flooded, trial)
     return Figures(
         miss_seconds=miss_seconds,
         miss_p50=missed.ledger.percentile(50),
@@ -63,6 +74,8 @@ def simulate(trial: Trial, costs: Costs, seed: int = SEED) -> Figures:
         warm_seconds=warm_seconds,
         warm_calls=_count_calls(warmed),
         warm_due=int(warmed.ledger.highest("due")),
+        flood_served=flood_served,
+        flood_p50=flooded.ledger.percentile(50),
     )
 
 
@@ -70,11 +83,12 @@ def _rest(trial: Trial, costs: Costs, seed: int, seconds: float) -> World:
     """A world as the trial wants it, after so many seconds without anything to do."""
     setup = Setup(
         seconds=PATIENCE,
-        pictures=max(trial.missed, trial.warmed),
+        pictures=max(trial.missed, trial.warmed, trial.flooded),
         is_cold=True,
         rewarm_partners=0,
         warm_first=0,
         telegram_rate=trial.telegram_rate,
+        hot_max=trial.hot_max,
         worker_processes=1,
         threads=trial.threads,
         call_seconds=trial.latency,
@@ -119,6 +133,19 @@ def _let_backend_ask(world: World, trial: Trial, costs: Costs) -> float:
         world.stock.are_stored(np.arange(trial.warmed), world.env.now).all()
     )
     return play_until(world, is_stored) - started
+
+
+def _let_flood_come(world: World, trial: Trial) -> int:
+    answers: list[bool] = []
+
+    def work() -> Generator[simpy.Event, Any, None]:
+        for picture in range(trial.flooded):
+            world.front.miss(picture, answers.append)
+            yield world.env.timeout(1 / trial.flood)
+
+    world.env.process(work())
+    play_until(world, lambda: len(answers) == trial.flooded)
+    return sum(answers)
 
 
 def _count_calls(world: World) -> int:
