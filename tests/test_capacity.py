@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from redis import Redis
 
 from planning.capacity import main
-from planning.costs import load_costs, save_costs
+from planning.costs import Work, load_costs, save_costs
 from planning.inputs import BadInput, Inputs, read_inputs
 from planning.meter import Meter
 from planning.model import make_plan
@@ -147,3 +147,9 @@ def test_a_meter_counts_what_a_piece_of_work_takes(redis: Redis) -> None:
     assert work.commands == pytest.approx(1, abs=0.05)
     assert 100 < work.redis_bytes_in < 200
     assert work.web_us > 1
+
+
+def test_a_meter_leaves_out_what_an_idle_service_takes(redis: Redis) -> None:
+    meter = Meter(redis, psutil.Process(), [])
+    meter.idle = Work(commands=1e9)
+    assert meter.measure(1, redis.ping).commands == 0

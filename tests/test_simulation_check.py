@@ -26,6 +26,6 @@ def test_the_service_does_what_the_simulation_says() -> None:
 
 def test_a_simulation_of_another_rate_is_told_from_this_one() -> None:
     costs = load_costs()
-    right, wrong = (simulate(trial, costs) for trial in (TRIAL, replace(TRIAL, telegram_rate=40.0)))
+    right, wrong = (simulate(trial, costs) for trial in (TRIAL, replace(TRIAL, telegram_rate=8.0)))
     off = {one.figure for one in compare(right, wrong) if not one.holds(ALLOWED)}
-    assert {"miss_seconds", "miss_p50", "flood_served"} & off
+    assert {"miss_seconds", "flood_served"} <= off

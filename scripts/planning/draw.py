@@ -16,6 +16,8 @@ from planning.ledger import Ledger, Slice
 
 COLOURS = ("#c0392b", "#1f77b4", "#2a9d5c", "#8e6bbf")
 INK, PALE = "#222222", "#6b7280"
+FEW = 10  # waits in a slice, of which a percentile says little
+HIT_RATIO = "hit ratio, %"
 Read = Callable[[Slice, float], float]  # a slice and its seconds
 
 
@@ -24,15 +26,19 @@ def _hit_ratio(one: Slice, _seconds: float) -> float:
 
 
 def _percentile(percent: float) -> Read:
-    return lambda one, _: float(np.percentile(one.waits, percent)) if one.waits else float("nan")
+    return lambda one, _: float(np.percentile(one.waits, percent)) if len(one.waits) >= FEW else float("nan")
+
+
+def _served(one: Slice, _seconds: float) -> float:
+    return min(100.0, 100 * len(one.waits) / max(1, one.counts["misses"]))  # some waited from the slice before
 
 
 PANELS: dict[str, list[tuple[str, Read]]] = {
     "messages in the hot queue, at most": [("-", lambda one, _: one.peaks["hot"])],
     "seconds that a served miss waits (p50, p99 dotted)": [("-", _percentile(50)), (":", _percentile(99))],
     "getFile calls a second": [("-", lambda one, seconds: one.counts["getFile"] / seconds)],
-    "misses that get their picture, %": [("-", lambda one, _: 100 * len(one.waits) / max(1, one.counts["misses"]))],
-    "hit ratio, %": [("-", _hit_ratio)],
+    "misses that get their picture, %": [("-", _served)],
+    HIT_RATIO: [("-", _hit_ratio)],
 }
 
 
@@ -44,7 +50,8 @@ def draw(title: str, runs: Mapping[str, Ledger], picture: Path) -> None:
             for style, read in lines:
                 _draw_line(axis, ledger, read, color=colour, linestyle=style, label=run if style == "-" else None)
         axis.set_title(name, loc="left", fontsize=9, color=INK)
-        axis.set_ylim(bottom=0)
+        if name != HIT_RATIO:  # which moves by a few hundredths on most days
+            axis.set_ylim(bottom=0)
         axis.grid(axis="y", color="#e5e7eb", linewidth=0.8)
         axis.tick_params(labelsize=8)
         for side in ("top", "right"):

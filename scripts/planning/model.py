@@ -50,8 +50,7 @@ class Plan:
 def make_plan(given: Inputs, costs: Costs) -> Plan:
     """Work the plan out."""
     traffic = _Traffic.of(given, costs)
-    gigabytes = _weigh(given, costs, traffic.stored) / 1e9
-    load = _load(given, costs, traffic)
+    load, gigabytes = _load(given, costs, traffic), _weigh(given, costs, traffic.stored) / 1e9
     shards = max(1, ceil(gigabytes * given.redis_headroom / given.shard_gb), ceil(load.commands / given.shard_ops))
     web_cores = load.web_us * MICRO / given.busy
     worker_cores = load.worker_us * MICRO / given.busy

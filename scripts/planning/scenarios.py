@@ -52,11 +52,11 @@ def list_inputs() -> Inputs:
     return read_inputs(partners=PARTNERS, photo_ttl=PHOTO_TTL)
 
 
-def list_scenarios(costs: Costs) -> list[Scenario]:
-    """The four of them; processes and shards are what the model plans for this size."""
+def _plan_deployment(costs: Costs) -> Setup:
+    """Processes and shards are what the model plans for this size."""
     given = list_inputs()
     plan = make_plan(given, costs)
-    base = Setup(
+    return Setup(
         seconds=START + 2 * HOUR,
         pictures=given.partners,
         requests=given.views_per_second * given.pictures_per_view,
@@ -71,6 +71,11 @@ def list_scenarios(costs: Costs) -> list[Scenario]:
         download_seconds=given.upstream_seconds,
         task_seconds=costs.warming.worker_us * 1e-6,
     )
+
+
+def list_scenarios(costs: Costs) -> list[Scenario]:
+    """The four of them."""
+    base = _plan_deployment(costs)
     cold = replace(base, is_cold=True)
     viral = replace(base, surge=20.0, surge_from=START, surge_until=START + HOUR)
     many = replace(viral, web_processes=4 * base.web_processes)
@@ -80,7 +85,7 @@ def list_scenarios(costs: Costs) -> list[Scenario]:
     return [
         Scenario("cold", "A cold start", cold, {
             f"HOT_MAX={patient}": replace(cold, hot_max=patient),
-            "TELEGRAM_RATE=30": replace(cold, telegram_rate=30.0),
+            "TELEGRAM_RATE=30, HOT_MAX=60": replace(cold, telegram_rate=30.0, hot_max=60),
         }),
         Scenario("viral", "A viral hour, 20 × the requests", viral, {
             f"{many.web_processes} web processes": many,
