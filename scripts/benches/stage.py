@@ -106,6 +106,10 @@ class Stage:
         """A worker as the Procfile starts it."""
         return self.start([*self._line(name), *options], cores, **settings)
 
+    def start_beat(self, cores: Cores = BOTH) -> psutil.Process:
+        """Beat as the Procfile starts it."""
+        return self.start(self._line("beat"), cores)
+
     def start_workers(self, cores: Cores) -> list[psutil.Process]:
         """Every worker of the Procfile."""
         return [self.start_worker(cores, name=name) for name in list_workers()]

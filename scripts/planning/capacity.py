@@ -1,0 +1,62 @@
+"""The command `scripts/capacity`: what a deployment needs, or `measure`, which measures the costs behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+
+from planning import page
+from planning.costs import FILE, load_costs, save_costs
+from planning.inputs import BadInput, Inputs, read_inputs
+from planning.model import make_plan
+from planning.sensitivity import rank_inputs
+from planning.table import print_plan
+
+
+def _add_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each assumption, in their order."""
+    for name, field in reversed(Inputs.model_fields.items()):
+        option = "--" + name.replace("_", "-")
+        text = f"{field.description} (default: {field.default:g})"
+        command = click.option(option, name, type=str, metavar="NUMBER", help=text)(command)
+    return command
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_add_options
+@click.pass_context
+def main(context: click.Context, /, *, as_json: bool, **given: str | None) -> None:
+    """Say what a deployment needs: scripts/capacity --partners 1000000."""
+    if context.invoked_subcommand:
+        return
+    try:
+        inputs = read_inputs(**{name: value for name, value in given.items() if value is not None})
+    except BadInput as error:
+        raise click.ClickException(str(error)) from None
+    costs = load_costs()
+    plan, influences = make_plan(inputs, costs), rank_inputs(inputs, costs)
+    if as_json:
+        record: dict[str, Any] = {"inputs": inputs.model_dump(), "plan": asdict(plan)}
+        click.echo(json.dumps(record | {"influences": [asdict(one) for one in influences]}, indent=1))
+    else:
+        print_plan(plan, inputs, influences, Console())
+
+
+@main.command()
+def measure() -> None:
+    """Measure what a hit, a miss and a warming cost on this machine, and keep it in docs/scaling/costs.json."""
+    from planning.measure import measure_costs  # a whole service, which a plan does not need
+
+    save_costs(measure_costs(click.echo))
+    page.rewrite()
+    click.echo(f"Written: {FILE}, docs/scaling.md")
+
+
+if __name__ == "__main__":
+    main()

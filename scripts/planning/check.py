@@ -1,0 +1,67 @@
+"""The simulation held to the running service: medians of five runs of each, within a quarter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from planning.costs import FOLDER, Costs
+from planning.real import open_ground, run_trial
+from planning.simulation import SEED
+from planning.trial import Figures, Trial, median_of, simulate
+
+RUNS = 5
+ALLOWED = 0.25  # of the real figure
+FILE = FOLDER / "check.json"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One figure of both."""
+
+    figure: str
+    real: float
+    simulated: float
+
+    @property
+    def difference(self) -> float:
+        """Of the real one."""
+        return self.simulated / self.real - 1
+
+    def holds(self, allowed: float = ALLOWED) -> bool:
+        """Whether they are near each other."""
+        return abs(self.difference) <= allowed
+
+
+def compare(real: Figures, simulated: Figures) -> list[Comparison]:
+    """Figure by figure."""
+    return [
+        Comparison(name, float(getattr(real, name)), float(getattr(simulated, name)))
+        for name in Figures.__dataclass_fields__
+    ]
+
+
+def check(costs: Costs, say: Callable[[str], None], trial: Trial | None = None, runs: int = RUNS) -> list[Comparison]:
+    """Both so many times."""
+    trial = trial or Trial()
+    real = []
+    with open_ground(trial, runs) as ground:
+        for number in range(runs):
+            say(f"The running service, {number + 1} of {runs}…")
+            real.append(run_trial(trial, ground))
+    return compare(median_of(real), median_of([simulate(trial, costs, SEED + number) for number in range(runs)]))
+
+
+def save(found: list[Comparison], file: Path = FILE) -> None:
+    """Write down what was found."""
+    lines = [asdict(one) | {"difference": one.difference, "holds": one.holds()} for one in found]
+    record = {"trial": asdict(Trial()), "runs": RUNS, "allowed": ALLOWED, "figures": lines}
+    file.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+def show(one: Comparison) -> str:
+    """A figure in one line."""
+    verdict = "holds" if one.holds() else "MISS"
+    return f"{one.figure:>13}  real {one.real:8.3f}  simulated {one.simulated:8.3f}  {one.difference:+.1%}  {verdict}"

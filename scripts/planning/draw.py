@@ -1,0 +1,70 @@
+"""Draws a scenario: queue, waits, calls and hit ratio over time, a line for each run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt  # after the choice of a back end that needs no screen
+
+from planning.ledger import Ledger, Slice
+
+COLOURS = ("#c0392b", "#1f77b4", "#2a9d5c", "#8e6bbf")
+INK, PALE = "#222222", "#6b7280"
+FEW = 10  # waits in a slice, of which a percentile says little
+HIT_RATIO = "hit ratio, %"
+Read = Callable[[Slice, float], float]  # a slice and its seconds
+
+
+def _hit_ratio(one: Slice, _seconds: float) -> float:
+    return 100 * one.counts["hits"] / max(1, one.counts["hits"] + one.counts["misses"])
+
+
+def _percentile(percent: float) -> Read:
+    return lambda one, _: float(np.percentile(one.waits, percent)) if len(one.waits) >= FEW else float("nan")
+
+
+def _served(one: Slice, _seconds: float) -> float:
+    return min(100.0, 100 * len(one.waits) / max(1, one.counts["misses"]))  # some waited from the slice before
+
+
+PANELS: dict[str, list[tuple[str, Read]]] = {
+    "messages in the hot queue, at most": [("-", lambda one, _: one.peaks["hot"])],
+    "seconds that a served miss waits (p50, p99 dotted)": [("-", _percentile(50)), (":", _percentile(99))],
+    "getFile calls a second": [("-", lambda one, seconds: one.counts["getFile"] / seconds)],
+    "misses that get their picture, %": [("-", _served)],
+    HIT_RATIO: [("-", _hit_ratio)],
+}
+
+
+def draw(title: str, runs: Mapping[str, Ledger], picture: Path) -> None:
+    """Write the picture."""
+    figure, axes = plt.subplots(len(PANELS), 1, figsize=(9, 10), sharex=True, layout="constrained")
+    for axis, (name, lines) in zip(axes, PANELS.items(), strict=True):
+        for colour, (run, ledger) in zip(COLOURS, runs.items(), strict=False):
+            for style, read in lines:
+                _draw_line(axis, ledger, read, color=colour, linestyle=style, label=run if style == "-" else None)
+        axis.set_title(name, loc="left", fontsize=9, color=INK)
+        if name != HIT_RATIO:  # which moves by a few hundredths on most days
+            axis.set_ylim(bottom=0)
+        axis.grid(axis="y", color="#e5e7eb", linewidth=0.8)
+        axis.tick_params(labelsize=8)
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+    axes[-1].set_xlabel("minutes", fontsize=9, color=PALE)
+    figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left", color=INK)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), fontsize=9, frameon=False)
+    figure.savefig(picture, dpi=85, facecolor="white")
+    plt.close(figure)
+
+
+def _draw_line(axis: Any, ledger: Ledger, read: Read, **style: Any) -> None:
+    minutes = [place * ledger.slice_seconds / 60 for place in range(len(ledger.slices))]
+    values = [read(one, ledger.slice_seconds) for one in ledger.slices]
+    axis.plot(minutes, values, linewidth=1.4, **style)

@@ -1,0 +1,196 @@
+"""Measure what a hit, a miss and a warming cost, on a whole service with a fake Telegram: less than a minute."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import requests
+
+from benches import machine, sources
+from benches.clients import ask_all
+from benches.service import BATCH, Service, start_service
+from benches.stage import ROOT, stage, wait_for
+from faketelegram import FakeTelegram, ids
+from planning.costs import Costs, Memory, Work
+from planning.meter import Meter
+from warmer.photo import HEADER_LENGTH
+from warmer.settings import Settings
+
+LATENCY = 0.05  # seconds of a call
+WARMINGS, MISSES = 400, 300  # pictures
+ASKED_AGAIN = 10  # times each picture, for hits
+IDLE_SECONDS = 6.0  # three ticks
+SOURCE = 320  # pixels: what is downloaded for the default sizes
+DIFFERENT = 24  # pictures
+CLIENTS = 16
+PICTURES = WARMINGS + MISSES + 2 * CLIENTS
+SCRATCH = 1000  # members of a sorted set that is weighed
+SIZES: tuple[int, ...] = Settings.model_fields["photo_sizes"].default
+RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A running service, its meter and the file ids that its Telegram knows."""
+
+    service: Service
+    meter: Meter
+    file_ids: list[str]  # that nobody has asked for
+    telegram: FakeTelegram
+
+    def take(self, number: int) -> list[str]:
+        """So many of them."""
+        taken, self.file_ids[:] = self.file_ids[:number], self.file_ids[number:]
+        return taken
+
+    def taken(self) -> int:
+        """How many were asked for."""
+        return PICTURES - len(self.file_ids)
+
+
+def measure_costs(say: Say) -> Costs:
+    """Everything, in one run."""
+    results = json.loads(RESULTS.read_text("utf-8"))
+    say("Starting a service…")
+    with _open_bench(photo_cache_mb=32) as bench:
+        bench.meter.idle = _rest(bench, say)
+        warmed = bench.take(WARMINGS)
+        say(f"Warming {WARMINGS} pictures…")
+        warming = bench.meter.measure(WARMINGS, lambda: _warm(bench, warmed))
+        say("Weighing Redis…")
+        memory = _weigh(bench, warmed)
+        say(f"{MISSES} misses…")
+        missed = bench.take(MISSES)
+        miss = bench.meter.measure(MISSES, lambda: _ask(bench, missed))
+        _ask(bench, warmed * 4)  # so that every process has them on its shelf
+        say("Hits…")
+        shelf_hit = bench.meter.measure(ASKED_AGAIN * WARMINGS, lambda: _ask(bench, warmed * ASKED_AGAIN))
+        idle = bench.meter.idle
+    with _open_bench(photo_cache_mb=0) as bench:
+        bench.meter.idle = _rest(bench, say)
+        warmed = bench.take(WARMINGS)
+        _warm(bench, warmed)
+        say("Hits without a shelf…")
+        redis_hit = bench.meter.measure(ASKED_AGAIN * WARMINGS, lambda: _ask(bench, warmed * ASKED_AGAIN))
+    return Costs(
+        machine={**machine.describe_machine(), "Python": platform.python_version()},
+        shelf_hit=shelf_hit,
+        redis_hit=redis_hit,
+        miss=replace(_without(miss, warming), web_us=miss.web_us),
+        warming=warming,
+        tick=_read_round(results, "a tick of beat", "worker_us", 50),
+        idle=idle,
+        listing=_read_round(results, "20 lists of the newest", "web_us", 20),
+        memory=memory,
+        answer_bytes=_read_figure(results, "hits", "304", "this service, gunicorn", "bytes each"),
+        benchmark={
+            "hits": _read_figure(results, "hits", "hit", "this service, gunicorn", "requests/s"),
+            "cold": _read_figure(results, "cold", "cold throughput", "this service", "photos/s"),
+        },
+    )
+
+
+@contextmanager
+def _open_bench(photo_cache_mb: int) -> Iterator[Bench]:
+    settings = {"PHOTO_CACHE_MB": str(photo_cache_mb)}
+    with TemporaryDirectory(prefix="aw-") as folder, stage(Path(folder) / "c", **settings) as it:
+        telegram = FakeTelegram(it.environment["TELEGRAM_BOT_TOKEN"], latency=LATENCY)
+        it.stack.enter_context(telegram)
+        it.environment["TELEGRAM_API_URL"] = telegram.url
+        faces = [sources.draw(number, SOURCE) for number in range(DIFFERENT)]
+        known = [telegram.world.add_file(faces[n % DIFFERENT]) for n in range(PICTURES)]
+        redis = it.start_redis()
+        service = start_service(it, redis)
+        bench = Bench(service, Meter(redis, service.web, service.workers), known, telegram)
+        _warm(bench, bench.take(2 * CLIENTS))  # opens everybody's connections
+        yield bench
+
+
+def _rest(bench: Bench, say: Say) -> Work:
+    say(f"{IDLE_SECONDS:.0f} s at rest…")
+    return bench.meter.measure(IDLE_SECONDS, lambda: time.sleep(IDLE_SECONDS))
+
+
+def _warm(bench: Bench, file_ids: Sequence[str]) -> None:
+    """As a backend asks for it, until every size is there."""
+    service = bench.service
+    with requests.Session() as session:
+        for start in range(0, len(file_ids), BATCH):
+            body = {"photo_file_ids": file_ids[start : start + BATCH]}
+            url = f"http://127.0.0.1:{service.port}/api/photos/warm"
+            session.post(url, json=body, headers=service.headers, timeout=30).raise_for_status()
+    _wait_for_all(bench, file_ids)
+
+
+def _ask(bench: Bench, file_ids: Sequence[str]) -> None:
+    """As clients do, until the workers have made the other sizes, too."""
+    service = bench.service
+    ask_all(service.port, [service.path_of(name) for name in file_ids], clients=CLIENTS)
+    _wait_for_all(bench, list(dict.fromkeys(file_ids)))
+
+
+def _wait_for_all(bench: Bench, file_ids: Sequence[str]) -> None:
+    """Looks at Redis once for each when the last download is over: the looks are measured, too."""
+    telegram, redis = bench.telegram, bench.service.redis
+    wait_for("the downloads", lambda: telegram.calls["download"] >= telegram.calls["getFile"] >= bench.taken(), 120)
+    for file_id in file_ids:
+        name = bench.service.keys.variant(file_id, SIZES[-1], "webp")
+        wait_for("every picture", lambda name=name: redis.exists(name))  # type: ignore[misc]  # bound now
+
+
+def _weigh(bench: Bench, file_ids: Sequence[str]) -> Memory:
+    """Bytes of each kind of key, from MEMORY USAGE, allocator and key included."""
+    service, keys = bench.service, bench.service.keys
+    redis: Any = service.redis
+    partners = {7_000_000_000 + number: file_id for number, file_id in enumerate(file_ids[:100])}
+    for partner_id, file_id in partners.items():
+        body = {"name": "A Name Of Usual Length", "photo_file_id": file_id}
+        url = f"http://127.0.0.1:{service.port}/api/partner/{partner_id}"
+        requests.put(url, json=body, headers=service.headers, timeout=10).raise_for_status()
+    redis.zadd("scratch", {ids.file_id("scratch", number): number for number in range(SCRATCH)})
+    turn = redis.memory_usage("scratch", samples=0) / SCRATCH
+    redis.delete("scratch")
+
+    def weigh(names: Sequence[str]) -> float:
+        return mean(redis.memory_usage(name) or 0 for name in names)
+
+    variants = [keys.variant(name, size, "webp") for name in partners.values() for size in SIZES]
+    picture = mean(redis.strlen(name) - HEADER_LENGTH for name in variants)
+    return Memory(
+        record=weigh([keys.partner(one) for one in partners]),
+        shown_by=weigh([keys.partners(name) for name in partners.values()]),
+        preview=weigh([keys.preview(name) for name in partners.values()]),
+        path=weigh([keys.path(name) for name in partners.values()]),
+        due=turn,
+        variant_overhead=weigh(variants) - picture,
+        variant_bytes=picture,
+    )
+
+
+def _without(work: Work, other: Work) -> Work:
+    return Work(**{name: max(0.0, getattr(work, name) - getattr(other, name)) for name in Work.__dataclass_fields__})
+
+
+def _read_round(results: dict[str, Any], work: str, cpu: str, number: int) -> Work:
+    """A round of the benchmark's large world, for each of so many; its milliseconds are time on the wall."""
+    who = "100,000 partners"
+    microseconds = _read_figure(results, "scale", work, who, "ms") * 1000 / number
+    return Work(**{cpu: microseconds}, commands=_read_figure(results, "scale", work, who, "commands") / number)
+
+
+def _read_figure(results: dict[str, Any], part: str, work: str, who: str, figure: str) -> float:
+    """One figure of the benchmark; raises LookupError where it is not there."""
+    for one in next(found for found in results["parts"] if found["name"] == part)["measurements"]:
+        if (one["work"], one["who"], one["figure"]) == (work, who, figure):
+            return float(one["value"])
+    raise LookupError(f"docs/benchmarks/results.json: no {figure} of {work}, {who}")

@@ -1,0 +1,69 @@
+"""What the processes of a running service have used, and the difference that a piece of work makes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import psutil
+from redis import Redis
+
+from planning.costs import Work
+
+MICRO = 1e6  # microseconds of a second
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Totals since the start of the processes, at an instant of `time.monotonic`."""
+
+    at: float
+    used: Work
+
+
+class Meter:
+    """Reads the totals of one service."""
+
+    def __init__(self, redis: Redis, web: psutil.Process, workers: Sequence[psutil.Process]) -> None:
+        self.redis = redis
+        self.web = web
+        self.workers = workers
+        self.idle = Work()  # of a second; measured first
+
+    def read(self) -> Reading:
+        """The totals of now; itself three commands."""
+        stats: Any = self.redis.info("stats")
+        cpu: Any = self.redis.info("cpu")
+        used = Work(
+            web_us=_count_cpu([self.web]) * MICRO,
+            worker_us=_count_cpu(self.workers) * MICRO,
+            redis_us=(cpu["used_cpu_user"] + cpu["used_cpu_sys"]) * MICRO,
+            commands=stats["total_commands_processed"],
+            redis_bytes_out=stats["total_net_output_bytes"],
+            redis_bytes_in=stats["total_net_input_bytes"],
+        )
+        return Reading(time.monotonic(), used)
+
+    def measure(self, number: float, work: Callable[[], object]) -> Work:
+        """What each of so many pieces of work takes beyond what an idle service takes meanwhile."""
+        before = self.read()
+        work()
+        after = self.read()
+        seconds = after.at - before.at
+        return Work(**{
+            field.name: max(0.0, _difference(before, after, field.name) - seconds * getattr(self.idle, field.name))
+            / number
+            for field in fields(Work)
+        })  # fmt: skip
+
+
+def _difference(before: Reading, after: Reading, name: str) -> float:
+    return float(getattr(after.used, name) - getattr(before.used, name))
+
+
+def _count_cpu(processes: Iterable[psutil.Process]) -> float:
+    """CPU seconds of these and their children."""
+    family = [one for process in processes for one in (process, *process.children(recursive=True))]
+    return sum(sum(one.cpu_times()[:2]) for one in family)

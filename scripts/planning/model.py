@@ -1,0 +1,166 @@
+"""The model: from what is assumed and what was measured to what has to be bought. Figures are of the peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from planning.costs import Costs, Work
+from planning.inputs import Inputs
+from planning.popularity import Popularity
+
+DAY, YEAR = 86_400, 31_536_000  # seconds
+MICRO = 1e-6
+TICKS_SHARE = 0.9  # of TELEGRAM_RATE, that beat's ticks hand out (warmer/rounds.py)
+SHELF_ANSWER_BYTES = 2000  # of an answer on the shelf beside its body (web/shelf.py)
+MIN_PROCESSES = 2  # of each kind: one may restart
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a deployment needs; rates are per second, at the peak unless the name says otherwise."""
+
+    requests: float
+    hit_ratio: float
+    shelf_ratio: float
+    misses: float
+    warmings: float
+    stored_pictures: float
+    renewals: float
+    telegram_calls: float
+    telegram_rate_needed: float  # the setting, so that calls leave a tenth of it free
+    is_rate_enough: bool
+    cold_hours: float  # to warm every picture cold, at TELEGRAM_RATE
+    can_all_be_warm: bool  # before the first of them expires
+    redis_gb: float  # of one copy, in use
+    redis_commands: float
+    redis_shards: int
+    redis_servers: int  # replicas included
+    redis_total_gb: float  # memory to buy, headroom and replicas included
+    web_cores: float
+    web_processes: int
+    worker_cores: float
+    worker_processes: int
+    machines: int  # for web and workers
+    network_out_mbit: float  # to clients
+    network_in_mbit: float  # from Telegram
+    redis_out_mbit: float  # from Redis to the web tier and the workers
+
+
+def make_plan(given: Inputs, costs: Costs) -> Plan:
+    """Work the plan out."""
+    traffic = _Traffic.of(given, costs)
+    load, gigabytes = _load(given, costs, traffic), _weigh(given, costs, traffic.stored) / 1e9
+    shards = max(1, ceil(gigabytes * given.redis_headroom / given.shard_gb), ceil(load.commands / given.shard_ops))
+    web_cores = load.web_us * MICRO / given.busy
+    worker_cores = load.worker_us * MICRO / given.busy
+    threads = traffic.warmings * 2 * given.upstream_seconds / given.busy  # two calls a picture
+    web_processes = max(MIN_PROCESSES, ceil(web_cores))
+    worker_processes = max(MIN_PROCESSES, ceil(worker_cores), ceil(threads / given.threads))
+    cold_seconds = given.partners / (TICKS_SHARE * given.telegram_rate)
+    return Plan(
+        requests=traffic.requests,
+        hit_ratio=traffic.hit_ratio,
+        shelf_ratio=traffic.shelf_ratio,
+        misses=traffic.misses,
+        warmings=traffic.warmings,
+        stored_pictures=traffic.stored,
+        renewals=traffic.renewals,
+        telegram_calls=traffic.calls,
+        telegram_rate_needed=traffic.calls / TICKS_SHARE,
+        is_rate_enough=traffic.calls <= TICKS_SHARE * given.telegram_rate,
+        cold_hours=cold_seconds / 3600,
+        can_all_be_warm=cold_seconds < given.photo_ttl,
+        redis_gb=gigabytes,
+        redis_commands=load.commands,
+        redis_shards=shards,
+        redis_servers=shards * (1 + given.replicas),
+        redis_total_gb=gigabytes * given.redis_headroom * (1 + given.replicas),
+        web_cores=web_cores,
+        web_processes=web_processes,
+        worker_cores=worker_cores,
+        worker_processes=worker_processes,
+        machines=max(MIN_PROCESSES, ceil((web_processes + ceil(worker_cores)) / given.machine_cores)),
+        network_out_mbit=traffic.requests * (costs.answer_bytes + _picture_bytes(given, costs)) * 8e-6,
+        network_in_mbit=traffic.warmings * given.source_bytes * 8e-6,
+        redis_out_mbit=load.redis_bytes_out * 8e-6,
+    )
+
+
+@dataclass(frozen=True)
+class _Traffic:
+    requests: float
+    hit_ratio: float
+    shelf_ratio: float
+    misses: float
+    warmings: float
+    stored: float
+    renewals: float
+    calls: float
+
+    @classmethod
+    def of(cls, given: Inputs, costs: Costs) -> _Traffic:
+        """What is asked for at the peak. What is stored follows from the day's mean: it lives longer than a peak."""
+        popularity = Popularity(given.partners, given.zipf)
+        mean = given.views_per_second * given.pictures_per_view
+        peak = mean * given.peak_factor
+        changes = given.partners * given.churn_per_year / YEAR * min(1, mean * given.photo_ttl / given.partners)
+        misses, stored = popularity.split(mean, given.photo_ttl)
+        kept = min(given.rewarm_partners, given.partners)
+        if given.hit_ratio:
+            misses = mean * (1 - given.hit_ratio)
+        misses = min(mean, misses + changes) * given.peak_factor
+        joins = given.partners * given.joins_per_day / DAY * given.peak_factor
+        checks = kept / given.profile_check_every
+        warmings = misses + joins
+        return cls(
+            requests=peak,
+            hit_ratio=1 - misses / peak,
+            shelf_ratio=given.shelf_ratio or _share_on_shelf(given, costs, popularity, peak),
+            misses=misses,
+            warmings=warmings,
+            stored=max(stored, kept),
+            renewals=kept / (given.photo_ttl / 2),
+            calls=warmings + joins + checks,  # getFile; a look-up for who joins, and for each check
+        )
+
+
+def _share_on_shelf(given: Inputs, costs: Costs, popularity: Popularity, requests: float) -> float:
+    """Hits from the shelf of one of the web processes, each of which sees its share of the requests."""
+    processes = max(MIN_PROCESSES, ceil(requests * costs.redis_hit.web_us * MICRO / given.busy))
+    room = given.photo_cache_mb * 1e6 / (_picture_bytes(given, costs) + SHELF_ANSWER_BYTES)
+    age = popularity.find_age(requests / processes, room, 60.0)
+    missed, _ = popularity.split(requests / processes, age)
+    return 1 - missed / (requests / processes)
+
+
+def _picture_bytes(given: Inputs, costs: Costs) -> float:
+    return given.variant_bytes or costs.memory.variant_bytes
+
+
+def _weigh(given: Inputs, costs: Costs, stored: float) -> float:
+    """Bytes of Redis for partners and for what is stored."""
+    memory = costs.memory
+    variants = given.sizes * given.formats * (_picture_bytes(given, costs) + memory.variant_overhead)
+    kept = min(given.rewarm_partners, given.partners)
+    records = given.partners * (memory.record + memory.shown_by) + 2 * kept * memory.due
+    return records + stored * (variants + memory.preview)
+
+
+def _load(given: Inputs, costs: Costs, traffic: _Traffic) -> Work:
+    """What everything together takes in a second."""
+    hits = traffic.requests - traffic.misses
+    on_shelf = hits * traffic.shelf_ratio
+    checks = min(given.rewarm_partners, given.partners) / given.profile_check_every
+    pieces = [
+        (costs.shelf_hit, on_shelf),
+        (costs.redis_hit, hits - on_shelf),
+        (costs.miss, traffic.misses),
+        (costs.warming, traffic.warmings),
+        (costs.tick, traffic.renewals + checks),
+        (costs.listing, given.views_per_second * given.peak_factor),
+        (costs.idle, 1.0),
+    ]
+    return Work(**{
+        name: sum(getattr(work, name) * number for work, number in pieces) for name in Work.__dataclass_fields__
+    })  # fmt: skip

@@ -1,0 +1,149 @@
+"""The tables of docs/scaling.md, each between its marks, from the files that the scripts write."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from planning.costs import FOLDER, ROOT, Costs, Work, load_costs
+from planning.inputs import Inputs, read_inputs
+from planning.ledger import REFUSALS
+from planning.model import make_plan
+from planning.sensitivity import rank_inputs
+from planning.table import describe, list_lines, show
+
+PAGE = ROOT / "docs" / "scaling.md"
+PLANS = FOLDER / "plans.json"
+SIZES: dict[str, dict[str, Any]] = {
+    "10 k": {"partners": 10_000},
+    "100 k": {"partners": 100_000},
+    "1 M": {"partners": 1_000_000},
+    "10 M": {"partners": 10_000_000},
+    "10 M, 30 days": {"partners": 10_000_000, "photo_ttl": 30 * 86_400},
+}
+WORKS = {
+    "shelf_hit": "a hit from the shelf",
+    "redis_hit": "a hit from Redis",
+    "miss": "a miss, web tier's part",
+    "warming": "a warming",
+    "tick": "a subject that is due",
+    "listing": "the list of the newest",
+    "idle": "a second of rest",
+}
+FIGURES = {
+    "miss_seconds": "misses: seconds until all clients are served",
+    "miss_p50": "misses: seconds a client waits, p50",
+    "miss_calls": "misses: calls to Telegram",
+    "miss_queue": "misses: messages in the hot queue, at most",
+    "warm_seconds": "warming ahead: seconds until all are stored",
+    "warm_calls": "warming ahead: calls to Telegram",
+    "warm_due": "warming ahead: pictures with a turn, at most",
+    "flood_served": "flood: requests that get their picture",
+    "flood_p50": "flood: seconds these wait, p50",
+}
+
+
+def rewrite() -> None:
+    """Work the plans out again, and write every table whose figures are there."""
+    PLANS.write_text(json.dumps(make_record(load_costs()), indent=1) + "\n", "utf-8")
+    PAGE.write_text(fill(PAGE.read_text("utf-8")), "utf-8")
+
+
+def make_record(costs: Costs) -> dict[str, Any]:
+    """The plans of the sizes that the page shows."""
+    record = {}
+    for name, options in SIZES.items():
+        given = read_inputs(**options)
+        plan, influences = make_plan(given, costs), rank_inputs(given, costs)
+        record[name] = {
+            "inputs": given.model_dump(),
+            "plan": asdict(plan),
+            "lines": list_lines(plan, given),
+            "influences": [describe(one) for one in influences],
+        }
+    return record
+
+
+def fill(text: str) -> str:
+    """The page with its tables; raises ValueError where the marks of one are missing."""
+    for name, table in list_tables().items():
+        block = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+        if not block.search(text):
+            raise ValueError(f"docs/scaling.md has no <!-- {name} --> block")
+        text = block.sub(lambda _, table=table: table, text)  # type: ignore[misc]  # bound now
+    return text
+
+
+def list_tables() -> dict[str, str]:
+    """Each table in Markdown, by the name of its marks."""
+    plans, scenarios, check = (
+        json.loads((FOLDER / f"{name}.json").read_text("utf-8")) for name in ("plans", "scenarios", "check")
+    )
+    tables = {"costs": _show_costs(load_costs()), "sizes": _show_plans(plans), "assumptions": _show_inputs()}
+    tables["influences"] = "".join(f"{place}. {line}\n" for place, line in enumerate(plans["1 M"]["influences"], 1))
+    tables["check"] = _show_check(check)
+    return tables | {name: _show_runs(one["runs"]) for name, one in scenarios["scenarios"].items()}
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _show_costs(costs: Costs) -> str:
+    rows = []
+    for name, title in WORKS.items():
+        work: Work = getattr(costs, name)
+        figures = (work.web_us, work.worker_us, work.redis_us, work.commands, work.redis_bytes_out, work.redis_bytes_in)
+        rows.append([title, *(show(figure) if figure else "–" for figure in figures)])
+    head = ["", "web µs", "workers µs", "Redis µs", "commands", "bytes from Redis", "bytes to Redis"]
+    memory = ", ".join(f"{name.replace('_', ' ')} {show(value)}" for name, value in asdict(costs.memory).items())
+    return f"{_table(head, rows)}\nBytes of Redis memory: {memory}. On {costs.machine['processor']}.\n"
+
+
+def _show_plans(plans: Mapping[str, Any]) -> str:
+    """A column for each size; what is remarked about a figure stands behind it."""
+    rows = [[line[0]] for line in next(iter(plans.values()))["lines"]]
+    for plan in plans.values():
+        for row, line in zip(rows, plan["lines"], strict=True):
+            row.append(line[1])
+    for title, name in (("TELEGRAM_RATE is enough", "is_rate_enough"), ("all can be warm at once", "can_all_be_warm")):
+        rows.append([title, *("yes" if one["plan"][name] else "**no**" for one in plans.values())])
+    return _table(["partners", *plans], rows)
+
+
+def _show_inputs() -> str:
+    rows = [
+        [f"`--{name.replace('_', '-')}`", str(field.description), f"{field.default:,g}"]
+        for name, field in Inputs.model_fields.items()
+    ]
+    return _table(["option", "what", "default"], rows).replace("---:", "---", 1)
+
+
+def _show_runs(runs: Mapping[str, Any]) -> str:
+    rows, causes = [], {str(name): text for name, text in REFUSALS.items()}
+    for name, run in runs.items():
+        most = max(run["refused"], key=lambda cause: run["refused"][cause], default="")
+        rows.append([
+            name,
+            run["broke_first"],
+            f"{causes[most]} ({run['refused'][most]:,})" if most else "–",
+            f"{run['served_share']:.1%} of {run['misses']:,}",
+            f"{run['wait_p50']:.2f} / {run['wait_p99']:.2f} s",
+            f"{run['hit_ratio_low']:.1%} → {run['hit_ratio_end']:.1%}",
+            f"{run['calls_per_second']:.1f}",
+        ])  # fmt: skip
+    head = ["run", "breaks first", "most refused for", "misses served", "wait p50 / p99", "hit ratio, low → end"]
+    return _table([*head, "getFile /s"], rows)
+
+
+def _show_check(check: Mapping[str, Any]) -> str:
+    rows = [
+        [FIGURES[one["figure"]], f"{one['real']:.3g}", f"{one['simulated']:.3g}", f"{one['difference']:+.0%}",
+         "holds" if one["holds"] else "**MISS**"]
+        for one in check["figures"]
+    ]  # fmt: skip
+    return _table(["figure", "service", "simulation", "difference", f"within {check['allowed']:.0%}"], rows)

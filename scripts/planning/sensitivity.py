@@ -1,0 +1,53 @@
+"""Which assumption moves the plan most: each is halved and doubled, the others stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log2
+
+from planning.costs import Costs
+from planning.inputs import VIEWS_PER_PARTNER, BadInput, Inputs, read_inputs
+from planning.model import Plan, make_plan
+
+RESULTS = ("redis_total_gb", "redis_commands", "web_cores", "telegram_calls", "network_out_mbit")  # what is paid for
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What doubling an input does; `change` is how many times as much of `result` is needed."""
+
+    name: str
+    value: float
+    result: str
+    change: float
+    weight: float  # doublings of all results together, for half and twice the input
+
+
+def rank_inputs(given: Inputs, costs: Costs, number: int = 3) -> list[Influence]:
+    """The inputs that move the plan most, the first one most."""
+    known = given.model_dump()
+    known["views_per_day"] = given.views_per_day or VIEWS_PER_PARTNER * given.partners
+    known["variant_bytes"] = given.variant_bytes or costs.memory.variant_bytes
+    base = make_plan(read_inputs(**known), costs)
+    found = [_weigh(name, known, base, costs) for name in known if _is_assumed(name, known)]
+    return sorted(found, key=lambda one: (-one.weight, one.name))[:number]
+
+
+def _is_assumed(name: str, known: dict[str, float]) -> bool:
+    return bool(known[name]) and name not in ("partners", "busy", "redis_headroom")
+
+
+def _weigh(name: str, known: dict[str, float], base: Plan, costs: Costs) -> Influence:
+    doubled = {result: 1.0 for result in RESULTS}
+    weight = 0.0
+    for factor in (0.5, 2.0):
+        value = known[name] * factor
+        try:
+            plan = make_plan(read_inputs(**{**known, name: type(known[name])(value)}), costs)
+        except BadInput:  # at the end of its range
+            continue
+        ratios = {result: getattr(plan, result) / getattr(base, result) for result in RESULTS}
+        weight += sum(abs(log2(ratio)) for ratio in ratios.values())
+        doubled = ratios if factor > 1 else {result: 1 / ratio for result, ratio in ratios.items()}
+    strongest = max(RESULTS, key=lambda result: abs(log2(doubled[result])))
+    return Influence(name, known[name], strongest, doubled[strongest], weight)

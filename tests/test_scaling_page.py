@@ -1,0 +1,43 @@
+"""docs/scaling.md says what the files beside it say, and they what the model says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from planning import page
+from planning.costs import FOLDER, load_costs
+
+TEXT = page.PAGE.read_text("utf-8")
+
+
+def test_every_table_is_made_from_its_file() -> None:
+    assert page.fill(TEXT) == TEXT
+
+
+def test_the_plans_are_those_of_the_model() -> None:
+    assert json.loads(page.PLANS.read_text("utf-8")) == json.loads(json.dumps(page.make_record(load_costs())))
+
+
+def test_a_table_without_its_marks_is_missed() -> None:
+    with pytest.raises(ValueError, match="<!-- sizes -->"):
+        page.fill(TEXT.replace("<!-- sizes -->", ""))
+
+
+def test_the_simulation_was_as_near_to_the_service_as_it_is_said_to_be() -> None:
+    check = json.loads((FOLDER / "check.json").read_text("utf-8"))
+    assert check["allowed"] == 0.25
+    assert check["runs"] == 5
+    assert [one["figure"] for one in check["figures"]] == list(page.FIGURES)
+    assert [one["figure"] for one in check["figures"] if abs(one["simulated"] / one["real"] - 1) > 0.25] == []
+
+
+@pytest.mark.parametrize("name", ["cold", "viral", "shard", "pause"])
+def test_every_scenario_has_a_picture_that_is_small(name: str) -> None:
+    assert f"(scaling/{name}.png)" in TEXT
+    assert 10_000 < (FOLDER / f"{name}.png").stat().st_size < 150_000
+
+
+def test_there_is_a_place_for_the_figures_of_a_cluster() -> None:
+    assert TEXT.count("<!-- cluster -->") == TEXT.count("<!-- /cluster -->") == 1
