@@ -14,8 +14,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MINI_APP = ROOT / "examples" / "mini-app"
 STATIC = ROOT / "web" / "static"
-TSC = ("--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,dom,dom.iterable", "--module", "esnext")
-TSC += ("--moduleResolution", "bundler", "--pretty", "false")
+TSC = (
+    *("--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,dom,dom.iterable", "--pretty", "false"),
+    *("--module", "esnext", "--moduleResolution", "bundler", "--allowJs", "--checkJs", "--jsx", "react-jsx"),
+)
 ESBUILD = ("--bundle", "--jsx=automatic", "--define:process.env.NODE_ENV='development'")  # whose React warns
 
 
@@ -46,7 +48,7 @@ def build_mini_app() -> Path:
 def check_types(folder: Path, *files: str) -> str:
     """What the compiler has to say against the files: nothing, if all is well."""
     compiler = install(MINI_APP) / ".bin" / "tsc"
-    return run([str(compiler), *TSC, "--allowJs", "--checkJs", "--jsx", "react-jsx", *files], folder).stdout
+    return run([str(compiler), *TSC, *files], folder).stdout
 
 
 def bundle(folder: Path, file: str, *options: str) -> str:
