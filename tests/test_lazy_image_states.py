@@ -119,9 +119,11 @@ def test_a_refused_picture_is_asked_for_again_when_told_to(blank: Page, stub: Pa
 def test_an_eager_picture_does_not_wait_until_it_is_near_the_viewport(blank: Page, stub: PageStub) -> None:
     stub.answers |= {"/80": [Answer()], "/far": [Answer()]}
     blank.evaluate("document.body.style.paddingTop = '9000px'")
-    image = add(blank, loading="eager", src="/far", srcset="/80 80w", name="Ann")
+    image = add(blank, loading="eager", name="Ann")
+    image.evaluate("(host) => { host.src = '/far'; host.srcset = '/80 80w'; }")
     has_status(image, "loaded")
-    assert stub.calls == ["GET /80"], "src and srcset together are one request"
+    assert stub.calls == ["GET /80"]
+    assert blank.evaluate("events") == ["loading", "loaded", "load"], "src and srcset together are one request"
     assert image.evaluate("(host) => host.shadowRoot.querySelector('.picture').fetchPriority") == "high"
 
 
@@ -129,12 +131,16 @@ def test_neither_preview_nor_picture_moves_what_stands_beside_it(blank: Page, st
     gate = stub.gate()
     stub.answers["/ann"] = [Answer(gate=gate)]
     image = add(blank, src="/ann", name="Ann", placeholder=PREVIEW)
-    blank.evaluate("document.body.append(' Ann Lee', document.createElement('p'), 'and more text below')")
+    blank.evaluate(
+        "document.body.append(' Ann Lee', Object.assign(document.createElement('p'), { textContent: 'below' }))"
+    )
+    below = blank.locator("p")
+    before = below.bounding_box()
     blank.evaluate(f"() => {{ {SHIFTS} }}")
     gate.set()
     has_status(image, "loaded")
     expect(image.locator(".preview")).to_be_hidden()
-    assert blank.evaluate("shifts") == 0
+    assert (below.bounding_box(), blank.evaluate("shifts")) == (before, 0)
 
 
 def test_properties_mirror_the_attributes(blank: Page) -> None:
