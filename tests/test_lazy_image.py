@@ -10,6 +10,7 @@ pytest_plugins = ["tests.page_fixtures"]
 
 PATIENCE = Answer(503, picture=b"", headers={"Retry-After": "20"})
 NEVER = Answer(503, picture=b"", headers={"Retry-After": "600"})
+DEADLINE_AND_PAUSE = 2  # timers
 
 
 def pulses(image: Locator) -> bool:
@@ -102,7 +103,7 @@ def test_who_must_wait_too_long_sees_initials_until_the_network_is_back(blank: P
 def test_being_online_again_ends_the_wait_for_the_next_try(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [PATIENCE]
     image = add(blank, src="/ann", name="Ann")
-    until(lambda: blank.evaluate("timers.size") == 1, "a pause before the next try")
+    until(lambda: blank.evaluate("timers.size") == DEADLINE_AND_PAUSE, "a pause before the next try")
     stub.answers["/ann"] = [Answer()]
     blank.evaluate("dispatchEvent(new Event('online'))")
     has_status(image, "loaded")
@@ -112,7 +113,7 @@ def test_a_picture_asked_for_offline_comes_when_online(blank: Page, stub: PageSt
     stub.answers["/ann"] = [Answer()]
     blank.context.set_offline(True)
     image = add(blank, src="/ann", name="Ann")
-    until(lambda: blank.evaluate("timers.size"), "a pause before the next try")
+    until(lambda: blank.evaluate("timers.size") == DEADLINE_AND_PAUSE, "a pause before the next try")
     blank.context.set_offline(False)
     has_status(image, "loaded")
 
@@ -120,7 +121,7 @@ def test_a_picture_asked_for_offline_comes_when_online(blank: Page, stub: PageSt
 def test_a_removed_element_leaves_no_timer_and_asks_no_more(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [PATIENCE]
     image = add(blank, src="/ann", name="Ann")
-    until(lambda: blank.evaluate("timers.size") == 1, "a pause before the next try")
+    until(lambda: blank.evaluate("timers.size") == DEADLINE_AND_PAUSE, "a pause before the next try")
     assert pulses(image)
     blank.evaluate("window.removed = document.querySelector('lazy-image'); removed.remove()")
     assert blank.evaluate("[timers.size, removed.status, removed.shadowRoot.getAnimations().length]") == [0, "idle", 0]

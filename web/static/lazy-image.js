@@ -1,42 +1,147 @@
 // @ts-check
 /**
- * <lazy-image src srcset sizes name placeholder>: a picture in a box that never moves.
+ * <lazy-image src srcset sizes name placeholder delay-ms loading>: a picture in a box that never moves.
  *
- * It shows, in this order: the blurred `placeholder` (a data URI) or a pulsing skeleton; the picture;
- * or, when there is none to be had, the initials of `name`. Loading starts near the viewport.
- * `status` (property, attribute, `statuschange` event) is idle, loading, loaded or error; `load` and
- * `error` are sent as from an <img>; `retry()` tries again after an error. The box and its look are set by
- * --lazy-image-size, --lazy-image-radius and --lazy-image-skeleton.
+ * It shows, in this order: the blurred `placeholder` (a data URI) or a pulsing skeleton; the picture; or, when there
+ * is none to be had, the initials of `name`. A picture that the server is still fetching (503) is asked for again.
+ * `status` (property, attribute, `statuschange` event) is idle, loading, loaded or error; `load` and `error` are sent
+ * as from an <img>; `retry()` tries again after an error.
  *
  * @typedef {'idle' | 'loading' | 'loaded' | 'error'} Status
+ * @typedef {{ src: string, srcset: string, sizes: string, fetchPriority: string }} Source
  */
 
-import { Refused, loadPicture } from './load-picture.js';
+const RETRIES = 5;
+const FIRST_PAUSE = 500; // ms; doubles with every retry
+const GIVE_UP_AFTER = 30_000; // ms; all tries and pauses together, and no skeleton pulses longer
+const NOT_READY = [429, 502, 503, 504]; // "ask again later"; any other refusal is the answer
 
-const sheet = new CSSStyleSheet();
-sheet.replaceSync(`
-  :host { display: inline-block; position: relative; overflow: hidden; contain: content; vertical-align: middle;
-    width: var(--lazy-image-size, 48px); height: var(--lazy-image-size, 48px);
+const STYLE = `
+  :host { display: inline-block; position: relative; overflow: hidden; vertical-align: middle; contain: content;
+    container-type: inline-size; width: var(--lazy-image-size, 48px); height: var(--lazy-image-size, 48px);
     border-radius: var(--lazy-image-radius, 50%); }
   :host([hidden]), .preview:not([src]) { display: none; }
-  .skeleton, .initials, img { position: absolute; inset: 0; width: 100%; height: 100%; }
+  .skeleton, .initials, img { box-sizing: border-box; position: absolute; inset: 0; width: 100%; height: 100%; }
   img { object-fit: cover; }
   .skeleton { background: var(--lazy-image-skeleton, color-mix(in srgb, currentColor 14%, transparent)); }
-  .preview { filter: blur(calc(var(--lazy-image-size, 48px) / 12)); transform: scale(1.2); }
-  .picture { animation: appear 240ms ease-out; }
+  .preview { filter: blur(8cqi); transform: scale(1.2); }
   .initials { display: none; place-items: center; background: oklch(0.52 0.11 var(--hue)); color: #fff;
-    user-select: none; font: 600 calc(var(--lazy-image-size, 48px) * 0.38) / 1 system-ui, sans-serif; }
+    user-select: none; font: 600 38cqi / 1 system-ui, sans-serif; }
   :host([status='error']) .initials,
   :host(:is(:not([src]), [src='']):is(:not([srcset]), [srcset=''])) .initials { display: grid; }
   /* Hidden only after the picture has faded in over it. */
   :host([status='loaded']) :is(.preview, .skeleton) { visibility: hidden; transition: visibility 0s 300ms; }
-  /* Nothing pulses unseen, under a preview or under the picture before. */
-  :host([status='loading']:not([placeholder^='data:'])) .skeleton:not(:has(~ .picture)) {
-    animation: pulse 1.4s ease-in-out infinite; }
+  :host([status='idle'][delay-ms]) .skeleton { visibility: hidden; }
+  :host([status='loading']) .skeleton { animation: show 0s var(--delay) backwards; }
+  @keyframes show { from { visibility: hidden; } }
   @keyframes pulse { 50% { opacity: 0.4; } }
   @keyframes appear { from { opacity: 0; } }
-  @media (prefers-reduced-motion: reduce) { .skeleton, .picture { animation: none !important; } }
-`);
+  @media (prefers-reduced-motion: no-preference) {
+    .picture { animation: appear 240ms ease-out; }
+    /* Nothing pulses unseen, under a preview or under the picture before; nor for ever, should the script stop. */
+    :host([status='loading']:not([placeholder^='data:'])) .skeleton:not(:has(~ .picture)) {
+      animation: show 0s var(--delay) backwards, pulse 1.4s ease-in-out var(--delay) 22; }
+  }
+  @media (forced-colors: active) {
+    .skeleton, .initials { border: 1px solid CanvasText; border-radius: inherit; }
+    .initials { background: Canvas; color: CanvasText; }
+  }
+  @media print { /* Backgrounds are often left out on paper, and nothing comes later. */
+    :host(:not([status='loaded'])) .initials { display: grid; }
+    .initials { border: 1px solid; border-radius: inherit; background: #fff; color: #000; }
+  }
+`;
+
+/** The server's answer was final: asking again would give the same. */
+class Refused extends Error {}
+
+/**
+ * Loads a picture with patience.
+ * @param {Source} source
+ * @param {AbortSignal} signal  leaves no timer, listener or download behind
+ * @returns {Promise<HTMLImageElement>}
+ */
+async function loadPicture(source, signal) {
+  const patience = new AbortController();
+  const stop = () => patience.abort(signal.reason);
+  signal.addEventListener('abort', stop);
+  const late = setTimeout(() => patience.abort(new Error('not there in time')), GIVE_UP_AFTER);
+  try {
+    return await askAgain(source, patience.signal);
+  } finally {
+    clearTimeout(late);
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** @param {Source} source @param {AbortSignal} signal */
+async function askAgain(source, signal) {
+  const deadline = performance.now() + GIVE_UP_AFTER;
+  for (let retries = 0, before = null; ; retries++) {
+    const picture = new Image();
+    if (await arrives(picture, source, signal)) return picture;
+    const answer = await ask(picture.currentSrc, signal);
+    signal.throwIfAborted();
+    if (answer?.ok && before?.ok) throw new Refused('the bytes are no picture');
+    const wait = pauseAfter(answer, retries);
+    if (retries === RETRIES || performance.now() + wait > deadline) throw new Error('not ready in time');
+    await pause(wait, signal);
+    signal.throwIfAborted();
+    before = answer;
+  }
+}
+
+/** @param {HTMLImageElement} picture @param {Source} source @param {AbortSignal} signal @returns {Promise<boolean>} */
+function arrives(picture, source, signal) {
+  return new Promise((resolve) => {
+    const cancel = () => {
+      picture.removeAttribute('srcset');
+      picture.removeAttribute('src'); // with both gone the download stops
+      resolve(false);
+    };
+    picture.onload = picture.onerror = (event) => {
+      signal.removeEventListener('abort', cancel);
+      resolve(/** @type {Event} */ (event).type === 'load');
+    };
+    signal.addEventListener('abort', cancel);
+    Object.assign(picture, source);
+  });
+}
+
+/**
+ * <img> does not tell why a picture did not come, so the server is asked once more, for the headers alone.
+ * @param {string} url @param {AbortSignal} signal
+ */
+function ask(url, signal) {
+  return fetch(url, { method: 'HEAD', cache: 'no-store', credentials: 'omit', signal }).catch(() => null);
+}
+
+/**
+ * How long to wait before the next try, in ms.
+ * @param {Response | null} answer  null: no network, or no server just now
+ * @param {number} retries
+ */
+function pauseAfter(answer, retries) {
+  if (answer?.ok) return 0; // it became ready in the meantime
+  if (answer && !NOT_READY.includes(answer.status)) throw new Refused(`${answer.status}`);
+  const wished = 1000 * Number(answer?.headers.get('Retry-After')) || 0; // our servers send seconds, never a date
+  return Math.max(FIRST_PAUSE * 2 ** retries, wished) * (1 + Math.random() / 4); // never earlier than wished
+}
+
+/** Sleeps. Being online again, or being aborted, ends it early. @param {number} ms @param {AbortSignal} signal */
+function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      removeEventListener('online', end);
+      signal.removeEventListener('abort', end);
+      resolve(undefined);
+    };
+    const timer = setTimeout(end, ms);
+    addEventListener('online', end);
+    signal.addEventListener('abort', end);
+  });
+}
 
 /** @param {string} word */
 function firstGrapheme(word) {
@@ -61,33 +166,81 @@ function hueOf(name) {
   return hash % 360;
 }
 
-export class LazyImage extends HTMLElement {
-  static observedAttributes = ['src', 'srcset', 'sizes', 'name', 'placeholder'];
+/** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {string} part */
+function makePart(tag, part) {
+  const element = document.createElement(tag);
+  element.className = part;
+  element.setAttribute('part', part);
+  return element;
+}
 
-  /** One observer for all: a hundred pictures cost one callback. */
-  static #nearby = new IntersectionObserver(
-    (entries) => {
-      const boxes = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
-      for (const box of /** @type {LazyImage[]} */ (boxes)) box.#start();
-    },
-    { rootMargin: '200px' },
-  );
+/** @type {CSSStyleSheet | undefined} */
+let sheet;
+
+/** One for all; made when the first element is, so that importing this works where no document is. */
+function getSheet() {
+  if (!sheet) {
+    sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+  }
+  return sheet;
+}
+
+/** @param {Element} element @param {string} attribute @param {unknown} value */
+function setOrRemove(element, attribute, value) {
+  if (value === null || value === undefined) element.removeAttribute(attribute);
+  else element.setAttribute(attribute, `${value}`);
+}
+
+const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (class {}); // on a server there is none
+
+export class LazyImage extends Base {
+  static observedAttributes = ['src', 'srcset', 'sizes', 'name', 'placeholder', 'delay-ms', 'loading'];
+
+  /** @type {IntersectionObserver | undefined} */
+  static #observer;
 
   #root = this.attachShadow({ mode: 'open' });
+  #skeleton = makePart('div', 'skeleton');
+  #preview = makePart('img', 'preview');
+  #initials = makePart('span', 'initials');
   #work = new AbortController();
   #refused = false;
   /** @type {Status} */
   #status = 'idle';
+  /** What we made these attributes say. @type {Record<string, string | null>} */
+  #said = { role: null, 'aria-label': null };
 
   constructor() {
     super();
-    this.#root.adoptedStyleSheets = [sheet];
-    this.#root.innerHTML =
-      '<div class="skeleton"></div><img class="preview" alt=""><span class="initials" dir="auto"></span>';
+    this.#root.adoptedStyleSheets = [getSheet()];
+    this.#preview.alt = '';
+    this.#initials.dir = 'auto';
+    this.#initials.ariaHidden = 'true';
+    this.#root.append(this.#skeleton, this.#preview, this.#initials);
+  }
+
+  /** One observer for all: a hundred pictures cost one callback. */
+  static get #nearby() {
+    return (LazyImage.#observer ??= new IntersectionObserver(
+      (entries) => {
+        const boxes = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+        for (const box of /** @type {LazyImage[]} */ (boxes)) box.#start(box.#work.signal);
+      },
+      { rootMargin: '200px' },
+    ));
   }
 
   get status() {
     return this.#status;
+  }
+
+  get delayMs() {
+    return Math.max(0, Number(this.getAttribute('delay-ms'))) || 0;
+  }
+
+  set delayMs(ms) {
+    setOrRemove(this, 'delay-ms', ms);
   }
 
   retry() {
@@ -95,6 +248,11 @@ export class LazyImage extends HTMLElement {
   }
 
   connectedCallback() {
+    for (const property of PROPERTIES.filter((name) => Object.hasOwn(this, name))) {
+      const value = Reflect.get(this, property); // set before the element was defined: it hides our own
+      Reflect.deleteProperty(this, property);
+      Reflect.set(this, property, value);
+    }
     this.setAttribute('status', this.#status); // a clone brings somebody else's
     this.#describe();
     addEventListener('online', this.#online);
@@ -110,7 +268,8 @@ export class LazyImage extends HTMLElement {
   attributeChangedCallback(attribute, before, after) {
     if (before === after) return;
     if (attribute === 'src' || attribute === 'srcset') this.#await();
-    else this.#describe();
+    else if (attribute !== 'loading') this.#describe();
+    else if (this.#status === 'idle') this.#await();
   }
 
   #online = () => {
@@ -121,30 +280,42 @@ export class LazyImage extends HTMLElement {
     if (!this.isConnected) return;
     const name = this.getAttribute('name') ?? '';
     const placeholder = this.getAttribute('placeholder') ?? '';
-    const [, preview, letters] = /** @type {[HTMLElement, HTMLImageElement, HTMLElement]} */ ([...this.#root.children]);
-    letters.textContent = initials(name);
-    letters.style.setProperty('--hue', `${hueOf(name)}`);
-    if (placeholder.startsWith('data:')) preview.src = placeholder;
-    else preview.removeAttribute('src');
-    this.setAttribute('role', name ? 'img' : 'none');
-    this.setAttribute('aria-label', name);
+    this.#initials.textContent = initials(name);
+    this.#initials.style.setProperty('--hue', `${hueOf(name)}`);
+    this.#skeleton.style.setProperty('--delay', `${this.delayMs}ms`);
+    setOrRemove(this.#preview, 'src', placeholder.startsWith('data:') ? placeholder : null);
+    this.#say('aria-label', name || null);
+    const isNamed = this.getAttribute('aria-label') || this.hasAttribute('aria-labelledby');
+    this.#say('role', isNamed ? 'img' : 'none');
   }
 
-  /** Begins anew with what the attributes say now, as soon as the box is near the viewport. */
+  /** An author's own words stay: an attribute is ours as long as it says what we would. */
+  #say(/** @type {string} */ attribute, /** @type {string | null} */ value) {
+    const now = this.getAttribute(attribute);
+    if (now !== null && now !== this.#said[attribute] && now !== value) return;
+    this.#said[attribute] = value;
+    setOrRemove(this, attribute, value);
+  }
+
+  /** Begins anew with what the attributes say now: at once, or as soon as the box is near the viewport. */
   #await() {
     this.#stop();
     this.#enter('idle');
+    const { signal } = (this.#work = new AbortController());
     if (!this.getAttribute('src') && !this.getAttribute('srcset')) this.#clear();
-    else if (this.isConnected) LazyImage.#nearby.observe(this);
+    else if (!this.isConnected) return;
+    else if (this.getAttribute('loading') !== 'eager') LazyImage.#nearby.observe(this);
+    else queueMicrotask(() => this.#start(signal)); // src and srcset are often set one after the other
   }
 
-  async #start() {
-    this.#stop();
-    const { signal } = (this.#work = new AbortController());
+  async #start(/** @type {AbortSignal} */ signal) {
+    if (signal.aborted) return; // seen, or set, just before it was taken away
+    LazyImage.#nearby.unobserve(this);
     const [src, srcset, sizes] = ['src', 'srcset', 'sizes'].map((name) => this.getAttribute(name) ?? '');
+    const fetchPriority = this.getAttribute('loading') === 'eager' ? 'high' : 'auto';
     this.#enter('loading');
     try {
-      this.#show(await loadPicture({ sizes: sizes || `${this.offsetWidth}px`, srcset, src }, signal));
+      this.#show(await loadPicture({ fetchPriority, sizes: sizes || `${this.offsetWidth}px`, srcset, src }, signal));
     } catch (problem) {
       if (!signal.aborted) this.#fail(problem);
     }
@@ -156,9 +327,9 @@ export class LazyImage extends HTMLElement {
     if (this.#status === 'loading') this.#enter('idle');
   }
 
-  /** @param {HTMLImageElement} picture */
-  async #show(picture) {
+  async #show(/** @type {HTMLImageElement} */ picture) {
     const before = this.#root.querySelectorAll('.picture');
+    picture.setAttribute('part', 'picture');
     this.#root.append(Object.assign(picture, { className: 'picture', alt: '', draggable: false }));
     this.#enter('loaded');
     this.dispatchEvent(new Event('load'));
@@ -166,8 +337,7 @@ export class LazyImage extends HTMLElement {
     before.forEach((old) => old.remove()); // only now is it covered
   }
 
-  /** @param {unknown} problem */
-  #fail(problem) {
+  #fail(/** @type {unknown} */ problem) {
     this.#refused = problem instanceof Refused;
     this.#clear();
     this.#enter('error');
@@ -178,8 +348,7 @@ export class LazyImage extends HTMLElement {
     this.#root.querySelectorAll('.picture').forEach((picture) => picture.remove());
   }
 
-  /** @param {Status} status */
-  #enter(status) {
+  #enter(/** @type {Status} */ status) {
     if (status === this.#status) return;
     this.#status = status;
     this.setAttribute('status', status);
@@ -187,4 +356,27 @@ export class LazyImage extends HTMLElement {
   }
 }
 
-if (!customElements.get('lazy-image')) customElements.define('lazy-image', LazyImage);
+const REFLECTED = ['src', 'srcset', 'sizes', 'name', 'placeholder', 'loading'];
+const PROPERTIES = [...REFLECTED, 'delayMs'];
+
+for (const name of REFLECTED) {
+  Object.defineProperty(LazyImage.prototype, name, {
+    configurable: true,
+    enumerable: true,
+    get() {
+      return this.getAttribute(name) ?? '';
+    },
+    set(value) {
+      setOrRemove(this, name, value);
+    },
+  });
+}
+
+/** Defines the element, under another name where its own is taken; does nothing on a server, or a second time. */
+export function defineLazyImage(tag = 'lazy-image') {
+  if (!globalThis.customElements || customElements.get(tag)) return;
+  // A class can have one name only.
+  customElements.define(tag, tag === 'lazy-image' ? LazyImage : class extends LazyImage {});
+}
+
+defineLazyImage();
