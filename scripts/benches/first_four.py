@@ -38,7 +38,7 @@ VIEWERS = range(9001, 9010)  # one after the other opens the page: a person may 
 VIEWPORT = {"width": 390, "height": 844}  # a phone
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 NOTE_LOADS = """
-  addEventListener('load', (event) => { event.target.loadedAt ??= performance.now(); }, true);
+  document.addEventListener('load', (event) => { event.target.loadedAt ??= performance.now(); }, true);
 """
 LAST_OF_FOUR = f"""() => {{
   const images = [...document.querySelectorAll('#people-list lazy-image')].slice(0, {SHOWN});

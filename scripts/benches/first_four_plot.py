@@ -39,7 +39,7 @@ def draw(results: dict[str, Any], picture: Path) -> None:
     axis.set_xticks([])
     axis.tick_params(axis="y", length=0, labelsize=10)
     axis.set_title(TITLE, loc="left", fontsize=11, fontweight="bold", color=INK)
-    axis.legend(loc="lower right", frameon=False, fontsize=10)
+    axis.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=2, frameon=False, fontsize=10)
     for side in ("top", "right", "bottom"):
         axis.spines[side].set_visible(False)
     facts = results["machine"]
