@@ -53,11 +53,14 @@ def main(url: str, flower: str = "") -> int:
 def take_cold(browser: Browser, url: str) -> None:
     """Names and previews, while no picture has come yet."""
     page = browser.new_page(**PHONE)
-    held: list[Route] = []  # answered never
-    page.route("**/api/photos/**", held.append)
+    page.route("**/api/photos/**", leave_open)
     page.goto(url)
     page.locator("lazy-image[status=loading]").nth(8).wait_for()
     keep(page, "pictures/cold.webp")
+
+
+def leave_open(_: Route) -> None:
+    """Answer never."""
 
 
 def take_words(browser: Browser, url: str) -> None:
