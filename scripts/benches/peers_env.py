@@ -6,7 +6,7 @@ import hashlib
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import steps
@@ -18,10 +18,12 @@ APART = {group: FOLDER / "thumbor" for group in ("thumbor", "curl")}  # thumbor'
 ENVIRONMENTS = (FOLDER, FOLDER / "thumbor")
 
 
-def prepare(say: Callable[[str], None]) -> list[str]:
-    """Install what is not there yet; a sentence for each group that does not install."""
+def prepare(say: Callable[[str], None], wanted_groups: Collection[str] = ()) -> list[str]:
+    """Install what is not there yet, of all groups or of those that are named; a sentence for each that fails."""
     problems = []
     for group, requirements in read_groups(REQUIREMENTS.read_text()).items():
+        if wanted_groups and group not in wanted_groups:
+            continue
         environment = APART.get(group, FOLDER)
         stamp = environment / f"{group}.installed"
         wanted = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()

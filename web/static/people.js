@@ -103,6 +103,7 @@ export async function openPeople(initData) {
   const button = find('button', problem);
   const attempt = async () => {
     problem.toggleAttribute('hidden', true);
+    find('#people-list').ariaBusy = 'true';
     say(find('#people-state'), 'Loading…');
     try {
       await showList(initData);
@@ -115,6 +116,7 @@ export async function openPeople(initData) {
       say(find('p', problem), words);
       problem.toggleAttribute('hidden', false);
     }
+    find('#people-list').ariaBusy = 'false'; // and the foot is shown where it stays
   };
   button.addEventListener('click', () => {
     /** @type {HTMLElement} */ (find('#people-title')).focus(); // the button is about to go

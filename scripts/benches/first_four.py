@@ -1,0 +1,123 @@
+"""When the last of the first four pictures is there, as a real browser says: from the start of the navigation.
+
+`cold`: nobody has asked for any of the pictures; the list that the page asks for warms the first four. `warm`: they
+are stored, and the browser is new. `again`: the same browser opens the page a second time. The other side serves the
+same page in the original's first design: each picture is fetched when it is asked for. Telegram's calls take 50 ms,
+a new connection to it 100 ms more, and its rate has no limit.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import requests
+from init_data_py import sign
+from init_data_py.models import UnsignedInitData, User
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from benches import peers_env
+from benches.book import Book
+from benches.phone import PARTNERS, SHOWN, App, app_of_original, app_of_service
+from benches.rivals import BEFORE, PEERS, Rival
+from benches.rows import Measurement
+from benches.service import SETTINGS, Service, is_up, start_service
+from benches.stage import BOTH, ROOT, Stage, stage, wait_for
+from benches.upstream import Upstream, start_upstream
+from runner.ports import free_loopback_port
+from runner.terminal import StartFailed
+
+ROUNDS, WARM_UP = 9, 1
+COLD, WARM, AGAIN = "cold", "warm", "warm, and the browser's own cache"
+FIGURE = "ms"
+VIEWERS = range(9001, 9010)  # one after the other opens the page: a person may register ten times a minute
+VIEWPORT = {"width": 390, "height": 844}  # a phone
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+NOTE_LOADS = """
+  document.addEventListener('load', (event) => { event.target.loadedAt ??= performance.now(); }, true);
+"""
+LAST_OF_FOUR = f"""() => {{
+  const images = [...document.querySelectorAll('#people-list lazy-image')].slice(0, {SHOWN});
+  const times = images.map((image) => image.loadedAt);
+  return images.length === {SHOWN} && times.every(Boolean) ? Math.max(...times) : 0;
+}}"""
+Say = Callable[[str], None]
+
+
+def measure(say: Say) -> list[Measurement]:
+    """Rounds by turns, in a new browser profile each; raises StartFailed where a part is missing."""
+    if not (chromium := shutil.which("chromium")):
+        raise StartFailed("no Chromium on the PATH")
+    book = Book()
+    with tempfile.TemporaryDirectory(prefix="aw-") as folder, stage(Path(folder) / "s", **SETTINGS) as ground:
+        redis = ground.start_redis()
+        upstream = start_upstream(ground, 2 * PARTNERS * (ROUNDS + WARM_UP + 1))
+        service = start_service(ground, redis)
+        links = [register_viewer(service, viewer) for viewer in VIEWERS]
+        rival = start_page_of_original(ground, service)
+        apps = [
+            app_of_service(service, upstream.take(PARTNERS)),
+            app_of_original(rival, redis, upstream.take(PARTNERS)),
+        ]
+        with (
+            sync_playwright() as playwright,
+            closing(playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)) as browser,
+        ):
+            for number in range(WARM_UP + ROUNDS):
+                say(f"round {number} of {ROUNDS}" if number else "a round that does not count")
+                for app in apps if number % 2 else reversed(apps):
+                    times = open_thrice(browser, app, upstream, links[number % len(links)])
+                    if number >= WARM_UP:
+                        note(book, app, times)
+    return book.list_measurements()
+
+
+def note(book: Book, app: App, times: Sequence[float]) -> None:
+    for state, took in zip((COLD, WARM, AGAIN), times, strict=True):
+        book.note(state, app.name, {FIGURE: took})
+
+
+def open_thrice(browser: Browser, app: App, upstream: Upstream, link: str) -> list[float]:
+    """Milliseconds: with pictures that nobody has asked for, with a new browser, and with the same one again."""
+    app.show(upstream.take(PARTNERS))
+    return open_page(browser, app, link, times=1) + open_page(browser, app, link, times=2)
+
+
+def open_page(browser: Browser, app: App, link: str, times: int) -> list[float]:
+    """Open it so often in a browser without a past; milliseconds until the last of the first four is there."""
+    took = []
+    with closing(browser.new_context(viewport=VIEWPORT)) as context:  # type: ignore[arg-type]  # a TypedDict
+        for _ in range(times):
+            with closing(context.new_page()) as page:
+                page.add_init_script(NOTE_LOADS)
+                page.goto(f"http://127.0.0.1:{app.port}/{link}")
+                took.append(float(page.wait_for_function(LAST_OF_FOUR).json_value()))
+                expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
+    return took
+
+
+def register_viewer(service: Service, viewer: int) -> str:
+    """Register who will open the page, before those whom it lists; the fragment that signs in."""
+    url = f"http://127.0.0.1:{service.port}/api/partner/{viewer}"
+    requests.put(url, json={"name": "Ann"}, headers=service.headers, timeout=10).raise_for_status()
+    token = service.stage.environment["TELEGRAM_BOT_TOKEN"]
+    signed = sign(UnsignedInitData(user=User(id=viewer, first_name="Ann")), token)
+    return f"#tgWebAppData={quote(signed)}"
+
+
+def start_page_of_original(ground: Stage, service: Service) -> Rival:
+    """The original's first design behind the page that this service sends."""
+    if not (uvicorn := peers_env.find("uvicorn")):
+        raise StartFailed("uvicorn is not installed in the peers' environment")
+    page = ground.folder / "index.html"
+    page.write_text(requests.get(f"http://127.0.0.1:{service.port}/", timeout=10).text)
+    port = free_loopback_port()
+    command = [str(uvicorn), "--app-dir", str(PEERS), "--factory", "original_page:before", "--no-access-log"]
+    environment = {"PAGE": str(page), "STATIC": str(ROOT / "web" / "static")}
+    process = ground.start([*command, "--host", "127.0.0.1", "--port", str(port)], BOTH, **environment)
+    wait_for(BEFORE, lambda: is_up(port, "/recent"))
+    return Rival(BEFORE, port, process, lambda file_id: f"/photo/{file_id}")
