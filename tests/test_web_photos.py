@@ -41,7 +41,7 @@ ON_EVERY_ANSWER = {
 }
 FIGURES = {"time", "multi", "exec", "hincrby", "expire"}  # of the minute buckets, written by a thread of its own
 CONNECTING = {"hello", "select", "ping", "subscribe", "client|setinfo", "info", "config|resetstat"}
-VOLATILE = ("X-Response-Time", "Server-Timing", "Content-Length")
+VOLATILE = ("X-Response-Time", "Server-Timing", "X-Request-ID", "Content-Length")
 
 
 @pytest.fixture
