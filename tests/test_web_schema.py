@@ -45,6 +45,13 @@ def filter_body(_context: HookContext, body: Any) -> bool:
     return not any(isinstance(number, float) and number.is_integer() for number in numbers)
 
 
+@schemathesis.hook
+def map_query(_context: HookContext, query: Any) -> Any:
+    """JSON Schema cannot say what a letter is, as people count them."""
+    initials = query.get("initials") if query else None
+    return query | {"initials": "AL"[: len(initials)]} if isinstance(initials, str) and len(initials) <= 32 else query
+
+
 @pytest.fixture(scope="module")
 def telegram_world() -> Iterator[FakeTelegram]:
     with FakeTelegram() as fake:
