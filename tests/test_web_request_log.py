@@ -97,7 +97,7 @@ def test_the_id_goes_with_the_message(app: Flask, client: FlaskClient) -> None:
 def test_a_warming_tells_the_id_of_its_message_or_none(shop: Workshop, read: Read, sent: str, told: str | None) -> None:
     headers = {MESSAGE_HEADER: sent} if sent else None
     celery.send_task("warm", args=[f"AgACnobody_-{next_id():020}", "warm"], queue="warm", headers=headers)
-    wait_until(lambda: "🖼️" in read())
+    wait_until(lambda: "warmer.tasks" in read())
     (line,) = [one for one in map(json.loads, read().splitlines()) if one["logger"] == "warmer.tasks"]
     assert (line.get("request_id"), line["lane"]) == (told, "warm")
 
