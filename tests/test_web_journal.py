@@ -26,7 +26,7 @@ def journal() -> Journal:
 
 
 def served(subject: str = "a", at: float = 1_700_000_000.25) -> Served:
-    return Served(subject, "file", "200", 0.0021, was_hit=True, at=at)
+    return Served(subject, "file", "200", 0.0021, was_hit=True, at=at, method="GET", request_id="an-id")
 
 
 def test_what_is_noted_is_written_soon(journal: Journal) -> None:

@@ -42,7 +42,7 @@ ON_EVERY_ANSWER = {
 FIGURES = {"time", "multi", "exec", "hincrby", "expire"}  # of the minute buckets, written by a thread of its own
 CONNECTING = {"hello", "select", "ping", "subscribe", "client|setinfo", "info", "config|resetstat"}
 CONNECTING |= {"command", "cluster|slots"}  # to a cluster
-VOLATILE = ("X-Response-Time", "Server-Timing", "Content-Length")
+VOLATILE = ("X-Response-Time", "Server-Timing", "X-Request-ID", "Content-Length")
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_the_same_url_is_read_once(wishes: Wishes, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_long_one_is_read_each_time_so_that_none_fills_the_memory(wishes: Wishes) -> None:
-    query = f"sig={SIG}&d={'x' * REMEMBERED_CHARACTERS}"
+    query = f"sig={SIG}&x={'x' * REMEMBERED_CHARACTERS}"
     assert wishes.read(PATH, query, "") == wishes.read(PATH, query, "")
     assert wishes.read(PATH, query, "") is not wishes.read(PATH, query, "")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import logging.config
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
+from warmer.request_id import get_request_id
 from warmer.settings import Settings
 
 _ORDINARY = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
@@ -40,17 +41,37 @@ class Concealing(logging.Filter):
         return value if isinstance(value, int | float | None) else self.conceal(str(value))
 
 
+class Numbering(logging.Filter):
+    """Adds the id of the request that the thread works for; the JSON format shows it as `request_id`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if (request_id := get_request_id()) and not hasattr(record, "request_id"):
+            record.request_id = request_id
+        return True
+
+
+class Line(NamedTuple):
+    """A line of something that happened a moment ago, for a request."""
+
+    at: float  # Unix time
+    message: str
+    request_id: str
+    tell: Callable[[], Mapping[str, Any]]  # further fields of the JSON format
+
+
 class TextFormatter(logging.Formatter):
     """The lines of the text format."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = spell_line(record.created, record.levelname, record.name, record.getMessage())
+        request_id = getattr(record, "request_id", "")
+        line = spell_line(record.created, record.levelname, record.name, record.getMessage(), request_id)
         return "\n".join(filter(None, (line, record.exc_text)))  # the filter has spelled out the exception
 
 
-def spell_line(at: float, level: str, name: str, message: str) -> str:
+def spell_line(at: float, level: str, name: str, message: str, request_id: str = "") -> str:
     """One line of text; `at` in Unix time."""
-    return f"{_spell_second(int(at))},{int(at * 1000) % 1000:03d} {level} {name}: {message}"
+    end = f" [{request_id}]" if request_id else ""
+    return f"{_spell_second(int(at))},{int(at * 1000) % 1000:03d} {level} {name}: {message}{end}"
 
 
 @lru_cache(maxsize=2)
@@ -58,36 +79,34 @@ def _spell_second(second: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
-def make_record(log: logging.Logger, level: int, at: float, message: str) -> logging.LogRecord:
-    """A record of something that happened a moment ago; `at` in Unix time."""
-    record = log.makeRecord(log.name, level, "", 0, message, (), None)
-    record.created, record.msecs = at, at % 1 * 1000
+def make_record(log: logging.Logger, level: int, line: Line) -> logging.LogRecord:
+    """A record of this line."""
+    fields = {"request_id": line.request_id, **line.tell()}
+    record = log.makeRecord(log.name, level, "", 0, line.message, (), None, extra=fields)
+    record.created, record.msecs = line.at, line.at % 1 * 1000
     return record
 
 
 class LineHandler(logging.StreamHandler[TextIO]):
     """To stderr; many lines at once where there are many."""
 
-    def write_all(self, log: logging.Logger, level: int, messages: Iterable[tuple[float, str]]) -> None:
-        """Write a line for each message, with the instant (Unix time) it is of.
-
-        As text they need no records, which cost five times as much as the lines.
-        """
+    def write_all(self, log: logging.Logger, level: int, lines: Sequence[Line]) -> None:
+        """Write these lines; as text they need no records, which cost five times as much as the lines."""
         if not isinstance(self.formatter, TextFormatter):
-            for at, message in messages:
-                self.handle(make_record(log, level, at, message))
+            for line in lines:
+                self.handle(make_record(log, level, line))
             return
         name = logging.getLevelName(level)
-        lines = "".join([f"{spell_line(at, name, log.name, message)}\n" for at, message in messages])
+        text = "".join([f"{spell_line(at, name, log.name, message, id)}\n" for at, message, id, _ in lines])
         for belt in self.filters:
             if isinstance(belt, Concealing):
-                lines = belt.conceal(lines)
+                text = belt.conceal(text)
         try:
             with self.lock or nullcontext():
-                self.stream.write(lines)
+                self.stream.write(text)
                 self.flush()
         except (OSError, ValueError):  # a closed or broken stream: as every handler does
-            self.handleError(make_record(log, level, time.time(), "lines"))
+            self.handleError(make_record(log, level, lines[0]))
 
 
 def _message_of(record: logging.LogRecord) -> str:
@@ -114,10 +133,10 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"concealing": {"()": Concealing, "conceal": settings.conceal}},
+        "filters": {"numbering": {"()": Numbering}, "concealing": {"()": Concealing, "conceal": settings.conceal}},
         "formatters": {"line": formatters[settings.log_format]},
         "handlers": {
-            "stderr": {"()": LineHandler, "formatter": "line", "filters": ["concealing"]},
+            "stderr": {"()": LineHandler, "formatter": "line", "filters": ["numbering", "concealing"]},
         },
         "root": {"level": settings.log_level, "handlers": ["stderr"]},
         "loggers": {

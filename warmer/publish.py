@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from warmer.due import Due
 from warmer.keys import Keys, Lane
+from warmer.request_id import MESSAGE_HEADER, get_request_id
 from warmer.settings import Settings
 
 BREAKER_SECONDS = 1.0  # so long a broker that failed is left alone
@@ -85,12 +86,13 @@ class Publisher:
         if time.monotonic() < self._closed_until:
             return subjects
         published = 0
+        headers = {MESSAGE_HEADER: request_id} if (request_id := get_request_id()) else None
         try:
             waiting = self.count_waiting(lane)
             room = (self.hot_max if lane == "hot" else EAGER_MAX) - waiting
             with self.app.producer_or_acquire() as producer:
                 for subject in subjects[: max(0, room)]:
-                    self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer)
+                    self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer, headers=headers)
                     published += 1
             if lane == "warm":
                 self.due.hasten(subjects[:published], self._count_lost_after(waiting))

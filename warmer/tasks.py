@@ -9,6 +9,7 @@ import socket
 import time
 from typing import Any
 
+from celery import Task
 from celery.exceptions import Reject
 from celery.signals import worker_ready, worker_shutdown
 from redis.exceptions import RedisError
@@ -21,6 +22,7 @@ from warmer.follow import follow_profile
 from warmer.heartbeat import Heartbeat
 from warmer.keys import Lane, user_of
 from warmer.measures import WARM_SECONDS, WARMINGS
+from warmer.request_id import MESSAGE_HEADER, working_for
 from warmer.warm import warm_photo
 from warmer.wiring import get_workshop
 
@@ -29,15 +31,21 @@ log = logging.getLogger(__name__)
 _heartbeats: list[Heartbeat] = []
 
 
-@app.task(name="warm")
-def warm(subject: str, lane: Lane) -> str:
+@app.task(name="warm", bind=True)
+def warm(self: Task[..., str], subject: str, lane: Lane) -> str:
     """Warm a file id, or the newest picture behind `user:<id>`; how it ended."""
+    with working_for(self.request.get(MESSAGE_HEADER)):  # no id: it was due, or asked for by an earlier release
+        return _warm(subject, lane)
+
+
+def _warm(subject: str, lane: Lane) -> str:
     started = time.monotonic()
     outcome = _run(subject, lane)
     seconds = time.monotonic() - started
     WARMINGS.labels(lane, outcome.partition(":")[0]).inc()
     WARM_SECONDS.labels(lane).observe(seconds)
-    log.info("🖼️ %s %s [%s] in %.0fms", subject, outcome, lane, seconds * 1000)
+    fields = {"subject": subject, "outcome": outcome, "lane": lane, "milliseconds": round(seconds * 1000, 1)}
+    log.info("🖼️ %s %s [%s] in %.0fms", subject, outcome, lane, seconds * 1000, extra=fields)
     return outcome
 
 

@@ -12,8 +12,9 @@ from typing import Any
 from flask import Flask
 from flask_cors import CORS
 
+from warmer.request_id import HEADER as REQUEST_ID
 from warmer.settings import Settings, load_settings_or_exit
-from web import breaker, health, metrics, openapi, pages, partners, problems, receivers
+from web import breaker, health, metrics, openapi, pages, partners, problems, receivers, request_log
 from web.front import NAME
 from web.paths import PartnerName
 from web.photos import PhotoLayer
@@ -32,6 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False  # a path of another spelling is unknown, and no redirect
     app.url_map.converters["partner"] = PartnerName
     app.extensions[NAME] = front = open_front(settings)
+    request_log.init_app(app)  # first, so that what it says of an answer is the last word
     metrics.init_app(app)
     breaker.init_app(app, front.breaker)
     problems.init_app(app)
@@ -46,7 +48,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _cors_rules(settings: Settings) -> dict[str | re.Pattern[str], dict[str, Any]]:
     rule: dict[str, Any] = {
         "origins": list(settings.cors_origins),
-        "allow_headers": ["Authorization", "Content-Type"],
+        "allow_headers": ["Authorization", "Content-Type", REQUEST_ID],
+        "expose_headers": [REQUEST_ID],
         "always_send": False,  # without an Origin it would name all of them
     }
     return {r"/api/.*": rule}

@@ -20,9 +20,10 @@ ON_EVERY_ANSWER: Headers = [
     ("Access-Control-Expose-Headers", "Retry-After"),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
 ]
+SANDBOX = ("Content-Security-Policy", "default-src 'none'; sandbox")
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 # With bytes only: a 304 leaves the headers alone that it does not repeat (RFC 9111, 4.3.4).
-ABOUT_THE_BYTES: Headers = [("Content-Security-Policy", "default-src 'none'; sandbox"), NO_SNIFFING]
+ABOUT_THE_BYTES: Headers = [SANDBOX, NO_SNIFFING]
 HIT, MISS = ("Cache-Status", "avatar-warmer; hit"), ("Cache-Status", "avatar-warmer; fwd=miss")  # RFC 9211
 
 

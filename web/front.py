@@ -19,6 +19,7 @@ from warmer.store import PhotoStore
 from web.breaker import Breaker
 from web.journal import Journal
 from web.listener import Listener
+from web.request_ids import RequestIds
 from web.shelf import Shelf
 from web.throttle import Throttle
 from web.urls import PhotoUrls
@@ -49,6 +50,7 @@ class Front:
     stats: MinuteStats
     throttle: Throttle
     journal: Journal
+    request_ids: RequestIds
 
 
 def get_app() -> Flask:

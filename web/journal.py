@@ -11,9 +11,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
-from warmer.logs import LineHandler, make_record
+from warmer.logs import Line, LineHandler, make_record
+from web.wishes import ROUTES
 
 WRITE_SECONDS = 0.05  # between batches: short ones hold up nobody
 log = logging.getLogger(__name__)
@@ -28,6 +30,8 @@ class Served(NamedTuple):
     seconds: float
     was_hit: bool
     at: float  # Unix time
+    method: str
+    request_id: str
 
 
 class Journal:
@@ -56,16 +60,13 @@ class Journal:
 
     def _log(self, entries: Sequence[Served]) -> None:
         """One line each, of the moment it was served."""
-        lines = [
-            (entry.at, f"📸 Photo served for {entry.subject[:20]}... in {entry.seconds * 1000:.0f}ms")
-            for entry in entries
-        ]
+        lines = [_spell(entry) for entry in entries]
         for handler in logging.getLogger().handlers:
             if isinstance(handler, LineHandler):
                 handler.write_all(log, logging.INFO, lines)
             else:
-                for at, message in lines:
-                    handler.handle(make_record(log, logging.INFO, at, message))
+                for line in lines:
+                    handler.handle(make_record(log, logging.INFO, line))
 
     def _start(self) -> None:
         with self._lock:
@@ -81,3 +82,21 @@ class Journal:
                 self.write()
             except Exception:  # a thread that ended would leave the entries to pile up
                 log.exception("some figures are lost")
+
+
+def _spell(entry: Served) -> Line:
+    milliseconds = entry.seconds * 1000
+    message = f"📸 Photo served for {entry.subject[:20]}... in {milliseconds:.0f}ms"
+    return Line(entry.at, message, entry.request_id, partial(_tell, entry))
+
+
+def _tell(entry: Served) -> dict[str, Any]:
+    """The fields of a JSON line."""
+    return {
+        "subject": entry.subject,
+        "hit": entry.was_hit,
+        "method": entry.method,
+        "route": ROUTES[entry.kind],
+        "status": int(entry.status),
+        "milliseconds": round(entry.seconds * 1000, 1),
+    }

@@ -37,9 +37,20 @@ REQUESTS = Counter("avatar_requests", "Answers of all routes by endpoint and sta
 
 
 @photo_served.connect
-def note_served(app: Flask, *, subject: str, kind: str, status: str, seconds: float, was_hit: bool, **_: Any) -> None:
+def note_served(
+    app: Flask,
+    *,
+    subject: str,
+    kind: str,
+    status: str,
+    seconds: float,
+    was_hit: bool,
+    method: str,
+    request_id: str,
+    **_: Any,
+) -> None:
     """A picture went out; hit: it was stored when the request arrived."""
-    get_front(app).journal.note(Served(subject, kind, status, seconds, was_hit, time.time()))
+    get_front(app).journal.note(Served(subject, kind, status, seconds, was_hit, time.time(), method, request_id))
 
 
 def count_served(stats: MinuteStats, entries: Sequence[Served]) -> None:
@@ -62,11 +73,10 @@ def _observe_all(histogram: Histogram, values: Sequence[float]) -> None:
 
 
 @photo_not_found.connect
-def count_not_found(app: Flask, *, subject: str, **_: Any) -> None:
+def count_not_found(app: Flask, **_: Any) -> None:
     """No photo; counted apart from hits and misses."""
     PHOTOS.labels("not_found").inc()
     get_front(app).stats.count({"requests": 1, "not_found": 1})
-    log.info("⚠️ Photo not found: %s...", subject[:20])
 
 
 @photo_shed.connect

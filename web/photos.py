@@ -18,13 +18,15 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from warmer.photo import Unavailable
-from web.answers import ABSENT_CACHE, HIT, MISS, NO_SNIFFING, finish, is_known, list_common_headers
-from web.front import NAME, get_front
+from warmer.request_id import HEADER, working_for
+from web.answers import ABSENT_CACHE, HIT, MISS, NO_SNIFFING, SANDBOX, finish, is_known, list_common_headers
+from web.front import NAME, Front, get_front
 from web.look import Found, Look
 from web.problems import Problem, is_away, to_problem, to_response
 from web.shelf import Answer, Headers
 from web.signals import photo_not_found, photo_not_served, photo_served
-from web.wishes import PREFIX_LENGTH, PREFIXES, Wish
+from web.stand_in import MIME_TYPE, draw
+from web.wishes import PREFIX_LENGTH, PREFIXES, Wish, read_choice
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -50,20 +52,25 @@ class PhotoLayer:
         if path[:PREFIX_LENGTH] in PREFIXES and path[PREFIX_LENGTH : PREFIX_LENGTH + 1] not in ("", "/"):
             return Exchange(self, environ, start_response).answer(path)
         environ["PATH_INFO"] = path or "/"  # http://host without a path (RFC 9110, 4.2.3), and no redirect
-        return self.inner(environ, start_response)
+        with working_for(get_front(self.app).request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))):
+            return self.inner(environ, start_response)
 
 
 class Exchange:
     """One request for a picture, and its answer."""
 
-    __slots__ = ("app", "common", "environ", "front", "known", "method", "start_response", "started", "timings")
+    __slots__ = (
+        "app", "common", "environ", "front", "known", "method", "request_id", "start_response", "started", "timings"
+    )  # fmt: skip
 
     def __init__(self, layer: PhotoLayer, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self.started = time.monotonic()
-        self.app, self.common, self.front = layer.app, layer.common, layer.app.extensions[NAME]
+        self.app, self.common = layer.app, layer.common
+        self.front: Front = layer.app.extensions[NAME]
         self.environ, self.start_response = environ, start_response
         self.method: str = environ["REQUEST_METHOD"]
         self.known: str | None = environ.get("HTTP_IF_NONE_MATCH")
+        self.request_id: str = self.front.request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))
         self.timings = ""  # of Server-Timing
 
     def answer(self, path: str) -> Iterable[bytes]:
@@ -71,16 +78,30 @@ class Exchange:
         try:
             if self.method != "GET" and self.method != "HEAD":
                 return self._send(self._answer_method(), path)
-            environ = self.environ
-            wish = self.front.wishes.read(path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT", ""))
+            wish = self._read_wish(path)
             ready = self.front.shelf.get(wish)
             if ready is not None and ready.body is None and not is_known(ready.etag, self.known):
                 ready = None  # of these bytes only the ETag is at hand
             if ready is not None and self.front.shelf.hears_purges:
                 return self._serve(wish, ready, was_hit=True)
-            return self._look(wish) if ready is None else self._look_or_serve(wish, ready)
+            with working_for(self.request_id):
+                return self._look(wish) if ready is None else self._look_or_serve(wish, ready)
         except Exception as error:  # noqa: BLE001 - as Flask does for its routes: each has an answer
-            return self._send(to_response(to_problem(error)), path)
+            return self._send(self._spell_error(error, path), path)
+
+    def _read_wish(self, path: str) -> Wish:
+        environ, wishes = self.environ, self.front.wishes
+        return wishes.read(path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT", ""))
+
+    def _spell_error(self, error: Exception, path: str) -> Response:
+        """A problem, or the drawing that the client chose for a picture that is not there, or not yet."""
+        with working_for(self.request_id):
+            response = to_response(to_problem(error))
+        if response.status_code in (404, 503) and (choice := read_choice(self.environ.get("QUERY_STRING", ""))):
+            wish = self._read_wish(path)
+            response.data, response.content_type = draw(choice, wish.subject, wish.size), MIME_TYPE
+            response.headers.add(*SANDBOX)
+        return response
 
     def _answer_method(self) -> Response:
         if self.method != "OPTIONS":
@@ -115,7 +136,14 @@ class Exchange:
                 self.front.shelf.put(wish, answer, purges)
             return self._serve(wish, answer, was_hit=was_hit)
         if isinstance(found, Unavailable):
-            photo_not_found.send(self.app, subject=wish.subject)
+            photo_not_found.send(
+                self.app,
+                subject=wish.subject,
+                kind=wish.kind,
+                method=self.method,
+                seconds=time.monotonic() - self.started,
+                request_id=self.request_id,
+            )
             raise Problem(404, "no photo", headers={"Cache-Control": ABSENT_CACHE})
         raise Problem(503, "the picture is not ready yet", headers={"Retry-After": "1"})
 
@@ -125,17 +153,37 @@ class Exchange:
         status, headers = ("304 NOT MODIFIED", answer.headers_of_304) if is_same else ("200 OK", answer.headers)
         seconds = time.monotonic() - self.started
         photo_served.send(  # before the answer begins: a listener that raises is answered as any mistake
-            self.app, subject=wish.subject, kind=wish.kind, status=status[:3], seconds=seconds, was_hit=was_hit
+            self.app,
+            subject=wish.subject,
+            kind=wish.kind,
+            status=status[:3],
+            seconds=seconds,
+            was_hit=was_hit,
+            method=self.method,
+            request_id=self.request_id,
         )
-        self.start_response(status, [*headers, HIT if was_hit else MISS, *self._list_times(seconds)])
+        self.start_response(status, [*headers, HIT if was_hit else MISS, *self._list_own_headers(seconds)])
         return () if is_same or answer.body is None or self.method == "HEAD" else (answer.body,)
 
     def _send(self, response: Response, path: str) -> Iterable[bytes]:
         """Any other answer."""
-        photo_not_served.send(self.app, kind=PREFIXES[path[:PREFIX_LENGTH]], status=response.status_code)
-        response.headers.extend([*self.common, NO_SNIFFING, *self._list_times(time.monotonic() - self.started)])
+        seconds = time.monotonic() - self.started
+        photo_not_served.send(
+            self.app,
+            kind=PREFIXES[path[:PREFIX_LENGTH]],
+            status=response.status_code,
+            method=self.method,
+            seconds=seconds,
+            request_id=self.request_id,
+        )
+        response.headers.extend([*self.common, NO_SNIFFING, *self._list_own_headers(seconds)])
         return response(self.environ, self.start_response)
 
-    def _list_times(self, seconds: float) -> Headers:
+    def _list_own_headers(self, seconds: float) -> Headers:
+        """What is this answer's alone."""
         milliseconds = f"{seconds * 1000:.1f}"
-        return [("X-Response-Time", f"{milliseconds}ms"), ("Server-Timing", f"{self.timings}total;dur={milliseconds}")]
+        return [
+            (HEADER, self.request_id),
+            ("X-Response-Time", f"{milliseconds}ms"),
+            ("Server-Timing", f"{self.timings}total;dur={milliseconds}"),
+        ]

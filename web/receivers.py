@@ -36,7 +36,7 @@ def warm_the_first(app: Flask, *, subjects: list[str], **_: Any) -> None:
     front = get_front(app)
     first = subjects[: front.settings.warm_first]
     if first:
-        log.info("🔥 Eagerly warming %d priority photos...", len(first))
+        log.info("🔥 Eagerly warming %d priority photos...", len(first), extra={"photos": len(first)})
     with _optional():
         front.publisher.ask_all(first, "warm")
 

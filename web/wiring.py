@@ -24,6 +24,7 @@ from web.front import Front
 from web.journal import Journal
 from web.listener import Listener
 from web.metrics import count_served
+from web.request_ids import RequestIds
 from web.shelf import Shelf
 from web.throttle import Throttle
 from web.urls import PhotoUrls
@@ -63,6 +64,7 @@ def open_front(settings: Settings) -> Front:
         stats=stats,
         throttle=Throttle(redis, keys, urls),
         journal=Journal(partial(count_served, stats)),
+        request_ids=RequestIds(),
     )
 
 

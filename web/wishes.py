@@ -13,9 +13,11 @@ from werkzeug.http import parse_accept_header
 from warmer.keys import FILE_ID, parse_user_id, user_subject
 from web.accept import rank_formats
 from web.problems import Problem
+from web.stand_in import StandIn, read_stand_in
 from web.urls import PhotoUrls
 
 PREFIXES = {"/api/photos/file/": "file", "/api/photos/user/": "user"}
+ROUTES = {"file": "/api/photos/file/<photo_file_id>", "user": "/api/photos/user/<id>"}  # as log lines name them
 PREFIX_LENGTH = 17
 REMEMBERED = 4096  # wishes
 REMEMBERED_CHARACTERS = 600  # of path, query and Accept; a longer one is read each time
@@ -40,14 +42,14 @@ class Wishes:
         self._recall: Callable[[str, str, str], Wish] = lru_cache(REMEMBERED)(self._read)
 
     def read(self, path: str, query: str, accept: str) -> Wish:
-        """The wish; raises Problem: 403 for a bad signature or a malformed id, then 400 for a size we do not have."""
+        """The wish; raises Problem: 403 for a bad signature or a malformed id, then 400 for a field."""
         is_short = len(path) + len(query) + len(accept) <= REMEMBERED_CHARACTERS
         return (self._recall if is_short else self._read)(path, query, accept)
 
     def _read(self, path: str, query: str, accept: str) -> Wish:
         kind, name = PREFIXES[path[:PREFIX_LENGTH]], path[PREFIX_LENGTH:]
         subject = name if kind == "file" else _subject_of(name)
-        given = parse_qs(query, keep_blank_values=True)
+        given = _parse(query)
         signed = f"file:{name}" if kind == "file" else subject
         if not subject or not self._is_signed(signed, given.get("sig", [""])[0]):
             raise Problem(403, FORGED)
@@ -56,11 +58,21 @@ class Wishes:
         size, *more = given.get("size") or [str(self.urls.size)]
         if more or size not in map(str, self.urls.sizes):
             raise Problem(400, f"size: must be one of {', '.join(map(str, self.urls.sizes))}")
+        read_stand_in(given)  # no part of the wish: the picture is the same with it
         accepted = parse_accept_header(accept, MIMEAccept)
         return Wish(kind, subject, int(size), tuple(rank_formats(accepted, self.formats)))
 
     def _is_signed(self, message: str, signature: str) -> bool:
         return self.urls.verify(message, signature)
+
+
+def read_choice(query: str) -> StandIn | None:
+    """What is to be shown instead of a picture that is not there; of a query that was not refused."""
+    return read_stand_in(_parse(query))
+
+
+def _parse(query: str) -> dict[str, list[str]]:
+    return parse_qs(query, keep_blank_values=True)
 
 
 def _subject_of(name: str) -> str:

@@ -1,0 +1,84 @@
+"""What a plain `<img>` shows instead of a picture: a drawing as the body of a 404 or 503, which browsers show as well.
+
+It is chosen in the URL: `d=initials` with `initials=AL`, or `d=blank`; `d=404` is what happens without it. Only the
+body of the answer changes, and its type: never the status, nor how long it is kept.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import NamedTuple
+from zlib import crc32
+
+from wcwidth import iter_graphemes
+
+from web.problems import Problem
+
+MIME_TYPE = "image/svg+xml"
+CHOICES = ("404", "initials", "blank")
+LETTERS_MAX = 2
+CHARACTERS_MAX = 32  # code points: an emoji may be made of a dozen
+LETTER_CATEGORIES = ("L", "N", "So")  # Unicode's: letters, numbers, pictographs
+JOINED_CATEGORIES = (*LETTER_CATEGORIES, "M", "Sk", "Cf")  # marks, skin tones, joiners
+UNREADABLE = "\ufffd"  # what parsing leaves of bytes that are no UTF-8
+# White letters have a contrast of at least 4.5 on each (WCAG 1.4.3).
+COLOURS = ("#b3261e", "#a8471a", "#83590a", "#54691b", "#2b7031", "#0a7264", "#0b6b8c", "#2f62b5", "#5a55c0",
+           "#7d4bb0", "#9a3f93", "#ab3568")  # fmt: skip
+CALM, FIGURE = "#dde1e6", "#a3abb5"
+PERSON = f'<circle cx="50" cy="38" r="18" fill="{FIGURE}"/><path d="M14 100a36 36 0 0 1 72 0z" fill="{FIGURE}"/>'
+LETTERS = (
+    '<text x="50" y="50" dy="0.35em" text-anchor="middle" font-family="sans-serif" font-size="{size}" fill="#ffffff">'
+    "{letters}</text>"
+)
+PICTURE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" version="1.1" width="{pixels}" height="{pixels}" viewBox="0 0 100 100">'
+    '<rect width="100" height="100" fill="{ground}"/>{figure}</svg>'
+)
+
+
+class StandIn(NamedTuple):
+    """A drawing that a client chose."""
+
+    choice: str  # initials or blank
+    initials: str  # of at most two letters; "" for a person without a face
+
+
+def read_stand_in(given: Mapping[str, Sequence[str]]) -> StandIn | None:
+    """What the query asks to be shown instead, None for nothing; raises Problem: 400 naming the field."""
+    choice, *more = given.get("d") or ["404"]
+    if more or choice not in CHOICES:
+        raise Problem(400, f"d: must be one of {', '.join(CHOICES)}")
+    initials, *more = given.get("initials") or [""]
+    if more or not _are_initials(initials):
+        raise Problem(400, f"initials: must be at most {LETTERS_MAX} letters, numbers or emoji")
+    return None if choice == "404" else StandIn(choice, initials)
+
+
+def draw(stand_in: StandIn, subject: str, pixels: int) -> bytes:
+    """SVG 1.1, square, without styles and scripts; a subject has the same colour wherever it is drawn."""
+    ground, figure = CALM, ""
+    if stand_in.initials and stand_in.choice == "initials":
+        ground = COLOURS[crc32(subject.encode()) % len(COLOURS)]
+        figure = LETTERS.format(letters=escape(stand_in.initials), size=50 if _count(stand_in.initials) == 1 else 42)
+    elif stand_in.choice == "initials":
+        figure = PERSON
+    return PICTURE.format(pixels=pixels, ground=ground, figure=figure).encode()
+
+
+def _are_initials(text: str) -> bool:
+    if len(text) > CHARACTERS_MAX or UNREADABLE in text or _count(text) > LETTERS_MAX:
+        return False
+    return all(_is_letter(letter) for letter in iter_graphemes(text))
+
+
+def _is_letter(letter: str) -> bool:
+    """Whether this is one letter, number or emoji, with all that belongs to it."""
+    first, *others = map(unicodedata.category, letter)
+    return first.startswith(LETTER_CATEGORIES) and all(one.startswith(JOINED_CATEGORIES) for one in others)
+
+
+def _count(text: str) -> int:
+    """Letters as people see them (Unicode Standard Annex 29)."""
+    return sum(1 for _ in iter_graphemes(text))
