@@ -20,7 +20,7 @@ from warmer.errors import NotMine
 from warmer.follow import follow_profile
 from warmer.heartbeat import Heartbeat
 from warmer.keys import Lane, user_of
-from warmer.measures import WARM_SECONDS, WARMINGS
+from warmer.measures import count_warming
 from warmer.warm import warm_photo
 from warmer.wiring import get_workshop
 
@@ -35,16 +35,17 @@ def warm(subject: str, lane: Lane) -> str:
     started = time.monotonic()
     outcome = _run(subject, lane)
     seconds = time.monotonic() - started
-    WARMINGS.labels(lane, outcome.partition(":")[0]).inc()
-    WARM_SECONDS.labels(lane).observe(seconds)
+    count_warming(get_workshop().stats, lane, outcome, seconds)
     log.info("🖼️ %s %s [%s] in %.0fms", subject, outcome, lane, seconds * 1000)
     return outcome
 
 
 @app.task(name="tick", send_events=False)  # Flower shows the work, not the clock
 def tick() -> int:
-    """Every 2 s: publish what is due."""
-    return rounds.run_tick(get_workshop())
+    """Every 2 s: publish what is due; once a minute, note how much waits."""
+    published = rounds.run_tick(get_workshop())
+    rounds.sample_lengths(get_workshop())
+    return published
 
 
 @app.task(name="keep_newest", send_events=False)
