@@ -6,6 +6,7 @@ import random
 import time
 
 from warmer.keys import QUEUES, user_subject
+from warmer.pulse import list_pulses
 from warmer.wiring import Workshop
 
 TICK_SECONDS = 2.0
@@ -35,7 +36,7 @@ def sample_lengths(shop: Workshop) -> bool:
     if not shop.due.take_slot("sample", SAMPLE_SECONDS):
         return False
     lengths = {f"queue:{queue}": shop.publisher.count_waiting(queue) for queue in QUEUES}
-    shop.stats.sample({**lengths, "due": shop.due.count()})
+    shop.stats.sample({**lengths, "due": shop.due.count(), "workers": len(list_pulses(shop.redis, shop.keys))})
     return True
 
 

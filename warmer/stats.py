@@ -7,7 +7,7 @@
 | `calls`, `failed_calls`, `pauses` | calls to Telegram; those without a usable answer; 429 | workers |
 | `warmings`, `failures` | tasks that had something to do; failures of a subject | workers |
 | `unavailable:<cause>` | subjects remembered as unavailable | workers |
-| `queue:<name>`, `due` | lengths, at an instant of that minute | the worker that has the round |
+| `queue:<name>`, `due`, `workers` | how many there were at an instant of that minute | a worker, once a minute |
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ class MinuteStats:
         else:
             self._is_behind = False
 
-    def sample(self, lengths: Mapping[str, int]) -> None:
-        """Write how long these are now; a later sample of the same minute replaces this one."""
+    def sample(self, numbers: Mapping[str, int]) -> None:
+        """Write how many there are now; a later sample of the same minute replaces this one."""
         key = self.keys.stats(self.redis.time()[0] // 60)
         pipe = self.redis.pipeline()
-        for name, length in lengths.items():
-            pipe.hset(key, name, str(length))
+        for name, number in numbers.items():
+            pipe.hset(key, name, str(number))
         pipe.expire(key, KEEP_SECONDS)
         pipe.execute()
 
@@ -109,7 +109,7 @@ def list_minutes(redis: Redis, keys: Keys, minutes: int) -> tuple[int, list[Coun
 
 
 def sum_minutes(redis: Redis, keys: Keys, minutes: int) -> Counter[str]:
-    """The sum of the last so many minutes; of the lengths it means nothing."""
+    """The sum of the last so many minutes; of what is sampled it means nothing."""
     total: Counter[str] = Counter()
     for bucket in list_minutes(redis, keys, minutes)[1]:
         total.update(bucket)

@@ -126,7 +126,9 @@ class RedisFigures(Collector):
         except BROKER_FAILED as error:
             log.warning("no queue lengths: %s", type(error).__name__)
         try:
-            yield GaugeMetricFamily("avatar_due", "Subjects that have a turn.", Due(front.redis, front.keys).count())
+            due = Due(front.redis, front.keys)
+            yield GaugeMetricFamily("avatar_due", "Subjects that have a turn.", due.count())
+            yield GaugeMetricFamily("avatar_due_late_seconds", "How late the earliest turn is.", due.get_lateness())
             alive = len(list_pulses(front.redis, front.keys))
             yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
             budget = Budget(front.redis, front.keys, front.settings.telegram_rate)
