@@ -21,8 +21,9 @@ from redis import Redis
 from werkzeug.serving import make_server
 
 from ops_screenshot import make_up_day
-from tests.conftest import API_KEY
-from tests.web_parts import as_user, file_url, new_file_id, new_id, private_redis, shelve
+from tests.conftest import API_KEY, wait_until
+from tests.running import Service
+from tests.web_parts import as_user, file_url, new_file_id, new_id, private_redis, shelve, warm_picture
 from warmer.budget import Budget
 from warmer.errors import InvalidFileId
 from warmer.failures import Failures
@@ -202,6 +203,20 @@ def test_the_figures_are_those_that_are_documented(client: FlaskClient) -> None:
 def test_an_age_is_spelled_in_one_unit() -> None:
     ages = [spell_age(seconds) for seconds in (-1, 59, 60, 7199, 90_000)]
     assert ages == ["0 s ago", "59 s ago", "1 min ago", "1 h ago", "1 d ago"]
+
+
+def test_it_shows_what_web_and_workers_of_a_running_service_did(service: Service) -> None:
+    service.call("GET", warm_picture(service))
+
+    def has_arrived() -> Any:
+        shown = service.call("GET", "/ops.json").json()
+        day = shown["day"]
+        return day["hit_rate"] and day["calls"] >= 2 and day["warmings"] and day["due"] is not None and shown
+
+    shown = wait_until(has_arrived, 20)
+    assert len(shown["now"]["workers"]) == 2
+    assert shown["day"]["workers"] in (0, 1, 2)  # some may have started after the first sample
+    assert (shown["now"]["bot"], shown["redis"], shown["broker"]) == ("ok", "ok", "ok")
 
 
 # While parts are away
