@@ -63,7 +63,8 @@ def call_every_route(notes: Notebook, server: dict[str, str], user: dict[str, st
     partner = {"name": "Ann", "photo_file_id": file_id}
     for path in ("/", "/healthz", "/readyz", "/static/lazy-image.js", "/nowhere"):
         notes.call("GET", path)
-    notes.call("GET", "/metrics", headers=server)
+    for path in ("/metrics", "/ops", "/ops.json"):
+        notes.call("GET", path, headers=server)
     notes.call("PUT", "/api/partner/4242", headers=server, json=partner)
     wait_until(lambda: notes.call("GET", sign_path("file", file_id, key)).status_code == 200)
     etag = notes.call("GET", sign_path("user", 4242, key)).headers.get("ETag", "")
@@ -180,5 +181,6 @@ def halt(notes: Notebook, redis: Redis, fake: FakeTelegram, server: dict[str, st
         ask_for_all(notes, server, [one], [])
         wait_until_spoilt(fake)
     notes.call("GET", "/readyz")
-    notes.call("GET", "/metrics", headers=server)
+    for path in ("/metrics", "/ops", "/ops.json"):  # with the failures of before
+        notes.call("GET", path, headers=server)
     wait_until(lambda: not redis.hexists(f"v1:{fake.world.bot_id}:budget", "halted"), 15)

@@ -82,6 +82,8 @@ def test_every_key_is_in_the_schema() -> None:
         keys.partner(1): "partner:<id>",
         keys.slot("tick"): "slot:<task>",
         keys.stats(1): "stats:<minute>",
+        keys.failed: "{failed}:subjects",
+        keys.reasons: "{failed}:reasons",
         keys.worker("w"): "worker:<name>",
     }
     assert all(key.startswith("v1:1:") for key in patterns)

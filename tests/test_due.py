@@ -102,3 +102,18 @@ def test_the_next_round_is_free_a_little_before_its_time(due: Due) -> None:
     assert due.take_slot("tick", 0.1)
     assert due.take_slot("other", 0.1)
     wait_until(lambda: due.take_slot("tick", 0.1), 0.2)
+
+
+def test_what_is_due_soon_is_counted_with_what_is_late(due: Due) -> None:
+    for subject, seconds in (("late", -100.0), ("soon", 30.0), ("later", 600.0), ("last", 7200.0)):
+        due.set(subject, seconds)
+    assert due.count_within(0, 60, 3600) == [1, 2, 3]
+
+
+def test_lateness_is_that_of_the_earliest_turn(due: Due) -> None:
+    assert due.get_lateness() == 0
+    due.set("later", 60)
+    assert due.get_lateness() == 0
+    due.set("late", -100)
+    due.set("less", -50)
+    assert due.get_lateness() == pytest.approx(100, abs=2)

@@ -18,6 +18,7 @@ from warmer.follow import follow_profile
 from warmer.keys import user_of, user_subject
 from warmer.rounds import POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, keep_newest, run_tick
 from warmer.settings import Settings
+from warmer.stats import sum_minutes
 from warmer.warm import warm_photo
 from warmer.wiring import Workshop
 
@@ -247,3 +248,16 @@ def test_a_place_that_a_forgetting_left_is_cleared(shop: Workshop) -> None:
     shop.redis.zadd(shop.keys.recent, {"7": 1})
     keep_newest(shop)
     assert shop.partners.list_recent_ids(10) == [1]
+
+
+# How much waits
+
+
+def test_lengths_are_noted_once_a_minute_whoever_ticks(shop: Workshop) -> None:
+    make_due(shop, f"{FID}1", f"{FID}2")
+    shop.publisher.ask(f"{FID}3", "warm")
+    assert rounds.sample_lengths(shop)
+    assert not rounds.sample_lengths(shop)
+    noted = sum_minutes(shop.redis, shop.keys, 2)
+    lengths = {"queue:tick": 0, "queue:hot": 0, "queue:warm": 1, "queue:rewarm": 0, "due": 3}
+    assert {name: noted[name] for name in lengths} == lengths

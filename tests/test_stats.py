@@ -16,7 +16,7 @@ from tests.web_parts import file_url, new_file_id, new_id, private_redis, rememb
 from warmer.errors import InvalidFileId
 from warmer.keys import Keys, user_subject
 from warmer.settings import load_settings
-from warmer.stats import MinuteStats, sum_minutes
+from warmer.stats import MinuteStats, count_latencies, list_minutes, sum_minutes
 from web import create_app
 from web.front import get_front
 from web.signals import photo_missed
@@ -34,6 +34,11 @@ def client(app: Flask) -> FlaskClient:
 
 
 def count(app: Flask) -> Counter[str]:
+    """What was answered; how long it took counts apart."""
+    return Counter({field: number for field, number in count_all(app).items() if "_ms:" not in field})
+
+
+def count_all(app: Flask) -> Counter[str]:
     front = get_front(app)
     front.journal.write()
     front.stats.flush()
@@ -44,6 +49,27 @@ def test_a_hit_was_stored_when_the_request_arrived_200_or_304(app: Flask, client
     url = file_url(shelve(app))
     client.get(url), client.head(url), client.get(url, headers={"If-None-Match": "*"})
     assert count(app) == {"requests": 3, "hits": 3}
+
+
+def test_the_time_of_every_served_picture_is_counted_cached_and_uncached_apart(app: Flask, client: FlaskClient) -> None:
+    front, file_id = get_front(app), new_file_id()
+    front.waiting.wait_seconds = 5
+    client.get(file_url(shelve(app))), client.get(file_url(shelve(app)))
+
+    def come(_: object, **__: object) -> None:
+        shelve(app, file_id)
+
+    with photo_missed.connected_to(come, app):
+        client.get(file_url(file_id))
+    counted = count_all(app)
+    assert sum(number for field, number in counted.items() if field.startswith("hit_ms:")) == 2
+    assert sum(number for field, number in counted.items() if field.startswith("miss_ms:")) == 1
+
+
+def test_a_bound_belongs_to_the_bucket_below_it_and_the_last_one_has_none() -> None:
+    assert count_latencies("hit", [0.0001, 0.001, 0.1, 0.1001, 5, 60]) == {
+        "hit_ms:1": 2, "hit_ms:100": 1, "hit_ms:200": 1, "hit_ms:5000": 2,
+    }  # fmt: skip
 
 
 def test_a_picture_that_came_while_waiting_is_a_miss(app: Flask, client: FlaskClient) -> None:
@@ -109,3 +135,20 @@ def test_the_sum_is_of_the_last_so_many_minutes(redis: Redis) -> None:
         redis.hset(keys.stats(now - ago), "hits", 10**ago if ago < 2 else ago)
     assert sum_minutes(redis, keys, 60)["hits"] in (1 + 10 + 59, 10 + 59 + 0)  # a minute may pass meanwhile
     assert sum_minutes(redis, keys, 120)["hits"] == 1 + 10 + 59 + 60
+
+
+def test_the_minutes_come_oldest_first_and_empty_ones_too(redis: Redis) -> None:
+    keys, now = Keys("1"), redis.time()[0] // 60
+    redis.hset(keys.stats(now - 1), "hits", 7)
+    minute, buckets = list_minutes(redis, keys, 5)
+    assert [bucket["hits"] for bucket in buckets].index(7) == 3 - (minute - now)
+    assert len(buckets) == 5
+
+
+def test_a_sample_replaces_the_one_before_and_lives_as_long_as_the_rest(redis: Redis) -> None:
+    stats = MinuteStats(redis, Keys("1"))
+    stats.sample({"due": 5})
+    stats.sample({"due": 3})
+    assert {bucket["due"] for bucket in list_minutes(redis, stats.keys, 2)[1]} <= {3, 5, 0}
+    assert sum_minutes(redis, stats.keys, 1)["due"] == 3
+    assert redis.ttl(stats.keys.stats(redis.time()[0] // 60)) > 24.9 * 3600

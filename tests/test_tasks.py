@@ -15,6 +15,7 @@ from warmer import tasks
 from warmer.celery import app as celery
 from warmer.keys import QUEUES, Lane, user_subject
 from warmer.pulse import list_pulses
+from warmer.stats import sum_minutes
 from warmer.wiring import Workshop, get_workshop
 
 needs_worker = pytest.mark.usefixtures("worker")
@@ -91,6 +92,7 @@ def test_the_rounds_run(shop: Workshop, file_id: str) -> None:
     shop.due.set(file_id, -1)
     celery.send_task("tick", queue="tick")
     wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: "due" in sum_minutes(shop.redis, shop.keys, 2))  # noted after the round
 
 
 def test_every_task_is_counted_and_logged_in_one_line(

@@ -23,6 +23,8 @@ ROUTES = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
+    ("GET", "/ops"),
+    ("GET", "/ops.json"),
     ("GET", "/openapi.json"),
     ("GET", "/static/<path:filename>"),
     ("GET", "/api/partner/recent"),

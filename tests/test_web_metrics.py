@@ -32,6 +32,7 @@ COUNTED = {
 READ = {
     "avatar_queue_length",
     "avatar_due",
+    "avatar_due_late_seconds",
     "avatar_workers",
     "avatar_upstream_pause_seconds",
     "avatar_upstream_halted",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from redis import Redis
 
@@ -56,6 +57,23 @@ class Due:
     def count(self) -> int:
         """How many subjects have a turn."""
         return int(self.redis.zcard(self.keys.due))
+
+    def count_within(self, *seconds: float) -> list[int]:
+        """For each of these: how many have their turn within so many seconds, those included that are late."""
+        now = self._now()
+        pipe = self.redis.pipeline(transaction=False)
+        for period in seconds:
+            pipe.zcount(self.keys.due, "-inf", now + period)
+        return [int(number) for number in pipe.execute()]
+
+    def get_lateness(self) -> float:
+        """The seconds by which the earliest turn is late, 0 where none is."""
+        first: Any = self.redis.zrange(self.keys.due, 0, 0, withscores=True)
+        return max(0.0, self._now() - first[0][1]) if first else 0.0
+
+    def _now(self) -> float:
+        seconds, micros = self.redis.time()
+        return seconds + micros / 1e6
 
     def take_slot(self, task: str, period_seconds: float) -> bool:
         """Whether this round of a periodic task is ours: a second beat then does no harm."""

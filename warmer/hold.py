@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from warmer.claim import MAX_ATTEMPTS, Claim, Claims, Forgotten
 from warmer.due import Due
 from warmer.errors import Busy, Crashed, GaveUp, NotMine, Paused, Permanent, Postponed, TokenRejected, Transient
+from warmer.failures import Failures
 from warmer.keys import Lane, user_of, user_subject
 from warmer.partners import PartnerDirectory
 from warmer.photo import Unavailable
@@ -27,12 +28,19 @@ class Hold:
     """Claims subjects, and turns the errors of the work into outcomes that are remembered."""
 
     def __init__(
-        self, claims: Claims, due: Due, store: PhotoStore, partners: PartnerDirectory, profile_check_seconds: int
+        self,
+        claims: Claims,
+        due: Due,
+        store: PhotoStore,
+        partners: PartnerDirectory,
+        failures: Failures,
+        profile_check_seconds: int,
     ) -> None:
         self.claims = claims
         self.due = due
         self.store = store
         self.partners = partners
+        self.failures = failures
         self.profile_check_seconds = profile_check_seconds
 
     @contextmanager
@@ -55,6 +63,7 @@ class Hold:
                 self.store.announce(subject, "done")
         except Forgotten:
             self.due.drop(subject)
+            self.failures.drop(subject)
             raise
 
     def _take(self, subject: str, lane: Lane) -> Claim:
@@ -68,6 +77,7 @@ class Hold:
         return claim
 
     def _remember(self, claim: Claim, error: Permanent) -> None:
+        self.failures.note(claim.subject, error)
         seconds = self.store.put_unavailable(claim, error)
         if self.partners.keeps(claim.subject):  # a turn of its own, or `keep_newest` gives an earlier one
             is_profile = user_of(claim.subject) is not None
@@ -85,6 +95,7 @@ class Hold:
         if isinstance(error, Postponed | Busy | Paused | TokenRejected):
             seconds = (error.retry_after or 1) * random.uniform(1, 1.1)  # noqa: S311 - spreads load, hides nothing
         else:
+            self.failures.note(claim.subject, error)
             failures = self.store.count_failure(claim)
             if failures >= error.tries:
                 self._remember(claim, GaveUp(f"after {failures} tries, {error}"))

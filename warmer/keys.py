@@ -24,7 +24,9 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `due` | sorted set, no TTL | subjects by the instant of their next turn, in seconds | due | due |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted | budget | budget |
 | `slot:<task>` | string, the task's period | this round of a periodic task is taken | due | due |
-| `stats:<minute>` | hash, 25 h | hits, misses, errors, not_found, requests | stats | stats |
+| `stats:<minute>` | hash, 25 h | figures of that minute, see stats | stats | stats |
+| `{failed}:subjects` | sorted set, 25 h | the last subjects that failed, by instant, in seconds | failures | failures |
+| `{failed}:reasons` | hash, 25 h | JSON by subject: why it failed | failures | failures |
 | `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | pulse |
 | `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | pulse |
 | `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | web.throttle | web.throttle |
@@ -78,6 +80,8 @@ class Keys:
         self.echo = f"{self.prefix}{{news}}:echo"
         self.queue_prefix = f"{self.prefix}queue:"
         self.limits = f"{self.prefix}limits"
+        self.failed = self._of("failed", "subjects")
+        self.reasons = self._of("failed", "reasons")
 
     def variant(self, file_id: str, size: int, fmt: str) -> str:
         return self._of(file_id, f"{size}.{fmt}")

@@ -1,4 +1,4 @@
-"""What workers count, for Prometheus; the web tier's /metrics shows it through the shared multi-process folder."""
+"""What workers count: by the minute, and for Prometheus, through the multi-process folder that /metrics shows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import ParamSpec, TypeVar
 
 from prometheus_client import Counter, Histogram
 
+from warmer.stats import MinuteStats
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+
+ANSWERS = ("200", "400", "403", "404")  # of a call: Telegram said what there is to know
 
 WARMINGS = Counter("avatar_warmings", "Tasks of the workers by lane and outcome.", ["lane", "outcome"])
 WARM_SECONDS = Histogram("avatar_warm_seconds", "Duration of a whole task.", ["lane"], buckets=SECONDS)
@@ -47,9 +51,22 @@ def timed_each(step: str, call: Callable[P, Iterator[T]]) -> Callable[P, Iterato
     return run
 
 
-def count_call(method: str, outcome: str, seconds: float) -> None:
+def count_call(stats: MinuteStats, method: str, outcome: str, seconds: float) -> None:
     """One call to Telegram has ended; `outcome` is its HTTP status or the class of our error."""
     UPSTREAM_CALLS.labels(method, outcome).inc()
     UPSTREAM_SECONDS.labels(method).observe(seconds)
+    stats.count({"calls": 1})
     if outcome == "429":
         UPSTREAM_PAUSES.inc()
+        stats.count({"pauses": 1})
+    elif outcome not in ANSWERS:
+        stats.count({"failed_calls": 1})
+
+
+def count_warming(stats: MinuteStats, lane: str, outcome: str, seconds: float) -> None:
+    """One task has ended; the first word of `outcome` says how."""
+    kind = outcome.partition(":")[0]
+    WARMINGS.labels(lane, kind).inc()
+    WARM_SECONDS.labels(lane).observe(seconds)
+    if kind != "skipped":
+        stats.count({"warmings": 1})

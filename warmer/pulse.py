@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,3 +30,10 @@ def list_pulses(redis: Redis, keys: Keys) -> list[Pulse]:
     names = [member.decode() for member in members]
     values = redis.mget([keys.worker(name) for name in names]) if names else []
     return [Pulse(**json.loads(value)) for value in values if value]
+
+
+def judge_bot(pulses: Iterable[Pulse]) -> BotState:
+    """The state of the bot, as the workers say together: a refused token outweighs all, one that answers the rest."""
+    said = {pulse.bot for pulse in pulses}
+    order: tuple[BotState, ...] = ("unauthorized", "ok", "unreachable")
+    return next((state for state in order if state in said), "unknown")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 
-from warmer.keys import user_subject
+from warmer.keys import QUEUES, user_subject
+from warmer.pulse import list_pulses
 from warmer.wiring import Workshop
 
 TICK_SECONDS = 2.0
@@ -13,6 +14,7 @@ POSTPONE_SECONDS = 60.0  # a due subject whose message is lost comes again so mu
 REWARM_MAX = 200  # waiting rewarm tasks above which what is due stays due
 KEEP_SECONDS = 600.0
 SPREAD_SECONDS = 300.0
+SAMPLE_SECONDS = 60.0
 
 
 def run_tick(shop: Workshop) -> int:
@@ -27,6 +29,15 @@ def run_tick(shop: Workshop) -> int:
         shop.publisher.ask(subject, "rewarm")
         time.sleep(pause)
     return len(subjects)
+
+
+def sample_lengths(shop: Workshop) -> bool:
+    """Note how much waits, once a minute whoever ticks; whether it was this time."""
+    if not shop.due.take_slot("sample", SAMPLE_SECONDS):
+        return False
+    lengths = {f"queue:{queue}": shop.publisher.count_waiting(queue) for queue in QUEUES}
+    shop.stats.sample({**lengths, "due": shop.due.count(), "workers": len(list_pulses(shop.redis, shop.keys))})
+    return True
 
 
 def keep_newest(shop: Workshop) -> int:

@@ -1,10 +1,21 @@
-"""Minute buckets in Redis, for hit and error rates over hours: counted in the process, written once a second."""
+"""Minute buckets in Redis, for figures over hours: counted in the process, written once a second.
+
+| field | what | counted by |
+|---|---|---|
+| `requests`, `hits`, `misses`, `not_found`, `errors` | answers of the photo routes | web |
+| `hit_ms:<bound>`, `miss_ms:<bound>` | served photos by ms: at most this bound, and more than the one before | web |
+| `calls`, `failed_calls`, `pauses` | calls to Telegram; those without a usable answer; 429 | workers |
+| `warmings`, `failures` | tasks that had something to do; failures of a subject | workers |
+| `unavailable:<cause>` | subjects remembered as unavailable | workers |
+| `queue:<name>`, `due`, `workers` | how many there were at an instant of that minute | a worker, once a minute |
+"""
 
 from __future__ import annotations
 
 import atexit
 import logging
 import threading
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -14,25 +25,25 @@ from redis.exceptions import RedisError
 
 from warmer.keys import Keys
 
-Field = Literal["requests", "hits", "misses", "not_found", "errors"]
 KEEP_SECONDS = 25 * 3600
 FLUSH_SECONDS = 1.0
+LATENCY_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # upper bounds; the last holds all that is slower
 log = logging.getLogger(__name__)
 
 
 class MinuteStats:
-    """Counts what the photo routes answered."""
+    """Counts what one process saw."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis = redis
         self.keys = keys
-        self._counts: Counter[Field] = Counter()
+        self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_behind = False
         atexit.register(self.flush)  # before the journal's exit, so that it runs after it
 
-    def count(self, counts: Mapping[Field, int]) -> None:
+    def count(self, counts: Mapping[str, int]) -> None:
         """Add these; the writer's thread starts with the first count, after the fork."""
         with self._lock:
             self._counts.update(counts)
@@ -62,20 +73,44 @@ class MinuteStats:
         else:
             self._is_behind = False
 
+    def sample(self, numbers: Mapping[str, int]) -> None:
+        """Write how many there are now; a later sample of the same minute replaces this one."""
+        key = self.keys.stats(self.redis.time()[0] // 60)
+        pipe = self.redis.pipeline()
+        for name, number in numbers.items():
+            pipe.hset(key, name, str(number))
+        pipe.expire(key, KEEP_SECONDS)
+        pipe.execute()
+
     def _write_on(self) -> None:
         while True:
             threading.Event().wait(FLUSH_SECONDS)
             self.flush()
 
 
-def sum_minutes(redis: Redis, keys: Keys, minutes: int) -> Counter[str]:
-    """The sum of the last so many minutes."""
+def count_latencies(result: Literal["hit", "miss"], seconds: Iterable[float]) -> Counter[str]:
+    """The fields of a minute for photos that were served in so many seconds each."""
+    last = len(LATENCY_MS) - 1
+    places = Counter(min(bisect_left(LATENCY_MS, 1000 * value), last) for value in seconds)
+    return Counter({f"{result}_ms:{LATENCY_MS[place]}": number for place, number in places.items()})
+
+
+def list_minutes(redis: Redis, keys: Keys, minutes: int) -> tuple[int, list[Counter[str]]]:
+    """The number of the current minute since 1970, and the last so many buckets, the oldest first; in two round trips.
+
+    A minute in which nothing was counted is empty.
+    """
     now = redis.time()[0] // 60
     pipe = redis.pipeline(transaction=False)
     for minute in range(now - minutes + 1, now + 1):
         pipe.hgetall(keys.stats(minute))
     buckets: Iterable[dict[bytes, bytes]] = pipe.execute()
+    return now, [Counter({field.decode(): int(count) for field, count in bucket.items()}) for bucket in buckets]
+
+
+def sum_minutes(redis: Redis, keys: Keys, minutes: int) -> Counter[str]:
+    """The sum of the last so many minutes; of what is sampled it means nothing."""
     total: Counter[str] = Counter()
-    for bucket in buckets:
-        total.update({field.decode(): int(count) for field, count in bucket.items()})
+    for bucket in list_minutes(redis, keys, minutes)[1]:
+        total.update(bucket)
     return total

@@ -11,6 +11,7 @@ from redis import Redis
 
 from warmer.claim import Claim, require_claim
 from warmer.errors import Permanent
+from warmer.failures import drop_failures
 from warmer.keys import Keys
 from warmer.photo import (
     HEADER_LENGTH,
@@ -214,6 +215,8 @@ class PhotoStore:
         for subject in subjects:
             self._forget(keys=self._list_doomed(subject), args=args, client=pipe)
         gone = [subject for subject, is_gone in zip(subjects, pipe.execute(), strict=True) if is_gone]
+        if gone:
+            drop_failures(pipe, self.keys, gone)
         for subject in gone:
             pipe.publish(self.keys.purge, subject)
             pipe.publish(self.keys.done, f"{subject} forgotten")

@@ -21,7 +21,7 @@ from warmer.errors import NotMine
 from warmer.follow import follow_profile
 from warmer.heartbeat import Heartbeat
 from warmer.keys import Lane, user_of
-from warmer.measures import WARM_SECONDS, WARMINGS
+from warmer.measures import count_warming
 from warmer.request_id import MESSAGE_HEADER, working_for
 from warmer.warm import warm_photo
 from warmer.wiring import get_workshop
@@ -42,8 +42,7 @@ def _warm(subject: str, lane: Lane) -> str:
     started = time.monotonic()
     outcome = _run(subject, lane)
     seconds = time.monotonic() - started
-    WARMINGS.labels(lane, outcome.partition(":")[0]).inc()
-    WARM_SECONDS.labels(lane).observe(seconds)
+    count_warming(get_workshop().stats, lane, outcome, seconds)
     fields = {"subject": subject, "outcome": outcome, "lane": lane, "milliseconds": round(seconds * 1000, 1)}
     log.info("🖼️ %s %s [%s] in %.0fms", subject, outcome, lane, seconds * 1000, extra=fields)
     return outcome
@@ -51,8 +50,10 @@ def _warm(subject: str, lane: Lane) -> str:
 
 @app.task(name="tick", send_events=False)  # Flower shows the work, not the clock
 def tick() -> int:
-    """Every 2 s: publish what is due."""
-    return rounds.run_tick(get_workshop())
+    """Every 2 s: publish what is due; once a minute, note how much waits."""
+    published = rounds.run_tick(get_workshop())
+    rounds.sample_lengths(get_workshop())
+    return published
 
 
 @app.task(name="keep_newest", send_events=False)

@@ -14,6 +14,7 @@ from warmer.claim import Claims
 from warmer.connect import connect_worker
 from warmer.desk import Desk
 from warmer.due import Due
+from warmer.failures import Failures
 from warmer.fetch import Fetch
 from warmer.forget import Forget
 from warmer.hold import Hold
@@ -26,6 +27,7 @@ from warmer.photo import Cut, Original, Rendering
 from warmer.profiles import Profiles
 from warmer.publish import Publisher
 from warmer.settings import Settings, load_settings_or_exit
+from warmer.stats import MinuteStats
 from warmer.store import PhotoStore
 from warmer.telegram import BotApi
 
@@ -44,6 +46,7 @@ class Workshop:
     due: Due
     partners: PartnerDirectory
     publisher: Publisher
+    stats: MinuteStats
     desk: Desk
 
 
@@ -57,9 +60,9 @@ def get_workshop() -> Workshop:
 def open_workshop(settings: Settings, redis: Redis) -> Workshop:
     """Put a workshop together."""
     keys = Keys(settings.bot_id)
-    telegram = BotApi(
-        settings.telegram_bot_token, settings.telegram_api_url, connections=CONNECTIONS, on_call=count_call
-    )
+    stats = MinuteStats(redis, keys)
+    on_call = partial(count_call, stats)
+    telegram = BotApi(settings.telegram_bot_token, settings.telegram_api_url, connections=CONNECTIONS, on_call=on_call)
     budget = Budget(redis, keys, settings.telegram_rate)
     due = Due(redis, keys)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
@@ -68,7 +71,7 @@ def open_workshop(settings: Settings, redis: Redis) -> Workshop:
     claims = Claims(redis, keys)
     publisher = Publisher(app, redis, keys, due, settings)
     desk = Desk(
-        hold=Hold(claims, due, store, partners, settings.profile_check_every),
+        hold=Hold(claims, due, store, partners, Failures(redis, keys, stats), settings.profile_check_every),
         fetch=timed("fetch", Fetch(telegram, budget, store, settings.file_path_ttl)),
         look_up=timed("look_up", LookUp(telegram, budget)),
         render=timed_each("render", partial(_render, settings.photo_formats[0])),
@@ -79,7 +82,7 @@ def open_workshop(settings: Settings, redis: Redis) -> Workshop:
         profiles=profiles,
         forget=Forget(partners, profiles, store, due),
     )
-    return Workshop(settings, redis, keys, telegram, budget, due, partners, publisher, desk)
+    return Workshop(settings, redis, keys, telegram, budget, due, partners, publisher, stats, desk)
 
 
 def _render(first_format: str, original: Original, batches: Sequence[Sequence[Cut]]) -> Iterator[Rendering]:

@@ -14,7 +14,7 @@ from flask_cors import CORS
 
 from warmer.request_id import HEADER as REQUEST_ID
 from warmer.settings import Settings, load_settings_or_exit
-from web import breaker, health, metrics, openapi, pages, partners, problems, receivers, request_log
+from web import breaker, health, metrics, openapi, ops, pages, partners, problems, receivers, request_log
 from web.front import NAME
 from web.paths import PartnerName
 from web.photos import PhotoLayer
@@ -37,7 +37,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     metrics.init_app(app)
     breaker.init_app(app, front.breaker)
     problems.init_app(app)
-    for module in (partners, health, pages, openapi):
+    for module in (partners, health, ops, pages, openapi):
         app.register_blueprint(module.bp)
     if settings.cors_origins:
         CORS(app, resources=_cors_rules(settings), send_wildcard=True)

@@ -22,6 +22,7 @@ from web.front import get_front
 from web.problems import Problem
 
 Role = Literal["user", "server"]
+BASIC = 'Basic realm="avatar-warmer", charset="UTF-8"'
 NAME_MAX = 129  # characters: 64 for each of Telegram's two names, and the space
 CLOCK_SKEW_SECONDS = 60
 
@@ -35,18 +36,21 @@ class Caller:
     name: str = ""
 
 
-def require(*roles: Role) -> Caller:
-    """The caller, in one of these roles; 401 without a good credential, 403 in the wrong role."""
+def require(*roles: Role, takes_basic: bool = False) -> Caller:
+    """The caller, in one of these roles; 401 without a good credential, 403 in the wrong role.
+
+    With `takes_basic`, an API key may also come as the password of HTTP Basic (RFC 7617), which browsers ask for.
+    """
     scheme, _, credential = request.headers.get("Authorization", "").strip().partition(" ")
     credential = credential.strip()
-    caller = None
     if scheme.lower() == "tma":
         caller = _check_init_data(credential)
-    elif scheme.lower() == "bearer" and _is_api_key(credential):
-        caller = Caller("server")
+    else:
+        key = credential if scheme.lower() == "bearer" else _read_password() if takes_basic else None
+        caller = Caller("server") if key and _is_api_key(key) else None
     if caller is None:
         schemes = {"user": 'tma realm="avatar-warmer"', "server": 'Bearer realm="avatar-warmer"'}
-        wanted = ", ".join(schemes[role] for role in roles)
+        wanted = ", ".join([*(schemes[role] for role in roles), *([BASIC] if takes_basic else [])])
         raise Problem(401, "no credential, or one that is not valid", headers={"WWW-Authenticate": wanted})
     if caller.role not in roles:
         raise Problem(403, f"this route is for a {' or a '.join(roles)}, not for a {caller.role}")
@@ -81,6 +85,12 @@ def clean_name(user: User) -> str:
     names = (f"{user.first_name} {user.last_name or ''}", user.username or "")
     kept = ("".join(letter for letter in name if unicodedata.category(letter) not in ("Cc", "Cs")) for name in names)
     return next(filter(None, (name.strip()[:NAME_MAX].strip() for name in kept)), str(user.id))
+
+
+def _read_password() -> str:
+    """The password of HTTP Basic as it would stand behind Bearer; empty where it is malformed."""
+    given = request.authorization
+    return (given.password or "").encode().decode("latin-1") if given else ""
 
 
 def _is_api_key(credential: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 from redis.exceptions import RedisError
 
-from warmer.pulse import list_pulses
+from warmer.pulse import judge_bot, list_pulses
 from web.auth import require
 from web.front import get_front
 from web.metrics import render_metrics
@@ -30,9 +30,7 @@ def is_ready() -> tuple[Response, int]:
         if not is_away(error):
             raise
         return jsonify(status="unavailable", checks={"redis": "away", "worker": "unknown", "bot": "unknown"}), 503
-    bots = {pulse.bot for pulse in pulses}
-    bot = next((state for state in ("unauthorized", "ok", "unreachable") if state in bots), "unknown")
-    checks = {"redis": "ok", "worker": "ok" if pulses else "missing", "bot": bot}
+    checks = {"redis": "ok", "worker": "ok" if pulses else "missing", "bot": judge_bot(pulses)}
     return jsonify(status="ok" if set(checks.values()) == {"ok"} else "degraded", checks=checks), 200
 
 

@@ -8,7 +8,7 @@ import time
 from bisect import bisect_left
 from collections import Counter as Counted
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from flask import Flask, Response, g, request, request_finished
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
@@ -22,7 +22,7 @@ from warmer.due import Due
 from warmer.keys import QUEUES
 from warmer.publish import BROKER_FAILED
 from warmer.pulse import list_pulses
-from warmer.stats import MinuteStats
+from warmer.stats import MinuteStats, count_latencies
 from web.front import Front, get_front
 from web.journal import Served
 from web.signals import photo_not_found, photo_not_served, photo_served, photo_shed
@@ -57,12 +57,14 @@ def count_served(stats: MinuteStats, entries: Sequence[Served]) -> None:
     """Many pictures went out: add them up first, each figure costs about as much as a hit."""
     for (kind, status), number in Counted((entry.kind, entry.status) for entry in entries).items():
         REQUESTS.labels(f"photos.{kind}", status).inc(number)
-    for cache in ("hit", "miss"):
+    caches: tuple[Literal["hit", "miss"], ...] = ("hit", "miss")
+    for cache in caches:
         seconds = [entry.seconds for entry in entries if entry.was_hit == (cache == "hit")]
         if seconds:
             PHOTOS.labels(cache).inc(len(seconds))
             _observe_all(PHOTO_SECONDS.labels(cache), seconds)
-            stats.count({"requests": len(seconds), "hits" if cache == "hit" else "misses": len(seconds)})
+            results = {"requests": len(seconds), "hits" if cache == "hit" else "misses": len(seconds)}
+            stats.count(results | count_latencies(cache, seconds))
 
 
 def _observe_all(histogram: Histogram, values: Sequence[float]) -> None:
@@ -134,7 +136,9 @@ class RedisFigures(Collector):
         except BROKER_FAILED as error:
             log.warning("no queue lengths: %s", type(error).__name__)
         try:
-            yield GaugeMetricFamily("avatar_due", "Subjects that have a turn.", Due(front.redis, front.keys).count())
+            due = Due(front.redis, front.keys)
+            yield GaugeMetricFamily("avatar_due", "Subjects that have a turn.", due.count())
+            yield GaugeMetricFamily("avatar_due_late_seconds", "How late the earliest turn is.", due.get_lateness())
             alive = len(list_pulses(front.redis, front.keys))
             yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
             budget = Budget(front.redis, front.keys, front.settings.telegram_rate)

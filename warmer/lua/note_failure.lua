@@ -1,0 +1,10 @@
+-- KEYS: subjects that failed, by instant; their reasons   ARGV: subject, reason, how many are kept, for how long in s
+-- Notes the newest failure of the subject instead of an earlier one; the oldest of all makes room.
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], time[1], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+while redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[3]) do
+  redis.call('HDEL', KEYS[2], redis.call('ZPOPMIN', KEYS[1])[1])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[4])

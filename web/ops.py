@@ -1,0 +1,72 @@
+"""The page for who is paged, and the same as JSON: for an API key, or for whoever sits at this machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, jsonify, render_template
+
+from web.auth import require
+from web.charts import HEIGHT, WIDTH, draw_all, spell
+from web.front import get_front
+from web.overview import take_overview
+from web.pages import is_at_home
+
+bp = Blueprint("ops", __name__)
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01
+CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500
+
+
+@bp.get("/ops")
+def show_page() -> Response:
+    """How it is, how the last day was, and what failed last."""
+    _let_in()
+    overview = take_overview(get_front())
+    page = render_template(
+        "ops.html",
+        overview=overview,
+        charts=draw_all(overview.steps),
+        width=WIDTH,
+        height=HEIGHT,
+        spell=spell,
+        spell_age=spell_age,
+        spell_instant=spell_instant,
+        targets={"hits": HIT_RATE_MIN, "errors": ERROR_RATE_MAX, "cached": CACHED_MS_MAX, "uncached": UNCACHED_MS_MAX},
+    )
+    response = Response(page, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.get("/ops.json")
+def show_figures() -> Response:
+    """The same for scripts."""
+    _let_in()
+    response = jsonify(asdict(take_overview(get_front())))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def spell_age(seconds: int) -> str:
+    """How long ago, in one unit."""
+    for name, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {name} ago"
+    return f"{max(seconds, 0)} s ago"
+
+
+def spell_instant(at: int) -> str:
+    """An instant in UTC, to the second (RFC 3339)."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _let_in() -> None:
+    if not is_at_home():
+        require("server", takes_basic=True)
