@@ -57,7 +57,7 @@ def test_who_has_no_photo_is_counted_and_the_command_ends() -> None:
 @pytest.mark.usefixtures("worker")
 def test_a_picture_is_followed_until_it_is_there(telegram: FakeTelegram) -> None:
     user_id = next_id()
-    telegram.world.add_photo(user_id)
+    telegram.world.add_user(user_id, "Ann")
     assert answer("warm", "--json", str(user_id))["ready"] == 1
 
 

@@ -48,8 +48,8 @@ class Purge:
         number, cursor = 0, 0
         passing = re.compile(re.escape(self.keys.prefix) + r"\{(.+)\}:(?:" + PASSING.pattern + ")")
         while True:
-            names: list[Any]
-            cursor, names = self.redis.scan(cursor, match=f"{self.keys.prefix}{{*", count=SCAN_KEYS)
+            found: Any = self.redis.scan(cursor, match=f"{self.keys.prefix}{{*", count=SCAN_KEYS)
+            cursor, names = found
             matches = [passing.fullmatch(name.decode()) for name in names]
             number += self._drop(list({match[1] for match in matches if match}))
             if not cursor:
