@@ -84,6 +84,17 @@ def test_the_web_knows_no_telegram_no_pillow_and_no_tasks(path: Path) -> None:
     assert not imports_of(path) & {"PIL", "requests", *backstage}
 
 
+def test_only_the_command_knows_click_and_rich_and_nobody_imports_it() -> None:
+    others = [path for package in OURS for path in modules(package)]
+    assert not any({"click", "rich"} & packages_of(path) for path in others)
+    assert not any(name.startswith("warmer.cli") for path in others for name in imports_of(path))
+
+
+@pytest.mark.parametrize("path", modules("warmer/cli"), ids=lambda path: path.stem)
+def test_the_command_knows_nothing_of_the_web(path: Path) -> None:
+    assert not packages_of(path) & {"web", "flask", "blinker"}
+
+
 def test_only_receivers_ask_the_queue() -> None:
     askers = {path.stem for path in modules("web") if "publisher.ask" in path.read_text()}
     assert askers == {"receivers"}
@@ -105,7 +116,10 @@ def test_every_key_is_spelled_in_one_place() -> None:
     assert spelled == ["keys.py"]
 
 
-@pytest.mark.parametrize("path", [*modules("warmer"), *modules("web"), *sorted((ROOT / "scripts").rglob("*.py"))])
+@pytest.mark.parametrize(
+    "path",
+    [*modules("warmer"), *modules("warmer/cli"), *modules("web"), *sorted((ROOT / "scripts").rglob("*.py"))],
+)
 def test_functions_stay_under_40_lines_and_files_under_250(path: Path) -> None:
     text = path.read_text("utf-8")
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]

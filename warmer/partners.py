@@ -34,6 +34,11 @@ class Partner:
     looked_up_at: int = 0  # when the profile was followed last, seconds of Redis' TIME
 
 
+def subject_of(partner: Partner) -> str:
+    """What is warmed for a partner: its picture, or its profile while no picture is known."""
+    return partner.photo_file_id or user_subject(partner.id)
+
+
 class PartnerDirectory:
     """The durable records, the order, and for each picture who shows it."""
 

@@ -225,11 +225,15 @@ class PhotoStore:
 
     def _list_doomed(self, subject: str) -> list[str]:
         keys = self.keys
-        doomed = [keys.forgotten(subject), keys.partners(subject)]
-        doomed += [keys.variant(subject, size, fmt) for size in self.sizes for fmt in ("webp", "jpeg", "avif")]
-        doomed += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
-        doomed += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject), keys.registered(subject)]
-        return doomed + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
+        return [keys.forgotten(subject), keys.partners(subject), *self.list_passing(subject), keys.registered(subject)]
+
+    def list_passing(self, subject: str) -> list[str]:
+        """The keys that a new fetch writes anew: what is stored, what is remembered, and who is at it."""
+        keys = self.keys
+        passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in ("webp", "jpeg", "avif")]
+        passing += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
+        passing += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject)]
+        return passing + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
     def _jittered_ttl(self) -> int:
         return _jitter(self.ttl)

@@ -11,12 +11,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, St
 
 from warmer.echo import wait_until_heard
 from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
-from warmer.partners import Partner
+from warmer.partners import Partner, subject_of
 from web.auth import NAME_MAX, count_write, require
 from web.front import Front, get_app, get_front
 from web.problems import Problem, parse_body
 from web.signals import partner_registered, partners_listed, photos_requested, profile_aged
-from web.views import show_partners, show_status, subject_of
+from web.views import show_partners, show_status
 
 bp = Blueprint("partners", __name__, url_prefix="/api")
 

@@ -6,18 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from warmer.keys import user_subject
-from warmer.partners import Partner
+from warmer.partners import Partner, subject_of
 from warmer.photo import Glance
 from web.front import Front
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Json = dict[str, Any]
-
-
-def subject_of(partner: Partner) -> str:
-    """What is warmed for a partner: its picture, or its profile while no picture is known."""
-    return partner.photo_file_id or user_subject(partner.id)
 
 
 def show_partners(partners: Sequence[Partner], front: Front) -> list[Json]:

@@ -1,0 +1,99 @@
+"""The command against the real Redis and a real worker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from redis import Redis
+
+from faketelegram import FakeTelegram
+from tests.conftest import next_id
+from tests.running import Service
+from warmer.cli import main
+from warmer.wiring import Workshop
+
+COMMAND = Path(sys.executable).parent / "avatar-warmer"
+
+
+@pytest.fixture(autouse=True)
+def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warmer.cli.common.PROJECT", Path("/nonexistent"))  # a `.env` of the clone is not the tests'
+
+
+def call(*arguments: str, given: str = "") -> Result:
+    return CliRunner().invoke(main, arguments, input=given)
+
+
+def answer(*arguments: str, given: str = "") -> dict[str, Any]:
+    result = call(*arguments, given=given)
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout))
+
+
+def test_one_bad_line_is_named_and_nothing_is_done(shop: Workshop) -> None:
+    result = call("warm", "-", given="id,name\n42,Ann\nx,Bob\n")
+    assert result.exit_code == 2
+    assert "line 3: id: 'x' is no id" in result.stderr
+    assert shop.redis.dbsize() == 0
+
+
+def test_named_rows_are_registered_in_their_order(shop: Workshop) -> None:
+    first, second = next_id(), next_id()
+    answer("warm", "--no-wait", "--json", "-", given=f"name,id\nAnn,{first}\nBob,{second}\n")
+    assert [partner.name for partner in shop.partners.list_recent(5)] == ["Bob", "Ann"]
+
+
+@pytest.mark.usefixtures("worker")
+def test_who_has_no_photo_is_counted_and_the_command_ends() -> None:
+    assert answer("warm", "--json", str(next_id()))["none"] == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_picture_is_followed_until_it_is_there(telegram: FakeTelegram) -> None:
+    user_id = next_id()
+    telegram.world.add_user(user_id, "Ann")
+    assert answer("warm", "--json", str(user_id))["ready"] == 1
+
+
+def test_forgetting_asks_first(shop: Workshop) -> None:
+    shop.partners.register(42, "Ann", None)
+    assert call("forget", "42", given="n\n").exit_code == 1
+    assert shop.partners.get(42)
+    assert answer("forget", "--yes", "--json", "42")["forgotten"] == [42]
+    assert shop.partners.get(42) is None
+
+
+def test_status_counts_the_queues(shop: Workshop) -> None:
+    assert answer("status", "--json")["queues"] == {"tick": 0, "hot": 0, "warm": 0, "rewarm": 0}
+
+
+def test_a_redis_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
+    result = call("status")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert call("diagnose").exit_code == 2
+
+
+@pytest.mark.parametrize("names", [["--all", "--yes"], ["A" * 24]])
+def test_a_purge_leaves_partners_and_tombstones(shop: Workshop, redis: Redis, names: list[str]) -> None:
+    fid, keys = "A" * 24, shop.keys
+    shop.partners.register(42, "Ann", fid)
+    for key in (keys.variant(fid, 80, "webp"), keys.unavailable(fid), keys.claim(fid), keys.forgotten("B" * 24)):
+        redis.set(key, "x")
+    assert answer("purge", "--json", *names) == {"purged": 1, "heard": True}
+    assert not redis.exists(keys.variant(fid, 80, "webp"), keys.unavailable(fid), keys.claim(fid))
+    assert redis.exists(keys.forgotten("B" * 24), keys.partners(fid), keys.partner(42)) == 3
+    assert redis.zscore(keys.due, fid) is not None
+
+
+def test_the_installed_command_asks_a_running_service(service: Service, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "status", "--json"], cwd=tmp_path, env=service.environment, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["workers"]

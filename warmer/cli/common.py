@@ -1,0 +1,61 @@
+"""What the commands share: the way to the parts, one-line errors, and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from redis.exceptions import RedisError
+
+from warmer.connect import connect_worker
+from warmer.errors import ConfigError
+from warmer.keys import FILE_ID, parse_user_id
+from warmer.settings import load_settings
+from warmer.wiring import Workshop, open_workshop
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
+
+
+@contextmanager
+def opened_workshop(failure: type[click.ClickException] = click.ClickException) -> Iterator[Workshop]:
+    """The parts, as the service in the project's folder has them; what fails ends the command with one line."""
+    if (PROJECT / "scripts").is_dir():
+        os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
+    try:
+        settings = load_settings()
+        yield open_workshop(settings, connect_worker(settings))
+    except ConfigError as error:
+        raise failure(str(error)) from None
+    except RedisError as error:
+        reason = f"Redis is away ({type(error).__name__}; is the service running?)"  # its text may hold a URL
+        raise failure(reason) from None
+
+
+def parse_ids(texts: Sequence[str]) -> list[int]:
+    """The ids; raises a usage error that names every malformed one."""
+    ids = [parse_user_id(text) for text in texts]
+    if wrong := [text for text, number in zip(texts, ids, strict=True) if number is None]:
+        raise click.UsageError("not an id: " + ", ".join(wrong))
+    return [number for number in ids if number is not None]
+
+
+def is_subject_name(text: str) -> bool:
+    """Whether it is an id or a file id."""
+    return parse_user_id(text) is not None or FILE_ID.fullmatch(text) is not None
+
+
+def echo_json(answer: dict[str, Any]) -> None:
+    """The one object on stdout."""
+    click.echo(json.dumps(answer, ensure_ascii=False))
+
+
+class CannotAsk(click.ClickException):
+    """Nothing could be asked, so nothing is known to be wrong."""
+
+    exit_code = 2

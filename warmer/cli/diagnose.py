@@ -1,0 +1,60 @@
+"""`avatar-warmer diagnose`"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from warmer.cli.common import CannotAsk, as_json, echo_json, opened_workshop
+from warmer.diagnose import Check, PartnerRow
+from warmer.diagnose import diagnose as ask_all
+
+MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
+
+
+@click.command()
+@click.option("--partners", default=20, show_default=True, help="How many recent partners to look at.")
+@as_json
+def diagnose(partners: int, is_json: bool) -> None:
+    """Say what is wrong. Exit status: 0 all well, 1 something is wrong, 2 it could not be asked.
+
+    \b
+    Examples:
+      avatar-warmer diagnose
+      avatar-warmer diagnose --json --partners 5
+    """
+    findings: list[Check | PartnerRow] = []
+    progress = nullcontext() if is_json else Console(stderr=True).status("Asking…")
+    with opened_workshop(CannotAsk) as shop, progress as status:
+        for finding in ask_all(shop, partners):
+            findings.append(finding)
+            if status:
+                status.update(f"Asking… {finding.question if isinstance(finding, Check) else finding.name}")
+    checks = [finding for finding in findings if isinstance(finding, Check)]
+    is_well = all(check.state != "wrong" for check in checks)
+    if is_json:
+        people = [asdict(row) for row in findings if isinstance(row, PartnerRow)]
+        echo_json({"ok": is_well, "checks": [asdict(check) for check in checks], "partners": people})
+    else:
+        show(findings, Console())
+    sys.exit(0 if is_well else 1)
+
+
+def show(findings: list[Check | PartnerRow], console: Console) -> None:
+    """Two readable tables."""
+    people = Table("id", "name", "file id", "status", "TTL", "stored", title="Recent partners")
+    for row in findings:
+        if isinstance(row, PartnerRow):
+            ttl = f"{row.ttl_seconds / 3600:.1f} h" if row.ttl_seconds else "–"
+            stored = f"{len(row.bytes_by_variant)}: {sum(row.bytes_by_variant.values()) / 1000:.1f} kB"
+            people.add_row(str(row.id), row.name, (row.photo_file_id or "–")[:16], row.status, ttl, stored)
+    answers = Table("", "question", "answer", title="Diagnosis")
+    for check in findings:
+        if isinstance(check, Check):
+            answers.add_row(MARKS[check.state], check.question, check.answer)
+    console.print(people, answers)

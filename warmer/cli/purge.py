@@ -1,0 +1,46 @@
+"""`avatar-warmer purge`"""
+
+from __future__ import annotations
+
+import click
+
+from warmer.cli.common import as_json, echo_json, is_subject_name, opened_workshop
+from warmer.echo import wait_until_heard
+from warmer.keys import parse_user_id
+from warmer.purge import Purge
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[FILE_ID|ID]...")
+@click.option("--all", "is_all", is_flag=True, help="Every picture of this bot.")
+@click.option("--yes", is_flag=True, help="Do not ask before --all.")
+@as_json
+def purge(names: tuple[str, ...], is_all: bool, yes: bool, is_json: bool) -> None:
+    """Drop stored pictures, so that they are fetched anew; partners stay. Put -- before negative ids.
+
+    \b
+    Examples:
+      avatar-warmer purge 42
+      avatar-warmer purge --all --yes
+    """
+    if is_all == bool(names):
+        raise click.UsageError("name ids or file ids, or --all")
+    if wrong := [name for name in names if not is_subject_name(name)]:
+        raise click.UsageError("neither id nor file id: " + ", ".join(wrong))
+    if is_all and not yes:
+        click.confirm("Drop every stored picture of this bot?", abort=True, err=True)
+    with opened_workshop() as shop:
+        desk = shop.desk
+        tool = Purge(shop.redis, shop.keys, desk.store, shop.partners, desk.profiles, shop.due)
+        subjects: list[str] = []
+        for name in names:
+            user_id = parse_user_id(name)
+            subjects += [name] if user_id is None else tool.list_subjects(user_id)
+        number = tool.everything() if is_all else tool.subjects(list(dict.fromkeys(subjects)))
+        is_heard = wait_until_heard(shop.redis, shop.keys)
+    if is_json:
+        echo_json({"purged": number, "heard": is_heard})
+    elif is_heard:
+        click.echo(f"Purged: {number}.")
+    if not is_heard:
+        raise click.ClickException("purged, but a web process may still show it: repeat the command")

@@ -1,0 +1,60 @@
+"""Lists of people and pictures as a backend keeps them: lines of CSV, or one bare column of ids and file ids."""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from warmer.keys import FILE_ID, parse_user_id
+
+COLUMNS = ("id", "name", "photo_file_id")
+NAME_MAX = 129  # characters, as the API takes them
+
+
+class Row(NamedTuple):
+    """Whom or what to warm; with a name, a partner to register."""
+
+    user_id: int | None
+    name: str
+    file_id: str | None
+
+
+def read_rows(lines: Iterable[str]) -> tuple[list[Row], list[str]]:
+    """The rows, and what is wrong, one sentence a field with the number of its line."""
+    reader, rows, wrong, columns = csv.reader(lines), [], [], None
+    for cells in reader:
+        cells = [cell.strip().removeprefix("\ufeff") for cell in cells]
+        if not any(cells):
+            continue
+        if columns is None:
+            columns = tuple(cells) if set(cells) <= set(COLUMNS) else COLUMNS if len(cells) > 1 else ()
+            if columns == tuple(cells):
+                continue
+        row, problems = _read_row(cells, columns)
+        wrong += [f"line {reader.line_num}: {problem}" for problem in problems]
+        rows.append(row)
+    return rows, wrong
+
+
+def _read_row(cells: list[str], columns: tuple[str, ...]) -> tuple[Row, list[str]]:
+    if not columns:
+        is_id = parse_user_id(cells[0]) is not None
+        columns = ("id",) if is_id else ("photo_file_id",)
+    fields = dict(zip(columns, cells, strict=False))
+    given_id, name, file_id = (fields.get(column, "") for column in COLUMNS)
+    user_id, problems = parse_user_id(given_id), []
+    if len(cells) > len(columns):
+        problems.append(f"{len(cells)} fields where {len(columns)} are meant")
+    if given_id and user_id is None:
+        problems.append(f"id: {given_id!r} is no id")
+    if file_id and not FILE_ID.fullmatch(file_id):
+        problems.append(f"photo_file_id: {file_id[:40]!r} is neither an id nor a file id")
+    if len(name) > NAME_MAX or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        problems.append(f"name: longer than {NAME_MAX} characters, or with control characters")
+    if name and not given_id:
+        problems.append("id: missing, and a name needs one")
+    if not given_id and not file_id:
+        problems.append("id, photo_file_id: both missing")
+    return Row(user_id, name, file_id or None), problems
