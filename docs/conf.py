@@ -9,4 +9,3 @@ myst_heading_anchors = 3  # the anchors that code hosts make
 html_theme = "furo"
 html_title = "avatar-warmer"
 html_copy_source = False
-html_theme_options = {"top_of_page_buttons": []}
