@@ -22,12 +22,14 @@ from web.urls import sign
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 DOCS = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+SETTINGS_PAGE = DOCS[ROOT / "docs" / "settings.md"]
+BACKEND = DOCS[ROOT / "docs" / "backend.md"]
 SETTINGS = sorted(name.upper() for name in Settings.model_fields if name != "demo")
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_every_setting_is_in_the_readme_and_in_env_example(name: str) -> None:
-    assert re.search(rf"`{name}`", README)
+def test_every_setting_is_on_the_settings_page_and_in_env_example(name: str) -> None:
+    assert re.search(rf"`{name}`", SETTINGS_PAGE)
     assert re.search(rf"^#?\s*{name}=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
 
 
@@ -91,14 +93,14 @@ def test_every_key_is_in_the_schema() -> None:
 
 
 def test_the_worked_example_of_the_signature_is_right() -> None:
-    example = re.search(r"key `([^`]+)`.*?message `([^`]+)`.*?signature `([^`]+)`", README, re.DOTALL)
+    example = re.search(r"key `([^`]+)`.*?message `([^`]+)`.*?signature `([^`]+)`", BACKEND, re.DOTALL)
     assert example
     assert sign(example[1], example[2]) == example[3]
 
 
 @pytest.mark.parametrize("language", ["python", "javascript"])
 def test_the_signature_in_five_lines_gives_the_same(language: str) -> None:
-    code = next(block for block in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if "def sign" in block
+    code = next(block for block in re.findall(rf"```{language}\n(.*?)```", BACKEND, re.DOTALL) if "def sign" in block
                 or "function sign" in block)  # fmt: skip
     interpreter = [sys.executable, "-c"] if language == "python" else ["node", "-e"]
     show = "print" if language == "python" else "console.log"
@@ -115,8 +117,19 @@ def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
 
 
-def test_every_script_that_the_readme_calls_exists() -> None:
-    called = {word.removeprefix("./") for line in README.splitlines() for word in _words(line) if "scripts/" in word}
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    sphinx = [sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-d", str(tmp_path / "doctrees")]
+    done = subprocess.run([*sphinx, "docs", str(tmp_path / "site")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = {path.name: path.read_text("utf-8") for path in (tmp_path / "site").glob("*.html")}
+    assert "/api/photos/resolve" in pages["http.html"].split("Every route", 1)[1]
+    loads = r"<(?:script|img|iframe)[^>]*\ssrc=\"(?:https?:)?//|<link[^>]*rel=\"stylesheet\"[^>]*href=\"(?:https?:)?//"
+    assert [name for name, page in pages.items() if re.search(loads, page)] == []
+
+
+def test_every_script_that_the_pages_call_exists() -> None:
+    lines = "\n".join(DOCS.values()).splitlines()
+    called = {word.removeprefix("./") for line in lines for word in _words(line) if "](" not in word}
     assert {"scripts/run", "scripts/test"} <= called
     assert [name for name in called if name.startswith("scripts/") and not (ROOT / name).exists()] == []
 
