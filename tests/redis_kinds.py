@@ -31,7 +31,7 @@ DOWN_AFTER_MS = 3000
 MASTER = "avatars"
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """One server on a port of its own, which can be stopped and started again."""
 
@@ -75,7 +75,7 @@ class Node:
         self.process.wait(20)
 
 
-@dataclass
+@dataclass(eq=False)
 class RedisCluster:
     """Three masters, each with a replica where that is wanted."""
 
@@ -102,7 +102,7 @@ class RedisCluster:
         return next(node for node in self.nodes if node.process.is_running() and node.answers())
 
 
-@dataclass
+@dataclass(eq=False)
 class WatchedRedis:
     """A master, a replica, and the three Sentinels that watch them."""
 
