@@ -22,10 +22,10 @@ def test_a_length_that_was_nought_is_known_and_one_that_was_not_sampled_is_not()
     assert (figures.queues, figures.due, figures.workers) == ({"hot": 0}, 0, None)
 
 
-def test_a_step_begins_at_a_round_minute_and_the_last_one_is_not_over() -> None:
+def test_the_last_step_ends_now_and_is_as_long_as_the_others() -> None:
     buckets = [Counter({"hits": 1}) for _ in range(25)]
     steps = list(split_steps(now=1014, buckets=buckets))  # from minute 990 on
-    assert [(start, bucket["hits"]) for start, bucket in steps] == [(990, 10), (1000, 10), (1010, 5)]
+    assert [(start, bucket["hits"]) for start, bucket in steps] == [(985, 5), (995, 10), (1005, 10)]
 
 
 def test_the_first_step_has_what_there_is_of_it() -> None:

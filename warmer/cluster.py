@@ -13,16 +13,27 @@ from threading import Lock
 from typing import Any
 
 from redis import RedisCluster
+from redis.cluster import PipelineCommand
 from redis.commands.core import Script
-from redis.exceptions import ConnectionError, RedisClusterException
+from redis.exceptions import (
+    AskError,
+    ConnectionError,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    TryAgainError,
+)
 
 
 @contextmanager
 def _as_redis_error() -> Iterator[None]:
-    """A cluster that cannot be reached is a server that cannot be reached."""
+    """A cluster that cannot be reached is a server that cannot be reached.
+
+    redis-py fails with an AttributeError where a node has left its table between two looks.
+    """
     try:
         yield
-    except RedisClusterException as error:
+    except (RedisClusterException, AttributeError) as error:
         raise ConnectionError(f"the cluster is away ({type(error).__name__})") from error
 
 
@@ -47,6 +58,7 @@ class Cluster:
         self._lock = Lock()
         self._nodes: RedisCluster | None = None
         self._scripts: dict[str, bytes] = {}  # by their hash
+        self._clock = self.register_script(b"return redis.call('TIME')")
 
     def __getattr__(self, name: str) -> Any:
         """Any other command, as redis-py has it."""
@@ -79,11 +91,18 @@ class Cluster:
         self._scripts[script.sha] = text
         return script
 
+    @_translated
+    def evalsha(self, sha: str, number: int, *keys_and_args: Any) -> Any:
+        """A registered script; a node that does not know it gets its text, and no other node is asked."""
+        nodes: Any = self.nodes
+        try:
+            return nodes.evalsha(sha, number, *keys_and_args)
+        except NoScriptError:
+            return nodes.execute_command("EVAL", self._scripts[sha], number, *keys_and_args)
+
     def time(self) -> tuple[int, int]:
         """The clock of one node, the same for everybody: seconds, microseconds."""
-        with _as_redis_error():
-            node = self.nodes.get_node_from_key(self._anchor)  # type: ignore[no-untyped-call]  # as above
-            seconds, micros = self.nodes.execute_command("TIME", target_nodes=node)  # type: ignore[no-untyped-call]
+        seconds, micros = self._clock(keys=[self._anchor])
         return int(seconds), int(micros)
 
     @_translated
@@ -100,17 +119,21 @@ class Cluster:
 
     def pipeline(self, transaction: bool = True) -> Pipe:
         """Commands in one round trip for each node; a transaction has all of its keys in one slot."""
-        with _as_redis_error():
-            nodes: Any = self.nodes
-            return Pipe(nodes, nodes.pipeline(transaction), self._scripts)
+        return Pipe(self.nodes, transaction, self._scripts)
 
 
 class Pipe:
-    """Commands that wait to be sent: those that redis-py would refuse go to the node of their keys, too."""
+    """Commands that wait to be sent, at once to every node.
 
-    def __init__(self, nodes: Any, pipe: Any, scripts: dict[str, bytes]) -> None:
+    redis-py refuses some that it could route. And what a node did not answer in time it would send again, each by
+    itself: a `SET NX` that had come through would then seem refused, and every one would wait as long again.
+    """
+
+    def __init__(self, nodes: Any, transaction: bool, scripts: dict[str, bytes]) -> None:
+        with _as_redis_error():
+            self._pipe = nodes.pipeline(transaction)
         self._nodes = nodes
-        self._pipe = pipe
+        self._is_transaction = transaction
         self._scripts = scripts
 
     def __getattr__(self, name: str) -> Any:
@@ -121,6 +144,28 @@ class Pipe:
 
     def __exit__(self, *_: object) -> None:
         self._pipe.reset()
+
+    @_translated
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """The answers, in the order of the commands; what has moved to another node is asked for there."""
+        if self._is_transaction:
+            return list(self._pipe.execute(raise_on_error))
+        waiting = self._pipe._execution_strategy.command_queue  # redis-py shows it to nobody
+        answers = self._pipe.send_cluster_commands(waiting, raise_on_error=False, allow_redirections=False)
+        self._pipe.reset()
+        for place, command in enumerate(waiting):
+            if isinstance(answers[place], (AskError, TryAgainError)):
+                answers[place] = self._ask_again(command)
+        failed = next((answer for answer in answers if isinstance(answer, Exception)), None)
+        if failed and raise_on_error:
+            raise failed
+        return list(answers)
+
+    def _ask_again(self, command: PipelineCommand) -> Any:
+        try:
+            return self._nodes.execute_command(*command.args, **command.options)
+        except RedisError as error:
+            return error
 
     def mget(self, keys: str | Sequence[str], *more: str) -> None:
         """Values of one slot."""
@@ -134,6 +179,11 @@ class Pipe:
         """Delete these, of one slot."""
         self._pipe.execute_command("DEL", *keys)
 
+    def unlink(self, *keys: str) -> None:
+        """The same, without a wait for their memory."""
+        self._pipe.execute_command("UNLINK", *keys)
+
+    @_translated
     def evalsha(self, sha: str, number: int, *keys_and_args: Any) -> None:
         """A registered script, whose keys have one slot; redis-py would ask a node which those are, for each."""
         node = self._nodes.get_node_from_key(keys_and_args[0])

@@ -74,7 +74,12 @@ def list_failures(redis: Redis, keys: Keys) -> list[Failure]:
     reasons: dict[bytes, Any]
     subjects, reasons = pipe.execute()
     return [
-        Failure(subject.decode(), at=int(at), **json.loads(reasons[subject]))
+        _read(subject, at, json.loads(reasons[subject]))
         for subject, at in subjects
         if subject in reasons  # either key may be evicted
     ]
+
+
+def _read(subject: bytes, at: float, said: dict[str, str]) -> Failure:
+    """What another release may have written: fields that we do not know are left out."""
+    return Failure(subject.decode(), cause=said.get("cause", ""), reason=said.get("reason", ""), at=int(at))

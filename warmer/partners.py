@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis import Redis, WatchError
+from redis import Redis
 
 from warmer.keys import Keys, user_of, user_subject
+from warmer.scripts import load_script
 
 RECENT_CAP = 10_000  # partners that can ever be listed or kept warm; the records themselves have no cap
 FORMER_MAX = 50  # former pictures of a partner that forgetting it covers
@@ -46,6 +47,7 @@ class PartnerDirectory:
         self.redis = redis
         self.keys = keys
         self.keep = keep  # the newest so many are kept warm
+        self._replace = load_script(redis, "replace")
 
     def register(self, partner_id: int, name: str, file_id: str | None, *, unpin: bool = True) -> tuple[Partner, bool]:
         """Add or update a partner; whether it is new. Registering again never changes its place.
@@ -178,19 +180,12 @@ class PartnerDirectory:
     def _update(self, partner_id: int, change: Callable[[Record], Record], *, create: bool) -> tuple[Record, bool]:
         """Read, change and write one record, again if somebody else wrote meanwhile; unknown fields stay."""
         key = self.keys.partner(partner_id)
-        with self.redis.pipeline() as pipe:
-            while True:
-                try:
-                    pipe.watch(key)  # type: ignore[no-untyped-call]  # untyped in redis-py
-                    value: Any = pipe.get(key)
-                    if value is None and not create:
-                        return {}, False
-                    record = change(self._load(value))
-                    pipe.multi()
-                    pipe.set(key, json.dumps(record))
-                    pipe.execute()
-                except WatchError:
-                    continue
+        while True:
+            value: Any = self.redis.get(key)
+            if value is None and not create:
+                return {}, False
+            record = change(self._load(value))
+            if self._replace(keys=[key], args=[value or b"", json.dumps(record)]):
                 return record, value is None
 
     @staticmethod

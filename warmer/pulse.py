@@ -29,7 +29,13 @@ def list_pulses(redis: Redis, keys: Keys) -> list[Pulse]:
     members: list[Any] = redis.zrange(keys.workers, 0, -1)
     names = [member.decode() for member in members]
     values = redis.mget([keys.worker(name) for name in names]) if names else []
-    return [Pulse(**json.loads(value)) for value in values if value]
+    return [_read(value) for value in values if value]
+
+
+def _read(value: bytes | str) -> Pulse:
+    """What another release may have written: fields that we do not know are left out."""
+    said = json.loads(value)
+    return Pulse(**{name: said[name] for name in Pulse.__dataclass_fields__ if name in said})
 
 
 def judge_bot(pulses: Iterable[Pulse]) -> BotState:

@@ -27,6 +27,7 @@ from warmer.photo import (
 from warmer.scripts import load_script
 
 FAILURES_SECONDS = 86_400  # so long a failure counts, and a memory after it has passed
+WANTED_SECONDS = 60
 MEMORY_MAX_SECONDS = 604_800  # no failure is remembered longer than a week
 
 
@@ -41,7 +42,7 @@ class PhotoStore:
         self.ttl = ttl  # seconds
         self._put, self._note = load_script(redis, "put"), load_script(redis, "note")
         self._fail, self._remember = load_script(redis, "fail"), load_script(redis, "remember")
-        self._forget = load_script(redis, "forget")
+        self._forget, self._want = load_script(redis, "forget"), load_script(redis, "want")
 
     # Reading
 
@@ -174,10 +175,7 @@ class PhotoStore:
 
     def want(self, file_id: str, cut: Cut) -> None:
         """Say that somebody waits for this variant; the holder of the claim looks before it renders and releases."""
-        with self.redis.pipeline(transaction=True) as pipe:
-            pipe.sadd(self.keys.wanted(file_id), str(cut))
-            pipe.expire(self.keys.wanted(file_id), 60)
-            pipe.execute()
+        self._want(keys=[self.keys.wanted(file_id)], args=[str(cut), WANTED_SECONDS])
 
     def renew(self, file_id: str) -> None:
         """Give every stored variant its whole TTL again: a file id names immutable bytes."""

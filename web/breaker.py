@@ -39,7 +39,7 @@ class Breaker:
 
     def begin_request(self) -> None:
         """What this thread does now is for one request."""
-        self._request.spent = 0.0
+        self._request.spent, self._request.calls = 0.0, 0
 
     def end_request(self, _error: BaseException | None = None) -> None:
         """It is done."""

@@ -53,12 +53,12 @@ def add_up(buckets: Iterable[Counter[str]]) -> Counter[str]:
 
 
 def split_steps(now: int, buckets: Sequence[Counter[str]]) -> Iterator[tuple[int, Counter[str]]]:
-    """The minute in which each step begins, since 1970, and its bucket; the first and the last step may be shorter.
+    """The minute in which each step begins, since 1970, and its bucket; the last ends now, the first may be shorter.
 
     `now` is the minute of the last bucket.
     """
     first = now - len(buckets) + 1
-    for start in range(first - first % STEP_MINUTES, now + 1, STEP_MINUTES):
+    for start in range(first - -len(buckets) % STEP_MINUTES, now + 1, STEP_MINUTES):
         low = max(start - first, 0)
         yield start, add_up(buckets[low : start - first + STEP_MINUTES])
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, render_template
 
+from warmer.settings import LOOPBACK
 from web.auth import require
 from web.charts import HEIGHT, WIDTH, draw_all, spell
 from web.front import get_front
@@ -68,5 +70,8 @@ def spell_instant(at: int) -> str:
 
 
 def _let_in() -> None:
-    if not is_at_home():
+    """On the machine itself no key is asked for, unless a proxy stands in front, which may be on this machine, too."""
+    public_url = get_front().settings.public_url
+    has_proxy = bool(public_url) and not LOOPBACK.fullmatch(urlsplit(public_url).hostname or "")
+    if has_proxy or not is_at_home():
         require("server", takes_basic=True)

@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
 from redis.exceptions import (
+    AskError,
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,
@@ -31,7 +32,8 @@ AWAY = (
     ReadOnlyError,
     OutOfMemoryError,
     ClusterDownError,  # of the shard that was asked,
-    TryAgainError,  # which may be moving just now
+    TryAgainError,  # which may be moving just now,
+    AskError,  # or has moved
 )
 MAX_BODY_BYTES = 64 * 2**10
 log = logging.getLogger(__name__)
