@@ -1,7 +1,7 @@
 """A backend with users of its own: their names come from its table, their pictures from the avatar service.
 
-    users table ─────────────────────────────────────────► names ──────┐
-    POST /api/photos/resolve, at most 100 ids at a time ─► picture URLs ┴► one plain page
+users table ─────────────────────────────────────────► names ──────┐
+POST /api/photos/resolve, at most 100 ids at a time ─► picture URLs ┴► one plain page
 """
 
 from __future__ import annotations
