@@ -59,7 +59,7 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="METHOD=FAULT[,times=N][,OPTION=VALUE]...",
-        help="METHOD: getMe, getUserProfilePhotos, getChat, getFile, download, or *; times: 1, or a number, or forever",
+        help="METHOD: a method's name, download, or *; times: 1, or a number, or forever",
     )
     it.add_argument("--list-faults", action=ListFaults, nargs=0, help="say what there is for --fault, and end")
     return it

@@ -203,7 +203,7 @@ def test_given_bytes_are_served_as_they_are(fake: FakeTelegram) -> None:
         ("getChat", {"chat_id": 44}, 403, "Forbidden: user is deactivated"),
         ("getFile", {"file_id": "https://a.b/c"}, 400, "Bad Request: invalid file_id"),
         ("getFile", {}, 400, "Bad Request: file_id not specified"),
-        ("sendMessage", {}, 404, "Not Found"),
+        ("sendPhoto", {}, 404, "Not Found"),
     ],
 )
 def test_refusals_come_in_telegrams_own_words(
@@ -512,6 +512,8 @@ def test_people_and_photos_can_be_changed_over_http(fake: FakeTelegram) -> None:
         ("users", b'{"id": -43, "title": "Us", "kind": "private"}', 422, "kind"),
         ("users/42/photo", b"no image", 422, "photo"),
         ("users/43/photo", b"", 404, "id"),
+        ("users/43/messages", b"Hi", 404, "id"),
+        ("users/42/messages", b"", 422, "text"),
         ("faults", b'{"fault": "hang"}', 422, "method"),
         ("nothing", b"", 404, None),
     ],
@@ -527,6 +529,90 @@ def an_image(width: int = 300, height: int = 200) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (width, height), "red").save(out, "PNG")
     return out.getvalue()
+
+
+# Messages
+
+
+def test_what_somebody_writes_comes_until_it_is_confirmed(fake: FakeTelegram) -> None:
+    fake.write(42, "/start now")
+    fake.write(42, "hello")
+    first, second = call(fake, "getUpdates")["result"]
+    assert call(fake, "getUpdates", limit=1)["result"] == [first]
+    assert call(fake, "getUpdates", offset=second["update_id"])["result"] == [second]
+    assert call(fake, "getUpdates", offset=second["update_id"] + 1)["result"] == []
+    sender = {"id": 42, "is_bot": False, "first_name": "Ann", "last_name": "Lee", "username": "annlee"}
+    message = first["message"]
+    assert (message["from"], message["text"], message["chat"]["type"]) == (sender, "/start now", "private")
+    assert message["entities"] == [{"type": "bot_command", "offset": 0, "length": 6}]
+    assert "entities" not in second["message"]
+
+
+def test_a_negative_offset_counts_from_the_end(fake: FakeTelegram) -> None:
+    for text in ("one", "two", "three"):
+        fake.write(42, text)
+    assert [update["message"]["text"] for update in call(fake, "getUpdates", offset=-1)["result"]] == ["three"]
+    assert len(call(fake, "getUpdates")["result"]) == 1
+
+
+def test_get_updates_waits_for_the_first_and_no_longer_than_it_is_told(fake: FakeTelegram) -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(call, fake, "getUpdates", timeout=4)
+        until(lambda: fake.calls["getUpdates"])
+        fake.write(42, "hello")
+        assert waiting.result(SOON - 1)["result"][0]["message"]["text"] == "hello"
+    started = time.monotonic()
+    assert call(fake, "getUpdates", offset=2, timeout=1)["result"] == []
+    assert 1 <= time.monotonic() - started < 3
+
+
+def test_whoever_waits_for_updates_does_not_hold_up_the_stop(fake: FakeTelegram) -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(requests.get, f"{fake.url}/bot{fake.token}/getUpdates?timeout=50", timeout=60)
+        until(lambda: fake.calls["getUpdates"])
+        started = time.monotonic()
+        fake.stop()
+        assert isinstance(waiting.exception(SOON), requests.RequestException)
+    assert time.monotonic() - started < 3
+
+
+def test_pending_updates_can_be_dropped_with_the_webhook_that_is_not_there(fake: FakeTelegram) -> None:
+    fake.write(42, "hello")
+    assert call(fake, "deleteWebhook")["result"] is True
+    assert len(call(fake, "getUpdates")["result"]) == 1
+    assert call(fake, "deleteWebhook", drop_pending_updates="true")["result"] is True
+    assert call(fake, "getUpdates")["result"] == []
+
+
+def test_a_message_is_answered_with_itself(fake: FakeTelegram) -> None:
+    message = call(fake, "sendMessage", chat_id=42, text="Hi")["result"]
+    assert (message["text"], message["chat"]["id"], message["from"]["is_bot"]) == ("Hi", 42, True)
+    assert call(fake, "sendMessage", chat_id=42, text="Hi")["result"]["message_id"] == message["message_id"] + 1
+
+
+@pytest.mark.parametrize(
+    ("chat_id", "text", "code", "description"),
+    [
+        (43, "Hi", 400, "Bad Request: chat not found"),
+        (42, "", 400, "Bad Request: message text is empty"),
+        (42, "a" * 4097, 400, "Bad Request: message is too long"),
+        (44, "Hi", 403, "Forbidden: user is deactivated"),
+    ],
+)
+def test_a_message_that_cannot_be_sent_is_refused(
+    fake: FakeTelegram, chat_id: int, text: str, code: int, description: str
+) -> None:
+    fake.world.add_user(44, "Gone")
+    fake.world.deactivate(44)
+    answer = call(fake, "sendMessage", chat_id=chat_id, text=text)
+    assert (answer["error_code"], answer["description"]) == (code, description)
+
+
+def test_somebody_can_write_over_http(fake: FakeTelegram) -> None:
+    people = f"{fake.url}/_fake/users"
+    written = requests.post(f"{people}/42/messages", data="Hé".encode(), timeout=SOON)
+    assert (written.status_code, written.json()) == (201, call(fake, "getUpdates")["result"][0])
+    assert written.json()["message"]["text"] == "Hé"
 
 
 # With a real client library

@@ -9,7 +9,7 @@
 The way of a request, a module a step:
 
     server      a connection is accepted, a request read       params     its parameters, however they were sent
-    traffic     it is counted and logged                       botapi     the world answers it
+    traffic     it is counted and logged                       botapi     the world answers it, and messages
     faultbook   is a fault scripted for it?                    faults     then the answer becomes another one
     wire        the answer goes out: whole, slowly, in part, or not at all
 

@@ -1,17 +1,16 @@
-"""The four methods and the download, answered from the world in the Bot API's own words."""
+"""The methods and the download, answered from the world in the Bot API's own words."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from faketelegram.accounts import Account, File, Photo
+from faketelegram.messages import delete_webhook, describe_bot, get_updates, send_message
+from faketelegram.params import Params, leading_number
 from faketelegram.replies import NOT_FOUND, OCTETS, Reply, failure, result
 from faketelegram.world import World
 
 DOWNLOAD = "download"
 MAX_DOWNLOAD = 20 * 1024 * 1024  # bytes; the real server hands out no larger file
-
-Params = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Call:
             named = world.file_at if self.method == DOWNLOAD else world.file
             file = named(self.params.get("file_path" if self.method == DOWNLOAD else "file_id", ""))
             return (file.owner, file.file_id) if file else (None, self.params.get("file_id"))
-        asked = _number(self.params.get("user_id" if self.method == "getUserProfilePhotos" else "chat_id", ""))
+        asked = leading_number(self.params.get("user_id" if self.method == "getUserProfilePhotos" else "chat_id", ""))
         return asked or None, None
 
 
@@ -39,7 +38,6 @@ def answer(world: World, call: Call) -> Reply:
 
 
 def get_me(world: World, _: Params) -> Reply:
-    me = {"id": world.bot_id, "is_bot": True, "first_name": "Fake Bot", "username": "fake_telegram_bot"}
     no = dict.fromkeys(
         (
             "can_read_all_group_messages",
@@ -50,11 +48,11 @@ def get_me(world: World, _: Params) -> Reply:
         ),
         False,
     )
-    return result({**me, "can_join_groups": True, **no})
+    return result({**describe_bot(world), "can_join_groups": True, **no})
 
 
 def get_user_profile_photos(world: World, params: Params) -> Reply:
-    user_id = _number(params.get("user_id", ""))
+    user_id = leading_number(params.get("user_id", ""))
     if user_id <= 0:
         return failure(400, "Bad Request: invalid user_id specified")
     account = world.find(user_id)
@@ -62,8 +60,8 @@ def get_user_profile_photos(world: World, params: Params) -> Reply:
         return failure(400, "Bad Request: user not found")
     if account.deactivated:
         return failure(403, "Forbidden: user is deactivated")
-    offset = max(0, _number(params.get("offset", "")))
-    limit = min(100, max(1, _number(params.get("limit") or "100")))
+    offset = max(0, leading_number(params.get("offset", "")))
+    limit = min(100, max(1, leading_number(params.get("limit") or "100")))
     listed = account.listed
     page = listed[offset : offset + limit]
     return result({"total_count": len(listed), "photos": [[_size(file) for file in one.profile] for one in page]})
@@ -73,7 +71,7 @@ def get_chat(world: World, params: Params) -> Reply:
     chat_id = params.get("chat_id", "")
     if not chat_id:
         return failure(400, "Bad Request: chat_id is empty")
-    account = world.chat_named(chat_id[1:]) if chat_id.startswith("@") else world.find(_number(chat_id))
+    account = world.chat_named(chat_id[1:]) if chat_id.startswith("@") else world.find(leading_number(chat_id))
     if account is None:
         return failure(400, "Bad Request: chat not found")
     if account.deactivated:
@@ -104,6 +102,9 @@ METHODS: Mapping[str, Callable[[World, Params], Reply]] = {
     "getUserProfilePhotos": get_user_profile_photos,
     "getChat": get_chat,
     "getFile": get_file,
+    "getUpdates": get_updates,
+    "sendMessage": send_message,
+    "deleteWebhook": delete_webhook,
 }
 _PROPER_NAMES = {name.lower(): name for name in METHODS}
 
@@ -111,12 +112,6 @@ _PROPER_NAMES = {name.lower(): name for name in METHODS}
 def proper_name(method: str) -> str:
     """Method names are case-insensitive; an unknown one stays as it is."""
     return _PROPER_NAMES.get(method.lower(), method)
-
-
-def _number(value: str) -> int:
-    """Read as the real server does: leading digits count, anything else is 0."""
-    digits = re.match(r"-?[0-9]{1,18}", value)
-    return int(digits[0]) if digits else 0
 
 
 def _named(file: File) -> dict[str, object]:

@@ -93,6 +93,11 @@ def hide_photo(fake: "FakeTelegram", _: bytes, id: int) -> Reply:
     return _user(fake, id)
 
 
+def write(fake: "FakeTelegram", body: bytes, id: int) -> Reply:
+    """The body is the text."""
+    return as_json(fake.write(id, body.decode(errors="replace")), 201)
+
+
 def _user(fake: "FakeTelegram", id: int) -> Reply:
     account = fake.world.find(id)
     return as_json(_described(account) if account else None)
@@ -140,4 +145,5 @@ ROUTES: tuple[tuple[str, str, Route], ...] = (
     ("DELETE", r"users/(-?\d{1,16})", remove_user),
     ("POST", r"users/(-?\d{1,16})/photo", change_photo),
     ("DELETE", r"users/(-?\d{1,16})/photo", hide_photo),
+    ("POST", r"users/(-?\d{1,16})/messages", write),
 )

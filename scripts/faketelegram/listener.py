@@ -129,6 +129,7 @@ class Listener(ThreadingHTTPServer):
             for connection in self._open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+            self.fake.world.updates.wake()
             self._changed.wait_for(lambda: not self._open, within)
 
     def handle_error(self, request: Any, client_address: Any) -> None:

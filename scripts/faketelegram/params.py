@@ -3,11 +3,13 @@
 import email.parser
 import email.policy
 import json
+import re
 from collections.abc import Mapping
 from email.message import EmailMessage
 from io import BufferedIOBase
 from urllib.parse import parse_qsl
 
+Params = Mapping[str, str]
 MAX_BODY = 20 * 1024 * 1024  # bytes
 
 
@@ -75,3 +77,9 @@ def _from_multipart(content_type: str, body: bytes) -> dict[str, str]:
             payload = part.get_payload(decode=True)
             given[name] = payload.decode(errors="replace") if isinstance(payload, bytes) else ""
     return given
+
+
+def leading_number(value: str) -> int:
+    """Read as the real server does: leading digits count, anything else is 0."""
+    digits = re.match(r"-?[0-9]{1,18}", value)
+    return int(digits[0]) if digits else 0

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from faketelegram import botapi
+from faketelegram import botapi, messages
 from faketelegram.botapi import Call
 from faketelegram.faultbook import FaultBook, Rule
 from faketelegram.listener import Listener
 from faketelegram.replies import NOT_FOUND, UNAUTHORIZED, Reply
 from faketelegram.traffic import Entry, Traffic
+from faketelegram.updates import Update
 from faketelegram.users import UserSpec
 from faketelegram.world import World
 
@@ -105,6 +106,10 @@ class FakeTelegram:
         """Spoil the next `times` calls (None: all) of a method, of "download", or of "*", with a fault of FAULTS."""
         named = {"method": method, "fault": fault, "times": times, "user_id": user_id, "file_id": file_id}
         self.faults.add(Rule.parse({**options, **named}))
+
+    def write(self, user_id: int, text: str) -> Update:
+        """A person of the world writes to the bot; it comes with the next getUpdates."""
+        return messages.write(self.world, user_id, text)
 
     def clear_faults(self) -> None:
         self.faults.clear()

@@ -7,6 +7,7 @@ the size. Every call here is thread-safe, and an answer given later sees it.
 import threading
 from collections.abc import Mapping
 from enum import Enum
+from itertools import count
 from typing import Final
 
 from faketelegram import ids, pictures
@@ -14,6 +15,7 @@ from faketelegram.accounts import Account, File, Kind, Photo
 from faketelegram.fields import FieldError, NobodyError, account_id
 from faketelegram.pictures import Picture
 from faketelegram.shelf import Shelf
+from faketelegram.updates import Updates
 
 
 class Drawn(Enum):
@@ -31,6 +33,8 @@ class World:
     def __init__(self, bot_id: int = 123456789, seed: str = "fake") -> None:
         self.bot_id = bot_id
         self.seed = seed
+        self.updates = Updates()
+        self.message_ids = count(1)
         self._accounts: dict[int, Account] = {}
         self._shelf = Shelf()
         self._added = 0

@@ -1,0 +1,110 @@
+"""A backend with users of its own: their names come from its table, their pictures from the avatar service.
+
+users table ─────────────────────────────────────────► names ──────┐
+POST /api/photos/resolve, at most 100 ids at a time ─► picture URLs ┴► one plain page
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urljoin
+
+import requests
+from flask import Flask, render_template
+from sqlalchemy import BigInteger, create_engine, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+BATCH = 100  # ids; the service refuses more at once
+TIMEOUT_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class Base(DeclarativeBase):
+    """Whatever tables you have."""
+
+
+class User(Base):
+    __tablename__ = "users"
+
+    telegram_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    name: Mapped[str]
+
+
+@dataclass(frozen=True)
+class Avatars:
+    """The avatar service, and the key that it gave this backend."""
+
+    url: str
+    key: str
+
+    def resolve(self, ids: Sequence[int]) -> dict[str, dict[str, Any]]:
+        """Status of the picture of each id; of none whose batch the service did not answer in time."""
+        photos: dict[str, dict[str, Any]] = {}
+        try:
+            for start in range(0, len(ids), BATCH):
+                photos |= self._resolve_batch(ids[start : start + BATCH])
+        except requests.RequestException as error:  # the first ends it: each more could take two seconds, too
+            log.warning("The page goes out with fewer pictures: %s", error)
+        return photos
+
+    def _resolve_batch(self, ids: Sequence[int]) -> dict[str, dict[str, Any]]:
+        answer = requests.post(
+            f"{self.url}/api/photos/resolve",
+            json={"ids": list(ids)},
+            headers={"Authorization": f"Bearer {self.key}"},
+            timeout=TIMEOUT_SECONDS,
+        )
+        answer.raise_for_status()
+        photos: dict[str, dict[str, Any]] = answer.json()["photos"]
+        return photos
+
+
+def create_app() -> Flask:
+    """The backend, as the environment sets it up: AVATARS_URL, AVATAR_API_KEY, DATABASE_URL."""
+    app = Flask(__name__)
+    avatars = Avatars(os.environ.get("AVATARS_URL", "http://127.0.0.1:8000"), os.environ["AVATAR_API_KEY"])
+    engine = create_engine(os.environ.get("DATABASE_URL", "sqlite:///users.db"))
+    Base.metadata.create_all(engine)
+
+    @app.get("/")
+    def list_users() -> str:
+        with Session(engine) as session:
+            users = session.scalars(select(User).order_by(User.name)).all()
+        photos = avatars.resolve([user.telegram_id for user in users])
+        people = [show(user, photos.get(str(user.telegram_id), {}), avatars.url) for user in users]
+        return render_template("users.html", people=people)
+
+    @app.cli.command("add-users")
+    def add_users() -> None:
+        """Add users, or rename them: lines of `telegram id,name` on the standard input."""
+        with Session(engine) as session, session.begin():
+            for telegram_id, name in csv.reader(sys.stdin):
+                session.merge(User(telegram_id=int(telegram_id), name=name))
+
+    return app
+
+
+def show(user: User, photo: dict[str, Any], avatars_url: str) -> dict[str, str | None]:
+    """What the page needs of one user; `src` is None where there is no picture, or nothing is known of it."""
+    letters = [word[0] for word in user.name.split() if word[0].isalnum()]  # the service refuses any other
+    initials = "".join(letters[:2]).upper()[:2]
+    url, srcset = photo.get("photo_url"), photo.get("photo_srcset")
+    if not url or not srcset:
+        return {"name": user.name, "initials": initials, "src": None}
+    stand_in = f"&d=initials&initials={quote(initials)}"  # for a picture that is not there yet
+    sources = (f"{urljoin(avatars_url, path)}{stand_in} {width}" for path, width in split(srcset))
+    return {"name": user.name, "src": urljoin(avatars_url, url) + stand_in, "srcset": ", ".join(sources)}
+
+
+def split(srcset: str) -> Iterator[tuple[str, str]]:
+    """`a 80w, b 160w` in pairs: the URLs of the service hold no spaces."""
+    for source in srcset.split(", "):
+        path, _, width = source.partition(" ")
+        yield path, width

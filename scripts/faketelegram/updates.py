@@ -1,0 +1,46 @@
+"""What people did and the bot has not confirmed yet: a queue with ids, that a reader may wait at. Thread-safe."""
+
+import threading
+
+Update = dict[str, object]
+
+
+class Updates:
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, Update]] = []  # by update_id, rising
+        self._last = 0
+        self._wakes = 0  # counts how often all readers were sent away
+        self._changed = threading.Condition()
+
+    def add(self, kind: str, value: object) -> Update:
+        """The update as getUpdates will give it; `kind` is its only other field, such as `message`."""
+        with self._changed:
+            self._last += 1
+            update: Update = {"update_id": self._last, kind: value}
+            self._waiting.append((self._last, update))
+            self._changed.notify_all()
+            return update
+
+    def read(self, offset: int, limit: int, seconds: float) -> list[Update]:
+        """The oldest, after so many seconds at most; whatever is before the offset is confirmed, and gone.
+
+        A negative offset counts from the end, and forgets what is before it.
+        """
+        with self._changed:
+            if offset < 0:
+                self._waiting = self._waiting[offset:]
+            else:
+                self._waiting = [(id, update) for id, update in self._waiting if id >= offset]
+            wakes = self._wakes
+            self._changed.wait_for(lambda: self._waiting or self._wakes > wakes, seconds)
+            return [update for _, update in self._waiting[:limit]]
+
+    def clear(self) -> None:
+        with self._changed:
+            self._waiting.clear()
+
+    def wake(self) -> None:
+        """Nobody waits any longer."""
+        with self._changed:
+            self._wakes += 1
+            self._changed.notify_all()
