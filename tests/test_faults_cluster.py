@@ -18,7 +18,7 @@ from warmer.keys import Keys
 
 pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
 KEYS = Keys(TEST_TOKEN.partition(":")[0])
-NORMAL_SECONDS = 15.0  # 5 s until a node counts as dead, an election, and the services' own way back
+NORMAL_SECONDS = 20.0  # 5 s until a node counts as dead, an election, and the services' own way back
 PEOPLE = 30
 
 
@@ -81,12 +81,10 @@ def share_of(some: list[Answer], among: list[Answer]) -> float:
     return 100 * len(some) / len(among)
 
 
-@pytest.mark.parametrize("what", ["due", "news", "pictures"])
+@pytest.mark.parametrize("what", ["due", "news"])
 def test_a_master_is_killed(stage: Stage, cluster: RedisCluster, figure: Figure, what: str) -> None:
-    """The one that holds what is due, the one that everybody listens to, or the third."""
-    due, news = cluster.master_of(key_slot(KEYS.due.encode())), cluster.master_of(key_slot(KEYS.purge.encode()))
-    third = next(node for node in cluster.nodes[:3] if node not in (due, news))
-    victim = {"due": due, "news": news, "pictures": third}[what]
+    """The one that holds what is due, or the one that everybody listens to."""
+    victim = cluster.master_of(key_slot({"due": KEYS.due, "news": KEYS.purge}[what].encode()))
     check_lost_master(stage, cluster, f"cluster, the master of {what} killed", figure, victim, signal.SIGKILL)
     victim.start()
     wait_until(cluster.is_whole, 30)
