@@ -16,6 +16,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import next_id
 from tests.running import Service
 from warmer.cli import main
+from warmer.heartbeat import Heartbeat
 from warmer.wiring import Workshop
 
 COMMAND = Path(sys.executable).parent / "avatar-warmer"
@@ -24,6 +25,13 @@ COMMAND = Path(sys.executable).parent / "avatar-warmer"
 @pytest.fixture(autouse=True)
 def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warmer.cli.common.PROJECT", Path("/nonexistent"))  # a `.env` of the clone is not the tests'
+
+
+@pytest.fixture
+def live_worker(worker: Any, shop: Workshop) -> Any:
+    """A worker that says that it is there."""
+    Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget).beat()
+    return worker
 
 
 def call(*arguments: str, given: str = "") -> Result:
@@ -49,12 +57,12 @@ def test_named_rows_are_registered_in_their_order(shop: Workshop) -> None:
     assert [partner.name for partner in shop.partners.list_recent(5)] == ["Bob", "Ann"]
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("live_worker")
 def test_who_has_no_photo_is_counted_and_the_command_ends() -> None:
     assert answer("warm", "--json", str(next_id()))["none"] == 1
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("live_worker")
 def test_a_picture_is_followed_until_it_is_there(telegram: FakeTelegram) -> None:
     user_id = next_id()
     telegram.world.add_user(user_id, "Ann")
@@ -97,3 +105,30 @@ def test_the_installed_command_asks_a_running_service(service: Service, tmp_path
         [COMMAND, "status", "--json"], cwd=tmp_path, env=service.environment, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)["workers"]
+
+
+def test_without_a_worker_nobody_waits(shop: Workshop) -> None:
+    result = call("warm", str(next_id()))
+    assert (result.exit_code, "no worker is alive" in result.stderr) == (1, True)
+
+
+def test_a_file_that_is_no_csv_is_one_line() -> None:
+    result = call("warm", "-", given='42,"' + "x" * 200_000)
+    assert result.exit_code == 2
+    assert "the file is not CSV" in result.stderr
+
+
+def test_everything_is_purged_batch_by_batch(shop: Workshop, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warmer.purge.SCAN_KEYS", 3)
+    for number in range(10):
+        redis.set(shop.keys.preview(f"AgACAgIAAxkBAAIB{number:04}"), "{}")
+    redis.set(kept := shop.keys.forgotten("AgACAgIAAxkBAAIBgone"), "1")
+    assert call("purge", "--all", "--yes").exit_code == 0
+    assert list(redis.scan_iter("*:{AgAC*")) == [kept.encode()]
+
+
+def test_a_name_is_shown_as_it_is_whatever_it_holds(shop: Workshop) -> None:
+    shop.partners.register(next_id(), "Ann [/bold]", None)
+    result = call("diagnose")
+    assert result.exit_code in (0, 1)
+    assert "[/bold]" in result.stdout

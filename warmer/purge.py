@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from itertools import islice
 
 from redis import Redis
 
@@ -45,15 +45,11 @@ class Purge:
 
     def everything(self) -> int:
         """Purge all subjects of this bot, batch by batch; of how many there was something."""
-        number, cursor = 0, 0
-        passing = re.compile(re.escape(self.keys.prefix) + r"\{(.+)\}:(?:" + PASSING.pattern + ")")
-        while True:
-            found: Any = self.redis.scan(cursor, match=f"{self.keys.prefix}{{*", count=SCAN_KEYS)
-            cursor, names = found
-            matches = [passing.fullmatch(name.decode()) for name in names]
+        number, passing = 0, re.compile(re.escape(self.keys.prefix) + r"\{(.+)\}:(?:" + PASSING.pattern + ")")
+        names = self.redis.scan_iter(f"{self.keys.prefix}{{*", count=SCAN_KEYS)
+        while batch := list(islice(names, SCAN_KEYS)):
+            matches = [passing.fullmatch(name.decode()) for name in batch]
             number += self._drop(list({match[1] for match in matches if match}))
-            if not cursor:
-                break
         self._hasten_newest()
         return number
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from warmer.cli.common import CannotAsk, as_json, echo_json, opened_workshop
@@ -34,7 +35,7 @@ def diagnose(partners: int, is_json: bool) -> None:
         for finding in ask_all(shop, partners):
             findings.append(finding)
             if status:
-                status.update(f"Asking… {finding.question if isinstance(finding, Check) else finding.name}")
+                status.update(escape(f"Asking… {finding.question if isinstance(finding, Check) else finding.name}"))
     checks = [finding for finding in findings if isinstance(finding, Check)]
     is_well = all(check.state != "wrong" for check in checks)
     if is_json:
@@ -52,9 +53,9 @@ def show(findings: list[Check | PartnerRow], console: Console) -> None:
         if isinstance(row, PartnerRow):
             ttl = f"{row.ttl_seconds / 3600:.1f} h" if row.ttl_seconds else "–"
             stored = f"{len(row.bytes_by_variant)}: {sum(row.bytes_by_variant.values()) / 1000:.1f} kB"
-            people.add_row(str(row.id), row.name, (row.photo_file_id or "–")[:16], row.status, ttl, stored)
+            people.add_row(str(row.id), escape(row.name), (row.photo_file_id or "–")[:16], row.status, ttl, stored)
     answers = Table("", "question", "answer", title="Diagnosis")
     for check in findings:
         if isinstance(check, Check):
-            answers.add_row(MARKS[check.state], check.question, check.answer)
+            answers.add_row(MARKS[check.state], check.question, escape(check.answer))
     console.print(people, answers)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import sys
+import time
 from typing import TextIO
 
 import click
@@ -11,8 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from warmer.bulk import Bulk
 from warmer.cli.common import as_json, echo_json, opened_workshop
+from warmer.heartbeat import BEAT_SECONDS
 from warmer.publish import BROKER_FAILED
+from warmer.pulse import list_pulses
 from warmer.rows import Row, read_rows
+from warmer.wiring import Workshop
 
 INTERRUPTED = 130  # exit status after Ctrl-C
 COUNTED = ("ready", "unavailable", "none")
@@ -39,6 +44,8 @@ def warm(names: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: bo
         rows, wrong = read_rows(source or names)
     except UnicodeDecodeError:
         raise click.UsageError("the file is not UTF-8") from None
+    except csv.Error as error:
+        raise click.UsageError(f"the file is not CSV: {error}") from None
     if wrong:
         raise click.UsageError("nothing was done:\n" + "\n".join(wrong))
     with opened_workshop() as shop:
@@ -46,11 +53,22 @@ def warm(names: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: bo
             shop.publisher.count_waiting("warm")
         except BROKER_FAILED as error:
             raise click.ClickException(f"the broker is away ({type(error).__name__})") from None
+        if not no_wait:
+            require_worker(shop)
         bulk = Bulk(shop)
         is_interrupted = show_progress(bulk, rows, not no_wait, is_silent=is_json)
     show_summary(bulk, len(rows), is_interrupted, is_json)
     if is_interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
+
+
+def require_worker(shop: Workshop) -> None:
+    """Raise ClickException unless a worker says, within its heartbeat, that it is there."""
+    end = time.monotonic() + BEAT_SECONDS + 1
+    while not list_pulses(shop.redis, shop.keys):
+        if time.monotonic() > end:
+            raise click.ClickException("no worker is alive to wait for: start one, or ask with --no-wait")
+        time.sleep(0.2)
 
 
 def show_progress(bulk: Bulk, rows: list[Row], waits: bool, *, is_silent: bool) -> bool:
