@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import wait_until
-from tests.faults import AWAY_SECONDS, BACK_SECONDS, Figure, Stage, run_stage
+from tests.faults import AWAY_SECONDS, BACK_SECONDS, LEASE_SECONDS, Figure, Stage, run_stage
 from tests.rabbit import RabbitServer, run_rabbit
 from warmer.keys import QUEUES
 
@@ -40,6 +40,20 @@ def test_whoever_registers_is_warm_soon(stage: Stage) -> None:
 def test_the_figures_show_every_queue(stage: Stage) -> None:
     figures = stage.service.call("GET", "/metrics").text
     assert set(re.findall(r'avatar_queue_length\{queue="(\w+)"\}', figures)) == set(QUEUES)
+
+
+def test_what_a_killed_worker_had_comes_again(stage: Stage, figure: Figure) -> None:
+    people = stage.add_people(10)
+    for file_id in people.values():
+        stage.fake.fail("download", "hang", file_id=file_id)
+    before = stage.fake.calls["download"]
+    assert {stage.put(user_id, file_id).status for user_id, file_id in people.items()} == {201}
+    wait_until(lambda: stage.fake.calls["download"] >= before + len(people))
+    for process in stage.processes("worker", "worker2"):
+        process.kill()
+    killed_at = time.monotonic()
+    wait_until(lambda: all(map(stage.is_ready, people)), LEASE_SECONDS + 15)
+    figure("RabbitMQ, workers killed: all that they had is warm", time.monotonic() - killed_at, LEASE_SECONDS + 10)
 
 
 @pytest.mark.parametrize("how", ["killed", "paused"])
