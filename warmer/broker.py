@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from typing import Any
 
 from kombu import Connection
@@ -70,3 +71,16 @@ class EagerConnection(Connection):
     def get_transport_cls(self) -> type:
         transport: type = super().get_transport_cls()
         return LEAN.get(transport, transport)
+
+
+def open_anew_if_over(connection: Connection) -> None:
+    """Leave a resting connection that RabbitMQ has closed meanwhile, so that its next use opens another.
+
+    Its first use would fail after every restart of the broker. At rest nothing but its end makes it readable, apart
+    from heartbeats: after those a new one does no harm. kombu's Redis looks after its own.
+    """
+    if connection.connected and connection.transport.driver_type == "amqp":
+        at_rest = select.poll()
+        at_rest.register(connection.connection.sock, select.POLLIN)
+        if at_rest.poll(0):
+            connection.collect()

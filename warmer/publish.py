@@ -9,10 +9,12 @@ from typing import Literal
 
 from amqp.exceptions import AMQPError
 from celery import Celery
+from kombu import Connection
 from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from warmer.broker import open_anew_if_over
 from warmer.due import Due
 from warmer.keys import Keys, Lane
 from warmer.request_id import MESSAGE_HEADER, get_request_id
@@ -88,9 +90,9 @@ class Publisher:
         published = 0
         headers = {MESSAGE_HEADER: request_id} if (request_id := get_request_id()) else None
         try:
-            waiting = self.count_waiting(lane)
-            room = (self.hot_max if lane == "hot" else EAGER_MAX) - waiting
             with self.app.producer_or_acquire() as producer:
+                waiting = count_waiting(self.app, lane, producer.connection)
+                room = (self.hot_max if lane == "hot" else EAGER_MAX) - waiting
                 for subject in subjects[: max(0, room)]:
                     self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer, headers=headers)
                     published += 1
@@ -106,12 +108,14 @@ class Publisher:
         return LOST_SECONDS + waiting / self.rate
 
 
-def count_waiting(app: Celery, queue: str) -> int:
-    """How many messages wait in this queue; raises one of BROKER_FAILED."""
+def count_waiting(app: Celery, queue: str, by: Connection | None = None) -> int:
+    """How many messages wait in this queue, asked by this connection or one of the pool's.
+
+    Raises one of BROKER_FAILED.
+    """
     arguments = app.amqp.queues[queue].queue_arguments
-    with app.connection_or_acquire() as connection:
+    with app.connection_or_acquire(by) as connection:
+        open_anew_if_over(connection)
         # Not passive: kombu looks for a Redis queue without its key prefix, and finds none.
-        declared = connection.default_channel.queue_declare(
-            queue, durable=True, auto_delete=False, arguments=arguments
-        )
+        declared = connection.default_channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
         return int(declared.message_count)

@@ -43,7 +43,7 @@ def choose_transport_options(settings: Settings) -> dict[str, Any]:
 def choose_publishing_options(settings: Settings, seconds: float) -> dict[str, Any]:
     """How a publisher that must not wait is bounded: a broker that accepts and never answers blocks for ever."""
     if is_amqp(settings):
-        return {"read_timeout": seconds, "write_timeout": seconds}
+        return {"read_timeout": seconds, "write_timeout": seconds, "max_retries": 0}
     return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "max_retries": 0}
 
 

@@ -73,6 +73,7 @@ def _open_publisher(settings: Settings, redis: Redis, keys: Keys, due: Due) -> P
         broker_transport_options=celery.conf.broker_transport_options
         | choose_publishing_options(settings, PUBLISH_SECONDS),
         broker_connection_timeout=PUBLISH_SECONDS,
+        broker_heartbeat=0,  # nobody sends them for a connection that rests in the pool, and RabbitMQ would close it
         task_publish_retry=False,
         broker_pool_limit=THREADS,
         broker_pool_acquire_timeout=0.25,
