@@ -12,7 +12,7 @@ from functools import wraps
 from threading import Lock
 from typing import Any
 
-from redis import RedisCluster
+from redis import Redis, RedisCluster
 from redis.cluster import PipelineCommand
 from redis.commands.core import Script
 from redis.exceptions import (
@@ -44,6 +44,15 @@ def _translated(call: Callable[..., Any]) -> Callable[..., Any]:
             return call(*args, **options)
 
     return run
+
+
+def list_infos(redis: Redis, section: str) -> list[dict[str, Any]]:
+    """What each server that holds a part of it says of itself (INFO)."""
+    client: Any = redis
+    if not isinstance(client, Cluster):
+        return [client.info(section)]
+    nodes: Any = client.nodes
+    return [nodes.get_redis_connection(node).info(section) for node in nodes.get_primaries()]
 
 
 class Cluster:

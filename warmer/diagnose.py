@@ -6,10 +6,11 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.version import Version
 
+from warmer.cluster import list_infos
 from warmer.deadline import Deadline, Errand
 from warmer.errors import WarmerError
 from warmer.keys import QUEUES
@@ -65,16 +66,17 @@ def diagnose(shop: Workshop, limit: int) -> Iterator[Check | PartnerRow]:
 
 
 def check_policy(shop: Workshop) -> Check:
-    memory: dict[str, Any] = shop.redis.info("memory")  # CONFIG is often closed, INFO is not
-    policy, limit = memory.get("maxmemory_policy", "?"), memory.get("maxmemory", 0)
-    is_safe = policy.startswith("volatile-") or not limit
-    return Check("Is the eviction policy safe?", "ok" if is_safe else "wrong", f"{policy}, maxmemory {limit}")
+    # CONFIG is often closed, INFO is not.
+    found = {(info.get("maxmemory_policy", "?"), info.get("maxmemory")) for info in list_infos(shop.redis, "memory")}
+    is_safe = all(limit == 0 or policy.startswith("volatile-") for policy, limit in found)
+    told = "; ".join(f"{policy}, maxmemory {limit}" for policy, limit in sorted(found, key=str))
+    return Check("Is the eviction policy safe?", "ok" if is_safe else "wrong", told)
 
 
 def check_version(shop: Workshop) -> Check:
-    version = str(shop.redis.info("server").get("redis_version", "0"))  # Valkey names the Redis that it is like
-    is_known = Version(version) >= REDIS_MIN
-    return Check(f"Is Redis {REDIS_MIN} or newer?", "ok" if is_known else "wrong", version)
+    # Valkey names the Redis that it is like.
+    oldest = min(Version(str(info.get("redis_version", "0"))) for info in list_infos(shop.redis, "server"))
+    return Check(f"Is Redis {REDIS_MIN} or newer?", "ok" if oldest >= REDIS_MIN else "wrong", str(oldest))
 
 
 def check_clock(shop: Workshop) -> Check:

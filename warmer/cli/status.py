@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from warmer.cli.common import as_json, echo_json, opened_workshop
+from warmer.cluster import list_infos
 from warmer.keys import QUEUES
 from warmer.publish import BROKER_FAILED
 from warmer.pulse import list_pulses
@@ -39,7 +40,7 @@ def status(is_json: bool) -> None:
 def read_figures(shop: Workshop) -> dict[str, Any]:
     """What is going on, by name."""
     pulses = list_pulses(shop.redis, shop.keys)
-    info: dict[str, Any] = {**shop.redis.info("server"), **shop.redis.info("memory")}
+    info: dict[str, Any] = {**list_infos(shop.redis, "server")[0], **list_infos(shop.redis, "memory")[0]}  # of one node
     return {
         "workers": [pulse.name for pulse in pulses],
         "bot": sorted({pulse.bot for pulse in pulses}) or ["unknown"],
