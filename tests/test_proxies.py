@@ -227,7 +227,8 @@ def test_the_api_works_through_it(proxy: str, service: Service) -> None:
 def test_a_large_head_and_a_large_body_are_refused(proxy: str, service: Service) -> None:
     assert get(f"{proxy}/healthz", **{"X-Large": "x" * 40_000}).status_code in (400, 431)
     with suppress(requests.ConnectionError):  # refused before it was sent: the connection ends, and so may the answer
-        large = requests.post(f"{proxy}/api/photos/warm", data=b"x" * 70_000, headers=service.as_server, timeout=10)
+        headers = {**service.as_server, "Content-Type": "application/json"}
+        large = requests.post(f"{proxy}/api/photos/warm", data=b"x" * 70_000, headers=headers, timeout=10)
         assert large.status_code in (413, 502)  # 502: Caddy, when the service refuses or the limit cuts it off
 
 
