@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from warmer.keys import FILE_ID, parse_user_id
+from warmer.names import NAME_MAX, has_controls
 
 COLUMNS = ("id", "name", "photo_file_id")
-NAME_MAX = 129  # characters, as the API takes them
 
 
 class Row(NamedTuple):
@@ -51,7 +50,7 @@ def _read_row(cells: list[str], columns: tuple[str, ...]) -> tuple[Row, list[str
         problems.append(f"id: {given_id!r} is no id")
     if file_id and not FILE_ID.fullmatch(file_id):
         problems.append(f"photo_file_id: {file_id[:40]!r} is neither an id nor a file id")
-    if len(name) > NAME_MAX or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+    if len(name) > NAME_MAX or has_controls(name):
         problems.append(f"name: longer than {NAME_MAX} characters, or with control characters")
     if name and not given_id:
         problems.append("id: missing, and a name needs one")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import time
-import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,12 +17,12 @@ from init_data_py.errors import InvalidInitDataError
 from init_data_py.models import User
 
 from warmer.keys import MAX_ID
+from warmer.names import NAME_MAX, without_controls
 from web.front import get_front
 from web.problems import Problem
 
 Role = Literal["user", "server"]
 BASIC = 'Basic realm="avatar-warmer", charset="UTF-8"'
-NAME_MAX = 129  # characters: 64 for each of Telegram's two names, and the space
 CLOCK_SKEW_SECONDS = 60
 
 
@@ -83,7 +82,7 @@ def _check_init_data(credential: str) -> Caller | None:
 def clean_name(user: User) -> str:
     """First and last name without control characters; a real user is never refused for a name."""
     names = (f"{user.first_name} {user.last_name or ''}", user.username or "")
-    kept = ("".join(letter for letter in name if unicodedata.category(letter) not in ("Cc", "Cs")) for name in names)
+    kept = (without_controls(name) for name in names)
     return next(filter(None, (name.strip()[:NAME_MAX].strip() for name in kept)), str(user.id))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -11,8 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, St
 
 from warmer.echo import wait_until_heard
 from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
+from warmer.names import NAME_MAX, has_controls
 from warmer.partners import Partner, subject_of
-from web.auth import NAME_MAX, count_write, require
+from web.auth import count_write, require
 from web.front import Front, get_app, get_front
 from web.problems import Problem, parse_body
 from web.signals import partner_registered, partners_listed, photos_requested, profile_aged
@@ -26,7 +26,7 @@ BATCH_MAX = 100
 
 
 def _has_no_controls(value: str) -> str:
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+    if has_controls(value):
         raise ValueError("must not hold control characters")
     return value
 
