@@ -68,8 +68,7 @@ def test_a_miss_is_refused_at_once_while_rabbitmq_is_away(
     rest = [stage.get(file_id) for file_id in cold[1:]]
     assert {stage.get(hot).status for _ in range(50)} == {200}
     assert {(answer.status, answer.retry_after) for answer in (first, *rest)} == {(503, "1")}
-    # Each step of AMQP is bounded, and leaving a connection that does not answer takes several.
-    figure(f"RabbitMQ {how}: the first miss is refused", first.seconds, AWAY_SECONDS if how == "killed" else 2.5)
+    figure(f"RabbitMQ {how}: the first miss is refused", first.seconds, AWAY_SECONDS)
     figure(f"RabbitMQ {how}: the median of the others", sorted(answer.seconds for answer in rest)[len(rest) // 2], 0.05)
     registered = stage.add_people(5)
     assert {stage.put(user_id, file_id).status for user_id, file_id in registered.items()} == {201}

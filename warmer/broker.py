@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from amqp.exceptions import AMQPError
 from kombu import Connection
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError
@@ -84,3 +87,14 @@ def open_anew_if_over(connection: Connection) -> None:
         at_rest.register(connection.connection.sock, select.POLLIN)
         if at_rest.poll(0):
             connection.collect()
+
+
+@contextmanager
+def cut_when_it_fails(connection: Connection) -> Iterator[None]:
+    """Cut a connection to RabbitMQ that has failed: taking leave of a server that is silent waits for it twice more."""
+    try:
+        yield
+    except (AMQPError, OSError):
+        if connection.connected and connection.transport.driver_type == "amqp":
+            connection.connection.collect()
+        raise

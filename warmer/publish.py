@@ -14,7 +14,7 @@ from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from warmer.broker import open_anew_if_over
+from warmer.broker import cut_when_it_fails, open_anew_if_over
 from warmer.due import Due
 from warmer.keys import Keys, Lane
 from warmer.request_id import MESSAGE_HEADER, get_request_id
@@ -90,7 +90,7 @@ class Publisher:
         published = 0
         headers = {MESSAGE_HEADER: request_id} if (request_id := get_request_id()) else None
         try:
-            with self.app.producer_or_acquire() as producer:
+            with self.app.producer_or_acquire() as producer, cut_when_it_fails(producer.connection):
                 waiting = count_waiting(self.app, lane, producer.connection)
                 room = (self.hot_max if lane == "hot" else EAGER_MAX) - waiting
                 for subject in subjects[: max(0, room)]:
@@ -114,7 +114,7 @@ def count_waiting(app: Celery, queue: str, by: Connection | None = None) -> int:
     Raises one of BROKER_FAILED.
     """
     arguments = app.amqp.queues[queue].queue_arguments
-    with app.connection_or_acquire(by) as connection:
+    with app.connection_or_acquire(by) as connection, cut_when_it_fails(connection):
         open_anew_if_over(connection)
         # Not passive: kombu looks for a Redis queue without its key prefix, and finds none.
         declared = connection.default_channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
