@@ -67,6 +67,18 @@ def test_what_the_page_needs_is_there(client: FlaskClient, name: str) -> None:
     assert answer.mimetype in ("text/javascript", "text/css")
 
 
+def test_scripts_that_scripts_import_are_asked_for_with_the_page(client: FlaskClient) -> None:
+    """Each would be asked for only when the one before is there."""
+    static = Path(str(client.application.static_folder))
+    page = client.get("/").get_data(as_text=True)
+    imported = {
+        name
+        for file in static.glob("*.js")
+        for name in re.findall(r"(?:from|import) '\./([\w-]+\.js)'", file.read_text())
+    }
+    assert set(re.findall(r'rel="modulepreload" href="/static/([^"]+)"', page)) == imported
+
+
 def test_with_a_real_token_nobody_is_signed_in(app: Flask, client: FlaskClient) -> None:
     get_front(app).partners.register(new_id(), "Ann", None)
     assert b"data-init-data" not in client.get("/").data

@@ -6,6 +6,7 @@ import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
 /** @typedef {import('./common.js').Partner} Partner */
 
 const WATCH_FOR = 120_000; // ms
+const FIRST = 4; // rows that every screen shows: their pictures wait for no layout
 
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
 /** In seconds. @type {[Intl.RelativeTimeFormatUnit, number][]} */
@@ -30,8 +31,8 @@ function newRow() {
   return find('li', document.importNode(template.content, true));
 }
 
-/** @param {Partner} partner */
-function rowOf(partner) {
+/** @param {Partner} partner @param {number} place */
+function rowOf(partner, place) {
   const row = rows.get(partner.id) ?? newRow();
   rows.set(partner.id, row);
   /** @type {HTMLTimeElement} */
@@ -42,6 +43,7 @@ function rowOf(partner) {
   say(find('.name', row), partner.name);
   /** @type {import('./lazy-image.js').LazyImage} */
   const image = find('lazy-image', row);
+  image.loading = place < FIRST ? 'eager' : 'lazy';
   showPhoto(image, partner.name, partner);
   if (partner.photo_status === 'ready') image.retry(); // it may have lost patience before
   return row;
@@ -57,7 +59,7 @@ function showPeople(partners) {
     rows.delete(id);
   }
   partners.forEach((partner, place) => {
-    const row = rowOf(partner);
+    const row = rowOf(partner, place);
     if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null);
   });
   find('#people-empty').toggleAttribute('hidden', partners.length > 0);
