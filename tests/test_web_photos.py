@@ -492,15 +492,25 @@ def test_while_purges_are_not_heard_redis_is_asked_first(app: Flask, client: Fla
     front.redis.set(front.keys.forgotten(file_id := on_shelf.split("/")[4].split("?")[0]), "1")
     front.redis.delete(*(front.keys.variant(file_id, size, "webp") for size in (80, 160, 320)))
     assert client.get(on_shelf).status_code == 404
+    leave_redis_alone(app)
+    assert client.get(on_shelf).status_code == 503  # what Redis has denied once is not shown again
 
 
-def test_and_what_is_at_hand_is_shown_while_it_is_away(app: Flask, client: FlaskClient, on_shelf: str) -> None:
-    front = get_front(app)
-    front.shelf.close()
-    for master in list_masters(front.redis):
-        master.connection_pool.open()
+@pytest.mark.parametrize("event", ["close", "open"])
+def test_and_what_is_at_hand_is_shown_while_it_is_away(
+    app: Flask, client: FlaskClient, on_shelf: str, event: str
+) -> None:
+    """Also when purges are heard again and Redis is not asked yet."""
+    getattr(get_front(app).shelf, event)()
+    leave_redis_alone(app)
     assert client.get(on_shelf).headers["Cache-Status"] == "avatar-warmer; hit"
     assert client.get(file_url(new_file_id())).status_code == 503
+
+
+def leave_redis_alone(app: Flask) -> None:
+    """As after a time-out."""
+    for master in list_masters(get_front(app).redis):
+        master.connection_pool.open()
 
 
 def test_a_listener_that_fails_is_a_mistake_of_ours_with_every_header(app: Flask, client: FlaskClient) -> None:

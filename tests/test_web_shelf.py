@@ -37,6 +37,10 @@ def kept(shelf: Shelf, *subjects: str) -> str:
     return "".join(subject for subject in subjects if shelf.get(wish(subject)))
 
 
+def doubtful(shelf: Shelf, *subjects: str) -> str:
+    return "".join(subject for subject in subjects if shelf.get_doubtful(wish(subject)))
+
+
 def test_what_was_put_is_there(shelf: Shelf) -> None:
     one = answer("a")
     shelf.put(wish("a"), one, shelf.count_purges())
@@ -96,25 +100,44 @@ def test_nothing_comes_in_before_purges_are_heard() -> None:
     assert kept(shelf, "a") == ""
 
 
-def test_while_purges_are_not_heard_what_is_there_is_shown_and_nothing_comes_in(shelf: Shelf) -> None:
+def test_while_purges_are_not_heard_what_is_there_is_doubtful_and_nothing_comes_in(shelf: Shelf) -> None:
     keep(shelf, "a")
     shelf.close()
     keep(shelf, "b")
-    assert kept(shelf, "a", "b") == "a"
+    assert (kept(shelf, "a", "b"), doubtful(shelf, "a", "b")) == ("", "a")
 
 
-def test_a_new_subscription_empties_it(shelf: Shelf) -> None:
-    keep(shelf, "a")
+def test_a_new_subscription_leaves_all_that_was_there_doubtful(shelf: Shelf) -> None:
+    keep(shelf, "a", "b", "c")
     purges = shelf.count_purges()
     shelf.open()
-    shelf.put(wish("b"), answer("b"), purges)  # read before
+    shelf.put(wish("d"), answer("d"), purges)  # read before
     keep(shelf, "c")
-    assert kept(shelf, "a", "b", "c") == "c"
-    assert shelf.bytes == KILO + OVERHEAD_BYTES
+    assert (kept(shelf, *"abcd"), doubtful(shelf, *"abcd")) == ("c", "ab")
+    assert shelf.bytes == 3 * (KILO + OVERHEAD_BYTES)
+
+
+def test_what_is_doubtful_is_purged_and_dropped_and_makes_room_first(shelf: Shelf) -> None:
+    keep(shelf, *"abcd")
+    shelf.open()
+    shelf.purge("a")
+    shelf.drop(wish("b"))
+    keep(shelf, *"efg")
+    assert (kept(shelf, *"abcdefg"), doubtful(shelf, *"abcdefg")) == ("efg", "d")
+    assert shelf.bytes == 4 * (KILO + OVERHEAD_BYTES)
+
+
+def test_what_is_doubtful_is_shown_for_a_minute_too(shelf: Shelf) -> None:
+    for name, age in (("young", MAX_AGE_SECONDS - 5), ("old", MAX_AGE_SECONDS + 0.1)):
+        shelf.put(wish(name), answer(name, age=age), shelf.count_purges())
+    shelf.close()
+    assert doubtful(shelf, "young", "old") == "young"
 
 
 def test_nothing_remains_of_what_went(shelf: Shelf) -> None:
     keep(shelf, *"abcdefgh")
+    shelf.open()
+    keep(shelf, "a")
     for subject in "abcdefgh":
         shelf.purge(subject)
-    assert (shelf.bytes, shelf._answers, shelf._tagged) == (0, {}, {})
+    assert (shelf.bytes, shelf._answers, shelf._doubtful, shelf._tagged) == (0, {}, {}, {})

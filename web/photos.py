@@ -80,12 +80,10 @@ class Exchange:
                 return self._send(self._answer_method(), path)
             wish = self._read_wish(path)
             ready = self.front.shelf.get(wish)
-            if ready is not None and ready.body is None and not is_known(ready.etag, self.known):
-                ready = None  # of these bytes only the ETag is at hand
-            if ready is not None and self.front.shelf.hears_purges:
+            if ready is not None and self._is_enough(ready):
                 return self._serve(wish, ready, was_hit=True)
             with working_for(self.request_id):
-                return self._look(wish) if ready is None else self._look_or_serve(wish, ready)
+                return self._look_or_serve(wish)
         except Exception as error:  # noqa: BLE001 - as Flask does for its routes: each has an answer
             return self._send(self._spell_error(error, path), path)
 
@@ -108,12 +106,17 @@ class Exchange:
             raise MethodNotAllowed(METHODS)
         return Response(headers=PREFLIGHT)
 
-    def _look_or_serve(self, wish: Wish, ready: Answer) -> Iterable[bytes]:
-        """While purges are not heard Redis is asked first; what is at hand is for when it is away."""
+    def _is_enough(self, ready: Answer) -> bool:
+        """Not where of the bytes only the ETag is at hand, and the client has others."""
+        return ready.body is not None or is_known(ready.etag, self.known)
+
+    def _look_or_serve(self, wish: Wish) -> Iterable[bytes]:
+        """Redis knows; what is at hand, and may be out of date, is for when it is away."""
         try:
             return self._look(wish)
         except RedisError as error:
-            if not is_away(error):
+            ready = self.front.shelf.get_doubtful(wish)
+            if ready is None or not is_away(error) or not self._is_enough(ready):
                 raise
             return self._serve(wish, ready, was_hit=True)
 
@@ -136,6 +139,7 @@ class Exchange:
                 self.front.shelf.put(wish, answer, purges)
             return self._serve(wish, answer, was_hit=was_hit)
         if isinstance(found, Unavailable):
+            self.front.shelf.drop(wish)
             photo_not_found.send(
                 self.app,
                 subject=wish.subject,

@@ -1,8 +1,8 @@
 """Finished answers inside the process: hits without Redis, and while Redis is away.
 
 Bounded in bytes and in age. It never outlives a forgetting: an answer comes in only if nothing was purged since before
-it was read from Redis, nothing comes in while purges are not heard, and whenever the subscription is made anew
-everything goes, since a purge may have been missed.
+it was read from Redis, nothing comes in while purges are not heard, and whenever the subscription ends or is made anew
+all that is there is doubtful, since a purge may have been missed: it is shown only while Redis cannot be asked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from web.wishes import Wish
@@ -43,6 +42,7 @@ class Shelf:
         self.max_bytes = max_bytes
         self.bytes = 0
         self._answers: dict[Wish, Answer] = {}
+        self._doubtful: dict[Wish, Answer] = {}  # older than all of those; no wish is in both
         self._tagged: dict[str, set[Wish]] = defaultdict(set)
         self._purges = 0
         self.hears_purges = False
@@ -54,6 +54,16 @@ class Shelf:
         if answer is None or time.monotonic() - answer.read_at > MAX_AGE_SECONDS:
             return None
         return answer
+
+    def get_doubtful(self, wish: Wish) -> Answer | None:
+        """The same, of what may have been purged since: for when Redis, which knows, is away."""
+        answer = self._doubtful.get(wish)
+        return answer if answer and time.monotonic() - answer.read_at <= MAX_AGE_SECONDS else None
+
+    def drop(self, wish: Wish) -> None:
+        """Redis has no such picture any more."""
+        with self._lock:
+            self._drop(wish)
 
     def count_purges(self) -> int:
         """To be asked before Redis is read, and shown when the answer comes in."""
@@ -70,32 +80,34 @@ class Shelf:
                 self._tagged[tag].add(wish)
             self.bytes += answer.weight
             while self.bytes > self.max_bytes:
-                self._drop(next(iter(self._answers)))
+                self._drop(next(iter(self._doubtful or self._answers)))
 
     def purge(self, subject: str) -> None:
         """End every answer with this tag, and every one that is being read now."""
         with self._lock:
             self._purges += 1
-            self._drop_all(list(self._tagged.get(subject, ())))
+            for wish in list(self._tagged.get(subject, ())):
+                self._drop(wish)
 
     def open(self) -> None:
         """Purges are heard from now on; what was missed until now nobody knows."""
         with self._lock:
             self._purges += 1
-            self._drop_all(list(self._answers))
+            self._doubt_all()
             self.hears_purges = True
 
     def close(self) -> None:
-        """Purges are not heard: what is there is shown while it is young, and nothing comes in."""
+        """Purges are not heard, and nothing comes in."""
         with self._lock:
             self.hears_purges = False
+            self._doubt_all()
 
-    def _drop_all(self, wishes: Iterable[Wish]) -> None:
-        for wish in wishes:
-            self._drop(wish)
+    def _doubt_all(self) -> None:
+        self._doubtful |= self._answers
+        self._answers = {}
 
     def _drop(self, wish: Wish) -> None:
-        answer = self._answers.pop(wish, None)
+        answer = self._answers.pop(wish, None) or self._doubtful.pop(wish, None)
         if answer is None:
             return
         self.bytes -= answer.weight
