@@ -17,6 +17,7 @@ from planning.table import describe, list_lines, show
 
 PAGE = ROOT / "docs" / "scaling.md"
 PLANS = FOLDER / "plans.json"
+CLUSTER = FOLDER / "cluster.json"
 SIZES: dict[str, dict[str, Any]] = {
     "10 k": {"partners": 10_000},
     "100 k": {"partners": 100_000},
@@ -84,7 +85,7 @@ def list_tables() -> dict[str, str]:
     )
     tables = {"costs": _show_costs(load_costs()), "sizes": _show_plans(plans), "assumptions": _show_inputs()}
     tables["influences"] = "".join(f"{place}. {line}\n" for place, line in enumerate(plans["1 M"]["influences"], 1))
-    tables["check"] = _show_check(check)
+    tables |= {"check": _show_check(check), "cluster": _show_cluster(json.loads(CLUSTER.read_text("utf-8")))}
     return tables | {name: _show_runs(one["runs"]) for name, one in scenarios["scenarios"].items()}
 
 
@@ -147,3 +148,16 @@ def _show_check(check: Mapping[str, Any]) -> str:
         for one in check["figures"]
     ]  # fmt: skip
     return _table(["figure", "service", "simulation", "difference", f"within {check['allowed']:.0%}"], rows)
+
+
+def _show_cluster(record: Mapping[str, Any]) -> str:
+    """A row for each kind of work and number of processes; rates against one process on the same Redis."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for one in record["measurements"]:
+        found.setdefault((one["work"], one["who"]), {})[one["figure"]] = one["value"]
+    rows = []
+    for (work, who), figures in found.items():
+        alone = found[work, f"1 {who.split(maxsplit=1)[1]}"]["a second"]
+        shares = [f"{figures[kind]:.0%}" for kind in ("web", "workers", "Redis")]
+        rows.append([f"{work}, {who}", f"{figures['a second']:,.0f}", f"{figures['a second'] / alone:.2f} ×", *shares])
+    return _table(["work, processes of each kind", "a second", "against 1", "web", "workers", "Redis"], rows)
