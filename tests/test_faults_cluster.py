@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from redis.crc import key_slot
 
 from faketelegram import TEST_TOKEN
-from tests.faults import Answer, Clients, Figure, Stage, let_pass, run_stage
+from tests.crowd import crowd, share_of
+from tests.faults import Figure, Stage, let_pass, run_stage
 from tests.redis_kinds import Node, RedisCluster, run_cluster, run_single
 from tests.waiting import wait_until
 from warmer.keys import Keys
@@ -37,25 +37,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory, cluster: RedisCluster) -> It
         yield stage
 
 
-@contextmanager
-def crowd(stage: Stage, people: dict[int, str]) -> Iterator[tuple[Clients, Clients]]:
-    """Clients of one picture that is asked for all the time, and of all the others, the list and registrations."""
-    hot, *others = people.values()
-    fresh = stage.add_people(300)
-    with (
-        Clients(lambda session: stage.get(hot, session)) as hits,
-        Clients(
-            *(lambda session, file_id=file_id: stage.get(file_id, session) for file_id in others),
-            lambda session: stage.ask("/api/partner/recent", session=session),
-            lambda session: stage.put(*fresh.popitem(), session),
-            number=4,
-            pause=0.05,
-        ) as rest,
-    ):
-        wait_until(lambda: len(hits.answers) > 100 and len(rest.answers) > 50)
-        yield hits, rest
-
-
 def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Figure, victim: Node, act: int) -> None:
     """What the loss of a master is held to, whatever it is."""
     people = stage.warm(PEOPLE)
@@ -74,11 +55,6 @@ def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Fi
     figure(f"{name}: the slowest answer", max(answer.seconds for answer in rest.answers), 3.5)
     assert {stage.ask(f"/api/partner/{user_id}").status for user_id in people} == {200}
     assert {stage.state_of(user_id) for user_id in people} == {"ready"}
-
-
-def share_of(some: list[Answer], among: list[Answer]) -> float:
-    """How many of a hundred."""
-    return 100 * len(some) / len(among)
 
 
 @pytest.mark.parametrize("what", ["due", "news"])
