@@ -181,9 +181,7 @@ class Stage:
     def get(self, file_id: str, session: requests.Session | None = None) -> Answer:
         return ask(self.url(file_id), session)
 
-    def ask(
-        self, path: str, method: str = "GET", session: requests.Session | None = None, **options: Any
-    ) -> Answer:
+    def ask(self, path: str, method: str = "GET", session: requests.Session | None = None, **options: Any) -> Answer:
         """A request with the API key."""
         return ask(self.service.url + path, session, method, headers=self.service.as_server, **options)
 
