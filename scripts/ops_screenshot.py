@@ -2,7 +2,8 @@
 
     .venv/bin/python scripts/ops_screenshot.py
 
-Wants a Chromium on the PATH and the packages of the tests.
+Wants a Chromium on the PATH, the packages of the tests, and Debian's fonts-noto-core, fonts-noto-cjk and
+fonts-noto-color-emoji, so that every picture of the documentation has the same letters.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ from web import create_app
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {  # pixels
-    "ops": (1200, 1480, "light"),
+VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {  # pixels; without a height, the whole page
+    "ops": (1200, 0, "light"),
     "ops-phone": (390, 1500, "dark"),
 }
 SETTINGS = {"TELEGRAM_BOT_TOKEN": "1:made-up", "API_KEYS": "made-up", "URL_SIGNING_KEYS": "made-up-" * 4}
@@ -128,9 +129,9 @@ def main() -> int:
     with serving() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for name, (width, height, scheme) in VIEWS.items():
-            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+            page = browser.new_page(viewport={"width": width, "height": height or 800}, color_scheme=scheme)
             page.goto(url)
-            taken = Image.open(BytesIO(page.screenshot()))
+            taken = Image.open(BytesIO(page.screenshot(full_page=not height)))
             taken.quantize(64, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
         browser.close()
     return 0

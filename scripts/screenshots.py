@@ -2,7 +2,8 @@
 
     .venv/bin/python scripts/screenshots.py http://127.0.0.1:8000/ [http://admin:password@127.0.0.1:5555/]
 
-Wants a Chromium on the PATH and the packages of the tests.
+Wants a Chromium on the PATH, the packages of the tests, and fonts for every name: without Debian's fonts-noto-core,
+fonts-noto-cjk and fonts-noto-color-emoji some are boxes.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def main(url: str, flower: str = "") -> int:
         for name, options in LISTS:
             page = browser.new_page(**options)
             page.goto(url)
+            expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible()
             expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
-            expect(page.locator("lazy-image[status=loaded]").first).to_be_visible()
             keep(page, name)
         take_cold(browser, url)
         take_words(browser, url)
@@ -91,7 +92,7 @@ def keep(page: Page, name: str) -> None:
     """Write the picture into docs/, small."""
     shot = Image.open(BytesIO(page.screenshot(animations="disabled")))
     if name.endswith(".png"):
-        shot.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(DOCS / name, optimize=True)
+        shot.convert("RGB").save(DOCS / name, optimize=True)
     else:
         shot.convert("RGB").save(DOCS / name, quality=82, method=6)
     page.close()

@@ -107,6 +107,11 @@ def test_the_installed_command_asks_a_running_service(service: Service, tmp_path
     assert json.loads(done.stdout)["workers"]
 
 
+@pytest.mark.usefixtures("shop")
+def test_who_does_not_wait_is_told_what_was_asked_for() -> None:
+    assert call("warm", "--no-wait", str(next_id())).stdout == "1 row: asked for.\n"
+
+
 def test_without_a_worker_nobody_waits(shop: Workshop) -> None:
     result = call("warm", str(next_id()))
     assert (result.exit_code, "no worker is alive" in result.stderr) == (1, True)

@@ -122,7 +122,11 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_
     done = subprocess.run([*sphinx, "docs", str(tmp_path / "site")], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pages = {path.name: path.read_text("utf-8") for path in (tmp_path / "site").glob("*.html")}
-    assert "/api/photos/resolve" in pages["http.html"].split("Every route", 1)[1]
+    routes = pages["http.html"].split("Every route", 1)[1]
+    assert "/api/photos/resolve" in routes
+    assert ".. http:" not in routes  # what the generator writes was read, too
+    pictures = {name: re.findall(r"<img[^>]*\ssrc=\"([^\"]+)", page) for name, page in pages.items()}
+    assert [src for srcs in pictures.values() for src in srcs if not (tmp_path / "site" / src).exists()] == []
     loads = r"<(?:script|img|iframe)[^>]*\ssrc=\"(?:https?:)?//|<link[^>]*rel=\"stylesheet\"[^>]*href=\"(?:https?:)?//"
     assert [name for name, page in pages.items() if re.search(loads, page)] == []
 

@@ -51,6 +51,10 @@ def test_flower_names_each_warming_with_its_picture_its_duration_and_why_it_fail
         expect(row.first).to_contain_text("SUCCESS")
         expect(row.first).to_contain_text(re.compile(outcome))
         expect(row.first.locator("td").filter(has_text=re.compile(r"^[\d.]+ m?s$"))).to_be_visible()  # its duration
+    _search(flower, "result:unavailable")
+    wait_until(lambda: _list_found(flower) >= {bad, odd} and good not in _list_found(flower), 5)
+    _search(flower, f'result:"unavailable: not-an-image" {odd}')
+    wait_until(lambda: _list_found(flower) == {odd}, 5)
     assert TEST_TOKEN not in flower.content()
     assert TEST_TOKEN.partition(":")[2] not in flower.content()
     service.telegram.clear_faults()
@@ -62,6 +66,16 @@ def _is_listed(flower: Page, file_id: str) -> bool:
     flower.locator("#tasks-table tbody tr").first.wait_for()
     row = flower.locator("#tasks-table tbody tr").filter(has_text=file_id).filter(has_text="SUCCESS")
     return row.count() > 0
+
+
+def _search(flower: Page, words: str) -> None:
+    """Ask Flower as docs/operations.md says."""
+    flower.get_by_role("searchbox").fill(words)
+
+
+def _list_found(flower: Page) -> set[str]:
+    """The pictures in its table."""
+    return set(re.findall(r"\['([\w-]+)', '\w+'\]", flower.locator("#tasks-table tbody").inner_text()))
 
 
 def test_flower_lets_nobody_in_without_the_password(service: Service, flower: Page) -> None:

@@ -12,7 +12,7 @@ from redis import Redis
 from warmer.keys import Keys, user_of, user_subject
 from warmer.scripts import load_script
 
-RECENT_CAP = 10_000  # partners that can ever be listed or kept warm; the records themselves have no cap
+RECENT_CAP = 10_000  # partners that can be listed or kept warm, REWARM_PARTNERS if more; records have no cap
 FORMER_MAX = 50  # former pictures of a partner that forgetting it covers
 Record = dict[str, Any]
 

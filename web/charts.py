@@ -57,7 +57,7 @@ PLANS = (
     Plan("Pauses asked for", "", {"pauses": lambda one: one.pauses}),
     Plan("Warmings", "", {"all": lambda one: one.warmings, "failures": lambda one: one.failures}),
     Plan(
-        "Remembered as unavailable",
+        "Found unavailable",
         "",
         {
             "no photo": lambda one: one.unavailable.get("none", 0),

@@ -92,7 +92,9 @@ def show_summary(bulk: Bulk, rows: int, is_interrupted: bool, is_json: bool) -> 
     if is_json:
         echo_json({"rows": rows, **counts, "causes": dict(bulk.causes), "interrupted": is_interrupted})
         return
-    click.echo(f"{rows} rows: " + ", ".join(f"{number} {status}" for status, number in counts.items()) + ".")
+    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    is_asked_only = rows > 0 and not any(counts.values())
+    click.echo(f"{rows} row{'' if rows == 1 else 's'}: {'asked for' if is_asked_only else told}.")
     for cause, number in bulk.causes.most_common():
         click.echo(f"  unavailable, {cause}: {number}")
     if is_interrupted:
