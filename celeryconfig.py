@@ -16,6 +16,8 @@ broker_connection_max_retries = None  # a worker outlives any outage of its brok
 broker_channel_error_retry = True  # also one that is there but full, or read-only
 broker_transport_options: dict[str, Any] = choose_transport_options(_settings)
 
+broker_heartbeat = 10  # seconds; RabbitMQ's only: a host that is gone without a word is left after twice that
+
 task_queues = list_queues(_settings)
 task_default_queue = "warm"
 task_serializer = "json"

@@ -31,6 +31,10 @@ def choose_transport_options(settings: Settings) -> dict[str, Any]:
         return {"confirm_publish": True}  # a message counts as sent when the queue has it
     found_by = {"master_name": settings.broker_master} if settings.broker_master else {}
     return found_by | {
+        # A server that is gone without a word (a frozen host, a cut cable) is left after about eight seconds.
+        "socket_timeout": 5,  # seconds; more than the one that the server may take to say that nothing waits
+        "socket_connect_timeout": 2,
+        "health_check_interval": 3,
         "visibility_timeout": 180,  # seconds; the second net only, `due` is the first
         "unacked_restore_interval": 5,  # seconds between looks for a dead worker's tasks
         "unacked_restore_throttle": 1,  # seconds
@@ -44,7 +48,8 @@ def choose_publishing_options(settings: Settings, seconds: float) -> dict[str, A
     """How a publisher that must not wait is bounded: a broker that accepts and never answers blocks for ever."""
     if is_amqp(settings):
         return {"read_timeout": seconds, "write_timeout": seconds, "max_retries": 0}
-    return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "max_retries": 0}
+    # It takes no messages, and a check before each that it sends would only take time.
+    return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "health_check_interval": 25, "max_retries": 0}
 
 
 def is_amqp(settings: Settings) -> bool:
