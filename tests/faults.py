@@ -201,7 +201,7 @@ def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
 
 
 @contextmanager
-def run_stage_at(telegram: FakeTelegram, folder: Path, **settings: str) -> Iterator[Stage]:
+def run_stage_at(telegram: FakeTelegram, folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator[Stage]:
     """The whole service at this one."""
     given = {
         "TELEGRAM_BOT_TOKEN": telegram.token,
@@ -211,7 +211,7 @@ def run_stage_at(telegram: FakeTelegram, folder: Path, **settings: str) -> Itera
         "URL_SIGNING_KEYS": SIGNING_KEY,
         **settings,
     }
-    with run_service(folder, **given) as service:
+    with run_service(folder, root, **given) as service:
         wait_until(lambda: "avatar_workers 2.0" in service.call("GET", "/metrics").text, 30)
         yield Stage(service, telegram)
 

@@ -51,6 +51,17 @@ def test_a_picture_that_is_asked_for_in_every_lane_becomes_warm_once(
 
 
 @needs_worker
+@pytest.mark.parametrize(("task", "arguments"), [("polish", ["a"]), ("warm", ["a", "warm", "more"]), ("warm", [])])
+def test_a_message_of_another_release_is_let_go_and_the_worker_goes_on(
+    shop: Workshop, file_id: str, task: str, arguments: list[str]
+) -> None:
+    celery.send_task(task, args=arguments, queue="warm")
+    shop.publisher.ask(file_id, "warm")
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: are_queues_empty(shop))
+
+
+@needs_worker
 def test_an_id_that_is_asked_for_becomes_warm(shop: Workshop, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
     shop.publisher.ask(user_subject(user_id), "hot")
