@@ -181,9 +181,7 @@ class Stage:
     def get(self, file_id: str, session: requests.Session | None = None) -> Answer:
         return ask(self.url(file_id), session)
 
-    def ask(
-        self, path: str, method: str = "GET", session: requests.Session | None = None, **options: Any
-    ) -> Answer:
+    def ask(self, path: str, method: str = "GET", session: requests.Session | None = None, **options: Any) -> Answer:
         """A request with the API key."""
         return ask(self.service.url + path, session, method, headers=self.service.as_server, **options)
 
@@ -203,8 +201,10 @@ def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
 
 
 @contextmanager
-def run_stage_at(telegram: FakeTelegram, folder: Path, **settings: str) -> Iterator[Stage]:
-    """The whole service at this one."""
+def run_stage_at(
+    telegram: FakeTelegram, folder: Path, *, workers: int = 2, root: Path = ROOT, **settings: str
+) -> Iterator[Stage]:
+    """The whole service at this one; `workers` are all that it sees, those of other hosts included."""
     given = {
         "TELEGRAM_BOT_TOKEN": telegram.token,
         "TELEGRAM_API_URL": telegram.url,
@@ -213,8 +213,8 @@ def run_stage_at(telegram: FakeTelegram, folder: Path, **settings: str) -> Itera
         "URL_SIGNING_KEYS": SIGNING_KEY,
         **settings,
     }
-    with run_service(folder, **given) as service:
-        wait_until(lambda: "avatar_workers 2.0" in service.call("GET", "/metrics").text, 30)
+    with run_service(folder, root=root, **given) as service:
+        wait_until(lambda: f"avatar_workers {workers}.0" in service.call("GET", "/metrics").text, 30)
         yield Stage(service, telegram)
 
 

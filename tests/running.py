@@ -41,8 +41,11 @@ class Service:
 
 
 @contextmanager
-def run_service(folder: Path, **settings: str) -> Iterator[Service]:
-    """Start the service with these settings, and stop it again; everything of it lies in the folder."""
+def run_service(folder: Path, *, root: Path = ROOT, **settings: str) -> Iterator[Service]:
+    """Start the service with these settings, and stop it again; everything of it lies in the folder.
+
+    `root`: the tree that it is started from, where that is another release.
+    """
     port, flower_port = free_loopback_port(), free_loopback_port()
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     environment = {
@@ -54,8 +57,8 @@ def run_service(folder: Path, **settings: str) -> Iterator[Service]:
         **settings,
     }
     log = folder / "run.log"
-    command = [sys.executable, str(ROOT / "scripts" / "serve.py")]
-    with log.open("w") as out, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out) as runner:
+    command = [sys.executable, str(root / "scripts" / "serve.py")]
+    with log.open("w") as out, subprocess.Popen(command, cwd=root, env=environment, stdout=out, stderr=out) as runner:
         try:
             yield Service(_wait_for_url(runner, log), folder / "data", _find_key(folder, settings), environment)
         finally:
