@@ -201,8 +201,10 @@ def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
 
 
 @contextmanager
-def run_stage_at(telegram: FakeTelegram, folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator[Stage]:
-    """The whole service at this one."""
+def run_stage_at(
+    telegram: FakeTelegram, folder: Path, root: Path = ROOT, workers: int = 2, /, **settings: str
+) -> Iterator[Stage]:
+    """The whole service at this one, of this tree; `workers` are all that it sees, those of other hosts included."""
     given = {
         "TELEGRAM_BOT_TOKEN": telegram.token,
         "TELEGRAM_API_URL": telegram.url,
@@ -212,7 +214,7 @@ def run_stage_at(telegram: FakeTelegram, folder: Path, root: Path = ROOT, /, **s
         **settings,
     }
     with run_service(folder, root, **given) as service:
-        wait_until(lambda: "avatar_workers 2.0" in service.call("GET", "/metrics").text, 30)
+        wait_until(lambda: f"avatar_workers {workers}.0" in service.call("GET", "/metrics").text, 30)
         yield Stage(service, telegram)
 
 
