@@ -186,8 +186,9 @@ class Stage:
         return ask(self.service.url + path, session, method, headers=self.service.as_server, **options)
 
     def connect(self) -> Redis:
-        """A client of the embedded Redis."""
-        return Redis.from_url(str(dotenv_values(self.service.data_dir / "running.env")["REDIS_URL"]))
+        """A client of its Redis, the embedded one unless it was given another."""
+        made = dotenv_values(self.service.data_dir / "running.env")
+        return Redis.from_url(self.service.environment.get("REDIS_URL") or str(made["REDIS_URL"]))
 
     def log(self, name: str) -> str:
         return (self.service.data_dir / "logs" / f"{name}.log").read_text(errors="replace")
@@ -202,7 +203,7 @@ def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
 
 @contextmanager
 def run_stage_at(
-    telegram: FakeTelegram, folder: Path, *, workers: int = 2, root: Path = ROOT, **settings: str
+    telegram: FakeTelegram, folder: Path, workers: int = 2, root: Path = ROOT, /, **settings: str
 ) -> Iterator[Stage]:
     """The whole service at this one; `workers` are all that it sees, those of other hosts included."""
     given = {
@@ -213,7 +214,7 @@ def run_stage_at(
         "URL_SIGNING_KEYS": SIGNING_KEY,
         **settings,
     }
-    with run_service(folder, root=root, **given) as service:
+    with run_service(folder, root, **given) as service:
         wait_until(lambda: f"avatar_workers {workers}.0" in service.call("GET", "/metrics").text, 30)
         yield Stage(service, telegram)
 

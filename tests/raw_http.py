@@ -66,7 +66,7 @@ def read_answer(stream: IO[bytes], method: str = "GET") -> RawAnswer | None:
     version, status, _ = line.split(b" ", 2)
     assert version in (b"HTTP/1.0", b"HTTP/1.1"), line
     headers: dict[str, str] = {}
-    while line := stream.readline().rstrip(b"\r\n"):
+    while (line := stream.readline().rstrip(b"\r\n")):
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
     has_none = method == "HEAD" or status in (b"100", b"204", b"304")

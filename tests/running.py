@@ -41,7 +41,7 @@ class Service:
 
 
 @contextmanager
-def run_service(folder: Path, *, root: Path = ROOT, **settings: str) -> Iterator[Service]:
+def run_service(folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator[Service]:
     """Start the service with these settings, and stop it again; everything of it lies in the folder.
 
     `root`: the tree that it is started from, where that is another release.
