@@ -71,6 +71,22 @@ def test_a_hot_task_that_is_stale_ends_and_a_warm_one_does_not(
 
 
 @needs_worker
+def test_what_a_later_release_says_beside_the_task_is_left_out(shop: Workshop, file_id: str) -> None:
+    celery.send_task("warm", args=[file_id, "warm", "more"], kwargs={"and": "more"}, queue="warm")
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: are_queues_empty(shop))
+
+
+@needs_worker
+def test_a_task_that_only_a_later_release_knows_is_gone_and_the_worker_goes_on(shop: Workshop, file_id: str) -> None:
+    for lane in QUEUES:
+        celery.send_task("polish", args=[file_id], queue=lane)
+    wait_until(lambda: are_queues_empty(shop))
+    celery.send_task("warm", args=[file_id, "warm"], queue="warm")
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+
+
+@needs_worker
 def test_a_redis_that_fails_gives_the_message_back(
     shop: Workshop, file_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
