@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -11,7 +12,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from warmer.errors import TokenRejected
 from warmer.heartbeat import BEAT_SECONDS, TTL_SECONDS, Heartbeat
-from warmer.pulse import Pulse, list_pulses
+from warmer.pulse import Pulse, judge_bot, list_pulses
 from warmer.wiring import Workshop
 
 
@@ -189,6 +190,15 @@ def test_a_redis_that_is_away_for_a_moment_does_not_end_it(
 def test_the_pulse_holds_no_secret(shop: Workshop, heartbeat: Heartbeat, telegram: FakeTelegram) -> None:
     heartbeat.beat()
     assert telegram.token not in str(shop.redis.get(shop.keys.worker("one")))
+
+
+def test_a_pulse_of_another_release_is_read(shop: Workshop, heartbeat: Heartbeat) -> None:
+    heartbeat.beat()
+    said = json.loads(shop.redis.get(shop.keys.worker("one")) or "")
+    shop.redis.set(shop.keys.worker("one"), json.dumps(said | {"release": "next", "bot": "asleep"}))
+    pulses = list_pulses(shop.redis, shop.keys)
+    assert [pulse.name for pulse in pulses] == ["one"]
+    assert judge_bot(pulses) == "unknown"
 
 
 def test_a_pulse_has_defaults() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from redis import Redis
 
@@ -39,6 +41,14 @@ def test_many_are_read_at_once(profiles: Profiles, claim: Claim) -> None:
     profile = profiles.put(claim, 42, "file", "unique")
     assert profiles.get_many([1, 42]) == [None, profile]
     assert profiles.get_many([]) == []
+
+
+def test_fields_of_another_release_are_left_out_and_kept(profiles: Profiles, redis: Redis, keys: Keys) -> None:
+    said = {"file_id": "file", "unique_id": "unique", "looked_up_at": 5, "shape": "round"}
+    redis.set(keys.profile(42), json.dumps(said))
+    assert profiles.get(42) == Profile("file", "unique", 5)
+    profiles.mark_old(42)
+    assert json.loads(redis.get(keys.profile(42)) or "") == said | {"looked_up_at": 0}
 
 
 def test_without_the_claim_nothing_is_written(profiles: Profiles, claim: Claim, redis: Redis, keys: Keys) -> None:

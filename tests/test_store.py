@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -145,6 +146,11 @@ def test_a_path_is_kept_for_its_own_ttl(store: PhotoStore, claim: Claim, redis: 
     store.put_path(claim, FilePath("photos/file_1.jpg", "AQAD"), 1000)
     assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
     assert 899 <= redis.ttl(keys.path(FID)) <= 1100
+
+
+def test_what_another_release_has_added_to_a_path_is_left_out(store: PhotoStore, redis: Redis, keys: Keys) -> None:
+    redis.set(keys.path(FID), json.dumps({"path": "photos/file_1.jpg", "unique_id": "AQAD", "bytes": 5}))
+    assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
 
 
 def test_a_dropped_path_is_gone(store: PhotoStore, claim: Claim) -> None:

@@ -51,17 +51,6 @@ def test_a_picture_that_is_asked_for_in_every_lane_becomes_warm_once(
 
 
 @needs_worker
-@pytest.mark.parametrize(("task", "arguments"), [("polish", ["a"]), ("warm", ["a", "warm", "more"]), ("warm", [])])
-def test_a_message_of_another_release_is_let_go_and_the_worker_goes_on(
-    shop: Workshop, file_id: str, task: str, arguments: list[str]
-) -> None:
-    celery.send_task(task, args=arguments, queue="warm")
-    shop.publisher.ask(file_id, "warm")
-    wait_until(lambda: shop.desk.store.is_ready(file_id))
-    wait_until(lambda: are_queues_empty(shop))
-
-
-@needs_worker
 def test_an_id_that_is_asked_for_becomes_warm(shop: Workshop, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
     shop.publisher.ask(user_subject(user_id), "hot")
@@ -77,6 +66,22 @@ def test_a_hot_task_that_is_stale_ends_and_a_warm_one_does_not(
     wait_until(lambda: count_outcomes("hot", "skipped") == before + 1)
     assert not telegram.calls["getFile"]
     wait_until(lambda: list_traces(shop.redis, file_id) == [])  # the queue's own, once it is acknowledged
+    celery.send_task("warm", args=[file_id, "warm"], queue="warm")
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+
+
+@needs_worker
+def test_what_a_later_release_says_beside_the_task_is_left_out(shop: Workshop, file_id: str) -> None:
+    celery.send_task("warm", args=[file_id, "warm", "more"], kwargs={"and": "more"}, queue="warm")
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: are_queues_empty(shop))
+
+
+@needs_worker
+def test_a_task_that_only_a_later_release_knows_is_gone_and_the_worker_goes_on(shop: Workshop, file_id: str) -> None:
+    for lane in QUEUES:
+        celery.send_task("polish", args=[file_id], queue=lane)
+    wait_until(lambda: are_queues_empty(shop))
     celery.send_task("warm", args=[file_id, "warm"], queue="warm")
     wait_until(lambda: shop.desk.store.is_ready(file_id))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from redis import Redis
 
@@ -51,7 +52,7 @@ class Profiles:
         if not user_ids:
             return []
         values = self.redis.mget([self.keys.profile(user_id) for user_id in user_ids])
-        return [Profile(**json.loads(value)) if value else None for value in values]
+        return [_read(json.loads(value)) if value else None for value in values]
 
     def put(self, claim: Claim, user_id: int, file_id: str, unique_id: str) -> Profile:
         """Remember the picture, while the claim on the id is ours; raises NotMine, and Forgotten, if it is not."""
@@ -81,8 +82,9 @@ class Profiles:
 
     def mark_old(self, user_id: int) -> None:
         """Look this one up again at the next occasion; its picture is served until then."""
-        if profile := self.get(user_id):
-            value = json.dumps(asdict(replace(profile, looked_up_at=0)))
+        known: Any = self.redis.get(self.keys.profile(user_id))
+        if known:
+            value = json.dumps(json.loads(known) | {"looked_up_at": 0})
             self.redis.set(self.keys.profile(user_id), value, xx=True, keepttl=True)
 
     def note_registration(self, user_id: int) -> None:
@@ -98,3 +100,8 @@ class Profiles:
         """What we knew does not hold any more."""
         self.redis.delete(self.keys.profile(user_id))
         self.redis.publish(self.keys.purge, user_subject(user_id))
+
+
+def _read(said: dict[str, Any]) -> Profile:
+    """What another release may have written: fields that we do not know are left out."""
+    return Profile(**{name: said[name] for name in Profile.__dataclass_fields__ if name in said})

@@ -95,7 +95,8 @@ class PhotoStore:
     def get_path(self, file_id: str) -> FilePath | None:
         """The resolved path, while it is fresh."""
         value = self.redis.get(self.keys.path(file_id))
-        return FilePath(**json.loads(value)) if value else None
+        said = json.loads(value) if value else {}  # with what another release may have added
+        return FilePath(said["path"], said["unique_id"]) if said else None
 
     def get_unique_id(self, file_id: str) -> str | None:
         """Telegram's unique id of a stored picture."""

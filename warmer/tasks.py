@@ -32,8 +32,12 @@ _heartbeats: list[Heartbeat] = []
 
 
 @app.task(name="warm", bind=True)
-def warm(self: Task[..., str], subject: str, lane: Lane) -> str:
-    """Warm a file id, or the newest picture behind `user:<id>`; how it ended."""
+def warm(self: Task[..., str], subject: str, lane: Lane, *_: Any, **__: Any) -> str:
+    """Warm a file id, or the newest picture behind `user:<id>`; how it ended.
+
+    What a later release may say beside that is left out: two releases take each other's messages while one replaces
+    the other.
+    """
     with working_for(self.request.get(MESSAGE_HEADER)):  # no id: it was due, or asked for by an earlier release
         return _warm(subject, lane)
 
@@ -49,7 +53,7 @@ def _warm(subject: str, lane: Lane) -> str:
 
 
 @app.task(name="tick", send_events=False)  # Flower shows the work, not the clock
-def tick() -> int:
+def tick(*_: Any, **__: Any) -> int:
     """Every 2 s: publish what is due; once a minute, note how much waits."""
     published = rounds.run_tick(get_workshop())
     rounds.sample_lengths(get_workshop())
@@ -57,7 +61,7 @@ def tick() -> int:
 
 
 @app.task(name="keep_newest", send_events=False)
-def keep_newest() -> int:
+def keep_newest(*_: Any, **__: Any) -> int:
     """Every 10 min: nothing of the newest partners is without a turn."""
     return rounds.keep_newest(get_workshop())
 
