@@ -186,8 +186,9 @@ class Stage:
         return ask(self.service.url + path, session, method, headers=self.service.as_server, **options)
 
     def connect(self) -> Redis:
-        """A client of the embedded Redis."""
-        return Redis.from_url(str(dotenv_values(self.service.data_dir / "running.env")["REDIS_URL"]))
+        """A client of its Redis, the embedded one unless it was given another."""
+        made = dotenv_values(self.service.data_dir / "running.env")
+        return Redis.from_url(self.service.environment.get("REDIS_URL") or str(made["REDIS_URL"]))
 
     def log(self, name: str) -> str:
         return (self.service.data_dir / "logs" / f"{name}.log").read_text(errors="replace")
@@ -202,9 +203,9 @@ def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
 
 @contextmanager
 def run_stage_at(
-    telegram: FakeTelegram, folder: Path, root: Path = ROOT, workers: int = 2, /, **settings: str
+    telegram: FakeTelegram, folder: Path, workers: int = 2, root: Path = ROOT, /, **settings: str
 ) -> Iterator[Stage]:
-    """The whole service at this one, of this tree; `workers` are all that it sees, those of other hosts included."""
+    """The whole service at this one; `workers` are all that it sees, those of other hosts included."""
     given = {
         "TELEGRAM_BOT_TOKEN": telegram.token,
         "TELEGRAM_API_URL": telegram.url,

@@ -42,7 +42,10 @@ class Service:
 
 @contextmanager
 def run_service(folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator[Service]:
-    """Start the service of this tree with these settings, and stop it again; everything of it lies in the folder."""
+    """Start the service with these settings, and stop it again; everything of it lies in the folder.
+
+    `root`: the tree that it is started from, where that is another release.
+    """
     port, flower_port = free_loopback_port(), free_loopback_port()
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     environment = {

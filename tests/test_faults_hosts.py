@@ -18,7 +18,6 @@ import requests
 from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY
 from tests.faults import LEASE_SECONDS, Clients, Figure, RedisServer, Stage, run_stage_at
-from tests.running import ROOT
 from tests.waiting import wait_until
 from warmer.keys import Keys
 from web.urls import sign
@@ -45,7 +44,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Iter
     with (
         FakeTelegram(latency=0.02) as fake,
         run_stage_at(fake, here, **given) as one,
-        run_stage_at(fake, there, ROOT, 4, **given) as other,
+        run_stage_at(fake, there, 4, **given) as other,
     ):
         yield one, other
 

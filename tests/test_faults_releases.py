@@ -33,7 +33,7 @@ class Place:
     def start(self, root: Path, name: str) -> Stage:
         stack = self.running[root] = ExitStack()
         stage: AbstractContextManager[Stage] = run_stage_at(
-            self.fake, self.folder / name, root, REDIS_URL=self.server.url
+            self.fake, self.folder / name, 2, root, REDIS_URL=self.server.url
         )
         return stack.enter_context(stage)
 
