@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -55,6 +56,14 @@ def test_a_request_is_told_at_once_that_nobody_listens(settings: Settings) -> No
     nobody = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     with connect_web(nobody, 2) as client:
         assert measure(client.ping, RedisConnectionError) < 0.25
+
+
+def test_a_cluster_that_is_silent_is_asked_by_one_request_and_not_by_those_in_line(silent: Settings) -> None:
+    place = silent.redis_url.removeprefix("redis://").removesuffix("/0")
+    client = connect_web(silent.model_copy(update={"redis_url": f"redis+cluster://{place}"}), 2)
+    with ThreadPoolExecutor(20) as pool:
+        waits = list(pool.map(lambda _: measure(client.ping, RedisConnectionError), range(20)))
+    assert max(waits) < 0.3 + 0.4
 
 
 def test_a_worker_waits_a_short_outage_out(settings: Settings) -> None:

@@ -6,6 +6,7 @@ refuses commands in pipelines that it could route, and knows no command of sever
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -23,6 +24,8 @@ from redis.exceptions import (
     RedisError,
     TryAgainError,
 )
+
+AWAY_SECONDS = 1.0  # so long a cluster that could not be reached is left alone
 
 
 @contextmanager
@@ -66,6 +69,7 @@ class Cluster:
         self._anchor = anchor
         self._lock = Lock()
         self._nodes: RedisCluster | None = None
+        self._away_until = 0.0  # monotonic
         self._scripts: dict[str, bytes] = {}  # by their hash
         self._clock = self.register_script(b"return redis.call('TIME')")
 
@@ -85,8 +89,18 @@ class Cluster:
         if self._nodes is None:
             with self._lock, _as_redis_error():
                 if self._nodes is None:
-                    self._nodes = self._connect()
+                    self._nodes = self._connect_unless_away()
         return self._nodes
+
+    def _connect_unless_away(self) -> RedisCluster:
+        """Whoever stood in line while it failed need not ask every node again."""
+        if time.monotonic() < self._away_until:
+            raise ConnectionError("the cluster was away a moment ago")
+        try:
+            return self._connect()
+        except (RedisClusterException, RedisError, OSError):
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            raise
 
     def close(self) -> None:
         """Close every connection."""
