@@ -1,124 +1,125 @@
-"""Two releases at once, the next with another layout of keys: forwards, and back."""
+"""Two releases of one layout at once, as every rolling deploy and its rollback have them: other code, the same keys.
+
+The new one says more than the old one knows, in records, heartbeats and messages.
+"""
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from contextlib import ExitStack
+from functools import partial
+from typing import NamedTuple
 
+import psutil
 import pytest
+from celery import Celery
 
-from faketelegram import FakeTelegram
-from tests.conftest import wait_until
-from tests.faults import Clients, RedisServer, Stage, run_stage_at
-from tests.running import ROOT
+from faketelegram import TEST_TOKEN
+from tests.faults import Clients, Figure, Stage
+from tests.releases import MORE_IS_SAID, Deploy, log_of
+from tests.waiting import wait_until
+from warmer.keys import QUEUES, Keys
+from warmer.redis_url import spell_for_kombu
 
-pytestmark = pytest.mark.faults
-CODE = ("warmer", "web", "scripts", "celeryconfig.py", "gunicorn.conf.py", "Procfile", "setup.cfg", "pyproject.toml")
-OLD, NEXT = "v1:", "v2:"
-
-
-@dataclass
-class Place:
-    """Where releases run: one Redis, one Telegram."""
-
-    server: RedisServer
-    fake: FakeTelegram
-    folder: Path
-    running: dict[Path, ExitStack] = field(default_factory=dict)
-
-    def start(self, root: Path, name: str) -> Stage:
-        stack = self.running[root] = ExitStack()
-        stage: AbstractContextManager[Stage] = run_stage_at(
-            self.fake, self.folder / name, 2, root, REDIS_URL=self.server.url
-        )
-        return stack.enter_context(stage)
-
-    def stop(self, root: Path) -> None:
-        self.running.pop(root).close()
-
-    def read(self, layout: str) -> dict[bytes, Any]:
-        """Every picture that this layout holds."""
-        names: list[Any] = list(self.server.client.scan_iter(f"{layout}*.webp"))
-        return {name: self.server.client.get(name) for name in names}
-
-    def count(self, layout: str) -> int:
-        return sum(1 for _ in self.server.client.scan_iter(f"{layout}*"))
+pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
+KEYS = Keys(TEST_TOKEN.partition(":")[0])
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    server = RedisServer(tmp_path / "redis")
-    with FakeTelegram(latency=0.02) as fake:
-        place = Place(server, fake, tmp_path)
-        for name in ("one", "two", "three"):
-            (tmp_path / name).mkdir()
-        yield place
-        for root in list(place.running):
-            place.stop(root)
-    server.kill()
+class Pair(NamedTuple):
+    """Both releases, running."""
+
+    deploy: Deploy
+    old: Stage
+    new: Stage
+
+    def read(self, key: str) -> dict[str, object]:
+        return dict(json.loads(self.deploy.server.client.get(key) or "{}"))
 
 
-@pytest.fixture
-def next_release(tmp_path: Path) -> Path:
-    """This tree, with the layout's version raised."""
-    root = tmp_path / "next"
-    root.mkdir()
-    for name in CODE:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, root / name)
-    keys = root / "warmer" / "keys.py"
-    text = keys.read_text()
-    assert f'f"{OLD}{{' in text
-    keys.write_text(text.replace(f'f"{OLD}{{', f'f"{NEXT}{{'))
-    return root
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with ExitStack() as stack:
+        deploy = Deploy(tmp_path_factory.mktemp("releases"), stack, MORE_IS_SAID)
+        yield Pair(deploy, deploy.start("old"), deploy.start("new", 4))
 
 
-def test_a_release_with_another_layout_is_deployed_and_taken_back(place: Place, next_release: Path) -> None:
-    old = place.start(ROOT, "one")
-    people = old.warm(10)
-    pictures = place.read(OLD)
-    with Clients(*(lambda session, file_id=file_id: old.get(file_id, session) for file_id in people.values())) as seen:
-        new = place.start(next_release, "two")
-        wait_until(lambda: len(seen.answers) > 100)
-        # It starts cold: nothing of the old is misread, and what a backend registers again is warm again.
-        assert {new.ask(f"/api/partner/{user_id}").status for user_id in people} == {404}
-        assert {new.put(user_id, file_id).status for user_id, file_id in people.items()} == {201}
-        wait_until(lambda: all(map(new.is_ready, people)))
-        late = new.warm(5)
-        assert new.ask(f"/api/partner/{min(people)}", "DELETE").status == 204
-    assert {answer.status for answer in seen.answers} == {200}
-    assert place.read(OLD) == pictures
-    assert len(place.read(NEXT)) == 3 * (len(people) - 1 + len(late))
-
-    place.stop(ROOT)  # forwards
-    assert {new.get(file_id).status for file_id in late.values()} == {200}
-    new.warm(3)
-
-    place.stop(next_release)  # and back
-    downloads = place.fake.calls["download"]
-    old = place.start(ROOT, "three")
-    assert {old.state_of(user_id) for user_id in people} == {"ready"}
-    assert {old.get(file_id).status for file_id in people.values()} == {200}
-    assert place.fake.calls["download"] == downloads
-    assert {old.ask(f"/api/partner/{user_id}").status for user_id in late} == {404}
-    assert {old.put(user_id, file_id).status for user_id, file_id in late.items()} == {201}
-    wait_until(lambda: all(map(old.is_ready, late)))
+def check_no_process_has_failed(pair: Pair) -> None:
+    for release in (pair.old, pair.new):
+        assert "Traceback" not in log_of(release)
 
 
-def test_what_one_layout_publishes_no_worker_of_the_other_takes(place: Place, next_release: Path) -> None:
-    old, new = place.start(ROOT, "one"), place.start(next_release, "two")
-    for process in old.processes("worker", "worker2"):
-        process.suspend()
-    people = old.add_people(10)
-    assert {old.put(user_id, file_id).status for user_id, file_id in people.items()} == {201}
-    new.warm(10)
-    assert {old.state_of(user_id) for user_id in people} == {"warming"}
-    for process in old.processes("worker", "worker2"):
-        process.resume()
-    wait_until(lambda: all(map(old.is_ready, people)))
+def test_either_does_what_the_other_asks_for(pair: Pair) -> None:
+    people = pair.old.add_people(60)
+    releases = (pair.old, pair.new)
+    for number, release in enumerate(releases):
+        release.register(dict(list(people.items())[number::2]))
+    wait_until(lambda: all(map(pair.old.is_ready, people)), 30)
+    assert all(map(pair.new.is_ready, people))
+    assert pair.deploy.fake.calls["download"] == len(people)
+    for release in releases:
+        assert any(f"{file_id} done [warm]" in log_of(release) for file_id in people.values())
+    check_no_process_has_failed(pair)
+
+
+def test_what_the_new_one_knows_of_a_partner_survives_the_old_one(pair: Pair) -> None:
+    (user_id,) = pair.old.add_people(1)
+    assert pair.new.put(user_id).status == 201
+    wait_until(lambda: pair.new.is_ready(user_id))
+    assert pair.old.ask(f"/api/partner/{user_id}", "PUT", json={"name": "Renamed"}).status == 200
+    assert pair.read(KEYS.partner(user_id)).items() >= {"badge": "gold", "name": "Renamed"}.items()
+
+
+def test_each_reads_what_the_other_has_looked_up(pair: Pair) -> None:
+    ids = list(pair.old.add_people(20))
+    for release in (pair.old, pair.new):
+        wait_until(partial(are_ready, release, ids), 30)
+    said = [pair.read(KEYS.profile(user_id)).get("shape") for user_id in ids]
+    assert set(said) == {"round", None}  # some were looked up by each
+    check_no_process_has_failed(pair)
+
+
+def are_ready(release: Stage, ids: list[int]) -> bool:
+    """Whether this release has the pictures of these ids; it looks up and warms what is missing."""
+    answer = release.service.call("POST", "/api/photos/resolve", json={"ids": ids})
+    assert answer.status_code == 200
+    return {photo["status"] for photo in answer.json()["photos"].values()} == {"ready"}
+
+
+def test_each_sees_the_workers_of_both(pair: Pair) -> None:
+    for release in (pair.old, pair.new):
+        assert "avatar_workers 4.0" in release.service.call("GET", "/metrics").text
+        assert release.service.call("GET", "/readyz").json()["status"] == "ok"
+        assert release.ask("/ops").status == 200
+
+
+def test_a_message_that_nobody_understands_is_gone_and_no_worker_with_it(pair: Pair) -> None:
+    redis, running = pair.deploy.server.client, {process.pid for process in list_workers(pair)}
+    with Celery("later", broker=spell_for_kombu(pair.deploy.server.url), set_as_current=False) as later:
+        later.conf.update(broker_transport_options={"global_keyprefix": KEYS.queue_prefix, "priority_steps": [0]})
+        later.conf.accept_content = ["json", "pickle"]
+        for queue in QUEUES:
+            later.send_task("polish", args=["AgAC"], queue=queue)
+            later.send_task("warm", args=["AgAC", "warm"], queue=queue, serializer="pickle")
+            later.send_task("warm", queue=queue)
+    wait_until(lambda: not redis.exists(f"{KEYS.queue_prefix}unacked", *(KEYS.queue_prefix + name for name in QUEUES)))
+    assert log_of(pair.old).count("polish") + log_of(pair.new).count("polish") >= len(QUEUES)
+    assert {process.pid for process in list_workers(pair)} == running
+    pair.old.warm(5, within=10)
+
+
+def list_workers(pair: Pair) -> list[psutil.Process]:
+    return [process for release in (pair.old, pair.new) for process in release.processes("worker", "worker2")]
+
+
+def test_the_old_one_goes_and_comes_back_and_nothing_is_missing(pair: Pair, figure: Figure) -> None:
+    before = pair.old.warm(10)
+    with Clients(*(lambda session, f=file_id: pair.new.get(f, session) for file_id in before.values())) as clients:
+        pair.deploy.stop("old")
+        between = pair.new.warm(10)
+        back = pair.deploy.start("old", 4)
+        pair.deploy.fake.reset()
+        assert {back.get(file_id).status for file_id in (before | between).values()} == {200}
+        assert {back.ask(f"/api/partner/{user_id}").status for user_id in before | between} == {200}
+    assert {answer.status for answer in clients.answers} == {200}
+    figure("old release back: fetches of what was there", pair.deploy.fake.calls["getFile"], 0)

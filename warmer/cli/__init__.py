@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from warmer.cli.diagnose import diagnose
+from warmer.cli.export import export
 from warmer.cli.forget import forget
 from warmer.cli.purge import purge
 from warmer.cli.run import run
@@ -18,5 +19,5 @@ def main() -> None:
     """Telegram profile pictures, warm before anyone asks."""
 
 
-for command in (run, warm, status, forget, purge, diagnose):
+for command in (run, warm, status, export, forget, purge, diagnose):
     main.add_command(command)

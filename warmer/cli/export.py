@@ -1,0 +1,50 @@
+"""`avatar-warmer export`"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from itertools import islice
+
+import click
+
+from warmer.cli.common import as_json, echo_json, opened_workshop
+from warmer.partners import Partner
+from warmer.rows import COLUMNS, Row
+from warmer.wiring import Workshop
+
+BATCH = 500  # records read in one round trip
+
+
+@click.command()
+@as_json
+def export(is_json: bool) -> None:
+    """Print every partner as CSV, in the order of the list, oldest first: what `warm --from-file` takes.
+
+    \b
+    Example:
+      avatar-warmer export > partners.csv
+    """
+    with opened_workshop() as shop:
+        rows = [to_row(partner) for partner in list_partners(shop)]
+    if is_json:
+        echo_json({"partners": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
+        return
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(COLUMNS)
+    table.writerows(rows)
+
+
+def list_partners(shop: Workshop) -> list[Partner]:
+    """All of them by first registration, also those that the list has no room for."""
+    start = shop.keys.partner(0).removesuffix("0")
+    names = shop.redis.scan_iter(f"{start}*", count=BATCH)
+    found: dict[int, Partner] = {}  # a scan may name one twice
+    while batch := [int(name.decode().removeprefix(start)) for name in islice(names, BATCH)]:
+        found |= {partner.id: partner for partner in shop.partners.get_many(batch) if partner}
+    return sorted(found.values(), key=lambda partner: partner.joined_us)
+
+
+def to_row(partner: Partner) -> Row:
+    """As somebody would have registered it: a picture that was found in the profile will be found there again."""
+    return Row(partner.id, partner.name, partner.photo_file_id if partner.is_pinned else None)
