@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -153,10 +154,18 @@ class Stage:
         body = {"name": f"Person {user_id}"} | ({"photo_file_id": file_id} if file_id else {})
         return self.ask(f"/api/partner/{user_id}", "PUT", session, json=body)
 
+    def register(self, people: dict[int, str]) -> None:
+        """Register all of these; who is refused, since the machine has other things to do, asks again."""
+        for user_id, file_id in people.items():
+            wait_until(partial(self._is_taken, user_id, file_id))
+
+    def _is_taken(self, user_id: int, file_id: str) -> bool:
+        return self.put(user_id, file_id).status in (200, 201)
+
     def warm(self, number: int, within: float = LEASE_SECONDS + 10) -> dict[int, str]:
         """So many people whose pictures are ready; a worker may just have ended with them."""
         people = self.add_people(number)
-        assert {self.put(user_id, file_id).status for user_id, file_id in people.items()} == {201}
+        self.register(people)
         wait_until(lambda: all(map(self.is_ready, people)), within)
         return people
 

@@ -1,124 +1,106 @@
-"""Two releases at once, the next with another layout of keys: forwards, and back."""
+"""Two releases whose keys are laid out differently, at one Redis and Telegram: strangers who do each other no harm."""
 
 from __future__ import annotations
 
-import shutil
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
 
-from faketelegram import FakeTelegram
-from tests.conftest import wait_until
-from tests.faults import Clients, RedisServer, Stage, run_stage_at
-from tests.running import ROOT
+from faketelegram import TEST_TOKEN
+from tests.faults import Figure, Stage
+from tests.releases import ANOTHER_LAYOUT, RATE, Deploy, log_of, run_command
+from tests.waiting import wait_until
+from warmer.keys import Keys
 
-pytestmark = pytest.mark.faults
-CODE = ("warmer", "web", "scripts", "celeryconfig.py", "gunicorn.conf.py", "Procfile", "setup.cfg", "pyproject.toml")
-OLD, NEXT = "v1:", "v2:"
-
-
-@dataclass
-class Place:
-    """Where releases run: one Redis, one Telegram."""
-
-    server: RedisServer
-    fake: FakeTelegram
-    folder: Path
-    running: dict[Path, ExitStack] = field(default_factory=dict)
-
-    def start(self, root: Path, name: str) -> Stage:
-        stack = self.running[root] = ExitStack()
-        stage: AbstractContextManager[Stage] = run_stage_at(
-            self.fake, self.folder / name, 2, root, REDIS_URL=self.server.url
-        )
-        return stack.enter_context(stage)
-
-    def stop(self, root: Path) -> None:
-        self.running.pop(root).close()
-
-    def read(self, layout: str) -> dict[bytes, Any]:
-        """Every picture that this layout holds."""
-        names: list[Any] = list(self.server.client.scan_iter(f"{layout}*.webp"))
-        return {name: self.server.client.get(name) for name in names}
-
-    def count(self, layout: str) -> int:
-        return sum(1 for _ in self.server.client.scan_iter(f"{layout}*"))
+pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
+KEYS = Keys(TEST_TOKEN.partition(":")[0])
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    server = RedisServer(tmp_path / "redis")
-    with FakeTelegram(latency=0.02) as fake:
-        place = Place(server, fake, tmp_path)
-        for name in ("one", "two", "three"):
-            (tmp_path / name).mkdir()
-        yield place
-        for root in list(place.running):
-            place.stop(root)
-    server.kill()
+@pytest.fixture(scope="module")
+def deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+    with ExitStack() as stack:
+        yield Deploy(tmp_path_factory.mktemp("layouts"), stack, ANOTHER_LAYOUT)
 
 
-@pytest.fixture
-def next_release(tmp_path: Path) -> Path:
-    """This tree, with the layout's version raised."""
-    root = tmp_path / "next"
-    root.mkdir()
-    for name in CODE:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, root / name)
-    keys = root / "warmer" / "keys.py"
-    text = keys.read_text()
-    assert f'f"{OLD}{{' in text
-    keys.write_text(text.replace(f'f"{OLD}{{', f'f"{NEXT}{{'))
-    return root
+@pytest.fixture(scope="module")
+def both(deploy: Deploy) -> tuple[Stage, Stage]:
+    return deploy.start("old"), deploy.start("new")
 
 
-def test_a_release_with_another_layout_is_deployed_and_taken_back(place: Place, next_release: Path) -> None:
-    old = place.start(ROOT, "one")
-    people = old.warm(10)
-    pictures = place.read(OLD)
-    with Clients(*(lambda session, file_id=file_id: old.get(file_id, session) for file_id in people.values())) as seen:
-        new = place.start(next_release, "two")
-        wait_until(lambda: len(seen.answers) > 100)
-        # It starts cold: nothing of the old is misread, and what a backend registers again is warm again.
-        assert {new.ask(f"/api/partner/{user_id}").status for user_id in people} == {404}
-        assert {new.put(user_id, file_id).status for user_id, file_id in people.items()} == {201}
-        wait_until(lambda: all(map(new.is_ready, people)))
-        late = new.warm(5)
-        assert new.ask(f"/api/partner/{min(people)}", "DELETE").status == 204
-    assert {answer.status for answer in seen.answers} == {200}
-    assert place.read(OLD) == pictures
-    assert len(place.read(NEXT)) == 3 * (len(people) - 1 + len(late))
-
-    place.stop(ROOT)  # forwards
-    assert {new.get(file_id).status for file_id in late.values()} == {200}
-    new.warm(3)
-
-    place.stop(next_release)  # and back
-    downloads = place.fake.calls["download"]
-    old = place.start(ROOT, "three")
-    assert {old.state_of(user_id) for user_id in people} == {"ready"}
-    assert {old.get(file_id).status for file_id in people.values()} == {200}
-    assert place.fake.calls["download"] == downloads
-    assert {old.ask(f"/api/partner/{user_id}").status for user_id in late} == {404}
-    assert {old.put(user_id, file_id).status for user_id, file_id in late.items()} == {201}
-    wait_until(lambda: all(map(old.is_ready, late)))
+def read_lasting(deploy: Deploy, prefix: str) -> dict[bytes, Any]:
+    """What lies under this prefix, but for what is written all the time."""
+    redis, passing = (
+        deploy.server.client,
+        (b"stats:", b"worker:", b"workers", b"slot:", b"budget", b"queue:", b"limits"),
+    )
+    names = [key for key in redis.scan_iter(f"{prefix}*") if not key.removeprefix(prefix.encode()).startswith(passing)]
+    return {key: redis.dump(key) for key in names if redis.type(key) in (b"string", b"set", b"zset")}
 
 
-def test_what_one_layout_publishes_no_worker_of_the_other_takes(place: Place, next_release: Path) -> None:
-    old, new = place.start(ROOT, "one"), place.start(next_release, "two")
-    for process in old.processes("worker", "worker2"):
-        process.suspend()
-    people = old.add_people(10)
-    assert {old.put(user_id, file_id).status for user_id, file_id in people.items()} == {201}
-    new.warm(10)
-    assert {old.state_of(user_id) for user_id in people} == {"warming"}
-    for process in old.processes("worker", "worker2"):
-        process.resume()
-    wait_until(lambda: all(map(old.is_ready, people)))
+def test_neither_touches_what_is_the_others(deploy: Deploy, both: tuple[Stage, Stage]) -> None:
+    old, new = both
+    people = old.warm(20)
+    before = read_lasting(deploy, KEYS.prefix)
+    deploy.fake.reset()
+    new.register(people)
+    wait_until(lambda: all(map(new.is_ready, people)), 20)
+    assert {new.get(file_id).status for file_id in people.values()} == {200}
+    assert deploy.fake.calls == Counter(getFile=len(people), download=len(people))  # the new one starts cold
+    assert read_lasting(deploy, KEYS.prefix) == before
+    assert new.ask(f"/api/partner/{next(iter(people))}", "DELETE").status == 204
+    assert read_lasting(deploy, KEYS.prefix) == before
+
+
+def test_neither_takes_the_others_messages(both: tuple[Stage, Stage]) -> None:
+    old, new = both
+    of_old, of_new = old.warm(10), new.warm(10)
+    assert not any(file_id in log_of(new) for file_id in of_old.values())
+    assert not any(file_id in log_of(old) for file_id in of_new.values())
+    assert "Traceback" not in log_of(old) + log_of(new)
+
+
+def are_ready(release: Stage, people: dict[int, str]) -> bool:
+    return all(map(release.is_ready, people))
+
+
+def test_each_has_a_budget_of_its_own(deploy: Deploy, both: tuple[Stage, Stage], figure: Figure) -> None:
+    crowds = [release.add_people(5 * RATE) for release in both]
+    deploy.fake.reset()
+    with ThreadPoolExecutor(2) as backends:
+        list(backends.map(Stage.register, both, crowds))
+    for release, people in zip(both, crowds, strict=True):
+        wait_until(partial(are_ready, release, people), 60)
+    times = [at for at, method, _ in deploy.fake.log if method == "getFile"]
+    rate = (len(times) - 2 * RATE) / (times[-1] - times[0])
+    figure("two layouts: calls of Telegram a second, at a rate of 20 each", rate, 2.1 * RATE)
+
+
+def test_the_new_one_takes_over_and_the_old_one_comes_back(
+    deploy: Deploy, both: tuple[Stage, Stage], figure: Figure
+) -> None:
+    old, new = both
+    of_old, of_both = old.warm(10), old.warm(5)
+    handed_over = run_command(deploy.roots["old"], old.service, "export")
+    run_command(deploy.roots["new"], new.service, "warm", "-", given=handed_over)
+    assert all(map(new.is_ready, of_old | of_both))
+    deploy.stop("old")
+    meanwhile = new.warm(10)
+    assert {new.get(file_id).status for file_id in (of_old | of_both | meanwhile).values()} == {200}
+    back = deploy.start("old")
+    deploy.fake.reset()
+    assert {back.get(file_id).status for file_id in of_old.values()} == {200}
+    figure("old layout back: fetches of what was there", deploy.fake.calls["getFile"], 0)
+    assert {back.ask(f"/api/partner/{user_id}").status for user_id in of_old} == {200}
+    assert {back.ask(f"/api/partner/{user_id}").status for user_id in meanwhile} == {404}
+    run_command(deploy.roots["old"], back.service, "warm", "-", given=run_command(
+        deploy.roots["new"], new.service, "export"))  # fmt: skip
+    assert {back.state_of(user_id) for user_id in meanwhile} == {"ready"}
+    newest_first = [
+        partner["id"] for partner in back.service.call("GET", "/api/partner/recent?limit=10").json()["partners"]
+    ]
+    assert newest_first == list(meanwhile)[::-1]
