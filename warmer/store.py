@@ -14,6 +14,7 @@ from warmer.errors import Permanent
 from warmer.failures import drop_failures
 from warmer.keys import Keys
 from warmer.photo import (
+    FORMATS,
     HEADER_LENGTH,
     Cut,
     FilePath,
@@ -228,7 +229,7 @@ class PhotoStore:
     def list_passing(self, subject: str) -> list[str]:
         """The keys that a new fetch writes anew: what is stored, what is remembered, and who is at it."""
         keys = self.keys
-        passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in ("webp", "jpeg", "avif")]
+        passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
         passing += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
         passing += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject)]
         return passing + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]

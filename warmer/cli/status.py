@@ -10,7 +10,6 @@ from rich.table import Table
 
 from warmer.cli.common import as_json, echo_json, opened_workshop
 from warmer.cluster import list_infos
-from warmer.keys import QUEUES
 from warmer.publish import BROKER_FAILED
 from warmer.pulse import list_pulses
 from warmer.stats import sum_minutes
@@ -58,7 +57,7 @@ def read_figures(shop: Workshop) -> dict[str, Any]:
 def count_queues(shop: Workshop) -> dict[str, int] | None:
     """Waiting messages by queue, None while the broker is away."""
     try:
-        return {queue: shop.publisher.count_waiting(queue) for queue in QUEUES}
+        return shop.publisher.count_all_waiting()
     except BROKER_FAILED:
         return None
 
