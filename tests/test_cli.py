@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from redis import Redis
 
 from faketelegram import FakeTelegram
 from tests.conftest import next_id
 from tests.running import Service
-from warmer.cli import main
+from warmer.cli.group import group
 from warmer.heartbeat import Heartbeat
 from warmer.wiring import Workshop
 
@@ -35,7 +34,7 @@ def live_worker(worker: Any, shop: Workshop) -> Any:
 
 
 def call(*arguments: str, given: str = "") -> Result:
-    return CliRunner().invoke(main, arguments, input=given)
+    return CliRunner().invoke(group, arguments, input=given)
 
 
 def answer(*arguments: str, given: str = "") -> dict[str, Any]:
@@ -88,18 +87,6 @@ def test_a_redis_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert call("diagnose").exit_code == 2
 
 
-@pytest.mark.parametrize("names", [["--all", "--yes"], ["A" * 24]])
-def test_a_purge_leaves_partners_and_tombstones(shop: Workshop, redis: Redis, names: list[str]) -> None:
-    fid, keys = "A" * 24, shop.keys
-    shop.partners.register(42, "Ann", fid)
-    for key in (keys.variant(fid, 80, "webp"), keys.unavailable(fid), keys.claim(fid), keys.forgotten("B" * 24)):
-        redis.set(key, "x")
-    assert answer("purge", "--json", *names) == {"purged": 1, "heard": True}
-    assert not redis.exists(keys.variant(fid, 80, "webp"), keys.unavailable(fid), keys.claim(fid))
-    assert redis.exists(keys.forgotten("B" * 24), keys.partners(fid), keys.partner(42)) == 3
-    assert redis.zscore(keys.due, fid) is not None
-
-
 def test_the_installed_command_asks_a_running_service(service: Service, tmp_path: Path) -> None:
     done = subprocess.run(
         [COMMAND, "status", "--json"], cwd=tmp_path, env=service.environment, capture_output=True, text=True, check=True
@@ -116,15 +103,6 @@ def test_a_file_that_is_no_csv_is_one_line() -> None:
     result = call("warm", "-", given='42,"' + "x" * 200_000)
     assert result.exit_code == 2
     assert "the file is not CSV" in result.stderr
-
-
-def test_everything_is_purged_batch_by_batch(shop: Workshop, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warmer.purge.SCAN_KEYS", 3)
-    for number in range(10):
-        redis.set(shop.keys.preview(f"AgACAgIAAxkBAAIB{number:04}"), "{}")
-    redis.set(kept := shop.keys.forgotten("AgACAgIAAxkBAAIBgone"), "1")
-    assert call("purge", "--all", "--yes").exit_code == 0
-    assert list(redis.scan_iter("*:{AgAC*")) == [kept.encode()]
 
 
 def test_a_name_is_shown_as_it_is_whatever_it_holds(shop: Workshop) -> None:

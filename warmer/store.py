@@ -224,14 +224,15 @@ class PhotoStore:
 
     def _list_doomed(self, subject: str) -> list[str]:
         keys = self.keys
-        return [keys.forgotten(subject), keys.partners(subject), *self.list_passing(subject), keys.registered(subject)]
+        lasting = [keys.wanted(subject), keys.registered(subject)]
+        return [keys.forgotten(subject), keys.partners(subject), *self.list_passing(subject), *lasting]
 
     def list_passing(self, subject: str) -> list[str]:
         """The keys that a new fetch writes anew: what is stored, what is remembered, and who is at it."""
         keys = self.keys
         passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
         passing += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
-        passing += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject)]
+        passing += [keys.claim(subject), keys.attempts(subject)]
         return passing + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
     def _jittered_ttl(self) -> int:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import click
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
-from warmer.cli.diagnose import diagnose
-from warmer.cli.forget import forget
-from warmer.cli.purge import purge
-from warmer.cli.run import run
-from warmer.cli.status import status
-from warmer.cli.warm import warm
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="avatar-warmer")
-def main() -> None:
-    """Telegram profile pictures, warm before anyone asks."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command. Ctrl-C ends it with one line, also while its parts are still being loaded."""
+    try:
+        from warmer.cli.group import group  # here, since it takes most of a second
+
+        group(arguments)
+    except KeyboardInterrupt:
+        leave()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # one more needs no traceback: all that is left is to end
 
 
-for command in (run, warm, status, forget, purge, diagnose):
-    main.add_command(command)
+def leave() -> NoReturn:
+    """End after Ctrl-C."""
+    print("Interrupted.", file=sys.stderr)
+    sys.exit(INTERRUPTED)
