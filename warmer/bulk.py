@@ -23,15 +23,17 @@ class Bulk:
         self.shop = shop
         self.counts: Counter[str] = Counter()  # ready, unavailable, none
         self.causes: Counter[str] = Counter()  # of those unavailable
+        self.settled = 0  # rows; without waiting, those that were asked for
         self._open: list[str] = []
 
     def warm(self, rows: Sequence[Row], *, waits: bool = True) -> Iterator[int]:
-        """Ask for all, and wait for all; how many are settled, again and again."""
+        """Ask for all, and wait for all; how many are settled, again and again. Raises RedisError."""
         for start in range(0, len(rows), BATCH):
             self._open += self._ask(rows[start : start + BATCH])
             if not waits:
                 self._open.clear()
-                yield min(start + BATCH, len(rows))
+                self.settled = min(start + BATCH, len(rows))
+                yield self.settled
                 continue
             yield from self._settle(IN_FLIGHT_MAX - BATCH)
         yield from self._settle(0)
@@ -39,7 +41,8 @@ class Bulk:
     def _settle(self, left: int) -> Iterator[int]:
         while True:
             self._open = self._look(self._open)
-            yield self.counts.total()
+            self.settled = self.counts.total()
+            yield self.settled
             if len(self._open) <= left:
                 return
             time.sleep(LOOK_SECONDS)

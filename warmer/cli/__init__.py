@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Ctrl-C ends it with one line, also while its parts are still being loaded."""
+    logging.getLogger().addHandler(logging.NullHandler())  # an error is said once, by the command
     try:
         from warmer.cli.group import group  # here, since it takes most of a second
 

@@ -34,8 +34,12 @@ def opened_workshop(failure: type[click.ClickException] = click.ClickException) 
     except ConfigError as error:
         raise failure(str(error)) from None
     except RedisError as error:
-        reason = f"Redis is away ({type(error).__name__}; is the service running?)"  # its text may hold a URL
-        raise failure(reason) from None
+        raise failure(spell_outage(error)) from None
+
+
+def spell_outage(error: RedisError) -> str:
+    """What is said of a Redis that does not answer; the error's own text may hold a URL."""
+    return f"Redis is away ({type(error).__name__}; is the service running?)"
 
 
 def parse_ids(texts: Sequence[str]) -> list[int]:

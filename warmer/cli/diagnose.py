@@ -24,7 +24,7 @@ MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
     type=click.IntRange(1, 100),
     default=20,
     show_default=True,
-    help="How many recent partners to look at.",
+    help="How many of the newest to look at.",
 )
 @as_json
 def diagnose(partners: int, is_json: bool) -> None:
