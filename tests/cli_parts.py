@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner, Result
 
 from warmer.cli.group import group
@@ -18,19 +17,6 @@ from warmer.heartbeat import Heartbeat
 from warmer.wiring import Workshop
 
 COMMAND = Path(sys.executable).parent / "avatar-warmer"
-
-
-@pytest.fixture
-def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `.env` of the clone is not the tests'."""
-    monkeypatch.setattr("warmer.cli.common.PROJECT", Path("/nonexistent"))
-
-
-@pytest.fixture
-def live_worker(worker: Any, shop: Workshop) -> Any:
-    """A worker that says that it is there."""
-    say_alive(shop)
-    return worker
 
 
 def say_alive(shop: Workshop) -> Heartbeat:

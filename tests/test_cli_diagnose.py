@@ -11,9 +11,10 @@ import pytest
 from tests.cli_parts import call, fail
 from tests.conftest import next_id
 from tests.running import ROOT
+from warmer.keys import user_subject
 from warmer.wiring import Workshop
 
-pytest_plugins = ["tests.cli_parts"]
+pytest_plugins = ["tests.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 
@@ -23,7 +24,8 @@ def test_without_redis_nothing_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_name_is_shown_as_it_is_whatever_it_holds(shop: Workshop) -> None:
-    shop.partners.register(next_id(), "Ann [/bold]", None)
+    shop.partners.register(user_id := next_id(), "Ann [/bold]", None)
+    shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
     result = call("diagnose")
     assert result.exit_code in (0, 1)
     assert "[/bold]" in result.stdout

@@ -8,7 +8,7 @@ from tests.cli_parts import answer, call, fail
 from tests.conftest import listening
 from warmer.wiring import Workshop
 
-pytest_plugins = ["tests.cli_parts"]
+pytest_plugins = ["tests.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 

@@ -10,7 +10,7 @@ from warmer.keys import Keys
 from warmer.wiring import Workshop
 
 FID = "A" * 24
-pytest_plugins = ["tests.cli_parts"]
+pytest_plugins = ["tests.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.cli_parts import answer, call
 from warmer.wiring import Workshop
 
-pytest_plugins = ["tests.cli_parts"]
+pytest_plugins = ["tests.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from io import StringIO
 from pathlib import Path
@@ -26,7 +27,7 @@ from warmer.lookout import Lookout
 from warmer.rows import Row
 from warmer.wiring import Workshop, open_workshop
 
-pytest_plugins = ["tests.cli_parts"]
+pytest_plugins = ["tests.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 Program = Popen[str]
 
@@ -35,6 +36,11 @@ def end_of(program: Program) -> tuple[int, str, str]:
     """Its status, and what it said on stdout and on stderr."""
     out, err = program.communicate(timeout=20)
     return program.returncode, out, err
+
+
+def settle(shop: Workshop, user_id: int) -> None:
+    """As by a worker that found no photo."""
+    shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
 
 
 def is_asked(shop: Workshop, user_id: int) -> bool:
@@ -82,13 +88,17 @@ def test_without_a_worker_nobody_waits() -> None:
     assert (status, "no worker is alive" in line) == (1, True)
 
 
-@pytest.mark.usefixtures("live_worker")
-def test_the_bar_says_that_telegram_asks_for_a_pause(shop: Workshop) -> None:
-    seen = StringIO()
-    shop.budget.pause(2)
+def test_the_bar_says_what_is_in_the_way_and_then_what_was_found(shop: Workshop) -> None:
+    seen, user_id, heartbeat = StringIO(), next_id(), say_alive(shop)
+    shop.budget.pause(12)
     console = Console(file=seen, force_terminal=True, width=160)
-    assert not warm_all(Bulk(shop), Lookout(shop, waits=True), [Row(next_id(), "", None)], console)
-    assert "s of pause" in seen.getvalue()
+    with ThreadPoolExecutor(1) as elsewhere:
+        ended = elsewhere.submit(warm_all, Bulk(shop), Lookout(shop, waits=True), [Row(user_id, "", None)], console)
+        wait_until(lambda: "Telegram asks for 12 s of pause" in seen.getvalue())
+        heartbeat.stop()
+        wait_until(lambda: "no worker is alive" in seen.getvalue())
+        settle(shop, user_id)
+        assert not ended.result()
     assert "1 none" in seen.getvalue()
 
 
@@ -123,21 +133,23 @@ def test_while_pictures_are_waited_for(shop: Workshop, options: list[str]) -> No
     assert err.startswith("Interrupted.")
 
 
-# What goes away in the middle
+# What is away, or goes away in the middle
 
 
-def settle_one(shop: Workshop) -> int:
-    """An id that is settled at once."""
-    user_id = next_id()
-    shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
-    return user_id
+def test_a_redis_that_is_away_is_one_line() -> None:
+    # In a process of its own: Celery reads its configuration once.
+    with started("warm", "42", **{**os.environ, "REDIS_URL": "unix:///nonexistent/redis.sock"}) as program:
+        status, out, err = end_of(program)
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "0 of 1 row settled" in err
 
 
 @contextmanager
 def waiting(shop: Workshop, **environment: str) -> Iterator[Program]:
     """It waits for the second of two rows."""
     say_alive(shop)
-    ids = [settle_one(shop), next_id()]
+    settle(shop, first := next_id())
+    ids = [first, next_id()]
     with started("warm", *map(str, ids), **{**os.environ, **environment}) as program:
         wait_until(lambda: is_asked(shop, ids[1]))
         yield program
@@ -167,15 +179,13 @@ def test_so_is_a_redis_that_goes_away(shop: Workshop, redis_url: str, tmp_path: 
 
 
 def test_without_waiting_it_is_told_how_many_were_asked_for(shop: Workshop, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("".join(f"{number},Ann\n" for number in range(1, 20_001)))
     with ExitStack() as rest:
         with run_single(tmp_path / "broker") as broker:
-            program = rest.enter_context(
-                started("warm", "--no-wait", "-", **{**os.environ, "CELERY_BROKER_URL": broker})
-            )
-            assert program.stdin
-            with program.stdin as file:
-                file.writelines(f"{number},Ann\n" for number in range(1, 20_001))
-            wait_until(lambda: shop.redis.zcard(shop.keys.recent))
+            environment = {**os.environ, "CELERY_BROKER_URL": broker}
+            program = rest.enter_context(started("warm", "--no-wait", "--from-file", str(users), **environment))
+            wait_until(lambda: shop.redis.zcard(shop.keys.recent) > 200)
         status, out, err = end_of(program)
     assert (status, out) == (1, "")
     assert re.fullmatch(r"Error: the broker is away .*: [1-9]\d* of 20000 rows asked for, repeat .*\n", err)

@@ -30,7 +30,7 @@ def test_one_bare_column_holds_ids_and_file_ids() -> None:
 @pytest.mark.parametrize(
     ("line", "field"),
     [
-        ("x", "photo_file_id"),
+        ("x", "id"),
         ("042,Ann", "id"),
         (",Ann", "id"),
         ("42,Ann,no", "photo_file_id"),

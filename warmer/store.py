@@ -199,9 +199,9 @@ class PhotoStore:
             pipe.delete(self.keys.forgotten(subject))
         pipe.execute()
 
-    def clear_unavailable(self, subject: str) -> None:
+    def clear_unavailable(self, *subjects: str) -> None:
         """Look again: what was unavailable may be there now."""
-        self.redis.delete(*self._failings(subject))
+        self.redis.delete(*(key for subject in subjects for key in self._failings(subject)))
 
     def forget(self, subject: str, partner_id: int | None = None) -> bool:
         """Delete everything about the subject, unless another partner shows it; whether it is gone."""

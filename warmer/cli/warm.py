@@ -68,7 +68,9 @@ def warm_all(bulk: Bulk, lookout: Lookout, rows: list[Row], console: Console) ->
         try:
             for settled in bulk.warm(rows, waits=lookout.waits):
                 counts = ", ".join(f"{bulk.counts[status]} {status}" for status in COUNTED)
-                told = lookout.look() or f"{counts}, {progress.tasks[task].speed or 0:.1f}/s"
+                is_over = settled == len(rows) and lookout.waits
+                told = "" if is_over else lookout.look()
+                told = told or f"{counts}, {progress.tasks[task].speed or 0:.1f}/s"
                 progress.update(task, completed=settled, told=told)
         except KeyboardInterrupt:
             return True
