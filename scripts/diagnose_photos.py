@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from warmer.cli.diagnose import diagnose
+from warmer.cli import main
 
 if __name__ == "__main__":
-    diagnose(prog_name="diagnose_photos")
+    main(["diagnose", *sys.argv[1:]])

@@ -22,6 +22,22 @@ SLOW = ("hang", "slow-headers", "slow-body")
 OPTIONS: dict[str, dict[str, Any]] = {"slow-headers": {"interval": 0.5}}  # longer than the total deadline
 UNDECODABLE = (b"", b"\x89PNG\r\n\x1a\n broken", make_picture()[:300], b"GIF89a\xff\xff\xff\xff", b"<svg/>")
 
+ORDERS_IN_VAIN = [["status"], ["diagnose"], ["warm", "--no-wait", "42"], ["purge", "42"], ["forget", "--yes", "42"]]
+
+
+def list_orders(file_id: str) -> list[list[str]]:
+    """What the command is asked for, rightly and wrongly."""
+    rightly = [["status"], ["diagnose"], ["warm", file_id, "42"], ["warm", "--json", file_id], ["purge", file_id]]
+    rightly += [["purge", "--all", "--yes"], ["warm", "--no-wait", "42"], ["forget", "--yes", "--json", "42"]]
+    wrongly = [
+        ["status", "--wrong"],
+        ["warm", "x,y"],
+        ["purge", "x"],
+        ["forget"],
+        ["warm", "--from-file", "/dev/null/x"],
+    ]
+    return [*rightly, *([words[0], "--json", *words[1:]] for words in rightly if "--json" not in words), *wrongly, []]
+
 
 def spoil_everything(fake: FakeTelegram, *, but: tuple[str, ...]) -> tuple[list[str], list[int]]:
     """A file for each fault of getFile and downloads, a user for each of the look-ups, and pictures that are none."""

@@ -90,7 +90,7 @@ def log_of(release: Stage) -> str:
 
 def run_command(root: Path, service: Service, *arguments: str, given: str = "") -> str:
     """What `avatar-warmer` of this release prints, with the settings of this service."""
-    code = "import sys; from warmer.cli import main; main()"
+    code = "from warmer.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=root,

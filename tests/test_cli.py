@@ -1,121 +1,78 @@
-"""The command against the real Redis and a real worker."""
+"""The command as a whole: its errors are one line each, and Ctrl-C ends it at any moment."""
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from redis import Redis
+from click.testing import CliRunner
 
-from faketelegram import FakeTelegram
-from tests.conftest import next_id
+from tests.cli_parts import COMMAND, fail
 from tests.running import Service
-from warmer.cli import main
-from warmer.heartbeat import Heartbeat
-from warmer.wiring import Workshop
+from warmer.cli.group import group
 
-COMMAND = Path(sys.executable).parent / "avatar-warmer"
-
-
-@pytest.fixture(autouse=True)
-def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warmer.cli.common.PROJECT", Path("/nonexistent"))  # a `.env` of the clone is not the tests'
+pytest_plugins = ["tests.cli_fixtures"]
+pytestmark = pytest.mark.usefixtures("at_home")
 
 
-@pytest.fixture
-def live_worker(worker: Any, shop: Workshop) -> Any:
-    """A worker that says that it is there."""
-    Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget).beat()
-    return worker
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ("--wrong", "--wrong"),
+        ("nope", "nope"),
+        ("run --wrong", "--wrong"),
+        ("status more", "more"),
+        ("status --jsn", "--jsn"),
+        ("warm", "--from-file"),
+        ("warm --from-file", "--from-file"),
+        ("warm --from-file /nonexistent/users.csv", "--from-file"),
+        ("warm --json x", "id"),
+        ("warm 42 --from-file /dev/null", "--from-file"),
+        ("forget", "ID"),
+        ("forget --yes 42 x y", "x, y"),
+        ("purge", "--all"),
+        ("purge --yes x", "x"),
+        ("diagnose --partners", "--partners"),
+        ("diagnose --partners x", "--partners"),
+        ("diagnose --json --partners 0", "--partners"),
+        ("diagnose --partners 101", "--partners"),
+    ],
+)
+def test_what_is_asked_wrongly_is_one_line_with_the_field(words: str, field: str) -> None:
+    status, line = fail(*words.split())
+    assert status == 2
+    assert line.startswith("Error: ")
+    assert field in line
 
 
-def call(*arguments: str, given: str = "") -> Result:
-    return CliRunner().invoke(main, arguments, input=given)
+def test_an_argument_with_a_line_break_makes_one_line() -> None:
+    assert fail("diagnose", "--partners", "1\n2")[0] == 2
+    assert fail("--wrong\n")[0] == 2
 
 
-def answer(*arguments: str, given: str = "") -> dict[str, Any]:
-    result = call(*arguments, given=given)
-    assert result.exit_code == 0, result.output
-    return dict(json.loads(result.stdout))
+@pytest.mark.parametrize("words", ["", "--help", "warm --help", "--version"])
+def test_help_is_no_error_of_one_line(words: str) -> None:
+    assert "avatar-warmer" in (CliRunner().invoke(group, words.split(), prog_name="avatar-warmer").output)
 
 
-def test_one_bad_line_is_named_and_nothing_is_done(shop: Workshop) -> None:
-    result = call("warm", "-", given="id,name\n42,Ann\nx,Bob\n")
-    assert result.exit_code == 2
-    assert "line 3: id: 'x' is no id" in result.stderr
-    assert shop.redis.dbsize() == 0
-
-
-def test_named_rows_are_registered_in_their_order(shop: Workshop) -> None:
-    first, second = next_id(), next_id()
-    answer("warm", "--no-wait", "--json", "-", given=f"name,id\nAnn,{first}\nBob,{second}\n")
-    assert [partner.name for partner in shop.partners.list_recent(5)] == ["Bob", "Ann"]
-
-
-@pytest.mark.usefixtures("live_worker")
-def test_who_has_no_photo_is_counted_and_the_command_ends() -> None:
-    assert answer("warm", "--json", str(next_id()))["none"] == 1
-
-
-@pytest.mark.usefixtures("live_worker")
-def test_a_picture_is_followed_until_it_is_there(telegram: FakeTelegram) -> None:
-    user_id = next_id()
-    telegram.world.add_user(user_id, "Ann")
-    assert answer("warm", "--json", str(user_id))["ready"] == 1
-
-
-def test_what_is_exported_can_be_registered_elsewhere_in_the_same_order(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.modules["warmer.cli.export"], "BATCH", 2)  # the name in the package is the command
-    file_id, ids = "A" * 30, [next_id(), -next_id(), next_id()]
-    for user_id, name, pinned in zip(ids, ("Ann", 'Bob "B", Jr', "Cleo"), (None, file_id, None), strict=True):
-        shop.partners.register(user_id, name, pinned)
-    shop.partners.adopt(ids[2], f"{file_id}x", "found in the profile")
-    assert [row["id"] for row in answer("export", "--json")["partners"]] == ids
-    told = call("export").stdout
-    shop.redis.flushall()
-    assert call("warm", "--no-wait", "-", given=told).exit_code == 0
-    assert [partner.id for partner in shop.partners.list_recent(5)] == ids[::-1]
-    registered = [partner for partner in shop.partners.get_many(ids) if partner]
-    assert [partner.photo_file_id for partner in registered] == [None, file_id, None]
-    assert call("export").stdout == told
-
-
-def test_forgetting_asks_first(shop: Workshop) -> None:
-    shop.partners.register(42, "Ann", None)
-    assert call("forget", "42", given="n\n").exit_code == 1
-    assert shop.partners.get(42)
-    assert answer("forget", "--yes", "--json", "42")["forgotten"] == [42]
-    assert shop.partners.get(42) is None
-
-
-def test_status_counts_the_queues(shop: Workshop) -> None:
-    assert answer("status", "--json")["queues"] == {"tick": 0, "hot": 0, "warm": 0, "rewarm": 0}
-
-
-def test_a_redis_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", ["status", "forget --yes 42", "purge 42", "status --json"])
+def test_a_redis_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
-    result = call("status")
-    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-    assert call("diagnose").exit_code == 2
+    status, line = fail(*words.split())
+    assert (status, line.startswith("Error: ")) == (1, True)
 
 
-@pytest.mark.parametrize("names", [["--all", "--yes"], ["A" * 24]])
-def test_a_purge_leaves_partners_and_tombstones(shop: Workshop, redis: Redis, names: list[str]) -> None:
-    fid, keys = "A" * 24, shop.keys
-    shop.partners.register(42, "Ann", fid)
-    for key in (keys.variant(fid, 80, "webp"), keys.unavailable(fid), keys.claim(fid), keys.forgotten("B" * 24)):
-        redis.set(key, "x")
-    assert answer("purge", "--json", *names) == {"purged": 1, "heard": True}
-    assert not redis.exists(keys.variant(fid, 80, "webp"), keys.unavailable(fid), keys.claim(fid))
-    assert redis.exists(keys.forgotten("B" * 24), keys.partners(fid), keys.partner(42)) == 3
-    assert redis.zscore(keys.due, fid) is not None
+def test_a_setting_that_is_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "ftp://x")
+    monkeypatch.setenv("PHOTO_TTL", "soon")
+    status, line = fail("status")
+    assert status == 1
+    assert "REDIS_URL" in line
+    assert "PHOTO_TTL" in line
 
 
 def test_the_installed_command_asks_a_running_service(service: Service, tmp_path: Path) -> None:
@@ -125,33 +82,12 @@ def test_the_installed_command_asks_a_running_service(service: Service, tmp_path
     assert json.loads(done.stdout)["workers"]
 
 
-@pytest.mark.usefixtures("shop")
-def test_who_does_not_wait_is_told_what_was_asked_for() -> None:
-    assert call("warm", "--no-wait", str(next_id())).stdout == "1 row: asked for.\n"
-
-
-def test_without_a_worker_nobody_waits(shop: Workshop) -> None:
-    result = call("warm", str(next_id()))
-    assert (result.exit_code, "no worker is alive" in result.stderr) == (1, True)
-
-
-def test_a_file_that_is_no_csv_is_one_line() -> None:
-    result = call("warm", "-", given='42,"' + "x" * 200_000)
-    assert result.exit_code == 2
-    assert "the file is not CSV" in result.stderr
-
-
-def test_everything_is_purged_batch_by_batch(shop: Workshop, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warmer.purge.SCAN_KEYS", 3)
-    for number in range(10):
-        redis.set(shop.keys.preview(f"AgACAgIAAxkBAAIB{number:04}"), "{}")
-    redis.set(kept := shop.keys.forgotten("AgACAgIAAxkBAAIBgone"), "1")
-    assert call("purge", "--all", "--yes").exit_code == 0
-    assert list(redis.scan_iter("*:{AgAC*")) == [kept.encode()]
-
-
-def test_a_name_is_shown_as_it_is_whatever_it_holds(shop: Workshop) -> None:
-    shop.partners.register(next_id(), "Ann [/bold]", None)
-    result = call("diagnose")
-    assert result.exit_code in (0, 1)
-    assert "[/bold]" in result.stdout
+def test_ctrl_c_while_it_is_loaded_is_one_line() -> None:
+    command = [sys.executable, "-X", "importtime", str(COMMAND), "warm", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        while " click." not in (line := process.stderr.readline()):
+            assert line, "it was never loaded"
+        process.send_signal(signal.SIGINT)
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+    assert (process.returncode, said) == (130, ["Interrupted.\n"])

@@ -9,7 +9,7 @@ import pytest
 
 from warmer import errors, telegram
 from warmer.claim import Forgotten
-from warmer.errors import ConfigError, NotMine, Permanent, Transient, WarmerError
+from warmer.errors import ConfigError, NotMine, Permanent, Stuck, Transient, WarmerError
 
 
 def descend(kind: type[WarmerError]) -> Iterator[type[WarmerError]]:
@@ -23,7 +23,7 @@ LEAVES = [kind for kind in descend(WarmerError) if not kind.__subclasses__()]
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)
 def test_every_leaf_says_what_to_do_about_it(leaf: type[WarmerError]) -> None:
-    assert sum(issubclass(leaf, kind) for kind in (ConfigError, NotMine, Permanent, Transient)) == 1
+    assert sum(issubclass(leaf, kind) for kind in (ConfigError, Stuck, NotMine, Permanent, Transient)) == 1
 
 
 def test_no_two_permanent_errors_are_remembered_under_one_word() -> None:

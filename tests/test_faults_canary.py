@@ -14,6 +14,7 @@ from redis import Redis
 
 from faketelegram import FakeTelegram
 from tests import canary_drive as drive
+from tests.cli_parts import COMMAND
 from tests.conftest import make_picture, wait_until
 from tests.leaks import Places, find_leaks, read_command_lines, read_files, read_redis
 from tests.running import ROOT, Service, run_service
@@ -34,6 +35,14 @@ STATUSES = {200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 413, 415, 422, 503
 ENDS = ["123456789:***/", "ProtocolError", "ConnectionError", "502", "302", "not-an-image", "too-big"]
 ENDS += ["raised unexpected", "unregistered task", "Refusing to deserialize", "Invalid request", "KeyError"]
 SLOW_ENDS = ["cut at the total deadline", "ReadTimeout", "getFile: 401", "getFile: 404", "asks for a pause", "getMe"]
+ENDS_OF_THE_COMMAND = (
+    b"2 rows: 1 ready",
+    b'"forgotten": [42]',
+    b"No such option",
+    b"no id",
+    b"Redis is away",
+    b"Usage:",
+)
 OWN_FILES = ("keys.env", "running.env")
 
 
@@ -53,6 +62,10 @@ class Run:
 
     def read_logs(self) -> str:
         return "".join(path.read_text(errors="replace") for path in (self.service.data_dir / "logs").iterdir())
+
+    def order(self, when: str, *words: str, **more: str) -> int:
+        environment = {**self.service.environment, **more}
+        return run_and_note(self.places, f"avatar-warmer {when} {words}", [str(COMMAND), *words], environment)
 
     def diagnose(self, when: str, *options: str, **more: str) -> int:
         command = [sys.executable, str(ROOT / "scripts" / "diagnose_photos.py"), *options]
@@ -76,7 +89,10 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             with tapping(socket) as taps, Redis(unix_socket_path=socket) as redis:
                 drive_all(run, redis)
                 collect(run, redis, taps)
-        run.diagnose("without Redis", REDIS_URL=f"unix://{socket}", **{name: run.secrets[name] for name in GIVEN})
+        without = {"REDIS_URL": f"unix://{socket}", **{name: run.secrets[name] for name in GIVEN}}
+        run.diagnose("without Redis", **without)
+        for words in drive.ORDERS_IN_VAIN:
+            assert run.order("without Redis", *words, **without)
         run.places |= {f"{AFTER}{name}": held for name, held in read_files(folder).items()}
         yield run
 
@@ -114,6 +130,8 @@ def drive_all(run: Run, redis: Redis) -> None:
     drive.disturb_redis(redis, notes, service.as_server)
     drive.read_flower(flower, operator)
     diagnose_all(run)
+    for words in drive.list_orders(fake.world.add_file(make_picture())):
+        run.order("with Redis", *words)
     run.places |= {f"web {name}": held for name, held in notes.places.items()}
     run.places |= {f"Flower {name}": held for name, held in flower.places.items()}
 
@@ -168,3 +186,4 @@ def test_the_run_has_seen_every_status_and_every_kind_of_place(run: Run) -> None
     assert b"AgACAg" in held("Flower")  # what the tasks were about
     assert b"gunicorn" in held("process")
     assert b"Does the bot answer?" in held("diagnose")
+    assert [said for said in ENDS_OF_THE_COMMAND if said not in held("avatar-warmer")] == []

@@ -19,8 +19,7 @@ from tests.conftest import make_picture, wait_until
 from warmer import images
 from warmer.errors import NotAnImage, TooBig
 from warmer.images import MAX_PIXELS, PREVIEW_MAX_CHARACTERS, STEPS, encode, make_preview, render
-from warmer.photo import Cut, Original, Rendering
-from warmer.settings import FORMATS
+from warmer.photo import FORMATS, Cut, Original, Rendering
 from warmer.steps import Aim
 
 SIZES = (80, 160, 320)

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import wait_until
 from tests.running import ROOT, Service
 from tests.web_parts import file_url, new_file_id, warm_picture
-from web.ops import CACHED_MS_MAX, ERROR_RATE_MAX, HIT_RATE_MIN, UNCACHED_MS_MAX
+from warmer.stats import ERROR_RATE_MAX, HIT_RATE_MIN
+from web.ops import CACHED_MS_MAX, UNCACHED_MS_MAX
 
 FOLDER = ROOT / "deploy" / "monitoring"
 RULES = (FOLDER / "alerts.yml").read_text("utf-8")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from warmer.photo import HEADER_LENGTH, MIME_TYPES, FilePath, StoredVariant, Unavailable, Variant, version_of
-from warmer.settings import FORMATS
+from warmer.photo import FORMATS, HEADER_LENGTH, MIME_TYPES, FilePath, StoredVariant, Unavailable, Variant, version_of
 
 
 def test_a_packed_variant_comes_back_with_its_bytes() -> None:

@@ -23,23 +23,27 @@ class Bulk:
         self.shop = shop
         self.counts: Counter[str] = Counter()  # ready, unavailable, none
         self.causes: Counter[str] = Counter()  # of those unavailable
+        self.settled = 0  # rows; without waiting, those that were asked for
         self._open: list[str] = []
 
     def warm(self, rows: Sequence[Row], *, waits: bool = True) -> Iterator[int]:
-        """Ask for all, and wait for all; how many are settled, again and again."""
+        """Ask for all, and wait for all; how many are settled, again and again. Raises RedisError."""
         for start in range(0, len(rows), BATCH):
-            self._open += self._ask(rows[start : start + BATCH])
-            if not waits:
-                self._open.clear()
-                yield min(start + BATCH, len(rows))
-                continue
-            yield from self._settle(IN_FLIGHT_MAX - BATCH)
-        yield from self._settle(0)
+            batch = self._ask(rows[start : start + BATCH])
+            if waits:
+                self._open += batch
+                yield from self._settle(IN_FLIGHT_MAX - BATCH)
+            else:
+                self.settled += len(batch)
+                yield self.settled
+        if waits:
+            yield from self._settle(0)
 
     def _settle(self, left: int) -> Iterator[int]:
         while True:
             self._open = self._look(self._open)
-            yield self.counts.total()
+            self.settled = self.counts.total()
+            yield self.settled
             if len(self._open) <= left:
                 return
             time.sleep(LOOK_SECONDS)
@@ -49,9 +53,7 @@ class Bulk:
         shop, store = self.shop, self.shop.desk.store
         subjects = [row.file_id or user_subject(row.user_id or 0) for row in rows]
         store.lift(*subjects, *(user_subject(row.user_id) for row in rows if row.user_id is not None))
-        for row in rows:
-            if row.name and row.user_id is not None:
-                self._register(row.user_id, row)
+        self._register_all([row for row in rows if row.name])
         shown = self._list_shown(subjects)
         store.lift(*shown)
         glances = store.glance(shown)
@@ -61,11 +63,18 @@ class Bulk:
         shop.publisher.ask_all(list(dict.fromkeys([*cold, *follows])), "warm")
         return subjects
 
-    def _register(self, user_id: int, row: Row) -> None:
-        self.shop.partners.register(user_id, row.name, row.file_id)
-        if row.file_id is None:
-            self.shop.desk.store.clear_unavailable(user_subject(user_id))
-            self.shop.desk.profiles.mark_old(user_id)
+    def _register_all(self, named: Sequence[Row]) -> None:
+        """One after the other, for the order is theirs; what is to be looked up is looked up anew."""
+        desk, follows = self.shop.desk, []
+        for row in named:
+            if row.user_id is not None:
+                self.shop.partners.register(row.user_id, row.name, row.file_id)
+                follows += [row.user_id] if row.file_id is None else []
+        if follows:
+            desk.store.clear_unavailable(*map(user_subject, follows))
+        for user_id, profile in zip(follows, desk.profiles.get_many(follows), strict=True):
+            if profile:
+                desk.profiles.mark_old(user_id)
 
     def _list_shown(self, subjects: Sequence[str]) -> list[str]:
         """Each subject, an id's picture instead of the id where it is known, in two round trips."""

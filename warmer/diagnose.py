@@ -13,14 +13,12 @@ from packaging.version import Version
 from warmer.cluster import list_infos
 from warmer.deadline import Deadline, Errand
 from warmer.errors import WarmerError
-from warmer.keys import QUEUES
 from warmer.partners import Partner, subject_of
 from warmer.publish import BROKER_FAILED, EAGER_MAX
 from warmer.pulse import list_pulses
-from warmer.stats import sum_minutes
+from warmer.stats import ERROR_RATE_MAX, HIT_RATE_MIN, sum_minutes
 from warmer.wiring import Workshop
 
-HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01
 REQUESTS_MIN = 20  # fewer say nothing about a rate
 REDIS_MIN = Version("6.2")
 CLOCK_SECONDS = 5.0  # sign-ins and look-ups are compared with clocks; minutes would matter
@@ -90,7 +88,7 @@ def check_clock(shop: Workshop) -> Check:
 def check_queues(shop: Workshop) -> Check:
     question = "Do workers keep up with the queues?"
     try:
-        waiting = {queue: shop.publisher.count_waiting(queue) for queue in QUEUES}
+        waiting = shop.publisher.count_all_waiting()
     except BROKER_FAILED as error:
         return Check(question, "wrong", f"the broker is away ({type(error).__name__})")
     is_behind = waiting["hot"] >= shop.settings.hot_max or max(waiting.values()) >= EAGER_MAX

@@ -2,6 +2,7 @@
 
 WarmerError
 ├── ConfigError            stop the start; the message names the variable
+├── Stuck                  stop waiting: nobody is there to do it
 ├── NotMine                end quietly: somebody else is at it, or nobody waits any more
 ├── Permanent              remember: asking again now would give the same answer
 │   ├── NoPhoto            the person has none, hides it, or is unknown to the bot
@@ -31,6 +32,10 @@ class WarmerError(Exception):
 
 class ConfigError(WarmerError):
     """A setting is missing or wrong; the message names the variable."""
+
+
+class Stuck(WarmerError):
+    """The broker is away, or no worker lives; the message says which."""
 
 
 class NotMine(WarmerError):

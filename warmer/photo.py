@@ -13,6 +13,7 @@ Status = Literal["ready", "warming", "unavailable", "none"]
 HEADER_VERSION = b"\x01"
 HEADER_LENGTH = 17  # the version byte, then 16 bytes of digest
 MIME_TYPES = {"webp": "image/webp", "jpeg": "image/jpeg", "avif": "image/avif"}
+FORMATS = tuple(MIME_TYPES)  # all that can be made, whichever are asked for
 
 
 PREFERRED_PIXELS = 160

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from warmer.broker import cut_when_it_fails, open_anew_if_over
 from warmer.due import Due
-from warmer.keys import Keys, Lane
+from warmer.keys import QUEUES, Keys, Lane
 from warmer.request_id import MESSAGE_HEADER, get_request_id
 from warmer.settings import Settings
 
@@ -82,6 +82,10 @@ class Publisher:
     def count_waiting(self, queue: str) -> int:
         """How many messages wait in this queue; raises one of BROKER_FAILED."""
         return count_waiting(self.app, queue)
+
+    def count_all_waiting(self) -> dict[str, int]:
+        """The same for every queue, by name."""
+        return {queue: self.count_waiting(queue) for queue in QUEUES}
 
     def _publish(self, subjects: Sequence[str], lane: Lane) -> Sequence[str]:
         """Publish these in their order, as long as there is room; those that were not."""

@@ -15,7 +15,7 @@ from warmer.profiles import Profiles
 from warmer.store import PhotoStore
 
 SCAN_KEYS = 1000  # looked at in one round trip
-PASSING = re.compile(r"\d+\.\w+|preview|path|unavailable|failures|memories|claim|attempts|wanted|asked:\w+")
+PASSING = re.compile(r"\d+\.\w+|preview|path|unavailable|failures|memories|claim|attempts|asked:\w+")
 
 
 class Purge:
@@ -54,7 +54,10 @@ class Purge:
         return number
 
     def _drop(self, subjects: Sequence[str]) -> int:
-        """The claim goes in the same command: a worker under way then writes nothing."""
+        """The claim goes in the same command: a worker under way then writes nothing.
+
+        So does `asked`, or whoever waits could not ask anew; what they wait for stays wanted.
+        """
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.unlink(*self.store.list_passing(subject))

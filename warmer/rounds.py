@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from warmer.keys import QUEUES, user_subject
+from warmer.keys import user_subject
 from warmer.pulse import list_pulses
 from warmer.wiring import Workshop
 
@@ -35,7 +35,7 @@ def sample_lengths(shop: Workshop) -> bool:
     """Note how much waits, once a minute whoever ticks; whether it was this time."""
     if not shop.due.take_slot("sample", SAMPLE_SECONDS):
         return False
-    lengths = {f"queue:{queue}": shop.publisher.count_waiting(queue) for queue in QUEUES}
+    lengths = {f"queue:{queue}": number for queue, number in shop.publisher.count_all_waiting().items()}
     shop.stats.sample({**lengths, "due": shop.due.count(), "workers": len(list_pulses(shop.redis, shop.keys))})
     return True
 

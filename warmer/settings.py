@@ -22,10 +22,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.conceal import Concealer
 from warmer.errors import ConfigError
+from warmer.photo import FORMATS
 from warmer.redis_url import FORMS, is_cluster, parse_place, spell_for_kombu
 
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
-FORMATS = ("webp", "jpeg", "avif")
 TELEGRAM = "https://api.telegram.org"
 
 Csv = Annotated[tuple[str, ...], NoDecode]

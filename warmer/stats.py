@@ -27,6 +27,7 @@ from warmer.keys import Keys
 
 KEEP_SECONDS = 25 * 3600
 FLUSH_SECONDS = 1.0
+HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01  # targets: what is worse is shown as wrong
 LATENCY_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # upper bounds; the last holds all that is slower
 log = logging.getLogger(__name__)
 

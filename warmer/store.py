@@ -14,6 +14,7 @@ from warmer.errors import Permanent
 from warmer.failures import drop_failures
 from warmer.keys import Keys
 from warmer.photo import (
+    FORMATS,
     HEADER_LENGTH,
     Cut,
     FilePath,
@@ -199,9 +200,9 @@ class PhotoStore:
             pipe.delete(self.keys.forgotten(subject))
         pipe.execute()
 
-    def clear_unavailable(self, subject: str) -> None:
+    def clear_unavailable(self, *subjects: str) -> None:
         """Look again: what was unavailable may be there now."""
-        self.redis.delete(*self._failings(subject))
+        self.redis.delete(*(key for subject in subjects for key in self._failings(subject)))
 
     def forget(self, subject: str, partner_id: int | None = None) -> bool:
         """Delete everything about the subject, unless another partner shows it; whether it is gone."""
@@ -224,14 +225,15 @@ class PhotoStore:
 
     def _list_doomed(self, subject: str) -> list[str]:
         keys = self.keys
-        return [keys.forgotten(subject), keys.partners(subject), *self.list_passing(subject), keys.registered(subject)]
+        lasting = [keys.wanted(subject), keys.registered(subject)]
+        return [keys.forgotten(subject), keys.partners(subject), *self.list_passing(subject), *lasting]
 
     def list_passing(self, subject: str) -> list[str]:
         """The keys that a new fetch writes anew: what is stored, what is remembered, and who is at it."""
         keys = self.keys
-        passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in ("webp", "jpeg", "avif")]
+        passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
         passing += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
-        passing += [keys.claim(subject), keys.attempts(subject), keys.wanted(subject)]
+        passing += [keys.claim(subject), keys.attempts(subject)]
         return passing + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
     def _jittered_ttl(self) -> int:

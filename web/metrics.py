@@ -19,7 +19,6 @@ from redis.exceptions import RedisError
 
 from warmer.budget import Budget
 from warmer.due import Due
-from warmer.keys import QUEUES
 from warmer.publish import BROKER_FAILED
 from warmer.pulse import list_pulses
 from warmer.stats import MinuteStats, count_latencies
@@ -130,8 +129,8 @@ class RedisFigures(Collector):
         front = self.front
         queues = GaugeMetricFamily("avatar_queue_length", "Waiting messages.", labels=["queue"])
         try:
-            for queue in QUEUES:
-                queues.add_metric([queue], front.publisher.count_waiting(queue))
+            for queue, number in front.publisher.count_all_waiting().items():
+                queues.add_metric([queue], number)
             yield queues
         except BROKER_FAILED as error:
             log.warning("no queue lengths: %s", type(error).__name__)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, jsonify, render_template
 
 from warmer.settings import LOOPBACK
+from warmer.stats import ERROR_RATE_MAX, HIT_RATE_MIN
 from web.auth import require
 from web.charts import HEIGHT, WIDTH, draw_all, spell
 from web.front import get_front
@@ -20,7 +21,6 @@ bp = Blueprint("ops", __name__)
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01
 CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500
 
 

@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 from warmer.budget import Budget
 from warmer.due import Due
 from warmer.failures import Failure, list_failures
-from warmer.keys import QUEUES
 from warmer.publish import BROKER_FAILED
 from warmer.pulse import BotState, judge_bot, list_pulses
 from warmer.stats import list_minutes
@@ -105,6 +104,6 @@ def _look_now(front: Front) -> Now:
 
 def _count_queues(front: Front) -> dict[str, int] | None:
     try:
-        return {queue: front.publisher.count_waiting(queue) for queue in QUEUES}
+        return front.publisher.count_all_waiting()
     except BROKER_FAILED:
         return None

@@ -13,6 +13,7 @@ import click
 from redis.exceptions import RedisError
 
 from warmer.connect import connect_worker
+from warmer.echo import wait_until_heard
 from warmer.errors import ConfigError
 from warmer.keys import FILE_ID, parse_user_id
 from warmer.settings import load_settings
@@ -33,8 +34,12 @@ def opened_workshop(failure: type[click.ClickException] = click.ClickException) 
     except ConfigError as error:
         raise failure(str(error)) from None
     except RedisError as error:
-        reason = f"Redis is away ({type(error).__name__}; is the service running?)"  # its text may hold a URL
-        raise failure(reason) from None
+        raise failure(spell_outage(error)) from None
+
+
+def spell_outage(error: RedisError) -> str:
+    """What is said of a Redis that does not answer; the error's own text may hold a URL."""
+    return f"Redis is away ({type(error).__name__}; is the service running?)"
 
 
 def parse_ids(texts: Sequence[str]) -> list[int]:
@@ -48,6 +53,22 @@ def parse_ids(texts: Sequence[str]) -> list[int]:
 def is_subject_name(text: str) -> bool:
     """Whether it is an id or a file id."""
     return parse_user_id(text) is not None or FILE_ID.fullmatch(text) is not None
+
+
+def end_when_heard(shop: Workshop, answer: dict[str, Any], told: str, *, is_json: bool) -> None:
+    """Wait for the web processes, and tell what was done; one that did not hear fails the command."""
+    is_heard = wait_until_heard(shop.redis, shop.keys)
+    if is_json:
+        echo_json({**answer, "heard": is_heard})
+    elif is_heard:
+        click.echo(told)
+    if not is_heard:
+        raise click.ClickException("done, but a web process may still show it: repeat the command")
+
+
+def count(number: int, what: str) -> str:
+    """So many of them, in words: `1 row`, `2 rows`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def echo_json(answer: dict[str, Any]) -> None:

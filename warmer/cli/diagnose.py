@@ -19,7 +19,13 @@ MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 
 
 @click.command()
-@click.option("--partners", default=20, show_default=True, help="How many recent partners to look at.")
+@click.option(
+    "--partners",
+    type=click.IntRange(1, 100),
+    default=20,
+    show_default=True,
+    help="How many of the newest to look at.",
+)
 @as_json
 def diagnose(partners: int, is_json: bool) -> None:
     """Say what is wrong. Exit status: 0 all well, 1 something is wrong, 2 it could not be asked.

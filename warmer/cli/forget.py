@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from warmer.cli.common import as_json, echo_json, opened_workshop, parse_ids
-from warmer.echo import wait_until_heard
+from warmer.cli.common import as_json, count, end_when_heard, opened_workshop, parse_ids
 
 
 @click.command()
@@ -22,14 +21,8 @@ def forget(ids: tuple[str, ...], yes: bool, is_json: bool) -> None:
     """
     partner_ids = list(dict.fromkeys(parse_ids(ids)))
     if not yes:
-        click.confirm(f"Forget everything about {len(partner_ids)} partners?", abort=True, err=True)
+        click.confirm(f"Forget everything about {count(len(partner_ids), 'partner')}?", abort=True, err=True)
     with opened_workshop() as shop:
         for partner_id in partner_ids:
             shop.desk.forget.partner(partner_id)
-        is_heard = wait_until_heard(shop.redis, shop.keys)
-    if is_json:
-        echo_json({"forgotten": partner_ids, "heard": is_heard})
-    elif is_heard:
-        click.echo(f"Forgotten: {len(partner_ids)}.")
-    if not is_heard:
-        raise click.ClickException("forgotten, but a web process may still show it: repeat the command")
+        end_when_heard(shop, {"forgotten": partner_ids}, f"Forgotten: {len(partner_ids)}.", is_json=is_json)

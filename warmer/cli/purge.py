@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from warmer.cli.common import as_json, echo_json, is_subject_name, opened_workshop
-from warmer.echo import wait_until_heard
+from warmer.cli.common import as_json, end_when_heard, is_subject_name, opened_workshop
 from warmer.keys import parse_user_id
 from warmer.purge import Purge
 
@@ -37,10 +36,4 @@ def purge(names: tuple[str, ...], is_all: bool, yes: bool, is_json: bool) -> Non
             user_id = parse_user_id(name)
             subjects += [name] if user_id is None else tool.list_subjects(user_id)
         number = tool.everything() if is_all else tool.subjects(list(dict.fromkeys(subjects)))
-        is_heard = wait_until_heard(shop.redis, shop.keys)
-    if is_json:
-        echo_json({"purged": number, "heard": is_heard})
-    elif is_heard:
-        click.echo(f"Purged: {number}.")
-    if not is_heard:
-        raise click.ClickException("purged, but a web process may still show it: repeat the command")
+        end_when_heard(shop, {"purged": number}, f"Purged: {number}.", is_json=is_json)

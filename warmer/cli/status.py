@@ -6,15 +6,17 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from warmer.cli.common import as_json, echo_json, opened_workshop
 from warmer.cluster import list_infos
-from warmer.keys import QUEUES
 from warmer.publish import BROKER_FAILED
 from warmer.pulse import list_pulses
 from warmer.stats import sum_minutes
 from warmer.wiring import Workshop
+
+BYTES = ("maxmemory", "used_memory")
 
 
 @click.command()
@@ -58,7 +60,7 @@ def read_figures(shop: Workshop) -> dict[str, Any]:
 def count_queues(shop: Workshop) -> dict[str, int] | None:
     """Waiting messages by queue, None while the broker is away."""
     try:
-        return {queue: shop.publisher.count_waiting(queue) for queue in QUEUES}
+        return shop.publisher.count_all_waiting()
     except BROKER_FAILED:
         return None
 
@@ -74,9 +76,11 @@ def read_rates(shop: Workshop, minutes: int) -> dict[str, float | int | None]:
     }
 
 
-def _show(value: Any) -> str:
+def _show(value: Any, name: str = "") -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_show(part)}" for name, part in value.items())
+        return ", ".join(f"{name.replace('_', ' ')} {_show(part, name)}" for name, part in value.items())
+    if name in BYTES and isinstance(value, int):
+        return decimal(value)
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):

@@ -1,0 +1,59 @@
+"""What the tests of the command share: calling it, in this process and in one of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from warmer.cli.group import group
+from warmer.heartbeat import Heartbeat
+from warmer.wiring import Workshop
+
+COMMAND = Path(sys.executable).parent / "avatar-warmer"
+
+
+def say_alive(shop: Workshop) -> Heartbeat:
+    """One heartbeat, as of a worker."""
+    heartbeat = Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget)
+    heartbeat.beat()
+    return heartbeat
+
+
+def call(*arguments: str, given: str = "") -> Result:
+    """The command, here."""
+    return CliRunner().invoke(group, arguments, input=given)
+
+
+def answer(*arguments: str, given: str = "") -> dict[str, Any]:
+    """What it says with --json, where it succeeds."""
+    result = call(*arguments, given=given)
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout))
+
+
+def fail(*arguments: str, given: str = "") -> tuple[int, str]:
+    """How it fails: status, and the one line on stderr."""
+    result = call(*arguments, given=given)
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.exit_code, result.stderr.rstrip("\n")
+
+
+@contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """The installed command as a process of its own, with pipes; it does not outlive the block."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [COMMAND, *arguments], env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

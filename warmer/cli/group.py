@@ -1,0 +1,56 @@
+"""All commands, and how their errors look: one line each, click's own included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from warmer.cli import leave
+from warmer.cli.diagnose import diagnose
+from warmer.cli.export import export
+from warmer.cli.forget import forget
+from warmer.cli.purge import purge
+from warmer.cli.run import run
+from warmer.cli.status import status
+from warmer.cli.warm import warm
+
+
+class OneLineErrors(click.Group):
+    """Says `Error: …` and no usage around it; Ctrl-C is one line, too, where no command knows better."""
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read what stands before the command's name."""
+        with _in_one_line():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Read what stands behind it, and run it."""
+        with _in_one_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # the help, which was asked for by saying nothing
+    except click.ClickException as error:
+        told = click.ClickException(" ".join(error.format_message().split()))
+        told.exit_code = error.exit_code  # type: ignore[misc]  # of the class, for click; it reads that of the object
+        raise told from None
+    except KeyboardInterrupt:  # click would make two lines of it, and status 1
+        leave()
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="avatar-warmer")
+def group() -> None:
+    """Telegram profile pictures, warm before anyone asks."""
+
+
+for command in (run, warm, status, export, forget, purge, diagnose):
+    group.add_command(command)
