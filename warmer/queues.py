@@ -12,8 +12,8 @@ from kombu import Queue
 from warmer.keys import QUEUES, Keys
 from warmer.settings import Settings
 
-ANSWER_SECONDS = 5.0  # so long a worker waits for a broker that has gone without a word, as a machine does
-SILENCE_SECONDS = 3.0  # without an answer after which a Redis is asked whether it is there
+ANSWER_SECONDS = 2.0  # so long a worker waits for a broker that has gone without a word, as a machine does
+SILENCE_SECONDS = 2.0  # without an answer after which a Redis is asked whether it is there
 # Replicated, and never lost with one node. (RabbitMQ, quorum queues.)
 QUORUM = {"x-queue-type": "quorum"}
 
