@@ -288,14 +288,13 @@ def test_what_needs_no_redis_is_answered_as_ever(apart: Flask, as_server: Header
     assert answers == wanted
 
 
-def test_redis_is_asked_again_after_a_second_and_all_is_well(apart: Flask) -> None:
+def test_redis_is_asked_again_after_a_second_at_most_and_all_is_well(apart: Flask) -> None:
     freeze(apart)
-    timed(apart, "GET", apart.config["stored"])
+    timed(apart, "GET", apart.config["stored"])  # opens the breaker, which the listener may close
     thaw(apart)
     started = time.monotonic()
-    assert timed(apart, "GET", apart.config["stored"])[0].status_code == 503  # the breaker is open
     wait_until(lambda: timed(apart, "GET", apart.config["stored"])[0].status_code == 200, 3)
-    assert OPEN_SECONDS * 0.5 < time.monotonic() - started < OPEN_SECONDS + 0.5
+    assert time.monotonic() - started < OPEN_SECONDS + 0.5
 
 
 def test_a_redis_that_is_gone_is_503_and_back_is_back(apart: Flask, tmp_path: Path) -> None:

@@ -43,8 +43,11 @@ def connect_web(
 
 
 def connect_worker(settings: Settings, connections: int = 64) -> Redis:
-    """For workers and tools: 5 s and three retries, a short outage is waited out."""
-    patience = Patience(5, 5, 5, Retry(ExponentialBackoff(cap=1, base=0.1), 3))
+    """For workers and tools: 2 s and three retries, a short outage is waited out.
+
+    Not longer: of a master that is lost without a word every connection is found out by its own time-out.
+    """
+    patience = Patience(2, 2, 5, Retry(ExponentialBackoff(cap=1, base=0.1), 3))
     return _connect(settings, connections, patience, BlockingConnectionPool, {})
 
 

@@ -12,6 +12,8 @@ from kombu import Queue
 from warmer.keys import QUEUES, Keys
 from warmer.settings import Settings
 
+ANSWER_SECONDS = 2.0  # so long a worker waits for a broker that has gone without a word, as a machine does
+SILENCE_SECONDS = 2.0  # without an answer after which a Redis is asked whether it is there
 # Replicated, and never lost with one node. (RabbitMQ, quorum queues.)
 QUORUM = {"x-queue-type": "quorum"}
 
@@ -29,12 +31,10 @@ def choose_transport_options(settings: Settings) -> dict[str, Any]:
     """
     if is_amqp(settings):
         return {"confirm_publish": True}  # a message counts as sent when the queue has it
-    found_by = {"master_name": settings.broker_master} if settings.broker_master else {}
-    return found_by | {
-        # A server that is gone without a word (a frozen host, a cut cable) is left after about eight seconds.
-        "socket_timeout": 5,  # seconds; more than the one that the server may take to say that nothing waits
-        "socket_connect_timeout": 2,
-        "health_check_interval": 3,
+    return _find_by(settings, ANSWER_SECONDS) | {
+        "socket_timeout": ANSWER_SECONDS,  # without them a worker waits for a lost master until that is back,
+        "socket_connect_timeout": ANSWER_SECONDS,
+        "health_check_interval": SILENCE_SECONDS,  # and never asks Sentinels for its successor
         "visibility_timeout": 180,  # seconds; the second net only, `due` is the first
         "unacked_restore_interval": 5,  # seconds between looks for a dead worker's tasks
         "unacked_restore_throttle": 1,  # seconds
@@ -48,10 +48,22 @@ def choose_publishing_options(settings: Settings, seconds: float) -> dict[str, A
     """How a publisher that must not wait is bounded: a broker that accepts and never answers blocks for ever."""
     if is_amqp(settings):
         return {"read_timeout": seconds, "write_timeout": seconds, "max_retries": 0}
-    # It takes no messages, and a check before each that it sends would only take time.
-    return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "health_check_interval": 25, "max_retries": 0}
+    return _find_by(settings, seconds) | {
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+        "health_check_interval": 25,  # seconds; a question before most messages would only take time
+        "max_retries": 0,
+    }
 
 
 def is_amqp(settings: Settings) -> bool:
     """Whether the broker is RabbitMQ."""
     return settings.broker_url.startswith(("amqp://", "amqps://"))
+
+
+def _find_by(settings: Settings, seconds: float) -> dict[str, Any]:
+    """Whom to ask for the master, if there are Sentinels: one that is away must not hold up the others."""
+    if not settings.broker_master:
+        return {}
+    patience = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+    return {"master_name": settings.broker_master, "sentinel_kwargs": patience}

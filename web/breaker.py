@@ -76,6 +76,11 @@ class BreakablePool(BlockingConnectionPool):
         """A time-out: nobody asks this server for a second. Other errors cost no time."""
         self._open_until = time.monotonic() + OPEN_SECONDS
 
+    def begin_anew(self) -> None:
+        """The server is there, and may be another one: a connection at rest may lead to one that says nothing more."""
+        self.disconnect(inuse_connections=False)
+        self._open_until = 0.0
+
     def get_connection(self, *args: Any, **options: Any) -> Any:
         if time.monotonic() < self._open_until or self._breaker.is_open:
             raise ConnectionError("Redis is too slow")

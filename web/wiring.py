@@ -60,7 +60,7 @@ def open_front(settings: Settings) -> Front:
         wishes=Wishes(urls, settings.photo_formats),
         shelf=shelf,
         waiting=waiting,
-        listener=_open_listener(settings, keys, waiting, shelf),
+        listener=_open_listener(settings, keys, waiting, shelf, redis),
         stats=stats,
         throttle=Throttle(redis, keys, urls),
         journal=Journal(partial(count_served, stats)),
@@ -81,13 +81,20 @@ def _open_publisher(settings: Settings, redis: Redis, keys: Keys, due: Due) -> P
     return Publisher(celery, redis, keys, due, settings)
 
 
-def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, shelf: Shelf) -> Listener:
+def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, shelf: Shelf, redis: Redis) -> Listener:
+    has_slots = is_cluster(settings.redis_url)
+
+    def join() -> None:
+        if not has_slots and isinstance(redis.connection_pool, BreakablePool):  # a cluster's nodes have their own
+            redis.connection_pool.begin_anew()  # before the shelf is empty: hits go on
+        shelf.open()
+
     return Listener(
         lambda: connect_listener(settings),
         keys,
         on_done=waiting.wake,
         on_purge=shelf.purge,
-        on_joined=shelf.open,
+        on_joined=join,
         on_lost=shelf.close,
-        has_slots=is_cluster(settings.redis_url),
+        has_slots=has_slots,
     )
