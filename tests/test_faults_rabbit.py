@@ -14,6 +14,8 @@ from tests.rabbit import RabbitServer, run_rabbit
 from warmer.keys import QUEUES
 
 pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
+EAGER, THREADS = 500, 64
+FAST_SECONDS, SLOW_SECONDS = 0.02, 0.4  # of a call of Telegram
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,26 @@ def test_whoever_registers_is_warm_soon(stage: Stage) -> None:
 def test_the_figures_show_every_queue(stage: Stage) -> None:
     figures = stage.service.call("GET", "/metrics").text
     assert set(re.findall(r'avatar_queue_length\{queue="(\w+)"\}', figures)) == set(QUEUES)
+
+
+def test_a_client_does_not_wait_behind_500_that_nobody_waits_for(stage: Stage, figure: Figure) -> None:
+    """The order is not strict at RabbitMQ: whatever queue a thread gets its next message from, hot ones are few."""
+    eager, hot = list(stage.add_people(EAGER).values()), list(stage.add_people(5).values())
+    stage.fake.latency = SLOW_SECONDS
+    try:
+        for start in range(0, EAGER, 100):
+            body = {"photo_file_ids": eager[start : start + 100]}
+            assert stage.ask("/api/photos/warm", "POST", json=body).status == 202
+        wait_until(lambda: stage.fake.traffic.in_flight >= THREADS / 2)
+        answers = [stage.get(file_id) for file_id in hot]
+        left = EAGER - sum(map(stage.is_stored, eager))
+        figure("RabbitMQ, a miss behind 500: the slowest", max(answer.seconds for answer in answers), 3)
+        figure("RabbitMQ, a miss behind 500: refused, of 5", sum(answer.status != 200 for answer in answers), 5)
+        wait_until(lambda: all(map(stage.is_stored, hot)), 10)
+        assert left > 0
+    finally:
+        stage.fake.latency = FAST_SECONDS
+    wait_until(lambda: all(map(stage.is_stored, eager)), 60)
 
 
 def test_what_a_killed_worker_had_comes_again(stage: Stage, figure: Figure) -> None:
