@@ -14,6 +14,8 @@ from tests.rabbit import RabbitServer, run_rabbit
 from warmer.keys import QUEUES
 
 pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
+EAGER, THREADS = 500, 64
+FAST_SECONDS, SLOW_SECONDS = 0.02, 0.4  # of a call of Telegram
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,30 @@ def test_whoever_registers_is_warm_soon(stage: Stage) -> None:
 def test_the_figures_show_every_queue(stage: Stage) -> None:
     figures = stage.service.call("GET", "/metrics").text
     assert set(re.findall(r'avatar_queue_length\{queue="(\w+)"\}', figures)) == set(QUEUES)
+
+
+def test_a_client_does_not_wait_behind_500_that_nobody_waits_for(stage: Stage, figure: Figure) -> None:
+    """A worker takes its share of every queue there, so that a hot one is next for a thread."""
+    eager, hot = list(stage.add_people(EAGER).values()), list(stage.add_people(5).values())
+    stage.fake.latency = SLOW_SECONDS
+    try:
+        for start in range(0, EAGER, 100):
+            body = {"photo_file_ids": eager[start : start + 100]}
+            assert stage.ask("/api/photos/warm", "POST", json=body).status == 202
+        wait_until(lambda: stage.fake.traffic.in_flight >= THREADS / 2)  # of the two workers
+        seconds = [wait_for_picture(stage, file_id) for file_id in hot]
+        assert not all(map(stage.is_stored, eager))
+        figure("RabbitMQ, a miss behind 500, at 0.8 s a picture: the slowest", max(seconds), 4)
+    finally:
+        stage.fake.latency = FAST_SECONDS
+    wait_until(lambda: all(map(stage.is_stored, eager)), 60)
+
+
+def wait_for_picture(stage: Stage, file_id: str) -> float:
+    """How long a client waits that asks until it is there."""
+    started = time.monotonic()
+    wait_until(lambda: stage.get(file_id).status == 200)
+    return time.monotonic() - started
 
 
 def test_what_a_killed_worker_had_comes_again(stage: Stage, figure: Figure) -> None:

@@ -50,6 +50,11 @@ def test_a_malformed_one_is_refused(url: str) -> None:
         parse_place(url)
 
 
+def test_tls_with_sentinels_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match="TLS with Sentinels is not supported"):
+        parse_place("rediss+sentinel://me:p@ss@a,b/avatars")
+
+
 @pytest.mark.parametrize(
     ("url", "kombu"),
     [

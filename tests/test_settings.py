@@ -302,3 +302,9 @@ def test_sentinels_name_the_broker_too(env: Set) -> None:
     settings = env(REDIS_URL="redis+sentinel://a,b/avatars")
     assert settings.broker_url == "sentinel://a:26379/0;sentinel://b:26379/0"
     assert settings.broker_master == "avatars"
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_tls_with_sentinels_is_refused_as_what_it_is(env: Set, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: .*TLS with Sentinels is not supported"):
+        env(**{name: "rediss+sentinel://a,b/avatars"})

@@ -13,7 +13,8 @@ from web.breaker import BreakablePool, Breaker
 
 @pytest.fixture
 def pool(settings: Settings, redis: Redis) -> BreakablePool:
-    made = connect_web(settings, 4, BreakablePool, breaker=Breaker()).connection_pool
+    one_server = settings.model_copy(update={"redis_url": settings.celery_broker_url or settings.redis_url})
+    made = connect_web(one_server, 4, BreakablePool, breaker=Breaker()).connection_pool
     assert isinstance(made, BreakablePool)
     return made
 

@@ -265,9 +265,10 @@ def test_it_is_accessible_fits_the_screen_and_says_nothing_on_the_console(
     width: int,
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    wait_until(lambda: (answer := page.goto(made_up)) and answer.ok)  # a busy machine may have opened the breaker
     said: list[str] = []
     page.on("console", lambda line: said.append(line.text))
-    page.goto(made_up)
+    page.reload()
     assert page.locator("polyline").count() > 20
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     results = Axe().run(page)

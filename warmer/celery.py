@@ -11,7 +11,7 @@ from warmer.broker import EagerConnection
 from warmer.logs import configure_logging
 from warmer.settings import load_settings_or_exit
 
-app = Celery("warmer", include=["warmer.tasks"])
+app = Celery("warmer", include=["warmer.tasks"], events="warmer.events:Events")
 app.config_from_object("celeryconfig")
 app.amqp.Connection = EagerConnection
 

@@ -49,6 +49,8 @@ def parse_place(url: str) -> Place | None:
     """The cluster or the Sentinels that a URL names, None for any other URL; raises ValueError for a malformed one."""
     if not re.match(r"rediss?\+(cluster|sentinel):", url):
         return None
+    if url.startswith("rediss+sentinel:"):
+        raise ValueError("must not be rediss+sentinel://, TLS with Sentinels is not supported (docs/settings.md)")
     match = CLUSTER.fullmatch(url) or SENTINELS.fullmatch(url)
     if match is None:
         raise ValueError(f"must be of the form {FORMS}")
