@@ -39,5 +39,5 @@ def test_every_scenario_has_a_picture_that_is_small(name: str) -> None:
     assert 10_000 < (FOLDER / f"{name}.png").stat().st_size < 150_000
 
 
-def test_there_is_a_place_for_the_figures_of_a_cluster() -> None:
+def test_there_is_one_place_for_the_figures_of_a_cluster() -> None:
     assert TEXT.count("<!-- cluster -->") == TEXT.count("<!-- /cluster -->") == 1

@@ -1,0 +1,21 @@
+"""The cluster that is measured holds pictures as the service's own does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benches.avatars import store_avatars
+from benches.cluster import MASTERS, start_cluster
+from benches.stage import stage
+from warmer.cluster import list_infos
+from warmer.keys import Keys
+
+
+def test_its_masters_share_the_pictures() -> None:
+    with TemporaryDirectory(prefix="aw-") as folder, stage(Path(folder) / "s") as ground:
+        redis = start_cluster(ground)
+        store_avatars(redis, Keys("123456789"), 24)
+        held = [info["db0"]["keys"] for info in list_infos(redis, "keyspace")]
+        assert len(held) == MASTERS
+        assert min(held) > 0
