@@ -65,7 +65,7 @@ class Cluster:
     """
 
     def __init__(self, connect: Callable[[], RedisCluster], anchor: str) -> None:
-        self._connect = connect
+        self._make = connect
         self._anchor = anchor
         self._lock = Lock()
         self._nodes: RedisCluster | None = None
@@ -86,18 +86,23 @@ class Cluster:
     @property
     def nodes(self) -> RedisCluster:
         """redis-py's client; raises ConnectionError where no node answers."""
-        if self._nodes is None:
-            with self._lock, _as_redis_error():
-                if self._nodes is None:
-                    self._nodes = self._connect_unless_away()
-        return self._nodes
+        return self.connect()
+
+    def connect(self) -> RedisCluster:
+        """The same; learns where every slot is, unless that is known."""
+        if self._nodes is not None:
+            return self._nodes
+        with self._lock, _as_redis_error():
+            if self._nodes is None:
+                self._nodes = self._connect_unless_away()
+            return self._nodes
 
     def _connect_unless_away(self) -> RedisCluster:
         """Whoever stood in line while it failed need not ask every node again."""
         if time.monotonic() < self._away_until:
             raise ConnectionError("the cluster was away a moment ago")
         try:
-            return self._connect()
+            return self._make()
         except (RedisClusterException, RedisError, OSError):
             self._away_until = time.monotonic() + AWAY_SECONDS
             raise

@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions[NAME] = front = open_front(settings)
     request_log.init_app(app)  # first, so that what it says of an answer is the last word
     metrics.init_app(app)
-    breaker.init_app(app, front.breaker)
+    breaker.init_app(app, front.breaker, front.redis)
     problems.init_app(app)
     for module in (partners, health, ops, pages, openapi):
         app.register_blueprint(module.bp)

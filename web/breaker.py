@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask
-from redis import BlockingConnectionPool
-from redis.exceptions import ConnectionError, TimeoutError
+from redis import BlockingConnectionPool, Redis
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
+
+from warmer.cluster import Cluster
 
 OPEN_SECONDS = 1.0
 REQUEST_SECONDS = 0.4  # and one last read may take 0.3 s
@@ -100,7 +103,14 @@ class BreakablePool(BlockingConnectionPool):
             self.open()
 
 
-def init_app(app: Flask, breaker: Breaker) -> None:
+def init_app(app: Flask, breaker: Breaker, redis: Redis) -> None:
     """Bound the time that each request of this app spends with Redis."""
-    app.before_request(breaker.begin_request)
+
+    def begin() -> None:
+        if isinstance(redis, Cluster):
+            with suppress(RedisError):  # who needs it will be told
+                redis.connect()  # takes a quarter of a second: the first request is not to be refused for it
+        breaker.begin_request()
+
+    app.before_request(begin)
     app.teardown_request(breaker.end_request)
