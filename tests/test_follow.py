@@ -407,10 +407,10 @@ def test_a_file_id_that_died_with_a_change_leads_to_the_new_picture(shop: Worksh
 
 
 def test_a_picture_in_other_hands_does_not_end_a_wait(shop: Workshop, partner_id: int, telegram: FakeTelegram) -> None:
-    claim = shop.desk.claims.take(telegram.world.file_id(partner_id, 320), "warm")
+    claim = shop.desk.claims.take(file_id := telegram.world.file_id(partner_id, 320), "warm")
     with listening(shop.redis, shop.keys.done) as hear:
         assert "held by another worker" in follow(shop, partner_id, "hot")
-        assert hear() is None
+        assert file_id.encode() not in (hear() or b"")  # a cluster may bring a word of an earlier test late
     shop.desk.claims.release(claim)
 
 
