@@ -12,6 +12,7 @@ from tests.conftest import wait_until
 from tests.faults import AWAY_SECONDS, BACK_SECONDS, LEASE_SECONDS, Figure, Stage, run_stage
 from tests.rabbit import RabbitServer, run_rabbit
 from warmer.keys import QUEUES
+from warmer.publish import LOST_SECONDS
 
 pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
 EAGER, THREADS = 500, 64
@@ -117,5 +118,5 @@ def test_queued_work_survives_a_crash(stage: Stage, rabbit: RabbitServer, figure
     for process in workers:
         process.resume()
     back_at = time.monotonic()
-    wait_until(lambda: all(map(stage.is_ready, queued)))
-    figure("RabbitMQ killed with messages: all of them are warm", time.monotonic() - back_at, 4 * BACK_SECONDS)
+    wait_until(lambda: all(map(stage.is_ready, queued)), LOST_SECONDS + 10)  # what was lost on its way is due by then
+    figure("RabbitMQ killed with messages: all of them are warm", time.monotonic() - back_at, LOST_SECONDS + 5)
