@@ -104,7 +104,7 @@ def test_nobody_is_waited_for_in_vain_for_long(redis: Redis, keys: Keys) -> None
     with subscribed(redis, keys.echo):
         started = time.monotonic()
         assert not wait_until_heard(redis, keys)
-        assert time.monotonic() - started < HEARD_SECONDS + 0.2
+        assert time.monotonic() - started < 2 * HEARD_SECONDS
 
 
 def test_where_nobody_listens_there_is_nothing_to_wait_for(redis: Redis, keys: Keys) -> None:
