@@ -86,7 +86,7 @@ def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, shelf: Shel
 
     def join() -> None:
         if not has_slots and isinstance(redis.connection_pool, BreakablePool):  # a cluster's nodes have their own
-            redis.connection_pool.begin_anew()  # before the shelf is empty: hits go on
+            redis.connection_pool.begin_anew()  # they may lead to the master of before
         shelf.open()
 
     return Listener(
