@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ import pytest
 from tests.conftest import wait_until
 from tests.faults import AWAY_SECONDS, BACK_SECONDS, LEASE_SECONDS, Figure, Stage, run_stage
 from tests.rabbit import RabbitServer, run_rabbit
+from warmer.celery import app as celery
 from warmer.keys import QUEUES
 from warmer.publish import LOST_SECONDS
 
@@ -106,6 +108,21 @@ def test_a_miss_is_refused_at_once_while_rabbitmq_is_away(
     wait_until(lambda: all(map(stage.is_ready, registered)))
     figure(f"RabbitMQ {how}: who registered meanwhile is warm", time.monotonic() - back_at, 2 * BACK_SECONDS)
     assert {process.pid for process in stage.processes("web", "worker", "worker2", "beat")} == running
+
+
+def test_a_worker_tells_of_itself_once_on_a_connection_that_was_lost(rabbit: RabbitServer) -> None:
+    """Celery's dispatcher opens connection after connection there, and the worker does nothing else."""
+    with celery.connection_for_write(url=rabbit.url) as connection:
+        dispatcher = celery.events.Dispatcher(connection)
+        assert dispatcher.producer.channel.is_open
+        rabbit.kill()
+        rabbit.start()
+        telling = threading.Thread(
+            target=dispatcher.send, args=("worker-heartbeat",), kwargs={"retry": True}, daemon=True
+        )
+        telling.start()
+        telling.join(5)
+        assert not telling.is_alive()
 
 
 def test_queued_work_survives_a_crash(stage: Stage, rabbit: RabbitServer, figure: Figure) -> None:

@@ -19,6 +19,14 @@ class LoopDispatcher(EventDispatcher):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | {"buffer_limit": sys.maxsize})
 
+    def send(self, *args: Any, **options: Any) -> Any:
+        """Try once: what fails is kept for the next flush, and the loop connects again.
+
+        Celery tries a worker's heartbeat for ever. On a connection that RabbitMQ lost while the worker was held up,
+        that opens 200 connections a second, each in vain, and the loop never turns again.
+        """
+        return super().send(*args, **options | {"retry": False})
+
 
 class Events(CeleryEvents):
     """Celery's, with this dispatcher."""

@@ -30,7 +30,11 @@ def choose_transport_options(settings: Settings) -> dict[str, Any]:
     RabbitMQ delivers what a dead worker had by itself; its queues are told apart by virtual host.
     """
     if is_amqp(settings):
-        return {"confirm_publish": True}  # a message counts as sent when the queue has it
+        return {
+            "confirm_publish": True,  # a message counts as sent when the queue has it
+            "read_timeout": ANSWER_SECONDS,  # of an answer that is waited for
+            "write_timeout": ANSWER_SECONDS,
+        }
     return _find_by(settings, ANSWER_SECONDS) | {
         "socket_timeout": ANSWER_SECONDS,  # without them a worker waits for a lost master until that is back,
         "socket_connect_timeout": ANSWER_SECONDS,

@@ -85,7 +85,8 @@ def _let_clients_ask(trial: Trial, ground: Ground) -> dict[str, Any]:
     time.sleep(REST_SECONDS)
     calls, started = ground.count_calls(), time.monotonic()
     with _watching(lambda: int(service.redis.llen(queue))) as seen:
-        waits = ask_all(service.port, [service.path_of(name) for name in missed], clients=trial.clients)
+        paths = [service.path_of(name) for name in missed]
+        waits = ask_all(service.port, paths, clients=trial.clients, is_patient=True)
     seconds = time.monotonic() - started
     return {
         "miss_seconds": seconds,
