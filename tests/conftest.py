@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -151,6 +152,14 @@ def telegram(telegram_server: FakeTelegram) -> FakeTelegram:
 def shop(settings: Settings, redis: Redis, telegram: FakeTelegram) -> Workshop:
     """A worker's parts, without the queue."""
     return open_workshop(settings, redis)
+
+
+@pytest.fixture(autouse=True)
+def _collected(request: pytest.FixtureRequest) -> None:
+    """Apps listen as long as the process: to walk through all of them, in a request, takes longer than one may."""
+    if "app" in request.fixturenames:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture
