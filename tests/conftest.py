@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -73,6 +74,14 @@ def listening(redis: Redis, *channels: str) -> Iterator[Callable[[], Any]]:
     """Gives the next thing that is said on the channels, None after a second of silence."""
     with subscribed(redis, *channels) as subscription:
         yield lambda: (message := subscription.get_message(timeout=1)) and message["data"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heeding_ctrl_c() -> Iterator[None]:
+    """A run of the tests in a shell's background ignores it, and so would all that it starts."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
 
 
 @pytest.fixture(scope="session")
