@@ -77,11 +77,15 @@ def listening(redis: Redis, *channels: str) -> Iterator[Callable[[], Any]]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _heeding_ctrl_c() -> Iterator[None]:
-    """A run of the tests in a shell's background ignores it, and so would all that it starts."""
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _heeding_the_terminal() -> Iterator[None]:
+    """A run of the tests in a shell's background ignores Ctrl-C, or a closed terminal; so would all that it starts."""
+    usual = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
     yield
-    signal.signal(signal.SIGINT, usual)
+    for number, handler in usual.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
