@@ -40,7 +40,7 @@ ON_EVERY_ANSWER = {
     "X-Content-Type-Options": "nosniff",
 }
 FIGURES = {"time", "multi", "exec", "hincrby", "expire"}  # of the minute buckets, written by a thread of its own
-CONNECTING = {"hello", "select", "ping", "subscribe", "client|setinfo", "info", "config|resetstat"}
+CONNECTING = {"hello", "select", "ping", "subscribe", "ssubscribe", "client|setinfo", "info", "config|resetstat"}
 if KIND == "cluster":
     CONNECTING |= {"command", "cluster|slots"}
     FIGURES |= {"evalsha"}  # the clock that all read is a script there
