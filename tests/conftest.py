@@ -22,16 +22,16 @@ from PIL import Image
 from redis import Redis
 
 from faketelegram import TEST_TOKEN, FakeTelegram
-from tests.redis_kinds import KIND, connect_broker, run_kind, subscribed
-from tests.running import Service, run_service
-from tests.waiting import wait_until
+from tests.support.redis_kinds import KIND, connect_broker, run_kind, subscribed
+from tests.support.running import Service, run_service
+from tests.support.waiting import wait_until
 from warmer.connect import connect_worker
 from warmer.keys import Keys
 from warmer.settings import Settings, load_settings
 from warmer.wiring import Workshop, get_workshop, open_workshop
 
 __all__ = ["wait_until"]
-pytest_plugins = ["tests.figures"]
+pytest_plugins = ["tests.support.figures"]
 
 API_KEY = "test-api-key"
 SIGNING_KEY = "a-signing-key-of-at-least-32-bytes-for-tests"

@@ -9,7 +9,7 @@ accept ─→ gather ── whole, and the answers before it are read ──→ 
             └ not in time: closed                                     └ for the last time: leave ─→ closed
 
 TLS ends before it, in a proxy. What is overridden is how ThreadWorker of gunicorn 27 works inside:
-`tests/test_web_worker.py` holds it.
+`tests/web/test_worker.py` holds it.
 """
 
 from __future__ import annotations

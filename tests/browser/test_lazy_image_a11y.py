@@ -1,0 +1,176 @@
+"""<lazy-image> for who cannot see it, sees other colours, prints it, or lets a page do only what its policy says."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.page_stub import NO_PHOTO, PREVIEW, Answer, PageStub, add
+
+pytest_plugins = ["tests.support.page_fixtures"]
+
+STRICT_PAGE = """<!doctype html><html lang="en"><title>strict</title><link rel="icon" href="data:,">
+<meta http-equiv="Content-Security-Policy" content="require-trusted-types-for 'script'; trusted-types 'none'">
+<script type="module" src="/static/lazy-image.js"></script>
+<lazy-image src="/ann" name="Ann Lee" placeholder="{preview}" delay-ms="100"></lazy-image>
+<lazy-image src="/none" name="Bo"></lazy-image>"""
+
+CONTRASTS = """(host) => {
+  const paper = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const light = (colour) => {
+    paper.fillStyle = colour;
+    paper.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = [...paper.getImageData(0, 0, 1, 1).data].map((value) => value / 255)
+      .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const letters = host.shadowRoot.querySelector('.initials');
+  return Array.from({ length: 72 }, (_, step) => {
+    letters.style.setProperty('--hue', `${5 * step}`);
+    const { color, backgroundColor } = getComputedStyle(letters);
+    return (light(color) + 0.05) / (light(backgroundColor) + 0.05);
+  });
+}"""
+
+
+def has_status(image: Locator, status: str) -> None:
+    expect(image).to_have_attribute("status", status, timeout=10_000)
+
+
+def css(image: Locator, part: str, *properties: str) -> list[str]:
+    script = "(one, names) => names.map((name) => getComputedStyle(one).getPropertyValue(name))"
+    values: list[str] = image.locator(part).evaluate(script, list(properties))
+    return values
+
+
+@pytest.fixture
+def all_states(blank: Page, stub: PageStub) -> Page:
+    """One element in each state, on a page as an author would write it."""
+    stub.answers |= {"/ann": [Answer()], "/bo": [NO_PHOTO], "/cy": [Answer(gate=stub.gate())]}
+    blank.evaluate("document.body.append(Object.assign(document.createElement('h1'), { textContent: 'People' }))")
+    has_status(add(blank, src="/ann", name="Ann Lee", placeholder=PREVIEW), "loaded")
+    has_status(add(blank, src="/bo", name="محمد علي"), "error")
+    has_status(add(blank, src="/cy", name="Cy"), "loading")
+    add(blank, name="Di")
+    add(blank, src="/ann")
+    return blank
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_state(all_states: Page, scheme: str) -> None:
+    all_states.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # the parametrized literals
+    result = Axe().run(all_states, context="lazy-image")
+    assert result.violations_count == 0, result.generate_report()
+
+
+def test_a_picture_with_a_name_is_an_image_and_one_without_is_decoration(all_states: Page) -> None:
+    heading, *images = all_states.locator("body").aria_snapshot().splitlines()
+    assert heading == '- heading "People" [level=1]'
+    assert images == ['- img "Ann Lee"', '- img "محمد علي"', '- img "Cy"', '- img "Di"']
+
+
+def test_initials_are_not_read_out_as_text(blank: Page) -> None:
+    add(blank, name="")
+    assert blank.locator("body").aria_snapshot() == ""
+
+
+def test_a_new_name_is_the_new_description(blank: Page) -> None:
+    image = add(blank, name="Ann")
+    image.evaluate("(host) => { host.name = 'Bo'; }")
+    expect(blank.get_by_role("img", name="Bo", exact=True)).to_have_count(1)
+    image.evaluate("(host) => { host.name = ''; }")
+    expect(image).to_have_role("none")
+    assert image.get_attribute("aria-label") is None
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"aria-label": "Portrait"},
+        {"role": "button"},
+        {"aria-hidden": "true"},
+        {"role": "presentation", "aria-label": "Portrait"},
+    ],
+)
+def test_what_the_author_says_of_it_stays(blank: Page, own: dict[str, str]) -> None:
+    image = add(blank, name="Ann", **own)
+    image.evaluate("(host) => { host.name = 'Bo'; }")
+    assert {name: image.get_attribute(name) for name in own} == own
+    if "role" not in own:
+        assert image.get_attribute("role") == "img"
+
+
+def test_a_description_elsewhere_makes_it_an_image(blank: Page) -> None:
+    blank.evaluate(
+        "document.body.append(Object.assign(document.createElement('p'), { id: 'who', textContent: 'Ann' }))"
+    )
+    add(blank, **{"aria-labelledby": "who"})
+    expect(blank.get_by_role("img", name="Ann", exact=True)).to_have_count(1)
+
+
+def test_a_clone_describes_itself_anew(blank: Page) -> None:
+    image = add(blank, name="Ann")
+    image.evaluate("(host) => { const clone = host.cloneNode(); document.body.append(clone); clone.name = 'Bo'; }")
+    expect(blank.get_by_role("img", name="Bo", exact=True)).to_have_count(1)
+
+
+def test_initials_are_readable_on_every_colour(blank: Page) -> None:
+    ratios = add(blank, name="Ann").evaluate(CONTRASTS)
+    assert min(ratios) >= 4.5, "WCAG 2.2, 1.4.3"
+
+
+def test_the_skeleton_takes_the_colour_of_the_text(blank: Page, stub: PageStub) -> None:
+    stub.answers["/ann"] = [Answer(gate=stub.gate())]
+    image = add(blank, src="/ann", name="Ann")
+    colours = []
+    for ink in ("rgb(0, 0, 0)", "rgb(255, 255, 255)"):
+        image.evaluate("(host, ink) => { host.style.color = ink; }", ink)
+        colours += css(image, ".skeleton", "background-color")
+    assert [colour.startswith(f"color(srgb {ink}") for colour, ink in zip(colours, "01", strict=True)] == [True, True]
+
+
+def test_forced_colours_leave_a_box_and_letters_to_be_seen(all_states: Page) -> None:
+    all_states.emulate_media(forced_colors="active")
+    images = all_states.locator("lazy-image")
+    assert css(images.nth(2), ".skeleton", "border-top-width", "border-top-style") == ["1px", "solid"]
+    colour, paper, line = css(images.nth(1), ".initials", "color", "background-color", "border-top-color")
+    assert colour == line != paper
+
+
+def test_paper_shows_the_picture_or_else_initials(all_states: Page) -> None:
+    all_states.emulate_media(media="print")
+    images = all_states.locator("lazy-image")
+    expect(images.nth(0).locator(".picture")).to_be_visible()
+    expect(images.nth(0).locator(".initials")).to_be_hidden()
+    for place in (1, 2, 3):
+        expect(images.nth(place).locator(".initials")).to_be_visible()
+        assert css(images.nth(place), ".initials", "color") == ["rgb(0, 0, 0)"]
+
+
+def test_its_parts_can_be_styled_from_outside(blank: Page) -> None:
+    image = add(blank, name="Ann")
+    blank.evaluate(
+        """() => {
+          const sheet = new CSSStyleSheet();
+          sheet.replaceSync(`lazy-image { width: 90px; height: 120px; --lazy-image-radius: 8px; }
+            lazy-image::part(initials) { background: rgb(1, 2, 3); }`);
+          document.adoptedStyleSheets = [sheet];
+        }"""
+    )
+    assert css(image, ".initials", "background-color", "width", "height") == ["rgb(1, 2, 3)", "90px", "120px"]
+    assert css(image, ".initials", "font-size") == ["34.2px"], "0.38 of the width"
+
+
+def test_it_works_under_a_strict_policy_with_trusted_types_and_asks_nobody_else(page: Page, stub: PageStub) -> None:
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    html = STRICT_PAGE.format(preview=PREVIEW).encode()
+    stub.answers |= {"/ann": [Answer()], "/strict": [Answer(picture=html, headers={"Content-Type": "text/html"})]}
+    page.goto(f"{stub.url}/strict")
+    images = page.locator("lazy-image")
+    has_status(images.nth(0), "loaded")
+    has_status(images.nth(1), "error")
+    assert css(images.nth(1), ".initials", "width", "height") == ["48px", "48px"]
+    assert css(images.nth(1), ".initials", "color") == ["rgb(255, 255, 255)"]
+    assert hosts - {""} == {urlsplit(stub.url).netloc}

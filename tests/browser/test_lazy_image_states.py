@@ -1,0 +1,202 @@
+"""How <lazy-image> waits, gives up, and is told what to do: delay-ms, deadline, properties, other names."""
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.page_stub import NO_PHOTO, PREVIEW, Answer, PageStub, add, until
+
+pytest_plugins = ["tests.support.page_fixtures"]
+
+LONG = "600000"  # ms
+SHIFTS = """
+  window.shifts = 0;
+  new PerformanceObserver((list) => { for (const entry of list.getEntries()) shifts += entry.value; })
+    .observe({ type: 'layout-shift', buffered: true });
+"""
+
+
+def has_status(image: Locator, status: str) -> None:
+    expect(image).to_have_attribute("status", status, timeout=10_000)
+
+
+def skeleton(image: Locator) -> Locator:
+    return image.locator(".skeleton")
+
+
+def test_a_fast_picture_shows_no_skeleton_when_there_is_a_delay(blank: Page, stub: PageStub) -> None:
+    stub.answers["/ann"] = [Answer(gate=stub.gate())]
+    image = add(blank, src="/ann", name="Ann", **{"delay-ms": LONG})
+    expect(skeleton(image)).to_be_hidden()
+    has_status(image, "loading")
+    expect(skeleton(image)).to_be_hidden()
+
+
+def test_a_slow_picture_shows_its_skeleton_after_the_delay(blank: Page, stub: PageStub) -> None:
+    stub.answers["/ann"] = [Answer(gate=stub.gate())]
+    image = add(blank, name="Ann", **{"delay-ms": "300"})
+    script = """(host) => new Promise((resolve) => {
+      const skeleton = host.shadowRoot.querySelector('.skeleton');
+      const look = (begun) => getComputedStyle(skeleton).visibility === 'visible'
+        ? resolve(performance.now() - begun) : requestAnimationFrame(() => look(begun));
+      host.addEventListener('statuschange', () => look(performance.now()));
+      host.src = '/ann';
+    })"""
+    waited = image.evaluate(script)
+    assert 280 <= waited < 5000, "ms; a frame's worth less than the delay, at most"
+
+
+def test_the_delay_holds_for_who_prefers_less_motion(blank: Page, stub: PageStub) -> None:
+    blank.emulate_media(reduced_motion="reduce")
+    stub.answers["/ann"] = [Answer(gate=stub.gate())]
+    image = add(blank, src="/ann", name="Ann", **{"delay-ms": LONG})
+    has_status(image, "loading")
+    expect(skeleton(image)).to_be_hidden()
+
+
+def test_a_delay_holds_back_neither_the_preview_nor_initials_that_are_final(blank: Page, stub: PageStub) -> None:
+    stub.answers |= {"/ann": [Answer(gate=stub.gate())], "/none": [NO_PHOTO]}
+    delay = {"delay-ms": LONG}
+    expect(add(blank, src="/ann", placeholder=PREVIEW, **delay).locator(".preview")).to_be_visible()
+    expect(add(blank, src="/none", name="Bo", **delay).locator(".initials")).to_be_visible()
+    expect(add(blank, name="Cy", **delay).locator(".initials")).to_be_visible()
+
+
+def test_a_server_that_never_answers_is_given_up_after_half_a_minute(blank: Page, stub: PageStub) -> None:
+    stopped: list[str] = []
+    blank.on("requestfailed", lambda request: stopped.append(request.url.removeprefix(stub.url)))
+    blank.clock.install()
+    stub.answers["/ann"] = [Answer(gate=stub.gate())]
+    image = add(blank, src="/ann", name="Ann")
+    has_status(image, "loading")
+    blank.clock.run_for(29_000)
+    has_status(image, "loading")
+    blank.clock.run_for(1500)
+    has_status(image, "error")
+    expect(image.locator(".initials")).to_be_visible()
+    assert image.evaluate("(host) => host.shadowRoot.getAnimations().length") == 0
+    until(lambda: stopped == ["/ann"], "the download is stopped")
+
+
+def test_a_server_that_never_says_why_is_given_up_too(blank: Page, stub: PageStub) -> None:
+    blank.clock.install()
+    stub.answers["/ann"] = [Answer(503, picture=b""), Answer(503, picture=b"", gate=stub.gate())]
+    image = add(blank, src="/ann", name="Ann")
+    until(lambda: "HEAD /ann" in stub.calls, "asked why")
+    blank.clock.run_for(30_500)
+    has_status(image, "error")
+
+
+def test_what_was_given_up_is_tried_again_when_the_network_is_back(blank: Page, stub: PageStub) -> None:
+    blank.clock.install()
+    stub.answers["/ann"] = [Answer(gate=stub.gate())]
+    image = add(blank, src="/ann", name="Ann")
+    has_status(image, "loading")
+    blank.clock.run_for(30_500)
+    has_status(image, "error")
+    stub.answers["/ann"] = [Answer()]
+    blank.evaluate("dispatchEvent(new Event('online'))")
+    has_status(image, "loaded")
+
+
+def test_the_pulse_ends_by_itself_should_the_script_be_stopped(blank: Page, stub: PageStub) -> None:
+    stub.answers["/ann"] = [Answer(gate=stub.gate())]
+    image = add(blank, src="/ann", name="Ann")
+    has_status(image, "loading")
+    script = """(host) => host.shadowRoot.getAnimations()
+      .filter((one) => one.animationName === 'pulse').map((one) => one.effect.getComputedTiming().endTime)"""
+    [end] = image.evaluate(script)
+    assert 30_000 <= end <= 35_000, "ms; as long as the deadline, and hardly longer"
+
+
+def test_a_refused_picture_is_asked_for_again_when_told_to(blank: Page, stub: PageStub) -> None:
+    stub.answers["/ann"] = [NO_PHOTO]
+    image = add(blank, src="/ann", name="Ann")
+    has_status(image, "error")
+    stub.answers["/ann"] = [Answer()]
+    image.evaluate("(host) => host.retry()")
+    has_status(image, "loaded")
+
+
+def test_an_eager_picture_does_not_wait_until_it_is_near_the_viewport(blank: Page, stub: PageStub) -> None:
+    stub.answers |= {"/80": [Answer()], "/far": [Answer()]}
+    blank.evaluate("document.body.style.paddingTop = '9000px'")
+    image = add(blank, loading="eager", name="Ann")
+    image.evaluate("(host) => { host.src = '/far'; host.srcset = '/80 80w'; }")
+    has_status(image, "loaded")
+    assert stub.calls == ["GET /80"]
+    assert blank.evaluate("events") == ["loading", "loaded", "load"], "src and srcset together are one request"
+    assert image.evaluate("(host) => host.shadowRoot.querySelector('.picture').fetchPriority") == "high"
+
+
+def test_neither_preview_nor_picture_moves_what_stands_beside_it(blank: Page, stub: PageStub) -> None:
+    gate = stub.gate()
+    stub.answers["/ann"] = [Answer(gate=gate)]
+    image = add(blank, src="/ann", name="Ann", placeholder=PREVIEW)
+    blank.evaluate(
+        "document.body.append(' Ann Lee', Object.assign(document.createElement('p'), { textContent: 'below' }))"
+    )
+    below = blank.locator("p")
+    before = below.bounding_box()
+    blank.evaluate(f"() => {{ {SHIFTS} }}")
+    gate.set()
+    has_status(image, "loaded")
+    expect(image.locator(".preview")).to_be_hidden()
+    assert (below.bounding_box(), blank.evaluate("shifts")) == (before, 0)
+
+
+def test_properties_mirror_the_attributes(blank: Page) -> None:
+    image = add(blank)
+    script = """(host) => {
+      const names = ['src', 'srcset', 'sizes', 'name', 'placeholder', 'loading'];
+      for (const name of names) host[name] = name;
+      host.delayMs = 250;
+      const set = [...names, 'delay-ms'].map((name) => host.getAttribute(name));
+      host.setAttribute('delay-ms', 'soon');
+      const read = [...names.map((name) => host[name]), host.delayMs];
+      for (const name of names) host[name] = null;
+      host.delayMs = undefined;
+      return [set, read, [...names, 'delay-ms'].filter((name) => host.hasAttribute(name))];
+    }"""
+    names = ["src", "srcset", "sizes", "name", "placeholder", "loading"]
+    assert image.evaluate(script) == [[*names, "250"], [*names, 0], []]
+
+
+def test_another_name_can_be_given_and_what_was_set_before_that_counts(blank: Page, stub: PageStub) -> None:
+    stub.answers["/ann"] = [Answer()]
+    blank.evaluate(
+        """async () => {
+          const early = document.createElement('my-avatar');
+          Object.assign(early, { src: '/ann', name: 'Ann Lee', delayMs: 100 });
+          document.body.append(early);
+          const { defineLazyImage } = await import('/static/lazy-image.js');
+          defineLazyImage('my-avatar');
+          defineLazyImage('my-avatar');
+        }"""
+    )
+    avatar = blank.locator("my-avatar")
+    has_status(avatar, "loaded")
+    assert avatar.evaluate("(host) => [host.getAttribute('delay-ms'), host.getAttribute('name')]") == ["100", "Ann Lee"]
+
+
+def test_a_second_copy_leaves_the_first_element_alone_and_can_take_another_name(blank: Page, stub: PageStub) -> None:
+    stub.answers["/ann"] = [Answer()]
+    taken = """async () => {
+      const first = customElements.get('lazy-image');
+      const copy = await import('/static/lazy-image.js?copy');
+      copy.defineLazyImage('other-image');
+      const other = document.createElement('other-image');
+      document.body.append(other);
+      other.src = '/ann';
+      return [customElements.get('lazy-image') === first, other instanceof copy.LazyImage, other instanceof first];
+    }"""
+    assert blank.evaluate(taken) == [True, True, False]
+    has_status(blank.locator("other-image"), "loaded")
+
+
+def test_an_element_that_is_moved_keeps_its_picture(blank: Page, stub: PageStub) -> None:
+    stub.answers["/ann"] = [Answer()]
+    image = add(blank, src="/ann", name="Ann")
+    has_status(image, "loaded")
+    image.evaluate("(host) => document.body.append(document.createElement('p'), host)")
+    has_status(image, "loaded")
+    expect(image.locator(".picture")).to_be_visible()
+    assert stub.calls == ["GET /ann"]

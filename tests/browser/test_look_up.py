@@ -1,0 +1,52 @@
+"""The page at / for whoever is not signed in: which bot this is, and a try with one's own id."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.page_stub import PREVIEW, Answer, PageStub
+
+pytest_plugins = ["tests.support.page_fixtures"]
+
+PROBLEM = {"type": "about:blank", "title": "Bad", "detail": "id: a whole number is needed"}
+PICTURE = {"id": 42, "photo_url": "/photo", "photo_srcset": "/photo 160w", "photo_placeholder": PREVIEW}
+
+
+def test_without_init_data_the_page_names_the_bot_and_offers_no_look_up(page: Page, stub: PageStub) -> None:
+    stub.context["bot"] = {"name": "Warm & Co", "username": "warm_bot"}
+    page.goto(stub.url)
+    expect(page.get_by_role("heading")).to_have_text("Warm & Co")
+    expect(page.get_by_role("link", name="@warm_bot")).to_have_attribute("href", "https://t.me/warm_bot")
+    expect(page.get_by_label("Your Telegram id")).to_have_count(0)
+    assert stub.calls == []
+
+
+def look_up(page: Page, stub: PageStub, text: str) -> Locator:
+    stub.context["may_look_up"] = True
+    page.goto(stub.url)
+    page.get_by_label("Your Telegram id").fill(text)
+    page.keyboard.press("Enter")
+    return page.locator("#look-up-state")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(json={"id": 42, "status": "none"}), "no photo, or it is hidden from bots"),
+        (Answer(json={"id": 42, "status": "unavailable"}), "would not hand over the picture"),
+        (Answer(422, json=PROBLEM), "id: a whole number is needed"),
+        (Answer(500, picture=b"?"), "did not answer"),
+    ],
+)
+def test_a_look_up_without_a_picture_says_why(page: Page, stub: PageStub, answer: Answer, words: str) -> None:
+    stub.answers["/try"] = [answer]
+    expect(look_up(page, stub, "42")).to_contain_text(words)
+    expect(page.locator("#look-up lazy-image")).to_be_hidden()
+
+
+def test_a_look_up_waits_for_a_picture_that_is_warming_and_shows_it(page: Page, stub: PageStub) -> None:
+    stub.answers |= {
+        "/try": [Answer(json=PICTURE | {"status": "warming"}), Answer(json=PICTURE | {"status": "ready"})],
+        "/photo": [Answer()],
+    }
+    expect(look_up(page, stub, "42")).to_have_text("This is what the bot sees.")
+    expect(page.locator("#look-up lazy-image[status=loaded]")).to_be_visible()

@@ -1,0 +1,73 @@
+"""The example Mini App, built from its lock file and opened against the whole running service, as inside Telegram."""
+
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.npm import MINI_APP, ROOT, build_mini_app
+from tests.support.running import Service
+
+pytest_plugins = ["tests.support.page_fixtures"]
+
+
+@pytest.fixture(scope="module")
+def built() -> Path:
+    return build_mini_app()
+
+
+def sign_in(demo: Service) -> str:
+    """Init data of one of the demo's people, as Telegram would put it into the launch fragment."""
+    command = [sys.executable, "scripts/init_data.py", "--user", "7000000001", "--name", "Amara Okafor"]
+    done = subprocess.run(command, cwd=ROOT, env=demo.environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip().removeprefix("Authorization: tma ")
+
+
+def launch(page: Page, demo: Service, built: Path, fragment: str = "") -> None:
+    """Opens it under the service's own origin, as a proxy before both would serve it."""
+    for file in built.iterdir():
+        page.route(f"{demo.url}/mini-app/{file.name}", lambda route, _, file=file: route.fulfill(path=file))
+    page.goto(f"{demo.url}/mini-app/index.html{fragment}")
+
+
+def test_it_signs_in_and_shows_who_joined_last_with_pictures(page: Page, demo: Service, built: Path) -> None:
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    launch(page, demo, built, f"#tgWebAppData={quote(sign_in(demo))}&tgWebAppVersion=9.1&tgWebAppPlatform=web")
+    people = page.get_by_role("listitem")
+    expect(people).to_have_count(20)
+    images = page.locator("lazy-image")
+    for place in range(20):
+        images.nth(place).scroll_into_view_if_needed()
+        expect(images.nth(place)).to_have_attribute("status", "loaded", timeout=20_000)
+    loading: list[str] = images.evaluate_all("(all) => all.map((one) => one.loading)")
+    assert loading == ["eager"] * 4 + ["lazy"] * 16
+    assert page.url == f"{demo.url}/mini-app/index.html", "init data is a secret"
+    assert hosts - {""} == {urlsplit(demo.url).netloc}
+    page.reload()
+    expect(people).to_have_count(20)
+
+
+def test_outside_telegram_it_says_where_to_open_it(page: Page, demo: Service, built: Path) -> None:
+    launch(page, demo, built)
+    expect(page.get_by_text("Open this page inside Telegram.")).to_be_visible()
+
+
+def test_a_sign_in_that_is_refused_is_said(browser: Browser, demo: Service, built: Path) -> None:
+    page = browser.new_page()
+    launch(page, demo, built, "#tgWebAppData=user%3D1%26hash%3Dab")
+    expect(page.get_by_role("status")).to_contain_text("could not be loaded")
+    page.close()
+
+
+def test_what_is_built_from_web_static_is_not_kept_twice() -> None:
+    kept = subprocess.run(["git", "ls-files", str(MINI_APP)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert [name for name in kept.stdout.split() if "azy" in name or name.endswith(("app.js", "public/app.css"))] == []
+
+
+def test_the_lock_files_name_no_host() -> None:
+    for folder in (MINI_APP, ROOT / "tests" / "support" / "react"):
+        assert "://" not in (folder / "package-lock.json").read_text("utf-8")

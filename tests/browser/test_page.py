@@ -1,0 +1,161 @@
+"""The page at /: against scripted answers, and (with `demo`) against the whole running service."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.support.page_stub import PREVIEW, Answer, PageStub, until
+
+pytest_plugins = ["tests.support.page_fixtures"]
+
+INIT_DATA = "user=%7B%22id%22%3A1%2C%22first_name%22%3A%22Ann%20%2B%20Bo%22%7D&auth_date=1&hash=ab"
+PROBLEM = {"type": "about:blank", "title": "Not now"}
+
+
+class Demo(Protocol):
+    """The running service in demo mode."""
+
+    url: str
+
+
+def photo(ident: int) -> dict[str, str]:
+    url = f"/photo/{ident}"
+    return {"photo_url": url, "photo_srcset": f"{url} 80w, {url} 160w", "photo_placeholder": PREVIEW}
+
+
+def partner(ident: int, name: str = "", status: str = "ready", **changes: Any) -> dict[str, Any]:
+    joined = datetime.now(UTC) - timedelta(minutes=3 * ident)
+    known: dict[str, Any] = {"id": ident, "name": name or f"Person {ident}", "joined_at": joined.isoformat()}
+    return known | photo(ident) | {"photo_status": status} | changes
+
+
+def script_list(stub: PageStub, *lists: list[dict[str, Any]]) -> None:
+    """What the service will say of its partners, list after list, with Ann signed in."""
+    stub.answers["/api/partner/me"] = [Answer(json=partner(1, "Ann"))]
+    stub.answers["/api/partner/recent"] = [Answer(json={"partners": partners}) for partners in lists]
+    for ident in range(5):
+        stub.answers[f"/photo/{ident}"] = [Answer()]
+
+
+def open_signed_in(page: Page, stub: PageStub) -> Locator:
+    stub.context |= {"demo": True, "init_data": INIT_DATA}
+    page.goto(stub.url)
+    return page.get_by_role("listitem")
+
+
+def test_names_come_at_once_and_pictures_take_their_place_without_moving_them(page: Page, stub: PageStub) -> None:
+    script_list(stub, [partner(1, "Ann"), partner(2, "Bo")])
+    gate = stub.gate()
+    for ident in (1, 2):
+        stub.answers[f"/photo/{ident}"] = [Answer(gate=gate)]
+    people = open_signed_in(page, stub)
+    expect(people).to_contain_text(["Ann", "Bo"])
+    expect(people.nth(1)).to_contain_text("joined 6 minutes ago")
+    expect(page.locator("#me")).to_contain_text("Signed in as Ann")
+    before = [people.nth(place).bounding_box() for place in range(2)]
+    gate.set()
+    expect(people.locator("lazy-image[status=loaded]")).to_have_count(2)
+    assert [people.nth(place).bounding_box() for place in range(2)] == before
+
+
+def test_the_list_is_asked_for_again_only_while_a_picture_is_warming(page: Page, stub: PageStub) -> None:
+    page.clock.install()
+    nothing = dict.fromkeys(photo(2))
+    script_list(stub, [partner(2, "Bo", "warming", **nothing), partner(3)], [partner(2, "Bo"), partner(3)])
+    gate = stub.gate()
+    stub.answers["/photo/3"] = [Answer(gate=gate)]
+    people = open_signed_in(page, stub)
+    expect(people.first.locator(".initials")).to_have_text("B")
+    page.evaluate("document.querySelector('li').mark = 'the same element'")
+    page.clock.run_for(1500)
+    expect(people.first.locator("lazy-image")).to_have_attribute("status", "loaded")
+    gate.set()
+    expect(people.locator("lazy-image[status=loaded]")).to_have_count(2)
+    assert stub.calls.count("GET /photo/3") == 1, "a refresh began a picture anew"
+    assert page.evaluate("document.querySelector('li').mark") == "the same element"
+    page.clock.run_for(60_000)
+    expect(people).to_have_count(2)
+    assert stub.calls.count("GET /api/partner/recent") == 2
+
+
+def test_a_newcomer_is_put_where_it_belongs_and_who_left_is_gone(page: Page, stub: PageStub) -> None:
+    page.clock.install()
+    script_list(stub, [partner(2, "Bo", "warming"), partner(3, "Cy")], [partner(1, "Ann"), partner(2, "Bo")])
+    people = open_signed_in(page, stub)
+    expect(people).to_contain_text(["Bo", "Cy"])
+    page.clock.run_for(1500)
+    expect(people).to_contain_text(["Ann", "Bo"])
+    expect(people).to_have_count(2)
+
+
+def test_inside_telegram_the_launch_fragment_signs_in_and_leaves_the_address_bar(page: Page, stub: PageStub) -> None:
+    script_list(stub, [partner(1, "Ann")])
+    page.goto(f"{stub.url}/#tgWebAppData={quote(INIT_DATA)}&tgWebAppVersion=9.1")
+    expect(page.get_by_role("listitem")).to_have_count(1)
+    assert page.url == f"{stub.url}/"
+    assert [call for call in stub.calls if "/api/" in call] == ["POST /api/partner/me", "GET /api/partner/recent"]
+    assert [given for given in stub.authorizations if given] == [f"tma {INIT_DATA}"] * 2
+    page.reload()
+    expect(page.get_by_role("listitem")).to_have_count(1)
+
+
+def test_a_name_is_shown_as_text_whatever_it_holds(page: Page, stub: PageStub) -> None:
+    name = '"><img src=x onerror=alert(1)>'
+    script_list(stub, [partner(2, name)])
+    expect(open_signed_in(page, stub).locator(".name")).to_have_text(name)
+
+
+def test_a_list_that_fails_says_so_and_can_be_tried_again(page: Page, stub: PageStub) -> None:
+    script_list(stub, [])
+    stub.answers["/api/partner/recent"] = [Answer(503, json=PROBLEM), Answer(json={"partners": [partner(2)]})]
+    people = open_signed_in(page, stub)
+    expect(page.get_by_role("alert")).to_contain_text("could not be loaded")
+    page.get_by_role("button", name="Try again").click()
+    expect(people).to_have_count(1)
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_sign_in_that_is_no_longer_valid_is_named(page: Page, stub: PageStub) -> None:
+    stub.answers["/api/partner/me"] = [Answer(401, json=PROBLEM)]
+    open_signed_in(page, stub)
+    expect(page.get_by_role("alert")).to_contain_text("sign-in is no longer valid")
+
+
+def test_an_empty_list_is_friendly(page: Page, stub: PageStub) -> None:
+    script_list(stub, [])
+    open_signed_in(page, stub)
+    expect(page.get_by_text("Nobody here yet")).to_be_visible()
+
+
+def test_the_demo_shows_24_people_each_with_a_picture_and_asks_nobody_else(browser: Browser, demo: Demo) -> None:
+    page = browser.new_page()
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.goto(demo.url)
+    expect(page.locator("#me")).to_contain_text("Signed in as")
+    expect(page.get_by_role("listitem")).to_have_count(24)
+    images = page.locator("#people-list lazy-image")
+    for place in range(24):
+        images.nth(place).scroll_into_view_if_needed()
+        expect(images.nth(place)).to_have_attribute("status", "loaded", timeout=20_000)
+    widths = images.evaluate_all("(all) => all.map((one) => one.shadowRoot.querySelector('.picture').naturalWidth)")
+    assert all(width > 0 for width in widths)
+    pulsing = (
+        "(all) => all.flatMap((one) => one.shadowRoot.getAnimations()).filter((one) => one.animationName == 'pulse')"
+    )
+    until(lambda: page.locator("lazy-image").evaluate_all(f"{pulsing}.length") == 0, "no skeleton pulses")
+    assert hosts - {""} == {urlsplit(demo.url).netloc}
+    page.close()
+
+
+def test_the_warm_demo_says_nothing_on_the_console(page: Page, demo: Demo) -> None:
+    failed: list[str] = []
+    page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
+    for _ in range(2):  # the first look may find a picture that is still on its way
+        failed.clear()
+        page.goto(demo.url)
+        expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible(timeout=20_000)
+        expect(page.locator("lazy-image[status=loading]")).to_have_count(0, timeout=20_000)
+    assert failed == []

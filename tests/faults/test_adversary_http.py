@@ -1,0 +1,142 @@
+"""A Telegram that means harm: odd bodies, odd HTTP and endless amounts have an outcome, in bounded memory."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+from itertools import repeat
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.conftest import wait_until
+from tests.support.adversary import GOOD, MEBI, METHODS, PICTURE, Answer, Host, Pieces, Say, fails, reply, run_task
+from tests.support.web_parts import new_file_id
+from warmer.keys import Keys
+
+pytest_plugins = ["tests.support.adversary_fixtures"]
+pytestmark = pytest.mark.faults
+
+
+# Bodies
+
+
+ODD_BODIES = [
+    b"",
+    b"[" * 100_000,
+    b'{"ok":true,"result":' + b'{"a":' * 50_000,
+    b'{"ok":true,"result":{"file_path":' + b"9" * 10_000 + b"}}",
+    b'{"ok":true,"result":{"file_path":1e999999,"photo":1e999999}}',
+    b'{"ok":true,"result":{"file_path":"photos/\xff\xfe","photo":{"big_file_id":"\xff\xfe"}}}',
+    b"\xff\xfe{\x00}\x00",
+    b"\xef\xbb\xbf{}",
+    b'{"ok":true,"ok":false,"result":{}}',
+    b'{"ok":false,"result":{"file_path":"photos/a.jpg"}}',
+    b'{"ok":"true","result":{"file_path":"photos/a.jpg"}}',
+    b'{"ok":true,"result":[{"file_path":"photos/a.jpg"}]}',
+    b'{"ok":true,"result":NaN}',
+    b"null",
+    b"<html>",
+]
+
+
+@pytest.mark.parametrize("body", ODD_BODIES, ids=range(len(ODD_BODIES)))
+@pytest.mark.parametrize("method", METHODS[:-1])
+def test_an_answer_that_makes_no_sense_is_tried_again(say: Say, method: str, body: bytes) -> None:
+    say(method, reply(body))
+    assert run_task(method).startswith("postponed")
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 304, 305, 401, 403, 404, 409, 418, 500, 503])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_success_under_another_status_is_none(say: Say, method: str, status: int) -> None:
+    good = b"".join(list(GOOD[method])[1:])
+    say(method, reply(good, status=status))
+    assert fails(run_task(method))
+
+
+ODD_HEADS = {
+    "no status": [b"hello\r\n\r\n"],
+    "an endless status": [b"HTTP/1.1 200 " + b"x" * 100_000],
+    "an endless header": [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"],
+    "too many headers": [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n"],
+    "a length in words": reply(PICTURE, "Content-Length: ten", has_length=False),
+    "a negative length": reply(b"", "Content-Length: -1", has_length=False),
+    "two lengths": reply(PICTURE, "Content-Length: 1", "Content-Length: 2", has_length=False),
+    "a length of many digits": reply(PICTURE, f"Content-Length: {'9' * 5000}", has_length=False),
+    "an endless chunk line": [*reply(b"", "Transfer-Encoding: chunked", has_length=False), b"1" * 200_000],
+    "a negative chunk": [*reply(b"", "Transfer-Encoding: chunked", has_length=False), b"-5\r\nabc\r\n0\r\n\r\n"],
+    "an odd encoding": reply(PICTURE, "Content-Encoding: br, gzip, zstd"),
+    "a deflate that is none": reply(PICTURE, "Content-Encoding: deflate"),
+}
+
+
+@pytest.mark.parametrize("pieces", ODD_HEADS.values(), ids=ODD_HEADS)
+@pytest.mark.parametrize("method", METHODS)
+def test_odd_http_has_an_outcome(say: Say, method: str, pieces: Pieces) -> None:
+    say(method, pieces)
+    assert fails(run_task(method))
+
+
+def has_outcome(redis: Redis, keys: Keys, file_id: str) -> bool:
+    """One that was remembered, and no crash."""
+    is_told = redis.exists(keys.failures(file_id), keys.unavailable(file_id))
+    return bool(is_told and not redis.exists(keys.claim(file_id), keys.attempts(file_id)))
+
+
+def always(pieces: Pieces) -> Answer:
+    return lambda _: pieces
+
+
+def test_a_worker_gives_each_of_them_an_outcome_and_goes_on(
+    telegram_host: Host, worker: Any, redis: Redis, keys: Keys
+) -> None:
+    from warmer.tasks import warm  # reads the environment of the tests
+
+    for pieces in (*ODD_HEADS.values(), *map(reply, ODD_BODIES)):
+        telegram_host.answer = always(pieces)
+        warm.apply_async((file_id := new_file_id(), "warm"), queue="warm")
+        wait_until(partial(has_outcome, redis, keys, file_id))
+
+
+# Amounts
+
+
+def take_peak(run: Callable[[], object]) -> int:
+    """Bytes that Python held more at the height of this."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def endless(*headers: str, status: int = 200) -> Pieces:
+    """100 MiB without a length."""
+    return (*reply(b"", *headers, status=status, has_length=False), *repeat(bytes(MEBI), 100))
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 429, 502])
+@pytest.mark.parametrize("method", METHODS)
+def test_an_endless_body_is_not_read_to_its_end(say: Say, elsewhere: Host, method: str, status: int) -> None:
+    say(method, endless(f"Location: {elsewhere.url}", status=status))
+    assert take_peak(lambda: run_task(method)) < 40 * MEBI
+
+
+def test_an_endless_answer_that_is_no_file_says_nothing_about_the_file(say: Say) -> None:
+    for method, status in (("getFile", 200), ("download", 502), ("download", 302)):
+        say(method, endless(status=status))
+        assert run_task(method).startswith("postponed")
+    say("download", endless())
+    assert run_task("download").startswith("unavailable: too-big")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_compressed_answer_is_not_asked_for_and_not_unpacked(say: Say, telegram_host: Host, method: str) -> None:
+    say(method, reply(gzip.compress(bytes(100 * MEBI)), "Content-Encoding: gzip"))
+    assert take_peak(lambda: run_task(method)) < 10 * MEBI
+    assert all("Accept-Encoding: identity" in head for head in telegram_host.heads)

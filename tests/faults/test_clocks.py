@@ -1,0 +1,79 @@
+"""A second beat, and a worker and a beat whose clock is five minutes off."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.support.faults import Figure, Stage, hooks, let_pass, run_stage
+from tests.support.running import ROOT
+
+pytestmark = pytest.mark.faults
+TTL_SECONDS, CHECK_SECONDS, WATCHED_SECONDS = 20, 5, 24
+SETTINGS = {"PHOTO_TTL": str(TTL_SECONDS), "PROFILE_CHECK_EVERY": str(CHECK_SECONDS)}
+LATE_SECONDS = 7.0  # longer than between two looks for the tasks of dead workers
+WORKER = ["worker", "--hostname", "off@%h", "--pool", "threads", "--concurrency", "32"]
+
+
+@contextmanager
+def one_more(stage: Stage, *arguments: str, clock_seconds: int) -> Iterator[None]:
+    """One more process of the service, on a host whose clock is so far off."""
+    (environ, *_) = [process.environ() for process in stage.processes("worker")]
+    command = [sys.executable, "-m", "celery", "-A", "warmer", *arguments]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environ | hooks(FAULT_CLOCK_SECONDS=str(clock_seconds)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with run_stage(tmp_path_factory.mktemp("clock-faults"), **SETTINGS) as stage, ExitStack() as others:
+        others.enter_context(one_more(stage, "beat", clock_seconds=0))
+        for seconds in (300, -300):
+            others.enter_context(one_more(stage, "beat", clock_seconds=seconds))
+        others.enter_context(one_more(stage, *WORKER, clock_seconds=300))
+        wait_until(lambda: "avatar_workers 3.0" in stage.service.call("GET", "/metrics").text, 30)
+        yield stage
+
+
+def test_no_work_is_done_twice_and_no_rewarming_is_lost(stage: Stage, figure: Figure) -> None:
+    pinned, following = stage.warm(10), stage.add_people(5)
+    assert {stage.put(user_id).status for user_id in following} == {201}
+    wait_until(lambda: all(map(stage.is_ready, following)))
+    stage.fake.reset()
+    end = time.monotonic() + WATCHED_SECONDS
+    while time.monotonic() < end:
+        assert {stage.state_of(user_id) for user_id in pinned | following} == {"ready"}
+        let_pass(0.5)
+    figure("clocks 5 min off: fetches of what was there, while all was renewed", stage.fake.calls["download"], 1)
+    asked = Counter(str(said["user_id"]) for _, method, said in stage.fake.log if method == "getUserProfilePhotos")
+    turns = WATCHED_SECONDS / CHECK_SECONDS
+    assert min(asked[str(user_id)] for user_id in following) >= turns / 2
+    figure("four beats: looks at a profile, of 5", max(asked.values()), turns + 1)
+
+
+def test_a_task_that_a_wrong_clock_delivers_again_is_not_done_again(stage: Stage, figure: Figure) -> None:
+    people = stage.add_people(10)
+    for file_id in people.values():
+        stage.fake.fail("download", "late", file_id=file_id, seconds=LATE_SECONDS)
+    stage.fake.traffic.reset()
+    for user_id, file_id in people.items():
+        stage.put(user_id, file_id)
+    wait_until(lambda: all(map(stage.is_ready, people)), 3 * LATE_SECONDS)
+    let_pass(5)
+    figure("clocks 5 min off: downloads of 10 pictures", stage.fake.calls["download"], len(people) + 1)

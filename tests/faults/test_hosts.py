@@ -1,0 +1,176 @@
+"""Two hosts, each with a whole service, at one Redis and one Telegram: together they are as careful as one."""
+
+from __future__ import annotations
+
+import re
+import signal
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import psutil
+import pytest
+import requests
+
+from faketelegram import FakeTelegram
+from tests.conftest import SIGNING_KEY
+from tests.support.faults import LEASE_SECONDS, Clients, Figure, RedisServer, Stage, run_stage_at
+from tests.support.waiting import wait_until
+from warmer.keys import Keys
+from web.urls import sign
+from web.waiting import LOOK_SECONDS
+
+pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
+RATE = 20
+PAUSE_SECONDS = 5
+IN_FLIGHT_SECONDS = 0.5  # until a busy worker has read the 429 and every other one hears of it
+METHODS = {"getFile", "getUserProfilePhotos", "getChat"}  # what the budget counts
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("shared") / "redis")
+    yield server
+    server.process.kill()
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Iterator[tuple[Stage, Stage]]:
+    given = {"REDIS_URL": server.url, "TELEGRAM_RATE": str(RATE)}
+    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
+    with (
+        FakeTelegram(latency=0.02) as fake,
+        run_stage_at(fake, here, **given) as one,
+        run_stage_at(fake, there, 4, **given) as other,
+    ):
+        yield one, other
+
+
+def log_of(host: Stage) -> str:
+    """What the workers of a host have said."""
+    return host.log("worker") + host.log("worker2")
+
+
+def register_at_both(hosts: tuple[Stage, Stage], people: dict[int, str]) -> None:
+    """Half of them here, half of them there."""
+    for number, host in enumerate(hosts):
+        host.register(dict(list(people.items())[number::2]))
+
+
+def most_within(times: list[float], seconds: float) -> int:
+    """The most calls in any so many seconds."""
+    return max(sum(start <= at < start + seconds for at in times) for start in times)
+
+
+def test_both_spend_one_budget(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+    one = hosts[0]
+    people = one.add_people(10 * RATE)
+    one.fake.reset()
+    register_at_both(hosts, people)
+    wait_until(lambda: all(map(one.is_ready, people)), 60)
+    times = [at for at, method, _ in one.fake.log if method in METHODS]
+    seconds = times[-1] - times[0]
+    assert len(times) == len(people)
+    assert all(re.search(r"AgAC\S+ done \[", log_of(host)) for host in hosts)
+    figure("two hosts: calls of Telegram in any second, at a rate of 20", most_within(times, 1), 2.5 * RATE)
+    figure("two hosts: calls a second, at a rate of 20", (len(times) - RATE) / seconds, 1.05 * RATE)
+
+
+def test_a_pause_that_one_was_asked_for_is_kept_by_both(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+    one, other = hosts
+    people = one.add_people(40)
+    paused_by = next(iter(people.values()))
+    one.fake.reset()
+    one.fake.fail("getFile", "too-many-requests", file_id=paused_by, retry_after=PAUSE_SECONDS)
+    register_at_both(hosts, people)
+    wait_until(lambda: all(map(other.is_ready, people)), 40)
+    refused_at = next(at for at, _, said in one.fake.log if paused_by in str(said))
+    began = [at - refused_at for at, _, _ in one.fake.log]
+    during = [at for at in began if IN_FLIGHT_SECONDS < at < PAUSE_SECONDS - IN_FLIGHT_SECONDS]
+    figure("two hosts, 429 with 5 s: how many calls began later than 0.5 s after it", len(during), 0)
+
+
+def test_a_picture_that_both_are_asked_for_at_once_is_fetched_once(hosts: tuple[Stage, Stage]) -> None:
+    cold = list(hosts[0].add_people(10).values())
+    hosts[0].fake.reset()
+    with ThreadPoolExecutor(4 * len(cold)) as clients:
+        asked = [clients.submit(host.get, file_id) for file_id in cold for host in hosts * 2]
+    assert {one.result().status for one in asked} == {200}
+    assert hosts[0].fake.calls == Counter(getFile=len(cold), download=len(cold))
+
+
+def test_a_picture_that_is_forgotten_at_one_is_gone_at_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+    one, other = hosts
+    ((user_id, file_id),) = one.warm(1).items()
+    with Clients(lambda session: other.get(file_id, session), number=8) as clients:
+        wait_until(lambda: len(clients.answers) > 200)  # every process of the other one has it in its memory
+        assert one.ask(f"/api/partner/{user_id}", "DELETE").status == 204
+        done_at = time.monotonic()
+        wait_until(lambda: {answer.status for answer in clients.answers[-50:]} == {404})
+    assert {answer.status for answer in clients.answers} == {200, 404}
+    last = max(answer.at for answer in clients.answers if answer.status == 200)
+    figure("two hosts, forgotten at one: the last 200 of the other after the call", max(0, last - done_at), 1)
+
+
+def test_a_new_picture_given_to_one_is_shown_by_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+    one, other = hosts
+    ((user_id, old),) = one.warm(1).items()
+    new = next(iter(one.warm(1).values()))
+    url = f"{other.service.url}/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
+
+    def etag_of(where: str) -> str:
+        return requests.get(where, timeout=10).headers["ETag"]
+
+    before, after = etag_of(other.url(old)), etag_of(other.url(new))
+    assert {etag_of(url) for _ in range(20)} == {before}
+    assert one.put(user_id, new).status == 200
+    done_at = time.monotonic()
+    wait_until(lambda: all(etag_of(url) == after for _ in range(20)))
+    figure("two hosts, a new picture at one: the other shows it", time.monotonic() - done_at, 1)
+
+
+def test_who_waits_at_one_is_woken_by_a_worker_of_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+    one, other = hosts
+    waits = {file_id: one.get(file_id) for file_id in one.add_people(30).values()}
+    assert {answer.status for answer in waits.values()} == {200}
+    wait_until(lambda: all(f"{file_id} done [hot]" in log_of(one) + log_of(other) for file_id in waits))
+    elsewhere = [answer.seconds for file_id, answer in waits.items() if f"{file_id} done [hot]" in log_of(other)]
+    assert len(elsewhere) >= 3
+    figure("two hosts: wait for the other's worker, median", statistics.median(elsewhere), LOOK_SECONDS)
+
+
+def test_two_beats_bring_nothing_twice(hosts: tuple[Stage, Stage], server: RedisServer) -> None:
+    one, other = hosts
+    late = list(one.add_people(30).values())
+    one.fake.reset()
+    server.client.zadd(Keys(str(one.fake.world.bot_id)).due, dict.fromkeys(late, 0))
+    wait_until(lambda: all(map(other.is_stored, late)), 30)
+    assert one.fake.calls == Counter(getFile=len(late), download=len(late))
+
+
+def test_what_a_lost_host_had_is_done_by_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+    one, other = hosts
+    people = other.add_people(20)
+    for file_id in people.values():
+        one.fake.fail("download", "hang", file_id=file_id)
+    before = one.fake.calls["download"]
+    register_at_both(hosts, people)
+    wait_until(lambda: one.fake.calls["download"] >= before + len(people))
+    lose(one)
+    lost_at = time.monotonic()
+    late = other.add_people(5)
+    other.register(late)
+    assert {other.get(file_id).status for file_id in other.add_people(5).values()} == {200}
+    wait_until(lambda: all(map(other.is_ready, people | late)), 2 * LEASE_SECONDS)
+    figure("two hosts, one lost: all that it had is warm", time.monotonic() - lost_at, LEASE_SECONDS + 10)
+
+
+def lose(host: Stage) -> None:
+    """Everything of it ends at once, as when its power fails."""
+    supervisord = psutil.Process(int((host.service.data_dir / "run" / "supervisord.pid").read_text()))
+    for process in [supervisord, *supervisord.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)

@@ -1,0 +1,106 @@
+"""Two releases whose keys are laid out differently, at one Redis and Telegram: strangers who do each other no harm."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import pytest
+
+from faketelegram import TEST_TOKEN
+from tests.support.faults import Figure, Stage
+from tests.support.releases import ANOTHER_LAYOUT, RATE, Deploy, log_of, run_command
+from tests.support.waiting import wait_until
+from warmer.keys import Keys
+
+pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
+KEYS = Keys(TEST_TOKEN.partition(":")[0])
+
+
+@pytest.fixture(scope="module")
+def deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+    with ExitStack() as stack:
+        yield Deploy(tmp_path_factory.mktemp("layouts"), stack, ANOTHER_LAYOUT)
+
+
+@pytest.fixture(scope="module")
+def both(deploy: Deploy) -> tuple[Stage, Stage]:
+    return deploy.start("old"), deploy.start("new")
+
+
+def read_lasting(deploy: Deploy, prefix: str) -> dict[bytes, Any]:
+    """What lies under this prefix, but for what is written all the time."""
+    redis, passing = (
+        deploy.server.client,
+        (b"stats:", b"worker:", b"workers", b"slot:", b"budget", b"queue:", b"limits"),
+    )
+    names = [key for key in redis.scan_iter(f"{prefix}*") if not key.removeprefix(prefix.encode()).startswith(passing)]
+    return {key: redis.dump(key) for key in names if redis.type(key) in (b"string", b"set", b"zset")}
+
+
+def test_neither_touches_what_is_the_others(deploy: Deploy, both: tuple[Stage, Stage]) -> None:
+    old, new = both
+    people = old.warm(20)
+    before = read_lasting(deploy, KEYS.prefix)
+    deploy.fake.reset()
+    new.register(people)
+    wait_until(lambda: all(map(new.is_ready, people)), 20)
+    assert {new.get(file_id).status for file_id in people.values()} == {200}
+    assert deploy.fake.calls == Counter(getFile=len(people), download=len(people))  # the new one starts cold
+    assert read_lasting(deploy, KEYS.prefix) == before
+    assert new.ask(f"/api/partner/{next(iter(people))}", "DELETE").status == 204
+    assert read_lasting(deploy, KEYS.prefix) == before
+
+
+def test_neither_takes_the_others_messages(both: tuple[Stage, Stage]) -> None:
+    old, new = both
+    of_old, of_new = old.warm(10), new.warm(10)
+    assert not any(file_id in log_of(new) for file_id in of_old.values())
+    assert not any(file_id in log_of(old) for file_id in of_new.values())
+    assert "Traceback" not in log_of(old) + log_of(new)
+
+
+def are_ready(release: Stage, people: dict[int, str]) -> bool:
+    return all(map(release.is_ready, people))
+
+
+def test_each_has_a_budget_of_its_own(deploy: Deploy, both: tuple[Stage, Stage], figure: Figure) -> None:
+    crowds = [release.add_people(5 * RATE) for release in both]
+    deploy.fake.reset()
+    with ThreadPoolExecutor(2) as backends:
+        list(backends.map(Stage.register, both, crowds))
+    for release, people in zip(both, crowds, strict=True):
+        wait_until(partial(are_ready, release, people), 60)
+    times = [at for at, method, _ in deploy.fake.log if method == "getFile"]
+    rate = (len(times) - 2 * RATE) / (times[-1] - times[0])
+    figure("two layouts: calls of Telegram a second, at a rate of 20 each", rate, 2.1 * RATE)
+
+
+def test_the_new_one_takes_over_and_the_old_one_comes_back(
+    deploy: Deploy, both: tuple[Stage, Stage], figure: Figure
+) -> None:
+    old, new = both
+    of_old, of_both = old.warm(10), old.warm(5)
+    handed_over = run_command(deploy.roots["old"], old.service, "export")
+    run_command(deploy.roots["new"], new.service, "warm", "-", given=handed_over)
+    assert all(map(new.is_ready, of_old | of_both))
+    deploy.stop("old")
+    meanwhile = new.warm(10)
+    assert {new.get(file_id).status for file_id in (of_old | of_both | meanwhile).values()} == {200}
+    back = deploy.start("old")
+    deploy.fake.reset()
+    assert {back.get(file_id).status for file_id in of_old.values()} == {200}
+    figure("old layout back: fetches of what was there", deploy.fake.calls["getFile"], 0)
+    assert {back.ask(f"/api/partner/{user_id}").status for user_id in of_old} == {200}
+    assert {back.ask(f"/api/partner/{user_id}").status for user_id in meanwhile} == {404}
+    run_command(deploy.roots["old"], back.service, "warm", "-", given=run_command(
+        deploy.roots["new"], new.service, "export"))  # fmt: skip
+    assert {back.state_of(user_id) for user_id in meanwhile} == {"ready"}
+    newest_first = [
+        partner["id"] for partner in back.service.call("GET", "/api/partner/recent?limit=10").json()["partners"]
+    ]
+    assert newest_first == list(meanwhile)[::-1]

@@ -1,0 +1,38 @@
+"""SIGTERM under load: what is being served is finished, no task is lost, and all ends in time."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from faketelegram import FakeTelegram
+from tests.conftest import wait_until
+from tests.support.faults import LEASE_SECONDS, Figure, run_stage_at
+
+pytestmark = pytest.mark.faults
+EXIT_SECONDS = 25
+
+
+def test_sigterm_under_load_finishes_what_is_served_and_loses_no_task(tmp_path: Path, figure: Figure) -> None:
+    with FakeTelegram(latency=0.02) as fake, ThreadPoolExecutor(20) as clients:
+        with run_stage_at(fake, tmp_path) as stage:
+            asked, queued, hanging = stage.add_people(20), stage.add_people(150), stage.add_people(1)
+            fake.fail("download", "hang", file_id=next(iter(hanging.values())))
+            for user_id, file_id in (hanging | queued).items():
+                assert stage.put(user_id, file_id).status == 201
+            fake.latency = 1.0
+            calls = fake.calls["getFile"]
+            answers = [clients.submit(stage.get, file_id) for file_id in asked.values()]
+            wait_until(lambda: fake.calls["getFile"] > calls + 5)
+            ended_at = time.monotonic()
+        figure("SIGTERM under load: everything has ended", time.monotonic() - ended_at, EXIT_SECONDS)
+        assert {answer.result().status for answer in answers} <= {200, 503}
+        fake.latency = 0.02
+        with run_stage_at(fake, tmp_path) as stage:
+            started_at = time.monotonic()
+            wait_until(lambda: all(map(stage.is_ready, queued | hanging)), LEASE_SECONDS + 10)
+            figure("SIGTERM under load: all that was queued is warm after the next start",
+                   time.monotonic() - started_at, LEASE_SECONDS + 5)  # fmt: skip

@@ -1,0 +1,91 @@
+"""Clients that take their time, hundreds at once, against the whole service: they wait for it, and nobody for them."""
+
+from __future__ import annotations
+
+import socket
+import time
+from itertools import repeat
+
+import pytest
+
+from tests.conftest import API_KEY
+from tests.support.bystander import Bystander
+from tests.support.raw_http import connect, head
+from tests.support.running import Service
+from tests.support.web_parts import warm_picture
+
+pytestmark = pytest.mark.faults
+
+BYSTANDER_SECONDS = 8.0
+CUT_OFF_SECONDS = 15.0
+GONE = (ConnectionResetError, BrokenPipeError)
+
+
+class SlowClient:
+    """Sends some bytes at once, then one with each step; may also read one with each."""
+
+    def __init__(self, url: str, at_once: bytes, then: bytes = b"", *, reads: bool = False) -> None:
+        self.sock = connect(url, receive_buffer=2048 if reads else 0)
+        self.sock.settimeout(0)
+        self.then = iter(then)
+        self.reads = reads
+        self.is_cut_off = False
+        if at_once:
+            self.sock.send(at_once)
+
+    def step(self) -> None:
+        """Send a byte, read a byte, notice the end."""
+        try:
+            if not self.is_cut_off and (byte := next(self.then, None)) is not None:
+                self.sock.send(bytes([byte]))
+            if self.sock.recv(1, 0 if self.reads else socket.MSG_PEEK) == b"":
+                self.is_cut_off = True
+        except BlockingIOError:
+            pass
+        except GONE:
+            self.is_cut_off = True
+
+
+def gather_slow_clients(url: str) -> list[SlowClient]:
+    """So many as would hold each thread of each process twice over, of every kind."""
+    line, fields = "PUT /api/partner/5 HTTP/1.1", ["Content-Type: application/json", "Content-Length: 1000"]
+    as_server = f"Authorization: Bearer {API_KEY}"
+    get = head("GET /static/lazy-image.js HTTP/1.1")
+    kinds: list[tuple[int, bytes, bytes, bool]] = [
+        (200, b"GET /healthz HTTP/1.1\r\n", b"X-Slow: " + b"a" * 100, False),
+        (50, b"", b"", False),
+        (50, head(line, as_server, *fields), b" " * 100, False),
+        (50, head(line, *fields), b" " * 100, False),
+        (50, get * 80, get * 80, True),
+    ]
+    return [
+        SlowClient(url, at_once, then, reads=reads)
+        for number, at_once, then, reads in kinds
+        for _ in repeat(None, number)
+    ]
+
+
+def test_hundreds_of_slow_clients_hold_up_nobody_and_are_cut_off(service: Service) -> None:
+    picture = warm_picture(service)
+    with Bystander(service.url, ["/healthz", picture], every=0.1) as bystander:
+        started = time.monotonic()
+        clients = gather_slow_clients(service.url)
+        while time.monotonic() - started < BYSTANDER_SECONDS:
+            step_all(clients)
+    assert bystander.statuses == {200}
+    assert len(bystander.seconds) >= 50
+    assert max(bystander.seconds) < 1
+    impatient = [client for client in clients if not client.reads]
+    while not all(client.is_cut_off for client in impatient):
+        assert time.monotonic() - started < CUT_OFF_SECONDS
+        step_all(clients)
+    for client in clients:
+        client.sock.close()
+
+
+def step_all(clients: list[SlowClient]) -> None:
+    """A step of each within a second; they are slow because this sleeps."""
+    next_at = time.monotonic() + 1
+    for client in clients:
+        client.step()
+    time.sleep(max(next_at - time.monotonic(), 0))

@@ -1,0 +1,98 @@
+"""Telegram that refuses, hangs, drips, breaks off, fails and asks for pauses: every photo arrives in the end."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.support.faults import Clients, Figure, Stage, let_pass, run_stage
+from warmer.deadline import TASK_SECONDS
+
+pytestmark = pytest.mark.faults
+PAUSE_SECONDS = 5
+DRIP_SECONDS = 0.5  # a byte: the answer would take minutes
+IN_FLIGHT_SECONDS = 0.5  # until a busy worker has read the 429 and every other one hears of it
+FAULTS = [
+    (method, fault)
+    for fault in (
+        "connection-reset",
+        "hang",
+        "slow-headers",
+        "slow-body",
+        "truncated-body",
+        "bad-gateway",
+        "internal-error",
+        "temporarily-unavailable",
+    )
+    for method in ("getFile", "download")
+] + [("getFile", "not-json"), ("download", "not-an-image"), ("download", "path-expired"), ("getFile", "no-file-path")]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with run_stage(tmp_path_factory.mktemp("telegram-faults")) as stage:
+        yield stage
+
+
+def task_seconds(stage: Stage) -> list[float]:
+    """How long each warming of every worker took."""
+    lines = stage.log("worker") + stage.log("worker2")
+    return [int(milliseconds) / 1000 for milliseconds in re.findall(r"warmer\.tasks: .* in (\d+)ms", lines)]
+
+
+def test_every_photo_arrives_in_the_end_and_what_was_there_is_served(stage: Stage, figure: Figure) -> None:
+    (hot,) = stage.warm(1).values()
+    people = stage.add_people(len(FAULTS))
+    for (method, fault), file_id in zip(FAULTS, people.values(), strict=True):
+        options: dict[str, Any] = {"interval": DRIP_SECONDS} if fault.startswith("slow") else {}
+        stage.fake.fail(method, fault, file_id=file_id, **options)
+    lasting = {file_id for (_, fault), file_id in zip(FAULTS, people.values(), strict=True) if fault == "not-an-image"}
+    with Clients(lambda session: stage.get(hot, session), number=1) as clients:
+        started = time.monotonic()
+        for user_id, file_id in people.items():
+            stage.put(user_id, file_id)
+        passing = [user_id for user_id, file_id in people.items() if file_id not in lasting]
+        wait_until(lambda: all(map(stage.is_ready, passing)), 60)
+        figure("Telegram fails in 19 ways: every photo is there", time.monotonic() - started, TASK_SECONDS + 15)
+    assert stage.fake.traffic.in_flight == 0
+    assert {answer.status for answer in clients.answers} == {200}
+    assert {stage.state_of(user_id) for user_id in people if user_id not in passing} == {"unavailable"}
+    figure("Telegram hangs and drips: the longest that a thread was held", max(task_seconds(stage)), TASK_SECONDS + 1)
+
+
+def test_nobody_calls_during_a_pause(stage: Stage, figure: Figure) -> None:
+    (hot,) = stage.warm(1).values()
+    people = stage.add_people(40)
+    paused_by = next(iter(people.values()))
+    stage.fake.fail("getFile", "too-many-requests", file_id=paused_by, retry_after=PAUSE_SECONDS)
+    stage.fake.traffic.reset()
+    with Clients(lambda session: stage.get(hot, session), number=1) as clients:
+        for user_id, file_id in people.items():
+            stage.put(user_id, file_id)
+        wait_until(lambda: all(map(stage.is_ready, people)), 30)
+    assert {answer.status for answer in clients.answers} == {200}
+    refused_at = next(at for at, _, said in stage.fake.log if paused_by in str(said))
+    began = [at - refused_at for at, _, _ in stage.fake.log]
+    during = [at for at in began if IN_FLIGHT_SECONDS < at < PAUSE_SECONDS - IN_FLIGHT_SECONDS]
+    figure("429 with 5 s: how many calls began later than 0.5 s after it", len(during), 0)
+    figure("429 with 5 s: every photo is there after", time.monotonic() - refused_at, PAUSE_SECONDS + 10)
+
+
+def test_an_outage_of_telegram_is_outlived(stage: Stage, figure: Figure) -> None:
+    (hot,) = stage.warm(1).values()
+    people = stage.add_people(10)
+    with Clients(lambda session: stage.get(hot, session), number=1) as clients:
+        stage.fake.stop()
+        for user_id, file_id in people.items():
+            assert stage.put(user_id, file_id).status == 201
+        let_pass(5)
+        stage.fake.start()
+        back_at = time.monotonic()
+        wait_until(lambda: all(map(stage.is_ready, people)), 30)
+        figure("Telegram refused connections for 5 s: every photo is there", time.monotonic() - back_at, 10)
+    assert {answer.status for answer in clients.answers} == {200}

@@ -1,0 +1,109 @@
+"""Web processes that are killed, and forgetting in the middle of things."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from redis import Redis
+
+from faketelegram import TEST_TOKEN
+from tests.conftest import list_traces, wait_until
+from tests.support.faults import Clients, Figure, Stage, let_pass, run_stage
+from warmer.deadline import TASK_SECONDS
+from warmer.keys import Keys
+
+pytestmark = pytest.mark.faults
+CLIENTS = 16
+FORGOTTEN_SECONDS = 1.0
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with run_stage(tmp_path_factory.mktemp("web-faults")) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("which", ["one of its processes", "its master"])
+def test_a_web_process_killed_under_load_keeps_nobody_waiting(stage: Stage, figure: Figure, which: str) -> None:
+    (hot,) = stage.warm(1).values()
+    with Clients(lambda session: stage.get(hot, session), number=CLIENTS) as clients:
+        wait_until(lambda: len(clients.answers) > 200)
+        master, *children = stage.processes("web")
+        killed = master if which == "its master" else children[0]
+        killed_at = time.monotonic()
+        killed.kill()
+        wait_until(lambda: len(stage.processes("web")) == 3 and not killed.is_running(), 15)
+        wait_until(lambda: all(answer.status == 200 for answer in clients.answers[-5 * CLIENTS :]), 15)
+        back_after = time.monotonic() - killed_at
+        let_pass(1)
+    broken = [answer for answer in clients.answers if answer.status == 0]
+    assert {answer.status for answer in clients.answers} <= {200, 0}
+    figure(f"web, {which} killed: the longest wait for an answer", max(one.seconds for one in clients.answers), 3)
+    figure(f"web, {which} killed: every client is answered again", back_after, 8)
+    if which == "one of its processes":
+        figure(f"web, {which} killed: broken connections", len(broken), CLIENTS)
+
+
+def has_ended(stage: Stage, file_id: str) -> bool:
+    """Whether a worker has said how it went."""
+    lines = (stage.log("worker") + stage.log("worker2")).splitlines()
+    return any("warmer.tasks: " in line and file_id in line for line in lines)
+
+
+def test_forgetting_during_a_warming_leaves_nothing(stage: Stage, figure: Figure) -> None:
+    (user_id,) = (people := stage.add_people(1))
+    file_id = people[user_id]
+    stage.fake.fail("download", "late", file_id=file_id, seconds=1.5)
+    before = stage.fake.calls["download"]
+    assert stage.put(user_id, file_id).status == 201
+    wait_until(lambda: stage.fake.calls["download"] > before)
+    assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
+    forgotten_at = time.monotonic()
+    with stage.connect() as redis:
+        wait_until(lambda: all(key.endswith(":unacked") for key in list_traces(redis, user_id, file_id)))
+        figure("forgotten in a warming: what is left is a message", time.monotonic() - forgotten_at, FORGOTTEN_SECONDS)
+        wait_until(lambda: has_ended(stage, file_id))
+        wait_until(lambda: not list_traces(redis, user_id, file_id))
+        figure("forgotten in a warming: the message is gone, too", time.monotonic() - forgotten_at, TASK_SECONDS)
+    assert {stage.get(file_id).status for _ in range(20)} == {404}
+
+
+def test_forgetting_between_a_read_and_its_insertion_leaves_nothing_in_any_process(
+    stage: Stage, figure: Figure
+) -> None:
+    people = stage.warm(12)
+    slowest = 0.0
+    for user_id, file_id in people.items():
+        with Clients(lambda session: stage.get(file_id, session), number=8, pause=0) as clients:  # noqa: B023 - ends here
+            wait_until(lambda: len(clients.answers) > 20)
+            assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
+            forgotten_at = time.monotonic()
+            with ThreadPoolExecutor(8) as pool:
+                after = list(pool.map(lambda _: stage.get(file_id), range(40)))  # noqa: B023 - as above
+        assert {answer.status for answer in after} == {404}
+        late = [one.at + one.seconds - forgotten_at for one in clients.answers if one.status == 200]
+        slowest = max(slowest, *late)
+    figure("forgotten while it is asked for: the last 200 after the call", slowest, FORGOTTEN_SECONDS)
+
+
+def count_listeners(redis: Redis) -> int:
+    """How many web processes hear what is announced: those that have looked for a picture."""
+    return int(redis.publish(Keys(TEST_TOKEN.partition(":")[0]).purge, "nobody"))
+
+
+def test_a_forgetting_that_not_every_process_has_heard_says_so_and_can_be_repeated(stage: Stage) -> None:
+    (user_id,) = (people := stage.warm(1))
+    _, *children = stage.processes("web")
+    with stage.connect() as redis:
+        wait_until(lambda: stage.get(people[user_id]) and count_listeners(redis) == len(children))
+    children[0].suspend()
+    try:
+        said = {stage.ask(f"/api/partner/{user_id}", "DELETE") for _ in range(3)}
+    finally:
+        children[0].resume()
+    assert {(answer.status, answer.retry_after) for answer in said if answer.status} == {(503, "1")}
+    wait_until(lambda: stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204)
+    assert {stage.get(people[user_id]).status for _ in range(20)} == {404}

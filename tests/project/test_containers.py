@@ -1,0 +1,73 @@
+"""The compose file and the image: held to the Procfile and to what the project consists of."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # it comes with what the tests need; its types do not
+
+from runner import procfile
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+COMMANDS = {name: line for name, line in procfile.read(ROOT / "Procfile").items() if name != "flower"}
+SERVICES: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+COPIED = [name for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for name in line.split()[:-1]]
+
+
+def test_the_compose_file_is_what_the_procfile_gives(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "compose", tmp_path / "compose.yaml"], check=True)
+    assert (DEPLOY / "compose.yaml").read_text() == (tmp_path / "compose.yaml").read_text()
+    assert set(SERVICES) == {*COMMANDS, "redis"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_service_runs_the_line_of_the_procfile(name: str) -> None:
+    assert [word.replace("$$", "$") for word in SERVICES[name]["command"]] == shlex.split(COMMANDS[name])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_service_waits_for_redis_and_may_do_little(name: str) -> None:
+    service = SERVICES[name]
+    assert service["depends_on"] == {"redis": {"condition": "service_healthy"}}
+    assert (service["read_only"], service["cap_drop"], service["restart"]) == (True, ["ALL"], "always")
+
+
+def test_redis_keeps_what_has_no_lifetime() -> None:
+    command = " ".join(SERVICES["redis"]["command"])
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy volatile-lfu" in command
+    assert SERVICES["redis"]["volumes"] == ["redis:/data"]
+
+
+def test_only_the_machine_itself_reaches_the_web_tier_and_nobody_redis() -> None:
+    assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
+        "web": ["127.0.0.1:8000:8000"]
+    }
+
+
+def test_the_web_tier_counts_as_healthy_when_it_is_alive() -> None:
+    assert "/healthz" in " ".join(SERVICES["web"]["healthcheck"]["test"])
+
+
+def test_the_image_holds_every_package_and_nothing_private() -> None:
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    packages = {name.strip().partition(".")[0] for name in config["options"]["packages"].split(",")}
+    assert packages <= set(COPIED)
+    assert all((ROOT / name).exists() for name in COPIED)
+    allowed = {line[1:] for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"}
+    assert allowed == set(COPIED)
+
+
+def test_the_image_installs_locked_versions_and_runs_without_root() -> None:
+    assert "--require-hashes --only-binary :all: --no-deps -r requirements/run.lock" in DOCKERFILE
+    assert re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE) == ["10001:10001"]

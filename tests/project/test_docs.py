@@ -1,0 +1,145 @@
+"""Documentation is tested: what is not documented does not exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+import warmer.measures
+import web.metrics
+from tests.conftest import SIGNING_KEY
+from warmer.keys import Keys
+from warmer.settings import Settings
+from web.urls import sign
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+DOCS = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+SETTINGS_PAGE = DOCS[ROOT / "docs" / "settings.md"]
+BACKEND = DOCS[ROOT / "docs" / "backend.md"]
+SETTINGS = sorted(name.upper() for name in Settings.model_fields if name != "demo")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_is_on_the_settings_page_and_in_env_example(name: str) -> None:
+    assert re.search(rf"`{name}`", SETTINGS_PAGE)
+    assert re.search(rf"^#?\s*{name}=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_default_in_env_example_is_the_default(name: str) -> None:
+    line = re.search(rf"^#?\s*{name}=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
+    default = Settings.model_fields[name.lower()].default
+    text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    if isinstance(default, str | int | float | tuple | Path) and text:
+        assert line
+        assert line[1].split("#")[0].strip().removeprefix("./") in (text, text.removesuffix(".0"))
+
+
+def test_env_example_names_no_setting_that_does_not_exist() -> None:
+    named = re.findall(r"^#?\s*([A-Z_]+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
+    assert sorted(named) == SETTINGS
+
+
+def test_every_metric_is_documented() -> None:
+    assert warmer.measures.WARMINGS
+    assert web.metrics.PHOTOS
+    ours = {metric.name for metric in REGISTRY.collect() if metric.name.startswith("avatar_")}
+    gauges = set(re.findall(r'"(avatar_[a-z_]+)"', (ROOT / "web" / "metrics.py").read_text()))
+    documented = set(re.findall(r"`(avatar_[a-z_]+?)(?:_total)?(?:\{[^`]*)?`", "\n".join(DOCS.values())))
+    assert ours | gauges <= documented
+
+
+def test_every_signal_is_documented() -> None:
+    names = re.findall(r"^([a-z_]+) = _signals", (ROOT / "web" / "signals.py").read_text(), re.MULTILINE)
+    assert [name for name in names if f"`{name}`" not in README] == []
+
+
+def test_every_key_is_in_the_schema() -> None:
+    keys = Keys("1")
+    schema = Path(str(sys.modules["warmer.keys"].__file__)).read_text("utf-8")
+    patterns = {
+        keys.variant("F", 80, "webp"): "{fid}:<size>.<fmt>",
+        keys.preview("F"): "{fid}:preview",
+        keys.path("F"): "{fid}:path",
+        keys.unavailable("F"): "{subject}:unavailable",
+        keys.failures("F"): "{subject}:failures",
+        keys.memories("F"): "{subject}:memories",
+        keys.claim("F"): "{subject}:claim",
+        keys.asked("F", "hot"): "{subject}:asked:<lane>",
+        keys.wanted("F"): "{fid}:wanted",
+        keys.partners("F"): "{fid}:partners",
+        keys.attempts("F"): "{subject}:attempts",
+        keys.forgotten("F"): "{subject}:forgotten",
+        keys.profile(1): "{user:<id>}:profile",
+        keys.registered("user:1"): "{subject}:registered",
+        keys.limits + ":x": "limits:…",
+        keys.partner(1): "partner:<id>",
+        keys.slot("tick"): "slot:<task>",
+        keys.stats(1): "stats:<minute>",
+        keys.failed: "{failed}:subjects",
+        keys.reasons: "{failed}:reasons",
+        keys.worker("w"): "worker:<name>",
+    }
+    assert all(key.startswith("v1:1:") for key in patterns)
+    assert [pattern for pattern in patterns.values() if f"`{pattern}`" not in schema] == []
+
+
+def test_the_worked_example_of_the_signature_is_right() -> None:
+    example = re.search(r"key `([^`]+)`.*?message `([^`]+)`.*?signature `([^`]+)`", BACKEND, re.DOTALL)
+    assert example
+    assert sign(example[1], example[2]) == example[3]
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_the_signature_in_five_lines_gives_the_same(language: str) -> None:
+    code = next(block for block in re.findall(rf"```{language}\n(.*?)```", BACKEND, re.DOTALL) if "def sign" in block
+                or "function sign" in block)  # fmt: skip
+    interpreter = [sys.executable, "-c"] if language == "python" else ["node", "-e"]
+    show = "print" if language == "python" else "console.log"
+    call = f'{show}(sign("{SIGNING_KEY}", "user:42"))'
+    if shutil.which(interpreter[0]) is None:
+        pytest.skip("no node on this machine")
+    done = subprocess.run([*interpreter, code + "\n" + call], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == sign(SIGNING_KEY, "user:42")
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", DOCS[path]):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    sphinx = [sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-d", str(tmp_path / "doctrees")]
+    done = subprocess.run([*sphinx, "docs", str(tmp_path / "site")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = {path.name: path.read_text("utf-8") for path in (tmp_path / "site").glob("*.html")}
+    routes = pages["http.html"].split("Every route", 1)[1]
+    assert "/api/photos/resolve" in routes
+    assert ".. http:" not in routes  # what the generator writes was read, too
+    pictures = {name: re.findall(r"<img[^>]*\ssrc=\"([^\"]+)", page) for name, page in pages.items()}
+    assert [src for srcs in pictures.values() for src in srcs if not (tmp_path / "site" / src).exists()] == []
+    loads = r"<(?:script|img|iframe)[^>]*\ssrc=\"(?:https?:)?//|<link[^>]*rel=\"stylesheet\"[^>]*href=\"(?:https?:)?//"
+    assert [name for name, page in pages.items() if re.search(loads, page)] == []
+
+
+def test_every_script_that_the_pages_call_exists() -> None:
+    lines = "\n".join(DOCS.values()).splitlines()
+    called = {word.removeprefix("./") for line in lines for word in _words(line) if "](" not in word}
+    assert {"scripts/run", "scripts/test"} <= called
+    assert [name for name in called if name.startswith("scripts/") and not (ROOT / name).exists()] == []
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line.replace("`", " "))
+    except ValueError:  # an apostrophe in prose
+        return []

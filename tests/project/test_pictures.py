@@ -1,0 +1,42 @@
+"""Every picture of the documentation is made by a script, and is small."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = {".png", ".webp", ".jpg", ".svg", ".gif"}
+PICTURES = sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in KINDS)
+SCRIPTS = "\n".join(path.read_text("utf-8") for path in (ROOT / "scripts").rglob("*.py"))
+MAX_BYTES = 150_000
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_each_picture_of_the_documentation_is_named_by_a_script(picture: Path) -> None:
+    """By its whole name, or by its stem where a script writes one for each of its subjects."""
+    assert re.search(rf'["/]({re.escape(picture.name)}|{re.escape(picture.stem)})"', SCRIPTS)
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "pictures").iterdir()), ids=lambda path: path.name)
+def test_each_screenshot_is_small_and_shown(picture: Path) -> None:
+    assert picture.stat().st_size < MAX_BYTES
+    assert any(f"pictures/{picture.name}" in page.read_text("utf-8") for page in (ROOT / "docs").glob("*.md"))
+
+
+def test_the_readme_tells_what_the_browser_measured() -> None:
+    results = json.loads((ROOT / "docs/benchmarks/first-four.json").read_text("utf-8"))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    sentence = re.search(r"^In a browser .*$", readme, re.MULTILINE)
+    assert sentence
+    told = re.findall(r"([\d,]+) ms", sentence[0])
+    assert told == [f"{one['value']:,.0f}" for one in in_the_order_of_the_sentence(results["measurements"])]
+
+
+def in_the_order_of_the_sentence(measurements: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Cold, warm and again for this service, then the same for the original."""
+    ours = [one for one in measurements if one["who"] == "this service"]
+    return [*ours, *(one for one in measurements if one["who"] != "this service")]

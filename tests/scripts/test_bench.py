@@ -1,0 +1,102 @@
+"""The benchmark's own arithmetic; what it measures is no test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benches import hits, load, peers_env, report
+from benches.rows import Measurement, Part, Row
+
+ROOT = Path(__file__).resolve().parents[2]
+MET = Row("hit", "thumbor", measured=4.2, target=4.0)
+MISSED = Row("304", "photo bytes", measured=17.0, target=0.0, is_floor=False, unit="B", note="one look")
+PART = Part("hits", [Measurement("hit", "thumbor", "requests/s", 1290, 1200, 1300)], [MET, MISSED], ["nginx: missing"])
+TOLD = {"requests": 3000, "bytes": 18_000_000, "microseconds": 3_000_000, "p50": 2500, "p99": 9000}
+WELL = {"connect": 0, "read": 0, "write": 0, "timeout": 0, "status": 0}
+
+
+def told(**errors: int) -> str:
+    return f"Running 3s test @ http://127.0.0.1:1\n{json.dumps({**TOLD, **WELL, **errors})}\n"
+
+
+def rates(**values: float) -> list[Measurement]:
+    """What the part `hits` has measured, by contestant."""
+    found = [Measurement("hit", getattr(hits, who), hits.RATE, value, value, value) for who, value in values.items()]
+    from_redis = Measurement("304", hits.OURS, hits.FROM_REDIS, 24, 24, 24)
+    return [*found, Measurement("304", hits.OURS, hits.RATE, 500, 500, 500), from_redis]
+
+
+def test_a_floor_holds_from_its_target_on_and_a_ceiling_up_to_it() -> None:
+    assert Row("", "", 1.0, 1.0).holds
+    assert not Row("", "", 0.99, 1.0).holds
+    assert Row("", "", 1.0, 1.0, is_floor=False).holds
+    assert not Row("", "", 1.01, 1.0, is_floor=False).holds
+
+
+def test_a_round_is_read_from_what_wrk_writes() -> None:
+    assert load.parse(told()) == load.Load(3000, rate=1000.0, p50=2.5, p99=9.0, bytes_each=6000.0)
+
+
+@pytest.mark.parametrize("error", load.ERRORS)
+def test_a_round_with_an_error_does_not_count(error: str) -> None:
+    with pytest.raises(load.BrokenRound, match=f"2 × {error}"):
+        load.parse(told(**{error: 2}))
+
+
+def test_a_round_without_an_answer_does_not_count() -> None:
+    for output in ("unable to connect\n", json.dumps(TOLD | WELL | {"requests": 0})):
+        with pytest.raises(load.BrokenRound):
+            load.parse(output)
+
+
+def test_ratios_are_of_medians_and_a_missing_peer_has_no_row() -> None:
+    rows = hits.make_rows(rates(OURS=400, GRANIAN=800, CEILING=500, THUMBOR=100))
+    assert [(row.against, row.measured) for row in rows] == [
+        ("gunicorn, constant answer", 0.8),
+        ("thumbor", 4.0),
+        ("its own hit", 1.25),
+        ("photo bytes from Redis", 0.0),
+    ]
+
+
+def test_the_table_shows_what_holds_and_what_is_missed() -> None:
+    table = report.make_table([MET, MISSED]).splitlines()
+    assert table[2:] == [
+        "| hit | thumbor | ≥ 4 × | 4.2 × | holds |",
+        "| 304 | photo bytes | ≤ 0 B | 17 B | **MISS**: one look |",
+    ]
+
+
+def test_the_page_shows_measurements_and_what_was_skipped() -> None:
+    page = report.make_page([PART], ["libvips: no network"], {"memory": "4 GiB"}, {"Python": "3.11"})
+    for line in ("- memory: 4 GiB", "| hit | thumbor | requests/s | 1,290 | 1,200 – 1,300 |", "- libvips: no network"):
+        assert f"\n{line}\n" in page
+    assert page.endswith("- hits: nginx: missing\n")
+
+
+def test_only_the_block_of_the_readme_is_replaced() -> None:
+    readme = "# A\n<!-- bench -->\nold\n<!-- /bench -->\nrest\n"
+    assert report.replace_block(readme, "new\n") == "# A\n<!-- bench -->\nnew\n<!-- /bench -->\nrest\n"
+    assert report.BLOCK.search(report.README.read_text("utf-8"))
+    with pytest.raises(ValueError, match="bench"):
+        report.replace_block("# A\n", "new\n")
+
+
+def test_every_peers_requirements_are_pinned() -> None:
+    groups = peers_env.read_groups(peers_env.REQUIREMENTS.read_text("utf-8"))
+    assert set(groups) == {"original", "libvips", "plot", "thumbor", "curl"}
+    assert all(" == " in line for lines in groups.values() for line in lines)
+
+
+def test_an_unknown_part_is_answered_in_one_line() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "nonsense"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "avatar-warmer: no part is named 'nonsense': there are hits, cold, open-app, render, memory, scale\n"
+    )

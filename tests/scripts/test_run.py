@@ -1,0 +1,176 @@
+"""What scripts/run starts, and how all of it ends: scripts/serve.py as a real process, with stubs in the Procfile."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from stat import S_IMODE
+
+import psutil
+import pytest
+from dotenv import dotenv_values
+
+from tests.conftest import wait_until
+from tests.support.stub_service import PROCFILE, StubService
+
+EXTERNAL = {"TELEGRAM_BOT_TOKEN": "1:token", "REDIS_URL": "redis://127.0.0.1:1", "API_KEYS": "key"}
+EXTERNAL["URL_SIGNING_KEYS"] = "k" * 32
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StubService]:
+    """A start without a single setting but ports; tests leave it as it was."""
+    service = StubService(tmp_path_factory.mktemp("started"))
+    try:
+        service.start_up()
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[StubService]:
+    """A folder with what an outside Redis and a real bot need; what a test starts in it is ended."""
+    service = StubService(tmp_path / "a service, 100%", **EXTERNAL)
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+def test_the_url_of_the_page_is_said(started: StubService) -> None:
+    assert f"Avatars are warm at http://127.0.0.1:{started.environ['PORT']}/\n" in started.said()
+
+
+def test_what_runs_are_the_procfiles_lines_and_what_a_demo_needs(started: StubService) -> None:
+    lines = [line.partition(": ")[2].removeprefix("env LANE=100%% ") for line in PROCFILE.splitlines()]
+    running = {name: child.cmdline() for name, child in started.children().items()}
+    assert sorted(running) == ["redis", "telegram", "web", "worker"]
+    assert [running["web"], running["worker"]] == [shlex.split(line) for line in lines]
+    assert started.children()["worker"].environ()["LANE"] == "100%%"
+
+
+def test_the_children_are_told_what_was_made(started: StubService) -> None:
+    environ = json.loads((started.folder / "environment.json").read_text())
+    running = dotenv_values(started.data / "running.env")
+    assert {name: environ[name] for name in running} == running
+    assert (environ["DEMO"], environ["HOST"], environ["DATA_DIR"]) == ("1", "127.0.0.1", str(started.data))
+    assert Path(environ["PROMETHEUS_MULTIPROC_DIR"]).is_dir()
+
+
+def test_a_demo_registers_its_partners(started: StubService) -> None:
+    key = dotenv_values(started.data / "keys.env")["API_KEYS"]
+    registered = (started.folder / "registered").read_text().splitlines()
+    assert len(set(registered)) == 24
+    assert all(re.fullmatch(rf"/api/partner/\d+ Bearer {key}", line) for line in registered)
+
+
+def test_the_embedded_redis_has_a_private_socket_and_no_tcp_port(started: StubService) -> None:
+    redis = started.children()["redis"]
+    assert redis.net_connections(kind="inet") == []
+    [sock] = [Path(str(conn.laddr)) for conn in redis.net_connections(kind="unix") if conn.laddr]
+    assert S_IMODE(sock.parent.stat().st_mode) == 0o700
+    assert len(str(sock)) < 100
+
+
+def test_keys_are_for_their_owner_only_and_in_no_command_line(started: StubService) -> None:
+    modes = {name: S_IMODE((started.data / name).stat().st_mode) for name in (".", "keys.env", "running.env")}
+    assert modes == {".": 0o700, "keys.env": 0o600, "running.env": 0o600}
+    seen = (started.data / "run/supervisord.conf").read_text()
+    seen += str([process.cmdline() for process in psutil.Process(started.process.pid).children(recursive=True)])
+    assert not [key for key in dotenv_values(started.data / "keys.env").values() if str(key) in seen]
+
+
+def test_a_second_start_is_refused_and_leaves_the_first_alone(started: StubService) -> None:
+    second = StubService(started.folder / "second", DATA_DIR=str(started.data))
+    assert re.fullmatch(r"avatar-warmer: already running in .*\n", second.fail())
+    assert (started.data / "running.env").exists()
+
+
+@pytest.mark.parametrize("name", ["redis", "worker"])
+def test_a_killed_process_comes_back_soon(started: StubService, name: str) -> None:
+    killed = started.children()[name]
+    killed.kill()
+    wait_until(lambda: started.children().get(name, killed) != killed, 3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_and_a_closed_terminal_end_everything(service: StubService, number: int) -> None:
+    service.start_up()
+    everything = psutil.Process(service.process.pid).children(recursive=True)
+    assert service.stop(number) == 0
+    assert [process for process in everything if process.is_running()] == []
+    assert not (service.data / "running.env").exists()
+
+
+def test_what_a_killed_start_left_running_is_ended_by_the_next(service: StubService) -> None:
+    service.start_up()
+    left = psutil.Process(service.process.pid).children(recursive=True)
+    service.process.kill()
+    service.process.wait()
+    service.supervisord().kill()
+    service.start_up()
+    assert "An earlier start was killed: ended 2 of its processes." in service.said()
+    assert not [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_without_its_supervisor_a_start_ends_all_and_says_so(service: StubService) -> None:
+    service.start_up()
+    left = service.supervisord().children()
+    service.supervisord().kill()
+    assert service.process.wait(15) == 1
+    assert "avatar-warmer: supervisord ended" in service.said()
+    assert not [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_web_that_does_not_come_up_is_named_with_its_last_words(service: StubService) -> None:
+    (service.folder / "web.py").write_text("raise SystemExit('no room left')")
+    said = service.fail()
+    assert "avatar-warmer: web did not come up" in said
+    assert said.endswith("no room left\n")
+
+
+def test_a_bot_with_a_token_is_no_demo_whatever_is_set(service: StubService) -> None:
+    (service.folder / ".env").write_text("DEMO=1\n")
+    service.start_up()
+    assert json.loads((service.folder / "environment.json").read_text())["DEMO"] == "0"
+    assert sorted(service.children()) == ["web", "worker"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("PORT", "none", "PORT: "),
+        ("URL_SIGNING_KEYS", "short", "URL_SIGNING_KEYS: "),
+        ("API_KEYS", "", "API_KEYS: is missing"),
+        ("DATA_DIR", "/dev/null/data", "DATA_DIR: "),
+        ("TELEGRAM_BOT_TOKEN", "", "TELEGRAM_BOT_TOKEN: is missing"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_line(
+    service: StubService, name: str, value: str, complaint: str
+) -> None:
+    service.environ.update({"TELEGRAM_API_URL": "https://telegram.example", name: value})
+    assert re.fullmatch(rf"avatar-warmer: {complaint}.*\n", service.fail())
+
+
+def test_a_taken_chosen_port_stops_the_start(service: StubService) -> None:
+    with socket.create_server(("127.0.0.1", int(service.environ["PORT"]))):
+        assert service.fail() == f"avatar-warmer: PORT: {service.environ['PORT']} is taken\n"
+
+
+def test_settings_are_read_from_the_env_file(service: StubService) -> None:
+    (service.folder / ".env").write_text(f"PORT={service.environ['PORT']}\nTELEGRAM_BOT_TOKEN=not a token\n")
+    del service.environ["TELEGRAM_BOT_TOKEN"]
+    assert service.fail().startswith("avatar-warmer: TELEGRAM_BOT_TOKEN: is not of the form")
+
+
+def test_what_was_made_is_in_no_folder_but_its_own(started: StubService) -> None:
+    assert {path.name for path in started.data.iterdir()} == {"keys.env", "logs", "redis", "run", "running.env"}
+    assert os.listdir(started.data / "run/metrics") == []  # noqa: PTH208 - emptied at the start

@@ -1,0 +1,122 @@
+"""The example bot, a process of its own that polls a fake Telegram, beside the whole running service."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from faketelegram import FakeTelegram
+from runner.ports import free_loopback_port
+from tests.conftest import next_id, wait_until
+from tests.support.running import ROOT, Service
+
+BOT = ROOT / "examples" / "telegram-bot" / "bot.py"
+SECONDS = 20  # that the bot has for anything
+
+
+@pytest.fixture
+def chats() -> Iterator[FakeTelegram]:
+    """A fake Telegram of its own, so that nobody else counts its calls."""
+    with FakeTelegram() as fake:
+        yield fake
+
+
+@contextmanager
+def polling(chats: FakeTelegram, avatars_url: str, api_key: str, log: Path) -> Iterator[None]:
+    said = {"TELEGRAM_BOT_TOKEN": chats.token, "TELEGRAM_API_URL": chats.url}
+    environment = os.environ | said | {"AVATARS_URL": avatars_url, "AVATAR_API_KEY": api_key}
+    with log.open("w") as out, subprocess.Popen([sys.executable, BOT], env=environment, stdout=out, stderr=out) as it:
+        try:
+            yield
+            assert it.poll() is None, log.read_text()
+        finally:
+            it.terminate()
+
+
+def list_answers(chats: FakeTelegram) -> list[str]:
+    return [params["text"] for _, method, params in chats.log if method == "sendMessage"]
+
+
+@contextmanager
+def busy_service(times: int) -> Iterator[tuple[str, list[str]]]:
+    """Says 503 so many times, to come again at once, then 204; gives its URL, and what it was asked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked.append(f"{self.command} {self.path}")
+            self.send_response(503 if len(asked) <= times else 204)
+            self.send_header("Retry-After", "1")
+            self.end_headers()
+
+        do_DELETE = do_PUT
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_whoever_writes_is_registered_and_forgotten_when_they_ask(
+    service: Service, chats: FakeTelegram, tmp_path: Path
+) -> None:
+    ann, log = next_id(), tmp_path / "bot.log"
+    chats.world.add_user(ann, "Ann", last_name="Lee")
+    chats.write(ann, "hello")
+    with polling(chats, service.url, service.api_key, log):
+        wait_until(lambda: service.call("GET", f"/api/partner/{ann}").status_code == 200, SECONDS)
+        assert service.call("GET", f"/api/partner/{ann}").json()["name"] == "Ann Lee"
+        chats.write(ann, "/forget")
+        wait_until(lambda: list_answers(chats), SECONDS)
+        assert service.call("GET", f"/api/partner/{ann}").status_code == 404
+    assert "forgotten" in list_answers(chats)[0]
+    assert "Application started" in log.read_text()  # at INFO, where httpx would log URLs
+    assert chats.token not in log.read_text()
+
+
+def test_a_busy_service_is_asked_again_and_in_the_order_of_the_messages(chats: FakeTelegram, tmp_path: Path) -> None:
+    chats.world.add_user(42, "Ann")
+    chats.write(42, "hello")
+    chats.write(42, "/forget")
+    with busy_service(2) as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
+        wait_until(lambda: list_answers(chats), SECONDS)
+    assert asked == ["PUT /api/partner/42"] * 3 + ["DELETE /api/partner/42"]
+
+
+def test_a_service_that_stays_busy_is_given_up_and_nothing_is_promised(chats: FakeTelegram, tmp_path: Path) -> None:
+    chats.world.add_user(42, "Ann")
+    chats.write(42, "/forget")
+    with busy_service(99) as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
+        wait_until(lambda: list_answers(chats), SECONDS)
+    assert asked == ["DELETE /api/partner/42"] * 3
+    assert list_answers(chats)[0].startswith("That did not work just now.")
+
+
+def test_one_who_waits_holds_nobody_else_up(chats: FakeTelegram, tmp_path: Path) -> None:
+    for user, text in ((42, "/forget"), (43, "hello")):
+        chats.world.add_user(user, "Ann")
+        chats.write(user, text)
+    with busy_service(1) as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
+        wait_until(lambda: len(asked) == 3, SECONDS)
+    assert asked == ["DELETE /api/partner/42", "PUT /api/partner/43", "DELETE /api/partner/42"]
+
+
+def test_a_service_that_is_away_is_said(chats: FakeTelegram, tmp_path: Path) -> None:
+    chats.world.add_user(42, "Ann")
+    chats.write(42, "/forget")
+    with polling(chats, f"http://127.0.0.1:{free_loopback_port()}", "any", tmp_path / "bot.log"):
+        wait_until(lambda: list_answers(chats), SECONDS)
+    assert list_answers(chats)[0].startswith("That did not work just now.")

@@ -1,0 +1,164 @@
+"""The whole story from outside: real gunicorn, workers, beat and Redis, over the contract alone."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any
+
+import pytest
+import requests
+
+from faketelegram import FakeTelegram
+from tests.conftest import SIGNING_KEY, wait_until
+from tests.support.running import Service
+from tests.support.web_parts import as_user
+from web.urls import sign
+
+_ids = count(100_000)
+UPSTREAM_SECONDS = 0.1  # two calls of 50 ms
+
+
+@pytest.fixture
+def fake(service: Service) -> FakeTelegram:
+    assert service.telegram
+    service.telegram.reset()
+    return service.telegram
+
+
+def calls_for_pictures(fake: FakeTelegram) -> dict[str, int]:
+    """The calls since the test began, but for the getMe of a worker that starts just now."""
+    return {method: number for method, number in fake.calls.items() if method != "getMe"}
+
+
+def add_people(fake: FakeTelegram, number: int) -> dict[int, str]:
+    """So many people with drawn pictures; their file ids by id."""
+    people = {}
+    for user_id in (next(_ids) for _ in range(number)):
+        fake.world.add_user(user_id, f"Person {user_id}")
+        people[user_id] = fake.world.file_id(user_id, 320)
+    fake.world.draw_all()
+    return people
+
+
+def put_all(service: Service, people: dict[int, str]) -> list[dict[str, Any]]:
+    answers = []
+    for user_id, file_id in people.items():
+        body = {"name": f"Person {user_id}", "photo_file_id": file_id}
+        answers.append(service.call("PUT", f"/api/partner/{user_id}", json=body).json())
+    return answers
+
+
+def are_ready(service: Service, ids: list[int]) -> bool:
+    listed = service.call("GET", "/api/partner/recent?limit=100").json()["partners"]
+    return all(partner["photo_ready"] for partner in listed if partner["id"] in ids)
+
+
+def photo_path(file_id: str, size: int = 160) -> str:
+    return f"/api/photos/file/{file_id}?size={size}&sig={sign(SIGNING_KEY, f'file:{file_id}')}"
+
+
+def test_six_registered_partners_are_warm_before_anyone_asks(service: Service, fake: FakeTelegram) -> None:
+    people = add_people(fake, 6)
+    started = time.monotonic()
+    put_all(service, people)
+    wait_until(lambda: are_ready(service, list(people)))
+    assert time.monotonic() - started < UPSTREAM_SECONDS + 1
+    assert calls_for_pictures(fake) == {"getFile": 6, "download": 6}
+
+
+def test_a_warm_picture_is_served_and_then_confirmed(service: Service, fake: FakeTelegram) -> None:
+    partner = put_all(service, add_people(fake, 1))[0]
+    wait_until(lambda: are_ready(service, [partner["id"]]))
+    first = requests.get(service.url + partner["photo_url"], timeout=5)
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = requests.get(service.url + partner["photo_url"], headers=known, timeout=5)
+    assert (first.status_code, first.headers["Content-Type"]) == (200, "image/webp")
+    assert (again.status_code, again.content) == (304, b"")
+    assert first.headers["Cache-Status"] == "avatar-warmer; hit"
+
+
+def test_a_forged_signature_is_refused(service: Service, fake: FakeTelegram) -> None:
+    partner = put_all(service, add_people(fake, 1))[0]
+    assert requests.get(service.url + partner["photo_url"] + "x", timeout=5).status_code == 403
+
+
+def test_a_client_that_takes_no_webp_gets_jpeg_without_another_call(service: Service, fake: FakeTelegram) -> None:
+    partner = put_all(service, add_people(fake, 1))[0]
+    wait_until(lambda: are_ready(service, [partner["id"]]))
+    calls = calls_for_pictures(fake)
+    answer = requests.get(service.url + partner["photo_url"], headers={"Accept": "image/jpeg"}, timeout=5)
+    assert (answer.status_code, answer.headers["Content-Type"], answer.content[:2]) == (200, "image/jpeg", b"\xff\xd8")
+    assert calls_for_pictures(fake) == calls
+
+
+def test_400_requests_for_one_cold_photo_make_one_fetch(service: Service, fake: FakeTelegram) -> None:
+    (file_id,) = add_people(fake, 1).values()
+
+    def get(number: int) -> int:
+        headers = {"Accept": "image/webp" if number % 2 else "image/jpeg"}
+        return requests.get(service.url + photo_path(file_id), headers=headers, timeout=10).status_code
+
+    with ThreadPoolExecutor(100) as pool:
+        statuses = Counter(pool.map(get, range(400)))
+    assert calls_for_pictures(fake) == {"getFile": 1, "download": 1}
+    assert set(statuses) <= {200, 503}
+    assert statuses[200] >= 100
+    assert [get(number) for number in (0, 1)] == [200, 200]
+
+
+def test_after_delete_every_url_answers_404_and_causes_no_call(service: Service, fake: FakeTelegram) -> None:
+    partner = put_all(service, add_people(fake, 1))[0]
+    wait_until(lambda: are_ready(service, [partner["id"]]))
+    urls = [part.split()[0] for part in partner["photo_srcset"].split(", ")]
+    urls.append(f"/api/photos/user/{partner['id']}?size=80&sig={sign(SIGNING_KEY, 'user:' + str(partner['id']))}")
+    assert service.call("DELETE", f"/api/partner/{partner['id']}").status_code == 204
+    fake.reset()
+    assert [requests.get(service.url + url, timeout=5).status_code for url in urls] == [404] * len(urls)
+    assert not calls_for_pictures(fake)
+
+
+def test_a_partner_without_a_file_id_is_looked_up(service: Service, fake: FakeTelegram) -> None:
+    (user_id,) = add_people(fake, 1)
+    service.call("PUT", f"/api/partner/{user_id}", json={"name": "Ann"})
+    wait_until(lambda: are_ready(service, [user_id]))
+    assert calls_for_pictures(fake) == {"getUserProfilePhotos": 1, "getFile": 1, "download": 1}
+    assert service.call("GET", f"/api/partner/{user_id}").json()["photo_file_id"] == fake.world.file_id(user_id, 320)
+
+
+def test_a_passing_failure_is_healed_by_the_beat(service: Service, fake: FakeTelegram) -> None:
+    people = add_people(fake, 1)
+    fake.fail("getFile", "bad-gateway", times=1)
+    put_all(service, people)
+    wait_until(lambda: are_ready(service, list(people)), 15)
+    assert fake.calls["getFile"] == 2
+
+
+def test_the_figures_tell_the_story(service: Service, fake: FakeTelegram) -> None:
+    partner = put_all(service, add_people(fake, 1))[0]
+    wait_until(lambda: are_ready(service, [partner["id"]]))
+    requests.get(service.url + partner["photo_url"], timeout=5)
+    figures = service.call("GET", "/metrics").text
+    for name in ('avatar_photos_total{result="hit"}', 'avatar_upstream_calls_total{method="getFile",outcome="200"}'):
+        assert name in figures
+    assert 'avatar_queue_length{queue="hot"}' in figures
+    assert "avatar_warm_step_seconds_count" in figures
+
+
+def test_a_user_with_a_new_picture_who_opens_the_app_again_is_soon_shown_with_it(
+    service: Service, fake: FakeTelegram
+) -> None:
+    (user_id,) = add_people(fake, 1)
+
+    def me() -> dict[str, Any]:
+        return dict(requests.post(service.url + "/api/partner/me", headers=as_user(user_id), timeout=5).json())
+
+    me()
+    wait_until(lambda: are_ready(service, [user_id]))
+    old = me()["photo_version"]
+    fake.world.change_photo(user_id)
+    me()
+    wait_until(lambda: service.call("GET", f"/api/partner/{user_id}").json()["photo_version"] != old, 15)
+    assert are_ready(service, [user_id])

@@ -1,0 +1,111 @@
+"""A Telegram that means harm: it answers byte for byte as a test tells it; and a server elsewhere that counts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.conftest import make_picture
+from tests.support.web_parts import new_file_id, new_id
+from warmer.keys import user_subject
+
+Pieces = Iterable[bytes]  # of one answer, in the order they go out
+Answer = Callable[[str], Pieces]  # from a method, or "download"
+Say = Callable[[str, Pieces], None]  # the answer to one method; the others stay good
+
+
+def reply(body: bytes = b"", *headers: str, status: int = 200, has_length: bool = True) -> list[bytes]:
+    """One whole answer; without a length it ends with the connection."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "Connection: close", *headers]
+    lines += [f"Content-Length: {len(body)}"] if has_length else []
+    return [("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogatepass"), body]
+
+
+def result(value: Any, *headers: str) -> list[bytes]:
+    """An answer of a method that went well."""
+    return reply(json.dumps({"ok": True, "result": value}).encode(), *headers)
+
+
+class _Handler(StreamRequestHandler):
+    server: Host
+
+    def handle(self) -> None:
+        head = []
+        while (line := self.rfile.readline(100_000)).strip():
+            head.append(line.decode("latin-1").strip())
+        if not head:
+            return
+        self.server.heads.append(head)
+        path = urlsplit(head[0].split(" ")[1]).path
+        method = "download" if path.startswith("/file/") else path.rpartition("/")[2]
+        with contextlib.suppress(OSError):  # the client left
+            for piece in self.server.answer(method):
+                self.wfile.write(piece)
+
+
+class Host(ThreadingTCPServer):
+    """A server on loopback; `connections` counts whoever came, `heads` holds what they asked."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.connections = 0
+        self.heads: list[list[str]] = []
+        self.answer: Answer = lambda _: reply(status=404)
+        self.name = f"127.0.0.1:{self.server_address[1]}"
+        self.url = f"http://{self.name}"
+
+    def get_request(self) -> Any:
+        self.connections += 1
+        return super().get_request()
+
+
+@contextlib.contextmanager
+def serve() -> Iterator[Host]:
+    """A host that listens in this block."""
+    with Host() as host:
+        threading.Thread(target=host.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield host
+        finally:
+            host.shutdown()
+
+
+PICTURE = make_picture()
+FILE_ID = "AgACAgIAAxkBAAIBcGabcdefghijklmnopqrstuvwxyz0123456789"
+SIZE = {"file_id": FILE_ID, "file_unique_id": "AQAD", "width": 320, "height": 320}
+CHAT_PHOTO = {f"{size}_{name}": SIZE[name] for size in ("small", "big") for name in ("file_id", "file_unique_id")}
+GOOD: dict[str, Pieces] = {
+    "getMe": result({"first_name": "Bo", "username": "bo_bot"}),
+    "getUserProfilePhotos": result({"total_count": 1, "photos": [[SIZE]]}),
+    "getChat": result({"photo": CHAT_PHOTO}),
+    "getFile": result({**SIZE, "file_path": "photos/file_1.jpg"}),
+    "download": reply(PICTURE),
+}
+METHODS = ("getUserProfilePhotos", "getChat", "getFile", "download")  # that tasks call
+MEBI = 2**20
+
+
+def run_subject(subject: str) -> str:
+    """The body of the task; how it ended. An error that is none of ours comes out of it."""
+    from warmer.tasks import warm  # reads the environment of the tests
+
+    return str(warm(subject, "warm"))
+
+
+def run_task(method: str) -> str:
+    """The task that comes to this method."""
+    subjects = {"getUserProfilePhotos": new_id(), "getChat": -new_id()}
+    return run_subject(user_subject(subjects[method]) if method in subjects else new_file_id())
+
+
+def fails(outcome: str) -> bool:
+    return outcome.startswith(("postponed", "unavailable"))

@@ -1,0 +1,233 @@
+"""What the fault tests work with: a Redis to break, clients that keep asking, processes by name, and figures."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import requests
+from dotenv import dotenv_values
+from redis import Redis
+
+from faketelegram import FakeTelegram
+from faketelegram.world import DRAWN, Drawn
+from runner import redis_server
+from tests.conftest import API_KEY, SIGNING_KEY, wait_until
+from tests.support.running import ROOT, Service, run_service
+from warmer.keys import Keys
+from web.urls import sign
+
+LEASE_SECONDS = 30.0  # of a claim
+BACK_SECONDS = 2.0  # until everything works again
+AWAY_SECONDS = 0.7  # until a 503
+Figure = Callable[[str, float, float], None]
+_ids = count(8_000_000)
+
+
+class RedisServer:
+    """A Redis of the test's own, started as the runner starts it."""
+
+    def __init__(self, folder: Path, maxmemory: str = "256mb") -> None:
+        folder.mkdir()
+        socket = folder / "redis.sock"
+        self.url = f"unix://{socket}"
+        self.client = Redis.from_url(self.url)
+        program = redis_server.find_server()
+        self._command = redis_server.command(program, socket=socket, folder=folder, maxmemory=maxmemory)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it has read its file."""
+        self.process = psutil.Popen(self._command, stdout=subprocess.DEVNULL)
+        wait_until(self._answers)
+
+    def stop(self) -> None:
+        """End it as an operator would."""
+        self.process.terminate()
+        self.process.wait(20)
+
+    def kill(self) -> None:
+        """End it as the kernel would that has no memory left."""
+        self.process.kill()
+        self.process.wait(20)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
+            return False
+
+
+class Answer(NamedTuple):
+    """What a client got, and when it had asked (monotonic); a status of 0 is a broken connection."""
+
+    at: float
+    seconds: float
+    status: int
+    retry_after: str | None
+
+
+Question = Callable[[requests.Session], Answer]
+
+
+class Clients:
+    """Clients that keep asking, each on a connection of its own, until the block ends."""
+
+    def __init__(self, *questions: Question, number: int = 2, pause: float = 0.01) -> None:
+        self.answers: list[Answer] = []
+        self._questions, self._pause = questions, pause
+        self._done = threading.Event()
+        self._threads = [threading.Thread(target=self._ask_on, args=(first,)) for first in range(number)]
+
+    def __enter__(self) -> Clients:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join(15)
+
+    def between(self, start: float, end: float) -> list[Answer]:
+        """What was asked and answered in this time (monotonic)."""
+        return [answer for answer in self.answers if start <= answer.at and answer.at + answer.seconds < end]
+
+    def _ask_on(self, number: int) -> None:
+        with requests.Session() as session:
+            while not self._done.wait(self._pause):
+                self.answers.append(self._questions[number % len(self._questions)](session))
+                number += 1
+
+
+def ask(url: str, session: requests.Session | None = None, method: str = "GET", **options: Any) -> Answer:
+    """One request, as a client with ten seconds of patience makes it."""
+    started = time.monotonic()
+    try:
+        answer = (session or requests).request(method, url, timeout=10, **options)
+    except requests.RequestException:
+        return Answer(started, time.monotonic() - started, 0, None)
+    return Answer(started, time.monotonic() - started, answer.status_code, answer.headers.get("Retry-After"))
+
+
+def let_pass(seconds: float) -> None:
+    """Let a fault last so long."""
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= end, seconds + 5)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running service, the fake Telegram behind it, and whoever a test needs in front of it."""
+
+    service: Service
+    fake: FakeTelegram
+
+    def processes(self, *names: str) -> list[psutil.Process]:
+        """The processes of these lines of the Procfile, with all that they started."""
+        supervisord = psutil.Process(int((self.service.data_dir / "run" / "supervisord.pid").read_text()))
+        found: list[psutil.Process] = []
+        for child in supervisord.children():
+            with suppress(psutil.Error):  # it has just ended
+                if child.environ().get("SUPERVISOR_PROCESS_NAME") in names:
+                    found += [child, *child.children(recursive=True)]
+        return found
+
+    def add_people(self, number: int, picture: bytes | Drawn = DRAWN) -> dict[int, str]:
+        """So many people, with drawn pictures or with this one; their file ids by id."""
+        ids = [next(_ids) for _ in range(number)]
+        for user_id in ids:
+            self.fake.world.add_user(user_id, f"Person {user_id}", picture=picture)
+        return {user_id: self.fake.world.file_id(user_id, 320) for user_id in ids}
+
+    def put(self, user_id: int, file_id: str | None = None, session: requests.Session | None = None) -> Answer:
+        """Register somebody."""
+        body = {"name": f"Person {user_id}"} | ({"photo_file_id": file_id} if file_id else {})
+        return self.ask(f"/api/partner/{user_id}", "PUT", session, json=body)
+
+    def register(self, people: dict[int, str]) -> None:
+        """Register all of these; who is refused, since the machine has other things to do, asks again."""
+        for user_id, file_id in people.items():
+            wait_until(partial(self._is_taken, user_id, file_id))
+
+    def _is_taken(self, user_id: int, file_id: str) -> bool:
+        return self.put(user_id, file_id).status in (200, 201)
+
+    def warm(self, number: int, within: float = LEASE_SECONDS + 10) -> dict[int, str]:
+        """So many people whose pictures are ready; a worker may just have ended with them."""
+        people = self.add_people(number)
+        self.register(people)
+        wait_until(lambda: all(map(self.is_ready, people)), within)
+        return people
+
+    def is_ready(self, user_id: int) -> bool:
+        """Whether this partner's picture is stored now; asking warms nothing."""
+        return self.state_of(user_id) == "ready"
+
+    def is_stored(self, file_id: str) -> bool:
+        """The same for any picture, by a look into the embedded Redis."""
+        with self.connect() as redis:
+            return bool(redis.exists(Keys(str(self.fake.world.bot_id)).variant(file_id, 160, "webp")))
+
+    def state_of(self, user_id: int) -> str | None:
+        """The `photo_status` of a partner, None while nobody can say."""
+        answer = self.service.call("GET", f"/api/partner/{user_id}").json()
+        return answer.get("photo_status") if isinstance(answer, dict) else None
+
+    def url(self, file_id: str, size: int = 160) -> str:
+        """Where a client asks for this picture."""
+        return f"{self.service.url}/api/photos/file/{file_id}?size={size}&sig={sign(SIGNING_KEY, f'file:{file_id}')}"
+
+    def get(self, file_id: str, session: requests.Session | None = None) -> Answer:
+        return ask(self.url(file_id), session)
+
+    def ask(self, path: str, method: str = "GET", session: requests.Session | None = None, **options: Any) -> Answer:
+        """A request with the API key."""
+        return ask(self.service.url + path, session, method, headers=self.service.as_server, **options)
+
+    def connect(self) -> Redis:
+        """A client of its Redis, the embedded one unless it was given another."""
+        made = dotenv_values(self.service.data_dir / "running.env")
+        return Redis.from_url(self.service.environment.get("REDIS_URL") or str(made["REDIS_URL"]))
+
+    def log(self, name: str) -> str:
+        return (self.service.data_dir / "logs" / f"{name}.log").read_text(errors="replace")
+
+
+@contextmanager
+def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
+    """The whole service at a fake Telegram of its own, which takes 20 ms a call."""
+    with FakeTelegram(latency=0.02) as fake, run_stage_at(fake, folder, **settings) as stage:
+        yield stage
+
+
+@contextmanager
+def run_stage_at(
+    telegram: FakeTelegram, folder: Path, workers: int = 2, root: Path = ROOT, /, **settings: str
+) -> Iterator[Stage]:
+    """The whole service at this one; `workers` are all that it sees, those of other hosts included."""
+    given = {
+        "TELEGRAM_BOT_TOKEN": telegram.token,
+        "TELEGRAM_API_URL": telegram.url,
+        "TELEGRAM_RATE": "200",
+        "API_KEYS": API_KEY,
+        "URL_SIGNING_KEYS": SIGNING_KEY,
+        **settings,
+    }
+    with run_service(folder, root, **given) as service:
+        wait_until(lambda: f"avatar_workers {workers}.0" in service.call("GET", "/metrics").text, 30)
+        yield Stage(service, telegram)
+
+
+def hooks(**variables: str) -> dict[str, str]:
+    """The environment of processes that do what `tests/support/hooks/sitecustomize.py` says."""
+    return {"PYTHONPATH": str(ROOT / "tests" / "support" / "hooks"), **variables}

@@ -1,0 +1,70 @@
+"""Packages from npm, installed once: the compiler and the bundler of what runs in a browser, and both Reacts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MINI_APP = ROOT / "examples" / "mini-app"
+STATIC = ROOT / "web" / "static"
+TSC = (
+    *("--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,dom,dom.iterable", "--pretty", "false"),
+    *("--module", "esnext", "--moduleResolution", "bundler", "--allowJs", "--checkJs", "--jsx", "react-jsx"),
+)
+ESBUILD = ("--bundle", "--jsx=automatic", "--define:process.env.NODE_ENV='development'")  # whose React warns
+
+
+def install(folder: Path) -> Path:
+    """What the folder's package-lock.json names, in its `node_modules`, whose path is returned."""
+    npm, modules, lock = shutil.which("npm"), folder / "node_modules", folder / "package-lock.json"
+    if npm is None:
+        give_up("no npm on this machine")
+    with (folder / ".npmrc").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # of several test processes one installs
+        installed = modules / ".installed"
+        if not installed.exists() or installed.read_text() != lock.read_text():
+            done = run([str(npm), "ci", "--prefer-offline", "--no-audit", "--no-fund"], folder)
+            if done.returncode:
+                give_up(f"npm ci: {done.stderr}")
+            installed.write_text(lock.read_text())
+    return modules
+
+
+def build_mini_app() -> Path:
+    """The folder with the built example; as its README says."""
+    install(MINI_APP)
+    done = run(["npm", "run", "build"], MINI_APP)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return MINI_APP / "public"
+
+
+def check_types(folder: Path, *files: str) -> str:
+    """What the compiler has to say against the files: nothing, if all is well."""
+    compiler = install(MINI_APP) / ".bin" / "tsc"
+    return run([str(compiler), *TSC, *files], folder).stdout
+
+
+def bundle(folder: Path, file: str, *options: str) -> str:
+    """One script of the file and all that it imports."""
+    bundler = install(MINI_APP) / ".bin" / "esbuild"
+    done = run([str(bundler), file, *ESBUILD, *options], folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+def give_up(why: str) -> NoReturn:
+    """Skips on a laptop and fails in CI, where nobody would see the skip."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)

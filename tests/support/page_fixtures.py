@@ -1,0 +1,79 @@
+"""Fixtures of the page's tests: a real Chromium, the stand-in for the service, an empty page to put elements on."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.page_stub import PageStub, serving
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync"]
+COUNT_TIMERS = """
+  window.timers = new Set();
+  const { setTimeout: set, clearTimeout: clear } = window;
+  window.setTimeout = (call, ms) => {
+    const id = set(() => { window.timers.delete(id); call(); }, ms);
+    window.timers.add(id);
+    return id;
+  };
+  window.clearTimeout = (id) => { window.timers.delete(id); clear(id); };
+"""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A missing Chromium skips on a laptop and fails in CI, where nobody would see the skip."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """For one module: while Playwright's loop is open, nobody else in this thread can run one."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PageStub]:
+    with serving() as stub:
+        yield stub
+
+
+@pytest.fixture
+def stub(server: PageStub) -> Iterator[PageStub]:
+    server.reset()
+    yield server
+    server.reset()
+
+
+@pytest.fixture
+def blank(browser: Browser, stub: PageStub) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 600, "height": 600})
+    page.add_init_script(COUNT_TIMERS)
+    page.goto(f"{stub.url}/blank")
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Fails the test afterwards if anything was said on the console, but for the answers that a test has scripted."""
+    page = browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda line: said.append(line.text) if line.type in ("error", "warning") else None)
+    page.on("pageerror", lambda problem: said.append(str(problem)))
+    yield page
+    page.close()
+    assert [line for line in said if not line.startswith("Failed to load resource")] == []

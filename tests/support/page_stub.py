@@ -1,0 +1,144 @@
+"""A stand-in for the service, for the page's tests: the real page and scripts, scripted answers behind them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, jsonify, render_template, request
+from PIL import Image
+from playwright.sync_api import Locator, Page
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors https://web.telegram.org 'self'"
+)
+BLANK = """<!doctype html><html lang="en"><title>blank</title><link rel="icon" href="data:,">
+<script type="module" src="/static/lazy-image.js"></script>"""
+PREVIEW = "data:image/gif;base64,R0lGODlhAQABAIAAAP8AAP///ywAAAAAAQABAAACAkQBADs="
+
+
+def jpeg(side: int = 160, colour: str = "seagreen") -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (side, side), colour).save(file, "JPEG")
+    return file.getvalue()
+
+
+@dataclass
+class Answer:
+    """One scripted answer: a picture, unless `json` is given. A `gate` holds it back until it is set."""
+
+    status: int = 200
+    json: dict[str, Any] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    picture: bytes = field(default_factory=jpeg)
+    gate: threading.Event | None = None
+
+    def response(self) -> Response:
+        if self.gate:
+            self.gate.wait(10)
+        response = jsonify(self.json) if self.json is not None else Response(self.picture, mimetype="image/jpeg")
+        response.status_code = self.status
+        response.headers.update({"Cache-Control": "no-store", **self.headers})
+        if self.status >= 400 and self.json is not None:
+            response.mimetype = "application/problem+json"
+        return response
+
+
+NOT_READY = Answer(503, picture=b"", headers={"Retry-After": "1"})
+NO_PHOTO = Answer(404, picture=b"")
+
+
+class PageStub:
+    """Serves the page and its scripts, and at any other path the answers that a test has put there."""
+
+    url: str
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Answer]] = {}  # by path, one per request; the last one stays
+        self.calls: list[str] = []  # "GET /photo/ann"
+        self.authorizations: list[str] = []
+        self.context: dict[str, Any] = {}  # of the page's template
+        self.gates: list[threading.Event] = []
+
+    def gate(self) -> threading.Event:
+        self.gates.append(threading.Event())
+        return self.gates[-1]
+
+    def reset(self) -> None:
+        for gate in self.gates:
+            gate.set()
+        self.gates.clear()
+        self.answers.clear()
+        self.calls.clear()
+        self.authorizations.clear()
+        self.context = {"demo": False, "init_data": None, "bot": None, "may_look_up": False}
+
+    def answer(self, path: str) -> Response:
+        self.calls.append(f"{request.method} /{path}")
+        self.authorizations.append(request.headers.get("Authorization", ""))
+        script = self.answers.get(f"/{path}", [NO_PHOTO])
+        # A HEAD asks about what the GET before it got: it hears the next answer, and uses none up.
+        return (script[0] if request.method == "HEAD" or len(script) == 1 else script.pop(0)).response()
+
+    def app(self) -> Flask:
+        app = Flask("page_stub", static_folder=str(WEB / "static"), template_folder=str(WEB / "templates"))
+        app.add_url_rule("/", "index", lambda: render_template("index.html", **self.context))
+        app.add_url_rule("/blank", "blank", lambda: BLANK)
+        app.add_url_rule("/<path:path>", "answer", self.answer, methods=["GET", "HEAD", "POST"])
+
+        @app.after_request
+        def protect(response: Response) -> Response:
+            response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+            return response
+
+        return app
+
+
+class Silent(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Says nothing."""
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def serving() -> Iterator[PageStub]:
+    stub = PageStub()
+    stub.reset()
+    server = make_server("127.0.0.1", 0, stub.app(), threaded=True, request_handler=Silent)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    stub.url = f"http://127.0.0.1:{server.port}"
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def add(page: Page, **attributes: str) -> Locator:
+    page.evaluate(
+        """(attributes) => {
+          const image = document.createElement('lazy-image');
+          window.events = [];
+          for (const type of ['statuschange', 'load', 'error'])
+            image.addEventListener(type, (event) => window.events.push(event.detail?.status ?? type));
+          for (const [name, value] of Object.entries(attributes)) image.setAttribute(name, value);
+          document.body.append(image);
+        }""",
+        attributes,
+    )
+    return page.locator("lazy-image").last

@@ -1,0 +1,147 @@
+"""The proxies of deploy/, as real processes in front of a service: their shipped files, with places of a test."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from runner.ports import free_loopback_port
+from tests.conftest import wait_until
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+NGINX_MAIN = """
+daemon off;
+user {user} {group};
+worker_processes 2;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/avatar-warmer.conf;
+}}
+"""
+
+
+def find_program(name: str) -> str:
+    """A missing one skips on a laptop and fails in CI, where nobody would see the skip."""
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if path is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {name} on this machine")
+    return path
+
+
+@contextmanager
+def running(command: list[str], url: str, **environment: str) -> Iterator[str]:
+    """The URL of a server, once it answers."""
+
+    def answers() -> bool:
+        assert server.poll() is None, f"{command[0]} ended"
+        try:
+            return bool(requests.get(f"{url}/readyz", timeout=2).status_code)
+        except requests.ConnectionError:
+            return False
+
+    with subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_until(answers)
+            yield url
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def nginx(folder: Path, upstream: str) -> Iterator[str]:
+    """The URL of nginx with the shipped file; the cache is `cache` in the folder."""
+    program, port = find_program("nginx"), free_loopback_port()
+    text = (DEPLOY / "nginx" / "avatar-warmer.conf").read_text("utf-8")
+    yours = {
+        "/var/cache/nginx/avatar-warmer": str(folder / "cache"),
+        "server 127.0.0.1:8000": f"server {upstream.removeprefix('http://')}",
+        "listen 80;": f"listen 127.0.0.1:{port};",
+    }
+    for shipped, here in yours.items():
+        assert text.count(shipped) == 1
+        text = text.replace(shipped, here)
+    (folder / "avatar-warmer.conf").write_text(text)
+    # Started by root, its processes would be nobody's, and the folders of a test are their owner's.
+    user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+    (folder / "nginx.conf").write_text(NGINX_MAIN.format(folder=folder, user=user, group=group))
+    command = [program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log"), "-p", str(folder)]
+    with running(command, f"http://127.0.0.1:{port}") as url:
+        yield url
+
+
+@contextmanager
+def caddy(folder: Path, upstream: str) -> Iterator[str]:
+    """The URL of Caddy with the shipped file as it is."""
+    program, port = find_program("caddy"), free_loopback_port()
+    places = {
+        "CADDY_ADMIN": f"unix/{folder}/admin.sock",
+        "AVATAR_SITE": f"http://127.0.0.1:{port}",
+        "AVATAR_UPSTREAM": upstream.removeprefix("http://"),
+        "HOME": str(folder),
+    }
+    command = [program, "run", "--config", str(DEPLOY / "caddy" / "Caddyfile"), "--adapter", "caddyfile"]
+    with running(command, f"http://127.0.0.1:{port}", **places) as url:
+        yield url
+
+
+class Pipe:
+    """A TCP way to the service that can be shut, and says what went through it."""
+
+    def __init__(self, target: str) -> None:
+        self._target = urlsplit(target)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.connections = 0
+        self.sent = b""  # by the proxy
+        self.is_shut = False
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def shut(self) -> None:
+        """As if the service were away: connections end, new ones are closed at once."""
+        self.is_shut = True
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while True:
+            client, _ = self._listener.accept()
+            if self.is_shut:
+                client.close()
+                continue
+            self.connections += 1
+            server = socket.create_connection((self._target.hostname, self._target.port))
+            self._ends += [client, server]
+            for pair in ((client, server, True), (server, client, False)):
+                threading.Thread(target=self._hand_on, args=pair, daemon=True).start()
+
+    def _hand_on(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
+        with suppress(OSError):  # one of the two has gone
+            while data := source.recv(65_536):
+                if is_request:
+                    self.sent += data
+                target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)

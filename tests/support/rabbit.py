@@ -1,0 +1,111 @@
+"""A RabbitMQ of the test's own: on loopback, without privileges, in its folder; nothing of it outlives the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import amqp
+import psutil
+import pytest
+from amqp.exceptions import AMQPError
+
+from runner.ports import free_loopback_port
+from tests.support.waiting import wait_until
+
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # what Debian has on the PATH becomes another user when root
+START_SECONDS = 60
+
+
+class RabbitServer:
+    """A node that can be killed, paused and started again with what it kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_loopback_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self._log = folder / "rabbit.log"
+        epmd_port = free_loopback_port()  # where nodes find each other; this one is alone
+        (folder / "enabled_plugins").write_text("[].\n")
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),  # its cookie
+            "ERL_EPMD_PORT": str(epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_ALLOW_INPUT": "1",  # or the process is a shell, with the node behind it
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_DIST_PORT": str(free_loopback_port()),
+            "RABBITMQ_LOG_BASE": str(folder),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_NODENAME": f"avatars-{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_PID_FILE": str(folder / "rabbit.pid"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+        self._epmd = psutil.Popen(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"])
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        with self._log.open("a") as log:
+            self.process = psutil.Popen(
+                [SERVER, "-noinput"], env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        wait_until(self._answers, START_SECONDS)
+
+    def kill(self) -> None:
+        """End it as the kernel would that has no memory left."""
+        helpers = self.process.children(recursive=True)
+        self.process.kill()
+        self.process.wait(20)
+        psutil.wait_procs(helpers, 10)
+
+    def pause(self) -> None:
+        """It keeps its connections, and says nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """The end of a pause."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End everything."""
+        if self.process.is_running():
+            self.kill()
+        self._epmd.kill()
+        self._epmd.wait(10)
+
+    def connect(self) -> amqp.Connection:
+        """A connection of the test's own."""
+        connection = amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=2, read_timeout=5)
+        connection.connect()
+        return connection
+
+    def _answers(self) -> bool:
+        assert self.process.status() != psutil.STATUS_ZOMBIE, self._log.read_text()
+        try:
+            self.connect().close()
+        except (AMQPError, OSError):
+            return False
+        return True
+
+
+@contextmanager
+def run_rabbit(folder: Path) -> Iterator[RabbitServer]:
+    """A running node; a missing RabbitMQ skips on a laptop and fails in CI, where nobody would see the skip."""
+    if not SERVER.exists() or shutil.which("epmd") is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no RabbitMQ on this machine")
+    folder.mkdir()
+    server = RabbitServer(folder)
+    try:
+        yield server
+    finally:
+        server.close()

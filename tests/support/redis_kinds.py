@@ -1,0 +1,289 @@
+"""The kinds of Redis that the service runs on: one server, a cluster, and servers that Sentinels watch.
+
+REDIS_KIND chooses the one that the tests get: single (the default), cluster or sentinel.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+from redis import Redis
+
+from runner.redis_server import find_server
+from tests.support.waiting import wait_until
+from warmer.cluster import Cluster
+from warmer.connect import connect_worker
+from warmer.settings import Settings
+
+KIND = os.environ.get("REDIS_KIND", "single")
+SLOTS = 16_384
+NODE_TIMEOUT_MS = 5000  # without a word for so long a node counts as dead
+DOWN_AFTER_MS = 3000
+MASTER = "avatars"
+
+
+@dataclass(eq=False)
+class Node:
+    """One server on a port of its own, which can be stopped and started again."""
+
+    folder: Path
+    options: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or _free_port()
+        self.start()
+
+    @property
+    def client(self) -> Any:
+        """A client of this node alone; untyped, as redis-py is where nodes are told what to be."""
+        return Redis(port=self.port)
+
+    @property
+    def where(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "dir": str(self.folder), **self.options}
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        self.process = psutil.Popen([find_server(), *words], stdout=subprocess.DEVNULL)
+        wait_until(self.answers)
+
+    def answers(self) -> bool:
+        """Whether it can be asked."""
+        try:
+            return bool(self.client.ping())
+        except OSError:
+            return False
+        except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
+            return False
+
+    def kill(self) -> None:
+        """End it as the kernel would that has no memory left."""
+        self.process.kill()
+        self.process.wait(20)
+
+
+@dataclass(eq=False)
+class RedisCluster:
+    """Three masters, each with a replica where that is wanted."""
+
+    nodes: list[Node]
+
+    @property
+    def url(self) -> str:
+        return f"redis+cluster://{','.join(node.where for node in self.nodes[:3])}"
+
+    def master_of(self, slot: int) -> Node:
+        """The node that holds the slot now."""
+        for first, last, (_, port, *_), *_ in self._alive().client.execute_command("CLUSTER SLOTS"):
+            if first <= slot <= last:
+                return next(node for node in self.nodes if node.port == port)
+        raise LookupError(slot)
+
+    def is_whole(self, masters: int = 3) -> bool:
+        """Whether every node that answers sees every slot held by as many masters."""
+        alive = [node for node in self.nodes if node.process.is_running() and node.answers()]
+        states = [(_info(node)["cluster_state"], _info(node)["cluster_size"]) for node in alive]
+        return states.count(("ok", str(masters))) == len(alive)
+
+    def _alive(self) -> Node:
+        return next(node for node in self.nodes if node.process.is_running() and node.answers())
+
+
+@dataclass(eq=False)
+class WatchedRedis:
+    """A master, a replica, and the three Sentinels that watch them."""
+
+    servers: list[Node]
+    sentinels: list[Node]
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://{','.join(node.where for node in self.sentinels)}/{MASTER}"
+
+    @property
+    def master(self) -> Node:
+        """The server that is the master now, as the Sentinels say."""
+        answer = self.sentinels[0].client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", MASTER)
+        return next(node for node in self.servers if node.port == int(answer[1]))
+
+
+@contextmanager
+def run_cluster(folder: Path, *, replicas: bool = False, **options: str) -> Iterator[RedisCluster]:
+    """Three masters that share all slots, with a replica each or without; everything lies in the folder."""
+    options = {
+        "cluster-enabled": "yes",
+        "cluster-node-timeout": str(NODE_TIMEOUT_MS),
+        "cluster-require-full-coverage": "no",
+        "cluster-replica-validity-factor": "0",
+        "maxmemory-policy": "volatile-lfu",
+        "appendonly": "yes",
+        **options,
+    }
+    with ExitStack() as stack:
+        nodes = []
+        for number in range(6 if replicas else 3):
+            nodes.append(Node(folder / str(number), {**options, "cluster-port": str(_free_port())}))
+            stack.callback(_end, nodes[-1])
+        for number, node in enumerate(nodes[:3]):
+            first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1
+            node.client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+        for node in nodes[1:]:
+            nodes[0].client.execute_command("CLUSTER MEET", "127.0.0.1", node.port, int(node.options["cluster-port"]))
+        wait_until(lambda: all(_info(node)["cluster_known_nodes"] == str(len(nodes)) for node in nodes), 20)
+        for master, replica in zip(nodes[:3], nodes[3:], strict=False):
+            replica.client.execute_command("CLUSTER REPLICATE", master.client.execute_command("CLUSTER MYID"))
+        cluster = RedisCluster(nodes)
+        wait_until(cluster.is_whole, 20)
+        wait_until(lambda: all(map(_follows, nodes[3:])), 20)
+        yield cluster
+
+
+@contextmanager
+def run_watched(folder: Path, **options: str) -> Iterator[WatchedRedis]:
+    """A master and a replica that three Sentinels watch; everything lies in the folder."""
+    with ExitStack() as stack:
+        options = {"maxmemory-policy": "volatile-lfu", "appendonly": "yes", **options}
+        master = Node(folder / "master", options)
+        stack.callback(_end, master)
+        replica = Node(folder / "replica", {**options, "replicaof": f"127.0.0.1 {master.port}"})
+        stack.callback(_end, replica)
+        sentinels = []
+        for number in range(3):
+            sentinels.append(_start_sentinel(folder / f"sentinel{number}", master))
+            stack.callback(_end, sentinels[-1])
+        watched = WatchedRedis([master, replica], sentinels)
+        wait_until(lambda: _follows(replica), 20)
+        wait_until(lambda: all(_watches(sentinel) for sentinel in sentinels), 30)
+        yield watched
+
+
+@contextmanager
+def run_kind(kind: str, folder: Path) -> Iterator[dict[str, str]]:
+    """The settings of a running Redis of this kind."""
+    if kind == "cluster":
+        with run_cluster(folder / "cluster", appendonly="no") as cluster, run_single(folder / "broker") as broker:
+            yield {"REDIS_URL": cluster.url, "CELERY_BROKER_URL": broker}
+    elif kind == "sentinel":
+        with run_watched(folder / "watched", appendonly="no") as watched:
+            yield {"REDIS_URL": watched.url}
+    else:
+        with run_single(folder / "single") as url:
+            yield {"REDIS_URL": url}
+
+
+@contextmanager
+def run_single(folder: Path) -> Iterator[str]:
+    """The URL of a server on a unix socket, as the service starts it."""
+    folder.mkdir(parents=True)
+    where = folder / "redis.sock"
+    command = [find_server(), "--port", "0", "--unixsocket", str(where), "--save", "", "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        wait_until(where.exists)
+        yield f"unix://{where}"
+        server.terminate()
+
+
+def list_masters(redis: Redis) -> list[Any]:
+    """A client of each server that holds a part of it."""
+    client: Any = redis
+    if not isinstance(client, Cluster):
+        return [client]
+    nodes: Any = client.nodes
+    return [nodes.get_redis_connection(node) for node in nodes.get_primaries()]
+
+
+def list_calls(redis: Redis) -> set[str]:
+    """The commands that any of them got since `forget_calls`, as they count them themselves."""
+    stats = [name for master in list_masters(redis) for name in master.info("commandstats")]
+    return {name.removeprefix("cmdstat_") for name in stats}
+
+
+def forget_calls(redis: Redis) -> None:
+    """Count anew."""
+    for master in list_masters(redis):
+        master.config_resetstat()
+
+
+@contextmanager
+def subscribed(redis: Redis, *channels: str) -> Iterator[Any]:
+    """A subscription that has begun; in a cluster at the node of the channels that have a slot."""
+    client: Any = redis
+    has_slots = isinstance(client, Cluster)
+    spoken_in = [channel for channel in channels if has_slots and "{" in channel]
+    if spoken_in:
+        client = client.nodes.get_redis_connection(client.nodes.get_node_from_key(spoken_in[0]))
+    with client.pubsub() as subscription:
+        if spoken_in:
+            subscription.ssubscribe(*spoken_in)
+        if others := [channel for channel in channels if channel not in spoken_in]:
+            subscription.subscribe(*others)
+        for _ in channels:
+            subscription.get_message(timeout=1)  # the subscription itself
+        yield subscription
+
+
+@cache
+def connect_broker(settings: Settings) -> Redis:
+    """A client of where the queue lives, if that is a Redis."""
+    url = settings.celery_broker_url or settings.redis_url
+    return connect_worker(settings.model_copy(update={"redis_url": url}))
+
+
+def _start_sentinel(folder: Path, master: Node) -> Node:
+    folder.mkdir(parents=True)
+    config = folder / "sentinel.conf"  # Sentinels write into it
+    port = _free_port()
+    config.write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
+        f"sentinel monitor {MASTER} 127.0.0.1 {master.port} 2\n"
+        f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}\n"
+        f"sentinel failover-timeout {MASTER} 10000\n"
+    )
+    return Sentinel(folder, port=port)
+
+
+class Sentinel(Node):
+    """A Sentinel, from its file."""
+
+    def start(self) -> None:
+        command = [find_server(), str(self.folder / "sentinel.conf"), "--sentinel"]
+        self.process = psutil.Popen(command, stdout=subprocess.DEVNULL)
+        wait_until(self.answers)
+
+
+def _follows(replica: Node) -> bool:
+    return bool(replica.client.info("replication")["master_link_status"] == "up")
+
+
+def _watches(sentinel: Node) -> bool:
+    """Whether it knows the replica and the two others."""
+    state = sentinel.client.sentinel_master(MASTER)
+    return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == 2)
+
+
+def _info(node: Node) -> dict[str, str]:
+    return dict(node.client.execute_command("CLUSTER INFO"))
+
+
+def _end(node: Node) -> None:
+    if node.process.is_running():
+        node.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])

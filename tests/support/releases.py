@@ -1,0 +1,103 @@
+"""Another release of the service: a copy of this tree with something changed, to be run beside it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from faketelegram import FakeTelegram
+from tests.support.faults import RedisServer, Stage, run_stage_at
+from tests.support.running import ROOT, Service
+
+RATE = 20  # of calls of Telegram, for each release
+RUNS = ("warmer", "web", "scripts", "celeryconfig.py", "gunicorn.conf.py", "Procfile")
+
+
+class Change(NamedTuple):
+    """A text of one file, and what the other release has in its place."""
+
+    file: str
+    old: str
+    new: str
+
+
+ANOTHER_LAYOUT = (Change("warmer/keys.py", 'f"v1:{bot_id}:"', 'f"v2:{bot_id}:"'),)
+MORE_IS_SAID = (
+    Change("warmer/partners.py", "record.update(id=partner_id,", 'record.update(badge="gold", id=partner_id,'),
+    Change("warmer/heartbeat.py", "json.dumps(asdict(self.pulse))", 'json.dumps(asdict(self.pulse) | {"release": 2})'),
+    Change("warmer/profiles.py", "json.dumps(asdict(profile))", 'json.dumps(asdict(profile) | {"shape": "round"})'),
+    Change("warmer/store.py", '{"path": path.path,', '{"bytes": 5, "path": path.path,'),
+    Change("warmer/store.py", '{"preview": rendering.preview,', '{"colour": "red", "preview": rendering.preview,'),
+    Change("warmer/failures.py", '{"cause": cause,', '{"tries": 1, "cause": cause,'),
+    Change("warmer/publish.py", "args=[subject, lane],", 'args=[subject, lane, "more"], kwargs={"why": "due"},'),
+)
+
+
+def make_release(folder: Path, changes: tuple[Change, ...]) -> Path:
+    """The tree of a release with these changes."""
+    for name in RUNS:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            folder.mkdir(exist_ok=True)
+            shutil.copy(source, folder / name)
+    for change in changes:
+        file = folder / change.file
+        text = file.read_text("utf-8")
+        assert text.count(change.old) == 1, f"{change.file}: {change.old}"
+        file.write_text(text.replace(change.old, change.new), "utf-8")
+    return folder
+
+
+class Deploy:
+    """An old and a new release at one Redis, broker and Telegram; either may be stopped and started again."""
+
+    def __init__(self, folder: Path, stack: ExitStack, changes: tuple[Change, ...]) -> None:
+        self.roots = {"old": ROOT, "new": make_release(folder / "tree", changes)}
+        self.server = RedisServer(folder / "redis")
+        stack.callback(self.server.process.kill)
+        self.fake = stack.enter_context(FakeTelegram(latency=0.02))
+        self._folder = folder
+        self._running: dict[str, ExitStack] = {}
+        stack.callback(self._stop_all)
+
+    def start(self, name: str, workers: int = 2) -> Stage:
+        """Start a release beside whatever runs; `workers` are all that it will see."""
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        running = self._running[name] = ExitStack()
+        given = {"REDIS_URL": self.server.url, "TELEGRAM_RATE": str(RATE)}
+        return running.enter_context(run_stage_at(self.fake, folder, workers, self.roots[name], **given))
+
+    def stop(self, name: str) -> None:
+        """Stop it, as an operator does."""
+        self._running.pop(name).close()
+
+    def _stop_all(self) -> None:
+        for name in list(self._running):
+            self.stop(name)
+
+
+def log_of(release: Stage) -> str:
+    """What its processes have said."""
+    return "".join(release.log(name) for name in ("worker", "worker2", "web", "beat"))
+
+
+def run_command(root: Path, service: Service, *arguments: str, given: str = "") -> str:
+    """What `avatar-warmer` of this release prints, with the settings of this service."""
+    code = "from warmer.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=root,
+        env=service.environment,
+        input=given,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

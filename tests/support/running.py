@@ -1,0 +1,84 @@
+"""The whole service as `scripts/run` starts it: real processes, in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from faketelegram import FakeTelegram
+from runner.ports import free_loopback_port
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service."""
+
+    url: str
+    data_dir: Path
+    api_key: str
+    environment: dict[str, str]
+    telegram: FakeTelegram | None = None
+
+    @property
+    def as_server(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.api_key}"}
+
+    def call(self, method: str, path: str, **options: object) -> requests.Response:
+        """A request with the API key."""
+        headers = {**self.as_server, **options.pop("headers", {})}  # type: ignore[dict-item]  # options of requests
+        return requests.request(method, self.url + path, headers=headers, timeout=10, **options)  # type: ignore[arg-type]
+
+
+@contextmanager
+def run_service(folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator[Service]:
+    """Start the service with these settings, and stop it again; everything of it lies in the folder.
+
+    `root`: the tree that it is started from, where that is another release.
+    """
+    port, flower_port = free_loopback_port(), free_loopback_port()
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+    environment = {
+        **kept,
+        "DATA_DIR": str(folder / "data"),
+        "PORT": str(port),
+        "FLOWER_PORT": str(flower_port),
+        **{name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_"))},
+        **settings,
+    }
+    log = folder / "run.log"
+    command = [sys.executable, str(root / "scripts" / "serve.py")]
+    with log.open("w") as out, subprocess.Popen(command, cwd=root, env=environment, stdout=out, stderr=out) as runner:
+        try:
+            yield Service(_wait_for_url(runner, log), folder / "data", _find_key(folder, settings), environment)
+        finally:
+            runner.terminate()
+            runner.wait(60)
+
+
+def _wait_for_url(runner: subprocess.Popen[bytes], log: Path) -> str:
+    from tests.conftest import wait_until
+
+    def find() -> re.Match[str] | None:
+        assert runner.poll() is None, log.read_text()
+        return re.search(r"Avatars are warm at (http://[^/]+)/", log.read_text())
+
+    found: re.Match[str] = wait_until(find, START_SECONDS)
+    return found[1]
+
+
+def _find_key(folder: Path, settings: dict[str, str]) -> str:
+    if "API_KEYS" in settings:
+        return settings["API_KEYS"].partition(",")[0]
+    kept = (folder / "data" / "keys.env").read_text()
+    return re.search(r"API_KEYS='?([^'\n]+)", kept)[1]  # type: ignore[index]  # the runner wrote it

@@ -1,0 +1,142 @@
+"""What the tests of the web tier share: pictures in Redis without a worker, signed URLs, init data, queues."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Flask
+
+from faketelegram import TEST_TOKEN
+from runner.redis_server import find_server
+from tests.conftest import SIGNING_KEY, next_id, wait_until
+from tests.support.redis_kinds import connect_broker
+from tests.support.running import Service
+from warmer.claim import Claims
+from warmer.errors import NoPhoto, Permanent
+from warmer.photo import Rendering, Variant
+from web.front import get_front
+from web.urls import sign
+
+PREVIEW = "data:image/webp;base64,UklGRg=="
+_numbers = count(1)
+
+
+def new_file_id() -> str:
+    """A file id that nobody else uses."""
+    return f"AgACtest_-{next(_numbers):020}"
+
+
+def new_id() -> int:
+    """A user id that nobody else uses."""
+    return 5_000_000_000 + next(_numbers)
+
+
+def file_url(file_id: str, **query: object) -> str:
+    """The signed URL of a picture, in 160 pixels unless another size is named."""
+    return f"/api/photos/file/{file_id}?{urlencode({'size': 160, 'sig': sign(SIGNING_KEY, f'file:{file_id}')} | query)}"
+
+
+def user_url(user_id: int, **query: object) -> str:
+    """The signed URL of what an id shows."""
+    return f"/api/photos/user/{user_id}?{urlencode({'size': 160, 'sig': sign(SIGNING_KEY, f'user:{user_id}')} | query)}"
+
+
+def shelve(app: Flask, file_id: str = "", fmt: str = "webp", sizes: tuple[int, ...] = (80, 160, 320)) -> str:
+    """Store a picture as a worker does, of made-up bytes (`body_of`); its file id."""
+    front, file_id = get_front(app), file_id or new_file_id()
+    claims = Claims(front.redis, front.keys)
+    claim = claims.take(file_id, "warm")
+    variants = tuple(Variant(size, fmt, body_of(file_id, size, fmt)) for size in sizes)
+    front.store.put(claim, Rendering(variants, PREVIEW, f"unique-{file_id}"))
+    claims.release(claim)
+    return file_id
+
+
+def warm_picture(service: Service) -> str:
+    """The path of a picture that the whole service has made ready."""
+    assert service.telegram
+    user_id, world = next_id(), service.telegram.world
+    world.add_user(user_id, "Ann")
+    world.draw_all()
+    body = {"name": "Ann", "photo_file_id": world.file_id(user_id, 320)}
+    service.call("PUT", f"/api/partner/{user_id}", json=body)
+    wait_until(lambda: service.call("GET", f"/api/partner/{user_id}").json()["photo_ready"], 20)
+    return file_url(body["photo_file_id"])
+
+
+def body_of(file_id: str, size: int = 160, fmt: str = "webp") -> bytes:
+    return f"{file_id} {size} {fmt}".encode()
+
+
+def remember_none(app: Flask, subject: str, error: Permanent | None = None) -> str:
+    """Remember, as a worker does, that there is nothing to serve."""
+    front = get_front(app)
+    claims = Claims(front.redis, front.keys)
+    claim = claims.take(subject, "warm")
+    front.store.put_unavailable(claim, error or NoPhoto("none"))
+    claims.release(claim)
+    return subject
+
+
+def queued(app: Flask, lane: str = "warm") -> list[str]:
+    """The subjects of the messages that wait in this lane, oldest first."""
+    front = get_front(app)
+    messages: Any = connect_broker(front.settings).lrange(f"{front.keys.queue_prefix}{lane}", 0, -1)
+    bodies = [json.loads(base64.b64decode(json.loads(message)["body"])) for message in messages]
+    assert all(args[1] == lane for args, _, _ in bodies)
+    return [args[0] for args, _, _ in bodies][::-1]
+
+
+def dump(app: Flask) -> dict[str, Any]:
+    """Everything in Redis but figures, heartbeats and kombu's own."""
+    redis = get_front(app).redis
+    names: list[Any] = list(redis.scan_iter("v1:*"))
+    doing = (b":stats:", b":worker", b":budget", b":limits:", b"_kombu", b"unacked")
+    return {name.decode(): redis.dump(name) for name in names if not any(word in name for word in doing)}
+
+
+def init_data(
+    user: dict[str, Any] | str | None,
+    *,
+    token: str = TEST_TOKEN,
+    age: float = 0,
+    encode: Callable[[str], str] = lambda text: quote(text, safe=""),
+    more: dict[str, str] | None = None,
+) -> str:
+    """Init data as Telegram signs it (core.telegram.org/bots/webapps), spelled out here once more."""
+    fields = {"auth_date": str(int(time.time() - age))} | (more or {})
+    if user is not None:
+        fields["user"] = user if isinstance(user, str) else json.dumps(user, ensure_ascii=False)
+    check_string = "\n".join(f"{name}={fields[name]}" for name in sorted(fields))
+    secret = hmac.digest(b"WebAppData", token.encode(), hashlib.sha256)
+    digest = hmac.digest(secret, check_string.encode(), hashlib.sha256).hex()
+    return "&".join(f"{name}={encode(value)}" for name, value in {**fields, "hash": digest}.items())
+
+
+def as_user(user_id: int, first_name: str = "Ann", **more: str) -> dict[str, str]:
+    """The headers of a Mini App."""
+    return {"Authorization": "tma " + init_data({"id": user_id, "first_name": first_name, **more})}
+
+
+@contextmanager
+def private_redis(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A Redis server for one test that stops or spoils it: its URL and its process."""
+    socket = folder / "r.sock"
+    command = [find_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        wait_until(socket.exists)
+        try:
+            yield f"unix://{socket}", server
+        finally:
+            server.kill()

@@ -1,0 +1,85 @@
+"""Notes all that a service says: every HTTP answer, and every command and message that goes through its Redis."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import requests
+
+from tests.support.leaks import Places
+
+
+class Notebook:
+    """HTTP answers as they came: status line, headers, body."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.places: Places = {}
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """A request whose answer is noted."""
+        answer = requests.request(method, self.url + path, timeout=15, allow_redirects=False, **options)
+        head = f"{answer.status_code} {answer.reason}\n{answer.headers}\n".encode()
+        self.places[f"{len(self.places)} {method} {path[:60]}: {answer.status_code}"] = head + answer.content
+        return answer
+
+    def send_raw(self, data: bytes) -> bytes:
+        """Bytes that need not be HTTP."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), 5) as connection:
+            connection.sendall(data)
+            answer = connection.makefile("rb").read()
+        self.places[f"{len(self.places)} {data[:40]!r}"] = answer
+        return answer
+
+
+class Wiretap:
+    """One connection to Redis that only listens; it comes back when it was cut."""
+
+    def __init__(self, path: str, command: bytes) -> None:
+        self.heard = bytearray()
+        self._path, self._command = path, command
+        self._stopped = threading.Event()
+        self._connection: socket.socket | None = None
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._connection:
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _listen(self) -> None:
+        while not self._stopped.is_set():
+            with suppress(OSError), socket.socket(socket.AF_UNIX) as self._connection:
+                self._connection.connect(self._path)
+                self._connection.sendall(b"CLIENT SETNAME wiretap\r\n" + self._command + b"\r\n")
+                while heard := self._connection.recv(2**20):
+                    self.heard += heard
+            time.sleep(0.05)
+
+
+ALL_BUT_ECHO = b"PSUBSCRIBE *[^o]"  # a DELETE waits for everybody who hears `echo`; MONITOR shows that one
+
+
+@contextmanager
+def tapping(path: str) -> Iterator[dict[str, Wiretap]]:
+    """Hears every command and every message of the Redis at this socket."""
+    with ExitStack() as stack:
+        taps = {"MONITOR": Wiretap(path, b"MONITOR"), "PSUBSCRIBE": Wiretap(path, ALL_BUT_ECHO)}
+        for tap in taps.values():
+            stack.callback(tap.stop)
+        yield taps
+
+
+def run_and_note(places: Places, name: str, command: list[str], environment: dict[str, str]) -> int:
+    """A program's output is noted, too; its exit status."""
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    places[name] = done.stdout + b"\n" + done.stderr
+    return done.returncode

@@ -1,0 +1,38 @@
+"""`avatar-warmer diagnose`"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.conftest import next_id
+from tests.support.cli_parts import call, fail
+from tests.support.running import ROOT
+from warmer.keys import user_subject
+from warmer.wiring import Workshop
+
+pytest_plugins = ["tests.support.cli_fixtures"]
+pytestmark = pytest.mark.usefixtures("at_home")
+
+
+def test_without_redis_nothing_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
+    assert fail("diagnose")[0] == 2
+
+
+def test_a_name_is_shown_as_it_is_whatever_it_holds(shop: Workshop) -> None:
+    shop.partners.register(user_id := next_id(), "Ann [/bold]", None)
+    shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
+    result = call("diagnose")
+    assert result.exit_code in (0, 1)
+    assert "[/bold]" in result.stdout
+
+
+def test_the_script_is_the_same() -> None:
+    command: list[Any] = [sys.executable, ROOT / "scripts" / "diagnose_photos.py", "--partners", "0"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "--partners" in done.stderr

@@ -1,0 +1,196 @@
+"""`avatar-warmer warm`"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from io import StringIO
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from rich.console import Console
+
+from faketelegram import FakeTelegram
+from tests.conftest import next_id, wait_until
+from tests.support.cli_parts import answer, call, fail, say_alive, started
+from tests.support.redis_kinds import run_single
+from warmer.bulk import Bulk
+from warmer.cli.warm import warm_all
+from warmer.connect import connect_worker
+from warmer.keys import user_subject
+from warmer.lookout import Lookout
+from warmer.rows import Row
+from warmer.wiring import Workshop, open_workshop
+
+pytest_plugins = ["tests.support.cli_fixtures"]
+pytestmark = pytest.mark.usefixtures("at_home")
+Program = Popen[str]
+
+
+def end_of(program: Program) -> tuple[int, str, str]:
+    """Its status, and what it said on stdout and on stderr."""
+    out, err = program.communicate(timeout=20)
+    return program.returncode, out, err
+
+
+def settle(shop: Workshop, user_id: int) -> None:
+    """As by a worker that found no photo."""
+    shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
+
+
+def is_asked(shop: Workshop, user_id: int) -> bool:
+    return bool(shop.redis.exists(shop.keys.asked(user_subject(user_id), "warm")))
+
+
+def test_bad_lines_are_named_in_one_line_and_nothing_is_done(shop: Workshop) -> None:
+    status, line = fail("warm", "-", given="id,name\n42,Ann\nx,Bob\ny,Cid\n")
+    assert status == 2
+    assert "line 3: id: 'x' is no id; line 4: id: 'y' is no id" in line
+    assert shop.redis.dbsize() == 0
+
+
+def test_a_file_that_is_no_csv_is_one_line() -> None:
+    status, line = fail("warm", "-", given='42,"' + "x" * 200_000)
+    assert (status, line.startswith("Error: the file is not CSV: ")) == (2, True)
+
+
+def test_a_file_that_is_not_utf_8_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_bytes(b"42,J\xf6rg\n")
+    assert fail("warm", "--from-file", str(tmp_path / "users.csv")) == (2, "Error: the file is not UTF-8")
+
+
+def test_named_rows_are_registered_in_their_order(shop: Workshop) -> None:
+    first, second = next_id(), next_id()
+    answer("warm", "--no-wait", "--json", "-", given=f"name,id\nAnn,{first}\nBob,{second}\n")
+    assert [partner.name for partner in shop.partners.list_recent(5)] == ["Bob", "Ann"]
+
+
+@pytest.mark.usefixtures("live_worker")
+def test_who_has_no_photo_is_counted_and_the_command_ends() -> None:
+    assert call("warm", str(next_id())).stdout == "1 row: 0 ready, 0 unavailable, 1 none.\n"
+
+
+@pytest.mark.usefixtures("live_worker")
+def test_a_picture_is_followed_until_it_is_there(telegram: FakeTelegram) -> None:
+    user_id = next_id()
+    telegram.world.add_user(user_id, "Ann")
+    assert answer("warm", "--json", str(user_id))["ready"] == 1
+
+
+@pytest.mark.usefixtures("shop")
+def test_without_a_worker_nobody_waits() -> None:
+    status, line = fail("warm", "--json", str(next_id()))
+    assert (status, "no worker is alive" in line) == (1, True)
+
+
+def test_the_bar_says_what_is_in_the_way_and_then_what_was_found(shop: Workshop) -> None:
+    seen, user_id, heartbeat = StringIO(), next_id(), say_alive(shop)
+    shop.budget.pause(12)
+    console = Console(file=seen, force_terminal=True, width=160)
+    with ThreadPoolExecutor(1) as elsewhere:
+        ended = elsewhere.submit(warm_all, Bulk(shop), Lookout(shop, waits=True), [Row(user_id, "", None)], console)
+        wait_until(lambda: "Telegram asks for 12 s of pause" in seen.getvalue())
+        heartbeat.stop()
+        wait_until(lambda: "no worker is alive" in seen.getvalue())
+        settle(shop, user_id)
+        assert not ended.result()
+    assert "1 none" in seen.getvalue()
+
+
+# Ctrl-C
+
+
+def test_while_stdin_is_read() -> None:
+    with started("warm", "-", **os.environ) as program:
+        assert program.stdin
+        program.stdin.write("42\n" * 100_000)  # more than a pipe holds: it reads
+        program.send_signal(signal.SIGINT)
+        assert end_of(program) == (130, "", "Interrupted.\n")
+
+
+def test_while_a_worker_is_waited_for(shop: Workshop) -> None:
+    others = len(shop.redis.client_list())
+    with started("warm", "42", **os.environ) as program:
+        wait_until(lambda: len(shop.redis.client_list()) > others)
+        program.send_signal(signal.SIGINT)
+        assert end_of(program) == (130, "", "Interrupted.\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_while_pictures_are_waited_for(shop: Workshop, options: list[str]) -> None:
+    user_id = next_id()
+    say_alive(shop)
+    with started("warm", *options, str(user_id), **os.environ) as program:
+        wait_until(lambda: is_asked(shop, user_id))
+        program.send_signal(signal.SIGINT)
+        status, out, err = end_of(program)
+    assert (status, err.count("\n"), out.count("\n")) == (130, 1, 1)
+    assert err.startswith("Interrupted.")
+
+
+# What is away, or goes away in the middle
+
+
+def test_a_redis_that_is_away_is_one_line() -> None:
+    # In a process of its own: Celery reads its configuration once.
+    with started("warm", "42", **{**os.environ, "REDIS_URL": "unix:///nonexistent/redis.sock"}) as program:
+        status, out, err = end_of(program)
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "0 of 1 row settled" in err
+
+
+@contextmanager
+def waiting(shop: Workshop, **environment: str) -> Iterator[Program]:
+    """It waits for the second of two rows."""
+    say_alive(shop)
+    settle(shop, first := next_id())
+    ids = [first, next_id()]
+    with started("warm", *map(str, ids), **{**os.environ, **environment}) as program:
+        wait_until(lambda: is_asked(shop, ids[1]))
+        yield program
+
+
+def assert_one_of_two(program: Program, reason: str) -> None:
+    status, out, err = end_of(program)
+    assert (status, out, err.count("\n")) == (1, "", 1), err
+    assert err.startswith(f"Error: {reason}")
+    assert err.endswith(": 1 of 2 rows settled, repeat the command to go on\n")
+
+
+def test_a_broker_that_goes_away_is_one_line_with_what_is_settled(shop: Workshop, tmp_path: Path) -> None:
+    with ExitStack() as rest:
+        with run_single(tmp_path / "broker") as broker:
+            program = rest.enter_context(waiting(shop, CELERY_BROKER_URL=broker))
+        assert_one_of_two(program, "the broker is away")
+
+
+def test_so_is_a_redis_that_goes_away(shop: Workshop, redis_url: str, tmp_path: Path) -> None:
+    with ExitStack() as rest:
+        with run_single(tmp_path / "pictures") as url:
+            settings = shop.settings.model_copy(update={"redis_url": url})
+            other = open_workshop(settings, connect_worker(settings))
+            program = rest.enter_context(waiting(other, REDIS_URL=url, CELERY_BROKER_URL=redis_url))
+        assert_one_of_two(program, "Redis is away")
+
+
+def test_without_waiting_it_is_told_how_many_were_asked_for(shop: Workshop, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("".join(f"{number},Ann\n" for number in range(1, 20_001)))
+    with ExitStack() as rest:
+        with run_single(tmp_path / "broker") as broker:
+            environment = {**os.environ, "CELERY_BROKER_URL": broker}
+            program = rest.enter_context(started("warm", "--no-wait", "--from-file", str(users), **environment))
+            wait_until(lambda: shop.redis.zcard(shop.keys.recent) > 200)
+        status, out, err = end_of(program)
+    assert (status, out) == (1, "")
+    assert re.fullmatch(r"Error: the broker is away .*: [1-9]\d* of 20000 rows asked for, repeat .*\n", err)
+
+
+@pytest.mark.usefixtures("shop")
+def test_who_does_not_wait_is_told_what_was_asked_for() -> None:
+    assert call("warm", "--no-wait", str(next_id())).stdout == "1 row: asked for.\n"

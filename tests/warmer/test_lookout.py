@@ -1,0 +1,58 @@
+"""What is in the way of a long wait, and when it is given up."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.support.cli_parts import say_alive
+from warmer.errors import Stuck
+from warmer.lookout import Lookout
+from warmer.wiring import Workshop
+
+
+@pytest.fixture
+def lookout(shop: Workshop) -> Lookout:
+    """While a worker lives."""
+    say_alive(shop)
+    return Lookout(shop, waits=True)
+
+
+def test_nothing_is_in_the_way_of_a_worker_that_may_call(lookout: Lookout) -> None:
+    lookout.require()
+    assert lookout.look() == ""
+
+
+def test_a_pause_is_told_with_its_seconds(lookout: Lookout) -> None:
+    lookout.shop.budget.pause(12)
+    assert lookout.look() == "Telegram asks for 12 s of pause"
+
+
+def test_a_refused_token_is_told(lookout: Lookout) -> None:
+    lookout.shop.budget.halt()
+    assert lookout.look() == "Telegram refuses the bot token"
+
+
+def test_the_last_worker_that_leaves_is_missed(lookout: Lookout) -> None:
+    say_alive(lookout.shop).stop()
+    assert lookout.look() == "no worker is alive"
+
+
+def test_too_long_without_a_worker_is_the_end(shop: Workshop) -> None:
+    lookout = Lookout(shop, waits=True, alone_seconds=0.2)
+    with pytest.raises(Stuck, match="no worker has been alive"):
+        wait_until(lambda: lookout.look() == "", 5)
+
+
+def test_one_that_comes_back_in_time_is_waited_for(shop: Workshop) -> None:
+    lookout = Lookout(shop, waits=True)
+    assert lookout.look() == "no worker is alive"
+    say_alive(shop)
+    assert lookout.look() == ""
+
+
+def test_who_does_not_wait_needs_no_worker(shop: Workshop) -> None:
+    lookout = Lookout(shop, waits=False)
+    lookout.require()
+    shop.budget.pause(12)
+    assert lookout.look() == ""

@@ -1,0 +1,119 @@
+"""The app as a whole: what it opens, whom it lets in from other origins, and what it does not know."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.conftest import API_KEY
+from warmer.settings import load_settings
+from web import create_app
+from web.wishes import PREFIXES
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS, THEIRS = "https://app.example", "https://evil.example"
+ALLOWED = "Access-Control-Allow-Origin"
+ROUTES = {
+    ("GET", "/"),
+    ("POST", "/try"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/ops"),
+    ("GET", "/ops.json"),
+    ("GET", "/openapi.json"),
+    ("GET", "/static/<path:filename>"),
+    ("GET", "/api/partner/recent"),
+    ("POST", "/api/partner/me"),
+    ("GET", "/api/partner/me"),
+    ("DELETE", "/api/partner/me"),
+    ("PUT", "/api/partner/<partner:name>"),
+    ("GET", "/api/partner/<partner:name>"),
+    ("DELETE", "/api/partner/<partner:name>"),
+    ("POST", "/api/photos/warm"),
+    ("POST", "/api/photos/resolve"),
+}
+IN_FRONT = {"/api/photos/file/", "/api/photos/user/"}
+
+
+def test_the_routes_are_those_of_the_contract() -> None:
+    rules = create_app(load_settings()).url_map.iter_rules()
+    assert {(method, rule.rule) for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}} == ROUTES
+    assert set(PREFIXES) == IN_FRONT
+
+
+def test_nothing_in_the_web_knows_pillow_the_client_of_telegram_or_the_tasks() -> None:
+    code = "import sys, web; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "web.photos" in loaded
+    assert not {"PIL", "requests", "warmer.telegram", "warmer.images", "warmer.tasks"} & loaded
+
+
+def test_making_an_app_opens_no_connection_so_that_gunicorn_can_fork() -> None:
+    nowhere = load_settings(redis_url="redis://127.0.0.1:1", celery_broker_url="redis://127.0.0.1:1")
+    assert create_app(nowhere).test_client().get("/healthz").status_code == 200
+
+
+def test_a_wrong_setting_stops_the_start_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("URL_SIGNING_KEYS", "too-short")
+    with pytest.raises(SystemExit, match="URL_SIGNING_KEYS") as stopped:
+        create_app()
+    assert "too-short" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("path", ["/api/partner/recent", "/api/partner/me", "/metrics", "/healthz", "/", "/try"])
+def test_other_origins_are_shut_out(client: FlaskClient, path: str) -> None:
+    for method in ("GET", "OPTIONS", "POST"):
+        headers = {"Origin": THEIRS, "Access-Control-Request-Method": "GET"}
+        answer = client.open(path, method=method, headers=headers)
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+
+
+@pytest.fixture
+def open_client(redis: object, telegram: object) -> FlaskClient:
+    return create_app(load_settings(cors_origins=f"{OURS},https://b.example")).test_client()
+
+
+def test_named_origins_are_let_in_to_the_api(open_client: FlaskClient) -> None:
+    answers = [open_client.get("/api/partner/recent", headers={"Origin": one}) for one in (OURS, "https://b.example")]
+    assert [answer.headers.getlist(ALLOWED) for answer in answers] == [[OURS], ["https://b.example"]]
+    assert all("Origin" in answer.headers["Vary"] for answer in answers)
+    assert "Access-Control-Allow-Credentials" not in answers[0].headers
+
+
+@pytest.mark.parametrize("origin", [THEIRS, "null", OURS + ".evil.example", OURS + ":8443", "http://app.example", ""])
+def test_and_nobody_else(open_client: FlaskClient, origin: str) -> None:
+    assert ALLOWED not in open_client.get("/api/partner/recent", headers={"Origin": origin}).headers
+
+
+def test_without_an_origin_none_is_named(open_client: FlaskClient) -> None:
+    assert ALLOWED not in open_client.get("/api/partner/recent").headers
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/try"])
+def test_they_are_let_in_to_nothing_but_the_api(open_client: FlaskClient, path: str) -> None:
+    assert ALLOWED not in open_client.get(path, headers={"Origin": OURS}).headers
+
+
+def test_a_preflight_lets_a_mini_app_send_its_credential(open_client: FlaskClient) -> None:
+    asking = {
+        "Origin": OURS,
+        "Access-Control-Request-Method": "DELETE",
+        "Access-Control-Request-Headers": "authorization, content-type",
+    }
+    answer = open_client.options("/api/partner/me", headers=asking)
+    assert (answer.status_code, answer.headers[ALLOWED]) == (200, OURS)
+    assert "authorization" in answer.headers["Access-Control-Allow-Headers"].lower()
+    assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]
+
+
+def test_two_apps_in_one_process_do_not_mix(redis: object, telegram: object) -> None:
+    one, other = create_app(load_settings()), create_app(load_settings(api_keys="another"))
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    answers = [app.test_client().get("/api/partner/recent", headers=headers).status_code for app in (one, other)]
+    assert answers == [200, 401]

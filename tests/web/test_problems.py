@@ -1,0 +1,384 @@
+"""Errors are problem documents (RFC 9457), never a 500; and Redis away is a quick 503."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from gunicorn.http.body import Body, ChunkedReader
+from gunicorn.http.unreader import IterUnreader
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from tests.conftest import wait_until
+from tests.support.web_parts import as_user, file_url, new_file_id, new_id, private_redis, shelve, user_url
+from warmer.settings import load_settings
+from web import create_app
+from web.breaker import OPEN_SECONDS, REQUEST_SECONDS, Breaker
+from web.front import get_front
+from web.problems import is_away
+
+Headers = dict[str, str]
+SOON = 0.7  # seconds within which Redis being away is noticed
+
+
+def assert_problem(answer: Any, status: int) -> dict[str, Any]:
+    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert {"type", "title", "status", "detail"} <= set(answer.json)
+    assert answer.json["status"] == status
+    return dict(answer.json)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/static/nowhere.js", 404),
+        ("GET", "/static/../settings.py", 404),
+        ("GET", "/static/%2e%2e/__init__.py", 404),
+        ("GET", "/api/partner", 404),
+        ("GET", "/api/partner/recent/", 404),
+        ("GET", "/api//partner/recent", 404),
+        ("GET", "/%00", 404),
+        ("POST", "/healthz", 405),
+        ("POST", "/api/partner/recent", 405),
+        ("PATCH", "/api/partner/me", 405),
+        ("POST", "/api/partner/42", 405),
+        ("GET", "/api/photos/warm", 405),
+        ("GET", "/try", 405),
+    ],
+)
+def test_what_does_not_exist_is_a_problem(client: FlaskClient, method: str, path: str, status: int) -> None:
+    answer = client.open(path, method=method)
+    assert_problem(answer, status)
+    assert ("Allow" in answer.headers) == (status == 405)
+
+
+def put(client: FlaskClient, headers: Headers, data: bytes | str, content_type: str = "application/json") -> Any:
+    return client.put("/api/partner/42", data=data, content_type=content_type, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{'name': 'Ann'}",
+        b'{"name": "Ann",}',
+        b'{"name": "Ann"} x',
+        b'{"name": "\xff"}',
+        b'\xef\xbb\xbf{"name": "Ann"',
+        '{"name": "Ann"}'.encode("utf-16"),
+        b'{"name": "\\ud800"}',
+        b'{"name": "\\udc00x"}',
+        b'{"name": "a\nb"}',
+        b"[" * 30_000,
+        b'{"name":' * 8_000,
+        b'{"name": ' + b"9" * 60_000 + b"}",
+        b"\0",
+    ],
+)  # fmt: skip
+def test_a_body_that_cannot_be_parsed_is_400(client: FlaskClient, as_server: Headers, data: bytes) -> None:
+    assert_problem(put(client, as_server, data), 400)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"null",
+        b"42",
+        b'{"name": NaN}',
+        b'{"name": Infinity}',
+        b'{"name": 1e999}',
+        b'{"name": 123456789012345678901234567890}',
+        b'{"name": "\\u0000"}',
+        b'{"name": "Ann", "\\u0000": 1}',
+        b'{"name": "Ann", "x": ' + b"[" * 100 + b"]" * 100 + b"}",
+        b'{"name": {"name": {"name": "Ann"}}}',
+        b'{"name": "Ann", "name": 5}',
+    ],
+)
+def test_odd_values_are_422(client: FlaskClient, as_server: Headers, data: bytes) -> None:
+    assert assert_problem(put(client, as_server, data), 422)["errors"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e2", "9" * 40, "-0.0", "1E400", '"1"', "true", "[1]", "{}"])
+def test_odd_numbers_are_422(client: FlaskClient, as_server: Headers, number: str) -> None:
+    data = f'{{"ids": [{number}]}}'
+    answer = client.post("/api/photos/resolve", data=data, content_type="application/json", headers=as_server)
+    assert_problem(answer, 422)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""])
+def test_a_body_of_another_type_is_415(client: FlaskClient, as_server: Headers, content_type: str) -> None:
+    assert_problem(put(client, as_server, '{"name": "Ann"}', content_type), 415)
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
+def test_json_may_be_spelled_with_a_charset(client: FlaskClient, as_server: Headers, content_type: str) -> None:
+    assert put(client, as_server, '{"name": "Ann"}', content_type).status_code == 201
+
+
+def test_64_kib_are_read_and_a_byte_more_is_413(client: FlaskClient, as_server: Headers) -> None:
+    for size, status in ((64 * 1024, 201), (64 * 1024 + 1, 413)):
+        answer = put(client, as_server, b'{"name": "Ann"}'.ljust(size))
+        assert answer.status_code == status
+    assert_problem(answer, 413)
+
+
+@pytest.mark.parametrize(("size", "status"), [(1000, 201), (64 * 1024, 201), (64 * 1024 + 1, 413), (10**6, 413)])
+def test_a_body_without_a_length_is_counted_as_it_is_read(
+    client: FlaskClient, as_server: Headers, size: int, status: int
+) -> None:
+    chunked = {"wsgi.input_terminated": True, "wsgi.input": BytesIO(b'{"name": "Ann"}'.ljust(size))}
+    headers = {**as_server, "Transfer-Encoding": "chunked", "Content-Type": "application/json"}
+    assert client.put("/api/partner/42", headers=headers, environ_overrides=chunked).status_code == status
+
+
+def test_malformed_chunks_are_400(client: FlaskClient, as_server: Headers) -> None:
+    body = Body(ChunkedReader(None, IterUnreader([b"5\r\n{}\r\n0\r\n\r\n"])))
+    headers = {**as_server, "Transfer-Encoding": "chunked", "Content-Type": "application/json"}
+    answer = client.put(
+        "/api/partner/42",
+        headers=headers,
+        environ_overrides={"wsgi.input_terminated": True, "wsgi.input": body},
+    )
+    assert_problem(answer, 400)
+
+
+def test_a_body_that_ends_early_is_400(client: FlaskClient, as_server: Headers) -> None:
+    cut = {"CONTENT_LENGTH": "30", "wsgi.input_terminated": True, "wsgi.input": BytesIO(b'{"name": "Ann"}')}
+    headers = {**as_server, "Content-Type": "application/json"}
+    assert_problem(client.put("/api/partner/42", headers=headers, environ_overrides=cut), 400)
+    assert client.get("/api/partner/42", headers=as_server).status_code == 404
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("", 415), ("identity", 201)])
+def test_an_encoded_body_is_415(client: FlaskClient, as_server: Headers, encoding: str, status: int) -> None:
+    headers = {**as_server, "Content-Encoding": encoding}
+    answer = client.put("/api/partner/42", json={"name": "Ann"}, headers=headers)
+    assert answer.status_code == status
+
+
+def test_an_absolute_uri_without_a_path_is_the_page(client: FlaskClient) -> None:
+    assert client.get("/", environ_overrides={"PATH_INFO": ""}).status_code == 200
+
+
+def test_the_detail_is_one_public_sentence(client: FlaskClient, as_server: Headers) -> None:
+    problem = assert_problem(put(client, as_server, '{"name": "a\\nb"}'), 422)
+    assert problem["detail"] == "name: must not hold control characters"
+    assert problem["errors"] == [{"field": "name", "message": "must not hold control characters"}]
+
+
+def test_a_mistake_of_ours_is_a_500_that_tells_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    app.add_url_rule("/broken", "broken", lambda: vars()["a secret"])
+    app.add_url_rule("/wrong", "wrong", lambda: str(get_front(app).redis.eval("a secret", 0)))
+    for path in ("/broken", "/wrong"):
+        answer = app.test_client().get(path)
+        assert_problem(answer, 500)
+        assert b"secret" not in answer.data
+        assert "X-Response-Time" in answer.headers
+    assert "a secret" in caplog.text  # the log has it
+
+
+# Redis away
+
+
+@pytest.fixture
+def apart(tmp_path: Path, telegram: object, as_server: Headers) -> Iterator[Any]:
+    """An app on a Redis of its own, which can be stopped, with a stored picture and a partner."""
+    with private_redis(tmp_path) as (url, server):
+        app = create_app(load_settings(redis_url=url, photo_wait=0.2))
+        app.config.update(server=server, stored=file_url(shelve(app)), folder=tmp_path)
+        app.test_client().put(
+            "/api/partner/42", json={"name": "Ann", "photo_file_id": new_file_id()}, headers=as_server
+        )
+        yield app
+
+
+def freeze(app: Flask) -> None:
+    app.config["server"].send_signal(signal.SIGSTOP)
+
+
+def thaw(app: Flask) -> None:
+    app.config["server"].send_signal(signal.SIGCONT)
+
+
+def asks(app: Flask, as_server: Headers) -> list[tuple[str, str, dict[str, Any]]]:
+    """A request to every route that needs Redis."""
+    name, ids = {"json": {"name": "Ann"}}, {"json": {"ids": [42]}}
+    file_ids = {"json": {"photo_file_ids": [new_file_id()]}}
+    user, server = {"headers": as_user(42)}, {"headers": as_server}
+    return [
+        ("GET", app.config["stored"], {}),
+        ("HEAD", app.config["stored"], {}),
+        ("GET", app.config["stored"], {"headers": {"If-None-Match": "*"}}),
+        ("GET", user_url(42), {}),
+        ("GET", "/api/partner/recent", user),
+        ("POST", "/api/partner/me", user),
+        ("GET", "/api/partner/me", user),
+        ("DELETE", "/api/partner/me", user),
+        ("PUT", "/api/partner/42", server | name),
+        ("GET", "/api/partner/42", server),
+        ("DELETE", "/api/partner/42", server),
+        ("POST", "/api/photos/warm", server | file_ids),
+        ("POST", "/api/photos/resolve", server | ids),
+        ("POST", "/try", {"json": {"id": 42}}),
+    ]
+
+
+def timed(app: Flask, method: str, path: str, **more: Any) -> tuple[Any, float]:
+    started = time.monotonic()
+    return app.test_client().open(path, method=method, **more), time.monotonic() - started
+
+
+def test_a_redis_that_hangs_is_503_soon_and_then_at_once(apart: Flask, as_server: Headers) -> None:
+    freeze(apart)
+    answer, seconds = timed(apart, "GET", apart.config["stored"])
+    assert_problem(answer, 503)
+    assert (answer.headers["Retry-After"], seconds < SOON) == ("1", True)
+    started = time.monotonic()
+    for method, path, more in asks(apart, as_server):
+        answer = apart.test_client().open(path, method=method, **more)
+        assert (path, answer.status_code, answer.headers["Retry-After"]) == (path, 503, "1")
+    assert time.monotonic() - started < 0.5
+
+
+@pytest.mark.parametrize("number", range(14))
+def test_every_route_notices_by_itself(apart: Flask, as_server: Headers, number: int) -> None:
+    method, path, more = asks(apart, as_server)[number]
+    freeze(apart)
+    answer, seconds = timed(apart, method, path, **more)
+    assert (answer.status_code, answer.headers["Retry-After"], seconds < SOON) == (503, "1", True)
+    if method != "HEAD":
+        assert_problem(answer, 503)
+
+
+def test_what_needs_no_redis_is_answered_as_ever(apart: Flask, as_server: Headers) -> None:
+    freeze(apart)
+    stored = apart.config["stored"]
+    timed(apart, "GET", stored)  # opens the breaker
+    wanted = {
+        ("GET", stored + "x"): 403,
+        ("GET", stored.replace("size=160", "size=1")): 400,
+        ("GET", "/healthz"): 200,
+        ("GET", "/"): 200,
+        ("GET", "/static/page.js"): 200,
+        ("GET", "/nowhere"): 404,
+        ("POST", stored): 405,
+        ("GET", "/api/partner/recent"): 401,
+        ("GET", "/api/partner/recent?limit=0"): 400,
+        ("PUT", "/api/partner/42"): 415,
+        ("PUT", "/api/partner/042"): 404,
+    }
+    headers = {"/api/partner/recent?limit=0": as_server, "/api/partner/42": as_server, "/api/partner/042": as_server}
+    answers = {key: timed(apart, *key, headers=headers.get(key[1], {}))[0].status_code for key in wanted}
+    assert answers == wanted
+
+
+def test_redis_is_asked_again_after_a_second_at_most_and_all_is_well(apart: Flask) -> None:
+    freeze(apart)
+    timed(apart, "GET", apart.config["stored"])  # opens the breaker, which the listener may close
+    thaw(apart)
+    started = time.monotonic()
+    wait_until(lambda: timed(apart, "GET", apart.config["stored"])[0].status_code == 200, 3)
+    assert time.monotonic() - started < OPEN_SECONDS + 0.5
+
+
+def test_a_redis_that_is_gone_is_503_and_back_is_back(apart: Flask, tmp_path: Path) -> None:
+    apart.config["server"].kill()
+    apart.config["server"].wait()
+    answer, seconds = timed(apart, "GET", apart.config["stored"])
+    assert (answer.status_code, seconds < SOON) == (503, True)
+    with private_redis(tmp_path):
+        wait_until(lambda: timed(apart, "GET", "/readyz")[0].json["checks"]["redis"] == "ok")
+
+
+@pytest.mark.usefixtures("telegram")
+def test_a_redis_that_accepts_and_never_answers_is_503_soon() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        app = create_app(load_settings(redis_url=f"redis://127.0.0.1:{hole.getsockname()[1]}"))
+        answer, seconds = timed(app, "GET", file_url(new_file_id()))
+    assert (answer.status_code, seconds < SOON) == (503, True)
+
+
+@pytest.mark.usefixtures("telegram")
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:1", "unix:///nowhere.sock", "rediss://127.0.0.1:1", "redis://nowhere.invalid"]
+)
+def test_a_redis_that_cannot_be_reached_is_503(url: str) -> None:
+    assert_problem(timed(create_app(load_settings(redis_url=url)), "GET", file_url(new_file_id()))[0], 503)
+
+
+# Redis there, but taking no writes
+
+
+def refuse_for_memory(app: Flask) -> None:
+    get_front(app).redis.config_set("maxmemory", "1")
+
+
+def refuse_as_a_replica(app: Flask) -> None:
+    get_front(app).redis.replicaof("127.0.0.1", 1)
+
+
+def refuse_for_a_full_disk(app: Flask) -> None:
+    redis = get_front(app).redis
+    redis.config_set("save", "3600 1")
+    shutil.rmtree(app.config["folder"], ignore_errors=True)
+    redis.bgsave()
+    wait_until(lambda: redis.info("persistence")["rdb_last_bgsave_status"] == "err")
+
+
+REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk]
+
+
+@pytest.mark.parametrize("refuse", REFUSALS)
+def test_without_writes_hits_and_lists_are_served_and_the_rest_is_away(
+    apart: Flask, as_server: Headers, refuse: Any
+) -> None:
+    front, aged, shown = get_front(apart), new_id(), shelve(apart)
+    # A profile looked up long ago is asked for again beside the answer: that write fails, the answer stands.
+    profile = json.dumps({"file_id": shown, "unique_id": "u", "looked_up_at": 0})
+    front.redis.set(front.keys.profile(aged), profile)
+    refuse(apart)
+    reads = (apart.config["stored"], user_url(aged), "/api/partner/recent", "/api/partner/42", "/readyz")
+    assert [timed(apart, "GET", path, headers=as_server)[0].status_code for path in reads] == [200] * 5
+    cold = timed(apart, "GET", file_url(new_file_id()))[0]
+    assert_problem(cold, 503)
+    body = {"json": {"name": "Ann"}, "headers": as_server}
+    assert_problem(timed(apart, "PUT", "/api/partner/7", **body)[0], 503)
+    assert_problem(timed(apart, "POST", "/api/partner/me", headers=as_user(7))[0], 503)
+    warm = timed(apart, "POST", "/api/photos/warm", json={"photo_file_ids": [new_file_id()]}, headers=as_server)[0]
+    assert (warm.status_code, warm.headers["Retry-After"]) == (503, "1")
+
+
+def test_a_wrong_command_is_a_mistake_and_not_redis_being_away(redis: Redis) -> None:
+    redis.set("text", "a")
+    with pytest.raises(ResponseError) as caught:
+        redis.hget("text", "a")
+    assert not is_away(caught.value)
+
+
+def test_a_request_that_spent_its_time_with_a_slow_redis_asks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaker, now = Breaker(), 100.0
+    monkeypatch.setattr("web.breaker.time.monotonic", lambda: now)
+    breaker.begin_request()
+    breaker.begin_call()
+    now += REQUEST_SECONDS + 0.1
+    assert not breaker.is_open
+    breaker.end_call()
+    assert breaker.is_open
+    breaker.end_request()
+    assert not breaker.is_open

@@ -1,0 +1,149 @@
+"""From signals to the queue: what is asked for, in which lane, and what a queue that is away changes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.support.redis_kinds import KIND
+from tests.support.web_parts import as_user, file_url, new_file_id, new_id, queued, shelve, user_url
+from warmer.celery import app as celery
+from warmer.keys import user_subject
+from warmer.settings import Settings, load_settings
+from web import create_app
+from web.front import get_front
+from web.signals import partners_listed
+
+
+@pytest.fixture
+def app(redis: object, telegram: object) -> Flask:
+    """The web tier without a worker, and without patience."""
+    return create_app(load_settings(photo_wait=0))
+
+
+def list_some(app: Flask, client: FlaskClient, headers: dict[str, str], count: int = 6) -> list[str]:
+    """Subjects of partners who are listed, newest first, each third with a ready picture."""
+    file_ids = [shelve(app) if number % 3 == 0 else new_file_id() for number in range(count)]
+    for file_id in file_ids:
+        get_front(app).partners.register(new_id(), "Ann", file_id)
+    assert client.get("/api/partner/recent", headers=headers).status_code == 200
+    return [file_id for number, file_id in enumerate(file_ids) if number % 3][::-1]
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+@pytest.mark.parametrize("warm_first", [0, 1, 4, 100])
+def test_a_list_warms_the_first_pictures_that_are_not_ready(as_server: dict[str, str], warm_first: int) -> None:
+    app = create_app(load_settings(warm_first=warm_first))
+    cold = list_some(app, app.test_client(), as_server, 9)
+    assert queued(app) == cold[:warm_first]
+
+
+def test_a_list_seen_by_many_asks_once(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
+    cold = list_some(app, client, as_server)
+    for _ in range(5):
+        client.get("/api/partner/recent", headers=as_user(42))
+    assert queued(app) == cold[:4]
+
+
+def test_the_log_line_of_the_original_is_kept(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "web"):
+        partners_listed.send(app, subjects=[new_file_id() for _ in range(9)])
+        partners_listed.send(app, subjects=[])
+    assert [line for line in caplog.messages if "🔥" in line] == ["🔥 Eagerly warming 4 priority photos..."]
+
+
+def test_who_waits_comes_in_the_hot_lane_and_may_overtake(
+    app: Flask, client: FlaskClient, as_server: dict[str, str]
+) -> None:
+    file_id = new_file_id()
+    client.post("/api/photos/warm", json={"photo_file_ids": [file_id]}, headers=as_server)
+    client.get(file_url(file_id))
+    assert queued(app, "warm") == queued(app, "hot") == [file_id]
+
+
+def test_the_variant_that_is_waited_for_is_wanted_before_it_is_asked_for(app: Flask, client: FlaskClient) -> None:
+    front, file_id = get_front(app), shelve(app)
+    client.get(file_url(file_id), headers={"Accept": "image/jpeg"})
+    assert front.redis.smembers(front.keys.wanted(file_id)) == {b"160.jpeg"}
+    assert queued(app, "hot") == [file_id]
+
+
+def test_a_profile_looked_up_long_ago_is_served_and_checked_when_there_is_room(app: Flask, client: FlaskClient) -> None:
+    front, file_id = get_front(app), shelve(app)
+    for user_id, looked_up_at in ((old := new_id(), 0), (new_id(), int(time.time()))):
+        profile = {"file_id": file_id, "unique_id": "u", "looked_up_at": looked_up_at}
+        front.redis.set(front.keys.profile(user_id), json.dumps(profile))
+        assert client.get(user_url(user_id)).status_code == 200
+    assert queued(app, "rewarm") == [user_subject(old)]
+
+
+def test_a_ready_picture_is_not_asked_for(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
+    ready = shelve(app)
+    client.post("/api/photos/warm", json={"photo_file_ids": [ready]}, headers=as_server)
+    client.put("/api/partner/42", json={"name": "Ann", "photo_file_id": ready}, headers=as_server)
+    client.get("/api/partner/recent", headers=as_server), client.get(file_url(ready))
+    assert queued(app, "hot") == queued(app, "warm") == queued(app, "rewarm") == []
+
+
+def test_the_broker_is_the_one_of_our_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", settings.redis_url)  # Celery reads it too, and knows no unix://
+    scheme = {"single": "redis+socket", "cluster": "redis+socket", "sentinel": "sentinel"}[KIND]
+    for connection in (celery.connection_for_write(), celery.connection_for_read()):
+        assert connection.as_uri().startswith(f"{scheme}://")
+
+
+# The broker is away
+
+
+@pytest.fixture(params=["refuses", "hangs"])
+def broken(request: Any, monkeypatch: pytest.MonkeyPatch, app: Flask) -> Iterator[Flask]:
+    """An app whose broker is not there, or accepts and never answers; its Redis is well."""
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        port = hole.getsockname()[1] if request.param == "hangs" else 1
+        monkeypatch.setenv("CELERY_BROKER_WRITE_URL", f"redis://127.0.0.1:{port}")
+        monkeypatch.setattr(celery, "_pool", None)
+        monkeypatch.setattr(celery.amqp, "_producer_pool", None)
+        yield app
+
+
+def test_a_broker_that_is_away_does_not_change_what_redis_can_answer(broken: Flask, as_server: dict[str, str]) -> None:
+    client = broken.test_client()
+    started = time.monotonic()
+    cold = list_some(broken, client, as_server)
+    assert client.get(file_url(shelve(broken))).status_code == 200
+    assert client.post("/api/partner/me", headers=as_user(42)).status_code == 201
+    assert time.monotonic() - started < 1.5  # once half a second, then nobody asks it
+    front = get_front(broken)
+    # What could not be published is due: the tick publishes it when the broker is back.
+    assert all(front.redis.zscore(front.keys.due, subject) for subject in [*cold[:4], user_subject(42)])
+    assert not front.redis.exists(*(front.keys.asked(subject, "warm") for subject in cold))
+
+
+def test_a_miss_is_503_soon_and_then_at_once(broken: Flask) -> None:
+    client = broken.test_client()
+    for bound in (1.2, 0.1):
+        started = time.monotonic()
+        answer = client.get(file_url(new_file_id()))
+        assert (answer.status_code, answer.headers["Retry-After"], answer.headers["Cache-Control"]) == (
+            503,
+            "1",
+            "no-store",
+        )
+        assert time.monotonic() - started < bound
+
+
+def test_readiness_and_figures_do_not_hang(broken: Flask, as_server: dict[str, str]) -> None:
+    client = broken.test_client()
+    started = time.monotonic()
+    assert client.get("/readyz").status_code == 200
+    metrics = client.get("/metrics", headers=as_server).get_data(as_text=True)
+    assert time.monotonic() - started < 1.5
+    assert "avatar_queue_length" not in metrics
+    assert "avatar_due" in metrics

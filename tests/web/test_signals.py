@@ -1,0 +1,182 @@
+"""What happens in the web tier is signalled, with the app as the sender, exactly when it happens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from blinker import NamedSignal
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.support.web_parts import as_user, file_url, new_file_id, new_id, remember_none, shelve, user_url
+from warmer.errors import InvalidFileId
+from warmer.keys import user_subject
+from warmer.settings import load_settings
+from web import create_app, signals
+from web.front import NAME, get_front
+from web.waiting import Waiting
+
+ALL = [value for value in vars(signals).values() if isinstance(value, NamedSignal)]
+
+
+@pytest.fixture
+def app(redis: object, telegram: object) -> Flask:
+    """The web tier without a worker, and without patience."""
+    return create_app(load_settings(photo_wait=0))
+
+
+@contextmanager
+def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """Every signal of this app in this block, with its payload, but for the one that goes with every other answer."""
+    said: list[tuple[str, dict[str, Any]]] = []
+    told = [one for one in ALL if one is not signals.photo_not_served]
+    listeners = {one: lambda _, _name=one.name, **payload: said.append((_name, payload)) for one in told}
+    for one, listener in listeners.items():
+        one.connect(listener, sender=app)
+    yield said
+    for one, listener in listeners.items():
+        one.disconnect(listener, sender=app)
+
+
+def test_there_are_the_five_of_the_contract_and_four_more() -> None:
+    assert {signal.name for signal in ALL} == {
+        "photo-missed", "photo-served", "photo-not-found", "photo-shed", "photo-not-served", "profile-aged",
+        "partners-listed", "partner-registered", "photos-requested",
+    }  # fmt: skip
+
+
+def test_the_signals_are_in_a_namespace_of_their_own() -> None:
+    import blinker
+
+    assert blinker.signal("photo-served") is not signals.photo_served
+
+
+def test_a_hit_is_photo_served(app: Flask, client: FlaskClient) -> None:
+    file_id = shelve(app)
+    for headers in ({}, {"If-None-Match": "*"}):
+        with heard(app) as said:
+            client.get(file_url(file_id), headers=headers)
+        ((name, payload),) = said
+        assert (name, payload["subject"], payload["was_hit"]) == ("photo-served", file_id, True)
+        assert 0 <= payload["seconds"] < 1
+
+
+@pytest.mark.parametrize(("query", "status"), [({"sig": "x"}, 403), ({"size": 1}, 400), ({}, 503)])
+def test_any_answer_but_a_picture_is_photo_not_served(
+    app: Flask, client: FlaskClient, query: dict[str, Any], status: int
+) -> None:
+    said: list[dict[str, Any]] = []
+    with signals.photo_not_served.connected_to(lambda _, **payload: said.append(payload), sender=app):
+        client.get(file_url(new_file_id(), **query))
+    (payload,) = said
+    assert (payload["kind"], payload["method"], payload["status"]) == ("file", "GET", status)
+
+
+def test_an_absent_picture_is_photo_not_found(app: Flask, client: FlaskClient) -> None:
+    file_id = remember_none(app, new_file_id(), InvalidFileId("x"))
+    with heard(app) as said:
+        client.get(file_url(file_id))
+    ((name, payload),) = said
+    assert (name, payload["subject"], payload["kind"]) == ("photo-not-found", file_id, "file")
+
+
+@pytest.mark.parametrize(("accept", "wanted"), [("image/webp", "webp"), ("image/jpeg", "jpeg"), (None, "webp")])
+def test_a_cold_picture_is_photo_missed(app: Flask, client: FlaskClient, accept: str | None, wanted: str) -> None:
+    file_id = new_file_id()
+    with heard(app) as said:
+        client.get(file_url(file_id), headers={"Accept": accept} if accept else {})
+    payload = {"subject": file_id, "wanted": (160, wanted)}
+    assert said == [("photo-missed", payload)]
+
+
+def test_a_cold_id_is_photo_missed_with_the_id_as_its_subject(app: Flask, client: FlaskClient) -> None:
+    user_id = new_id()
+    with heard(app) as said:
+        client.get(user_url(user_id), headers={"Accept": "image/jpeg"})
+    assert said == [("photo-missed", {"subject": user_subject(user_id), "wanted": None})]
+
+
+def test_a_miss_without_a_place_is_photo_shed(app: Flask, client: FlaskClient) -> None:
+    front, file_id = get_front(app), new_file_id()
+    app.extensions[NAME] = replace(front, waiting=Waiting(1.0, places=0))
+    with heard(app) as said:
+        client.get(file_url(file_id))
+    assert [name for name, _ in said] == ["photo-missed", "photo-shed"]
+    assert said[-1][1] == {"subject": file_id}
+
+
+@pytest.mark.parametrize("refused", [{"sig": "x"}, {"size": 1}])
+def test_what_is_refused_signals_nothing(app: Flask, client: FlaskClient, refused: dict[str, Any]) -> None:
+    with heard(app) as said:
+        client.get(file_url(shelve(app), **refused))
+    assert said == []
+
+
+def test_a_list_is_partners_listed_with_what_is_not_ready_in_its_order(
+    app: Flask, client: FlaskClient, as_server: dict[str, str]
+) -> None:
+    directory, (first, second, third, fourth) = get_front(app).partners, [new_id() for _ in range(4)]
+    directory.register(first, "cold", cold := new_file_id())
+    directory.register(second, "ready", shelve(app))
+    directory.register(third, "no photo", None)
+    remember_none(app, user_subject(third))
+    directory.register(fourth, "unknown yet", None)
+    with heard(app) as said:
+        client.get("/api/partner/recent", headers=as_server)
+        client.get("/api/partner/recent?limit=1", headers=as_server)
+        client.get("/api/partner/recent?limit=0", headers=as_server)
+        client.get("/api/partner/recent")
+    lists = [[user_subject(fourth), cold], [user_subject(fourth)]]
+    assert said == [("partners-listed", {"subjects": subjects}) for subjects in lists]
+
+
+def test_registering_is_partner_registered_each_time(
+    app: Flask, client: FlaskClient, as_server: dict[str, str]
+) -> None:
+    user_id, ready, cold = new_id(), shelve(app), new_file_id()
+    with heard(app) as said:
+        client.post("/api/partner/me", headers=as_user(user_id))
+        client.post("/api/partner/me", headers=as_user(user_id))
+        for file_id in (cold, ready):
+            client.put(f"/api/partner/{user_id}", json={"name": "A", "photo_file_id": file_id}, headers=as_server)
+        client.put(f"/api/partner/{user_id}", json={"name": ""}, headers=as_server)
+    me = user_subject(user_id)
+    events = [(me, False, False), (me, False, True), (cold, False, False), (ready, True, False)]
+    names = ("subject", "is_settled", "is_repeat")
+    assert said == [("partner-registered", dict(zip(names, event, strict=True))) for event in events]
+
+
+def test_warm_and_resolve_are_photos_requested(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
+    user_id, ready, cold = new_id(), shelve(app), new_file_id()
+    with heard(app) as said:
+        client.post("/api/photos/warm", json={"photo_file_ids": [ready, cold]}, headers=as_server)
+        client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
+    assert said == [("photos-requested", {"subjects": [one]}) for one in (cold, user_subject(user_id))]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/api/partner/42"), ("DELETE", "/api/partner/42"), ("GET", "/readyz"), ("GET", "/")]
+)
+def test_the_rest_signals_nothing(
+    app: Flask, client: FlaskClient, as_server: dict[str, str], method: str, path: str
+) -> None:
+    with heard(app) as said:
+        client.open(path, method=method, headers=as_server)
+    assert said == []
+
+
+@pytest.mark.parametrize(("age_seconds", "is_aged"), [(60, False), (10**9, True)])
+def test_a_profile_looked_up_long_ago_is_profile_aged_when_resolved(
+    app: Flask, client: FlaskClient, as_server: dict[str, str], age_seconds: int, is_aged: bool
+) -> None:
+    user_id, front = new_id(), get_front(app)
+    profile = {"file_id": shelve(app), "unique_id": "u", "looked_up_at": front.redis.time()[0] - age_seconds}
+    front.redis.set(front.keys.profile(user_id), json.dumps(profile))
+    with heard(app) as said:
+        client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
+    assert (("profile-aged", {"subject": user_subject(user_id)}) in said) is is_aged
