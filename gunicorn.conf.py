@@ -13,6 +13,7 @@ from prometheus_client import multiprocess
 
 from warmer.logs import logging_config
 from warmer.settings import load_settings_or_exit
+from web import close_app
 from web.descriptors import raise_descriptor_limit
 from web.waiting import THREADS
 
@@ -46,6 +47,12 @@ def post_worker_init(_worker: Any) -> None:
     """The garbage collector need not walk through what lives as long as the process: half of a hit's time, measured."""
     gc.collect()
     gc.freeze()
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Write the last lines and figures of a process that ends."""
+    if app := getattr(worker, "wsgi", None):  # one that could not load it has none
+        close_app(app)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

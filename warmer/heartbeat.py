@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 
 from redis import Redis
@@ -15,6 +16,7 @@ from warmer.deadline import Deadline
 from warmer.errors import Paused, TokenRejected, WarmerError
 from warmer.keys import Keys
 from warmer.pulse import Pulse
+from warmer.repeater import Repeater
 from warmer.telegram import BotApi
 
 BEAT_SECONDS = 5
@@ -25,32 +27,44 @@ log = logging.getLogger(__name__)
 class Heartbeat:
     """Beats for one worker process, checks the token at the start, and again while calls are halted."""
 
-    def __init__(self, name: str, redis: Redis, keys: Keys, telegram: BotApi, budget: Budget) -> None:
+    def __init__(
+        self,
+        name: str,
+        redis: Redis,
+        keys: Keys,
+        telegram: BotApi,
+        budget: Budget,
+        beat_seconds: float = BEAT_SECONDS,
+    ) -> None:
         self.redis = redis
         self.keys = keys
         self.telegram = telegram
         self.budget = budget
         self.pulse = Pulse(name)
-        self._stopped = threading.Event()
+        self.beat_seconds = beat_seconds
+        self._is_closed = False
         self._writing = threading.Lock()
+        self._beats = Repeater("heartbeat", beat_seconds, self._beat_unless_away, runs_at_once=True)
 
     def start(self) -> None:
-        """Beat from a thread of its own until `stop`."""
-        threading.Thread(target=self._beat_on, name="heartbeat", daemon=True).start()
+        """Beat from a thread of its own until `close`."""
+        self._beats.ensure_started()
 
-    def stop(self) -> None:
-        """The worker says good-bye: its key goes at once."""
+    def close(self) -> None:
+        """The worker says good-bye: its key goes at once, then its thread ends."""
         with self._writing:
-            self._stopped.set()
-            self.redis.delete(self.keys.worker(self.pulse.name))
-            self.redis.zrem(self.keys.workers, self.pulse.name)
+            self._is_closed = True
+            with suppress(RedisError):  # where Redis is away the key ends by its TTL
+                self.redis.delete(self.keys.worker(self.pulse.name))
+                self.redis.zrem(self.keys.workers, self.pulse.name)
+        self._beats.close()
 
     def beat(self) -> None:
         """Write the heartbeat, after a look at the bot where its state is not known to be good."""
         if (self.pulse.bot != "ok" or self.budget.is_halted()) and not self.budget.get_pause():
             self.check_bot()
         with self._writing:
-            if not self._stopped.is_set():  # a beat that took long must not outlive the good-bye
+            if not self._is_closed:  # a beat that took long must not outlive the good-bye
                 self._write()
 
     def _write(self) -> None:
@@ -65,7 +79,7 @@ class Heartbeat:
         """Ask getMe. A passing one lets everybody call again, a refusal halts every call; processes go on."""
         name = self.pulse.name
         try:
-            bot = self.telegram.get_me(Deadline(BEAT_SECONDS))  # a Telegram that hangs must not silence the worker
+            bot = self.telegram.get_me(Deadline(self.beat_seconds))  # a Telegram that hangs must not silence the worker
         except TokenRejected as error:
             self.budget.halt()
             if self.pulse.bot != "unauthorized":
@@ -82,10 +96,8 @@ class Heartbeat:
                 log.info("✅ The bot is @%s", bot.username)
             self.pulse = Pulse(name, "ok", bot.name, bot.username)
 
-    def _beat_on(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self.beat()
-            except RedisError as error:
-                log.warning("no heartbeat: %s", type(error).__name__)
-            self._stopped.wait(BEAT_SECONDS)
+    def _beat_unless_away(self) -> None:
+        try:
+            self.beat()
+        except RedisError as error:
+            log.warning("no heartbeat: %s", type(error).__name__)

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 from bisect import bisect_left
@@ -24,6 +23,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from warmer.keys import Keys
+from warmer.repeater import Repeater
 
 KEEP_SECONDS = 25 * 3600
 FLUSH_SECONDS = 1.0
@@ -40,17 +40,14 @@ class MinuteStats:
         self.keys = keys
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
         self._is_behind = False
-        atexit.register(self.flush)  # before the journal's exit, so that it runs after it
+        self._writer = Repeater("stats", FLUSH_SECONDS, self.flush)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Add these; the writer's thread starts with the first count, after the fork."""
         with self._lock:
             self._counts.update(counts)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._write_on, name="stats", daemon=True)
-                self._thread.start()
+        self._writer.ensure_started()
 
     def flush(self) -> None:
         """Write what was counted into the bucket of this minute; kept for the next time where Redis is away."""
@@ -83,10 +80,10 @@ class MinuteStats:
         pipe.expire(key, KEEP_SECONDS)
         pipe.execute()
 
-    def _write_on(self) -> None:
-        while True:
-            threading.Event().wait(FLUSH_SECONDS)
-            self.flush()
+    def close(self) -> None:
+        """End the writer's thread, and write what was counted since its last run."""
+        self._writer.close()
+        self.flush()
 
 
 def count_latencies(result: Literal["hit", "miss"], seconds: Iterable[float]) -> Counter[str]:

@@ -24,7 +24,7 @@ from warmer.keys import Lane, user_of
 from warmer.measures import count_warming
 from warmer.request_id import MESSAGE_HEADER, working_for
 from warmer.warm import warm_photo
-from warmer.wiring import get_workshop
+from warmer.wiring import close_workshop, get_workshop
 
 AWAY_SECONDS = 1.0  # before a message goes back: a broker that is there while Redis is not would return it at once
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ def _start_heartbeat(**_: Any) -> None:
 
 
 @worker_shutdown.connect
-def _stop_heartbeat(**_: Any) -> None:
+def _close(**_: Any) -> None:
     while _heartbeats:
-        _heartbeats.pop().stop()
+        _heartbeats.pop().close()
+    close_workshop()

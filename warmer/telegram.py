@@ -78,6 +78,11 @@ class BotApi:
         self._session.headers["Accept-Encoding"] = "identity"
         self._request = self._session.prepare_request(requests.Request("GET", base_url))
 
+    def close(self) -> None:
+        """Close the connections, and end the thread that bounds the calls."""
+        self._watchdog.close()
+        self._session.close()
+
     def get_me(self, deadline: Deadline) -> Bot:
         """Who the token belongs to; raises TokenRejected where it is wrong."""
         return read_bot(self._call("getMe", {}, deadline))

@@ -55,6 +55,7 @@ class Watchdog:
     def __init__(self) -> None:
         self._calls: set[_Call] = set()
         self._changed = threading.Condition()
+        self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
@@ -63,7 +64,7 @@ class Watchdog:
         call = _Call(deadline)
         with self._changed:
             self._calls.add(call)
-            if self._thread is None:
+            if self._thread is None and not self._closed.is_set():
                 self._thread = threading.Thread(target=self._look, name="watchdog", daemon=True)
                 self._thread.start()
             self._changed.notify()
@@ -76,14 +77,22 @@ class Watchdog:
                 self._calls.discard(call)
             call.close()
 
+    def close(self) -> None:
+        """End the thread; a call that is still under way is bounded by its socket's time-outs alone."""
+        with self._changed:
+            self._closed.set()
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
     def _look(self) -> None:
-        while True:
+        while not self._closed.wait(LOOK_SECONDS):
             with self._changed:
-                self._changed.wait_for(lambda: self._calls)
+                self._changed.wait_for(lambda: self._calls or self._closed.is_set())
                 over = [call for call in self._calls if call.deadline.remaining <= 0]
             for call in over:
                 call.cut()
-            threading.Event().wait(LOOK_SECONDS)
 
 
 class _Current(threading.local):

@@ -49,6 +49,12 @@ class Workshop:
     stats: MinuteStats
     desk: Desk
 
+    def close(self) -> None:
+        """End the threads, write the last figures, and close the connections to Telegram and Redis."""
+        self.telegram.close()
+        self.stats.close()
+        self.redis.close()
+
 
 @cache
 def get_workshop() -> Workshop:
@@ -57,8 +63,15 @@ def get_workshop() -> Workshop:
     return open_workshop(settings, connect_worker(settings))
 
 
+def close_workshop() -> None:
+    """Close the workshop of this process, if there is one."""
+    if get_workshop.cache_info().currsize:
+        get_workshop().close()
+        get_workshop.cache_clear()
+
+
 def open_workshop(settings: Settings, redis: Redis) -> Workshop:
-    """Put a workshop together."""
+    """Put a workshop together; it closes the client of Redis with everything else."""
     keys = Keys(settings.bot_id)
     stats = MinuteStats(redis, keys)
     on_call = partial(count_call, stats)

@@ -6,6 +6,7 @@ request → photos.py, in front of Flask ── shelf.py, else look.py ─→ 20
 
 from __future__ import annotations
 
+import atexit
 import re
 from typing import Any
 
@@ -15,12 +16,12 @@ from flask_cors import CORS
 from warmer.request_id import HEADER as REQUEST_ID
 from warmer.settings import Settings, load_settings_or_exit
 from web import breaker, health, metrics, openapi, ops, pages, partners, problems, receivers, request_log
-from web.front import NAME
+from web.front import NAME, get_front
 from web.paths import PartnerName
 from web.photos import PhotoLayer
 from web.wiring import open_front
 
-__all__ = ["create_app", "receivers"]  # receivers listen as soon as they are imported
+__all__ = ["close_app", "create_app", "receivers"]  # receivers listen as soon as they are imported
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -42,7 +43,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.cors_origins:
         CORS(app, resources=_cors_rules(settings), send_wildcard=True)
     app.wsgi_app = PhotoLayer(app.wsgi_app, app)  # type: ignore[method-assign]  # as Flask's documentation does
+    atexit.register(front.close)  # for servers that know no hook
     return app
+
+
+def close_app(app: Flask) -> None:
+    """Close what the app has opened: its threads, its subscription and its connections. Closing twice is harmless."""
+    front = get_front(app)
+    atexit.unregister(front.close)
+    front.close()
 
 
 def _cors_rules(settings: Settings) -> dict[str | re.Pattern[str], dict[str, Any]]:

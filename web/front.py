@@ -52,6 +52,16 @@ class Front:
     journal: Journal
     request_ids: RequestIds
 
+    def close(self) -> None:
+        """End the threads, write the last lines and figures, and close the connections to Redis.
+
+        In this order: the journal counts into the figures, and they go to Redis.
+        """
+        self.listener.close()
+        self.journal.close()
+        self.stats.close()
+        self.redis.close()
+
 
 def get_app() -> Flask:
     """The app that answers the current request: the sender of every signal, which the proxy is not."""

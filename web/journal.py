@@ -6,7 +6,6 @@ interpreter's lock in the middle of a request. So a request only appends; one th
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 from collections import deque
@@ -15,6 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from warmer.logs import Line, LineHandler, make_record
+from warmer.repeater import Repeater
 from web.wishes import ROUTES
 
 WRITE_SECONDS = 0.05  # between batches: short ones hold up nobody
@@ -40,14 +40,13 @@ class Journal:
     def __init__(self, count: Callable[[Sequence[Served]], None]) -> None:
         self._count = count
         self._entries: deque[Served] = deque()
-        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._writer = Repeater("journal", WRITE_SECONDS, self.write)
 
     def note(self, entry: Served) -> None:
         """Note one; the thread starts with the first, after the fork."""
         self._entries.append(entry)
-        if self._thread is None:
-            self._start()
+        self._writer.ensure_started()
 
     def write(self) -> None:
         """Write what was noted until now."""
@@ -68,20 +67,10 @@ class Journal:
                 for line in lines:
                     handler.handle(make_record(log, logging.INFO, line))
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._write_on, name="journal", daemon=True)
-                self._thread.start()
-                atexit.register(self.write)
-
-    def _write_on(self) -> None:
-        while True:
-            threading.Event().wait(WRITE_SECONDS)
-            try:
-                self.write()
-            except Exception:  # a thread that ended would leave the entries to pile up
-                log.exception("some figures are lost")
+    def close(self) -> None:
+        """End the writer's thread, and write what was noted since its last run."""
+        self._writer.close()
+        self.write()
 
 
 def _spell(entry: Served) -> Line:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from redis import Redis
@@ -42,15 +44,30 @@ class Listener:
         self._has_slots = has_slots
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._channel: Any = None  # the subscription; untyped in redis-py
         self._is_deaf = False
 
     def ensure_started(self) -> None:
-        """Start the thread, unless it runs."""
+        """Start the thread, unless it runs or has been closed."""
         if self._thread is None:
             with self._lock:
-                if self._thread is None:
+                if self._thread is None and not self._closed.is_set():
                     self._thread = threading.Thread(target=self._listen_on, name="listener", daemon=True)
                     self._thread.start()
+
+    def close(self) -> None:
+        """End the subscription and the thread."""
+        with self._lock:
+            self._closed.set()
+            thread, channel = self._thread, self._channel
+        # The thread sleeps in a read. redis-py has no way to wake it but `disconnect`, which also frees the
+        # descriptor under it: so only the socket is shut, and the thread closes what it has opened.
+        if (sock := getattr(getattr(channel, "connection", None), "_sock", None)) is not None:
+            with suppress(OSError):  # the other side was quicker
+                sock.shutdown(socket.SHUT_RDWR)
+        if thread is not None:
+            thread.join()
 
     def _answer_echo(self, key: str, redis: Redis) -> None:
         try:
@@ -62,16 +79,16 @@ class Listener:
             log.warning("no echo: %s", type(error).__name__)
 
     def _listen_on(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 with self._connect() as redis:
                     self._listen(redis)
             except Exception as error:  # noqa: BLE001 - whatever it is: a thread that ended would leave us deaf for ever
                 self._on_lost()
-                if not self._is_deaf:  # one line an outage
+                if not self._is_deaf and not self._closed.is_set():  # one line an outage
                     log.warning("not listening (%s), a try every %.2f s", type(error).__name__, RETRY_SECONDS)
                 self._is_deaf = True
-                threading.Event().wait(RETRY_SECONDS)
+                self._closed.wait(RETRY_SECONDS)
 
     def _listen(self, redis: Redis) -> None:
         with redis.pubsub() as channel:  # type: ignore[no-untyped-call]  # untyped in redis-py
@@ -80,8 +97,10 @@ class Listener:
                 channel.subscribe(self._keys.done)
             else:
                 channel.subscribe(*self._actions, self._keys.echo)
+            with self._lock:
+                self._channel = channel
             heard_at = time.monotonic()
-            while (silence := time.monotonic() - heard_at) < SILENCE_MAX_SECONDS:
+            while (silence := time.monotonic() - heard_at) < SILENCE_MAX_SECONDS and not self._closed.is_set():
                 if message := channel.get_message(timeout=1.0):
                     heard_at = time.monotonic()
                     self._act_on(message, redis)

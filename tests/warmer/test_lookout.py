@@ -34,7 +34,7 @@ def test_a_refused_token_is_told(lookout: Lookout) -> None:
 
 
 def test_the_last_worker_that_leaves_is_missed(lookout: Lookout) -> None:
-    say_alive(lookout.shop).stop()
+    say_alive(lookout.shop).close()
     assert lookout.look() == "no worker is alive"
 
 

@@ -82,7 +82,7 @@ def test_with_a_worker_all_is_ok_until_it_says_good_bye(client: FlaskClient, sho
     heartbeat = Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget)
     heartbeat.start()
     wait_until(lambda: client.get("/readyz").json["status"] == "ok")  # type: ignore[index]
-    heartbeat.stop()
+    heartbeat.close()
     assert client.get("/readyz").json["status"] == "degraded"  # type: ignore[index]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ def opened_workshop(failure: type[click.ClickException] = click.ClickException) 
         os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
     try:
         settings = load_settings()
-        yield open_workshop(settings, connect_worker(settings))
+        with closing(open_workshop(settings, connect_worker(settings))) as shop:
+            yield shop
     except ConfigError as error:
         raise failure(str(error)) from None
     except RedisError as error:

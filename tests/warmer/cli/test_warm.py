@@ -95,7 +95,7 @@ def test_the_bar_says_what_is_in_the_way_and_then_what_was_found(shop: Workshop)
     with ThreadPoolExecutor(1) as elsewhere:
         ended = elsewhere.submit(warm_all, Bulk(shop), Lookout(shop, waits=True), [Row(user_id, "", None)], console)
         wait_until(lambda: "Telegram asks for 12 s of pause" in seen.getvalue())
-        heartbeat.stop()
+        heartbeat.close()
         wait_until(lambda: "no worker is alive" in seen.getvalue())
         settle(shop, user_id)
         assert not ended.result()
