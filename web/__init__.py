@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import atexit
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -24,7 +26,12 @@ from web.wiring import open_front
 __all__ = ["close_app", "create_app", "receivers"]  # receivers listen as soon as they are imported
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+) -> Flask:
     """The Flask app; opens no connection before the first request, so that gunicorn can fork."""
     settings = settings or load_settings_or_exit()
     app = Flask(__name__)
@@ -33,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.url_map.merge_slashes = False  # a path of another spelling is unknown, and no redirect
     app.url_map.converters["partner"] = PartnerName
-    app.extensions[NAME] = front = open_front(settings)
+    app.extensions[NAME] = front = open_front(settings, clock=clock, wall_clock=wall_clock)
     request_log.init_app(app)  # first, so that what it says of an answer is the last word
     metrics.init_app(app)
     breaker.init_app(app, front.breaker, front.redis)

@@ -7,8 +7,8 @@ core.telegram.org/bots/webapps says, with HMAC("WebAppData", token): the token i
 from __future__ import annotations
 
 import hmac
-import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from flask import request
@@ -62,7 +62,8 @@ def count_write(caller: Caller) -> None:
 
 
 def _check_init_data(credential: str) -> Caller | None:
-    settings = get_front().settings
+    front = get_front()
+    settings, now = front.settings, front.wall_clock()
     try:
         data = validate_by_hash(
             # A header arrives as Latin-1 (WSGI); clients that do not percent-encode send UTF-8.
@@ -70,11 +71,12 @@ def _check_init_data(credential: str) -> Caller | None:
             settings.init_data_secret,
             token_hashed=True,
             expires_in=settings.init_data_max_age,
+            now=datetime.fromtimestamp(now, UTC),
         )
     except (InvalidInitDataError, RecursionError, OverflowError):  # the last two: JSON too deep, the year 9999
         return None
     user = data.user
-    if user is None or data.auth_date > time.time() + CLOCK_SKEW_SECONDS or not 0 < user.id < MAX_ID:
+    if user is None or data.auth_date > now + CLOCK_SKEW_SECONDS or not 0 < user.id < MAX_ID:
         return None
     return Caller("user", user.id, clean_name(user))
 

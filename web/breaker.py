@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -27,13 +28,14 @@ class _Request(threading.local):
 
     spent: float | None = None  # seconds
     calls = 0  # connections that it holds: several while it asks several nodes of a cluster
-    since = 0.0  # monotonic; when it got the first of them
+    since = 0.0  # by the clock; when it got the first of them
 
 
 class Breaker:
     """Open for the rest of a request that spent too much time with Redis; each pool opens for a second by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._request = _Request()
 
     @property
@@ -52,13 +54,13 @@ class Breaker:
         """Redis is asked; how many answers of it this thread waits for already."""
         held = self._request.calls
         if held == 0:
-            self._request.since = time.monotonic()
+            self._request.since = self.clock()
         self._request.calls = held + 1
         return held
 
     def end_call(self, held: int | None = None) -> float:
         """It has answered, after so many seconds; `held`: it has not, and this is what `begin_call` said."""
-        request, now = self._request, time.monotonic()
+        request, now = self._request, self.clock()
         seconds = now - request.since
         request.calls = max(0, request.calls - 1) if held is None else held
         if request.calls == 0 and request.spent is not None:
@@ -73,11 +75,11 @@ class BreakablePool(BlockingConnectionPool):
     def __init__(self, *args: Any, breaker: Breaker, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # untyped in redis-py
         self._breaker = breaker
-        self._open_until = 0.0  # monotonic
+        self._open_until = 0.0  # by the breaker's clock
 
     def open(self) -> None:
         """A time-out: nobody asks this server for a second. Other errors cost no time."""
-        self._open_until = time.monotonic() + OPEN_SECONDS
+        self._open_until = self._breaker.clock() + OPEN_SECONDS
 
     def begin_anew(self) -> None:
         """The server is there, and may be another one: a connection at rest may lead to one that says nothing more."""
@@ -85,7 +87,7 @@ class BreakablePool(BlockingConnectionPool):
         self._open_until = 0.0
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
-        if time.monotonic() < self._open_until or self._breaker.is_open:
+        if self._breaker.clock() < self._open_until or self._breaker.is_open:
             raise ConnectionError("Redis is too slow")
         held = self._breaker.begin_call()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -51,6 +52,8 @@ class Front:
     throttle: Throttle
     journal: Journal
     request_ids: RequestIds
+    clock: Callable[[], float]  # seconds, from no instant in particular
+    wall_clock: Callable[[], float]  # Unix time, in seconds
 
     def close(self) -> None:
         """End the threads, write the last lines and figures, and close the connections to Redis.

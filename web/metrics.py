@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from bisect import bisect_left
 from collections import Counter as Counted
 from collections.abc import Iterator, Sequence
@@ -49,7 +48,8 @@ def note_served(
     **_: Any,
 ) -> None:
     """A picture went out; hit: it was stored when the request arrived."""
-    get_front(app).journal.note(Served(subject, kind, status, seconds, was_hit, time.time(), method, request_id))
+    front = get_front(app)
+    front.journal.note(Served(subject, kind, status, seconds, was_hit, front.wall_clock(), method, request_id))
 
 
 def count_served(stats: MinuteStats, entries: Sequence[Served]) -> None:
@@ -105,14 +105,15 @@ def count_request(_app: Flask, *, response: Response, **_: Any) -> None:
 
 def init_app(app: Flask) -> None:
     """Time every request; listen."""
+    clock = get_front(app).clock
 
     @app.before_request
     def start_clock() -> None:
-        g.started = time.monotonic()
+        g.started = clock()
 
     @app.after_request
     def show_times(response: Response) -> Response:
-        milliseconds = (time.monotonic() - g.started) * 1000
+        milliseconds = (clock() - g.started) * 1000
         response.headers["X-Response-Time"] = f"{milliseconds:.1f}ms"
         response.headers["Server-Timing"] = f"total;dur={milliseconds:.1f}"
         response.headers["X-Content-Type-Options"] = "nosniff"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -69,7 +68,7 @@ def take_overview(front: Front) -> Overview:
     except RedisError as error:
         if not is_away(error):
             raise
-        return Overview(int(time.time()), broker=broker, queues=queues or {})
+        return Overview(int(front.wall_clock()), broker=broker, queues=queues or {})
     return Overview(
         at=at,
         redis="ok",

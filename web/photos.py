@@ -8,7 +8,6 @@ Everything else goes on to Flask.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -64,10 +63,12 @@ class Exchange:
     )  # fmt: skip
 
     def __init__(self, layer: PhotoLayer, environ: WSGIEnvironment, start_response: StartResponse) -> None:
-        self.started = time.monotonic()
-        self.app, self.common = layer.app, layer.common
         self.front: Front = layer.app.extensions[NAME]
-        self.environ, self.start_response = environ, start_response
+        self.started = self.front.clock()
+        self.app = layer.app
+        self.common = layer.common
+        self.environ = environ
+        self.start_response = start_response
         self.method: str = environ["REQUEST_METHOD"]
         self.known: str | None = environ.get("HTTP_IF_NONE_MATCH")
         self.request_id: str = self.front.request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))
@@ -124,14 +125,14 @@ class Exchange:
         """Answer from Redis, after a wait where nothing is stored; raises Problem: 404, 503."""
         self.front.listener.ensure_started()
         look = Look(self.app, self.front, wish, self.known)
-        purges, read_at = self.front.shelf.count_purges(), time.monotonic()
+        purges, read_at = self.front.shelf.count_purges(), self.front.clock()
         found = look.now()
-        looked_at = time.monotonic()
+        looked_at = self.front.clock()
         self.timings = f"redis;dur={(looked_at - read_at) * 1000:.1f}, "
         was_hit = found is not None
         if found is None:
             found = look.until_ready()
-            self.timings += f"wait;dur={(time.monotonic() - looked_at) * 1000:.1f}, "
+            self.timings += f"wait;dur={(self.front.clock() - looked_at) * 1000:.1f}, "
         if isinstance(found, Found):
             tags = {wish.subject, *found.shown}
             answer = finish(wish, found.variant, found.format, common=self.common, read_at=read_at, tags=tags)
@@ -145,7 +146,7 @@ class Exchange:
                 subject=wish.subject,
                 kind=wish.kind,
                 method=self.method,
-                seconds=time.monotonic() - self.started,
+                seconds=self.front.clock() - self.started,
                 request_id=self.request_id,
             )
             raise Problem(404, "no photo", headers={"Cache-Control": ABSENT_CACHE})
@@ -155,7 +156,7 @@ class Exchange:
         """200 or 304."""
         is_same = self.known is not None and is_known(answer.etag, self.known)
         status, headers = ("304 NOT MODIFIED", answer.headers_of_304) if is_same else ("200 OK", answer.headers)
-        seconds = time.monotonic() - self.started
+        seconds = self.front.clock() - self.started
         photo_served.send(  # before the answer begins: a listener that raises is answered as any mistake
             self.app,
             subject=wish.subject,
@@ -171,7 +172,7 @@ class Exchange:
 
     def _send(self, response: Response, path: str) -> Iterable[bytes]:
         """Any other answer."""
-        seconds = time.monotonic() - self.started
+        seconds = self.front.clock() - self.started
         photo_not_served.send(
             self.app,
             kind=PREFIXES[path[:PREFIX_LENGTH]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from secrets import token_hex
 
@@ -11,7 +12,8 @@ from warmer.request_id import WELL_FORMED
 class RequestIds:
     """Cheap, since every hit needs one: a random beginning for the process, and a number."""
 
-    def __init__(self) -> None:
+    def __init__(self, draw: Callable[[], str] = lambda: token_hex(4)) -> None:
+        self._draw = draw
         self._prefix = ""
         self._numbers = count(1)
 
@@ -23,5 +25,5 @@ class RequestIds:
 
     def _begin(self) -> str:
         """With the first request, after the fork: processes that share a beginning would share ids."""
-        self._prefix = f"{token_hex(4)}-"
+        self._prefix = f"{self._draw()}-"
         return self._prefix

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 
 from flask import Flask, Response, g, request
 
 from warmer.request_id import HEADER, get_request_id
+from web.front import get_front
 from web.signals import photo_not_found, photo_not_served
 from web.wishes import ROUTES
 
@@ -36,13 +36,14 @@ def log_not_served(
 
 def init_app(app: Flask) -> None:
     """Give every answer of Flask's routes the id of its request, and a line."""
+    clock = get_front(app).clock
 
     @app.after_request
     def log_answer(response: Response) -> Response:
         response.headers[HEADER] = request_id = get_request_id()
         level = logging.DEBUG if request.endpoint in QUIET else logging.INFO
         route = request.url_rule.rule if request.url_rule else "none"  # a path that is unknown may hold anything
-        seconds = time.monotonic() - g.started
+        seconds = clock() - g.started
         _write(level, _tell(request.method, route, response.status_code, seconds, request_id))
         return response
 

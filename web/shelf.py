@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from web.wishes import Wish
@@ -27,7 +28,7 @@ class Answer:
     headers: Headers
     headers_of_304: Headers
     body: bytes | None = field(repr=False)
-    read_at: float  # monotonic, before Redis was asked
+    read_at: float  # by the shelf's clock, before Redis was asked
     tags: frozenset[str]  # the subjects whose purge ends it
 
     @property
@@ -38,8 +39,9 @@ class Answer:
 class Shelf:
     """Answers by wish, oldest first: the oldest also expire first, so they make room."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.max_bytes = max_bytes
+        self._clock = clock
         self.bytes = 0
         self._answers: dict[Wish, Answer] = {}
         self._doubtful: dict[Wish, Answer] = {}  # older than all of those; no wish is in both
@@ -51,14 +53,14 @@ class Shelf:
     def get(self, wish: Wish) -> Answer | None:
         """The answer, if it is there and younger than a minute."""
         answer = self._answers.get(wish)
-        if answer is None or time.monotonic() - answer.read_at > MAX_AGE_SECONDS:
+        if answer is None or self._clock() - answer.read_at > MAX_AGE_SECONDS:
             return None
         return answer
 
     def get_doubtful(self, wish: Wish) -> Answer | None:
         """The same, of what may have been purged since: for when Redis, which knows, is away."""
         answer = self._doubtful.get(wish)
-        return answer if answer and time.monotonic() - answer.read_at <= MAX_AGE_SECONDS else None
+        return answer if answer and self._clock() - answer.read_at <= MAX_AGE_SECONDS else None
 
     def drop(self, wish: Wish) -> None:
         """Redis has no such picture any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from math import ceil
 
 from limits import RateLimitItemPerMinute
@@ -32,8 +33,8 @@ class ClientStorage(RedisStorage):
 class Throttle:
     """The writes of each caller within the minute, by method."""
 
-    def __init__(self, redis: Redis, keys: Keys, urls: PhotoUrls) -> None:
-        self._urls = urls
+    def __init__(self, redis: Redis, keys: Keys, urls: PhotoUrls, wall_clock: Callable[[], float] = time.time) -> None:
+        self._urls, self._wall_clock = urls, wall_clock
         self._limiter = FixedWindowRateLimiter(ClientStorage(redis, keys.limits))
         self._limits = {role: RateLimitItemPerMinute(number, namespace=role) for role, number in PER_MINUTE.items()}
 
@@ -43,6 +44,6 @@ class Throttle:
         # Hashed with a key of ours: of a user who is forgotten nothing remains that could be read.
         who = self._urls.sign(f"writer:{caller_id}")
         if not self._limiter.hit(limit, method, who):
-            seconds = ceil(self._limiter.get_window_stats(limit, method, who).reset_time - time.time())
+            seconds = ceil(self._limiter.get_window_stats(limit, method, who).reset_time - self._wall_clock())
             headers = {"Retry-After": str(max(1, seconds))}
             raise Problem(429, f"at most {limit.amount} of these a minute", headers=headers)

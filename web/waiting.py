@@ -28,8 +28,17 @@ class _Waiter:
 class Waiting:
     """The waiting requests of one process."""
 
-    def __init__(self, wait_seconds: float, places: int = THREADS // 2) -> None:
+    def __init__(
+        self,
+        wait_seconds: float,
+        places: int = THREADS // 2,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[threading.Event, float], object] = threading.Event.wait,
+    ) -> None:
+        """`pause`: waits until the event is set, at most so many seconds by the clock."""
         self.wait_seconds = wait_seconds
+        self._clock, self._pause = clock, pause
         self._places = threading.BoundedSemaphore(places)
         self._waiters: dict[str, set[_Waiter]] = defaultdict(set)
         self._lock = threading.Lock()
@@ -65,12 +74,12 @@ class Waiting:
                 waiter.news.set()
 
     def _wait(self, waiter: _Waiter, look: Callable[[], T], ask: Callable[[], bool]) -> T:
-        end = time.monotonic() + self.wait_seconds
+        end = self._clock() + self.wait_seconds
         while (found := look()) is None and not waiter.is_postponed:
             if not ask():
                 raise Shed
-            if (left := end - time.monotonic()) <= 0:
+            if (left := end - self._clock()) <= 0:
                 break
-            waiter.news.wait(min(LOOK_SECONDS, left))
+            self._pause(waiter.news, min(LOOK_SECONDS, left))
             waiter.news.clear()
         return found

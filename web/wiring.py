@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
 
 from redis import Redis
@@ -34,17 +36,22 @@ from web.wishes import Wishes
 PUBLISH_SECONDS = 0.5  # at most for each step of publishing
 
 
-def open_front(settings: Settings) -> Front:
+def open_front(
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+) -> Front:
     """Put the parts together."""
     keys = Keys(settings.bot_id)
-    breaker = Breaker()
+    breaker = Breaker(clock)
     redis: Redis = connect_web(settings, THREADS, BreakablePool, breaker=breaker)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     directory = PartnerDirectory(redis, keys, settings.rewarm_partners)
     profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
     due = Due(redis, keys)
     urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
-    shelf, waiting = Shelf(settings.photo_cache_mb * 2**20), Waiting(settings.photo_wait)
+    shelf, waiting = Shelf(settings.photo_cache_mb * 2**20, clock), Waiting(settings.photo_wait, clock=clock)
     stats = MinuteStats(redis, keys)
     return Front(
         settings=settings,
@@ -62,9 +69,11 @@ def open_front(settings: Settings) -> Front:
         waiting=waiting,
         listener=_open_listener(settings, keys, waiting, shelf, redis),
         stats=stats,
-        throttle=Throttle(redis, keys, urls),
+        throttle=Throttle(redis, keys, urls, wall_clock),
         journal=Journal(partial(count_served, stats)),
         request_ids=RequestIds(),
+        clock=clock,
+        wall_clock=wall_clock,
     )
 
 

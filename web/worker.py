@@ -19,6 +19,7 @@ import math
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -42,6 +43,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     thread_seconds = 20.0  # with a thread: a wait for a picture takes at most 10, the rest is the client's
     leave_seconds = 2.0  # for the client to read the last answer and to close
     drain_seconds = 0.05  # for the rest of a body that nobody read
+    clock: Callable[[], float] = staticmethod(time.monotonic)  # gunicorn makes the worker: nothing can be passed in
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,7 +75,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def handle(self, conn: Connection) -> Any:
         """A thread begins."""
-        conn.deadline = time.monotonic() + self.thread_seconds
+        conn.deadline = self.clock() + self.thread_seconds
         return super().handle(conn) if conn.is_handed_over() else UNFINISHED
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
@@ -92,7 +94,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         if self.is_full or self.nr_conns >= self.worker_connections:
             self.is_full = False
             self._make_room()
-        now = time.monotonic()
+        now = self.clock()
         if now < self.next_look:
             return
         self.next_look = now + 0.5
@@ -146,7 +148,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _go_on_for(self, seconds: float, conn: Connection) -> None:
         self.polling[conn] = None
-        conn.deadline = time.monotonic() + seconds
+        conn.deadline = self.clock() + seconds
         self._go_on(conn)
 
     def _drop(self, conn: Connection) -> None:
@@ -174,6 +176,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
         """Whether another request may follow; what hides it, a body that nobody read, is not waited for."""
         try:
+            # By gunicorn's own clock.
             return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + self.drain_seconds))
         except ParseException:  # of chunks; this request has its answer, and gets no second one
             return False
