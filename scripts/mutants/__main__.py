@@ -1,0 +1,133 @@
+"""Print how many mutants the tests kill, by module, and those that survive, with their change."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from queue import SimpleQueue
+
+from mutants import Mutant, tests
+from mutants.places import count_places, find_mutants
+from mutants.trial import Bench, Verdict, copy
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = {
+    "flow": ("warmer", "warm hold claim fetch look_up follow forget rounds tasks order"),
+    "state": ("warmer", "store due budget failures partners profiles publish purge stats pulse heartbeat"),
+    "Telegram": ("warmer", "telegram replies watchdog deadline"),
+    "photos": ("web", "photos look shelf waiting wishes answers accept urls breaker listener"),
+}
+MODULES = {f"{folder}/{name}.py": room for room, (folder, names) in ROOMS.items() for name in names.split()}
+TESTS = ["tests/warmer", "tests/web", "tests/scripts", "tests/story"]  # what ./scripts/test runs
+SAMPLE, SEED, AT_ONCE = 200, 12, 2
+
+
+def main() -> None:
+    options = _parse()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as name:
+        folder = Path(name)
+        recorded = options.recorded or folder / "recorded"
+        if not (recorded / "contexts.json").exists():
+            print("Running the tests once, to record which of them reach which line", flush=True)
+            recorded.mkdir(parents=True, exist_ok=True)
+            tests.record(copy(ROOT, folder / "tree"), recorded.resolve(), options.tests or TESTS)
+        mutants = choose(options.sample, options.seed, options.only)
+        verdicts = list(try_all(mutants, folder, tests.read(recorded)))
+    for line in tell(verdicts):
+        print(line)
+    if options.json:
+        options.json.write_text(json.dumps([_to_record(one) for one in verdicts], indent=1), "utf-8")
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./scripts/mutate", description=__doc__)
+    parser.add_argument("--sample", type=int, default=SAMPLE, help="so many mutants (%(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="which ones (%(default)s)")
+    parser.add_argument(
+        "--only", nargs="+", metavar="MUTANT", help="these of the sample: part of a name, as it is printed"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there, too")
+    parser.add_argument(
+        "--recorded", type=Path, metavar="FOLDER", help="keep what the first run shows, or use what is kept"
+    )
+    parser.add_argument("tests", nargs="*", help=f"what pytest gets ({' '.join(TESTS)})")
+    return parser.parse_args()
+
+
+def choose(size: int, seed: int, only: Sequence[str] | None) -> list[Mutant]:
+    """So many mutants, from each module in proportion to its places."""
+    places = {module: count_places(ROOT / module, module, seed) for module in MODULES}
+    shares = {module: max(1, round(size * count / sum(places.values()))) for module, count in places.items()}
+    chosen = [
+        one for module, share in shares.items() for one in islice(find_mutants(ROOT / module, module, seed), share)
+    ]
+    print(f"{len(chosen)} mutants, of {sum(places.values())} places", flush=True)
+    return [one for one in chosen if not only or any(part in one.name for part in only)]
+
+
+def try_all(mutants: list[Mutant], folder: Path, recorded: tests.Recorded) -> Iterator[Verdict]:
+    """In their order; each is told as soon as it is known."""
+    benches: SimpleQueue[Bench] = SimpleQueue()
+    for number in range(AT_ONCE):
+        benches.put(Bench(ROOT, folder / str(number), recorded))
+
+    def judge(mutant: Mutant) -> Verdict:
+        bench = benches.get()
+        try:
+            verdict = bench.judge(mutant)
+        finally:
+            benches.put(bench)
+        print(f"{time.strftime('%H:%M:%S')} {mutant.name}: {verdict.killed_by or 'survived'}", flush=True)
+        return verdict
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from pool.map(judge, mutants)
+
+
+def tell(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """The survivors with their change, then the figures."""
+    for verdict in verdicts:
+        if not verdict.killed_by:
+            mutant = verdict.mutant
+            yield f"\n{mutant.name} in {mutant.function}, {verdict.tests} tests"
+            yield from _list_changes(mutant)
+    yield ""
+    for room in ROOMS:
+        yield f"{room}: {_count(verdict for verdict in verdicts if MODULES[verdict.mutant.module] == room)}"
+        for module in (module for module, its in MODULES.items() if its == room):
+            yield f"  {module}: {_count(verdict for verdict in verdicts if verdict.mutant.module == module)}"
+    yield f"All: {_count(verdicts)} in {sum(verdict.seconds for verdict in verdicts) / AT_ONCE / 60:.0f} minutes"
+
+
+def _count(verdicts: Iterable[Verdict]) -> str:
+    outcomes = [bool(verdict.killed_by) for verdict in verdicts]
+    return f"{sum(outcomes)} of {len(outcomes)} killed, {sum(outcomes) / max(1, len(outcomes)):.0%}"
+
+
+def _list_changes(mutant: Mutant) -> list[str]:
+    before = (ROOT / mutant.module).read_text("utf-8").splitlines()
+    changes = difflib.unified_diff(before, mutant.code.splitlines(), lineterm="", n=1)
+    return [f"  {line}" for line in islice(changes, 3, None)]
+
+
+def _to_record(verdict: Verdict) -> dict[str, object]:
+    mutant = verdict.mutant
+    return {
+        "name": mutant.name,
+        "function": mutant.function,
+        "killed_by": verdict.killed_by,
+        "tests": verdict.tests,
+        "seconds": round(verdict.seconds, 1),
+        "change": _list_changes(mutant),
+    }
+
+
+if __name__ == "__main__":
+    main()

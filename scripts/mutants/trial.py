@@ -1,0 +1,163 @@
+"""A mutant is tried: do the tests that reach it fail?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mutants import Mutant
+from mutants.tests import Recorded
+
+FIRST = 40  # tests that are tried first
+REST_SECONDS = 30.0  # of tests that are tried after these, as they were recorded
+SLACK, START_SECONDS = 10, 90.0  # a run may take so many times what was recorded, and this for its start
+TIMED_OUT = -1
+OMITTED = (
+    ".git",
+    ".venv",
+    ".venv.*",
+    ".hypothesis",
+    "__pycache__",
+    "*_cache",
+    "build",
+    "data",
+    "node_modules",
+    ".coverage*",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant."""
+
+    mutant: Mutant
+    killed_by: str  # a test, or what else ended the run; empty: it survived
+    tests: int  # that were tried
+    seconds: float
+
+
+def copy(root: Path, tree: Path) -> Path:
+    """A tree of the project's files, with its environment."""
+    shutil.copytree(root, tree, ignore=shutil.ignore_patterns(*OMITTED), symlinks=True)
+    (tree / ".venv").symlink_to((root / ".venv").resolve())
+    return tree
+
+
+class Bench:
+    """A copy of the project, in which one mutant after the other is tried."""
+
+    def __init__(self, root: Path, folder: Path, recorded: Recorded, start_seconds: float = START_SECONDS) -> None:
+        self.tree = copy(root, folder / "tree")
+        self._folder = folder
+        self._recorded = recorded
+        self._start_seconds = start_seconds
+        self._written = time.time()
+        self._passing: dict[str, bool] = {}  # without a mutant
+
+    def judge(self, mutant: Mutant) -> Verdict:
+        """First the tests that are nearest, then others, for a bounded time."""
+        started = time.monotonic()
+        tests = self._recorded.list_tests(mutant.module, mutant.lines)
+        rest = self._bound(tests[FIRST:])
+        original = (self.tree / mutant.module).read_text("utf-8")
+        killed_by = ""
+        try:
+            for chosen in (tests[:FIRST], rest):
+                killed_by = killed_by or self._find_killer(mutant, original, chosen)
+        finally:
+            self._write(mutant.module, original)
+        return Verdict(mutant, killed_by, len(tests[:FIRST]) + len(rest), time.monotonic() - started)
+
+    def _find_killer(self, mutant: Mutant, original: str, tests: list[str]) -> str:
+        """A test that fails twice with the mutant and passes without it: one that only had bad luck kills nothing."""
+        tests = [test for test in tests if self._passing.get(test, True)]
+        while tests:
+            self._write(mutant.module, mutant.code)
+            failed = self._run(tests)
+            if failed not in tests:
+                return failed
+            if self._run([failed]):
+                self._write(mutant.module, original)
+                if failed not in self._passing:
+                    self._passing[failed] = not self._run([failed])
+                if self._passing[failed]:
+                    return failed
+            tests.remove(failed)
+        return ""
+
+    def _run(self, tests: list[str]) -> str:
+        """The first test that fails, or what else ended the run; empty where all pass."""
+        names = self._folder / "tests.txt"
+        names.write_text("".join(f"{test}\n" for test in tests), "utf-8")
+        limit = self._start_seconds + SLACK * self._recorded.seconds_of(tests)
+        status, output = self._run_pytest([f"@{names}"], limit)
+        if status not in (0, 1, TIMED_OUT):  # also where a parametrised test has another name now
+            status, output = self._run_pytest(sorted({test.partition("::")[0] for test in tests}), limit)
+        if status in (0, TIMED_OUT):
+            return "time-out" if status else ""
+        lines = [line.partition(" ")[2] for line in output.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        failed = [test for test in tests for line in lines if line == test or line.startswith(f"{test} - ")]
+        return max(failed, key=len) if failed else next(iter(lines), "the tests do not start")
+
+    def _run_pytest(self, arguments: list[str], limit: float) -> tuple[int, str]:
+        options = [
+            "-x",
+            "-q",
+            "-rfE",
+            "--tb=no",
+            "--no-header",
+            "-p",
+            "no:cacheprovider",
+            f"--basetemp={self._folder / 't'}",
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(self.tree), "MUTANT": str(self._folder)}
+        log = self._folder / "pytest.log"
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                [".venv/bin/python", "-m", "pytest", *options, *arguments],
+                cwd=self.tree,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+            try:
+                status = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                status = TIMED_OUT
+            finally:
+                end(process, str(self._folder))
+        return status, log.read_text("utf-8", "replace")
+
+    def _write(self, module: str, code: str) -> None:
+        """With a second of its own each time: Python tells by seconds whether what it has compiled is out of date."""
+        path = self.tree / module
+        path.write_text(code, "utf-8")
+        self._written += 2
+        os.utime(path, (self._written, self._written))
+
+    def _bound(self, tests: list[str]) -> list[str]:
+        chosen: list[str] = []
+        for test in sorted(tests, key=lambda test: self._recorded.seconds_of([test])):
+            if self._recorded.seconds_of([*chosen, test]) > REST_SECONDS:
+                break
+            chosen.append(test)
+        return chosen
+
+
+def end(process: subprocess.Popen[bytes], folder: str) -> None:
+    """End the run and what it has left behind: a mutant may have forgotten to."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for path in Path("/proc").glob("[0-9]*"):  # no more than the group where there is no /proc
+        with suppress(OSError):
+            if folder.encode() in (path / "environ").read_bytes() + (path / "cmdline").read_bytes():
+                os.kill(int(path.name), signal.SIGKILL)
