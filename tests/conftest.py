@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from io import BytesIO
 from itertools import count
@@ -28,7 +26,7 @@ from tests.support.waiting import wait_until
 from warmer.connect import connect_worker
 from warmer.keys import Keys
 from warmer.settings import Settings, load_settings
-from warmer.wiring import Workshop, get_workshop, open_workshop
+from warmer.wiring import Workshop, open_workshop
 
 __all__ = ["wait_until"]
 pytest_plugins = ["tests.support.figures"]
@@ -93,7 +91,6 @@ def redis_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
     """A Redis for this run of the tests, of the kind that is asked for."""
     with run_kind(KIND, tmp_path_factory.mktemp("redis")) as settings:
         yield settings
-        logging.disable()  # threads of the tests' apps outlive it, and nobody listens any more
 
 
 @pytest.fixture(scope="session")
@@ -162,25 +159,31 @@ def telegram(telegram_server: FakeTelegram) -> FakeTelegram:
 
 
 @pytest.fixture
-def shop(settings: Settings, redis: Redis, telegram: FakeTelegram) -> Workshop:
+def shop(settings: Settings, redis: Redis, telegram: FakeTelegram) -> Iterator[Workshop]:
     """A worker's parts, without the queue."""
-    return open_workshop(settings, redis)
-
-
-@pytest.fixture(autouse=True)
-def _collected(request: pytest.FixtureRequest) -> None:
-    """Apps listen as long as the process: to walk through all of them, in a request, takes longer than one may."""
-    if "app" in request.fixturenames:
-        gc.collect()
-        gc.freeze()
+    with closing(open_workshop(settings, redis)) as shop:
+        yield shop
 
 
 @pytest.fixture
-def app(redis: Redis, telegram: FakeTelegram, settings: Settings) -> Flask:
-    """The web tier, without a worker."""
-    from web import create_app
+def make_app() -> Iterator[Callable[..., Flask]]:
+    """Makes web tiers with settings that differ from the environment's, and closes them."""
+    from web import close_app, create_app
 
-    return create_app(settings)
+    with ExitStack() as opened:
+
+        def make(**overrides: Any) -> Flask:
+            app = create_app(load_settings(**overrides))
+            opened.callback(close_app, app)
+            return app
+
+        yield make
+
+
+@pytest.fixture
+def app(redis: Redis, telegram: FakeTelegram, make_app: Callable[..., Flask]) -> Flask:
+    """The web tier, without a worker."""
+    return make_app()
 
 
 @pytest.fixture
@@ -194,7 +197,6 @@ def worker(redis: Redis, telegram: FakeTelegram) -> Iterator[Any]:
     import warmer.tasks  # noqa: F401 - registers the tasks
     from warmer.celery import app as celery
 
-    get_workshop.cache_clear()
     with start_worker(celery, pool="threads", concurrency=8, perform_ping_check=False, shutdown_timeout=25) as running:
         yield running
 
