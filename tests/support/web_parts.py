@@ -30,6 +30,7 @@ from web.urls import sign
 
 PREVIEW = "data:image/webp;base64,UklGRg=="
 _numbers = count(1)
+MakeApp = Callable[..., Flask]  # with settings by their names; the fixture that gives it closes what it made
 
 
 def new_file_id() -> str:
@@ -71,7 +72,7 @@ def warm_picture(service: Service) -> str:
     world.draw_all()
     body = {"name": "Ann", "photo_file_id": world.file_id(user_id, 320)}
     service.call("PUT", f"/api/partner/{user_id}", json=body)
-    wait_until(lambda: service.call("GET", f"/api/partner/{user_id}").json()["photo_ready"], 20)
+    wait_until(lambda: service.call("GET", f"/api/partner/{user_id}").json()["photo_ready"])
     return file_url(body["photo_file_id"])
 
 

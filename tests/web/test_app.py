@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import API_KEY
-from warmer.settings import load_settings
+from tests.support.web_parts import MakeApp
 from web import create_app
 from web.wishes import PREFIXES
 
@@ -40,8 +40,8 @@ ROUTES = {
 IN_FRONT = {"/api/photos/file/", "/api/photos/user/"}
 
 
-def test_the_routes_are_those_of_the_contract() -> None:
-    rules = create_app(load_settings()).url_map.iter_rules()
+def test_the_routes_are_those_of_the_contract(make_app: MakeApp) -> None:
+    rules = make_app().url_map.iter_rules()
     assert {(method, rule.rule) for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}} == ROUTES
     assert set(PREFIXES) == IN_FRONT
 
@@ -54,9 +54,10 @@ def test_nothing_in_the_web_knows_pillow_the_client_of_telegram_or_the_tasks() -
     assert not {"PIL", "requests", "warmer.telegram", "warmer.images", "warmer.tasks"} & loaded
 
 
-def test_making_an_app_opens_no_connection_so_that_gunicorn_can_fork() -> None:
-    nowhere = load_settings(redis_url="redis://127.0.0.1:1", celery_broker_url="redis://127.0.0.1:1")
-    assert create_app(nowhere).test_client().get("/healthz").status_code == 200
+def test_making_an_app_opens_no_connection_so_that_gunicorn_can_fork(make_app: MakeApp) -> None:
+    nowhere = "redis://127.0.0.1:1"
+    app = make_app(redis_url=nowhere, celery_broker_url=nowhere)
+    assert app.test_client().get("/healthz").status_code == 200
 
 
 def test_a_wrong_setting_stops_the_start_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,8 +76,8 @@ def test_other_origins_are_shut_out(client: FlaskClient, path: str) -> None:
 
 
 @pytest.fixture
-def open_client(redis: object, telegram: object) -> FlaskClient:
-    return create_app(load_settings(cors_origins=f"{OURS},https://b.example")).test_client()
+def open_client(redis: object, telegram: object, make_app: MakeApp) -> FlaskClient:
+    return make_app(cors_origins=f"{OURS},https://b.example").test_client()
 
 
 def test_named_origins_are_let_in_to_the_api(open_client: FlaskClient) -> None:
@@ -112,8 +113,8 @@ def test_a_preflight_lets_a_mini_app_send_its_credential(open_client: FlaskClien
     assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]
 
 
-def test_two_apps_in_one_process_do_not_mix(redis: object, telegram: object) -> None:
-    one, other = create_app(load_settings()), create_app(load_settings(api_keys="another"))
+def test_two_apps_in_one_process_do_not_mix(redis: object, telegram: object, make_app: MakeApp) -> None:
+    one, other = make_app(), make_app(api_keys="another")
     headers = {"Authorization": f"Bearer {API_KEY}"}
     answers = [app.test_client().get("/api/partner/recent", headers=headers).status_code for app in (one, other)]
     assert answers == [200, 401]

@@ -14,9 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import API_KEY
-from tests.support.web_parts import as_user, file_url, init_data, new_file_id, new_id
-from warmer.settings import load_settings
-from web import create_app
+from tests.support.web_parts import MakeApp, as_user, file_url, init_data, new_file_id, new_id
 
 ANN = {"id": 42, "first_name": "Ann"}
 USER_ROUTES = [("POST", "/api/partner/me"), ("GET", "/api/partner/me"), ("DELETE", "/api/partner/me")]
@@ -85,8 +83,8 @@ def test_the_scheme_is_no_matter_of_case(client: FlaskClient, scheme: str) -> No
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("key", ["first", "second", "schlüssel"])
-def test_every_api_key_is_good(key: str) -> None:
-    client = create_app(load_settings(api_keys="first, second,schlüssel")).test_client()
+def test_every_api_key_is_good(key: str, make_app: MakeApp) -> None:
+    client = make_app(api_keys="first, second,schlüssel").test_client()
     assert ask(client, f"Bearer {key}".encode().decode("latin-1")) == 200
     assert ask(client, f"Bearer {key}x") == 401
     assert ask(client, "Bearer first, second") == 401
@@ -101,14 +99,14 @@ def test_a_credential_counts_in_the_header_only(client: FlaskClient, place: str)
     assert client.get(f"/api/partner/recent?{data if place == 'query' else ''}").status_code == 401
 
 
-def test_init_data_of_the_worked_example_is_good(client: FlaskClient) -> None:
+def test_init_data_of_the_worked_example_is_good(client: FlaskClient, make_app: MakeApp) -> None:
     """A fixed example, signed once by hand: what the tests make themselves could be wrong in the same way."""
     example = (
         "auth_date=1700000000&query_id=AAHdF6IQAAAAAN0XohDhrOrc"
         "&user=%7B%22id%22%3A42%2C%22first_name%22%3A%22Ann%22%7D"
         "&hash=d8661f38a24757a6906dcc1c1890aa7080f0a9bc00f6abb2189133871a0cc0b7"
     )
-    app = create_app(load_settings(init_data_max_age=10**9))
+    app = make_app(init_data_max_age=10**9)
     assert ask(app.test_client(), f"tma {example}") == 200
     assert ask(client, f"tma {example}") == 401  # expired for whoever keeps the default
 
@@ -228,8 +226,8 @@ def test_init_data_is_good_for_a_day_and_its_clock_may_be_a_minute_ahead(client:
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_the_age_is_a_setting() -> None:
-    client = create_app(load_settings(init_data_max_age=60)).test_client()
+def test_the_age_is_a_setting(make_app: MakeApp) -> None:
+    client = make_app(init_data_max_age=60).test_client()
     assert ask(client, f"tma {init_data(ANN, age=50)}") == 200
     assert ask(client, f"tma {init_data(ANN, age=70)}") == 401
 

@@ -14,11 +14,9 @@ from flask.testing import FlaskClient
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
-from tests.support.web_parts import private_redis
+from tests.support.web_parts import MakeApp, private_redis
 from warmer.heartbeat import TTL_SECONDS, Heartbeat
-from warmer.settings import load_settings
 from warmer.wiring import Workshop
-from web import create_app
 from web.front import get_front
 
 
@@ -86,9 +84,11 @@ def test_with_a_worker_all_is_ok_until_it_says_good_bye(client: FlaskClient, sho
     assert client.get("/readyz").json["status"] == "degraded"  # type: ignore[index]
 
 
-def test_without_redis_it_is_503_soon_and_ready_again_with_it(tmp_path: Path, telegram: FakeTelegram) -> None:
+def test_without_redis_it_is_503_soon_and_ready_again_with_it(
+    tmp_path: Path, telegram: FakeTelegram, make_app: MakeApp
+) -> None:
     with private_redis(tmp_path) as (url, server):
-        client = create_app(load_settings(redis_url=url)).test_client()
+        client = make_app(redis_url=url).test_client()
         server.send_signal(signal.SIGSTOP)
         started = time.monotonic()
         answer: Any = client.get("/readyz")

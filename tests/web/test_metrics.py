@@ -14,12 +14,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.web_parts import file_url, new_file_id, new_id, remember_none, shelve, user_url
+from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, remember_none, shelve, user_url
 from warmer.budget import Budget
 from warmer.errors import InvalidFileId
 from warmer.keys import QUEUES, Lane, user_subject
-from warmer.settings import load_settings
-from web import create_app
 from web.front import get_front
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -41,9 +39,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def app(redis: object, telegram: object) -> Flask:
+def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
     """The web tier without a worker, and without patience."""
-    return create_app(load_settings(photo_wait=0))
+    return make_app(photo_wait=0)
 
 
 @pytest.fixture
@@ -114,10 +112,10 @@ def test_every_answer_is_counted_by_endpoint_and_status_and_by_no_path(client: F
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_shed_misses_are_counted(figures: Read) -> None:
+def test_shed_misses_are_counted(figures: Read, make_app: MakeApp) -> None:
     key = ("avatar_shed_total", ())
     before = figures()[key]
-    create_app(load_settings(hot_max=0)).test_client().get(file_url(new_file_id()))
+    make_app(hot_max=0).test_client().get(file_url(new_file_id()))
     assert figures()[key] - before == 1
 
 

@@ -17,10 +17,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
 from tests.support.running import ROOT
-from tests.support.web_parts import new_file_id
+from tests.support.web_parts import MakeApp, new_file_id
 from warmer.photo import MIME_TYPES
-from warmer.settings import load_settings
-from web import create_app
 from web.answers import ABSENT_CACHE, CACHE_CONTROL, HIT, MISS
 from web.openapi import DOCUMENT
 from web.pages import TryBody
@@ -163,9 +161,9 @@ def test_the_signatures_are_those_of_the_worked_example(document: Json) -> None:
         assert parameters[f"sig_of_{kind}"]["example"] == sign(key, f"{kind}:{subject['example']}")
 
 
-def test_it_names_the_address_and_the_sizes_of_the_deployment() -> None:
-    one = create_app(load_settings(public_url="https://avatars.example/a", photo_sizes="100,640", photo_formats="webp"))
-    other = create_app(load_settings())
+def test_it_names_the_address_and_the_sizes_of_the_deployment(make_app: MakeApp) -> None:
+    one = make_app(public_url="https://avatars.example/a", photo_sizes="100,640", photo_formats="webp")
+    other = make_app()
     documents: list[Any] = [app.test_client().get("/openapi.json").json for app in (one, other)]
     assert documents[0]["servers"] == [{"url": "https://avatars.example/a"}]
     assert documents[0]["components"]["parameters"]["size"]["schema"]["enum"] == [100, 640]

@@ -5,36 +5,24 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from celery import Celery
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser
-from redis import Redis
-from werkzeug.serving import make_server
 
-from ops_screenshot import make_up_day
 from tests.conftest import API_KEY, wait_until
-from tests.support.running import Service
-from tests.support.web_parts import as_user, file_url, new_file_id, new_id, private_redis, shelve, warm_picture
+from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, shelve
 from warmer.budget import Budget
 from warmer.errors import InvalidFileId
 from warmer.failures import Failures
-from warmer.settings import load_settings
-from web import create_app
 from web.front import get_front
 from web.history import Figures
 from web.ops import spell_age
 from web.overview import Now, Overview
-
-pytest_plugins = ["tests.support.page_fixtures"]
 
 FAR = {"environ_base": {"REMOTE_ADDR": "203.0.113.7"}}  # RFC 5737
 WANTED = 'Bearer realm="avatar-warmer", Basic realm="avatar-warmer", charset="UTF-8"'
@@ -205,26 +193,12 @@ def test_an_age_is_spelled_in_one_unit() -> None:
     assert ages == ["0 s ago", "59 s ago", "1 min ago", "1 h ago", "1 d ago"]
 
 
-def test_it_shows_what_web_and_workers_of_a_running_service_did(service: Service) -> None:
-    service.call("GET", warm_picture(service))
-
-    def has_arrived() -> Any:
-        shown = service.call("GET", "/ops.json").json()
-        day = shown["day"]
-        return day["hit_rate"] and day["calls"] >= 2 and day["warmings"] and day["due"] is not None and shown
-
-    shown = wait_until(has_arrived, 20)
-    assert len(shown["now"]["workers"]) == 2
-    assert shown["day"]["workers"] in (0, 1, 2)  # some may have started after the first sample
-    assert (shown["now"]["bot"], shown["redis"], shown["broker"]) == ("ok", "ok", "ok")
-
-
 # While parts are away
 
 
-def test_while_redis_is_away_it_is_still_a_page_and_says_so(tmp_path: Path) -> None:
+def test_while_redis_is_away_it_is_still_a_page_and_says_so(tmp_path: Path, make_app: MakeApp) -> None:
     with private_redis(tmp_path) as (url, server):
-        client = create_app(load_settings(redis_url=url)).test_client()
+        client = make_app(redis_url=url).test_client()
         wait_until(lambda: read(client)["redis"] == "ok")  # its socket is there a moment before it listens
         server.kill()
         server.wait()
@@ -242,36 +216,3 @@ def test_while_the_broker_is_away_the_rest_shows(app: Flask, monkeypatch: pytest
     assert (shown["redis"], shown["broker"], shown["queues"]) == ("ok", "away", {})
     assert shown["now"]
     assert b"The broker is away" in answer.data
-
-
-# As a browser shows it
-
-
-@pytest.fixture
-def made_up(redis: Redis, app: Flask) -> Iterator[str]:
-    """The page of a made-up day, over HTTP; its URL."""
-    make_up_day(redis, get_front(app).keys)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/ops"
-    server.shutdown()
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
-def test_it_is_accessible_fits_the_screen_and_says_nothing_on_the_console(
-    browser: Browser,
-    made_up: str,
-    scheme: Any,
-    width: int,
-) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    wait_until(lambda: (answer := page.goto(made_up)) and answer.ok)  # a busy machine may have opened the breaker
-    said: list[str] = []
-    page.on("console", lambda line: said.append(line.text))
-    page.reload()
-    assert page.locator("polyline").count() > 20
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    results = Axe().run(page)
-    page.close()
-    assert results.violations_count == 0, results.generate_report()
-    assert said == []

@@ -13,10 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import wait_until
-from tests.support.web_parts import new_id, private_redis, queued
+from tests.support.web_parts import MakeApp, new_id, private_redis, queued
 from warmer.keys import user_subject
-from warmer.settings import load_settings
-from web import create_app
 from web.front import get_front
 
 PROXIES = ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP"]
@@ -24,8 +22,8 @@ NAMES = [b"look-up-id", b'id="look-up"']
 
 
 @pytest.fixture
-def demo_app(redis: object, telegram: object) -> Flask:
-    return create_app(load_settings(demo=True, host="127.0.0.1"))
+def demo_app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
+    return make_app(demo=True, host="127.0.0.1")
 
 
 def policy(answer: Any) -> dict[str, set[str]]:
@@ -46,8 +44,8 @@ def test_the_page_lets_in_nothing_from_elsewhere(client: FlaskClient) -> None:
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_pictures_may_come_from_the_public_url_and_nothing_else_does() -> None:
-    app = create_app(load_settings(public_url="https://cdn.example:8443/avatars"))
+def test_pictures_may_come_from_the_public_url_and_nothing_else_does(make_app: MakeApp) -> None:
+    app = make_app(public_url="https://cdn.example:8443/avatars")
     rules = policy(app.test_client().get("/"))
     assert rules["img-src"] == {"'self'", "data:", "https://cdn.example:8443"}
     assert rules["connect-src"] == {"'self'", "https://cdn.example:8443"}
@@ -188,9 +186,9 @@ def test_an_odd_id_in_the_field_is_422(client: FlaskClient, body: Any) -> None:
     assert client.post("/try", json=body).status_code == 422
 
 
-def test_the_page_is_there_without_redis(tmp_path: Path, telegram: object) -> None:
+def test_the_page_is_there_without_redis(tmp_path: Path, telegram: object, make_app: MakeApp) -> None:
     with private_redis(tmp_path) as (url, server):
-        client = create_app(load_settings(redis_url=url)).test_client()
+        client = make_app(redis_url=url).test_client()
         server.kill()
         wait_until(lambda: server.poll() is not None)
         assert client.get("/").status_code == 200

@@ -14,12 +14,20 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import SIGNING_KEY, wait_until
 from tests.support.redis_kinds import KIND, forget_calls, list_calls, list_masters
-from tests.support.web_parts import body_of, file_url, new_file_id, new_id, queued, remember_none, shelve, user_url
+from tests.support.web_parts import (
+    MakeApp,
+    body_of,
+    file_url,
+    new_file_id,
+    new_id,
+    queued,
+    remember_none,
+    shelve,
+    user_url,
+)
 from warmer.echo import wait_until_heard
 from warmer.errors import GaveUp, InvalidFileId
 from warmer.keys import user_subject
-from warmer.settings import load_settings
-from web import create_app
 from web.front import get_front
 from web.signals import photo_served
 from web.urls import sign
@@ -48,9 +56,9 @@ VOLATILE = ("X-Response-Time", "Server-Timing", "X-Request-ID", "Content-Length"
 
 
 @pytest.fixture
-def app(redis: Redis, telegram: object) -> Flask:
+def app(redis: Redis, telegram: object, make_app: MakeApp) -> Flask:
     """The web tier without a worker, and with little patience."""
-    return create_app(load_settings(photo_wait=0.05))
+    return make_app(photo_wait=0.05)
 
 
 def lasting(answer: TestResponse) -> dict[str, str]:
@@ -98,11 +106,11 @@ def test_without_a_size_it_is_the_one_of_photo_url(app: Flask, client: FlaskClie
     assert client.get(file_url(file_id).replace("size=160&", "")).data == body_of(file_id)
 
 
-def test_the_etag_is_of_the_very_bytes(app: Flask, client: FlaskClient) -> None:
+def test_the_etag_is_of_the_very_bytes(app: Flask, client: FlaskClient, make_app: MakeApp) -> None:
     file_id = shelve(app)
     etags = {client.get(file_url(file_id, size=size)).headers["ETag"] for size in (80, 160, 320, 160)}
     assert len(etags) == 3
-    app_of_another_day = create_app(load_settings())
+    app_of_another_day = make_app()
     assert app_of_another_day.test_client().get(file_url(file_id)).headers["ETag"] in etags
 
 
@@ -148,8 +156,8 @@ def test_the_signature_of_one_kind_does_not_fit_the_other(app: Flask, client: Fl
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_after_a_rotation_urls_of_both_keys_are_good() -> None:
-    app = create_app(load_settings(url_signing_keys=f"{'n' * 32},{SIGNING_KEY}"))
+def test_after_a_rotation_urls_of_both_keys_are_good(make_app: MakeApp) -> None:
+    app = make_app(url_signing_keys=f"{'n' * 32},{SIGNING_KEY}")
     file_id = shelve(app)
     new, _ = get_front(app).urls.of(file_id)
     assert [app.test_client().get(url).status_code for url in (new, file_url(file_id), new + "x")] == [200, 200, 403]
@@ -383,8 +391,8 @@ def test_of_two_that_are_as_good_the_stored_one_is_sent(app: Flask, client: Flas
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("case", [200, 304, 400, 403, 404, 405, 503])
-def test_with_one_format_nothing_varies(case: int) -> None:
-    app = create_app(load_settings(photo_formats="webp", photo_wait=0))
+def test_with_one_format_nothing_varies(case: int, make_app: MakeApp) -> None:
+    app = make_app(photo_formats="webp", photo_wait=0)
     client, file_id = app.test_client(), shelve(app)
     urls = {400: file_url(file_id, size=1), 403: file_url(file_id, sig=""), 503: file_url(new_file_id())}
     url = urls.get(case, file_url(forget_one(app) if case == 404 else file_id))
@@ -445,8 +453,10 @@ def test_an_id_without_a_picture_is_404_at_once(app: Flask, client: FlaskClient)
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("origins", ["", "https://app.example", "https://app.example,https://b.example"])
 @pytest.mark.parametrize("origin", [None, "https://app.example", "https://evil.example", "null"])
-def test_pictures_are_for_every_origin_whatever_the_setting(origins: str, origin: str | None) -> None:
-    app = create_app(load_settings(cors_origins=origins, photo_wait=0))
+def test_pictures_are_for_every_origin_whatever_the_setting(
+    origins: str, origin: str | None, make_app: MakeApp
+) -> None:
+    app = make_app(cors_origins=origins, photo_wait=0)
     headers = {"Origin": origin} if origin else {}
     for url in (file_url(shelve(app)), file_url(new_file_id()), file_url(new_file_id(), sig=""), user_url(42, size=1)):
         assert_has(app.test_client().get(url, headers=headers), ON_EVERY_ANSWER)

@@ -21,9 +21,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from tests.conftest import wait_until
-from tests.support.web_parts import as_user, file_url, new_file_id, new_id, private_redis, shelve, user_url
-from warmer.settings import load_settings
-from web import create_app
+from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, shelve, user_url
 from web.breaker import OPEN_SECONDS
 from web.front import get_front
 from web.problems import is_away
@@ -197,10 +195,10 @@ def test_a_mistake_of_ours_is_a_500_that_tells_nothing(app: Flask, caplog: pytes
 
 
 @pytest.fixture
-def apart(tmp_path: Path, telegram: object, as_server: Headers) -> Iterator[Any]:
+def apart(tmp_path: Path, telegram: object, as_server: Headers, make_app: MakeApp) -> Iterator[Any]:
     """An app on a Redis of its own, which can be stopped, with a stored picture and a partner."""
     with private_redis(tmp_path) as (url, server):
-        app = create_app(load_settings(redis_url=url, photo_wait=0.2))
+        app = make_app(redis_url=url, photo_wait=0.2)
         app.config.update(server=server, stored=file_url(shelve(app)), folder=tmp_path)
         app.test_client().put(
             "/api/partner/42", json={"name": "Ann", "photo_file_id": new_file_id()}, headers=as_server
@@ -307,9 +305,9 @@ def test_a_redis_that_is_gone_is_503_and_back_is_back(apart: Flask, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("telegram")
-def test_a_redis_that_accepts_and_never_answers_is_503_soon() -> None:
+def test_a_redis_that_accepts_and_never_answers_is_503_soon(make_app: MakeApp) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hole:
-        app = create_app(load_settings(redis_url=f"redis://127.0.0.1:{hole.getsockname()[1]}"))
+        app = make_app(redis_url=f"redis://127.0.0.1:{hole.getsockname()[1]}")
         answer, seconds = timed(app, "GET", file_url(new_file_id()))
     assert (answer.status_code, seconds < SOON) == (503, True)
 
@@ -318,8 +316,8 @@ def test_a_redis_that_accepts_and_never_answers_is_503_soon() -> None:
 @pytest.mark.parametrize(
     "url", ["redis://127.0.0.1:1", "unix:///nowhere.sock", "rediss://127.0.0.1:1", "redis://nowhere.invalid"]
 )
-def test_a_redis_that_cannot_be_reached_is_503(url: str) -> None:
-    assert_problem(timed(create_app(load_settings(redis_url=url)), "GET", file_url(new_file_id()))[0], 503)
+def test_a_redis_that_cannot_be_reached_is_503(url: str, make_app: MakeApp) -> None:
+    assert_problem(timed(make_app(redis_url=url), "GET", file_url(new_file_id()))[0], 503)
 
 
 # Redis there, but taking no writes

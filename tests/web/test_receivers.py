@@ -13,19 +13,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.redis_kinds import KIND
-from tests.support.web_parts import as_user, file_url, new_file_id, new_id, queued, shelve, user_url
+from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, queued, shelve, user_url
 from warmer.celery import app as celery
 from warmer.keys import user_subject
-from warmer.settings import Settings, load_settings
-from web import create_app
+from warmer.settings import Settings
 from web.front import get_front
 from web.signals import partners_listed
 
 
 @pytest.fixture
-def app(redis: object, telegram: object) -> Flask:
+def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
     """The web tier without a worker, and without patience."""
-    return create_app(load_settings(photo_wait=0))
+    return make_app(photo_wait=0)
 
 
 def list_some(app: Flask, client: FlaskClient, headers: dict[str, str], count: int = 6) -> list[str]:
@@ -39,8 +38,10 @@ def list_some(app: Flask, client: FlaskClient, headers: dict[str, str], count: i
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("warm_first", [0, 1, 4, 100])
-def test_a_list_warms_the_first_pictures_that_are_not_ready(as_server: dict[str, str], warm_first: int) -> None:
-    app = create_app(load_settings(warm_first=warm_first))
+def test_a_list_warms_the_first_pictures_that_are_not_ready(
+    as_server: dict[str, str], warm_first: int, make_app: MakeApp
+) -> None:
+    app = make_app(warm_first=warm_first)
     cold = list_some(app, app.test_client(), as_server, 9)
     assert queued(app) == cold[:warm_first]
 

@@ -11,14 +11,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import next_id, wait_until
-from tests.support.web_parts import file_url, new_file_id, remember_none, shelve
+from tests.support.web_parts import MakeApp, file_url, new_file_id, remember_none, shelve
 from tests.warmer.test_logs import Read, restored, start
 from warmer.celery import app as celery
 from warmer.errors import InvalidFileId
 from warmer.request_id import MESSAGE_HEADER, get_request_id, working_for
-from warmer.settings import Settings, load_settings
+from warmer.settings import Settings
 from warmer.wiring import Workshop
-from web import create_app
 from web.front import get_front
 from web.request_ids import RequestIds
 
@@ -26,8 +25,8 @@ __all__ = ["restored"]
 
 
 @pytest.fixture
-def app(redis: object, telegram: object) -> Flask:
-    return create_app(load_settings(photo_wait=0))
+def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
+    return make_app(photo_wait=0)
 
 
 @pytest.fixture

@@ -13,11 +13,10 @@ from blinker import NamedSignal
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.support.web_parts import as_user, file_url, new_file_id, new_id, remember_none, shelve, user_url
+from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, remember_none, shelve, user_url
 from warmer.errors import InvalidFileId
 from warmer.keys import user_subject
-from warmer.settings import load_settings
-from web import create_app, signals
+from web import signals
 from web.front import NAME, get_front
 from web.waiting import Waiting
 
@@ -25,9 +24,9 @@ ALL = [value for value in vars(signals).values() if isinstance(value, NamedSigna
 
 
 @pytest.fixture
-def app(redis: object, telegram: object) -> Flask:
+def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
     """The web tier without a worker, and without patience."""
-    return create_app(load_settings(photo_wait=0))
+    return make_app(photo_wait=0)
 
 
 @contextmanager

@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from xml.etree import ElementTree
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser
 from redis import Redis
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.conftest import wait_until
-from tests.support.web_parts import body_of, file_url, new_file_id, remember_none, shelve
+from tests.support.web_parts import MakeApp, body_of, file_url, new_file_id, remember_none, shelve
 from warmer.errors import InvalidFileId
-from warmer.settings import load_settings
-from web import create_app
 from web.front import get_front
 from web.stand_in import StandIn, draw
-
-pytest_plugins = ["tests.support.page_fixtures"]
 
 OWN = ("Content-Type", "Content-Length", "Content-Security-Policy", "X-Request-ID", "X-Response-Time", "Server-Timing")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture
-def app(redis: Redis, telegram: object) -> Flask:
+def app(redis: Redis, telegram: object, make_app: MakeApp) -> Flask:
     """The web tier without a worker, and without patience."""
-    return create_app(load_settings(photo_wait=0))
+    return make_app(photo_wait=0)
 
 
 @pytest.fixture
 def absent(app: Flask) -> str:
     return remember_none(app, new_file_id(), InvalidFileId("x"))
-
-
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    """The app over HTTP."""
-
-    class Quiet(WSGIRequestHandler):
-        def log(self, *_: object) -> None: ...
-
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.mark.parametrize("status", [404, 503])
@@ -138,18 +116,3 @@ def test_a_drawing_is_escaped_and_has_no_styles_and_no_scripts(stand_in: StandIn
     names = {name for element in tree.iter() for name in element.attrib}
     assert not names & {"style", "class", "href"}
     assert {element.tag.removeprefix(SVG) for element in tree.iter()} <= {"svg", "rect", "text", "circle", "path"}
-
-
-def test_a_browser_shows_it_although_the_status_is_an_error(browser: Browser, address: str, absent: str) -> None:
-    page = browser.new_page()
-    page.goto(f"{address}/healthz")
-    load = """(url) => new Promise((done) => {
-      const image = new Image();
-      image.onload = () => done(image.naturalWidth);
-      image.onerror = () => done('error');
-      image.src = url;
-    })"""
-    for file_id, query in ((absent, {"d": "initials", "initials": "AL"}), (new_file_id(), {"d": "blank"})):
-        assert page.evaluate(load, address + file_url(file_id, **query)) == 160
-    assert page.evaluate(load, address + file_url(absent)) == "error"
-    page.close()

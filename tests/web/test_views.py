@@ -9,12 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import SIGNING_KEY
-from tests.support.web_parts import PREVIEW, new_file_id, new_id, remember_none, shelve
+from tests.support.web_parts import PREVIEW, MakeApp, new_file_id, new_id, remember_none, shelve
 from warmer.errors import GaveUp, InvalidFileId
 from warmer.keys import user_subject
 from warmer.photo import version_of
-from warmer.settings import load_settings
-from web import create_app
 from web.front import get_front
 from web.urls import sign
 from web.views import show_partners, show_status
@@ -69,8 +67,8 @@ def test_nobody_is_an_empty_list_without_asking_redis(app: Flask) -> None:
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_urls_begin_with_the_public_url(as_server: dict[str, str]) -> None:
-    app = create_app(load_settings(public_url="https://cdn.example/avatars/"))
+def test_urls_begin_with_the_public_url(as_server: dict[str, str], make_app: MakeApp) -> None:
+    app = make_app(public_url="https://cdn.example/avatars/")
     client: FlaskClient = app.test_client()
     partner: Any = client.put("/api/partner/42", json={"name": "Ann"}, headers=as_server).json
     assert partner["photo_url"].startswith("https://cdn.example/avatars/api/photos/user/42?")

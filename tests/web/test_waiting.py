@@ -16,10 +16,18 @@ from flask.testing import FlaskClient
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
-from tests.support.web_parts import body_of, file_url, new_file_id, new_id, queued, remember_none, shelve, user_url
+from tests.support.web_parts import (
+    MakeApp,
+    body_of,
+    file_url,
+    new_file_id,
+    new_id,
+    queued,
+    remember_none,
+    shelve,
+    user_url,
+)
 from warmer.errors import InvalidFileId
-from warmer.settings import load_settings
-from web import create_app
 from web.answers import CACHE_CONTROL
 from web.front import NAME, get_front
 from web.waiting import LOOK_SECONDS, THREADS, Shed, Waiting
@@ -166,8 +174,8 @@ def test_without_a_place_it_says_so_and_looks_for_nothing() -> None:
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_above_hot_max_nothing_is_published_and_it_is_503_at_once() -> None:
-    app = create_app(load_settings(hot_max=2, photo_wait=0.1))
+def test_above_hot_max_nothing_is_published_and_it_is_503_at_once(make_app: MakeApp) -> None:
+    app = make_app(hot_max=2, photo_wait=0.1)
     client, file_ids = app.test_client(), [new_file_id() for _ in range(4)]
     for file_id in file_ids[:2]:
         client.get(file_url(file_id))

@@ -1,0 +1,46 @@
+"""The page for operators, as a browser shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Browser
+from redis import Redis
+
+from ops_screenshot import make_up_day
+from tests.conftest import wait_until
+from tests.support.serving import serve
+from web.front import get_front
+
+pytest_plugins = ["tests.support.page_fixtures"]
+
+
+@pytest.fixture
+def made_up(redis: Redis, app: Flask) -> Iterator[str]:
+    """The page of a made-up day, over HTTP; its URL."""
+    make_up_day(redis, get_front(app).keys)
+    with serve(app) as url:
+        yield f"{url}/ops"
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
+def test_it_is_accessible_fits_the_screen_and_says_nothing_on_the_console(
+    browser: Browser,
+    made_up: str,
+    scheme: Any,
+    width: int,
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    wait_until(lambda: (answer := page.goto(made_up)) and answer.ok)  # a busy machine may have opened the breaker
+    said: list[str] = []
+    page.on("console", lambda line: said.append(line.text))
+    wait_until(lambda: (answer := page.reload()) and answer.ok and page.locator("polyline").count() > 20)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    results = Axe().run(page)
+    page.close()
+    assert results.violations_count == 0, results.generate_report()
+    assert said == []

@@ -1,0 +1,40 @@
+"""A browser shows what is drawn for a picture that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser
+
+from tests.support.serving import serve
+from tests.support.web_parts import file_url, new_file_id, remember_none
+from warmer.errors import InvalidFileId
+from web.front import get_front
+
+pytest_plugins = ["tests.support.page_fixtures"]
+LOAD = """(url) => new Promise((done) => {
+  const image = new Image();
+  image.onload = () => done(image.naturalWidth);
+  image.onerror = () => done('error');
+  image.src = url;
+})"""
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    """The app over HTTP, without patience."""
+    get_front(app).waiting.wait_seconds = 0
+    with serve(app) as url:
+        yield url
+
+
+def test_a_browser_shows_it_although_the_status_is_an_error(browser: Browser, app: Flask, address: str) -> None:
+    absent = remember_none(app, new_file_id(), InvalidFileId("x"))
+    page = browser.new_page()
+    page.goto(f"{address}/healthz")
+    for file_id, query in ((absent, {"d": "initials", "initials": "AL"}), (new_file_id(), {"d": "blank"})):
+        assert page.evaluate(LOAD, address + file_url(file_id, **query)) == 160
+    assert page.evaluate(LOAD, address + file_url(absent)) == "error"
+    page.close()
