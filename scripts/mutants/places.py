@@ -3,8 +3,13 @@
 The operators are cosmic-ray's, and two of our own: a call that is not made and a value that is not returned, which say
 most about code that mainly calls others. Left out are cosmic-ray's operators for decorators and variables: almost any
 test kills the first, and the second need the names of variables; and "is" for "==", which often changes nothing. Left
-out, too, are places where a change breaks no promise: types, decorators, what only a log shows; and measures, which are
-fractions and the constants of a module: a test of 600 seconds that are not 601 would be a copy of the constant.
+out, too, are places where a change breaks no promise:
+
+types and decorators;
+what only a log shows;
+measures, which are fractions, numbers of several digits and constants: a test of 600 that is not 601 would be a copy;
+what is random: a test that tells dividing by a random number near 1 from multiplying would be one, too;
+whether a pipeline is a transaction: only a Redis Cluster tells, and refuses it.
 """
 
 from __future__ import annotations
@@ -112,24 +117,38 @@ def _rank(seed: int, module: str, source: str, name: str, node: Any, place: Posi
 
 
 def _is_left_out(node: Any, place: Position, operator: str) -> bool:
-    if operator == "NumberReplacer" and "." in node.value:
+    if operator == "NumberReplacer" and len(node.value) > 1:
         return True
     if node.type == "if_stmt" and node.children[1].get_code().strip() == "TYPE_CHECKING":
         return bool(place[0] == node.children[1].start_pos)
+    counts = operator.startswith(("NumberReplacer", "ReplaceBinary", "ReplaceUnary"))
     while (parent := node.parent) is not None:
-        is_type = (
-            (parent.type == "annassign" and node is parent.children[1])
-            or (parent.type == "tfpdef" and node is parent.children[2])
-            or (parent.type == "funcdef" and node is parent.annotation)
-        )
-        is_log = parent.type == "simple_stmt" and node.get_code(include_prefix=False).startswith(LOGS)
-        is_constant = parent.type == "file_input" and node.type == "simple_stmt"
-        is_measure = is_constant and operator.startswith(("Number", "ReplaceBinary", "ReplaceUnary"))
-        is_star = parent.type in ("parameters", "param") and operator.startswith("ReplaceBinary")
-        if is_type or is_log or is_measure or is_star or node.type == "decorator":
+        if _is_type(node) or _is_silent(node) or (counts and _is_measure(node)):
             return True
         node = parent
     return False
+
+
+def _is_type(node: Any) -> bool:
+    parent = node.parent
+    return node.type == "decorator" or (
+        (parent.type == "annassign" and node is parent.children[1])
+        or (parent.type == "tfpdef" and node is parent.children[2])
+        or (parent.type == "funcdef" and node is parent.annotation)
+    )
+
+
+def _is_silent(node: Any) -> bool:
+    """It is seen in a log, or by a Redis Cluster."""
+    code: str = node.get_code(include_prefix=False)
+    return (node.parent.type == "simple_stmt" and code.startswith(LOGS)) or code.startswith("transaction=")
+
+
+def _is_measure(node: Any) -> bool:
+    """A constant or what is random; the star among a function's parameters counts nothing either."""
+    is_constant = node.parent.type == "file_input" and node.type == "simple_stmt"
+    is_random = node.parent.type == "simple_stmt" and "random." in node.get_code()
+    return is_constant or is_random or node.parent.type in ("parameters", "param")
 
 
 def _name_function(node: Any) -> str:
