@@ -6,10 +6,11 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -17,7 +18,7 @@ import requests
 from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY, wait_until
 from tests.support.proxies import Pipe, caddy, nginx
-from tests.support.running import Service
+from tests.support.running import REQUEST_SECONDS, Service, ask_again
 from web.urls import sign
 
 CHROMIUM = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
@@ -28,8 +29,9 @@ _ids = count(400_000)
 
 
 @pytest.fixture(scope="module")
-def pipe(service: Service) -> Pipe:
-    return Pipe(service.url)
+def pipe(service: Service) -> Iterator[Pipe]:
+    with closing(Pipe(service.url)) as pipe:
+        yield pipe
 
 
 @pytest.fixture(scope="module")
@@ -65,34 +67,54 @@ def fake(service: Service) -> FakeTelegram:
     return service.telegram
 
 
-def add_photo(fake: FakeTelegram) -> str:
-    """The path of a new person's picture, which nobody has asked for."""
+def add_cold_photo(fake: FakeTelegram) -> str:
+    """The path of a new person's picture, which was never asked for."""
     user_id = next(_ids)
     fake.world.add_user(user_id, "Ann")
     file_id = fake.world.file_id(user_id)
     return f"/api/photos/file/{file_id}?size=160&sig={sign(SIGNING_KEY, f'file:{file_id}')}"
 
 
+@pytest.fixture
+def photo(service: Service, fake: FakeTelegram) -> str:
+    """The path of a picture that the service has stored, and no proxy yet."""
+    path = add_cold_photo(fake)
+    assert service.get(path).status_code == 200
+    return path
+
+
 def get(url: str, accept: str = "*/*", **headers: str) -> requests.Response:
-    return requests.get(url, headers={"Accept": accept, **headers}, timeout=10)
+    return ask_again(lambda: get_once(url, accept, **headers))
 
 
-def test_a_hundred_clients_of_a_cold_picture_are_one_request_upstream(
-    cached: str, pipe: Pipe, fake: FakeTelegram
-) -> None:
-    path = add_photo(fake)
+def get_once(url: str, accept: str = "*/*", **headers: str) -> requests.Response:
+    return requests.get(url, headers={"Accept": accept, **headers}, timeout=REQUEST_SECONDS)
+
+
+def test_a_hundred_clients_of_a_picture_are_one_request_upstream(cached: str, pipe: Pipe, photo: str) -> None:
+    started: list[int] = []
+
+    def ask(number: int) -> requests.Response:
+        started.append(number)
+        return get_once(cached + photo)
+
+    pipe.answers.clear()
     with ThreadPoolExecutor(100) as pool:
-        answers = list(pool.map(get, [cached + path] * 100))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.content for answer in answers}) == 1
-    assert pipe.sent.count(path.encode()) == 1
+        answers = pool.map(ask, range(100))
+        try:
+            wait_until(lambda: len(started) == 100 and photo.encode() in pipe.sent)
+        finally:
+            pipe.answers.set()
+    assert {(answer.status_code, answer.content) for answer in answers} == {(200, get(cached + photo).content)}
+    assert pipe.sent.count(photo.encode()) == 1
 
 
-def test_a_hit_is_the_proxys_and_keeps_what_matters(cached: str, pipe: Pipe, fake: FakeTelegram) -> None:
-    url = cached + (path := add_photo(fake))
-    first, second = get(url), get(url)
+def test_a_hit_is_the_proxys_and_keeps_what_matters(cached: str, pipe: Pipe, photo: str) -> None:
+    url = cached + photo
+    first, passed = get(url), pipe.sent.count(photo.encode())
+    second = get(url)
     assert [answer.headers["X-Cache-Status"] for answer in (first, second)] == ["MISS", "HIT"]
-    assert pipe.sent.count(path.encode()) == 1
+    assert pipe.sent.count(photo.encode()) == passed
     kept = (
         "ETag",
         "Cache-Control",
@@ -108,35 +130,35 @@ def test_a_hit_is_the_proxys_and_keeps_what_matters(cached: str, pipe: Pipe, fak
     assert get(url, **{"If-None-Match": second.headers["ETag"]}).status_code == 304
 
 
-def test_formats_are_never_mixed_up(cached: str, service: Service, fake: FakeTelegram) -> None:
-    path = add_photo(fake)
+def test_formats_are_never_mixed_up(cached: str, service: Service, photo: str) -> None:
     accepts = [CHROMIUM, "image/jpeg", FIREFOX, OLD_FIREFOX, ODD, "*/*", "image/jpeg;q=0.5,image/webp;q=0.4", "image/*"]
     for accept in accepts * 2:
-        expected = requests.get(service.url + path, headers={"Accept": accept}, timeout=10)
-        got = get(cached + path, accept)
+        expected = service.get(photo, Accept=accept)
+        got = get(cached + photo, accept)
         assert got.headers["Content-Type"] == expected.headers["Content-Type"], accept
         assert got.content == expected.content
 
 
-def test_browsers_of_one_taste_share_a_copy(cached: str, fake: FakeTelegram) -> None:
-    url = cached + add_photo(fake)
+def test_browsers_of_one_taste_share_a_copy(cached: str, photo: str) -> None:
+    url = cached + photo
     found = [get(url, accept).headers["X-Cache-Status"] for accept in (FIREFOX, OLD_FIREFOX, CHROMIUM, "image/*")]
     assert found == ["MISS", "HIT", "MISS", "HIT"]
 
 
 def test_a_picture_that_is_not_ready_is_asked_for_again(cached: str, fake: FakeTelegram) -> None:
-    url = cached + add_photo(fake)
-    fake.fail("getFile", "late", seconds=2.6)
-    refused = get(url)
+    url = cached + add_cold_photo(fake)
+    fake.fail("getFile", "late", seconds=2.6)  # longer than a request waits
+    refused = get_once(url)
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert get(url).status_code == 200
 
 
-def test_no_photo_is_kept_for_its_minute_alone(cached: str, fake: FakeTelegram) -> None:
+def test_no_photo_is_kept_for_its_minute_alone(cached: str, service: Service, fake: FakeTelegram) -> None:
     user_id = next(_ids)
     fake.world.add_user(user_id, "Bob", picture=None)
-    url = f"{cached}/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
-    answers = [get(url), get(url)]
+    path = f"/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
+    assert service.get(path).status_code == 404
+    answers = [get(cached + path), get(cached + path)]
     assert [(answer.status_code, answer.headers["X-Cache-Status"]) for answer in answers] == [
         (404, "MISS"),
         (404, "HIT"),
@@ -151,10 +173,10 @@ def test_a_refusal_is_never_kept(cached: str) -> None:
     ] * 2
 
 
-def test_removed_copies_are_asked_for_again(cached: str, folder: Path, fake: FakeTelegram) -> None:
-    url = cached + (path := add_photo(fake))
+def test_removed_copies_are_asked_for_again(cached: str, folder: Path, photo: str) -> None:
+    url = cached + photo
     get(url)
-    subject = path.partition("?")[0]
+    subject = photo.partition("?")[0]
     purge = f"grep -rlaZ 'KEY: {subject}?' '{folder}/cache' | xargs -0r rm"
     subprocess.run(["sh", "-c", purge], check=True)
     assert get(url).headers["X-Cache-Status"] == "MISS"
@@ -166,15 +188,11 @@ def test_connections_to_the_service_are_kept(cached: str, pipe: Pipe) -> None:
     assert pipe.connections - before <= 2  # one a process of nginx
 
 
-def test_kept_pictures_are_served_while_the_service_is_away(
-    tmp_path: Path, service: Service, fake: FakeTelegram
-) -> None:
-    way = Pipe(service.url)
-    with nginx(tmp_path, way.url) as url:
-        path = add_photo(fake)
-        shown = get(url + path).content
+def test_kept_pictures_are_served_while_the_service_is_away(tmp_path: Path, service: Service, photo: str) -> None:
+    with closing(Pipe(service.url)) as way, nginx(tmp_path, way.url) as url:
+        shown = get(url + photo).content
         way.shut()
-        assert get(url + path).content == shown
+        assert get(url + photo).content == shown
         assert get(f"{url}/healthz").status_code == 502
 
 
@@ -194,41 +212,54 @@ class ShortLived(BaseHTTPRequestHandler):
         """Silent."""
 
 
-def test_old_copies_are_served_while_the_service_is_away(tmp_path: Path) -> None:
+@contextmanager
+def short_lived() -> Iterator[str]:
+    """The URL of a service of such pictures."""
     with ThreadingHTTPServer(("127.0.0.1", 0), ShortLived) as stub:
-        threading.Thread(target=stub.serve_forever, daemon=True).start()
-        way = Pipe(f"http://127.0.0.1:{stub.server_port}")
-        with nginx(tmp_path, way.url) as url:
-            photo = f"{url}/api/photos/file/AgAC?size=160"
-            assert get(photo).headers["X-Cache-Status"] == "MISS"
-            way.shut()
-            wait_until(lambda: get(photo).headers["X-Cache-Status"] == "STALE")
-            assert get(photo).content == b"picture"
-        stub.shutdown()
+        thread = threading.Thread(target=stub.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{stub.server_port}"
+        finally:
+            stub.shutdown()
+            thread.join()
 
 
-PRIVATE = ["/metrics", "/ops", "/ops.json", "/readyz", "//metrics", "/%6Detrics", "/x/../readyz"]
+def test_old_copies_are_served_while_the_service_is_away(tmp_path: Path) -> None:
+    with short_lived() as stub, closing(Pipe(stub)) as way, nginx(tmp_path, way.url) as url:
+        photo = f"{url}/api/photos/file/AgAC?size=160"
+        assert get(photo).headers["X-Cache-Status"] == "MISS"
+        way.shut()
+        wait_until(lambda: get(photo).headers["X-Cache-Status"] == "STALE")
+        assert get(photo).content == b"picture"
 
 
-@pytest.mark.parametrize("path", PRIVATE)
-def test_what_is_for_the_operator_is_not_public(proxy: str, path: str, service: Service) -> None:
-    session = requests.Session()
+def test_what_is_for_the_operator_is_not_public(proxy: str, service: Service) -> None:
+    private = ["/metrics", "/ops", "/ops.json", "/readyz", "//metrics", "/%6Detrics", "/x/../readyz"]
     request = requests.Request("GET", proxy, headers=service.as_server).prepare()
-    request.url = proxy + path  # as it is, not normalised
-    assert session.send(request, timeout=10).status_code == 404
+
+    def ask(path: str) -> int:
+        request.url = proxy + path  # as it is, not normalised
+        return session.send(request, timeout=REQUEST_SECONDS).status_code
+
+    with requests.Session() as session:
+        assert [path for path in private if ask(path) != 404] == []
 
 
 def test_the_api_works_through_it(proxy: str, service: Service) -> None:
-    answer = requests.put(f"{proxy}/api/partner/77", json={"name": "Ann"}, headers=service.as_server, timeout=10)
-    assert answer.status_code in (200, 201)
-    assert requests.delete(f"{proxy}/api/partner/77", headers=service.as_server, timeout=10).status_code == 204
+    def ask(method: str, **options: Any) -> int:
+        url, headers = f"{proxy}/api/partner/77", service.as_server
+        return requests.request(method, url, headers=headers, timeout=REQUEST_SECONDS, **options).status_code
+
+    wait_until(lambda: ask("PUT", json={"name": "Ann"}) in (200, 201))
+    wait_until(lambda: ask("DELETE") == 204)
 
 
 def test_a_large_head_and_a_large_body_are_refused(proxy: str, service: Service) -> None:
     assert get(f"{proxy}/healthz", **{"X-Large": "x" * 40_000}).status_code in (400, 431)
     with suppress(requests.ConnectionError):  # refused before it was sent: the connection ends, and so may the answer
         headers = {**service.as_server, "Content-Type": "application/json"}
-        large = requests.post(f"{proxy}/api/photos/warm", data=b"x" * 70_000, headers=headers, timeout=10)
+        large = requests.post(f"{proxy}/api/photos/warm", data=b"x" * 70_000, headers=headers, timeout=60)
         assert large.status_code in (413, 502)  # 502: Caddy, when the service refuses or the limit cuts it off
 
 

@@ -19,7 +19,6 @@ from tests.conftest import next_id, wait_until
 from tests.support.running import ROOT, Service
 
 BOT = ROOT / "examples" / "telegram-bot" / "bot.py"
-SECONDS = 20  # that the bot has for anything
 
 
 @pytest.fixture
@@ -46,16 +45,21 @@ def list_answers(chats: FakeTelegram) -> list[str]:
 
 
 @contextmanager
-def busy_service(times: int) -> Iterator[tuple[str, list[str]]]:
-    """Says 503 so many times, to come again at once, then 204; gives its URL, and what it was asked."""
+def busy_service(times: int, first: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Says 503 so many times, to come again at once, then 204; gives its URL, and what it was asked.
+
+    Where a request must come `first`, a DELETE is answered only after it.
+    """
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             asked.append(f"{self.command} {self.path}")
+            if first and self.command == "DELETE":
+                wait_until(lambda: first in asked)
             self.send_response(503 if len(asked) <= times else 204)
-            self.send_header("Retry-After", "1")
+            self.send_header("Retry-After", "0")
             self.end_headers()
 
         do_DELETE = do_PUT
@@ -63,25 +67,28 @@ def busy_service(times: int) -> Iterator[tuple[str, list[str]]]:
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    server.server_close()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def test_whoever_writes_is_registered_and_forgotten_when_they_ask(
+def test_a_user_who_writes_is_registered_and_is_forgotten_on_request(
     service: Service, chats: FakeTelegram, tmp_path: Path
 ) -> None:
     ann, log = next_id(), tmp_path / "bot.log"
     chats.world.add_user(ann, "Ann", last_name="Lee")
     chats.write(ann, "hello")
     with polling(chats, service.url, service.api_key, log):
-        wait_until(lambda: service.call("GET", f"/api/partner/{ann}").status_code == 200, SECONDS)
-        assert service.call("GET", f"/api/partner/{ann}").json()["name"] == "Ann Lee"
+        wait_until(lambda: service.ask("GET", f"/api/partner/{ann}").status_code == 200)
+        assert service.ask("GET", f"/api/partner/{ann}").json()["name"] == "Ann Lee"
         chats.write(ann, "/forget")
-        wait_until(lambda: list_answers(chats), SECONDS)
-        assert service.call("GET", f"/api/partner/{ann}").status_code == 404
+        wait_until(lambda: list_answers(chats))
+        assert service.ask("GET", f"/api/partner/{ann}").status_code == 404
     assert "forgotten" in list_answers(chats)[0]
     assert "Application started" in log.read_text()  # at INFO, where httpx would log URLs
     assert chats.token not in log.read_text()
@@ -92,7 +99,7 @@ def test_a_busy_service_is_asked_again_and_in_the_order_of_the_messages(chats: F
     chats.write(42, "hello")
     chats.write(42, "/forget")
     with busy_service(2) as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
-        wait_until(lambda: list_answers(chats), SECONDS)
+        wait_until(lambda: list_answers(chats))
     assert asked == ["PUT /api/partner/42"] * 3 + ["DELETE /api/partner/42"]
 
 
@@ -100,23 +107,24 @@ def test_a_service_that_stays_busy_is_given_up_and_nothing_is_promised(chats: Fa
     chats.world.add_user(42, "Ann")
     chats.write(42, "/forget")
     with busy_service(99) as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
-        wait_until(lambda: list_answers(chats), SECONDS)
+        wait_until(lambda: list_answers(chats))
     assert asked == ["DELETE /api/partner/42"] * 3
     assert list_answers(chats)[0].startswith("That did not work just now.")
 
 
-def test_one_who_waits_holds_nobody_else_up(chats: FakeTelegram, tmp_path: Path) -> None:
+def test_a_request_that_waits_holds_up_no_other_user(chats: FakeTelegram, tmp_path: Path) -> None:
     for user, text in ((42, "/forget"), (43, "hello")):
         chats.world.add_user(user, "Ann")
         chats.write(user, text)
-    with busy_service(1) as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
-        wait_until(lambda: len(asked) == 3, SECONDS)
-    assert asked == ["DELETE /api/partner/42", "PUT /api/partner/43", "DELETE /api/partner/42"]
+    with busy_service(0, "PUT /api/partner/43") as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
+        wait_until(lambda: list_answers(chats))
+    assert sorted(asked) == ["DELETE /api/partner/42", "PUT /api/partner/43"]
+    assert "forgotten" in list_answers(chats)[0], "held up, it would have given up"
 
 
 def test_a_service_that_is_away_is_said(chats: FakeTelegram, tmp_path: Path) -> None:
     chats.world.add_user(42, "Ann")
     chats.write(42, "/forget")
     with polling(chats, f"http://127.0.0.1:{free_loopback_port()}", "any", tmp_path / "bot.log"):
-        wait_until(lambda: list_answers(chats), SECONDS)
+        wait_until(lambda: list_answers(chats))
     assert list_answers(chats)[0].startswith("That did not work just now.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import select
 import shutil
 import socket
 import subprocess
@@ -18,7 +19,8 @@ import pytest
 import requests
 
 from runner.ports import free_loopback_port
-from tests.conftest import wait_until
+from tests.support.running import REQUEST_SECONDS
+from tests.support.waiting import wait_until
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 NGINX_MAIN = """
@@ -55,7 +57,7 @@ def running(command: list[str], url: str, **environment: str) -> Iterator[str]:
     def answers() -> bool:
         assert server.poll() is None, f"{command[0]} ended"
         try:
-            return bool(requests.get(f"{url}/readyz", timeout=2).status_code)
+            return bool(requests.get(f"{url}/readyz", timeout=REQUEST_SECONDS).status_code)
         except requests.ConnectionError:
             return False
 
@@ -113,35 +115,65 @@ class Pipe:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.connections = 0
         self.sent = b""  # by the proxy
-        self.is_shut = False
-        self._ends: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.answers = threading.Event()  # cleared: they are held back
+        self.answers.set()
+        self._is_shut = False
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self._from_proxy: set[socket.socket] = set()
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run)  # one for all: none begins or ends with a connection
+        self._thread.start()
 
     def shut(self) -> None:
         """As if the service were away: connections end, new ones are closed at once."""
-        self.is_shut = True
-        for end in self._ends:
-            with suppress(OSError):
+        self._is_shut = True
+        for end in list(self._peers):
+            with suppress(OSError):  # it has gone
                 end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.answers.set()
+        self._wake.close()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with self._listener, self._woken:
+            while self._woken not in (ready := self._list_ready()):
+                for one in ready:
+                    if one is self._listener:
+                        self._accept()
+                    elif one in self._peers:  # not ended by its peer just now
+                        self._hand_on(one)
+            for end in self._peers:
+                end.close()
+
+    def _list_ready(self) -> list[socket.socket]:
+        ready, _, _ = select.select([self._woken, self._listener, *self._peers], [], [])
+        return ready
 
     def _accept(self) -> None:
-        while True:
-            client, _ = self._listener.accept()
-            if self.is_shut:
-                client.close()
-                continue
-            self.connections += 1
-            server = socket.create_connection((self._target.hostname, self._target.port))
-            self._ends += [client, server]
-            for pair in ((client, server, True), (server, client, False)):
-                threading.Thread(target=self._hand_on, args=pair, daemon=True).start()
+        client, _ = self._listener.accept()
+        if self._is_shut:
+            client.close()
+            return
+        self.connections += 1
+        server = socket.create_connection((self._target.hostname, self._target.port))
+        self._peers |= {client: server, server: client}
+        self._from_proxy.add(client)
 
-    def _hand_on(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
-        with suppress(OSError):  # one of the two has gone
-            while data := source.recv(65_536):
-                if is_request:
-                    self.sent += data
-                target.sendall(data)
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+    def _hand_on(self, source: socket.socket) -> None:
+        try:
+            data = source.recv(65_536)
+            if source in self._from_proxy:
+                self.sent += data
+            else:
+                self.answers.wait()
+            if data:
+                self._peers[source].sendall(data)
+                return
+        except OSError:  # one of the two has gone
+            pass
+        for end in (source, self._peers[source]):
+            self._from_proxy.discard(end)
+            del self._peers[end]
+            end.close()

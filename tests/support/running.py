@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,11 @@ import requests
 
 from faketelegram import FakeTelegram
 from runner.ports import free_loopback_port
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 60
+START_SECONDS = STOP_SECONDS = 180.0  # on a busy machine, too
+REQUEST_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,28 @@ class Service:
     def call(self, method: str, path: str, **options: object) -> requests.Response:
         """A request with the API key."""
         headers = {**self.as_server, **options.pop("headers", {})}  # type: ignore[dict-item]  # options of requests
-        return requests.request(method, self.url + path, headers=headers, timeout=10, **options)  # type: ignore[arg-type]
+        timeout = options.pop("timeout", REQUEST_SECONDS)
+        return requests.request(method, self.url + path, headers=headers, timeout=timeout, **options)  # type: ignore[arg-type]
+
+    def ask(self, method: str, path: str, **options: object) -> requests.Response:
+        """A request with the API key; a service that is busy is asked again."""
+        return ask_again(lambda: self.call(method, path, **options))
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        """A request without a key, as of a browser; a service that is busy is asked again."""
+        return ask_again(lambda: requests.get(self.url + path, headers=headers, timeout=REQUEST_SECONDS))
+
+
+def ask_again(send: Callable[[], requests.Response]) -> requests.Response:
+    """The first answer other than a 503, which a busy machine may give at any time: clients are told to ask again."""
+    answers: list[requests.Response] = []
+
+    def is_served() -> bool:
+        answers.append(send())
+        return answers[-1].status_code != 503
+
+    wait_until(is_served)
+    return answers[-1]
 
 
 @contextmanager
@@ -63,12 +86,10 @@ def run_service(folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator
             yield Service(_wait_for_url(runner, log), folder / "data", _find_key(folder, settings), environment)
         finally:
             runner.terminate()
-            runner.wait(60)
+            runner.wait(STOP_SECONDS)
 
 
 def _wait_for_url(runner: subprocess.Popen[bytes], log: Path) -> str:
-    from tests.conftest import wait_until
-
     def find() -> re.Match[str] | None:
         assert runner.poll() is None, log.read_text()
         return re.search(r"Avatars are warm at (http://[^/]+)/", log.read_text())
