@@ -71,14 +71,16 @@ def test_every_extra_has_its_lock() -> None:
 
 
 @pytest.mark.parametrize("lock", [*EXTRAS, "tools"])
-@pytest.mark.parametrize(("platform", "python"), MACHINES)
-def test_what_is_asked_for_is_locked_on_every_machine(lock: str, platform: tuple[str, str], python: str) -> None:
-    here = machine(platform, python)
-    locked = pins(lock, here)
-    asked = [requirement for requirement in wanted(lock) if not requirement.marker or requirement.marker.evaluate(here)]
-    assert len(asked) >= 2
-    assert [one.name for one in asked if canonicalize_name(one.name) not in locked] == []
-    assert [str(one) for one in asked if locked[canonicalize_name(one.name)] not in one.specifier] == []
+def test_what_is_asked_for_is_locked_on_every_machine(lock: str) -> None:
+    missing = []
+    for here in [machine(*one) for one in MACHINES]:
+        locked = pins(lock, here)
+        asked = [one for one in wanted(lock) if not one.marker or one.marker.evaluate(here)]
+        assert len(asked) >= 2
+        missing += [
+            (str(one), here) for one in asked if locked.get(canonicalize_name(one.name), "0") not in one.specifier
+        ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("lock", EXTRAS)
@@ -111,9 +113,9 @@ def test_a_lock_names_no_host_no_url_and_no_path(lock: str) -> None:
     }
 
 
-@pytest.mark.parametrize(("platform", "python"), MACHINES)
-def test_all_extras_fit_into_one_environment(platform: tuple[str, str], python: str) -> None:
-    run, test, granian = (pins(lock, machine(platform, python)) for lock in ("run", "test", "granian"))
-    assert run.items() <= test.items()
-    assert run.items() <= granian.items()
-    assert {name: version for name, version in granian.items() if test.get(name, version) != version} == {}
+def test_all_extras_fit_into_one_environment() -> None:
+    for here in MACHINES:
+        run, test, granian = (pins(lock, machine(*here)) for lock in ("run", "test", "granian"))
+        assert run.items() <= test.items(), here
+        assert run.items() <= granian.items(), here
+        assert {name for name, version in granian.items() if test.get(name, version) != version} == set(), here

@@ -43,5 +43,5 @@ def _nothing_is_left_behind() -> Iterator[None]:
 
 def _list_running() -> set[str]:
     _processes.difference_update([process for process in _processes if process.returncode is not None])
-    processes = {f"process {process.pid}: {process.args}" for process in _processes}
+    processes = {f"process {process.pid}: {process.args!r}" for process in _processes}
     return processes | {f"thread {thread.name} ({thread.ident})" for thread in threading.enumerate()}
