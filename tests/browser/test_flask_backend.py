@@ -11,8 +11,6 @@ from tests.support.flask_backend import run_backend
 from tests.support.running import Service
 from tests.support.waiting import wait_until
 
-pytest_plugins = ["tests.support.page_fixtures"]
-
 
 def statuses(service: Service, *ids: int) -> list[str]:
     photos = service.ask("POST", "/api/photos/resolve", json={"ids": ids}).json()["photos"]

@@ -11,9 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from faketelegram import TEST_TOKEN
 from tests.conftest import make_picture, wait_until
-from tests.support.running import Service
-
-pytest_plugins = ["tests.support.page_fixtures"]
+from tests.support.running import REQUEST_SECONDS, Service
 
 
 @pytest.fixture
@@ -24,10 +22,10 @@ def flower(browser: Browser, service: Service) -> Iterator[Page]:
     url = f"http://127.0.0.1:{service.environment['FLOWER_PORT']}"
 
     def knows_the_workers() -> bool:
-        answer = requests.get(f"{url}/workers?json=1", auth=(user, password), timeout=5)
+        answer = requests.get(f"{url}/workers?json=1", auth=(user, password), timeout=REQUEST_SECONDS)
         return len(answer.json()["data"]) > 1
 
-    wait_until(knows_the_workers, 20)
+    wait_until(knows_the_workers)
     context = browser.new_context(
         base_url=url, http_credentials={"username": user, "password": password}, viewport={"width": 1600, "height": 900}
     )
@@ -45,16 +43,16 @@ def test_flower_names_each_warming_with_its_picture_its_duration_and_why_it_fail
     service.call("POST", "/api/photos/warm", json={"photo_file_ids": [good, bad, odd]}).raise_for_status()
     answers = [r"done", r"unavailable: invalid-file-id, .+", r"unavailable: not-an-image, .+"]
     for file_id, outcome in zip((good, bad, odd), answers, strict=True):
-        wait_until(lambda file_id=file_id: _is_listed(flower, file_id), 20)  # type: ignore[misc]  # bound now
+        wait_until(lambda file_id=file_id: _is_listed(flower, file_id))  # type: ignore[misc]  # bound now
         row = flower.locator("#tasks-table tbody tr").filter(has_text=file_id)
         expect(row.first).to_contain_text("warm")
         expect(row.first).to_contain_text("SUCCESS")
         expect(row.first).to_contain_text(re.compile(outcome))
         expect(row.first.locator("td").filter(has_text=re.compile(r"^[\d.]+ m?s$"))).to_be_visible()  # its duration
     _search(flower, "result:unavailable")
-    wait_until(lambda: _list_found(flower) >= {bad, odd} and good not in _list_found(flower), 5)
+    wait_until(lambda: _list_found(flower) >= {bad, odd} and good not in _list_found(flower))
     _search(flower, f'result:"unavailable: not-an-image" {odd}')
-    wait_until(lambda: _list_found(flower) == {odd}, 5)
+    wait_until(lambda: _list_found(flower) == {odd})
     assert TEST_TOKEN not in flower.content()
     assert TEST_TOKEN.partition(":")[2] not in flower.content()
     service.telegram.clear_faults()
@@ -80,6 +78,6 @@ def _list_found(flower: Page) -> set[str]:
 
 def test_flower_lets_nobody_in_without_the_password(service: Service, flower: Page) -> None:
     url = f"http://127.0.0.1:{service.environment['FLOWER_PORT']}/tasks"
-    answer = requests.get(url, timeout=5)
+    answer = requests.get(url, timeout=REQUEST_SECONDS)
     assert answer.status_code == 401
     assert flower.goto(url).status == 200  # type: ignore[union-attr]  # a navigation has an answer

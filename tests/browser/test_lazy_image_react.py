@@ -10,8 +10,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.support.npm import MINI_APP, ROOT, STATIC, bundle, check_types, install, run
 from tests.support.page_stub import NO_PHOTO, Answer, PageStub, until
 
-pytest_plugins = ["tests.support.page_fixtures"]
-
 SCENE = ROOT / "tests" / "support" / "react"
 COPIED = ("LazyImage.tsx", "lazy-image.js", "lazy-image.d.ts")
 HTML = (

@@ -5,8 +5,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.support.page_stub import PREVIEW, Answer, PageStub
 
-pytest_plugins = ["tests.support.page_fixtures"]
-
 PROBLEM = {"type": "about:blank", "title": "Bad", "detail": "id: a whole number is needed"}
 PICTURE = {"id": 42, "photo_url": "/photo", "photo_srcset": "/photo 160w", "photo_placeholder": PREVIEW}
 

@@ -6,12 +6,10 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.support.npm import MINI_APP, ROOT, build_mini_app
 from tests.support.running import Service
-
-pytest_plugins = ["tests.support.page_fixtures"]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,7 @@ def test_it_signs_in_and_shows_who_joined_last_with_pictures(page: Page, demo: S
     images = page.locator("lazy-image")
     for place in range(20):
         images.nth(place).scroll_into_view_if_needed()
-        expect(images.nth(place)).to_have_attribute("status", "loaded", timeout=20_000)
+        expect(images.nth(place)).to_have_attribute("status", "loaded")
     loading: list[str] = images.evaluate_all("(all) => all.map((one) => one.loading)")
     assert loading == ["eager"] * 4 + ["lazy"] * 16
     assert page.url == f"{demo.url}/mini-app/index.html", "init data is a secret"
@@ -56,11 +54,9 @@ def test_outside_telegram_it_says_where_to_open_it(page: Page, demo: Service, bu
     expect(page.get_by_text("Open this page inside Telegram.")).to_be_visible()
 
 
-def test_a_sign_in_that_is_refused_is_said(browser: Browser, demo: Service, built: Path) -> None:
-    page = browser.new_page()
+def test_a_sign_in_that_is_refused_is_said(page: Page, demo: Service, built: Path) -> None:
     launch(page, demo, built, "#tgWebAppData=user%3D1%26hash%3Dab")
     expect(page.get_by_role("status")).to_contain_text("could not be loaded")
-    page.close()
 
 
 def test_what_is_built_from_web_static_is_not_kept_twice() -> None:

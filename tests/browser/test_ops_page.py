@@ -16,8 +16,6 @@ from tests.conftest import wait_until
 from tests.support.serving import serve
 from web.front import get_front
 
-pytest_plugins = ["tests.support.page_fixtures"]
-
 
 @pytest.fixture
 def made_up(redis: Redis, app: Flask) -> Iterator[str]:

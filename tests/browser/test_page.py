@@ -4,11 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.support.page_stub import PREVIEW, Answer, PageStub, until
-
-pytest_plugins = ["tests.support.page_fixtures"]
+from tests.support.page_stub import PREVIEW, Answer, PageStub, stop_clock, until
 
 INIT_DATA = "user=%7B%22id%22%3A1%2C%22first_name%22%3A%22Ann%20%2B%20Bo%22%7D&auth_date=1&hash=ab"
 PROBLEM = {"type": "about:blank", "title": "Not now"}
@@ -61,7 +59,7 @@ def test_names_come_at_once_and_pictures_take_their_place_without_moving_them(pa
 
 
 def test_the_list_is_asked_for_again_only_while_a_picture_is_warming(page: Page, stub: PageStub) -> None:
-    page.clock.install()
+    stop_clock(page)
     nothing = dict.fromkeys(photo(2))
     script_list(stub, [partner(2, "Bo", "warming", **nothing), partner(3)], [partner(2, "Bo"), partner(3)])
     gate = stub.gate()
@@ -81,7 +79,7 @@ def test_the_list_is_asked_for_again_only_while_a_picture_is_warming(page: Page,
 
 
 def test_a_newcomer_is_put_where_it_belongs_and_who_left_is_gone(page: Page, stub: PageStub) -> None:
-    page.clock.install()
+    stop_clock(page)
     script_list(stub, [partner(2, "Bo", "warming"), partner(3, "Cy")], [partner(1, "Ann"), partner(2, "Bo")])
     people = open_signed_in(page, stub)
     expect(people).to_contain_text(["Bo", "Cy"])
@@ -129,8 +127,7 @@ def test_an_empty_list_is_friendly(page: Page, stub: PageStub) -> None:
     expect(page.get_by_text("Nobody here yet")).to_be_visible()
 
 
-def test_the_demo_shows_24_people_each_with_a_picture_and_asks_nobody_else(browser: Browser, demo: Demo) -> None:
-    page = browser.new_page()
+def test_the_demo_shows_24_people_each_with_a_picture_and_asks_nobody_else(page: Page, demo: Demo) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     page.goto(demo.url)
@@ -139,7 +136,7 @@ def test_the_demo_shows_24_people_each_with_a_picture_and_asks_nobody_else(brows
     images = page.locator("#people-list lazy-image")
     for place in range(24):
         images.nth(place).scroll_into_view_if_needed()
-        expect(images.nth(place)).to_have_attribute("status", "loaded", timeout=20_000)
+        expect(images.nth(place)).to_have_attribute("status", "loaded")
     widths = images.evaluate_all("(all) => all.map((one) => one.shadowRoot.querySelector('.picture').naturalWidth)")
     assert all(width > 0 for width in widths)
     pulsing = (
@@ -147,7 +144,6 @@ def test_the_demo_shows_24_people_each_with_a_picture_and_asks_nobody_else(brows
     )
     until(lambda: page.locator("lazy-image").evaluate_all(f"{pulsing}.length") == 0, "no skeleton pulses")
     assert hosts - {""} == {urlsplit(demo.url).netloc}
-    page.close()
 
 
 def test_the_warm_demo_says_nothing_on_the_console(page: Page, demo: Demo) -> None:
@@ -157,5 +153,5 @@ def test_the_warm_demo_says_nothing_on_the_console(page: Page, demo: Demo) -> No
         failed.clear()
         page.goto(demo.url)
         expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible(timeout=20_000)
-        expect(page.locator("lazy-image[status=loading]")).to_have_count(0, timeout=20_000)
+        expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
     assert failed == []

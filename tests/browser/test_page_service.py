@@ -9,10 +9,8 @@ import requests
 from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import next_id, wait_until
-from tests.support.running import Service
+from tests.support.running import REQUEST_SECONDS, Service
 from tests.support.seen import MOST_SHIFTED, NOTE_SHIFTS, list_on_top, measure_shift
-
-pytest_plugins = ["tests.support.page_fixtures"]
 
 
 class Join(Protocol):
@@ -30,14 +28,14 @@ def join(demo: Service) -> Iterator[Join]:
     def join(name: str, fault: dict[str, object]) -> int:
         joined.append(next_id())
         person = {"id": joined[-1], "first_name": name}
-        requests.post(f"{fake}/_fake/users", json=person, timeout=5).raise_for_status()
+        requests.post(f"{fake}/_fake/users", json=person, timeout=REQUEST_SECONDS).raise_for_status()
         rule = {"method": "getFile", "user_id": joined[-1], "times": "forever"} | fault
-        requests.post(f"{fake}/_fake/faults", json=rule, timeout=5).raise_for_status()
+        requests.post(f"{fake}/_fake/faults", json=rule, timeout=REQUEST_SECONDS).raise_for_status()
         demo.call("PUT", f"/api/partner/{joined[-1]}", json={"name": name}).raise_for_status()
         return joined[-1]
 
     yield join
-    requests.delete(f"{fake}/_fake/faults", timeout=5).raise_for_status()
+    requests.delete(f"{fake}/_fake/faults", timeout=REQUEST_SECONDS).raise_for_status()
     for ident in joined:
         demo.call("DELETE", f"/api/partner/{ident}").raise_for_status()
 
@@ -45,7 +43,7 @@ def join(demo: Service) -> Iterator[Join]:
 def see(page: Page, name: str, what: str) -> Locator:
     """The picture of that person, once this lies on top in its box."""
     image = page.get_by_role("listitem").filter(has_text=name).locator("lazy-image")
-    wait_until(lambda: list_on_top(image) == [what], 20)
+    wait_until(lambda: list_on_top(image) == [what])
     return image
 
 
@@ -66,7 +64,7 @@ def test_a_picture_that_is_slow_is_waited_for_beyond_one_request_and_then_seen(
 
 def test_a_broken_photo_ends_in_initials_and_spoils_no_other(page: Page, demo: Service, join: Join) -> None:
     ident = join("Broken Photo", {"fault": "invalid-file-id"})
-    wait_until(lambda: status_of(demo, ident)() in ("unavailable", "none"), 20)
+    wait_until(lambda: status_of(demo, ident)() in ("unavailable", "none"))
     page.goto(demo.url)
     see(page, "Broken Photo", "initials")
     expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible()
@@ -82,7 +80,7 @@ def test_the_warm_page_shows_pictures_alone_and_stays_where_it_is(page: Page, de
     page.on("requestfailed", lambda request: failed.append(request.url))
     page.goto(demo.url)
     expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible(timeout=20_000)
-    expect(page.locator("lazy-image[status=loading]")).to_have_count(0, timeout=20_000)
+    expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
     wait_until(lambda: set(list_on_top(page.locator("#people-list lazy-image"))) == {"picture", "nothing"})
     assert failed == []
     assert measure_shift(page) < MOST_SHIFTED

@@ -16,8 +16,6 @@ from tests.support.seen import (
     measure_shift,
 )
 
-pytest_plugins = ["tests.support.page_fixtures"]
-
 PHONE, DESKTOP = {"width": 320, "height": 568}, {"width": 1600, "height": 900}
 LONG = "Wolfeschlegelsteinhausenbergerdorffwelchevoralternwarengewissenhaft von und zu Hohenlohe " * 2
 NAMES = ["Ann", LONG[:129], "محمد الفارسي", "👩🏽‍🚀 Luna ✨", "W" * 129]
@@ -116,7 +114,7 @@ def test_pictures_scrolled_to_while_offline_come_when_the_network_is_back(page: 
     expect(last).to_have_attribute("status", "loading")
     assert list_on_top(last) == ["preview"]
     page.context.set_offline(False)
-    expect(last).to_have_attribute("status", "loaded", timeout=10_000)
+    expect(last).to_have_attribute("status", "loaded")
     expect(people.last.locator(".picture")).to_be_visible()
     assert list_on_top(last) == ["picture"]
 

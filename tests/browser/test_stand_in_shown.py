@@ -13,7 +13,6 @@ from tests.support.web_parts import file_url, new_file_id, remember_none
 from warmer.errors import InvalidFileId
 from web.front import get_front
 
-pytest_plugins = ["tests.support.page_fixtures"]
 LOAD = """(url) => new Promise((done) => {
   const image = new Image();
   image.onload = () => done(image.naturalWidth);

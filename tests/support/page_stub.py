@@ -1,19 +1,22 @@
 """A stand-in for the service, for the page's tests: the real page and scripts, scripted answers behind them."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import Flask, Response, jsonify, render_template, request
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.support.waiting import DEADLINE_SECONDS, wait_until
+
+PATIENCE_MS = 1000 * DEADLINE_SECONDS
 WEB = Path(__file__).resolve().parents[2] / "web"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -42,7 +45,7 @@ class Answer:
 
     def response(self) -> Response:
         if self.gate:
-            self.gate.wait(10)
+            self.gate.wait(DEADLINE_SECONDS)
         response = jsonify(self.json) if self.json is not None else Response(self.picture, mimetype="image/jpeg")
         response.status_code = self.status
         response.headers.update({"Cache-Control": "no-store", **self.headers})
@@ -102,15 +105,36 @@ class PageStub:
 
 
 class Silent(WSGIRequestHandler):
+    """Writes no log, and says which threads are at a connection."""
+
+    handling: ClassVar[set[threading.Thread]] = set()
+
+    def handle(self) -> None:
+        self.handling.add(threading.current_thread())
+        try:
+            super().handle()
+        finally:
+            self.handling.discard(threading.current_thread())
+
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Says nothing."""
+        pass
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
-        time.sleep(0.02)
+def until(condition: Callable[[], object], what: str) -> None:
+    try:
+        wait_until(condition)
+    except AssertionError as error:
+        raise AssertionError(f"{what}: {error}") from None
+
+
+def has_status(image: Locator, status: str) -> None:
+    expect(image).to_have_attribute("status", status)
+
+
+def stop_clock(page: Page) -> None:
+    """From now on the page's time passes only as `page.clock.run_for` says."""
+    page.clock.install()
+    page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
 
 
 @contextmanager
@@ -118,7 +142,7 @@ def serving() -> Iterator[PageStub]:
     stub = PageStub()
     stub.reset()
     server = make_server("127.0.0.1", 0, stub.app(), threaded=True, request_handler=Silent)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     stub.url = f"http://127.0.0.1:{server.port}"
     try:

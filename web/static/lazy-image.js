@@ -309,7 +309,7 @@ export class LazyImage extends Base {
   }
 
   async #start(/** @type {AbortSignal} */ signal) {
-    if (signal.aborted) return; // seen, or set, just before it was taken away
+    if (signal.aborted || this.#status !== 'idle') return; // taken away just before, or seen twice in one turn
     LazyImage.#nearby.unobserve(this);
     const [src, srcset, sizes] = ['src', 'srcset', 'sizes'].map((name) => this.getAttribute(name) ?? '');
     const fetchPriority = this.getAttribute('loading') === 'eager' ? 'high' : 'auto';

@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.support.page_stub import PageStub, serving
+from tests.support.page_stub import PATIENCE_MS, PageStub, Silent, serving
+from tests.support.waiting import wait_until
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 QUIET += ["--disable-component-update", "--disable-sync"]
 COUNT_TIMERS = """
   window.timers = new Set();
+  window.waits = []; // ms, all that were asked for
   const { setTimeout: set, clearTimeout: clear } = window;
   window.setTimeout = (call, ms) => {
     const id = set(() => { window.timers.delete(id); call(); }, ms);
     window.timers.add(id);
+    window.waits.push(ms);
     return id;
   };
   window.clearTimeout = (id) => { window.timers.delete(id); clear(id); };
@@ -38,17 +41,25 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """For one module: while Playwright's loop is open, nobody else in this thread can run one."""
+    """For these tests: while Playwright's loop is open, other tests of this process can run none."""
+    expect.set_options(timeout=PATIENCE_MS)
     with chromium() as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server() -> Iterator[PageStub]:
     with serving() as stub:
         yield stub
+
+
+@pytest.fixture(autouse=True)
+def _connections_end() -> Iterator[None]:
+    """Chromium opens some ahead of time, and closes them a moment after their page."""
+    yield
+    wait_until(lambda: not Silent.handling)
 
 
 @pytest.fixture
@@ -61,6 +72,7 @@ def stub(server: PageStub) -> Iterator[PageStub]:
 @pytest.fixture
 def blank(browser: Browser, stub: PageStub) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 600, "height": 600})
+    page.set_default_timeout(PATIENCE_MS)
     page.add_init_script(COUNT_TIMERS)
     page.goto(f"{stub.url}/blank")
     yield page
@@ -71,6 +83,7 @@ def blank(browser: Browser, stub: PageStub) -> Iterator[Page]:
 def page(browser: Browser) -> Iterator[Page]:
     """Fails the test afterwards if anything was said on the console, but for the answers that a test has scripted."""
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     said: list[str] = []
     page.on("console", lambda line: said.append(line.text) if line.type in ("error", "warning") else None)
     page.on("pageerror", lambda problem: said.append(str(problem)))
