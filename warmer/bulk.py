@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from warmer.keys import user_of, user_subject
 from warmer.partners import subject_of
@@ -19,8 +19,9 @@ LOOK_SECONDS = 0.5
 class Bulk:
     """Asks for rows, and counts what became of them."""
 
-    def __init__(self, shop: Workshop) -> None:
+    def __init__(self, shop: Workshop, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.shop = shop
+        self._sleep = sleep
         self.counts: Counter[str] = Counter()  # ready, unavailable, none
         self.causes: Counter[str] = Counter()  # of those unavailable
         self.settled = 0  # rows; without waiting, those that were asked for
@@ -46,7 +47,7 @@ class Bulk:
             yield self.settled
             if len(self._open) <= left:
                 return
-            time.sleep(LOOK_SECONDS)
+            self._sleep(LOOK_SECONDS)
 
     def _ask(self, rows: Sequence[Row]) -> list[str]:
         """Publish what is not there; every subject that was asked for, in the order of the rows."""

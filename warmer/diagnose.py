@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from packaging.version import Version
 
 from warmer.cluster import list_infos
-from warmer.deadline import Deadline, Errand
+from warmer.deadline import Errand
 from warmer.errors import WarmerError
 from warmer.partners import Partner, subject_of
 from warmer.publish import BROKER_FAILED, EAGER_MAX
@@ -112,14 +112,20 @@ def check_bot(shop: Workshop) -> Check:
     return Check(question, "ok", f"@{bot.username} in {_ms(started)}")
 
 
-def describe_all(limit: int, shop: Workshop) -> list[PartnerRow]:
+def describe_all(
+    limit: int,
+    shop: Workshop,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[PartnerRow]:
     """The recent partners; what is being warmed just now is waited for."""
-    deadline = Deadline(SETTLE_SECONDS)
+    end = clock() + SETTLE_SECONDS
     while True:
         rows = [describe(partner, shop) for partner in shop.partners.list_recent(limit)]
-        if deadline.remaining <= 0 or all(row.status != "warming" for row in rows):
+        if clock() >= end or all(row.status != "warming" for row in rows):
             return rows
-        time.sleep(0.5)
+        sleep(0.5)
 
 
 def describe(partner: Partner, shop: Workshop) -> PartnerRow:

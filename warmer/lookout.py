@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from warmer.errors import Stuck
 from warmer.heartbeat import BEAT_SECONDS
@@ -16,20 +17,30 @@ ALONE_SECONDS = 30.0  # a worker that is started again is back within them
 class Lookout:
     """Looks at the broker, and where workers are waited for at these and at Telegram's pace."""
 
-    def __init__(self, shop: Workshop, *, waits: bool, alone_seconds: float = ALONE_SECONDS) -> None:
+    def __init__(
+        self,
+        shop: Workshop,
+        *,
+        waits: bool,
+        alone_seconds: float = ALONE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.shop = shop
         self.waits = waits
         self.alone_seconds = alone_seconds
-        self._seen_at = time.monotonic()  # when a worker was alive last
+        self._clock = clock
+        self._sleep = sleep
+        self._seen_at = clock()  # when a worker was alive last
 
     def require(self) -> None:
         """Raises Stuck unless the broker is there and, where it is waited for, a worker beats within its time."""
         self._ask_broker()
-        end = time.monotonic() + BEAT_SECONDS + 1
+        end = self._clock() + BEAT_SECONDS + 1
         while self.waits and not self._sees_worker():
-            if time.monotonic() > end:
+            if self._clock() > end:
                 raise Stuck("no worker is alive to wait for (start one, or ask with --no-wait)")
-            time.sleep(0.2)
+            self._sleep(0.2)
 
     def look(self) -> str:
         """What is in the way now, nothing where all is well. Raises Stuck, and RedisError."""
@@ -37,7 +48,7 @@ class Lookout:
         if not self.waits:
             return ""
         if not self._sees_worker():
-            if time.monotonic() - self._seen_at > self.alone_seconds:
+            if self._clock() - self._seen_at > self.alone_seconds:
                 raise Stuck(f"no worker has been alive for {self.alone_seconds:.0f} s")
             return "no worker is alive"
         if self.shop.budget.is_halted():
@@ -55,5 +66,5 @@ class Lookout:
     def _sees_worker(self) -> bool:
         is_there = bool(list_pulses(self.shop.redis, self.shop.keys))
         if is_there:
-            self._seen_at = time.monotonic()
+            self._seen_at = self._clock()
         return is_there

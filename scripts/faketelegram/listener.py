@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
             flight.land()
 
     def _send(self, reply: Reply) -> None:
-        reusable = deliver(reply, self.connection, self.server.stopping, last=self.close_connection)
+        reusable = deliver(reply, self.connection, self._pause, last=self.close_connection)
         self.close_connection = not reusable
         if reply.delivery is Delivery.RESET:
             # Closed here and for good: the server's own way out would send a FIN first.
@@ -80,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _pause(self, seconds: float) -> bool:
         """Wait; False when the fake stops before the time is over."""
-        return seconds <= 0 or not self.server.stopping.wait(seconds)
+        return seconds <= 0 or not self.fake.wait(self.server.stopping, seconds)
 
     def _headers(self) -> dict[str, str]:
         return {name.title(): value for name, value in self.headers.items()}

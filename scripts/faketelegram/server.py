@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -26,7 +26,8 @@ class FakeTelegram:
     """A Bot API of one's own on loopback, from `start()` to `stop()`, or as a context manager.
 
     `latency` is in seconds per call and per download, `connect_latency` in seconds per new connection; both may be
-    changed at any time. A port of 0 takes a free one, and keeps it when the fake is stopped and started again.
+    changed at any time. They pass in `wait`, which waits so long for an event, and returns whether it came. A port of 0
+    takes a free one, and keeps it when the fake is stopped and started again.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class FakeTelegram:
         users: Iterable[UserSpec] | None = None,
         *,
         host: str = "127.0.0.1",
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         if not TOKEN.fullmatch(token):
             raise ValueError("token: must look like 123456789:ABC-def")
         self.token = token
         self.host = host
+        self.wait = wait
         self.port = port
         self.latency = latency
         self.connect_latency = connect_latency

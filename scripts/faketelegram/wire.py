@@ -5,19 +5,19 @@ import struct
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from threading import Event
 
 from faketelegram.replies import Delivery, Reply
 
 CHUNK = 65_536  # bytes
+Pause = Callable[[float], bool]  # waits so many seconds; False where the fake stops before they are over
 LINGER_NOT = struct.pack("ii", 1, 0)  # closing then sends RST instead of FIN
 
 
-def deliver(reply: Reply, connection: socket.socket, stopping: Event, last: bool) -> bool:
+def deliver(reply: Reply, connection: socket.socket, pause: Pause, last: bool) -> bool:
     """Send the answer; True when the connection can take another request. `last`: the client wants no other."""
     send = DELIVERIES.get(reply.delivery)
     if send is not None:
-        return send(reply, connection, stopping) and not last
+        return send(reply, connection, pause) and not last
     connection.sendall(_head(reply, _length(reply), last) + reply.body)
     return not last
 
@@ -39,7 +39,7 @@ def _head(reply: Reply, framing: str, last: bool = False) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def _chunked(reply: Reply, connection: socket.socket, _: Event) -> bool:
+def _chunked(reply: Reply, connection: socket.socket, _: Pause) -> bool:
     connection.sendall(_head(reply, "Transfer-Encoding: chunked"))
     for start in range(0, len(reply.body), CHUNK):
         piece = reply.body[start : start + CHUNK]
@@ -48,45 +48,45 @@ def _chunked(reply: Reply, connection: socket.socket, _: Event) -> bool:
     return True
 
 
-def _drip(data: bytes, connection: socket.socket, interval: float, stopping: Event) -> bool:
+def _drip(data: bytes, connection: socket.socket, interval: float, pause: Pause) -> bool:
     """One byte per interval; True when all are out before the fake stops."""
     for position in range(len(data)):
         connection.sendall(data[position : position + 1])
-        if stopping.wait(interval):
+        if not pause(interval):
             return False
     return True
 
 
-def _slow_headers(reply: Reply, connection: socket.socket, stopping: Event) -> bool:
-    if not _drip(_head(reply, _length(reply)), connection, reply.interval, stopping):
+def _slow_headers(reply: Reply, connection: socket.socket, pause: Pause) -> bool:
+    if not _drip(_head(reply, _length(reply)), connection, reply.interval, pause):
         return False
     connection.sendall(reply.body)
     return True
 
 
-def _slow_body(reply: Reply, connection: socket.socket, stopping: Event) -> bool:
+def _slow_body(reply: Reply, connection: socket.socket, pause: Pause) -> bool:
     connection.sendall(_head(reply, _length(reply)))
-    return _drip(reply.body, connection, reply.interval, stopping)
+    return _drip(reply.body, connection, reply.interval, pause)
 
 
-def _truncated(reply: Reply, connection: socket.socket, _: Event) -> bool:
+def _truncated(reply: Reply, connection: socket.socket, _: Pause) -> bool:
     connection.sendall(_head(reply, _length(reply)) + reply.body[: len(reply.body) // 2])
     return False
 
 
-def _reset(_reply: Reply, connection: socket.socket, _: Event) -> bool:
+def _reset(_reply: Reply, connection: socket.socket, _: Pause) -> bool:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
     return False
 
 
-def _hang(_reply: Reply, connection: socket.socket, _: Event) -> bool:
+def _hang(_reply: Reply, connection: socket.socket, _: Pause) -> bool:
     """Wait until the client leaves; stopping the fake shuts the connection, which ends this, too."""
     while connection.recv(CHUNK):
         pass
     return False
 
 
-DELIVERIES: dict[Delivery, Callable[[Reply, socket.socket, Event], bool]] = {
+DELIVERIES: dict[Delivery, Callable[[Reply, socket.socket, Pause], bool]] = {
     Delivery.CHUNKED: _chunked,
     Delivery.SLOW_HEADERS: _slow_headers,
     Delivery.SLOW_BODY: _slow_body,

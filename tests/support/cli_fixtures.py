@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.cli_parts import say_alive
+from warmer.connect import connect_web
 from warmer.wiring import Workshop
 
 
@@ -15,6 +17,12 @@ from warmer.wiring import Workshop
 def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """A `.env` of the clone is not the tests'."""
     monkeypatch.setattr("warmer.cli.common.PROJECT", Path("/nonexistent"))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command tries a Redis that is away once, as requests do."""
+    monkeypatch.setattr("warmer.cli.common.connect_worker", partial(connect_web, connections=4))
 
 
 @pytest.fixture

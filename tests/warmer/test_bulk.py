@@ -9,18 +9,26 @@ import pytest
 from redis import Redis
 
 from tests.conftest import next_id
-from warmer.bulk import BATCH, IN_FLIGHT_MAX, Bulk
+from tests.support.clock import Clock
+from tests.support.thorough import THOROUGH
+from warmer.bulk import BATCH, IN_FLIGHT_MAX, LOOK_SECONDS, Bulk
 from warmer.errors import InvalidFileId
 from warmer.keys import Keys, user_subject
 from warmer.rows import Row
 from warmer.wiring import Workshop
 
 FID = "AgACAgIAAxkBAAIB0001"
+ROWS, FRAMES = (2500, 10) if THOROUGH else (200, 1)  # of a batch; of the stack that is noted with what is allocated
 
 
 @pytest.fixture
-def bulk(shop: Workshop) -> Bulk:
-    return Bulk(shop)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bulk(shop: Workshop, clock: Clock) -> Bulk:
+    return Bulk(shop, sleep=clock.sleep)
 
 
 def ids(number: int) -> list[Row]:
@@ -56,6 +64,14 @@ def test_only_so_many_are_under_way(bulk: Bulk) -> None:
     assert list(progress)[-1] == len(rows)
 
 
+def test_what_is_not_settled_is_looked_at_again_and_again(bulk: Bulk, clock: Clock) -> None:
+    progress = bulk.warm(rows := ids(1))
+    assert [next(progress) for _ in range(4)] == [0] * 4
+    settle(bulk.shop, rows)
+    assert list(progress) == [1]
+    assert clock.slept == [LOOK_SECONDS] * 3  # the first two looks belong to two stages
+
+
 def test_the_same_row_twice_counts_twice_and_is_asked_for_once(bulk: Bulk) -> None:
     rows = ids(1) * 2
     progress = bulk.warm(rows)
@@ -87,11 +103,13 @@ def test_a_row_of_a_forgotten_partner_brings_it_back(bulk: Bulk) -> None:
 
 
 def test_memory_does_not_grow_with_the_rows(bulk: Bulk) -> None:
-    tracemalloc.start(10)  # frames
-    kept = [count_kept_bytes(bulk, 2500) for _ in range(2)]
-    tracemalloc.stop()
-    assert bulk.settled == 5000
-    assert kept[1] - kept[0] < 50 * 2500
+    tracemalloc.start(FRAMES)
+    try:
+        kept = [count_kept_bytes(bulk, ROWS) for _ in range(2)]
+    finally:
+        tracemalloc.stop()
+    assert bulk.settled == 2 * ROWS
+    assert kept[1] - kept[0] < 50 * ROWS
 
 
 def count_kept_bytes(bulk: Bulk, number: int) -> int:

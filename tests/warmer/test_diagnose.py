@@ -7,8 +7,9 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
 from tests.support.cli_parts import say_alive
+from tests.support.clock import Clock
 from warmer import diagnose
-from warmer.diagnose import REQUESTS_MIN, Check, PartnerRow
+from warmer.diagnose import REQUESTS_MIN, SETTLE_SECONDS, Check, PartnerRow
 from warmer.keys import user_subject
 from warmer.publish import EAGER_MAX
 from warmer.wiring import Workshop
@@ -64,6 +65,27 @@ def test_a_picture_that_is_not_there_is_wrong(shop: Workshop, telegram: FakeTele
     assert [check.state for check in diagnose.check_partners([row])] == ["ok", "wrong"]
     assert diagnose.check_fetch([row], shop).state == "ok"
     assert diagnose.check_read([row], shop).state == "unknown"
+
+
+def test_what_is_being_warmed_is_waited_for(shop: Workshop) -> None:
+    clock = Clock()
+    shop.partners.register(user_id := next_id(), "Ann", None)
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        if len(clock.slept) == 3:
+            shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
+
+    (row,) = diagnose.describe_all(5, shop, clock=clock, sleep=sleep)
+    assert (row.status, len(clock.slept)) == ("none", 3)
+
+
+def test_what_is_never_warm_is_not_waited_for_without_end(shop: Workshop) -> None:
+    clock = Clock()
+    shop.partners.register(next_id(), "Ann", None)
+    (row,) = diagnose.describe_all(5, shop, clock=clock, sleep=clock.sleep)
+    assert (row.status, sum(clock.slept)) == ("warming", SETTLE_SECONDS)
+    assert [check.state for check in diagnose.check_partners([row])] == ["wrong", "wrong"]
 
 
 def test_who_has_no_photo_is_well(shop: Workshop) -> None:

@@ -1,4 +1,4 @@
-"""32 threads of the worst pictures at the same time: bounded memory, bounded time."""
+"""32 threads of the worst pictures at the same time: bounded memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from PIL import Image
 
 from tests.support.hostile_pictures import many_scans, noise, png, save, text_bomb
 from tests.support.hostile_webp import webp_of_groups
-from warmer.images import TURN_SECONDS
+from tests.support.thorough import THOROUGH
 
 ROOT = Path(__file__).resolve().parents[2]
 GROWTH_MEGABYTES = 150
-DECODE_SECONDS = 5
+ROUNDS = 6 if THOROUGH else 4
+REFUSED = 3  # of the worst
 
 
 def make_worst() -> list[bytes]:
@@ -54,18 +55,18 @@ def make_small() -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("make", [make_worst, make_small])
+@pytest.mark.parametrize("make", [make_worst, make_small] if THOROUGH else [make_small])
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process's memory is read in /proc")
 def test_32_threads_of_the_worst_stay_within_bounds(tmp_path: Path, make: Callable[[], list[bytes]]) -> None:
     names = []
-    for index, data in enumerate(make()):
+    for index, data in enumerate(pictures := make()):
         (tmp_path / str(index)).write_bytes(data)
         names.append(str(tmp_path / str(index)))
-    command = [sys.executable, "-m", "tests.support.render_in_threads", *names]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=100)
+    command = [sys.executable, "-m", "tests.support.render_in_threads", str(ROUNDS), *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     took = json.loads(done.stdout)
     assert took["grown_megabytes"] <= GROWTH_MEGABYTES, took
     assert took["kept_megabytes"] <= GROWTH_MEGABYTES / 3, took
-    assert took["slowest_seconds"] <= TURN_SECONDS + DECODE_SECONDS, took
-    assert set(took["outcomes"]) <= {"squares", "Postponed", "TooBig"}, took
-    assert took["outcomes"]["squares"] >= len(names), took
+    too_big = REFUSED if make is make_worst else 0
+    expected = {"squares": ROUNDS * (len(pictures) - too_big), "TooBig": ROUNDS * too_big}
+    assert took["outcomes"] == {name: number for name, number in expected.items() if number}, took

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import wait_until
 from tests.support.cli_parts import say_alive
+from tests.support.clock import Clock
 from warmer.errors import Stuck
-from warmer.lookout import Lookout
+from warmer.heartbeat import BEAT_SECONDS
+from warmer.lookout import ALONE_SECONDS, Lookout
 from warmer.wiring import Workshop
 
 
@@ -38,10 +39,43 @@ def test_the_last_worker_that_leaves_is_missed(lookout: Lookout) -> None:
     assert lookout.look() == "no worker is alive"
 
 
+def test_a_worker_that_does_not_beat_within_its_time_is_not_waited_for(shop: Workshop) -> None:
+    clock = Clock()
+    with pytest.raises(Stuck, match="no worker is alive to wait for"):
+        Lookout(shop, waits=True, clock=clock, sleep=clock.sleep).require()
+    assert BEAT_SECONDS < sum(clock.slept) < 2 * BEAT_SECONDS
+
+
+def test_a_worker_that_begins_to_beat_meanwhile_is_seen(shop: Workshop) -> None:
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        if clock.slept == [0.2] * 3:
+            say_alive(shop)
+
+    Lookout(shop, waits=True, clock=clock, sleep=sleep).require()
+    assert clock.slept == [0.2] * 3
+
+
 def test_too_long_without_a_worker_is_the_end(shop: Workshop) -> None:
-    lookout = Lookout(shop, waits=True, alone_seconds=0.2)
-    with pytest.raises(Stuck, match="no worker has been alive"):
-        wait_until(lambda: lookout.look() == "", 5)
+    clock = Clock()
+    lookout = Lookout(shop, waits=True, clock=clock)
+    clock.advance(ALONE_SECONDS)
+    assert lookout.look() == "no worker is alive"
+    clock.advance(0.1)
+    with pytest.raises(Stuck, match="no worker has been alive for 30 s"):
+        lookout.look()
+
+
+def test_a_worker_that_was_seen_starts_the_time_anew(shop: Workshop) -> None:
+    clock, worker = Clock(), say_alive(shop)
+    lookout = Lookout(shop, waits=True, clock=clock)
+    clock.advance(ALONE_SECONDS)
+    assert lookout.look() == ""
+    worker.close()
+    clock.advance(ALONE_SECONDS)
+    assert lookout.look() == "no worker is alive"
 
 
 def test_one_that_comes_back_in_time_is_waited_for(shop: Workshop) -> None:

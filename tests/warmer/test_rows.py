@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.thorough import examples
 from warmer.keys import FILE_ID, parse_user_id
 from warmer.rows import COLUMNS, Row, read_rows
 
@@ -53,9 +54,10 @@ def test_a_name_over_two_lines_counts_as_both() -> None:
 ids = st.integers(-(2**52) + 1, 2**52 - 1)
 names = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
 file_ids = st.from_regex(FILE_ID, fullmatch=True)
+same_everywhere = settings(derandomize=True, database=None, deadline=None, max_examples=examples(20, 100))
 
 
-@settings(derandomize=True, database=None)  # the same examples in every run
+@same_everywhere
 @given(st.lists(st.builds(Row, ids, names, st.none() | file_ids)))
 def test_what_a_csv_writer_wrote_is_read(rows: list[Row]) -> None:
     out = StringIO(newline="")
@@ -64,7 +66,7 @@ def test_what_a_csv_writer_wrote_is_read(rows: list[Row]) -> None:
     assert read_rows(StringIO(out.getvalue(), newline="")) == (rows, [])
 
 
-@settings(derandomize=True, database=None)
+@same_everywhere
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60)))
 def test_whatever_comes_is_a_row_or_named(lines: list[str]) -> None:
     try:

@@ -18,6 +18,7 @@ pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_without_redis_nothing_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
     assert fail("diagnose")[0] == 2

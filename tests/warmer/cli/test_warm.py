@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from subprocess import Popen
@@ -18,6 +19,7 @@ from rich.console import Console
 from faketelegram import FakeTelegram
 from tests.conftest import next_id, wait_until
 from tests.support.cli_parts import answer, call, fail, say_alive, started
+from tests.support.clock import Clock
 from tests.support.redis_kinds import run_single
 from warmer.bulk import Bulk
 from warmer.cli.warm import warm_all
@@ -30,11 +32,13 @@ from warmer.wiring import Workshop, open_workshop
 pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 Program = Popen[str]
+BROKER_AWAY = " the broker is away (ConnectionError)"
+ONE_OF_TWO = ": 1 of 2 rows settled, repeat the command to go on"
 
 
 def end_of(program: Program) -> tuple[int, str, str]:
     """Its status, and what it said on stdout and on stderr."""
-    out, err = program.communicate(timeout=20)
+    out, err = program.communicate()
     return program.returncode, out, err
 
 
@@ -83,7 +87,9 @@ def test_a_picture_is_followed_until_it_is_there(telegram: FakeTelegram) -> None
 
 
 @pytest.mark.usefixtures("shop")
-def test_without_a_worker_nobody_waits() -> None:
+def test_without_a_worker_the_command_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("warmer.cli.warm.Lookout", partial(Lookout, clock=clock, sleep=clock.sleep))
     status, line = fail("warm", "--json", str(next_id()))
     assert (status, "no worker is alive" in line) == (1, True)
 
@@ -136,46 +142,54 @@ def test_while_pictures_are_waited_for(shop: Workshop, options: list[str]) -> No
 # What is away, or goes away in the middle
 
 
-def test_a_redis_that_is_away_is_one_line() -> None:
-    # In a process of its own: Celery reads its configuration once.
-    with started("warm", "42", **{**os.environ, "REDIS_URL": "unix:///nonexistent/redis.sock"}) as program:
-        status, out, err = end_of(program)
-    assert (status, out, err.count("\n")) == (1, "", 1)
-    assert "0 of 1 row settled" in err
+@pytest.mark.usefixtures("shop")
+def test_a_broker_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warmer.publish.count_waiting", refuse)
+    status, line = fail("warm", "42")
+    assert (status, line.partition(":")[2][: len(BROKER_AWAY)]) == (1, BROKER_AWAY)
+    assert "0 of 1 row settled" in line
 
 
-@contextmanager
-def waiting(shop: Workshop, **environment: str) -> Iterator[Program]:
-    """It waits for the second of two rows."""
+@pytest.mark.usefixtures("impatient")
+def test_a_redis_that_is_away_is_told_with_what_is_settled(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.publisher.count_waiting("warm")  # Celery reads its configuration once, and keeps the broker that is there
+    monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
+    status, line = fail("warm", "42")
+    assert (status, "Redis is away" in line, "0 of 1 row settled" in line) == (1, True, True)
+
+
+def refuse(*_: object) -> int:
+    raise ConnectionError
+
+
+def warm_until_it_breaks(shop: Workshop, monkeypatch: pytest.MonkeyPatch, end: Callable[[], None]) -> tuple[int, str]:
+    """How the command fails that waits for the second of two rows when that ends what it needs."""
     say_alive(shop)
     settle(shop, first := next_id())
-    ids = [first, next_id()]
-    with started("warm", *map(str, ids), **{**os.environ, **environment}) as program:
-        wait_until(lambda: is_asked(shop, ids[1]))
-        yield program
+    monkeypatch.setattr("warmer.cli.warm.Bulk", partial(Bulk, sleep=lambda _: end()))
+    return fail("warm", str(first), str(next_id()))
 
 
-def assert_one_of_two(program: Program, reason: str) -> None:
-    status, out, err = end_of(program)
-    assert (status, out, err.count("\n")) == (1, "", 1), err
-    assert err.startswith(f"Error: {reason}")
-    assert err.endswith(": 1 of 2 rows settled, repeat the command to go on\n")
+def test_a_broker_that_goes_away_is_one_line_with_what_is_settled(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end() -> None:
+        monkeypatch.setattr("warmer.publish.count_waiting", refuse)
+
+    status, line = warm_until_it_breaks(shop, monkeypatch, end)
+    assert (status, line.endswith(ONE_OF_TWO)) == (1, True), line
+    assert line.startswith(f"Error:{BROKER_AWAY}")
 
 
-def test_a_broker_that_goes_away_is_one_line_with_what_is_settled(shop: Workshop, tmp_path: Path) -> None:
-    with ExitStack() as rest:
-        with run_single(tmp_path / "broker") as broker:
-            program = rest.enter_context(waiting(shop, CELERY_BROKER_URL=broker))
-        assert_one_of_two(program, "the broker is away")
-
-
-def test_so_is_a_redis_that_goes_away(shop: Workshop, redis_url: str, tmp_path: Path) -> None:
-    with ExitStack() as rest:
-        with run_single(tmp_path / "pictures") as url:
-            settings = shop.settings.model_copy(update={"redis_url": url})
-            other = open_workshop(settings, connect_worker(settings))
-            program = rest.enter_context(waiting(other, REDIS_URL=url, CELERY_BROKER_URL=redis_url))
-        assert_one_of_two(program, "Redis is away")
+@pytest.mark.usefixtures("impatient")
+def test_so_is_a_redis_that_goes_away(shop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with ExitStack() as redis:
+        monkeypatch.setenv("REDIS_URL", url := redis.enter_context(run_single(tmp_path / "pictures")))
+        settings = shop.settings.model_copy(update={"redis_url": url})
+        with closing(open_workshop(settings, connect_worker(settings))) as other:
+            status, line = warm_until_it_breaks(other, monkeypatch, redis.close)
+    assert (status, line.endswith(ONE_OF_TWO)) == (1, True), line
+    assert line.startswith("Error: Redis is away")
 
 
 def test_without_waiting_it_is_told_how_many_were_asked_for(shop: Workshop, tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""The installed command beside a running service."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.support.cli_parts import COMMAND
+from tests.support.running import Service
+
+
+def test_the_installed_command_asks_a_running_service(service: Service, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "status", "--json"], cwd=tmp_path, env=service.environment, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["workers"]
