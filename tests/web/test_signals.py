@@ -62,7 +62,7 @@ def test_a_hit_is_photo_served(app: Flask, client: FlaskClient) -> None:
             client.get(file_url(file_id), headers=headers)
         ((name, payload),) = said
         assert (name, payload["subject"], payload["was_hit"]) == ("photo-served", file_id, True)
-        assert 0 <= payload["seconds"] < 1
+        assert payload["seconds"] >= 0
 
 
 @pytest.mark.parametrize(("query", "status"), [({"sig": "x"}, 403), ({"size": 1}, 400), ({}, 503)])
