@@ -29,7 +29,7 @@ from warmer.settings import Settings, load_settings
 from warmer.wiring import Workshop, open_workshop
 
 __all__ = ["wait_until"]
-pytest_plugins = ["tests.support.figures"]
+pytest_plugins = ["tests.support.figures", "tests.support.remaining"]
 
 API_KEY = "test-api-key"
 SIGNING_KEY = "a-signing-key-of-at-least-32-bytes-for-tests"

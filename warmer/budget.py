@@ -27,11 +27,22 @@ RESERVE: dict[Lane, float] = {"hot": 0.0, "warm": 1 / 3, "rewarm": 2 / 3}  # of 
 class Budget:
     """May I call Telegram now?"""
 
-    def __init__(self, redis: Redis, keys: Keys, rate: float) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        rate: float,
+        *,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`clock`: tells seconds; Redis' own clock, which all workers share, where there is none."""
         self.redis = redis
         self.key = keys.budget
         self.rate = rate  # methods per second
         self.burst = max(1.0, rate)  # one second's worth
+        self._clock = clock
+        self._sleep = sleep
         self._ask = load_script(redis, "budget")
         self._pause = load_script(redis, "pause")
 
@@ -64,7 +75,7 @@ class Budget:
         while (wait := self._try(RESERVE[errand.lane] * self.burst, 1)) > 0:
             if wait > errand.patience.remaining:
                 raise Postponed("no token left", retry_after=wait)
-            time.sleep(wait)
+            self._sleep(wait)
 
     def check_pause(self) -> None:
         """Raises Paused during a pause and TokenRejected while halted."""
@@ -73,7 +84,7 @@ class Budget:
     def pause(self, seconds: float) -> None:
         """Nobody calls Telegram for so long (429, parameters.retry_after)."""
         log.warning("⏸️ Telegram asks for a pause: no call for %.0f s", seconds)
-        self._pause(keys=[self.key], args=[seconds])
+        self._pause(keys=[self.key], args=[seconds, self._tell_instant()])
 
     def halt(self) -> None:
         """Stop every call until `resume`: the token is wrong."""
@@ -85,15 +96,18 @@ class Budget:
 
     def get_pause(self) -> float:
         """Seconds until Telegram may be called again, 0 without a pause."""
-        state, *rest = self._ask(keys=[self.key], args=[self.rate, self.burst, 0, 0])
+        state, *rest = self._ask(keys=[self.key], args=[self.rate, self.burst, 0, 0, self._tell_instant()])
         return rest[0] / 1000 if state == 2 else 0.0
 
     def resume(self) -> None:
         """The token is right again."""
         self.redis.hdel(self.key, "halted")
 
+    def _tell_instant(self) -> str:
+        return "" if self._clock is None else repr(self._clock())
+
     def _try(self, reserve: float, cost: int) -> float:
-        state, *rest = self._ask(keys=[self.key], args=[self.rate, self.burst, reserve, cost])
+        state, *rest = self._ask(keys=[self.key], args=[self.rate, self.burst, reserve, cost, self._tell_instant()])
         if state == 3:
             raise TokenRejected("Telegram refuses the bot token; no call until getMe passes", retry_after=15)
         seconds = rest[0] / 1000 if rest else 0.0

@@ -64,12 +64,15 @@ class Cluster:
     `anchor` is a key: the instants of all keys are read from the clock of the node that holds it.
     """
 
-    def __init__(self, connect: Callable[[], RedisCluster], anchor: str) -> None:
+    def __init__(
+        self, connect: Callable[[], RedisCluster], anchor: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._make = connect
         self._anchor = anchor
         self._lock = Lock()
         self._nodes: RedisCluster | None = None
-        self._away_until = 0.0  # monotonic
+        self._monotonic = clock
+        self._away_until = 0.0  # by that clock
         self._scripts: dict[str, bytes] = {}  # by their hash
         self._clock = self.register_script(b"return redis.call('TIME')")
 
@@ -99,12 +102,12 @@ class Cluster:
 
     def _connect_unless_away(self) -> RedisCluster:
         """Whoever stood in line while it failed need not ask every node again."""
-        if time.monotonic() < self._away_until:
+        if self._monotonic() < self._away_until:
             raise ConnectionError("the cluster was away a moment ago")
         try:
             return self._make()
         except (RedisClusterException, RedisError, OSError):
-            self._away_until = time.monotonic() + AWAY_SECONDS
+            self._away_until = self._monotonic() + AWAY_SECONDS
             raise
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from warmer.errors import DeadlineExceeded
@@ -14,13 +15,14 @@ TASK_SECONDS = 20.0  # shorter than the lease of a claim
 class Deadline:
     """An instant on this process's monotonic clock."""
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
 
     @property
     def remaining(self) -> float:
         """Seconds left, never negative."""
-        return max(0.0, self._end - time.monotonic())
+        return max(0.0, self._end - self._clock())
 
     def require(self) -> float:
         """The seconds left; raises DeadlineExceeded when there are none."""
@@ -38,6 +40,12 @@ class Errand:
     patience: Deadline
 
     @classmethod
-    def start(cls, lane: Lane, patience_seconds: float, seconds: float = TASK_SECONDS) -> Errand:
+    def start(
+        cls,
+        lane: Lane,
+        patience_seconds: float,
+        seconds: float = TASK_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Errand:
         """An errand that begins now; only *hot* may wait for tokens, a client waits with it."""
-        return cls(lane, Deadline(seconds), Deadline(patience_seconds if lane == "hot" else 0))
+        return cls(lane, Deadline(seconds, clock), Deadline(patience_seconds if lane == "hot" else 0, clock))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from warmer.claim import MAX_ATTEMPTS, Claim, Claims, Forgotten
@@ -35,13 +35,16 @@ class Hold:
         partners: PartnerDirectory,
         failures: Failures,
         profile_check_seconds: int,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        """`uniform`: a random number between two, which spreads load and hides nothing."""
         self.claims = claims
         self.due = due
         self.store = store
         self.partners = partners
         self.failures = failures
         self.profile_check_seconds = profile_check_seconds
+        self._uniform = uniform
 
     @contextmanager
     def __call__(self, subject: str, lane: Lane) -> Iterator[Claim]:
@@ -93,14 +96,14 @@ class Hold:
 
     def _try_later(self, claim: Claim, error: Transient) -> None:
         if isinstance(error, Postponed | Busy | Paused | TokenRejected):
-            seconds = (error.retry_after or 1) * random.uniform(1, 1.1)  # noqa: S311 - spreads load, hides nothing
+            seconds = (error.retry_after or 1) * self._uniform(1, 1.1)
         else:
             self.failures.note(claim.subject, error)
             failures = self.store.count_failure(claim)
             if failures >= error.tries:
                 self._remember(claim, GaveUp(f"after {failures} tries, {error}"))
                 return
-            seconds = min(2**failures, BACKOFF_MAX_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 - as above
+            seconds = min(2**failures, BACKOFF_MAX_SECONDS) * self._uniform(0.8, 1.2)
         claim.outcome = f"postponed: {error}, again in {seconds:.1f} s"
         if not self._let_go(claim, error):
             self.due.set(claim.subject, seconds)
@@ -130,7 +133,7 @@ class Hold:
         elif user_of(claim.subject) is None:
             self.due.set(claim.subject, self.store.ttl / 2)
         else:
-            self.due.set(claim.subject, self.profile_check_seconds * random.uniform(0.9, 1.1))  # noqa: S311 - as above
+            self.due.set(claim.subject, self.profile_check_seconds * self._uniform(0.9, 1.1))
         if not claim.is_released:
             self.claims.release(claim)
         elif self.store.get_unavailable(claim.subject) == Unavailable("forgotten"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from amqp.exceptions import AMQPError
@@ -31,7 +31,15 @@ log = logging.getLogger(__name__)
 class Publisher:
     """Asks workers to warm a subject."""
 
-    def __init__(self, app: Celery, redis: Redis, keys: Keys, due: Due, settings: Settings) -> None:
+    def __init__(
+        self,
+        app: Celery,
+        redis: Redis,
+        keys: Keys,
+        due: Due,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.app = app
         self.redis = redis
         self.keys = keys
@@ -39,7 +47,8 @@ class Publisher:
         self.asked_ms = int((settings.photo_wait + 3) * 1000)
         self.hot_max = settings.hot_max
         self.rate = settings.telegram_rate  # of pictures a second, about
-        self._closed_until = 0.0  # monotonic
+        self._clock = clock
+        self._closed_until = 0.0  # by that clock
 
     def ask(self, subject: str, lane: Lane) -> bool:
         """Publish unless a message is on its way in this lane; whether somebody will be at it soon.
@@ -89,7 +98,7 @@ class Publisher:
 
     def _publish(self, subjects: Sequence[str], lane: Lane) -> Sequence[str]:
         """Publish these in their order, as long as there is room; those that were not."""
-        if time.monotonic() < self._closed_until:
+        if self._clock() < self._closed_until:
             return subjects
         published = 0
         headers = {MESSAGE_HEADER: request_id} if (request_id := get_request_id()) else None
@@ -103,7 +112,7 @@ class Publisher:
             if lane == "warm":
                 self.due.hasten(subjects[:published], self._count_lost_after(waiting))
         except BROKER_FAILED as error:
-            self._closed_until = time.monotonic() + BREAKER_SECONDS
+            self._closed_until = self._clock() + BREAKER_SECONDS
             log.warning("the broker is away (%s), not asked again for %.1f s", type(error).__name__, BREAKER_SECONDS)
         return subjects[published:]
 

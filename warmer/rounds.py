@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 
 from warmer.keys import user_subject
 from warmer.pulse import list_pulses
@@ -17,7 +18,7 @@ SPREAD_SECONDS = 300.0
 SAMPLE_SECONDS = 60.0
 
 
-def run_tick(shop: Workshop) -> int:
+def run_tick(shop: Workshop, sleep: Callable[[float], None] = time.sleep) -> int:
     """Publish what is due, evenly over the round: a burst would find the budget empty and come back as a burst."""
     if not shop.due.take_slot("tick", TICK_SECONDS):
         return 0
@@ -27,7 +28,7 @@ def run_tick(shop: Workshop) -> int:
     pause = 0.0 if len(subjects) <= shop.budget.burst / 3 else 0.8 * TICK_SECONDS / len(subjects)
     for subject in subjects:
         shop.publisher.ask(subject, "rewarm")
-        time.sleep(pause)
+        sleep(pause)
     return len(subjects)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from redis import Redis
@@ -35,7 +35,17 @@ MEMORY_MAX_SECONDS = 604_800  # no failure is remembered longer than a week
 class PhotoStore:
     """Reads for everybody; writes only under a claim, and never for a forgotten subject."""
 
-    def __init__(self, redis: Redis, keys: Keys, sizes: Sequence[int], formats: Sequence[str], ttl: int) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        sizes: Sequence[int],
+        formats: Sequence[str],
+        ttl: int,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        """`uniform`: a random number between two, which spreads load and hides nothing."""
+        self._uniform = uniform
         self.redis = redis
         self.keys = keys
         self.sizes = tuple(sorted(sizes))  # pixels
@@ -137,7 +147,7 @@ class PhotoStore:
             about = json.dumps({"preview": rendering.preview, "unique_id": rendering.unique_id})
             values.append((self.keys.preview(file_id), about.encode(), ""))
         keys = [*self._guards(file_id), *self._failings(file_id), self.keys.wanted(file_id)]
-        args: list[Any] = [claim.token, self._jittered_ttl(), self.keys.done, f"{file_id} stored"]
+        args: list[Any] = [claim.token, self._jitter(self.ttl), self.keys.done, f"{file_id} stored"]
         for key, value, wish in values:
             keys.append(key)
             args += (value, wish)
@@ -156,7 +166,7 @@ class PhotoStore:
         """Remember where Telegram keeps the file, for `ttl` seconds. Raises NotMine and Forgotten as `put` does."""
         value = json.dumps({"path": path.path, "unique_id": path.unique_id})
         keys = [*self._guards(claim.subject), self.keys.path(claim.subject)]
-        require_claim(self._note(keys=keys, args=[claim.token, _jitter(ttl), value]))
+        require_claim(self._note(keys=keys, args=[claim.token, self._jitter(ttl), value]))
 
     def drop_path(self, file_id: str) -> None:
         """The path has expired at Telegram's."""
@@ -181,7 +191,7 @@ class PhotoStore:
 
     def renew(self, file_id: str) -> None:
         """Give every stored variant its whole TTL again: a file id names immutable bytes."""
-        ttl = self._jittered_ttl()
+        ttl = self._jitter(self.ttl)
         pipe = self.redis.pipeline(transaction=False)
         for fmt in self.formats:
             for size in self.sizes:
@@ -236,14 +246,10 @@ class PhotoStore:
         passing += [keys.claim(subject), keys.attempts(subject)]
         return passing + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
-    def _jittered_ttl(self) -> int:
-        return _jitter(self.ttl)
+    def _jitter(self, seconds: int) -> int:
+        """± 10 %, so that what was stored together does not end together."""
+        return max(1, round(seconds * self._uniform(0.9, 1.1)))
 
 
 def _unique_id(about: Any) -> str | None:
     return str(json.loads(about)["unique_id"]) if about else None
-
-
-def _jitter(seconds: int) -> int:
-    """± 10 %, so that what was stored together does not end together."""
-    return max(1, round(seconds * random.uniform(0.9, 1.1)))  # noqa: S311 - spreads load, hides nothing

@@ -52,7 +52,8 @@ class _Call:
 class Watchdog:
     """Cuts calls that outlive their deadline; its thread starts with the first call."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_seconds: float = LOOK_SECONDS) -> None:
+        self._look_seconds = look_seconds
         self._calls: set[_Call] = set()
         self._changed = threading.Condition()
         self._closed = threading.Event()
@@ -87,7 +88,7 @@ class Watchdog:
             thread.join()
 
     def _look(self) -> None:
-        while not self._closed.wait(LOOK_SECONDS):
+        while not self._closed.wait(self._look_seconds):
             with self._changed:
                 self._changed.wait_for(lambda: self._calls or self._closed.is_set())
                 over = [call for call in self._calls if call.deadline.remaining <= 0]

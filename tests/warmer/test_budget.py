@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
 
+from tests.support.clock import Clock
 from warmer.budget import Budget
 from warmer.deadline import Deadline, Errand
 from warmer.errors import Paused, Postponed, TokenRejected, Transient
@@ -19,9 +19,14 @@ Open = Callable[[float], Budget]
 
 
 @pytest.fixture
-def at(redis: Redis, keys: Keys) -> Open:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def at(redis: Redis, keys: Keys, clock: Clock) -> Open:
     """The budget at a rate."""
-    return lambda rate: Budget(redis, keys, rate)
+    return lambda rate: Budget(redis, keys, rate, clock=clock, sleep=clock.sleep)
 
 
 def impatient(lane: Lane = "hot") -> Errand:
@@ -43,10 +48,9 @@ def count_granted(budget: Budget, lane: Lane = "hot") -> int:
     return count
 
 
-def set_bucket(budget: Budget, tokens: float, seconds_ago: float) -> None:
+def set_bucket(budget: Budget, tokens: float, seconds_ago: float, clock: Clock) -> None:
     """As if the bucket had held so much so long ago."""
-    seconds, micros = budget.redis.time()
-    budget.redis.hset(budget.key, mapping={"tokens": tokens, "at": f"{seconds + micros / 1e6 - seconds_ago:.6f}"})
+    budget.redis.hset(budget.key, mapping={"tokens": tokens, "at": f"{clock() - seconds_ago:.6f}"})
 
 
 def tokens_of(budget: Budget) -> float:
@@ -67,30 +71,24 @@ def test_the_burst_is_one_seconds_worth(at: Open) -> None:
     assert count_granted(at(12)) == 12
 
 
-def test_at_one_a_second_the_next_token_takes_a_second(at: Open) -> None:
+def test_at_one_a_second_the_next_token_takes_a_second_however_often_it_is_looked_for(at: Open, clock: Clock) -> None:
     budget = at(1)
     budget.take(impatient())
-    with pytest.raises(Postponed) as caught:
-        budget.take(impatient())
-    assert caught.value.retry_after == pytest.approx(1, abs=0.05)
-
-
-def test_at_one_a_second_looking_often_does_not_slow_it_down(at: Open) -> None:
-    budget = at(1)
-    budget.take(impatient())
-    started = time.monotonic()
-    while not is_granted(budget):
-        assert time.monotonic() - started < 2
-    assert time.monotonic() - started == pytest.approx(1, abs=0.05)
+    for left in (1.0, 0.75, 0.5, 0.25):
+        with pytest.raises(Postponed) as caught:
+            budget.take(impatient())
+        assert caught.value.retry_after == left
+        clock.advance(0.25)
+    assert is_granted(budget)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
-def test_below_one_a_second_a_whole_token_is_waited_for(at: Open, rate: float) -> None:
+def test_below_one_a_second_a_whole_token_is_waited_for(at: Open, clock: Clock, rate: float) -> None:
     budget = at(rate)
     assert is_granted(budget)
-    set_bucket(budget, 0, 1 / rate - 0.2)
+    clock.advance(1 / rate - 0.1)
     assert not is_granted(budget)
-    set_bucket(budget, 0, 1 / rate + 0.1)
+    clock.advance(0.2)
     assert is_granted(budget)
 
 
@@ -99,47 +97,50 @@ def test_at_one_a_second_every_lane_gets_on(at: Open, lane: Lane) -> None:
     assert is_granted(at(1), lane)
 
 
-def test_at_100000_a_second_the_bucket_fills_as_fast(at: Open) -> None:
+def test_at_100000_a_second_the_bucket_fills_as_fast(at: Open, clock: Clock) -> None:
     budget = at(100_000)
-    set_bucket(budget, 0, 0.5)
+    set_bucket(budget, 0, 0.5, clock)
     budget.take(impatient())
-    assert tokens_of(budget) == pytest.approx(50_000, rel=0.05)
+    assert tokens_of(budget) == pytest.approx(49_999, abs=0.002)
 
 
-def test_at_100000_a_second_50000_tokens_are_back_in_half_a_second(at: Open) -> None:
+def test_at_100000_a_second_50000_tokens_are_back_in_half_a_second(at: Open, clock: Clock) -> None:
     budget = at(100_000)
-    set_bucket(budget, -50_000, 0)
+    set_bucket(budget, -50_000, 0, clock)
     with pytest.raises(Postponed) as caught:
         budget.take(impatient())
-    assert 0 < (caught.value.retry_after or 0) <= 0.501
+    assert caught.value.retry_after == pytest.approx(0.5, abs=0.002)
 
 
-def test_the_rate_holds_over_time_for_many_workers(at: Open) -> None:
-    budget, end = at(100), time.monotonic() + 0.5
-    count_granted(budget)
-
-    def work(_: int) -> int:
-        granted = 0
-        while time.monotonic() < end:
-            granted += is_granted(budget)
-        return granted
-
-    started = time.monotonic()
+def test_the_rate_holds_over_time_for_many_workers(at: Open, clock: Clock) -> None:
+    budget, granted = at(100), count_granted(at(100))
     with ThreadPoolExecutor(8) as pool:
-        granted = sum(pool.map(work, range(8)))
-    assert granted == pytest.approx(100 * (end - started), abs=6)
+        for _ in range(10):  # half a second
+            clock.advance(0.05)
+            granted += sum(pool.map(lambda _: count_granted(budget), range(8)))
+    assert granted == 100 + 50
 
 
-def test_a_full_bucket_does_not_overflow(at: Open) -> None:
+def test_a_full_bucket_does_not_overflow(at: Open, clock: Clock) -> None:
     budget = at(5)
-    set_bucket(budget, 5, 3600)
+    set_bucket(budget, 5, 3600, clock)
     assert count_granted(budget) == 5
 
 
-def test_a_clock_that_was_set_back_takes_nothing_away(at: Open) -> None:
+def test_a_clock_that_was_set_back_takes_nothing_away(at: Open, clock: Clock) -> None:
     budget = at(5)
-    set_bucket(budget, 5, -3600)
+    set_bucket(budget, 5, -3600, clock)
     assert is_granted(budget)
+
+
+def test_workers_share_the_clock_of_redis(redis: Redis, keys: Keys) -> None:
+    before = redis.time()[0]
+    Budget(redis, keys, 5).take(impatient())
+    Budget(redis, keys, 5).pause(7)
+    at, until = (float(value or 0) for value in redis.hmget(keys.budget, ["at", "paused_until"]))
+    after = redis.time()[0] + 1
+    assert before <= at <= after
+    assert before + 7 <= until <= after + 7
 
 
 def test_what_protects_telegram_is_never_evicted(at: Open, redis: Redis, keys: Keys) -> None:
@@ -160,31 +161,28 @@ def test_what_rewarm_leaves_is_there_for_the_others(at: Open) -> None:
     assert [count_granted(budget, lane) for lane in ("rewarm", "warm", "hot")] == [4, 4, 4]
 
 
-def test_hot_waits_for_a_token(at: Open) -> None:
+def test_hot_waits_for_a_token(at: Open, clock: Clock) -> None:
     budget = at(10)
     count_granted(budget)
-    started = time.monotonic()
-    budget.take(Errand.start("hot", 1))
-    assert 0.03 < time.monotonic() - started < 0.3
+    budget.take(Errand.start("hot", 1, clock=clock))
+    assert clock.slept == [pytest.approx(0.1, abs=0.002)]
 
 
-def test_hot_does_not_begin_to_wait_longer_than_its_patience(at: Open) -> None:
+def test_hot_does_not_begin_to_wait_longer_than_its_patience(at: Open, clock: Clock) -> None:
     budget = at(1)
     count_granted(budget)
-    started = time.monotonic()
     with pytest.raises(Postponed):
-        budget.take(Errand.start("hot", 0.3))
-    assert time.monotonic() - started < 0.1
+        budget.take(Errand.start("hot", 0.3, clock=clock))
+    assert clock.slept == []
 
 
 @pytest.mark.parametrize("lane", ["warm", "rewarm"])
-def test_the_other_lanes_never_wait(at: Open, lane: Lane) -> None:
+def test_the_other_lanes_never_wait(at: Open, clock: Clock, lane: Lane) -> None:
     budget = at(10)
     count_granted(budget)
-    started = time.monotonic()
     with pytest.raises(Postponed) as caught:
-        budget.take(Errand.start(lane, 10))
-    assert time.monotonic() - started < 0.1
+        budget.take(Errand.start(lane, 10, clock=clock))
+    assert clock.slept == []
     assert (caught.value.retry_after or 0) > 0.1
 
 
@@ -192,23 +190,22 @@ def test_the_other_lanes_never_wait(at: Open, lane: Lane) -> None:
 
 
 @pytest.mark.parametrize("lane", LANES)
-def test_a_pause_holds_for_all_and_nobody_waits_in_it(at: Open, lane: Lane) -> None:
+def test_a_pause_holds_for_all_and_nobody_waits_in_it(at: Open, clock: Clock, lane: Lane) -> None:
     budget = at(10)
     budget.pause(5)
-    started = time.monotonic()
     with pytest.raises(Paused) as caught:
-        budget.take(Errand.start(lane, 10))
-    assert time.monotonic() - started < 0.1
-    assert caught.value.retry_after == pytest.approx(5, abs=0.1)
+        budget.take(Errand.start(lane, 10, clock=clock))
+    assert clock.slept == []
+    assert caught.value.retry_after == pytest.approx(5, abs=0.002)
 
 
-def test_a_pause_ends(at: Open) -> None:
+def test_a_pause_ends(at: Open, clock: Clock) -> None:
     budget = at(10)
-    budget.pause(0.05)
-    assert budget.get_pause() > 0
-    end = time.monotonic() + 0.1
-    while budget.get_pause():
-        assert time.monotonic() < end
+    budget.pause(5)
+    clock.advance(4.9)
+    assert budget.get_pause() == pytest.approx(0.1, abs=0.002)
+    clock.advance(0.2)
+    assert budget.get_pause() == 0
     assert is_granted(budget)
 
 
@@ -216,9 +213,9 @@ def test_a_shorter_pause_never_shortens_a_longer_one(at: Open) -> None:
     budget = at(10)
     for seconds in (5, 1, 3):
         budget.pause(seconds)
-    assert budget.get_pause() == pytest.approx(5, abs=0.1)
+    assert budget.get_pause() == pytest.approx(5, abs=0.002)
     budget.pause(8)
-    assert budget.get_pause() == pytest.approx(8, abs=0.1)
+    assert budget.get_pause() == pytest.approx(8, abs=0.002)
 
 
 def test_without_a_pause_there_is_nothing_to_wait_for(at: Open) -> None:
@@ -243,7 +240,7 @@ def test_a_429_becomes_a_pause_for_all(at: Open, spend: str) -> None:
     budget = at(10)
     with pytest.raises(Paused):
         getattr(budget, spend)(impatient(), refuse(Paused("429", retry_after=7)))
-    assert budget.get_pause() == pytest.approx(7, abs=0.1)
+    assert budget.get_pause() == pytest.approx(7, abs=0.002)
 
 
 # The token

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.support.clock import Clock
 from warmer.claim import LEASE_SECONDS
 from warmer.deadline import TASK_SECONDS, Deadline, Errand
 from warmer.errors import DeadlineExceeded, Transient
@@ -12,9 +12,12 @@ from warmer.keys import Lane
 
 
 def test_a_deadline_runs_down_to_nothing_and_not_below() -> None:
-    deadline = Deadline(0.02)
-    assert 0 < deadline.require() <= 0.02
-    wait_until(lambda: deadline.remaining == 0)
+    clock = Clock()
+    deadline = Deadline(2, clock)
+    assert deadline.require() == 2
+    clock.advance(1.5)
+    assert deadline.require() == 0.5
+    clock.advance(1)
     assert deadline.remaining == 0
 
 
@@ -26,9 +29,9 @@ def test_a_deadline_that_is_over_says_so() -> None:
 
 @pytest.mark.parametrize(("lane", "patience"), [("hot", 2), ("warm", 0), ("rewarm", 0)])
 def test_only_hot_has_patience(lane: Lane, patience: float) -> None:
-    assert Errand.start(lane, 2).patience.remaining == pytest.approx(patience, abs=0.1)
+    assert Errand.start(lane, 2, clock=Clock()).patience.remaining == patience
 
 
 def test_a_task_ends_before_its_lease() -> None:
-    assert Errand.start("warm", 2).deadline.remaining == pytest.approx(TASK_SECONDS, abs=0.1)
+    assert Errand.start("warm", 2, clock=Clock()).deadline.remaining == TASK_SECONDS
     assert TASK_SECONDS < LEASE_SECONDS

@@ -6,6 +6,7 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces
+from tests.support.remaining import remaining
 from warmer.claim import Claim
 from warmer.deadline import Errand
 from warmer.errors import NotMine, Paused, Postponed, TokenRejected, UpstreamFailed
@@ -93,7 +94,7 @@ def test_a_429_pauses_everybody_as_long_as_telegram_says(
     telegram.fail(method, "too-many-requests", retry_after=9)
     with pytest.raises(Paused):
         fetch(shop, claim)
-    assert shop.budget.get_pause() == pytest.approx(9, abs=0.2)
+    assert shop.budget.get_pause() == remaining(9)
     calls = telegram.calls
     with pytest.raises(Paused):
         fetch(shop, claim)

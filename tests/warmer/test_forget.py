@@ -10,6 +10,7 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, make_picture, next_id
 from tests.support.redis_kinds import list_masters
+from tests.support.remaining import remaining
 from warmer.deadline import Errand
 from warmer.follow import follow_profile
 from warmer.forget import Forget
@@ -99,7 +100,7 @@ def test_the_tombstones_stand_as_long_as_a_picture_could_live(shop: Workshop, us
     pin(shop, user_id, file_id)
     shop.desk.forget.partner(user_id)
     for subject in (file_id, user_subject(user_id)):
-        assert shop.redis.ttl(shop.keys.forgotten(subject)) == pytest.approx(shop.settings.photo_ttl, abs=2)
+        assert shop.redis.ttl(shop.keys.forgotten(subject)) == remaining(shop.settings.photo_ttl)
 
 
 def test_a_picture_that_somebody_else_shows_stays(shop: Workshop, user_id: int, file_id: str) -> None:

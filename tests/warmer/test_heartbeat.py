@@ -9,6 +9,7 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
+from tests.support.remaining import remaining
 from warmer.errors import TokenRejected
 from warmer.heartbeat import BEAT_SECONDS, TTL_SECONDS, Heartbeat
 from warmer.pulse import Pulse, judge_bot, list_pulses
@@ -130,7 +131,7 @@ def test_a_429_of_get_me_is_a_pause_for_all_and_for_get_me(
     telegram.fail("getMe", "too-many-requests", retry_after=7)
     heartbeat.beat()
     heartbeat.beat()
-    assert shop.budget.get_pause() == pytest.approx(7, abs=0.2)
+    assert shop.budget.get_pause() == remaining(7)
     assert telegram.calls == {"getMe": 1}
     assert list_states(shop) == ["unreachable"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import listening
+from tests.support.remaining import remaining
 from warmer.claim import Claim, Forgotten
 from warmer.errors import (
     DeadlineExceeded,
@@ -78,7 +79,7 @@ def list_keys(shop: Workshop) -> set[str]:
 
 def test_while_held_the_next_turn_is_the_end_of_the_lease(shop: Workshop) -> None:
     with shop.desk.hold(FID, "warm"):
-        assert turn_of(shop) == pytest.approx(LEASE, abs=0.5)
+        assert turn_of(shop) == remaining(LEASE)
         assert shop.redis.exists(shop.keys.claim(FID))
 
 
@@ -99,13 +100,13 @@ def test_what_nobody_of_the_newest_shows_lives_its_ttl_out(shop: Workshop) -> No
 def test_what_the_newest_show_is_renewed_at_half_its_ttl(shop: Workshop) -> None:
     keep(shop, FID)
     run(shop)
-    assert turn_of(shop) == pytest.approx(shop.settings.photo_ttl / 2, abs=1)
+    assert turn_of(shop) == remaining(shop.settings.photo_ttl / 2)
 
 
 def test_the_profile_of_the_newest_is_checked_again(shop: Workshop) -> None:
     keep(shop)
     run(shop, subject=USER)
-    assert turn_of(shop, USER) == pytest.approx(shop.settings.profile_check_every, rel=0.11)
+    assert turn_of(shop, USER) == remaining(shop.settings.profile_check_every, rel=0.1)
 
 
 def test_a_profile_that_is_found_ends_its_memories(shop: Workshop) -> None:
@@ -123,7 +124,7 @@ def test_a_permanent_error_is_remembered_and_not_tried_again(shop: Workshop, err
     claim = run(shop, error)
     assert claim.outcome.startswith(f"unavailable: {error.cause}")
     assert shop.desk.store.get_unavailable(FID) == Unavailable(error.cause)
-    assert shop.redis.ttl(shop.keys.unavailable(FID)) == pytest.approx(error.memory_seconds, abs=2)
+    assert shop.redis.ttl(shop.keys.unavailable(FID)) == remaining(error.memory_seconds)
     assert is_free(shop)
     assert turn_of(shop) is None
 
@@ -131,13 +132,13 @@ def test_a_permanent_error_is_remembered_and_not_tried_again(shop: Workshop, err
 def test_the_newest_are_looked_at_again_when_the_memory_has_passed_and_not_before(shop: Workshop) -> None:
     keep(shop, FID)
     run(shop, InvalidFileId("m"))
-    assert turn_of(shop) == pytest.approx(InvalidFileId.memory_seconds, abs=1)
+    assert turn_of(shop) == remaining(InvalidFileId.memory_seconds)
 
 
 def test_a_profile_without_a_photo_is_checked_again_in_its_time(shop: Workshop) -> None:
     keep(shop)
     run(shop, NoPhoto("m"), USER)
-    assert turn_of(shop, USER) == pytest.approx(shop.settings.profile_check_every, abs=1)
+    assert turn_of(shop, USER) == remaining(shop.settings.profile_check_every)
 
 
 # Transient
@@ -152,7 +153,7 @@ def test_what_only_a_client_wanted_is_let_go_when_there_is_no_token(shop: Worksh
 def test_what_was_promised_before_a_client_came_is_not_let_go(shop: Workshop) -> None:
     shop.due.set(FID, 60)
     run(shop, Postponed("m"), lane="hot")
-    assert turn_of(shop) == pytest.approx(1, abs=0.5)
+    assert turn_of(shop) == remaining(1)
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 31.5])
@@ -164,7 +165,7 @@ def test_what_somebody_else_wants_meanwhile_is_not_let_go(shop: Workshop, second
 def test_what_is_kept_is_not_let_go(shop: Workshop) -> None:
     keep(shop, FID)
     run(shop, Postponed("m"), lane="hot")
-    assert turn_of(shop) == pytest.approx(1, abs=0.5)
+    assert turn_of(shop) == remaining(1)
 
 
 @pytest.mark.parametrize("kind", [Postponed, Paused, TokenRejected])
@@ -194,14 +195,14 @@ def test_a_deadline_that_was_exceeded_is_a_failure(shop: Workshop) -> None:
 
 def test_failures_are_forgiven_after_a_day(shop: Workshop) -> None:
     run(shop, UpstreamFailed("m"))
-    assert shop.redis.ttl(shop.keys.failures(FID)) == pytest.approx(86_400, abs=2)
+    assert shop.redis.ttl(shop.keys.failures(FID)) == remaining(86_400)
 
 
 def test_temporarily_unavailable_is_given_up_at_the_third_try(shop: Workshop) -> None:
     outcomes = [run(shop, TemporarilyUnavailable("m")).outcome.split(":")[0] for _ in range(3)]
     assert outcomes == ["postponed", "postponed", "unavailable"]
     assert shop.desk.store.get_unavailable(FID) == Unavailable("gave-up")
-    assert shop.redis.ttl(shop.keys.unavailable(FID)) == pytest.approx(3600, abs=2)
+    assert shop.redis.ttl(shop.keys.unavailable(FID)) == remaining(3600)
     assert turn_of(shop) is None
 
 
@@ -209,7 +210,7 @@ def test_other_failures_are_given_up_much_later_and_for_no_longer(shop: Workshop
     for _ in range(UpstreamFailed.tries):
         assert shop.desk.store.get_unavailable(FID) is None
         run(shop, UpstreamFailed("m"))
-    assert shop.redis.ttl(shop.keys.unavailable(FID)) == pytest.approx(3600, abs=2)
+    assert shop.redis.ttl(shop.keys.unavailable(FID)) == remaining(3600)
 
 
 def test_after_it_was_given_up_it_is_tried_as_often_again(shop: Workshop) -> None:
@@ -225,7 +226,7 @@ def test_after_it_was_given_up_it_is_tried_as_often_again(shop: Workshop) -> Non
 def test_a_bug_leaves_the_claim_to_its_lease_and_counts_as_a_crash(shop: Workshop) -> None:
     with pytest.raises(ZeroDivisionError):
         run(shop, ZeroDivisionError())
-    assert turn_of(shop) == pytest.approx(LEASE, abs=0.5)
+    assert turn_of(shop) == remaining(LEASE)
     assert shop.redis.exists(shop.keys.claim(FID))
     assert shop.redis.get(shop.keys.attempts(FID)) == b"1"
 
@@ -243,7 +244,7 @@ def test_after_three_crashes_it_is_given_up_for_an_hour(shop: Workshop) -> None:
     with pytest.raises(NotMine, match="three times"):
         run(shop)
     assert shop.desk.store.get_unavailable(FID) == Unavailable("crashed")
-    assert shop.redis.ttl(shop.keys.unavailable(FID)) == pytest.approx(3600, abs=2)
+    assert shop.redis.ttl(shop.keys.unavailable(FID)) == remaining(3600)
     assert is_free(shop)
     assert turn_of(shop) is None
 
@@ -260,7 +261,7 @@ def test_what_crashes_and_is_kept_has_its_next_turn_after_the_hour(shop: Worksho
     crash(shop, 3)
     with pytest.raises(NotMine):
         run(shop)
-    assert turn_of(shop) == pytest.approx(3600, abs=1)
+    assert turn_of(shop) == remaining(3600)
 
 
 # Lost and forgotten
@@ -281,7 +282,7 @@ def test_who_lost_the_lease_writes_nothing(shop: Workshop, error: WarmerError | 
 def test_who_lost_the_lease_takes_nobodys_turn_away(shop: Workshop) -> None:
     with pytest.raises(NotMine):
         run(shop, NoPhoto("m"), meanwhile=lose(shop))
-    assert turn_of(shop) == pytest.approx(LEASE, abs=0.5)
+    assert turn_of(shop) == remaining(LEASE)
 
 
 @pytest.mark.parametrize("subject", [FID, USER])

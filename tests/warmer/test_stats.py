@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,15 @@ from tests.conftest import wait_until
 from tests.support.web_parts import file_url, new_file_id, new_id, private_redis, remember_none, shelve, user_url
 from warmer.errors import InvalidFileId
 from warmer.keys import Keys, user_subject
-from warmer.settings import load_settings
 from warmer.stats import MinuteStats, count_latencies, list_minutes, sum_minutes
-from web import create_app
 from web.front import get_front
 from web.signals import photo_missed
 
 
 @pytest.fixture
-def app(redis: object, telegram: object) -> Flask:
-    """A bot of its own, whose buckets nobody else fills; no patience."""
-    return create_app(load_settings(telegram_bot_token=f"{new_id()}:stats", photo_wait=0))
+def app(redis: object, telegram: object, make_app: Callable[..., Flask]) -> Flask:
+    """No patience."""
+    return make_app(photo_wait=0)
 
 
 @pytest.fixture
@@ -113,7 +112,7 @@ def test_a_bucket_lives_for_25_hours(app: Flask, client: FlaskClient, redis: Red
 
 def test_the_figures_are_written_within_a_second_or_so(app: Flask, client: FlaskClient) -> None:
     client.get(file_url(shelve(app)))
-    wait_until(lambda: sum_minutes(get_front(app).redis, get_front(app).keys, 2)["hits"] == 1, 3)
+    wait_until(lambda: sum_minutes(get_front(app).redis, get_front(app).keys, 2)["hits"] == 1)
 
 
 def test_figures_are_kept_while_redis_is_away(tmp_path: Path, app: Flask, redis: Redis) -> None:

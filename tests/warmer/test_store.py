@@ -10,6 +10,7 @@ from redis import Redis
 
 from tests.conftest import listening
 from tests.support.redis_kinds import forget_calls, list_calls
+from tests.support.remaining import remaining
 from warmer.claim import Claim, Claims, Forgotten
 from warmer.errors import Crashed, InvalidFileId, NoPhoto, NotMine
 from warmer.keys import Keys
@@ -212,14 +213,14 @@ def test_the_count_of_memories_outlives_each_memory(
 ) -> None:
     for _ in range(3):
         seconds = fail_again(store, claims, InvalidFileId("m"), keys)
-        assert redis.ttl(keys.memories(FID)) == pytest.approx(seconds + FAILURES_SECONDS, abs=2)
+        assert redis.ttl(keys.memories(FID)) == remaining(seconds + FAILURES_SECONDS)
 
 
 def test_failures_before_do_not_lengthen_the_first_memory(
     store: PhotoStore, claim: Claim, redis: Redis, keys: Keys
 ) -> None:
     assert [store.count_failure(claim) for _ in range(3)] == [1, 2, 3]
-    assert redis.ttl(keys.failures(FID)) == pytest.approx(DAY, abs=2)
+    assert redis.ttl(keys.failures(FID)) == remaining(DAY)
     assert store.put_unavailable(claim, NoPhoto("m")) == 600
     assert store.count_failure(claim) == 1
 
@@ -334,7 +335,7 @@ def crowded(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> PhotoS
 def test_forgetting_leaves_the_tombstone_alone(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
     assert crowded.forget(FID, 42)
     assert list_keys(redis) == {keys.forgotten(FID)}
-    assert redis.ttl(keys.forgotten(FID)) == pytest.approx(TTL, abs=2)
+    assert redis.ttl(keys.forgotten(FID)) == remaining(TTL)
 
 
 def test_what_another_partner_shows_stays(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:

@@ -1,9 +1,10 @@
--- KEYS: budget   ARGV: rate per s, burst, tokens this lane leaves to the others, tokens to take (0: look at the pause only)
+-- KEYS: budget   ARGV: rate per s, burst, tokens this lane leaves to the others, tokens to take (0: look at the pause only),
+-- the instant in seconds (empty: Redis' own)
 -- Returns {0} granted, {1, wait in ms} no token yet, {2, remaining ms} paused, {3} halted.
--- A token bucket in floating point; the instants are Redis' own, in seconds.
+-- A token bucket in floating point.
 local state = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'paused_until', 'halted')
 local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local now = tonumber(ARGV[5]) or tonumber(time[1]) + tonumber(time[2]) / 1000000
 if state[4] then return {3} end
 if state[3] and tonumber(state[3]) > now then
   return {2, math.ceil((tonumber(state[3]) - now) * 1000)}
