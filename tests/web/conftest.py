@@ -10,16 +10,28 @@ from typing import Any
 import pytest
 from flask import Flask
 from redis import Redis
+from redis.retry import Retry
 
 from faketelegram import FakeTelegram
+from tests.support.clock import Clock
 from tests.support.web_parts import MakeApp
+from warmer.connect import Patience
 from warmer.settings import load_settings
 from web import close_app, create_app
+from web.front import get_front
+
+
+def _wait_a_minute(_connect: float, _read: float, _pool: float, retry: Retry) -> Patience:
+    return Patience(60, 60, 60, retry)
 
 
 @pytest.fixture
 def make_app() -> Iterator[MakeApp]:
-    """Makes web tiers, with settings that differ from the environment's and with clocks of the test."""
+    """Makes web tiers, with settings that differ from the environment's and with clocks of the test.
+
+    On a busy machine the Redis of all tests may answer later than a request waits for: only with a Redis of its own,
+    which a test stops, has an app the time-outs of production.
+    """
     with ExitStack() as opened:
 
         def make(
@@ -28,7 +40,12 @@ def make_app() -> Iterator[MakeApp]:
             wall_clock: Callable[[], float] = time.time,
             **overrides: Any,
         ) -> Flask:
-            app = create_app(load_settings(**overrides), clock=clock, wall_clock=wall_clock)
+            with pytest.MonkeyPatch.context() as patch:
+                if is_patient := "redis_url" not in overrides:
+                    patch.setattr("warmer.connect.Patience", _wait_a_minute)
+                app = create_app(load_settings(**overrides), clock=clock, wall_clock=wall_clock)
+            if is_patient:
+                get_front(app).breaker.clock = Clock()
             opened.callback(close_app, app)
             return app
 
