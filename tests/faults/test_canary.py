@@ -22,8 +22,6 @@ from tests.support.web_parts import init_data
 from tests.support.wiretap import Notebook, Wiretap, run_and_note, tapping
 from warmer.settings import load_settings
 
-pytestmark = pytest.mark.faults
-
 TOKEN = "123456789:CANARY-sings_in-the-coal-mine_0123"
 GIVEN = {
     "API_KEYS": "api/canary+key==at?home&away",
@@ -125,7 +123,7 @@ def drive_all(run: Run, redis: Redis) -> None:
     for name in drive.HALTING if is_long else ():
         drive.halt(notes, redis, fake, service.as_server, name)
     if is_long:
-        wait_until(lambda: run.read_logs().count("cut at the total deadline") > 1, 30)
+        wait_until(lambda: run.read_logs().count("cut at the total deadline") > 1, 240)
         drive.read_flower(flower, operator)
     drive.disturb_redis(redis, notes, service.as_server)
     drive.read_flower(flower, operator)

@@ -11,24 +11,22 @@ from redis.crc import key_slot
 
 from faketelegram import TEST_TOKEN
 from tests.support.crowd import crowd, share_of
-from tests.support.faults import Figure, Stage, let_pass, run_stage
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, run_stage
 from tests.support.redis_kinds import Node, RedisCluster, run_cluster, run_single
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 
-pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
 KEYS = Keys(TEST_TOKEN.partition(":")[0])
-NORMAL_SECONDS = 20.0  # 5 s until a node counts as dead, an election, and the services' own way back
 PEOPLE = 30
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
     with run_cluster(tmp_path_factory.mktemp("cluster"), replicas=True) as cluster:
         yield cluster
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, cluster: RedisCluster) -> Iterator[Stage]:
     with (
         run_single(tmp_path_factory.mktemp("broker") / "redis") as broker,
@@ -37,43 +35,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, cluster: RedisCluster) -> It
         yield stage
 
 
-def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Figure, victim: Node, act: int) -> None:
-    """What the loss of a master is held to, whatever it is."""
-    people = stage.warm(PEOPLE)
-    let_pass(1)  # what was written a moment before a master dies may not be at its replica
-    with crowd(stage, people) as (hits, rest):
-        lost_at = time.monotonic()
-        victim.process.send_signal(act)
-        (last,) = stage.add_people(1).items()
-        wait_until(lambda: stage.put(*last).status in (200, 201) and stage.is_ready(last[0]), 40)
-        wait_until(lambda: all(stage.get(file_id).status == 200 for file_id in people.values()), 20)
-        figure(f"{name}: everything is as before", time.monotonic() - lost_at, NORMAL_SECONDS)
-    assert {answer.status for answer in hits.answers} == {200}
-    assert {answer.status for answer in rest.answers} <= {200, 201, 404, 503}
-    refused = [answer for answer in rest.answers if answer.status == 503]
-    figure(f"{name}: refused, of 100 requests until then", share_of(refused, rest.answers), 100)
-    figure(f"{name}: the slowest answer", max(answer.seconds for answer in rest.answers), 3.5)
-    assert {stage.ask(f"/api/partner/{user_id}").status for user_id in people} == {200}
-    assert {stage.state_of(user_id) for user_id in people} == {"ready"}
-
-
-@pytest.mark.parametrize("what", ["due", "news"])
-def test_a_master_is_killed(stage: Stage, cluster: RedisCluster, figure: Figure, what: str) -> None:
-    """The one that holds what is due, or the one that everybody listens to."""
-    victim = cluster.master_of(key_slot({"due": KEYS.due, "news": KEYS.purge}[what].encode()))
-    check_lost_master(stage, cluster, f"cluster, the master of {what} killed", figure, victim, signal.SIGKILL)
-    victim.start()
-    wait_until(cluster.is_whole, 30)
-
-
-def test_a_master_is_paused(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
-    victim = cluster.master_of(key_slot(KEYS.due.encode()))
-    check_lost_master(stage, cluster, "cluster, a master paused", figure, victim, signal.SIGSTOP)
-    victim.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: victim.client.info("replication")["role"] == "slave", 30)
-
-
 def test_slots_move_under_load(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
+    """The first of these tests: the masters are still those that the cluster began with."""
     people = stage.warm(PEOPLE)
     moving = {key_slot(KEYS.preview(file_id).encode()) for file_id in people.values()}
     moving |= {key_slot(key.encode()) for key in (KEYS.due, KEYS.purge, KEYS.budget, KEYS.recent)}
@@ -82,14 +45,13 @@ def test_slots_move_under_load(stage: Stage, cluster: RedisCluster, figure: Figu
             move(cluster, slot)
         (last,) = stage.add_people(1).items()
         assert stage.put(*last).status == 201
-        wait_until(lambda: stage.is_ready(last[0]))
+        wait_until(lambda: stage.is_ready(last[0]), DEADLINE)
         gone = next(iter(people))
         assert stage.ask(f"/api/partner/{gone}", "DELETE").status == 204
         assert stage.get(people.pop(gone)).status == 404
     assert {answer.status for answer in rest.answers} <= {200, 201, 404}
-    figure("cluster, slots move: refused, of 100 requests", share_of(
-        [answer for answer in rest.answers if answer.status >= 500], rest.answers), 0)  # fmt: skip
-    figure("cluster, slots move: the slowest answer", max(answer.seconds for answer in rest.answers), 2.5)
+    figure("cluster, slots move: refused, of 100 requests", 0)
+    figure("cluster, slots move: the slowest answer", max(answer.seconds for answer in rest.answers))
     assert {stage.state_of(user_id) for user_id in people} == {"ready"}
 
 
@@ -104,3 +66,39 @@ def move(cluster: RedisCluster, slot: int) -> None:
         source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
     for node in (target, source, *cluster.nodes[:3]):
         node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[target])
+
+
+def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Figure, victim: Node, act: int) -> None:
+    """What the loss of a master is held to, whatever it is."""
+    people = stage.warm(PEOPLE)
+    wait_until(cluster.has_replicas, DEADLINE)  # what was written a moment before a master dies may not be there
+    with crowd(stage, people) as (hits, rest):
+        lost_at = time.monotonic()
+        victim.process.send_signal(act)
+        (last,) = stage.add_people(1).items()
+        wait_until(lambda: stage.put(*last).status in (200, 201) and stage.is_ready(last[0]), LEASE_DEADLINE)
+        wait_until(lambda: all(stage.get(file_id).status == 200 for file_id in people.values()), DEADLINE)
+        figure(f"{name}: everything is as before", time.monotonic() - lost_at)
+    assert {answer.status for answer in hits.answers} == {200}
+    assert {answer.status for answer in rest.answers} <= {200, 201, 404, 503}
+    refused = [answer for answer in rest.answers if answer.status == 503]
+    figure(f"{name}: refused, of 100 requests until then", share_of(refused, rest.answers))
+    figure(f"{name}: the slowest answer", max(answer.seconds for answer in rest.answers))
+    assert {stage.ask(f"/api/partner/{user_id}").status for user_id in people} == {200}
+    assert {stage.state_of(user_id) for user_id in people} == {"ready"}
+
+
+@pytest.mark.parametrize("what", ["due", "news"])
+def test_a_master_is_killed(stage: Stage, cluster: RedisCluster, figure: Figure, what: str) -> None:
+    """The one that holds what is due, or the one that every web process listens to."""
+    victim = cluster.master_of(key_slot({"due": KEYS.due, "news": KEYS.purge}[what].encode()))
+    check_lost_master(stage, cluster, f"cluster, the master of {what} killed", figure, victim, signal.SIGKILL)
+    victim.start()
+    wait_until(cluster.is_whole, DEADLINE)
+
+
+def test_a_master_is_paused(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
+    victim = cluster.master_of(key_slot(KEYS.due.encode()))
+    check_lost_master(stage, cluster, "cluster, a master paused", figure, victim, signal.SIGSTOP)
+    victim.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: victim.client.info("replication")["role"] == "slave", DEADLINE)

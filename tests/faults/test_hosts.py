@@ -17,29 +17,26 @@ import requests
 
 from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY
-from tests.support.faults import LEASE_SECONDS, Clients, Figure, RedisServer, Stage, run_stage_at
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, RedisServer, Stage, run_stage_at
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 from web.urls import sign
-from web.waiting import LOOK_SECONDS
 
-pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
 RATE = 20
-PAUSE_SECONDS = 5
-IN_FLIGHT_SECONDS = 0.5  # until a busy worker has read the 429 and every other one hears of it
+PAUSE_SECONDS = 8
+IN_FLIGHT_SECONDS = 3  # until even the busiest worker has read the 429 and every other one has heard of it
 METHODS = {"getFile", "getUserProfilePhotos", "getChat"}  # what the budget counts
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("shared") / "redis")
-    yield server
-    server.process.kill()
+    with RedisServer(tmp_path_factory.mktemp("shared") / "redis") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Iterator[tuple[Stage, Stage]]:
-    given = {"REDIS_URL": server.url, "TELEGRAM_RATE": str(RATE)}
+    given = {"REDIS_URL": server.url, "TELEGRAM_RATE": str(RATE), "PHOTO_WAIT": "10"}
     here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
     with (
         FakeTelegram(latency=0.02) as fake,
@@ -69,14 +66,16 @@ def test_both_spend_one_budget(hosts: tuple[Stage, Stage], figure: Figure) -> No
     one = hosts[0]
     people = one.add_people(10 * RATE)
     one.fake.reset()
+    started = time.monotonic()
     register_at_both(hosts, people)
-    wait_until(lambda: all(map(one.is_ready, people)), 60)
+    wait_until(lambda: all(map(one.is_ready, people)), DEADLINE)
     times = [at for at, method, _ in one.fake.log if method in METHODS]
-    seconds = times[-1] - times[0]
     assert len(times) == len(people)
     assert all(re.search(r"AgAC\S+ done \[", log_of(host)) for host in hosts)
-    figure("two hosts: calls of Telegram in any second, at a rate of 20", most_within(times, 1), 2.5 * RATE)
-    figure("two hosts: calls a second, at a rate of 20", (len(times) - RATE) / seconds, 1.05 * RATE)
+    figure("two hosts: calls of Telegram in any second, at a rate of 20", most_within(times, 1))
+    figure("two hosts: calls a second, at a rate of 20", (len(times) - RATE) / (times[-1] - times[0]))
+    # Two budgets would be spent in half of this; a busy machine only takes longer.
+    assert times[-1] - started >= (len(times) - RATE) / RATE
 
 
 def test_a_pause_that_one_was_asked_for_is_kept_by_both(hosts: tuple[Stage, Stage], figure: Figure) -> None:
@@ -86,11 +85,12 @@ def test_a_pause_that_one_was_asked_for_is_kept_by_both(hosts: tuple[Stage, Stag
     one.fake.reset()
     one.fake.fail("getFile", "too-many-requests", file_id=paused_by, retry_after=PAUSE_SECONDS)
     register_at_both(hosts, people)
-    wait_until(lambda: all(map(other.is_ready, people)), 40)
+    wait_until(lambda: all(map(other.is_ready, people)), DEADLINE)
     refused_at = next(at for at, _, said in one.fake.log if paused_by in str(said))
     began = [at - refused_at for at, _, _ in one.fake.log]
-    during = [at for at in began if IN_FLIGHT_SECONDS < at < PAUSE_SECONDS - IN_FLIGHT_SECONDS]
-    figure("two hosts, 429 with 5 s: how many calls began later than 0.5 s after it", len(during), 0)
+    during = [at for at in began if IN_FLIGHT_SECONDS < at < PAUSE_SECONDS]
+    figure("two hosts, 429 with 8 s: how many calls began later than 3 s after it", len(during))
+    assert during == []
 
 
 def test_a_picture_that_both_are_asked_for_at_once_is_fetched_once(hosts: tuple[Stage, Stage]) -> None:
@@ -102,17 +102,16 @@ def test_a_picture_that_both_are_asked_for_at_once_is_fetched_once(hosts: tuple[
     assert hosts[0].fake.calls == Counter(getFile=len(cold), download=len(cold))
 
 
-def test_a_picture_that_is_forgotten_at_one_is_gone_at_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+def test_a_picture_that_is_forgotten_at_one_is_gone_at_the_other(hosts: tuple[Stage, Stage]) -> None:
     one, other = hosts
     ((user_id, file_id),) = one.warm(1).items()
     with Clients(lambda session: other.get(file_id, session), number=8) as clients:
         wait_until(lambda: len(clients.answers) > 200)  # every process of the other one has it in its memory
         assert one.ask(f"/api/partner/{user_id}", "DELETE").status == 204
         done_at = time.monotonic()
-        wait_until(lambda: {answer.status for answer in clients.answers[-50:]} == {404})
+        wait_until(lambda: {answer.status for answer in clients.answers[-50:]} == {404}, DEADLINE)
     assert {answer.status for answer in clients.answers} == {200, 404}
-    last = max(answer.at for answer in clients.answers if answer.status == 200)
-    figure("two hosts, forgotten at one: the last 200 of the other after the call", max(0, last - done_at), 1)
+    assert {answer.status for answer in clients.answers if answer.at > done_at} == {404}
 
 
 def test_a_new_picture_given_to_one_is_shown_by_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
@@ -128,18 +127,20 @@ def test_a_new_picture_given_to_one_is_shown_by_the_other(hosts: tuple[Stage, St
     assert {etag_of(url) for _ in range(20)} == {before}
     assert one.put(user_id, new).status == 200
     done_at = time.monotonic()
-    wait_until(lambda: all(etag_of(url) == after for _ in range(20)))
-    figure("two hosts, a new picture at one: the other shows it", time.monotonic() - done_at, 1)
+    wait_until(lambda: all(etag_of(url) == after for _ in range(20)), DEADLINE)
+    figure("two hosts, a new picture at one: the other shows it", time.monotonic() - done_at)
 
 
-def test_who_waits_at_one_is_woken_by_a_worker_of_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+def test_a_client_that_waits_at_one_is_woken_by_a_worker_of_the_other(
+    hosts: tuple[Stage, Stage], figure: Figure
+) -> None:
     one, other = hosts
     waits = {file_id: one.get(file_id) for file_id in one.add_people(30).values()}
     assert {answer.status for answer in waits.values()} == {200}
-    wait_until(lambda: all(f"{file_id} done [hot]" in log_of(one) + log_of(other) for file_id in waits))
+    wait_until(lambda: all(f"{file_id} done [hot]" in log_of(one) + log_of(other) for file_id in waits), DEADLINE)
     elsewhere = [answer.seconds for file_id, answer in waits.items() if f"{file_id} done [hot]" in log_of(other)]
     assert len(elsewhere) >= 3
-    figure("two hosts: wait for the other's worker, median", statistics.median(elsewhere), LOOK_SECONDS)
+    figure("two hosts: wait for the other's worker, median", statistics.median(elsewhere))
 
 
 def test_two_beats_bring_nothing_twice(hosts: tuple[Stage, Stage], server: RedisServer) -> None:
@@ -147,7 +148,7 @@ def test_two_beats_bring_nothing_twice(hosts: tuple[Stage, Stage], server: Redis
     late = list(one.add_people(30).values())
     one.fake.reset()
     server.client.zadd(Keys(str(one.fake.world.bot_id)).due, dict.fromkeys(late, 0))
-    wait_until(lambda: all(map(other.is_stored, late)), 30)
+    wait_until(lambda: all(map(other.is_stored, late)), DEADLINE)
     assert one.fake.calls == Counter(getFile=len(late), download=len(late))
 
 
@@ -158,14 +159,14 @@ def test_what_a_lost_host_had_is_done_by_the_other(hosts: tuple[Stage, Stage], f
         one.fake.fail("download", "hang", file_id=file_id)
     before = one.fake.calls["download"]
     register_at_both(hosts, people)
-    wait_until(lambda: one.fake.calls["download"] >= before + len(people))
+    wait_until(lambda: one.fake.calls["download"] >= before + len(people), DEADLINE)
     lose(one)
     lost_at = time.monotonic()
     late = other.add_people(5)
     other.register(late)
     assert {other.get(file_id).status for file_id in other.add_people(5).values()} == {200}
-    wait_until(lambda: all(map(other.is_ready, people | late)), 2 * LEASE_SECONDS)
-    figure("two hosts, one lost: all that it had is warm", time.monotonic() - lost_at, LEASE_SECONDS + 10)
+    wait_until(lambda: all(map(other.is_ready, people | late)), LEASE_DEADLINE)
+    figure("two hosts, one lost: all that it had is warm", time.monotonic() - lost_at)
 
 
 def lose(host: Stage) -> None:

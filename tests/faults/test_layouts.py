@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,11 @@ from typing import Any
 import pytest
 
 from faketelegram import TEST_TOKEN
-from tests.support.faults import Figure, Stage
+from tests.support.faults import DEADLINE, Figure, Stage
 from tests.support.releases import ANOTHER_LAYOUT, RATE, Deploy, log_of, run_command
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 
-pytestmark = [pytest.mark.faults, pytest.mark.alone]  # its bounds are of a machine that has nothing else to do
 KEYS = Keys(TEST_TOKEN.partition(":")[0])
 
 
@@ -48,7 +48,7 @@ def test_neither_touches_what_is_the_others(deploy: Deploy, both: tuple[Stage, S
     before = read_lasting(deploy, KEYS.prefix)
     deploy.fake.reset()
     new.register(people)
-    wait_until(lambda: all(map(new.is_ready, people)), 20)
+    wait_until(lambda: all(map(new.is_ready, people)), DEADLINE)
     assert {new.get(file_id).status for file_id in people.values()} == {200}
     assert deploy.fake.calls == Counter(getFile=len(people), download=len(people))  # the new one starts cold
     assert read_lasting(deploy, KEYS.prefix) == before
@@ -71,13 +71,15 @@ def are_ready(release: Stage, people: dict[int, str]) -> bool:
 def test_each_has_a_budget_of_its_own(deploy: Deploy, both: tuple[Stage, Stage], figure: Figure) -> None:
     crowds = [release.add_people(5 * RATE) for release in both]
     deploy.fake.reset()
+    started = time.monotonic()
     with ThreadPoolExecutor(2) as backends:
         list(backends.map(Stage.register, both, crowds))
     for release, people in zip(both, crowds, strict=True):
-        wait_until(partial(are_ready, release, people), 60)
+        wait_until(partial(are_ready, release, people), DEADLINE)
     times = [at for at, method, _ in deploy.fake.log if method == "getFile"]
     rate = (len(times) - 2 * RATE) / (times[-1] - times[0])
-    figure("two layouts: calls of Telegram a second, at a rate of 20 each", rate, 2.1 * RATE)
+    figure("two layouts: calls of Telegram a second, at a rate of 20 each", rate)
+    assert times[-1] - started >= (len(times) - 2 * RATE) / (2 * RATE)  # a busy machine only takes longer
 
 
 def test_the_new_one_takes_over_and_the_old_one_comes_back(
@@ -94,7 +96,8 @@ def test_the_new_one_takes_over_and_the_old_one_comes_back(
     back = deploy.start("old")
     deploy.fake.reset()
     assert {back.get(file_id).status for file_id in of_old.values()} == {200}
-    figure("old layout back: fetches of what was there", deploy.fake.calls["getFile"], 0)
+    figure("old layout back: fetches of what was there", deploy.fake.calls["getFile"])
+    assert deploy.fake.calls["getFile"] == 0
     assert {back.ask(f"/api/partner/{user_id}").status for user_id in of_old} == {200}
     assert {back.ask(f"/api/partner/{user_id}").status for user_id in meanwhile} == {404}
     run_command(deploy.roots["old"], back.service, "warm", "-", given=run_command(

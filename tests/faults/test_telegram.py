@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import wait_until
-from tests.support.faults import Clients, Figure, Stage, let_pass, run_stage
-from warmer.deadline import TASK_SECONDS
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, let_pass, run_stage
 
-pytestmark = pytest.mark.faults
-PAUSE_SECONDS = 5
+PAUSE_SECONDS = 8
 DRIP_SECONDS = 0.5  # a byte: the answer would take minutes
-IN_FLIGHT_SECONDS = 0.5  # until a busy worker has read the 429 and every other one hears of it
+IN_FLIGHT_SECONDS = 3  # until even the busiest worker has read the 429 and every other one has heard of it
 FAULTS = [
     (method, fault)
     for fault in (
@@ -57,15 +55,15 @@ def test_every_photo_arrives_in_the_end_and_what_was_there_is_served(stage: Stag
         for user_id, file_id in people.items():
             stage.put(user_id, file_id)
         passing = [user_id for user_id, file_id in people.items() if file_id not in lasting]
-        wait_until(lambda: all(map(stage.is_ready, passing)), 60)
-        figure("Telegram fails in 19 ways: every photo is there", time.monotonic() - started, TASK_SECONDS + 15)
-    assert stage.fake.traffic.in_flight == 0
+        wait_until(lambda: all(map(stage.is_ready, passing)), LEASE_DEADLINE)
+        figure("Telegram fails in 19 ways: every photo is there", time.monotonic() - started)
+        wait_until(lambda: stage.fake.traffic.in_flight == 0, DEADLINE)
     assert {answer.status for answer in clients.answers} == {200}
     assert {stage.state_of(user_id) for user_id in people if user_id not in passing} == {"unavailable"}
-    figure("Telegram hangs and drips: the longest that a thread was held", max(task_seconds(stage)), TASK_SECONDS + 1)
+    figure("Telegram hangs and drips: the longest that a thread was held", max(task_seconds(stage)))
 
 
-def test_nobody_calls_during_a_pause(stage: Stage, figure: Figure) -> None:
+def test_no_worker_calls_during_a_pause(stage: Stage, figure: Figure) -> None:
     (hot,) = stage.warm(1).values()
     people = stage.add_people(40)
     paused_by = next(iter(people.values()))
@@ -74,13 +72,14 @@ def test_nobody_calls_during_a_pause(stage: Stage, figure: Figure) -> None:
     with Clients(lambda session: stage.get(hot, session), number=1) as clients:
         for user_id, file_id in people.items():
             stage.put(user_id, file_id)
-        wait_until(lambda: all(map(stage.is_ready, people)), 30)
+        wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
     assert {answer.status for answer in clients.answers} == {200}
     refused_at = next(at for at, _, said in stage.fake.log if paused_by in str(said))
     began = [at - refused_at for at, _, _ in stage.fake.log]
-    during = [at for at in began if IN_FLIGHT_SECONDS < at < PAUSE_SECONDS - IN_FLIGHT_SECONDS]
-    figure("429 with 5 s: how many calls began later than 0.5 s after it", len(during), 0)
-    figure("429 with 5 s: every photo is there after", time.monotonic() - refused_at, PAUSE_SECONDS + 10)
+    during = [at for at in began if IN_FLIGHT_SECONDS < at < PAUSE_SECONDS]
+    figure("429 with 8 s: how many calls began later than 3 s after it", len(during))
+    assert during == []
+    figure("429 with 8 s: every photo is there after", time.monotonic() - refused_at)
 
 
 def test_an_outage_of_telegram_is_outlived(stage: Stage, figure: Figure) -> None:
@@ -93,6 +92,6 @@ def test_an_outage_of_telegram_is_outlived(stage: Stage, figure: Figure) -> None
         let_pass(5)
         stage.fake.start()
         back_at = time.monotonic()
-        wait_until(lambda: all(map(stage.is_ready, people)), 30)
-        figure("Telegram refused connections for 5 s: every photo is there", time.monotonic() - back_at, 10)
+        wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
+        figure("Telegram refused connections for 5 s: every photo is there", time.monotonic() - back_at)
     assert {answer.status for answer in clients.answers} == {200}

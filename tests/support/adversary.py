@@ -18,6 +18,7 @@ from warmer.keys import user_subject
 Pieces = Iterable[bytes]  # of one answer, in the order they go out
 Answer = Callable[[str], Pieces]  # from a method, or "download"
 Say = Callable[[str, Pieces], None]  # the answer to one method; the others stay good
+Try = Callable[[str, Pieces], str]  # the same with nothing of before remembered, and how the task then ended
 
 
 def reply(body: bytes = b"", *headers: str, status: int = 200, has_length: bool = True) -> list[bytes]:
@@ -50,7 +51,7 @@ class _Handler(StreamRequestHandler):
 
 
 class Host(ThreadingTCPServer):
-    """A server on loopback; `connections` counts whoever came, `heads` holds what they asked."""
+    """A server on loopback; `connections` counts the clients that came, `heads` holds what they asked."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -72,11 +73,13 @@ class Host(ThreadingTCPServer):
 def serve() -> Iterator[Host]:
     """A host that listens in this block."""
     with Host() as host:
-        threading.Thread(target=host.serve_forever, args=(0.02,), daemon=True).start()
+        listening = threading.Thread(target=host.serve_forever, args=(0.02,), daemon=True)
+        listening.start()
         try:
             yield host
         finally:
             host.shutdown()
+            listening.join()
 
 
 PICTURE = make_picture()

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from tests.support.adversary import GOOD, Host, Pieces, Say, serve
-from warmer.wiring import Workshop, get_workshop
+from tests.support.adversary import GOOD, Host, Pieces, Say, Try, run_task, serve
+from warmer.wiring import Workshop, close_workshop, get_workshop
 
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    """Where everything is meant to lead, proxies of the environment too; nobody may have come in the end."""
+    """Where everything is meant to lead, proxies of the environment too; no request may have come in the end."""
     with serve() as host:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, host.url)
@@ -28,9 +28,9 @@ def telegram_host(elsewhere: Host, redis: Redis, monkeypatch: pytest.MonkeyPatch
     with serve() as host:
         host.answer = GOOD.__getitem__
         monkeypatch.setenv("TELEGRAM_API_URL", host.url)
-        get_workshop.cache_clear()
+        close_workshop()
         yield host
-        get_workshop.cache_clear()
+        close_workshop()
 
 
 @pytest.fixture
@@ -47,3 +47,16 @@ def say(telegram_host: Host) -> Say:
         telegram_host.answer = lambda method: pieces if method == asked else GOOD[method]
 
     return tell
+
+
+@pytest.fixture
+def attempt(say: Say, redis: Redis) -> Try:
+    """Tell the host that, and run the task that comes to the method, as the first thing of a new worker."""
+
+    def run(method: str, pieces: Pieces) -> str:
+        redis.flushall()
+        close_workshop()
+        say(method, pieces)
+        return run_task(method)
+
+    return run

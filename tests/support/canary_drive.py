@@ -67,7 +67,7 @@ def ask_for_all(notes: Notebook, server: dict[str, str], file_ids: list[str], us
 
 def wait_until_spoilt(fake: FakeTelegram) -> None:
     """Every fault has met its call."""
-    wait_until(lambda: not fake.faults.rules(), 30)
+    wait_until(lambda: not fake.faults.rules(), 240)
 
 
 def sign_path(kind: str, name: object, key: str, size: object = 160) -> str:
@@ -82,7 +82,7 @@ def call_every_route(notes: Notebook, server: dict[str, str], user: dict[str, st
     for path in ("/metrics", "/ops", "/ops.json"):
         notes.call("GET", path, headers=server)
     notes.call("PUT", "/api/partner/4242", headers=server, json=partner)
-    wait_until(lambda: notes.call("GET", sign_path("file", file_id, key)).status_code == 200)
+    wait_until(lambda: notes.call("GET", sign_path("file", file_id, key)).status_code == 200, 120)
     etag = notes.call("GET", sign_path("user", 4242, key)).headers.get("ETag", "")
     notes.call("GET", sign_path("file", file_id, key), headers={"If-None-Match": etag})
     notes.call("GET", "/api/partner/4242", headers=server)
@@ -165,7 +165,7 @@ def await_flower(notes: Notebook, credentials: tuple[str, str]) -> None:
         except requests.ConnectionError:
             return False
 
-    wait_until(knows_them, 20)
+    wait_until(knows_them, 240)
 
 
 def list_failed(notes: Notebook, credentials: tuple[str, str]) -> list[str]:
@@ -199,4 +199,4 @@ def halt(notes: Notebook, redis: Redis, fake: FakeTelegram, server: dict[str, st
     notes.call("GET", "/readyz")
     for path in ("/metrics", "/ops", "/ops.json"):  # with the failures of before
         notes.call("GET", path, headers=server)
-    wait_until(lambda: not redis.hexists(f"v1:{fake.world.bot_id}:budget", "halted"), 15)
+    wait_until(lambda: not redis.hexists(f"v1:{fake.world.bot_id}:budget", "halted"), 300)

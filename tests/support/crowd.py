@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 
-from tests.support.faults import Answer, Clients, Stage
+from tests.support.faults import DEADLINE, Answer, Clients, Stage
 from tests.support.waiting import wait_until
 
 
@@ -13,18 +14,18 @@ from tests.support.waiting import wait_until
 def crowd(stage: Stage, people: dict[int, str]) -> Iterator[tuple[Clients, Clients]]:
     """Clients of one picture that is asked for all the time, and of all the others, the list and registrations."""
     hot, *others = people.values()
-    fresh = stage.add_people(300)
+    fresh = cycle(stage.add_people(300).items())
     with (
         Clients(lambda session: stage.get(hot, session)) as hits,
         Clients(
             *(lambda session, file_id=file_id: stage.get(file_id, session) for file_id in others),
             lambda session: stage.ask("/api/partner/recent", session=session),
-            lambda session: stage.put(*fresh.popitem(), session),
+            lambda session: stage.put(*next(fresh), session),
             number=4,
             pause=0.05,
         ) as rest,
     ):
-        wait_until(lambda: len(hits.answers) > 100 and len(rest.answers) > 50)
+        wait_until(lambda: len(hits.answers) > 100 and len(rest.answers) > 50, DEADLINE)
         yield hits, rest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,10 +26,10 @@ from tests.support.running import ROOT, Service, run_service
 from warmer.keys import Keys
 from web.urls import sign
 
-LEASE_SECONDS = 30.0  # of a claim
-BACK_SECONDS = 2.0  # until everything works again
-AWAY_SECONDS = 0.7  # until a 503
-Figure = Callable[[str, float, float], None]
+DEADLINE = 120.0  # seconds, for what takes a few
+LEASE_DEADLINE = 300.0  # seconds, for what comes back when a lease of 30 s has ended
+PATIENCE = 60.0  # seconds until a client gives up
+Figure = Callable[[str, float], None]
 _ids = count(8_000_000)
 
 
@@ -45,10 +45,21 @@ class RedisServer:
         self._command = redis_server.command(program, socket=socket, folder=folder, maxmemory=maxmemory)
         self.start()
 
+    def __enter__(self) -> RedisServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.kill()
+
     def start(self) -> None:
         """Start it, and wait until it has read its file."""
         self.process = psutil.Popen(self._command, stdout=subprocess.DEVNULL)
-        wait_until(self._answers)
+        try:
+            wait_until(self._answers, DEADLINE)
+        except BaseException:
+            self.kill()
+            raise
 
     def stop(self) -> None:
         """End it as an operator would."""
@@ -96,11 +107,19 @@ class Clients:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         for thread in self._threads:
-            thread.join(15)
+            thread.join()
 
     def between(self, start: float, end: float) -> list[Answer]:
         """What was asked and answered in this time (monotonic)."""
         return [answer for answer in self.answers if start <= answer.at and answer.at + answer.seconds < end]
+
+    def since(self, start: float) -> list[Answer]:
+        """What was asked since then (monotonic) and is answered by now."""
+        return [answer for answer in list(self.answers) if answer.at >= start]
+
+    def refused_since(self, start: float) -> list[Answer]:
+        """Those of them that are a 503."""
+        return [answer for answer in self.since(start) if answer.status == 503]
 
     def _ask_on(self, number: int) -> None:
         with requests.Session() as session:
@@ -110,10 +129,10 @@ class Clients:
 
 
 def ask(url: str, session: requests.Session | None = None, method: str = "GET", **options: Any) -> Answer:
-    """One request, as a client with ten seconds of patience makes it."""
+    """One request, as a patient client makes it."""
     started = time.monotonic()
     try:
-        answer = (session or requests).request(method, url, timeout=10, **options)
+        answer = (session or requests).request(method, url, timeout=PATIENCE, **options)
     except requests.RequestException:
         return Answer(started, time.monotonic() - started, 0, None)
     return Answer(started, time.monotonic() - started, answer.status_code, answer.headers.get("Retry-After"))
@@ -121,13 +140,27 @@ def ask(url: str, session: requests.Session | None = None, method: str = "GET", 
 
 def let_pass(seconds: float) -> None:
     """Let a fault last so long."""
-    end = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() >= end, seconds + 5)
+    time.sleep(seconds)
+
+
+@contextmanager
+def suspended(processes: Iterable[psutil.Process]) -> Iterator[None]:
+    """These stand still in this block."""
+    held = list(processes)
+    try:
+        for process in held:
+            process.suspend()
+        wait_until(lambda: all(process.status() == psutil.STATUS_STOPPED for process in held), DEADLINE)
+        yield
+    finally:
+        for process in held:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A running service, the fake Telegram behind it, and whoever a test needs in front of it."""
+    """A running service, the fake Telegram behind it, and the clients that a test needs in front of it."""
 
     service: Service
     fake: FakeTelegram
@@ -155,14 +188,14 @@ class Stage:
         return self.ask(f"/api/partner/{user_id}", "PUT", session, json=body)
 
     def register(self, people: dict[int, str]) -> None:
-        """Register all of these; who is refused, since the machine has other things to do, asks again."""
+        """Register all of these; one that is refused, since the machine has other things to do, is sent again."""
         for user_id, file_id in people.items():
-            wait_until(partial(self._is_taken, user_id, file_id))
+            wait_until(partial(self._is_taken, user_id, file_id), DEADLINE)
 
     def _is_taken(self, user_id: int, file_id: str) -> bool:
         return self.put(user_id, file_id).status in (200, 201)
 
-    def warm(self, number: int, within: float = LEASE_SECONDS + 10) -> dict[int, str]:
+    def warm(self, number: int, within: float = LEASE_DEADLINE) -> dict[int, str]:
         """So many people whose pictures are ready; a worker may just have ended with them."""
         people = self.add_people(number)
         self.register(people)
@@ -224,7 +257,7 @@ def run_stage_at(
         **settings,
     }
     with run_service(folder, root, **given) as service:
-        wait_until(lambda: f"avatar_workers {workers}.0" in service.call("GET", "/metrics").text, 30)
+        wait_until(lambda: f"avatar_workers {workers}.0" in service.call("GET", "/metrics").text, DEADLINE)
         yield Stage(service, telegram)
 
 

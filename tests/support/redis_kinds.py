@@ -29,6 +29,7 @@ SLOTS = 16_384
 NODE_TIMEOUT_MS = 5000  # without a word for so long a node counts as dead
 DOWN_AFTER_MS = 3000
 MASTER = "avatars"
+WAIT_SECONDS = 120.0  # for what takes a few
 
 
 @dataclass(eq=False)
@@ -57,8 +58,7 @@ class Node:
         """Start it, and wait until it answers."""
         options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "dir": str(self.folder), **self.options}
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        self.process = psutil.Popen([find_server(), *words], stdout=subprocess.DEVNULL)
-        wait_until(self.answers)
+        self._run([find_server(), *words])
 
     def answers(self) -> bool:
         """Whether it can be asked."""
@@ -73,6 +73,23 @@ class Node:
         """End it as the kernel would that has no memory left."""
         self.process.kill()
         self.process.wait(20)
+
+    def is_followed(self) -> bool:
+        """Whether a replica has all that this master had when it was asked."""
+        before = int(self.client.info("replication")["master_repl_offset"])
+        state = self.client.info("replication")
+        if state["role"] != "master" or state["connected_slaves"] == 0:
+            return False
+        wait_until(lambda: self.client.info("replication")["slave0"]["offset"] >= before, WAIT_SECONDS)
+        return True
+
+    def _run(self, command: list[str]) -> None:
+        self.process = psutil.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            wait_until(self.answers, WAIT_SECONDS)
+        except BaseException:
+            self.kill()
+            raise
 
 
 @dataclass(eq=False)
@@ -97,6 +114,11 @@ class RedisCluster:
         alive = [node for node in self.nodes if node.process.is_running() and node.answers()]
         states = [(_info(node)["cluster_state"], _info(node)["cluster_size"]) for node in alive]
         return states.count(("ok", str(masters))) == len(alive)
+
+    def has_replicas(self) -> bool:
+        """Whether each master has a replica that has all of what it holds."""
+        starts = [number * SLOTS // 3 for number in range(3)]
+        return self.is_whole() and all(self.master_of(slot).is_followed() for slot in starts)
 
     def _alive(self) -> Node:
         return next(node for node in self.nodes if node.process.is_running() and node.answers())
@@ -142,12 +164,12 @@ def run_cluster(folder: Path, *, replicas: bool = False, **options: str) -> Iter
             node.client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
         for node in nodes[1:]:
             nodes[0].client.execute_command("CLUSTER MEET", "127.0.0.1", node.port, int(node.options["cluster-port"]))
-        wait_until(lambda: all(_info(node)["cluster_known_nodes"] == str(len(nodes)) for node in nodes), 20)
+        wait_until(lambda: all(_info(node)["cluster_known_nodes"] == str(len(nodes)) for node in nodes), WAIT_SECONDS)
         for master, replica in zip(nodes[:3], nodes[3:], strict=False):
             replica.client.execute_command("CLUSTER REPLICATE", master.client.execute_command("CLUSTER MYID"))
         cluster = RedisCluster(nodes)
-        wait_until(cluster.is_whole, 20)
-        wait_until(lambda: all(map(_follows, nodes[3:])), 20)
+        wait_until(cluster.is_whole, WAIT_SECONDS)
+        wait_until(lambda: all(map(_follows, nodes[3:])), WAIT_SECONDS)
         yield cluster
 
 
@@ -165,8 +187,8 @@ def run_watched(folder: Path, **options: str) -> Iterator[WatchedRedis]:
             sentinels.append(_start_sentinel(folder / f"sentinel{number}", master))
             stack.callback(_end, sentinels[-1])
         watched = WatchedRedis([master, replica], sentinels)
-        wait_until(lambda: _follows(replica), 20)
-        wait_until(lambda: all(_watches(sentinel) for sentinel in sentinels), 30)
+        wait_until(lambda: _follows(replica), WAIT_SECONDS)
+        wait_until(lambda: all(_watches(sentinel) for sentinel in sentinels), WAIT_SECONDS)
         yield watched
 
 
@@ -191,9 +213,11 @@ def run_single(folder: Path) -> Iterator[str]:
     where = folder / "redis.sock"
     command = [find_server(), "--port", "0", "--unixsocket", str(where), "--save", "", "--dir", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        wait_until(where.exists)
-        yield f"unix://{where}"
-        server.terminate()
+        try:
+            wait_until(where.exists, WAIT_SECONDS)
+            yield f"unix://{where}"
+        finally:
+            server.kill()  # also one that a test has paused
 
 
 def list_masters(redis: Redis) -> list[Any]:
@@ -259,9 +283,7 @@ class Sentinel(Node):
     """A Sentinel, from its file."""
 
     def start(self) -> None:
-        command = [find_server(), str(self.folder / "sentinel.conf"), "--sentinel"]
-        self.process = psutil.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(self.answers)
+        self._run([find_server(), str(self.folder / "sentinel.conf"), "--sentinel"])
 
 
 def _follows(replica: Node) -> bool:

@@ -59,15 +59,14 @@ class Deploy:
 
     def __init__(self, folder: Path, stack: ExitStack, changes: tuple[Change, ...]) -> None:
         self.roots = {"old": ROOT, "new": make_release(folder / "tree", changes)}
-        self.server = RedisServer(folder / "redis")
-        stack.callback(self.server.process.kill)
+        self.server = stack.enter_context(RedisServer(folder / "redis"))
         self.fake = stack.enter_context(FakeTelegram(latency=0.02))
         self._folder = folder
         self._running: dict[str, ExitStack] = {}
         stack.callback(self._stop_all)
 
     def start(self, name: str, workers: int = 2) -> Stage:
-        """Start a release beside whatever runs; `workers` are all that it will see."""
+        """Start a release beside what runs; `workers` are all that it will see."""
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
         running = self._running[name] = ExitStack()

@@ -22,12 +22,26 @@ class SlowProxy:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen(256)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._ends: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
-    def close(self) -> None:
-        """Take no more connections."""
+    def __enter__(self) -> SlowProxy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take no more connections, and end those that there are."""
+        self.seconds = 0.0
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._threads[0].join()  # none is added after it
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for end in self._ends:
+            end.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # closed
@@ -35,8 +49,10 @@ class SlowProxy:
                 client, _ = self._listener.accept()
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self._target)
+                self._ends += [client, server]
                 for pair in ((client, server, True), (server, client, False)):
-                    threading.Thread(target=self._hand_on, args=pair, daemon=True).start()
+                    self._threads.append(threading.Thread(target=self._hand_on, args=pair, daemon=True))
+                    self._threads[-1].start()
 
     def _hand_on(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
         with contextlib.suppress(OSError):  # one of the two has gone

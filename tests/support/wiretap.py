@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -24,7 +23,7 @@ class Notebook:
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         """A request whose answer is noted."""
-        answer = requests.request(method, self.url + path, timeout=15, allow_redirects=False, **options)
+        answer = requests.request(method, self.url + path, timeout=60, allow_redirects=False, **options)
         head = f"{answer.status_code} {answer.reason}\n{answer.headers}\n".encode()
         self.places[f"{len(self.places)} {method} {path[:60]}: {answer.status_code}"] = head + answer.content
         return answer
@@ -32,7 +31,7 @@ class Notebook:
     def send_raw(self, data: bytes) -> bytes:
         """Bytes that need not be HTTP."""
         host, _, port = self.url.removeprefix("http://").partition(":")
-        with socket.create_connection((host, int(port)), 5) as connection:
+        with socket.create_connection((host, int(port)), 60) as connection:
             connection.sendall(data)
             answer = connection.makefile("rb").read()
         self.places[f"{len(self.places)} {data[:40]!r}"] = answer
@@ -47,13 +46,15 @@ class Wiretap:
         self._path, self._command = path, command
         self._stopped = threading.Event()
         self._connection: socket.socket | None = None
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         self._stopped.set()
         if self._connection:
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
 
     def _listen(self) -> None:
         while not self._stopped.is_set():
@@ -62,7 +63,7 @@ class Wiretap:
                 self._connection.sendall(b"CLIENT SETNAME wiretap\r\n" + self._command + b"\r\n")
                 while heard := self._connection.recv(2**20):
                     self.heard += heard
-            time.sleep(0.05)
+            self._stopped.wait(0.05)
 
 
 ALL_BUT_ECHO = b"PSUBSCRIBE *[^o]"  # a DELETE waits for everybody who hears `echo`; MONITOR shows that one
@@ -80,6 +81,6 @@ def tapping(path: str) -> Iterator[dict[str, Wiretap]]:
 
 def run_and_note(places: Places, name: str, command: list[str], environment: dict[str, str]) -> int:
     """A program's output is noted, too; its exit status."""
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=300, check=False)
     places[name] = done.stdout + b"\n" + done.stderr
     return done.returncode
