@@ -1,4 +1,4 @@
-"""The order of the fault tests: the longest modules first, so that none of them is alone at the end."""
+"""How the fault tests are spread: by module, the longest first, so that none of them is alone at the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ LONGEST_FIRST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """xdist would start with the modules of many tests, which are the quick ones."""
+    """A module shares a service; those with many tests, with which xdist would begin, are the quick ones."""
+    if config.getoption("dist", "no") == "load":
+        config.option.dist = "loadfile"
     config.option.loadscopereorder = False
 
 
