@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from planning.check import compare
 from planning.costs import load_costs
 from planning.real import open_ground, run_trial
@@ -15,8 +13,6 @@ TRIAL = Trial(missed=100, warmed=60, flood_seconds=3, telegram_rate=20)
 ALLOWED = 0.45  # of one run on a machine that does other things, too
 
 
-@pytest.mark.faults  # it measures a running service, so it has the machine for itself
-@pytest.mark.alone
 def test_the_service_does_what_the_simulation_says() -> None:
     costs = load_costs()
     with open_ground(TRIAL, runs=1) as ground:
