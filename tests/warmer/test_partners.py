@@ -43,6 +43,15 @@ def test_the_newest_comes_first(partners: PartnerDirectory) -> None:
     assert partners.list_recent_ids(0) == []
 
 
+def test_the_list_keeps_the_newest_and_drops_the_others(
+    partners: PartnerDirectory, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warmer.partners.RECENT_CAP", 3)
+    for partner_id in (1, 2, 3, 4, 5):
+        partners.register(partner_id, "Ann", None)
+    assert redis.zrange(keys.recent, 0, -1) == [b"3", b"4", b"5"]
+
+
 def test_registering_again_changes_the_name_and_never_the_place(partners: PartnerDirectory) -> None:
     first, is_new = partners.register(1, "Ann", None)
     partners.register(2, "Bob", None)
@@ -292,6 +301,8 @@ def test_a_picture_that_was_replaced_lives_its_ttl_out(partners: PartnerDirector
     partners.register(1, "Ann", A)
     partners.register(1, "Ann", B)
     assert (partners.keeps(A), partners.keeps(B)) == (False, True)
+    partners.register(1, "Ann", A)
+    assert (partners.keeps(A), partners.keeps(B)) == (True, False)
 
 
 def test_a_picture_that_nobody_shows_is_not_kept(partners: PartnerDirectory) -> None:

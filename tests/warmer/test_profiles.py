@@ -7,6 +7,7 @@ import json
 import pytest
 from redis import Redis
 
+from tests.conftest import listening
 from warmer.claim import Claim, Claims, Forgotten
 from warmer.errors import NotMine
 from warmer.keys import Keys, user_subject
@@ -63,6 +64,16 @@ def test_a_forgotten_id_gets_no_profile(profiles: Profiles, claim: Claim, redis:
     with pytest.raises(Forgotten):
         profiles.put(claim, 42, "file", "unique")
     assert profiles.get(42) is None
+
+
+def test_a_changed_picture_purges_the_id_and_the_same_one_does_not(
+    profiles: Profiles, claim: Claim, redis: Redis, keys: Keys
+) -> None:
+    with listening(redis, keys.purge) as hear:
+        for file_id in ("b", "b", "a", "a", "b"):
+            profiles.put(claim, 42, file_id, "unique")
+        redis.publish(keys.purge, "the end")
+        assert list(iter(hear, b"the end")) == [b"user:42"] * 3
 
 
 def test_a_look_up_grows_old(profiles: Profiles, redis: Redis) -> None:
