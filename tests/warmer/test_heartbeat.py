@@ -59,9 +59,9 @@ def test_each_worker_is_listed(shop: Workshop) -> None:
 
 
 def test_names_of_workers_long_gone_are_cleared(shop: Workshop, heartbeat: Heartbeat) -> None:
-    shop.redis.zadd(shop.keys.workers, {"old": 1})
+    shop.redis.zadd(shop.keys.workers, {"old": 1, "silent": shop.redis.time()[0] - 2 * TTL_SECONDS})
     heartbeat.beat()
-    assert shop.redis.zrange(shop.keys.workers, 0, -1) == [b"one"]
+    assert shop.redis.zrange(shop.keys.workers, 0, -1) == [b"silent", b"one"]
 
 
 # The bot
@@ -151,6 +151,12 @@ def test_it_beats_from_its_start_to_its_stop(shop: Workshop) -> None:
     for _ in range(2):
         wait_until(lambda: list_states(shop) == ["ok"])
         shop.redis.delete(shop.keys.worker("one"))
+    heartbeat.close()
+    assert not shop.redis.exists(shop.keys.worker("one"), shop.keys.workers)
+
+
+def test_a_worker_that_is_closed_is_gone_at_once(shop: Workshop, heartbeat: Heartbeat) -> None:
+    heartbeat.beat()
     heartbeat.close()
     assert not shop.redis.exists(shop.keys.worker("one"), shop.keys.workers)
 

@@ -174,3 +174,11 @@ def test_an_eager_message_that_is_lost_comes_again_and_a_hot_one_does_not(publis
     publisher.ask(FID, "warm")
     publisher.ask(OTHER, "hot")
     assert shop.redis.zrange(shop.keys.due, 0, -1) == [FID.encode()]
+
+
+def test_an_eager_message_behind_others_is_taken_for_lost_later(publisher: Publisher, shop: Workshop) -> None:
+    publisher.rate = 0.01  # pictures a second: the first takes 100 s
+    publisher.ask(FID, "warm")
+    publisher.ask(OTHER, "warm")
+    (_, first), (_, second) = shop.redis.zrange(shop.keys.due, 0, -1, withscores=True)
+    assert second - first >= 100
