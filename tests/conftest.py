@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from io import BytesIO
 from itertools import count
@@ -26,10 +26,10 @@ from tests.support.waiting import wait_until
 from warmer.connect import connect_worker
 from warmer.keys import Keys
 from warmer.settings import Settings, load_settings
-from warmer.wiring import Workshop, open_workshop
+from warmer.wiring import Workshop, close_workshop, open_workshop
 
 __all__ = ["wait_until"]
-pytest_plugins = ["tests.support.figures", "tests.support.remaining"]
+pytest_plugins = ["tests.support.apps", "tests.support.figures", "tests.support.leftovers", "tests.support.remaining"]
 
 API_KEY = "test-api-key"
 SIGNING_KEY = "a-signing-key-of-at-least-32-bytes-for-tests"
@@ -166,27 +166,6 @@ def shop(settings: Settings, redis: Redis, telegram: FakeTelegram) -> Iterator[W
 
 
 @pytest.fixture
-def make_app() -> Iterator[Callable[..., Flask]]:
-    """Makes web tiers with settings that differ from the environment's, and closes them."""
-    from web import close_app, create_app
-
-    with ExitStack() as opened:
-
-        def make(**overrides: Any) -> Flask:
-            app = create_app(load_settings(**overrides))
-            opened.callback(close_app, app)
-            return app
-
-        yield make
-
-
-@pytest.fixture
-def app(redis: Redis, telegram: FakeTelegram, make_app: Callable[..., Flask]) -> Flask:
-    """The web tier, without a worker."""
-    return make_app()
-
-
-@pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
@@ -197,8 +176,11 @@ def worker(redis: Redis, telegram: FakeTelegram) -> Iterator[Any]:
     import warmer.tasks  # noqa: F401 - registers the tasks
     from warmer.celery import app as celery
 
-    with start_worker(celery, pool="threads", concurrency=8, perform_ping_check=False, shutdown_timeout=25) as running:
+    with start_worker(celery, pool="threads", concurrency=8, perform_ping_check=False, shutdown_timeout=60) as running:
         yield running
+    pool: Any = running.pool
+    pool.executor.shutdown()  # Celery leaves the pool's threads to the end of the process
+    close_workshop()  # a task that was still under way has opened it again
 
 
 @pytest.fixture

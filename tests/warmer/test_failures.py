@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 from redis import Redis
 
@@ -20,9 +23,10 @@ FID, USER = "AgACAgIAAxkBAAIBcGab", user_subject(42)
 
 
 @pytest.fixture
-def failures(redis: Redis) -> Failures:
+def failures(redis: Redis) -> Iterator[Failures]:
     keys = Keys("failures")
-    return Failures(redis, keys, MinuteStats(redis, keys))
+    with closing(MinuteStats(redis, keys)) as stats:
+        yield Failures(redis, keys, stats)
 
 
 def list_all(failures: Failures) -> list[Failure]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 from prometheus_client import REGISTRY
 from redis import Redis
@@ -16,8 +19,9 @@ def get_sample(name: str, **labels: str) -> float:
 
 
 @pytest.fixture
-def stats(redis: Redis) -> MinuteStats:
-    return MinuteStats(redis, Keys("measures"))
+def stats(redis: Redis) -> Iterator[MinuteStats]:
+    with closing(MinuteStats(redis, Keys("measures"))) as stats:
+        yield stats
 
 
 def sum_up(stats: MinuteStats) -> dict[str, int]:

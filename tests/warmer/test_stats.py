@@ -124,7 +124,7 @@ def test_figures_are_kept_while_redis_is_away(tmp_path: Path, app: Flask, redis:
     stats.flush()
     stats.redis = redis
     stats.count({"requests": 1, "misses": 1})
-    stats.flush()
+    stats.close()
     assert sum_minutes(redis, keys, 2) == {"requests": 2, "hits": 1, "misses": 1}
 
 
