@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
+from threading import Lock
 
 from redis import Redis
 
@@ -56,18 +57,28 @@ class Workshop:
         self.redis.close()
 
 
-@cache
+class _OfThisProcess:
+    """Threads that come first at the same moment share one workshop."""
+
+    lock = Lock()
+    workshop: Workshop | None = None
+
+
 def get_workshop() -> Workshop:
     """The workshop of this process, made when it is first needed."""
-    settings = load_settings_or_exit()
-    return open_workshop(settings, connect_worker(settings))
+    with _OfThisProcess.lock:
+        if _OfThisProcess.workshop is None:
+            settings = load_settings_or_exit()
+            _OfThisProcess.workshop = open_workshop(settings, connect_worker(settings))
+        return _OfThisProcess.workshop
 
 
 def close_workshop() -> None:
     """Close the workshop of this process, if there is one."""
-    if get_workshop.cache_info().currsize:
-        get_workshop().close()
-        get_workshop.cache_clear()
+    with _OfThisProcess.lock:
+        workshop, _OfThisProcess.workshop = _OfThisProcess.workshop, None
+    if workshop is not None:
+        workshop.close()
 
 
 def open_workshop(settings: Settings, redis: Redis) -> Workshop:

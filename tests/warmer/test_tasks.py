@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from celery.signals import worker_ready, worker_shutdown
@@ -16,7 +17,7 @@ from warmer.celery import app as celery
 from warmer.keys import QUEUES, Lane, user_subject
 from warmer.pulse import list_pulses
 from warmer.stats import sum_minutes
-from warmer.wiring import Workshop, get_workshop
+from warmer.wiring import Workshop, close_workshop
 
 needs_worker = pytest.mark.usefixtures("worker")
 LANES: tuple[Lane, ...] = ("hot", "warm", "rewarm")
@@ -111,10 +112,15 @@ def test_the_rounds_run(shop: Workshop, file_id: str) -> None:
     wait_until(lambda: "due" in sum_minutes(shop.redis, shop.keys, 2))  # noted after the round
 
 
-def test_every_task_is_counted_and_logged_in_one_line(
-    shop: Workshop, file_id: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    get_workshop.cache_clear()
+@pytest.fixture
+def this_process(shop: Workshop) -> Iterator[None]:
+    """The task runs here, and opens the workshop of this process."""
+    yield
+    close_workshop()
+
+
+@pytest.mark.usefixtures("this_process")
+def test_every_task_is_counted_and_logged_in_one_line(file_id: str, caplog: pytest.LogCaptureFixture) -> None:
     before = count_outcomes("warm", "done")
     caplog.set_level("INFO", "warmer.tasks")
     assert tasks.warm(file_id, "warm") == "done"
@@ -124,7 +130,6 @@ def test_every_task_is_counted_and_logged_in_one_line(
 
 
 def test_a_worker_beats_from_ready_to_shutdown(shop: Workshop) -> None:
-    get_workshop.cache_clear()
     worker_ready.send(sender=None)
     (pulse,) = wait_until(lambda: list_pulses(shop.redis, shop.keys))
     worker_shutdown.send(sender=None)
