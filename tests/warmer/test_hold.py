@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ from warmer.errors import (
     UpstreamFailed,
     WarmerError,
 )
-from warmer.hold import BACKOFF_MAX_SECONDS
+from warmer.failures import Failures
+from warmer.hold import BACKOFF_MAX_SECONDS, Hold
 from warmer.keys import Lane, user_subject
 from warmer.photo import Unavailable
 from warmer.wiring import Workshop
@@ -53,6 +55,23 @@ def run(
         if error:
             raise error
     return claim
+
+
+def at_least(shop: Workshop) -> Workshop:
+    """The same, where what is random is as small as it can be."""
+    return spread(shop, min)
+
+
+def at_most(shop: Workshop) -> Workshop:
+    """The same, where what is random is as large as it can be."""
+    return spread(shop, max)
+
+
+def spread(shop: Workshop, uniform: Callable[[float, float], float]) -> Workshop:
+    desk, failures = shop.desk, Failures(shop.redis, shop.keys, shop.stats)
+    check_seconds = shop.settings.profile_check_every
+    hold = Hold(desk.claims, shop.due, desk.store, shop.partners, failures, check_seconds, uniform)
+    return replace(shop, desk=replace(desk, hold=hold))
 
 
 def lose(shop: Workshop) -> Callable[[Claim], object]:
@@ -105,8 +124,9 @@ def test_what_the_newest_show_is_renewed_at_half_its_ttl(shop: Workshop) -> None
 
 def test_the_profile_of_the_newest_is_checked_again(shop: Workshop) -> None:
     keep(shop)
-    run(shop, subject=USER)
-    assert turn_of(shop, USER) == remaining(shop.settings.profile_check_every, rel=0.1)
+    for least_or_most, share in ((at_least, 0.9), (at_most, 1.1)):
+        run(least_or_most(shop), subject=USER)
+        assert turn_of(shop, USER) == remaining(share * shop.settings.profile_check_every)
 
 
 def test_a_profile_that_is_found_ends_its_memories(shop: Workshop) -> None:
@@ -170,21 +190,24 @@ def test_what_is_kept_is_not_let_go(shop: Workshop) -> None:
 
 @pytest.mark.parametrize("kind", [Postponed, Paused, TokenRejected])
 def test_who_has_to_wait_waits_as_long_as_it_was_told_and_it_is_no_failure(shop: Workshop, kind: type[Any]) -> None:
-    run(shop, kind("m", retry_after=40))
-    assert 39.5 <= (turn_of(shop) or 0) <= 44.1
+    assert run(at_least(shop), kind("m", retry_after=40)).outcome == "postponed: m, again in 40.0 s"
+    assert turn_of(shop) == remaining(40)
+    assert run(at_most(shop), kind("m", retry_after=40)).outcome == "postponed: m, again in 44.0 s"
+    assert turn_of(shop) == remaining(44)
     assert list_keys(shop) == {shop.keys.due}
 
 
 def test_without_a_time_to_wait_it_is_about_a_second(shop: Workshop) -> None:
-    run(shop, Postponed("m"))
-    assert 0.9 <= (turn_of(shop) or 0) <= 1.1
+    outcomes = [run(one, Postponed("m")).outcome for one in (at_least(shop), at_most(shop))]
+    assert outcomes == ["postponed: m, again in 1.0 s", "postponed: m, again in 1.1 s"]
 
 
 def test_the_backoff_grows_with_each_failure(shop: Workshop) -> None:
     for failures in range(1, 13):
-        run(shop, UpstreamFailed("m"))
-        expected = min(2**failures, BACKOFF_MAX_SECONDS)
-        assert expected * 0.8 - 0.5 <= (turn_of(shop) or 0) <= expected * 1.2
+        least_or_most, share = (at_least, 0.8) if failures % 2 else (at_most, 1.2)
+        expected = share * min(2**failures, BACKOFF_MAX_SECONDS)
+        assert run(least_or_most(shop), UpstreamFailed("m")).outcome == f"postponed: m, again in {expected:.1f} s"
+        assert turn_of(shop) == remaining(expected)
     assert is_free(shop)
 
 

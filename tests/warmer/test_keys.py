@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 
-import pytest
-
 from warmer.keys import FILE_ID, MAX_ID, Keys, parse_user_id, user_of, user_subject
 
 KEYS = Keys("123")
@@ -44,9 +42,10 @@ def test_the_profile_of_an_id_lies_in_the_slot_of_its_subject() -> None:
     assert "{user:42}" in KEYS.claim(user_subject(42))
 
 
-@pytest.mark.parametrize("user_id", [0, 42, -1001234567890, MAX_ID - 1])
-def test_a_subject_gives_its_id_back(user_id: int) -> None:
-    assert user_of(user_subject(user_id)) == user_id == parse_user_id(str(user_id))
+def test_a_subject_gives_its_id_back() -> None:
+    ids = [0, 42, -1001234567890, MAX_ID - 1]
+    assert [user_of(user_subject(user_id)) for user_id in ids] == ids
+    assert [parse_user_id(str(user_id)) for user_id in ids] == ids
 
 
 def test_a_file_id_is_no_user_subject() -> None:
@@ -54,16 +53,13 @@ def test_a_file_id_is_no_user_subject() -> None:
     assert not FILE_ID.fullmatch(user_subject(42))
 
 
-@pytest.mark.parametrize(
-    "text", ["", "042", "+42", "-0", "4 2", "42 ", "٤٢", "1e3", str(MAX_ID), f"-{MAX_ID}", "9" * 30]
-)
-def test_an_id_has_one_spelling_and_52_bits(text: str) -> None:
-    assert parse_user_id(text) is None
+def test_an_id_has_one_spelling_and_52_bits() -> None:
+    others = ["", "042", "+42", "-0", "4 2", "42 ", "٤٢", "1e3", str(MAX_ID), f"-{MAX_ID}", "9" * 30]
+    assert [text for text in others if parse_user_id(text) is not None] == []
 
 
-@pytest.mark.parametrize(
-    "text", ["a" * 19, "a" * 257, "a" * 30 + ".jpg", "a" * 30 + "/", "a" * 30 + "=", "a" * 30 + "\n"]
-)
-def test_a_file_id_is_base64url_of_20_to_256_characters(text: str) -> None:
-    assert not FILE_ID.fullmatch(text)
-    assert FILE_ID.fullmatch("a" * 20)
+def test_a_file_id_is_base64url_of_20_to_256_characters() -> None:
+    others = ["a" * 19, "a" * 257, "a" * 30 + ".jpg", "a" * 30 + "/", "a" * 30 + "=", "a" * 30 + "\n"]
+    assert [text for text in others if FILE_ID.fullmatch(text)] == []
+    assert all(FILE_ID.fullmatch("aZ9_-" * (length // 5)) for length in (20, 255))
+    assert FILE_ID.fullmatch("a" * 256)

@@ -6,6 +6,7 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
+from tests.support.remaining import remaining
 from warmer.deadline import Errand
 from warmer.errors import NoPhoto, Paused, UpstreamFailed
 from warmer.look_up import choose_size
@@ -67,7 +68,7 @@ def test_a_429_pauses_everybody(shop: Workshop, telegram: FakeTelegram) -> None:
     telegram.fail("getUserProfilePhotos", "too-many-requests", retry_after=5)
     with pytest.raises(Paused):
         look_up(shop, user_id)
-    assert shop.budget.get_pause() > 4
+    assert shop.budget.get_pause() == remaining(5)
 
 
 @pytest.mark.parametrize(("width", "chosen"), [(80, 160), (160, 160), (161, 320), (320, 320), (640, 640), (641, 640)])

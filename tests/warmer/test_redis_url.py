@@ -24,9 +24,9 @@ def test_credentials_are_unquoted_and_not_shown() -> None:
     assert "p@ss" not in repr(place)
 
 
-@pytest.mark.parametrize("url", ["redis://a", "rediss://a:1/2", "unix:///tmp/x", "amqp://a//"])
-def test_other_urls_are_no_places(url: str) -> None:
-    assert parse_place(url) is None
+def test_other_urls_are_no_places() -> None:
+    urls = ["redis://a", "rediss://a:1/2", "unix:///tmp/x", "amqp://a//"]
+    assert [url for url in urls if parse_place(url) is not None] == []
 
 
 @pytest.mark.parametrize(

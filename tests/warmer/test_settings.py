@@ -49,9 +49,8 @@ def refuse(env: Set, name: str, value: str | None, **more: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["TELEGRAM_BOT_TOKEN", "REDIS_URL", "API_KEYS", "URL_SIGNING_KEYS"])
-@pytest.mark.parametrize("value", [None, ""])
-def test_what_is_needed_and_missing_is_named(env: Set, name: str, value: str | None) -> None:
-    assert refuse(env, name, value) == f"{name}: is missing"
+def test_what_is_needed_and_missing_is_named(env: Set, name: str) -> None:
+    assert [refuse(env, name, value) for value in (None, "")] == [f"{name}: is missing"] * 2
 
 
 BAD = {
@@ -97,11 +96,15 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values if value]
-)
-def test_a_bad_value_gives_one_line_that_names_it(env: Set, name: str, value: str) -> None:
-    refuse(env, name, value)
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_value_gives_one_line_that_names_it(env: Set, name: str) -> None:
+    wrong = []
+    for value in filter(None, BAD[name]):
+        try:
+            refuse(env, name, value)
+        except (AssertionError, pytest.fail.Exception) as error:
+            wrong.append((value, str(error)))
+    assert wrong == []
 
 
 def test_every_setting_that_can_be_wrong_is_tried() -> None:

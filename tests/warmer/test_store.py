@@ -87,11 +87,23 @@ def test_nothing_stored_is_none_everywhere(store: PhotoStore) -> None:
         assert get(FID, 80, "webp") is None
 
 
-def test_everything_of_a_put_lives_its_ttl_give_or_take_a_tenth(store: PhotoStore, claim: Claim, redis: Redis) -> None:
-    store.put(claim, render())
-    ttls = {redis.ttl(store.keys.variant(FID, size, "webp")) for size in SIZES} | {redis.ttl(store.keys.preview(FID))}
-    assert len(ttls) <= 2  # the second may tick over
-    assert all(TTL * 0.9 - 1 <= ttl <= TTL * 1.1 for ttl in ttls)
+def list_ttls(store: PhotoStore) -> list[int]:
+    """Seconds that each stored variant and the preview still live."""
+    stored = [*(store.keys.variant(FID, size, "webp") for size in SIZES), store.keys.preview(FID)]
+    return [store.redis.ttl(key) for key in stored]
+
+
+def test_everything_of_a_put_lives_its_ttl_give_or_take_a_tenth(claim: Claim, redis: Redis, keys: Keys) -> None:
+    shares = iter([0.9, 1.1])
+    store = PhotoStore(redis, keys, SIZES, FORMATS, TTL, lambda *bounds: spread(bounds, next(shares)))
+    for share in (0.9, 1.1):
+        store.put(claim, render())
+        assert list_ttls(store) == [remaining(TTL * share)] * 4  # one share for all of a picture
+
+
+def spread(bounds: tuple[float, float], share: float) -> float:
+    assert bounds == (0.9, 1.1)
+    return share
 
 
 def test_what_is_stored_together_does_not_end_together(store: PhotoStore, claims: Claims, redis: Redis) -> None:
@@ -146,7 +158,7 @@ def test_a_value_of_another_version_is_as_good_as_nothing(store: PhotoStore, red
 def test_a_path_is_kept_for_its_own_ttl(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
     store.put_path(claim, FilePath("photos/file_1.jpg", "AQAD"), 1000)
     assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
-    assert 899 <= redis.ttl(keys.path(FID)) <= 1100
+    assert redis.ttl(keys.path(FID)) == remaining(1000, rel=0.1)
 
 
 def test_what_another_release_has_added_to_a_path_is_left_out(store: PhotoStore, redis: Redis, keys: Keys) -> None:
@@ -196,7 +208,7 @@ def test_later_formats_are_cut_from_the_largest_stored(store: PhotoStore, claim:
 def test_the_cause_is_remembered_for_its_time(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
     assert store.put_unavailable(claim, NoPhoto("m")) == 600
     assert store.get_unavailable(FID) == Unavailable("none")
-    assert 598 <= redis.ttl(keys.unavailable(FID)) <= 600
+    assert redis.ttl(keys.unavailable(FID)) == remaining(600)
 
 
 def test_a_crash_is_remembered_for_an_hour(store: PhotoStore, claim: Claim) -> None:
@@ -286,7 +298,7 @@ def test_renewing_gives_everything_stored_its_whole_ttl_again(store: PhotoStore,
     for key in stored:
         redis.expire(key, 5)
     store.renew(FID)
-    assert all(TTL * 0.9 - 1 <= redis.ttl(key) <= TTL * 1.1 for key in stored)
+    assert [redis.ttl(key) for key in stored] == [remaining(TTL, rel=0.1)] * 3
 
 
 def test_renewing_brings_nothing_into_being(store: PhotoStore, redis: Redis) -> None:
@@ -298,7 +310,7 @@ def test_a_wish_lives_a_minute(store: PhotoStore, redis: Redis, keys: Keys) -> N
     store.want(FID, Cut(160, "jpeg"))
     assert redis.smembers(keys.wanted(FID)) == {b"160.jpeg"}
     assert store.list_wanted(FID) == {Cut(160, "jpeg")}
-    assert 58 <= redis.ttl(keys.wanted(FID)) <= 60
+    assert redis.ttl(keys.wanted(FID)) == remaining(60)
 
 
 def test_a_wish_ends_with_the_put_that_fulfils_it(store: PhotoStore, claim: Claim) -> None:
