@@ -103,11 +103,12 @@ def test_what_is_refused_and_other_routes_do_not_count(app: Flask, client: Flask
 
 
 def test_a_bucket_lives_for_25_hours(app: Flask, client: FlaskClient, redis: Redis) -> None:
+    before = redis.time()[0] // 60
     client.get(file_url(shelve(app)))
     count(app)
     buckets: list[Any] = list(redis.scan_iter(f"{get_front(app).keys.prefix}stats:*"))
     assert 24.9 * 3600 < redis.ttl(buckets[0]) <= 25 * 3600
-    assert int(buckets[0].rpartition(b":")[2]) == pytest.approx(redis.time()[0] // 60, abs=1)
+    assert before <= int(buckets[0].rpartition(b":")[2]) <= redis.time()[0] // 60
 
 
 def test_the_figures_are_written_within_a_second_or_so(app: Flask, client: FlaskClient) -> None:
@@ -148,6 +149,6 @@ def test_a_sample_replaces_the_one_before_and_lives_as_long_as_the_rest(redis: R
     stats = MinuteStats(redis, Keys("1"))
     stats.sample({"due": 5})
     stats.sample({"due": 3})
-    assert {bucket["due"] for bucket in list_minutes(redis, stats.keys, 2)[1]} <= {3, 5, 0}
-    assert sum_minutes(redis, stats.keys, 1)["due"] == 3
-    assert redis.ttl(stats.keys.stats(redis.time()[0] // 60)) > 24.9 * 3600
+    noted = [bucket["due"] for bucket in list_minutes(redis, stats.keys, 10)[1] if bucket["due"]]
+    assert noted in ([3], [5, 3])  # a minute may begin in between
+    assert min(redis.ttl(key) for key in redis.scan_iter("*:stats:*")) > 24.9 * 3600
