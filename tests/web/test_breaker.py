@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -13,7 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from tests.support.clock import Clock
 from warmer.connect import connect_web
 from warmer.settings import Settings
-from web.breaker import OPEN_SECONDS, REQUEST_SECONDS, TIMED_OUT_SECONDS, BreakablePool, Breaker
+from web.breaker import OPEN_SECONDS, REQUEST_SECONDS, TIMED_OUT_SECONDS, BreakablePool, Breaker, init_app
 
 
 @pytest.fixture
@@ -133,6 +134,33 @@ def test_calls_at_the_same_time_count_once(breaker: Breaker, clock: Clock) -> No
     clock.advance(REQUEST_SECONDS / 2)
     for _ in range(3):
         breaker.end_call()
+    assert not breaker.is_open
+
+
+def test_calls_that_overlap_count_from_the_first_to_the_last(breaker: Breaker, clock: Clock) -> None:
+    breaker.begin_request()
+    for _ in range(3):
+        breaker.begin_call()
+        clock.advance(REQUEST_SECONDS / 2)
+    for _ in range(3):
+        assert not breaker.is_open
+        breaker.end_call()
+    assert breaker.is_open
+
+
+def test_every_request_of_an_app_is_bounded(breaker: Breaker, clock: Clock, redis: Redis) -> None:
+    app = Flask("app")
+    init_app(app, breaker, redis)
+
+    @app.get("/")
+    def ask_slowly() -> str:
+        was_open = breaker.is_open
+        breaker.begin_call()
+        clock.advance(REQUEST_SECONDS + 0.1)
+        breaker.end_call()
+        return f"{was_open} {breaker.is_open}"
+
+    assert [app.test_client().get("/").text for _ in range(2)] == ["False True"] * 2
     assert not breaker.is_open
 
 
