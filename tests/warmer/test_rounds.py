@@ -103,6 +103,9 @@ def test_a_full_queue_leaves_what_is_due_where_it_is(shop: Workshop) -> None:
     assert run_tick(shop) == 1
     open_slots(shop)
     assert run_tick(shop) == 0
+    shop.publisher.ask(FID, "rewarm")  # now it is more than full
+    open_slots(shop)
+    assert run_tick(shop) == 0
     assert list_turns(shop)[f"{FID}2"] < 0
 
 
