@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -144,9 +145,9 @@ def test_without_any_python_one_line_says_what_to_install(machine: Machine, monk
 
 
 def test_long_steps_say_that_they_go_on(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(steps, "HEARTBEAT", 0)
     assert steps.run(["sleep", "0.2"], "Installing packages") == (0, "")
-    assert "Installing packages… 0 s" in capfd.readouterr().out
+    assert re.match(r"Installing packages… \d+ s\n", capfd.readouterr().out)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -155,7 +156,7 @@ def test_an_interrupted_install_leaves_nothing(machine: Machine, number: int) ->
     start = machine.bootstrap()
     pid = number_in(machine.project / "pid")
     start.send_signal(number)
-    output = start.communicate(timeout=10)[0]
+    output = start.communicate()[0]
     assert start.returncode == 130, output
     assert not (machine.project / ".venv").exists()
     with pytest.raises(ProcessLookupError):
@@ -163,12 +164,15 @@ def test_an_interrupted_install_leaves_nothing(machine: Machine, number: int) ->
 
 
 def test_a_start_beside_another_waits_and_uses_its_environment(machine: Machine) -> None:
-    machine.put("3 14", pip="echo $$ > pid; sleep 1")
+    machine.put("3 14", pip="echo $$ > pid; until [ -e go ]; do sleep 0.1; done")
     first = machine.bootstrap()
     number_in(machine.project / "pid")
     second = machine.bootstrap()
+    assert second.stdout
+    assert second.stdout.readline().startswith("Waiting for another start")
+    (machine.project / "go").touch()
     for start in (first, second):
-        assert start.communicate(timeout=10)[0].endswith("ran scripts/serve.py --now\n")
+        assert start.communicate()[0].endswith("ran scripts/serve.py --now\n")
     assert machine.asked("--require-hashes") == 1
 
 
@@ -187,7 +191,7 @@ def test_the_scripts_find_their_project_through_a_symlink(machine: Machine, name
     link = machine.home / name
     link.symlink_to(machine.project / "scripts" / name)
     machine.put("3 6", at=machine.bin / "python3")
-    answer = subprocess.run([link, "x"], cwd="/", capture_output=True, text=True, timeout=10, check=True)
+    answer = subprocess.run([link, "x"], cwd="/", capture_output=True, text=True, check=True)
     assert answer.stdout == f"ran scripts/bootstrap.py {rest}\n"
 
 

@@ -17,7 +17,7 @@ import pytest
 from dotenv import dotenv_values
 
 from tests.conftest import wait_until
-from tests.support.stub_service import PROCFILE, StubService
+from tests.support.stub_service import PATIENCE, PROCFILE, StubService
 
 EXTERNAL = {"TELEGRAM_BOT_TOKEN": "1:token", "REDIS_URL": "redis://127.0.0.1:1", "API_KEYS": "key"}
 EXTERNAL["URL_SIGNING_KEYS"] = "k" * 32
@@ -94,10 +94,10 @@ def test_a_second_start_is_refused_and_leaves_the_first_alone(started: StubServi
 
 
 @pytest.mark.parametrize("name", ["redis", "worker"])
-def test_a_killed_process_comes_back_soon(started: StubService, name: str) -> None:
+def test_a_killed_process_comes_back(started: StubService, name: str) -> None:
     killed = started.children()[name]
     killed.kill()
-    wait_until(lambda: started.children().get(name, killed) != killed, 3)
+    wait_until(lambda: started.children().get(name, killed) != killed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
@@ -124,7 +124,7 @@ def test_without_its_supervisor_a_start_ends_all_and_says_so(service: StubServic
     service.start_up()
     left = service.supervisord().children()
     service.supervisord().kill()
-    assert service.process.wait(15) == 1
+    assert service.process.wait(PATIENCE) == 1
     assert "avatar-warmer: supervisord ended" in service.said()
     assert not [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 

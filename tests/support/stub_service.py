@@ -15,6 +15,7 @@ from tests.conftest import wait_until
 from warmer.settings import Settings
 
 SERVE = Path(__file__).resolve().parents[2] / "scripts" / "serve.py"
+PATIENCE = 120  # seconds that a start or an end may take
 GIVEN = {name.upper() for name in Settings.model_fields} | {"DEMO"}
 
 # Answers everything with 200, and notes who it registered and which environment it got.
@@ -67,12 +68,12 @@ class StubService:
     def start_up(self) -> None:
         """Start, and wait until the page's URL is said."""
         self.start()
-        wait_until(lambda: self.process.poll() is not None or "Ctrl-C stops" in self.said(), 20)
+        wait_until(lambda: self.process.poll() is not None or "Ctrl-C stops" in self.said(), PATIENCE)
         assert self.process.poll() is None, self.said()
 
     def fail(self) -> str:
         """Start, and what was said when that failed."""
-        assert self.start().wait(20) == 1, self.said()
+        assert self.start().wait(PATIENCE) == 1, self.said()
         return self.said()
 
     def said(self) -> str:
@@ -82,7 +83,7 @@ class StubService:
         """The exit status, once it has ended."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(35)
+        return self.process.wait(PATIENCE)
 
     def supervisord(self) -> psutil.Process:
         return psutil.Process(int((self.data / "run/supervisord.pid").read_text()))
