@@ -18,7 +18,7 @@ from warmer.rows import Row
 from warmer.wiring import Workshop
 
 FID = "AgACAgIAAxkBAAIB0001"
-ROWS, FRAMES = (2500, 10) if THOROUGH else (200, 1)  # of a batch; of the stack that is noted with what is allocated
+ROWS, FRAMES = (600, 10) if THOROUGH else (200, 1)  # of a batch; of the stack that is noted with what is allocated
 
 
 @pytest.fixture
