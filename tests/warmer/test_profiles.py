@@ -77,6 +77,12 @@ def test_a_changed_picture_purges_the_id_and_the_same_one_does_not(
         assert list(iter(hear, b"the end")) == [b"user:42"] * 3
 
 
+def test_every_former_picture_is_remembered_once_the_newest_first(profiles: Profiles, claim: Claim) -> None:
+    for file_id in ("b", "a", "b", "c"):
+        profile = profiles.put(claim, 42, file_id, "unique")
+    assert profile.list_ever_shown() == ["c", "b", "a"]
+
+
 def test_a_look_up_grows_old(profiles: Profiles, redis: Redis) -> None:
     now = redis.time()[0]
     assert profiles.is_older(Profile("file", "unique", now - 100), 60)
