@@ -129,8 +129,9 @@ class Environment:
         return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
     def _remove(self) -> None:
+        if self.folder.is_symlink():  # what it leads to is another project's
+            self.folder.unlink()
+            return
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             self.stamp.unlink()  # first: whatever is left is not taken for whole
-        if self.folder.is_symlink():
-            self.folder.unlink()
         shutil.rmtree(str(self.folder), ignore_errors=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable, Collection, Sequence
+from random import uniform
 from typing import Any
 
 from redis import Redis
@@ -27,6 +27,7 @@ from warmer.photo import (
 )
 from warmer.scripts import load_script
 
+Spread = Callable[[float, float], float]  # a random number between two: what was stored together ends apart
 FAILURES_SECONDS = 86_400  # so long a failure counts, and a memory after it has passed
 WANTED_SECONDS = 60
 MEMORY_MAX_SECONDS = 604_800  # no failure is remembered longer than a week
@@ -36,16 +37,9 @@ class PhotoStore:
     """Reads for everybody; writes only under a claim, and never for a forgotten subject."""
 
     def __init__(
-        self,
-        redis: Redis,
-        keys: Keys,
-        sizes: Sequence[int],
-        formats: Sequence[str],
-        ttl: int,
-        uniform: Callable[[float, float], float] = random.uniform,
+        self, redis: Redis, keys: Keys, sizes: Sequence[int], formats: Sequence[str], ttl: int, spread: Spread = uniform
     ) -> None:
-        """`uniform`: a random number between two, which spreads load and hides nothing."""
-        self._uniform = uniform
+        self._spread = spread
         self.redis = redis
         self.keys = keys
         self.sizes = tuple(sorted(sizes))  # pixels
@@ -247,8 +241,7 @@ class PhotoStore:
         return passing + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
     def _jitter(self, seconds: int) -> int:
-        """± 10 %, so that what was stored together does not end together."""
-        return max(1, round(seconds * self._uniform(0.9, 1.1)))
+        return max(1, round(seconds * self._spread(0.9, 1.1)))
 
 
 def _unique_id(about: Any) -> str | None:

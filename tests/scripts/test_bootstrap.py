@@ -180,7 +180,7 @@ def test_a_start_beside_another_waits_and_uses_its_environment(machine: Machine)
     ("name", "rest"),
     [
         ("run", "scripts/serve.py x"),
-        ("test", "--extra test -m pytest --dist loadfile x"),
+        ("test", "--extra test -m pytest x"),
         ("bench", "--extra granian scripts/benchmark.py x"),
     ],
 )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 END_SECONDS = 60.0  # for threads that end on their own, such as a server's for a connection that was closed
+WHOLE_SERVICES = {"service", "browser", "faults"}  # their fixtures live for a module or longer, and start things anew
 
-_processes: set[subprocess.Popen[Any]] = set()
+_processes: dict[subprocess.Popen[Any], str] = {}  # with the test that started each
 
 
 class _NotedPopen(subprocess.Popen[Any]):
@@ -20,21 +23,25 @@ class _NotedPopen(subprocess.Popen[Any]):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        _processes.add(self)
+        _processes[self] = os.environ.get("PYTEST_CURRENT_TEST", "")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _processes_are_noted() -> Iterator[None]:
+def _no_process_outlives_the_run() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", _NotedPopen)
         yield
+    left = [f"{process.args!r} of {test}" for process, test in _processes.items() if process.poll() is None]
+    assert not left, f"left behind: {left}"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left_behind() -> Iterator[None]:
+def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """What wider fixtures started is there before; the other fixtures of the test end what they started first."""
     before = _list_running()
     yield
+    if WHOLE_SERVICES & set(Path(request.node.path).parts):
+        return
     deadline = time.monotonic() + END_SECONDS
     while left := _list_running() - before:
         assert time.monotonic() < deadline, f"left behind: {sorted(left)}"
@@ -42,7 +49,8 @@ def _nothing_is_left_behind() -> Iterator[None]:
 
 
 def _list_running() -> set[str]:
-    _processes.difference_update([process for process in _processes if process.returncode is not None])
+    for process in [process for process in _processes if process.returncode is not None]:
+        del _processes[process]
     # A server's thread for a connection ends with its server, which has a fixture of its own.
     threads = [thread for thread in threading.enumerate() if "process_request_thread" not in thread.name]
     processes = {f"process {process.pid}: {process.args!r}" for process in _processes}
