@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.remaining import remaining
 from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, remember_none, shelve, user_url
 from warmer.budget import Budget
 from warmer.errors import InvalidFileId
@@ -143,7 +144,7 @@ def test_what_lives_in_redis_is_read(app: Flask, figures: Read) -> None:
 def test_a_pause_is_shown_in_seconds(app: Flask, figures: Read) -> None:
     front = get_front(app)
     Budget(front.redis, front.keys, 12).pause(30)
-    assert 25 < figures()["avatar_upstream_pause_seconds", ()] <= 30
+    assert figures()["avatar_upstream_pause_seconds", ()] == remaining(30)
 
 
 COUNT_AS_A_WORKER = "import warmer.measures as m; m.WARMINGS.labels('hot', 'done').inc(7)"

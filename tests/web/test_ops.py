@@ -15,6 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import API_KEY, wait_until
+from tests.support.remaining import remaining
 from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, shelve
 from warmer.budget import Budget
 from warmer.errors import InvalidFileId
@@ -147,7 +148,7 @@ def test_what_holds_now_shows(app: Flask, client: FlaskClient) -> None:
     shown = read(client)["now"]
     assert (shown["workers"], shown["bot"], shown["is_halted"]) == (["w1"], "unauthorized", True)
     assert (shown["due"], shown["due_within_minute"], shown["due_within_hour"]) == (4, 2, 3)
-    assert shown["late_seconds"] == pytest.approx(100, abs=3)
+    assert shown["late_seconds"] >= 100
     page = client.get("/ops").get_data(as_text=True)
     assert "Telegram refuses the bot token" in page
     assert "halted" in page
@@ -156,7 +157,7 @@ def test_what_holds_now_shows(app: Flask, client: FlaskClient) -> None:
 def test_a_pause_shows_with_the_seconds_that_are_left(app: Flask, client: FlaskClient) -> None:
     front = get_front(app)
     Budget(front.redis, front.keys, 12).pause(30)
-    assert 25 < read(client)["now"]["paused_seconds"] <= 30
+    assert read(client)["now"]["paused_seconds"] == remaining(30)
     assert "Telegram asked for a pause" in client.get("/ops").get_data(as_text=True)
 
 
