@@ -50,9 +50,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./scripts/mutate", description=__doc__)
     parser.add_argument("--sample", type=int, default=SAMPLE, help="so many mutants (%(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="which ones (%(default)s)")
-    parser.add_argument(
-        "--only", nargs="+", metavar="MUTANT", help="these of the sample: part of a name, as it is printed"
-    )
+    parser.add_argument("--only", action="append", metavar="MUTANT", help="these of the sample: part of a printed name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there, too")
     parser.add_argument(
         "--recorded", type=Path, metavar="FOLDER", help="keep what the first run shows, or use what is kept"
