@@ -150,12 +150,10 @@ def test_the_picture_stands_upright(fmt: str, orientation: int, top_left: Color)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-@pytest.mark.parametrize(
-    "exif", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense", b"Exif\0\0" + bytes(200)]
-)
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_broken_exif_does_not_matter(fmt: str, exif: bytes) -> None:
-    assert open_variant(save(quarters(), fmt, exif=exif)).size == (80, 80)
+def test_broken_exif_does_not_matter(fmt: str) -> None:
+    for exif in [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense", b"Exif\0\0" + bytes(200)]:
+        assert open_variant(save(quarters(), fmt, exif=exif)).size == (80, 80), exif[:20]
 
 
 # Colours

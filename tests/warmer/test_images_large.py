@@ -119,9 +119,8 @@ def test_the_orientation_is_read_in_either_order(order: str, head: bytes) -> Non
     assert [read_orientation(memoryview(head + exif_with(i, order))) for i in range(1, 9)] == [*range(1, 9)]
 
 
-@pytest.mark.parametrize(
-    "exif",
-    [
+def test_exif_that_makes_no_sense_turns_nothing() -> None:
+    senseless = [
         b"",
         b"Exif\0\0",
         exif_with(0),
@@ -134,10 +133,8 @@ def test_the_orientation_is_read_in_either_order(order: str, head: bytes) -> Non
         b"II*\0\xff\xff\xff\xff",
         b"MM\0*\0\0\0\x08\xff\xff",
         *(exif_with(6)[:length] for length in range(20)),
-    ],
-)
-def test_exif_that_makes_no_sense_turns_nothing(exif: bytes) -> None:
-    assert read_orientation(memoryview(exif)) == 1
+    ]
+    assert [exif[:40] for exif in senseless if read_orientation(memoryview(exif)) != 1] == []
 
 
 def test_the_first_exif_of_a_jpeg_counts() -> None:

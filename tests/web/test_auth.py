@@ -34,17 +34,19 @@ def ask(client: FlaskClient, credential: str, path: str = "/api/partner/recent",
     return client.open(path, method=method, headers={"Authorization": credential}).status_code
 
 
-@pytest.mark.parametrize(("method", "path"), USER_ROUTES + SERVER_ROUTES + SHARED_ROUTES)
-@pytest.mark.parametrize("credential", [None, "", "Bearer", "Bearer no", f"Basic {API_KEY}", "tma", "tma x=1", API_KEY])
-def test_without_a_good_credential_it_is_401_and_says_what_is_wanted(
-    client: FlaskClient, method: str, path: str, credential: str | None
-) -> None:
-    headers = {} if credential is None else {"Authorization": credential}
-    answer = client.open(path, method=method, headers=headers)
-    assert (answer.status_code, answer.mimetype) == (401, "application/problem+json")
-    wanted = answer.headers["WWW-Authenticate"]
-    assert ("tma " in wanted) == ((method, path) in USER_ROUTES + SHARED_ROUTES)
-    assert ("Bearer " in wanted) == ((method, path) in SERVER_ROUTES + SHARED_ROUTES)
+def test_without_a_good_credential_it_is_401_and_says_what_is_wanted(client: FlaskClient) -> None:
+    wrong = []
+    for method, path in USER_ROUTES + SERVER_ROUTES + SHARED_ROUTES:
+        for_user = (method, path) in USER_ROUTES + SHARED_ROUTES
+        for_server = (method, path) in SERVER_ROUTES + SHARED_ROUTES
+        for credential in (None, "", "Bearer", "Bearer no", f"Basic {API_KEY}", "tma", "tma x=1", API_KEY):
+            headers = {} if credential is None else {"Authorization": credential}
+            answer = client.open(path, method=method, headers=headers)
+            wanted = answer.headers.get("WWW-Authenticate", "")
+            said = (answer.status_code, answer.mimetype, "tma " in wanted, "Bearer " in wanted)
+            if said != (401, "application/problem+json", for_user, for_server):
+                wrong.append((method, path, credential, said))
+    assert wrong == []
 
 
 @pytest.mark.parametrize(("method", "path"), USER_ROUTES)

@@ -121,17 +121,14 @@ def may_try(client: FlaskClient, host: str, address: str = "127.0.0.1", headers:
     return answer.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:8000", "127.1.2.3:80", "[::1]", "[::1]:8000"]
-)
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1"])
-def test_who_sits_at_this_machine_may_look_somebody_up(client: FlaskClient, host: str, address: str) -> None:
-    assert may_try(client, host, address)
+def test_who_sits_at_this_machine_may_look_somebody_up(client: FlaskClient) -> None:
+    hosts = ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:8000", "127.1.2.3:80", "[::1]", "[::1]:8000"]
+    ways = [(host, address) for host in hosts for address in ["127.0.0.1", "127.9.9.9", "::1"]]
+    assert [way for way in ways if not may_try(client, *way)] == []
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
+def test_a_name_that_only_leads_here_is_refused(client: FlaskClient) -> None:
+    hosts = [
         "evil.example",
         "evil.example:8000",
         "localhost.evil.example",
@@ -147,10 +144,8 @@ def test_who_sits_at_this_machine_may_look_somebody_up(client: FlaskClient, host
         "0.0.0.0:8000",
         "127.0.0.999999",
         "",
-    ],
-)
-def test_a_name_that_only_leads_here_is_refused(client: FlaskClient, host: str) -> None:
-    assert not may_try(client, host)
+    ]
+    assert [host for host in hosts if may_try(client, host)] == []
 
 
 @pytest.mark.parametrize(
@@ -160,10 +155,9 @@ def test_another_machine_is_refused(client: FlaskClient, address: str) -> None:
     assert not may_try(client, "localhost:8000", address)
 
 
-@pytest.mark.parametrize("name", PROXIES)
-@pytest.mark.parametrize("value", ["127.0.0.1", "1.2.3.4", ""])
-def test_behind_a_proxy_or_a_tunnel_it_is_refused(client: FlaskClient, name: str, value: str) -> None:
-    assert not may_try(client, "localhost:8000", headers={name: value})
+def test_behind_a_proxy_or_a_tunnel_it_is_refused(client: FlaskClient) -> None:
+    ways = [(name, value) for name in PROXIES for value in ["127.0.0.1", "1.2.3.4", ""]]
+    assert [way for way in ways if may_try(client, "localhost:8000", headers=dict([way]))] == []
 
 
 def test_a_foreign_page_cannot_post_to_it(client: FlaskClient) -> None:

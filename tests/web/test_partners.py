@@ -121,14 +121,15 @@ def test_ids_of_people_groups_and_channels_are_partners(backend: Backend, user_i
     assert backend.delete(user_id).status_code == 204
 
 
-@pytest.mark.parametrize(
-    "name", ["042", "+5", "-0", "1e2", "5.0", "abc", "१", "5 ", str(2**52), str(-(2**52)), "9" * 300]
-)
-@pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
-def test_a_malformed_id_in_the_path_is_404(backend: Backend, method: str, name: str) -> None:
-    body = {"name": "Ann"} if method == "PUT" else None
-    answer = backend.client.open(f"/api/partner/{name}", method=method, json=body, headers=backend.headers)
-    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+def test_a_malformed_id_in_the_path_is_404(backend: Backend) -> None:
+    wrong = []
+    for name in ["042", "+5", "-0", "1e2", "5.0", "abc", "१", "5 ", str(2**52), str(-(2**52)), "9" * 300]:
+        for method in ("PUT", "GET", "DELETE"):
+            body = {"name": "Ann"} if method == "PUT" else None
+            answer = backend.client.open(f"/api/partner/{name}", method=method, json=body, headers=backend.headers)
+            if (answer.status_code, answer.mimetype) != (404, "application/problem+json"):
+                wrong.append((method, name, answer.status_code))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("name", ["A", "x" * 129, "🌈" * 129, "é", " ", "a\u200bb"])
@@ -318,11 +319,11 @@ ODD_LIMITS = [
 ]
 
 
-@pytest.mark.parametrize("limit", ODD_LIMITS)
-def test_an_odd_limit_is_400(backend: Backend, limit: str) -> None:
-    answer = backend.recent(f"?limit={limit}")
-    assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
-    assert "limit" in answer.json["detail"]
+def test_an_odd_limit_is_400(backend: Backend) -> None:
+    answers = {limit: backend.recent(f"?limit={limit}") for limit in ODD_LIMITS}
+    said = {limit: (answer.status_code, answer.mimetype) for limit, answer in answers.items()}
+    assert {limit: one for limit, one in said.items() if one != (400, "application/problem+json")} == {}
+    assert [limit for limit, answer in answers.items() if "limit" not in answer.json["detail"]] == []
 
 
 # Asking

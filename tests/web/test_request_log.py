@@ -62,11 +62,11 @@ def test_what_machines_ask_all_day_leaves_none(app: Flask, client: FlaskClient, 
     assert lines(app, read, "quiet") == []
 
 
-@pytest.mark.parametrize("given", ["", "a b", "a,b", "x" * 65, "é", "a\tb"])
 @pytest.mark.parametrize("path", ["/healthz", "/api/photos/file/x"])
-def test_a_malformed_id_is_replaced(client: FlaskClient, given: str, path: str) -> None:
-    made = client.get(path, headers={"X-Request-ID": given}).headers["X-Request-ID"]
-    assert re.fullmatch(r"[0-9a-f]{8}-[0-9]+", made)
+def test_a_malformed_id_is_replaced(client: FlaskClient, path: str) -> None:
+    malformed = ("", "a b", "a,b", "x" * 65, "é", "a\tb")
+    made = {given: client.get(path, headers={"X-Request-ID": given}).headers["X-Request-ID"] for given in malformed}
+    assert {given: one for given, one in made.items() if not re.fullmatch(r"[0-9a-f]{8}-[0-9]+", one)} == {}
 
 
 def test_ids_of_one_process_and_of_two_differ() -> None:
