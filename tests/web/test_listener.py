@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -121,3 +122,12 @@ def test_a_process_that_does_not_answer_is_not_waited_for_for_ever(redis: Redis,
 
 def test_where_nobody_listens_there_is_nothing_to_wait_for(redis: Redis, keys: Keys) -> None:
     assert wait_until_heard(redis, keys)
+
+
+def test_a_closed_listener_has_no_thread(diary: Diary, keys: Keys) -> None:
+    others = set(threading.enumerate())
+    listener = diary.open(keys)
+    wait_until(lambda: "joined" in diary.heard)
+    (thread,) = (one for one in threading.enumerate() if one.name == "listener" and one not in others)
+    listener.close()
+    assert not thread.is_alive()
