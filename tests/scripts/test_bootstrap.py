@@ -10,6 +10,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 import interpreters
@@ -197,3 +198,14 @@ def test_the_scripts_find_their_project_through_a_symlink(machine: Machine, name
 
 def number_in(file: Path) -> int:
     return int(wait_until(lambda: file.exists() and file.read_text().strip()))
+
+
+def test_the_loops_of_a_busy_run_end_with_it(machine: Machine) -> None:
+    (machine.project / "scripts").mkdir()
+    for file in ("test", "find_python.sh"):
+        shutil.copy(SCRIPTS / file, machine.project / "scripts")
+    machine.put("3 6", at=machine.bin / "python3")
+    script = str(machine.project / "scripts" / "test")
+    answer = subprocess.run([script, "busy", "x"], capture_output=True, text=True, check=True)
+    assert answer.stdout == "ran scripts/bootstrap.py --extra test -m pytest x\n"
+    wait_until(lambda: not any(script in (one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])))
