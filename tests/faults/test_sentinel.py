@@ -63,17 +63,22 @@ def lose_master(stage: Stage, watched: WatchedRedis, figure: Figure, how: str, a
         figure(f"{name}: a new picture is warm again", time.monotonic() - lost_at)
         wait_until(lambda: all(map(stage.is_ready, queued)), LEASE_DEADLINE)
         figure(f"{name}: all that was queued is warm", time.monotonic() - lost_at)
+    check_answers(name, hits, rest, figure)
+    assert {stage.ask(f"/api/partner/{user_id}").status for user_id in people | queued} == {200}
+    assert {stage.get(file_id).status for file_id in people.values()} == {200}
+    assert {process.pid for process in stage.processes(*PROCESSES)} == running
+    assert watched.master is not victim
+    return victim
+
+
+def check_answers(name: str, hits: Clients, rest: Clients, figure: Figure) -> None:
+    """Every hit is answered, and the rest with success or a 503 that says when to ask again."""
     assert {answer.status for answer in hits.answers} == {200}
     assert {answer.status for answer in rest.answers} <= {200, 201, 503}
     refused = [answer for answer in rest.answers if answer.status == 503]
     assert {answer.retry_after is not None for answer in refused} == {True}
     figure(f"{name}: the slowest hit", max(answer.seconds for answer in hits.answers))
     figure(f"{name}: the slowest 503", max(answer.seconds for answer in refused))
-    assert {stage.ask(f"/api/partner/{user_id}").status for user_id in people | queued} == {200}
-    assert {stage.get(file_id).status for file_id in people.values()} == {200}
-    assert {process.pid for process in stage.processes(*PROCESSES)} == running
-    assert watched.master is not victim
-    return victim
 
 
 def becomes_replica(node: Node) -> bool:
