@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from warmer.queues import choose_transport_options, list_queues
+from warmer.broker.queues import choose_transport_options, list_queues
 from warmer.settings import load_settings_or_exit
 
 _settings = load_settings_or_exit()
@@ -29,11 +29,11 @@ worker_hijack_root_logger = False
 worker_enable_remote_control = True  # Flower asks the workers through it
 worker_send_task_events = True  # Flower shows the tasks
 task_send_sent_event = False
-worker_consumer = "warmer.consumer:BatchingConsumer"
+worker_consumer = "warmer.broker.consumer:BatchingConsumer"
 enable_utc = True
 timezone = "UTC"
 
-beat_scheduler = "warmer.beat:ModestScheduler"
+beat_scheduler = "warmer.worker.beat:ModestScheduler"
 beat_max_loop_interval = 2  # seconds
 beat_schedule = {
     "what-is-due": {"task": "tick", "schedule": 2.0, "options": {"queue": "tick"}},

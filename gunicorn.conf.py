@@ -11,11 +11,11 @@ from typing import Any
 
 from prometheus_client import multiprocess
 
-from warmer.logs import logging_config
+from warmer.observe.logs import logging_config
 from warmer.settings import load_settings_or_exit
 from web import close_app
-from web.descriptors import raise_descriptor_limit
-from web.waiting import THREADS
+from web.photos.waiting import THREADS
+from web.server.descriptors import raise_descriptor_limit
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -23,7 +23,7 @@ _settings = load_settings_or_exit()
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
-worker_class = "web.worker.GatheringWorker"  # gunicorn's gthread, for slow clients
+worker_class = "web.server.worker.GatheringWorker"  # gunicorn's gthread, for slow clients
 workers = 2
 worker_connections = min(1000, raise_descriptor_limit(4096) // 2)  # per process; Redis and the broker need some, too
 threads = THREADS  # half of them may wait for a picture, the others keep answering

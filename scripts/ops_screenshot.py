@@ -36,10 +36,10 @@ sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
 from runner.redis_server import find_server
 from warmer.errors import InvalidFileId, UpstreamFailed, WarmerError
-from warmer.failures import Failures
 from warmer.keys import Keys
 from warmer.settings import load_settings
-from warmer.stats import MinuteStats, count_latencies
+from warmer.state.failures import Failures
+from warmer.state.stats import MinuteStats, count_latencies
 from web import create_app
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"

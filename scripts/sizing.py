@@ -14,8 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from warmer.connect import connect_worker
 from warmer.errors import ConfigError
+from warmer.redis_client.clients import connect_worker
 from warmer.settings import load_settings
 from warmer.wiring import Workshop, open_workshop
 

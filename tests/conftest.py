@@ -23,8 +23,8 @@ from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.support.redis_kinds import KIND, connect_broker, run_kind, subscribed
 from tests.support.running import Service, run_service
 from tests.support.waiting import wait_until
-from warmer.connect import connect_worker
 from warmer.keys import Keys
+from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings
 from warmer.wiring import Workshop, close_workshop, open_workshop
 
@@ -173,7 +173,7 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def worker(redis: Redis, telegram: FakeTelegram) -> Iterator[Any]:
     """A Celery worker with its thread pool, in a thread of this process, on the real queue."""
-    import warmer.tasks  # noqa: F401 - registers the tasks
+    import warmer.worker.tasks  # noqa: F401 - registers the tasks
     from warmer.celery import app as celery
 
     with start_worker(celery, pool="threads", concurrency=8, perform_ping_check=False, shutdown_timeout=60) as running:

@@ -7,11 +7,11 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
-from warmer.broker import EagerConnection
-from warmer.logs import configure_logging
+from warmer.broker.transport import EagerConnection
+from warmer.observe.logs import configure_logging
 from warmer.settings import load_settings_or_exit
 
-app = Celery("warmer", include=["warmer.tasks"], events="warmer.events:Events")
+app = Celery("warmer", include=["warmer.worker.tasks"], events="warmer.worker.events:Events")
 app.config_from_object("celeryconfig")
 app.amqp.Connection = EagerConnection
 

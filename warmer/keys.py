@@ -29,8 +29,8 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{failed}:reasons` | hash, 25 h | JSON by subject: why it failed | failures | failures |
 | `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | pulse |
 | `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | pulse |
-| `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | web.throttle | web.throttle |
-| `{news}:heard:<nonce>` | list, 5 s | one for each web process that has heard all so far | web.listener | echo |
+| `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | rate_limit | rate_limit |
+| `{news}:heard:<nonce>` | list, 5 s | one for each web process that has heard all so far | listener | echo |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
 
 Channels: `done` carries `<subject> <outcome>`; `purge` a subject that was forgotten, or `user:<id>` when that id shows

@@ -20,9 +20,9 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from warmer.conceal import Concealer
 from warmer.errors import ConfigError
 from warmer.photo import FORMATS
+from warmer.redaction import Concealer
 from warmer.redis_url import FORMS, is_cluster, parse_place, spell_for_kombu
 
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")

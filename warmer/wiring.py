@@ -9,28 +9,28 @@ from threading import Lock
 
 from redis import Redis
 
-from warmer.budget import Budget
+from warmer.broker.publish import Publisher
 from warmer.celery import app
-from warmer.claim import Claims
-from warmer.connect import connect_worker
-from warmer.desk import Desk
-from warmer.due import Due
-from warmer.failures import Failures
-from warmer.fetch import Fetch
-from warmer.forget import Forget
-from warmer.hold import Hold
-from warmer.images import render
+from warmer.flow.attempt import Hold
+from warmer.flow.fetch import Fetch
+from warmer.flow.forget import Forget
+from warmer.flow.look_up import LookUp
+from warmer.flow.steps import Desk
+from warmer.images.render import render
 from warmer.keys import Keys
-from warmer.look_up import LookUp
-from warmer.measures import count_call, timed, timed_each
-from warmer.partners import PartnerDirectory
+from warmer.observe.metrics import count_call, timed, timed_each
 from warmer.photo import Cut, Original, Rendering
-from warmer.profiles import Profiles
-from warmer.publish import Publisher
+from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings_or_exit
-from warmer.stats import MinuteStats
-from warmer.store import PhotoStore
-from warmer.telegram import BotApi
+from warmer.state.budget import Budget
+from warmer.state.failures import Failures
+from warmer.state.lease import Claims
+from warmer.state.partners import PartnerDirectory
+from warmer.state.photos import PhotoStore
+from warmer.state.profiles import Profiles
+from warmer.state.schedule import Due
+from warmer.state.stats import MinuteStats
+from warmer.telegram.client import BotApi
 
 CONNECTIONS = 50  # to Telegram, per worker process; at least as many as threads
 

@@ -17,10 +17,13 @@ from flask_cors import CORS
 
 from warmer.request_id import HEADER as REQUEST_ID
 from warmer.settings import Settings, load_settings_or_exit
-from web import breaker, health, metrics, openapi, ops, pages, partners, problems, receivers, request_log
-from web.front import NAME, get_front
-from web.paths import PartnerName
-from web.photos import PhotoLayer
+from web import problems, receivers, redis_breaker
+from web.api import health, openapi, partners
+from web.api.paths import PartnerName
+from web.context import NAME, get_front
+from web.observe import metrics, request_log
+from web.pages import demo, ops
+from web.photos.app import PhotoLayer
 from web.wiring import open_front
 
 __all__ = ["close_app", "create_app", "receivers"]  # receivers listen as soon as they are imported
@@ -43,9 +46,9 @@ def create_app(
     app.extensions[NAME] = front = open_front(settings, clock=clock, wall_clock=wall_clock)
     request_log.init_app(app)  # first, so that what it says of an answer is the last word
     metrics.init_app(app)
-    breaker.init_app(app, front.breaker, front.redis)
+    redis_breaker.init_app(app, front.breaker, front.redis)
     problems.init_app(app)
-    for module in (partners, health, ops, pages, openapi):
+    for module in (partners, health, ops, demo, openapi):
         app.register_blueprint(module.bp)
     if settings.cors_origins:
         CORS(app, resources=_cors_rules(settings), send_wildcard=True)

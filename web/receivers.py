@@ -15,7 +15,7 @@ from flask import Flask
 from redis.exceptions import RedisError
 
 from warmer.photo import Cut
-from web.front import get_front
+from web.context import get_front
 from web.signals import partner_registered, partners_listed, photo_missed, photos_requested, profile_aged
 
 log = logging.getLogger(__name__)

@@ -8,30 +8,30 @@ from functools import partial
 
 from redis import Redis
 
+from warmer.broker.publish import Publisher
+from warmer.broker.queues import choose_publishing_options
 from warmer.celery import app as celery
-from warmer.connect import connect_listener, connect_web
-from warmer.due import Due
-from warmer.forget import Forget
+from warmer.flow.forget import Forget
 from warmer.keys import Keys
-from warmer.partners import PartnerDirectory
-from warmer.profiles import Profiles
-from warmer.publish import Publisher
-from warmer.queues import choose_publishing_options
+from warmer.redis_client.clients import connect_listener, connect_web
 from warmer.redis_url import is_cluster
 from warmer.settings import Settings
-from warmer.stats import MinuteStats
-from warmer.store import PhotoStore
-from web.breaker import BreakablePool, Breaker
-from web.front import Front
-from web.journal import Journal
-from web.listener import Listener
-from web.metrics import count_served
-from web.request_ids import RequestIds
-from web.shelf import Shelf
-from web.throttle import Throttle
-from web.urls import PhotoUrls
-from web.waiting import THREADS, Waiting
-from web.wishes import Wishes
+from warmer.state.partners import PartnerDirectory
+from warmer.state.photos import PhotoStore
+from warmer.state.profiles import Profiles
+from warmer.state.schedule import Due
+from warmer.state.stats import MinuteStats
+from web.api.rate_limit import Throttle
+from web.context import Front
+from web.observe.access_log import Journal
+from web.observe.metrics import count_served
+from web.observe.request_ids import RequestIds
+from web.photos.cache import Shelf
+from web.photos.listener import Listener
+from web.photos.request import Wishes
+from web.photos.urls import PhotoUrls
+from web.photos.waiting import THREADS, Waiting
+from web.redis_breaker import BreakablePool, Breaker
 
 PUBLISH_SECONDS = 0.5  # at most for each step of publishing
 

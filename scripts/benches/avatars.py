@@ -10,13 +10,13 @@ from PIL import Image
 from redis import Redis
 
 from faketelegram.pictures import drawn
-from warmer.claim import Claims
-from warmer.images import render
+from warmer.images.render import render
 from warmer.keys import Keys
 from warmer.photo import Cut, Original, StoredVariant
 from warmer.settings import Settings
-from warmer.store import PhotoStore
-from web.urls import sign
+from warmer.state.lease import Claims
+from warmer.state.photos import PhotoStore
+from web.photos.urls import sign
 
 SIZE = 160  # pixels
 FORMAT = "webp"

@@ -12,7 +12,7 @@ from typing import IO, cast
 
 from benches.stage import ROOT, Stage
 from warmer.deadline import Errand
-from warmer.warm import warm_photo
+from warmer.flow.warm import warm_photo
 from warmer.wiring import get_workshop
 
 

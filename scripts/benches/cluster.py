@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from benches.stage import BOTH, Stage, wait_for
 from runner import redis_server
 from runner.ports import free_loopback_port
-from warmer.connect import connect_worker
+from warmer.redis_client.clients import connect_worker
 from warmer.settings import load_settings
 
 MASTERS = 3

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from benches import cpu, sources
 from benches.book import Book
-from warmer.images import ENCODERS, encode
+from warmer.images.render import ENCODERS, encode
 
 SIZE = 160
 ROUNDS, TIMES = 3, 5

@@ -23,7 +23,7 @@ from runner.ports import free_loopback_port
 from warmer.keys import Keys
 from warmer.photo import HEADER_LENGTH
 from warmer.settings import Settings
-from web.urls import sign
+from web.photos.urls import sign
 
 MB = 1_000_000
 OURS = "this service"

@@ -13,7 +13,7 @@ from redis import Redis
 from benches.clients import Client
 from benches.rivals import Rival
 from benches.service import NAME, Service
-from warmer.partners import PartnerDirectory
+from warmer.state.partners import PartnerDirectory
 
 PARTNERS = 20
 SHOWN = 4

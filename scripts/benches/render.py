@@ -15,8 +15,8 @@ from PIL import Image
 from benches import cpu, encoders, peers_env, sources
 from benches.book import Book
 from benches.rows import Part, Row
-from warmer.images import ENCODERS, render
-from warmer.order import put_first
+from warmer.flow.order import put_first
+from warmer.images.render import ENCODERS, render
 from warmer.photo import Cut, Original, Rendering
 from warmer.settings import Settings
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from warmer.keys import user_subject
-from warmer.rounds import keep_newest, run_tick
 from warmer.wiring import Workshop, get_workshop
+from warmer.worker.rounds import keep_newest, run_tick
 from web import create_app
 
 DUE = 50  # subjects in a tick

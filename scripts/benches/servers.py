@@ -16,7 +16,7 @@ from benches.avatars import FORMAT, SIZE, Avatar
 from benches.rivals import AFTER, PEERS, THUMBOR
 from benches.stage import Cores, Stage, wait_for
 from runner.ports import free_loopback_port
-from web.waiting import THREADS
+from web.photos.waiting import THREADS
 
 CORE: Cores = (0,)
 PROGRAMS = Path(sys.executable).parent
@@ -59,7 +59,7 @@ def start_ours(stage: Stage, avatars: Sequence[Avatar]) -> list[Server]:
     gunicorn, granian = free_loopback_port(), free_loopback_port()
     process = stage.start_web(gunicorn, CORE, "--workers", "1")
     # As many threads as gunicorn has: a request that waits for a picture keeps one.
-    command = [str(PROGRAMS / "granian"), "--interface", "wsgi", "--factory", "web.granian:create_app"]
+    command = [str(PROGRAMS / "granian"), "--interface", "wsgi", "--factory", "web.server.granian:create_app"]
     command += ["--host", "127.0.0.1", "--port", str(granian), "--no-ws", "--blocking-threads", str(THREADS)]
     return [
         _wait_for(Server("this service, gunicorn", gunicorn, process, paths)),

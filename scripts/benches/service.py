@@ -13,8 +13,8 @@ from redis import Redis
 from benches.stage import BOTH, Stage, list_workers, wait_for
 from runner.ports import free_loopback_port
 from warmer.keys import Keys
-from warmer.pulse import list_pulses
-from web.urls import sign
+from warmer.state.workers import list_pulses
+from web.photos.urls import sign
 
 NAME = "this service"
 SIZE, FORMAT = 160, "webp"

@@ -12,10 +12,10 @@ from redis.client import Pipeline
 
 from faketelegram import ids
 from warmer.keys import Keys, user_subject
-from warmer.partners import RECENT_CAP, Partner
 from warmer.photo import Variant
-from warmer.profiles import Profile
 from warmer.settings import Settings
+from warmer.state.partners import RECENT_CAP, Partner
+from warmer.state.profiles import Profile
 
 BODY_BYTES = 200
 PREVIEW = "data:image/webp;base64," + "A" * 160

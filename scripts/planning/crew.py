@@ -1,4 +1,4 @@
-"""The workers in simulated time: four queues in strict order, threads, claims, ticks (`warmer/tasks.py`, `hold.py`)."""
+"""The workers in simulated time: four queues in strict order, threads, claims and ticks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from planning.ledger import Ledger
 from planning.setup import Setup
 from planning.stock import Stock
 from planning.tokens import Tokens
-from warmer.beat import WAITING_MAX
-from warmer.claim import LEASE_SECONDS
+from warmer.broker.publish import EAGER_MAX, LOST_SECONDS
 from warmer.keys import QUEUES, Lane
-from warmer.publish import EAGER_MAX, LOST_SECONDS
-from warmer.rounds import KEEP_SECONDS, POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, TICK_SECONDS
+from warmer.state.lease import LEASE_SECONDS
+from warmer.worker.beat import WAITING_MAX
+from warmer.worker.rounds import KEEP_SECONDS, POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, TICK_SECONDS
 
-ASKED_MORE_SECONDS = 3.0  # a message counts as on its way so much longer than PHOTO_WAIT (warmer/publish.py)
+ASKED_MORE_SECONDS = 3.0  # a message counts as on its way so much longer than PHOTO_WAIT (warmer/broker/publish.py)
 Outcome = Literal["done", "postponed"]
 Steps = Generator[simpy.Event, Any, None]
 

@@ -1,4 +1,4 @@
-"""What is due, in simulated time: the sorted set of `warmer/due.py`."""
+"""What is due, in simulated time: the sorted set of `warmer/state/schedule.py`."""
 
 from __future__ import annotations
 

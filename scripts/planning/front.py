@@ -1,4 +1,4 @@
-"""The web tier in simulated time: hits as a stream, misses one by one (`web/photos.py`, `web/waiting.py`)."""
+"""The web tier in simulated time: hits as a stream, misses one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from planning.ledger import Ledger, Refusal
 from planning.popularity import Popularity, Ranks
 from planning.setup import Setup
 from planning.stock import Stock
-from web.shelf import MAX_AGE_SECONDS
+from web.photos.cache import MAX_AGE_SECONDS
 
 STEP = 0.05  # seconds between looks at the stream
 Answered = Callable[[bool], None]  # told whether it got the picture

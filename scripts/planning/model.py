@@ -11,8 +11,8 @@ from planning.popularity import Popularity
 
 DAY, YEAR = 86_400, 31_536_000  # seconds
 MICRO = 1e-6
-TICKS_SHARE = 0.9  # of TELEGRAM_RATE, that beat's ticks hand out (warmer/rounds.py)
-SHELF_ANSWER_BYTES = 2000  # of an answer on the shelf beside its body (web/shelf.py)
+TICKS_SHARE = 0.9  # of TELEGRAM_RATE, that beat's ticks hand out (warmer/worker/rounds.py)
+SHELF_ANSWER_BYTES = 2000  # of an answer on the shelf beside its body (web/photos/cache.py)
 MIN_PROCESSES = 2  # of each kind: one may restart
 
 

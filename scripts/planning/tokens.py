@@ -1,4 +1,4 @@
-"""Telegram's budget in simulated time: the bucket, the reserves and the pause of `warmer/budget.py`.
+"""Telegram's budget in simulated time: the bucket, the reserves and the pause of `warmer/state/budget.py`.
 
 Threads that wait for a token all wake when there is one, and one of them is quicker: here, one drawn at random. That
 is one event for each token, however many wait.
@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import simpy
 
-from warmer.budget import RESERVE
 from warmer.keys import Lane
+from warmer.state.budget import RESERVE
 
 Verdict = Literal["granted", "postponed", "paused"]
 Answer = tuple[Verdict, float]  # the seconds to wait, where it is not granted

@@ -13,7 +13,7 @@ import simpy
 from planning.costs import Costs
 from planning.setup import Setup
 from planning.simulation import SEED, World, build_world, play_until
-from warmer.rounds import TICK_SECONDS
+from warmer.worker.rounds import TICK_SECONDS
 
 BATCH = 100  # pictures that one call may warm
 PATIENCE = 120.0  # seconds

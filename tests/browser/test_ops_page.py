@@ -14,7 +14,7 @@ from redis import Redis
 from ops_screenshot import make_up_day
 from tests.conftest import wait_until
 from tests.support.serving import serve
-from web.front import get_front
+from web.context import get_front
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from tests.support.serving import serve
 from tests.support.web_parts import file_url, new_file_id, remember_none
 from warmer.errors import InvalidFileId
-from web.front import get_front
+from web.context import get_front
 
 LOAD = """(url) => new Promise((done) => {
   const image = new Image();

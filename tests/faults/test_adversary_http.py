@@ -87,7 +87,7 @@ def always(pieces: Pieces) -> Answer:
 def test_a_worker_gives_each_of_them_an_outcome_and_goes_on(
     telegram_host: Host, worker: Any, redis: Redis, keys: Keys
 ) -> None:
-    from warmer.tasks import warm  # reads the environment of the tests
+    from warmer.worker.tasks import warm  # reads the environment of the tests
 
     for pieces in (*ODD_HEADS.values(), *map(reply, ODD_BODIES)):
         telegram_host.answer = always(pieces)

@@ -20,7 +20,7 @@ from tests.conftest import SIGNING_KEY
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, RedisServer, Stage, run_stage_at
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
-from web.urls import sign
+from web.photos.urls import sign
 
 RATE = 20
 PAUSE_SECONDS = 8

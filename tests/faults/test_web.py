@@ -54,7 +54,7 @@ def test_a_web_process_killed_under_load_costs_at_most_open_connections(
 def has_ended(stage: Stage, file_id: str) -> bool:
     """Whether a worker has said how it went."""
     lines = (stage.log("worker") + stage.log("worker2")).splitlines()
-    return any("warmer.tasks: " in line and file_id in line for line in lines)
+    return any("warmer.worker.tasks: " in line and file_id in line for line in lines)
 
 
 def test_forgetting_during_a_warming_leaves_nothing(stage: Stage, figure: Figure) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-import warmer.measures
-import web.metrics
+import warmer.observe.metrics
+import web.observe.metrics
 from tests.conftest import SIGNING_KEY
 from warmer.keys import Keys
 from warmer.settings import Settings
-from web.urls import sign
+from web.photos.urls import sign
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -58,10 +58,10 @@ def test_the_default_in_env_example_is_the_default() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    assert warmer.measures.WARMINGS
-    assert web.metrics.PHOTOS
+    assert warmer.observe.metrics.WARMINGS
+    assert web.observe.metrics.PHOTOS
     ours = {metric.name for metric in REGISTRY.collect() if metric.name.startswith("avatar_")}
-    gauges = set(re.findall(r'"(avatar_[a-z_]+)"', (ROOT / "web" / "metrics.py").read_text()))
+    gauges = set(re.findall(r'"(avatar_[a-z_]+)"', (ROOT / "web" / "observe" / "metrics.py").read_text()))
     documented = set(re.findall(r"`(avatar_[a-z_]+?)(?:_total)?(?:\{[^`]*)?`", "\n".join(DOCS.values())))
     assert ours | gauges <= documented
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from warmer import deadline, images, keys, names, partners, profiles, publish, telegram
-from web import connection, problems, stand_in, throttle, waiting, worker
-from web import partners as routes
+from warmer import deadline, keys, names
+from warmer.broker import publish
+from warmer.images import render as images
+from warmer.state import partners, profiles
+from warmer.telegram import client as telegram
+from web import problems
+from web.api import partners as routes
+from web.api import rate_limit as throttle
+from web.photos import placeholder as stand_in
+from web.photos import waiting
+from web.server import connection, worker
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "limits.md").read_text("utf-8")

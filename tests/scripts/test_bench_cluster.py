@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from benches.avatars import store_avatars
 from benches.cluster import MASTERS, start_cluster
 from benches.stage import stage
-from warmer.cluster import list_infos
 from warmer.keys import Keys
+from warmer.redis_client.cluster import list_infos
 
 
 def test_its_masters_share_the_pictures() -> None:

@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from tests.support.running import ROOT
-from warmer.stats import ERROR_RATE_MAX, HIT_RATE_MIN
-from web.ops import CACHED_MS_MAX, UNCACHED_MS_MAX
+from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
+from web.pages.ops import CACHED_MS_MAX, UNCACHED_MS_MAX
 
 FOLDER = ROOT / "deploy" / "monitoring"
 RULES = (FOLDER / "alerts.yml").read_text("utf-8")

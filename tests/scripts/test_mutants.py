@@ -86,11 +86,15 @@ def test_a_test_that_fails_without_the_mutant_kills_nothing(project: Path) -> No
 
 
 def test_the_own_tests_of_a_module_come_first_and_then_the_fastest() -> None:
-    own, fast, slow = "tests/web/test_look.py::test_a", "tests/web/test_x.py::test_b", "tests/web/test_y.py::test_c"
-    recorded = Recorded({"web/look.py": {7: {slow, fast, own}}}, {own: 3, fast: 1, slow: 2})
-    assert recorded.list_tests("web/look.py", (6, 7)) == [own, fast, slow]
+    own, fast, slow = (
+        "tests/web/photos/test_lookup.py::test_a",
+        "tests/web/test_x.py::test_b",
+        "tests/web/test_y.py::test_c",
+    )
+    recorded = Recorded({"web/photos/lookup.py": {7: {slow, fast, own}}}, {own: 3, fast: 1, slow: 2})
+    assert recorded.list_tests("web/photos/lookup.py", (6, 7)) == [own, fast, slow]
 
 
 def test_a_line_that_runs_at_import_has_all_tests_that_reach_the_module() -> None:
-    recorded = Recorded({"web/look.py": {1: set(), 7: {"a"}, 8: {"b"}}}, {})
-    assert recorded.list_tests("web/look.py", (1, 1)) == ["a", "b"]
+    recorded = Recorded({"web/photos/lookup.py": {1: set(), 7: {"a"}, 8: {"b"}}}, {})
+    assert recorded.list_tests("web/photos/lookup.py", (1, 1)) == ["a", "b"]

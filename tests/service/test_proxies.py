@@ -19,7 +19,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY, wait_until
 from tests.support.proxies import Pipe, caddy, nginx
 from tests.support.running import REQUEST_SECONDS, Service, ask_again
-from web.urls import sign
+from web.photos.urls import sign
 
 CHROMIUM = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"

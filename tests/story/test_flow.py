@@ -13,7 +13,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY, wait_until
 from tests.support.running import REQUEST_SECONDS, Service, ask_again
 from tests.support.web_parts import as_user
-from web.urls import sign
+from web.photos.urls import sign
 
 _ids = count(100_000)
 

@@ -99,7 +99,7 @@ MEBI = 2**20
 
 def run_subject(subject: str) -> str:
     """The body of the task; how it ended. An error that is none of ours comes out of it."""
-    from warmer.tasks import warm  # reads the environment of the tests
+    from warmer.worker.tasks import warm  # reads the environment of the tests
 
     return str(warm(subject, "warm"))
 

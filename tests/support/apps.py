@@ -15,10 +15,10 @@ from redis.retry import Retry
 from faketelegram import FakeTelegram
 from tests.support.clock import Clock
 from tests.support.web_parts import MakeApp
-from warmer.connect import Patience
+from warmer.redis_client.clients import Patience
 from warmer.settings import load_settings
 from web import close_app, create_app
-from web.front import get_front
+from web.context import get_front
 
 
 def _wait_a_minute(_connect: float, _read: float, _pool: float, retry: Retry) -> Patience:
@@ -42,7 +42,7 @@ def make_app() -> Iterator[MakeApp]:
         ) -> Flask:
             with pytest.MonkeyPatch.context() as patch:
                 if is_patient := "redis_url" not in overrides:
-                    patch.setattr("warmer.connect.Patience", _wait_a_minute)
+                    patch.setattr("warmer.redis_client.clients.Patience", _wait_a_minute)
                 app = create_app(load_settings(**overrides), clock=clock, wall_clock=wall_clock)
             if is_patient:
                 get_front(app).breaker.clock = Clock()

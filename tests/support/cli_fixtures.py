@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.cli_parts import say_alive
-from warmer.connect import connect_web
+from warmer.redis_client.clients import connect_web
 from warmer.wiring import Workshop
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from warmer.cli.group import group
-from warmer.heartbeat import Heartbeat
 from warmer.wiring import Workshop
+from warmer.worker.heartbeat import Heartbeat
 
 COMMAND = Path(sys.executable).parent / "avatar-warmer"
 

@@ -24,7 +24,7 @@ from runner import redis_server
 from tests.conftest import API_KEY, SIGNING_KEY, wait_until
 from tests.support.running import ROOT, Service, run_service
 from warmer.keys import Keys
-from web.urls import sign
+from web.photos.urls import sign
 
 DEADLINE = 120.0  # seconds, for what takes a few
 LEASE_DEADLINE = 300.0  # seconds, for what comes back when a lease of 30 s has ended

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from warmer.images import render
+from warmer.images.render import render
 from warmer.photo import Cut, Original
 
 BATCHES = ([Cut(160, "webp")], [Cut(320, "webp"), Cut(80, "webp"), Cut(320, "jpeg")])

@@ -20,8 +20,8 @@ from redis import Redis
 
 from runner.redis_server import find_server
 from tests.support.waiting import wait_until
-from warmer.cluster import Cluster
-from warmer.connect import connect_worker
+from warmer.redis_client.clients import connect_worker
+from warmer.redis_client.cluster import Cluster
 from warmer.settings import Settings
 
 KIND = os.environ.get("REDIS_KIND", "single")

@@ -27,13 +27,21 @@ class Change(NamedTuple):
 
 ANOTHER_LAYOUT = (Change("warmer/keys.py", 'f"v1:{bot_id}:"', 'f"v2:{bot_id}:"'),)
 MORE_IS_SAID = (
-    Change("warmer/partners.py", "record.update(id=partner_id,", 'record.update(badge="gold", id=partner_id,'),
-    Change("warmer/heartbeat.py", "json.dumps(asdict(self.pulse))", 'json.dumps(asdict(self.pulse) | {"release": 2})'),
-    Change("warmer/profiles.py", "json.dumps(asdict(profile))", 'json.dumps(asdict(profile) | {"shape": "round"})'),
-    Change("warmer/store.py", '{"path": path.path,', '{"bytes": 5, "path": path.path,'),
-    Change("warmer/store.py", '{"preview": rendering.preview,', '{"colour": "red", "preview": rendering.preview,'),
-    Change("warmer/failures.py", '{"cause": cause,', '{"tries": 1, "cause": cause,'),
-    Change("warmer/publish.py", "args=[subject, lane],", 'args=[subject, lane, "more"], kwargs={"why": "due"},'),
+    Change("warmer/state/partners.py", "record.update(id=partner_id,", 'record.update(badge="gold", id=partner_id,'),
+    Change(
+        "warmer/worker/heartbeat.py",
+        "json.dumps(asdict(self.pulse))",
+        'json.dumps(asdict(self.pulse) | {"release": 2})',
+    ),
+    Change(
+        "warmer/state/profiles.py", "json.dumps(asdict(profile))", 'json.dumps(asdict(profile) | {"shape": "round"})'
+    ),
+    Change("warmer/state/photos.py", '{"path": path.path,', '{"bytes": 5, "path": path.path,'),
+    Change(
+        "warmer/state/photos.py", '{"preview": rendering.preview,', '{"colour": "red", "preview": rendering.preview,'
+    ),
+    Change("warmer/state/failures.py", '{"cause": cause,', '{"tries": 1, "cause": cause,'),
+    Change("warmer/broker/publish.py", "args=[subject, lane],", 'args=[subject, lane, "more"], kwargs={"why": "due"},'),
 )
 
 

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support.hostile_pictures import quarters, save, squares_of
-from warmer import images
 from warmer.errors import WarmerError
+from warmer.images import render as images
 
 THREADS = 32  # Procfile
 TURN_SECONDS = 600.0

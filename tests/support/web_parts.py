@@ -22,11 +22,11 @@ from runner.redis_server import find_server
 from tests.conftest import SIGNING_KEY, next_id, wait_until
 from tests.support.redis_kinds import connect_broker
 from tests.support.running import Service
-from warmer.claim import Claims
 from warmer.errors import NoPhoto, Permanent
 from warmer.photo import Rendering, Variant
-from web.front import get_front
-from web.urls import sign
+from warmer.state.lease import Claims
+from web.context import get_front
+from web.photos.urls import sign
 
 PREVIEW = "data:image/webp;base64,UklGRg=="
 _numbers = count(1)

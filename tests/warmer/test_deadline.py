@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support.clock import Clock
-from warmer.claim import LEASE_SECONDS
 from warmer.deadline import TASK_SECONDS, Deadline, Errand
 from warmer.errors import DeadlineExceeded, Transient
 from warmer.keys import Lane
+from warmer.state.lease import LEASE_SECONDS
 
 
 def test_a_deadline_runs_down_to_nothing_and_not_below() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from warmer import errors, telegram
-from warmer.claim import Forgotten
+from warmer import errors
 from warmer.errors import ConfigError, NotMine, Permanent, Stuck, Transient, WarmerError
+from warmer.state.lease import Forgotten
+from warmer.telegram import client as telegram
 
 
 def descend(kind: type[WarmerError]) -> Iterator[type[WarmerError]]:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from tests.conftest import API_KEY
 from tests.support.web_parts import MakeApp
 from web import create_app
-from web.wishes import PREFIXES
+from web.photos.request import PREFIXES
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS, THEIRS = "https://app.example", "https://evil.example"
@@ -50,8 +50,8 @@ def test_nothing_in_the_web_knows_pillow_the_client_of_telegram_or_the_tasks() -
     code = "import sys, web; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "web.photos" in loaded
-    assert not {"PIL", "requests", "warmer.telegram", "warmer.images", "warmer.tasks"} & loaded
+    assert "web.photos.app" in loaded
+    assert not {"PIL", "requests", "warmer.telegram.client", "warmer.images.render", "warmer.worker.tasks"} & loaded
 
 
 def test_making_an_app_opens_no_connection_so_that_gunicorn_can_fork(make_app: MakeApp) -> None:

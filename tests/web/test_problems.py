@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, shelve, user_url
-from web.front import get_front
+from web.context import get_front
 from web.problems import is_away
 
 Headers = dict[str, str]
@@ -241,7 +241,7 @@ def ask(app: Flask, method: str, path: str, **more: Any) -> Any:
 def test_a_redis_that_hangs_is_503_and_then_not_asked(
     apart: Flask, as_server: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.breaker.OPEN_SECONDS", 600.0)
+    monkeypatch.setattr("web.redis_breaker.OPEN_SECONDS", 600.0)
     freeze(apart)
     answer = ask(apart, "GET", apart.config["stored"])
     assert_problem(answer, 503)

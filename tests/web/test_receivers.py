@@ -17,7 +17,7 @@ from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new
 from warmer.celery import app as celery
 from warmer.keys import user_subject
 from warmer.settings import Settings
-from web.front import get_front
+from web.context import get_front
 from web.signals import partners_listed
 
 

@@ -17,8 +17,8 @@ from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new
 from warmer.errors import InvalidFileId
 from warmer.keys import user_subject
 from web import signals
-from web.front import NAME, get_front
-from web.waiting import Waiting
+from web.context import NAME, get_front
+from web.photos.waiting import Waiting
 
 ALL = [value for value in vars(signals).values() if isinstance(value, NamedSignal)]
 

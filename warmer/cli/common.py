@@ -12,10 +12,10 @@ from typing import Any
 import click
 from redis.exceptions import RedisError
 
-from warmer.connect import connect_worker
-from warmer.echo import wait_until_heard
 from warmer.errors import ConfigError
+from warmer.flow.echo import wait_until_heard
 from warmer.keys import FILE_ID, parse_user_id
+from warmer.redis_client.clients import connect_worker
 from warmer.settings import load_settings
 from warmer.wiring import Workshop, open_workshop
 

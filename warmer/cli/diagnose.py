@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from warmer.cli.checks import Check, PartnerRow
+from warmer.cli.checks import diagnose as ask_all
 from warmer.cli.common import CannotAsk, as_json, echo_json, opened_workshop
-from warmer.diagnose import Check, PartnerRow
-from warmer.diagnose import diagnose as ask_all
 
 MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 

@@ -9,8 +9,8 @@ from itertools import islice
 import click
 
 from warmer.cli.common import as_json, echo_json, opened_workshop
-from warmer.partners import Partner
-from warmer.rows import COLUMNS, Row
+from warmer.cli.rows import COLUMNS, Row
+from warmer.state.partners import Partner
 from warmer.wiring import Workshop
 
 BATCH = 500  # records read in one round trip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from warmer.cli.common import as_json, end_when_heard, is_subject_name, opened_workshop
+from warmer.cli.purging import Purge
 from warmer.keys import parse_user_id
-from warmer.purge import Purge
 
 
 @click.command()

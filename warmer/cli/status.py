@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from warmer.broker.publish import BROKER_FAILED
 from warmer.cli.common import as_json, echo_json, opened_workshop
-from warmer.cluster import list_infos
-from warmer.publish import BROKER_FAILED
-from warmer.pulse import list_pulses
-from warmer.stats import sum_minutes
+from warmer.redis_client.cluster import list_infos
+from warmer.state.stats import sum_minutes
+from warmer.state.workers import list_pulses
 from warmer.wiring import Workshop
 
 BYTES = ("maxmemory", "used_memory")

@@ -11,12 +11,12 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from warmer.bulk import Bulk
 from warmer.cli import INTERRUPTED
+from warmer.cli.bulk import Bulk
 from warmer.cli.common import as_json, count, echo_json, opened_workshop, spell_outage
+from warmer.cli.monitor import Lookout
+from warmer.cli.rows import Row, read_rows
 from warmer.errors import Stuck
-from warmer.lookout import Lookout
-from warmer.rows import Row, read_rows
 
 COUNTED = ("ready", "unavailable", "none")
 

@@ -35,6 +35,6 @@ def test_a_broker_that_is_away_is_told(shop: Workshop, monkeypatch: pytest.Monke
     def fail(*_: object) -> int:
         raise ConnectionError
 
-    monkeypatch.setattr("warmer.publish.count_waiting", fail)
+    monkeypatch.setattr("warmer.broker.publish.count_waiting", fail)
     assert answer("status", "--json")["queues"] is None
     assert "queues" in call("status").stdout

@@ -21,12 +21,12 @@ from tests.conftest import next_id, wait_until
 from tests.support.cli_parts import answer, call, fail, say_alive, started
 from tests.support.clock import Clock
 from tests.support.redis_kinds import run_single
-from warmer.bulk import Bulk
+from warmer.cli.bulk import Bulk
+from warmer.cli.monitor import Lookout
+from warmer.cli.rows import Row
 from warmer.cli.warm import warm_all
-from warmer.connect import connect_worker
 from warmer.keys import user_subject
-from warmer.lookout import Lookout
-from warmer.rows import Row
+from warmer.redis_client.clients import connect_worker
 from warmer.wiring import Workshop, open_workshop
 
 pytest_plugins = ["tests.support.cli_fixtures"]
@@ -144,7 +144,7 @@ def test_while_pictures_are_waited_for(shop: Workshop, options: list[str]) -> No
 
 @pytest.mark.usefixtures("shop")
 def test_a_broker_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warmer.publish.count_waiting", refuse)
+    monkeypatch.setattr("warmer.broker.publish.count_waiting", refuse)
     status, line = fail("warm", "42")
     assert (status, line.partition(":")[2][: len(BROKER_AWAY)]) == (1, BROKER_AWAY)
     assert "0 of 1 row settled" in line
@@ -174,7 +174,7 @@ def test_a_broker_that_goes_away_is_one_line_with_what_is_settled(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end() -> None:
-        monkeypatch.setattr("warmer.publish.count_waiting", refuse)
+        monkeypatch.setattr("warmer.broker.publish.count_waiting", refuse)
 
     status, line = warm_until_it_breaks(shop, monkeypatch, end)
     assert (status, line.endswith(ONE_OF_TWO)) == (1, True), line

@@ -1,0 +1,185 @@
+"""The way into the queue: one message per subject and lane, bounded, and never in the way of an answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from celery import Celery
+from redis import Redis
+from redis.exceptions import ConnectionError
+
+from tests.support.clock import Clock
+from tests.support.remaining import remaining
+from warmer.broker.publish import BREAKER_SECONDS, BROKER_FAILED, Publisher
+from warmer.keys import Lane
+from warmer.settings import load_settings
+from warmer.state.schedule import Due
+from warmer.wiring import Workshop
+
+FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
+ASKED_SECONDS, HOT_MAX = 5.0, 3
+NOBODY = "redis://127.0.0.1:1/0"
+
+
+def open_publisher(shop: Workshop, app: Celery, clock: Callable[[], float] = time.monotonic) -> Publisher:
+    return Publisher(app, shop.redis, shop.keys, shop.due, load_settings(hot_max=HOT_MAX), clock)
+
+
+@pytest.fixture
+def publisher(shop: Workshop) -> Publisher:
+    return open_publisher(shop, shop.publisher.app)
+
+
+@pytest.fixture
+def app_without_broker() -> Iterator[Celery]:
+    """An app whose broker nobody is."""
+    with Celery("away", broker=NOBODY, set_as_current=False) as app:
+        app.conf.update(task_publish_retry=False, broker_transport_options={"max_retries": 0})
+        app.conf.update(broker_read_url=NOBODY, broker_write_url=NOBODY)  # or the environment's would be taken
+        yield app
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cut_off(shop: Workshop, app_without_broker: Celery, clock: Clock) -> Publisher:
+    return open_publisher(shop, app_without_broker, clock)
+
+
+def count(publisher: Publisher) -> dict[str, int]:
+    """Waiting messages by queue."""
+    return {queue: publisher.count_waiting(queue) for queue in ("hot", "warm", "rewarm")}
+
+
+def test_a_message_goes_into_its_lane(publisher: Publisher) -> None:
+    assert publisher.ask(FID, "warm")
+    assert count(publisher) == {"hot": 0, "warm": 1, "rewarm": 0}
+
+
+def test_asking_is_remembered_for_a_bounded_time(publisher: Publisher, shop: Workshop) -> None:
+    publisher.ask(FID, "hot")
+    assert shop.redis.pttl(shop.keys.asked(FID, "hot")) / 1000 == remaining(ASKED_SECONDS)
+
+
+def test_many_ask_and_one_message_goes_out(publisher: Publisher) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(lambda _: publisher.ask(FID, "hot"), range(50)))
+    assert count(publisher)["hot"] == 1
+
+
+def test_hot_overtakes_warm(publisher: Publisher) -> None:
+    assert publisher.ask(FID, "warm")
+    assert publisher.ask(FID, "hot")
+    assert count(publisher) == {"hot": 1, "warm": 1, "rewarm": 0}
+
+
+def test_above_hot_max_nothing_is_published(publisher: Publisher, shop: Workshop) -> None:
+    asked = [publisher.ask(f"{FID}{number}", "hot") for number in range(HOT_MAX + 2)]
+    assert asked == [True] * HOT_MAX + [False] * 2
+    assert count(publisher)["hot"] == HOT_MAX
+    assert not shop.redis.exists(shop.keys.asked(f"{FID}{HOT_MAX}", "hot"))
+    assert shop.due.count() == 0
+
+
+def test_the_other_lanes_are_not_shed(publisher: Publisher) -> None:
+    asked = [publisher.ask(f"{FID}{number}", "warm") for number in range(HOT_MAX + 2)]
+    assert asked == [True] * (HOT_MAX + 2)
+
+
+def test_a_queue_that_never_was_is_empty(publisher: Publisher) -> None:
+    assert publisher.count_waiting("no-such-queue") == 0
+
+
+def test_the_message_holds_the_subject_and_the_lane_and_no_instant(publisher: Publisher, shop: Workshop) -> None:
+    publisher.ask(FID, "warm")
+    with publisher.app.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        message = channel.basic_get("warm", no_ack=True)
+    assert message.payload[0] == [FID, "warm"]
+    assert [message.headers[name] for name in ("expires", "eta")] == [None, None]
+    assert shop.settings.telegram_bot_token.get_secret_value() not in str(message.payload) + str(message.headers)
+
+
+# Without a broker
+
+
+def test_without_a_broker_a_client_that_waits_is_told(cut_off: Publisher, shop: Workshop) -> None:
+    assert cut_off.ask(FID, "hot") is False
+    assert not shop.redis.exists(shop.keys.asked(FID, "hot"))
+    assert shop.due.count() == 0
+
+
+@pytest.mark.parametrize("lane", ["warm", "rewarm"])
+def test_without_a_broker_nothing_eager_is_lost(cut_off: Publisher, shop: Workshop, lane: Lane) -> None:
+    assert cut_off.ask(FID, lane) is False
+    assert not shop.redis.exists(shop.keys.asked(FID, lane))
+    assert shop.due.take(10, 60) == [FID]
+
+
+def test_without_a_broker_the_length_of_a_queue_is_unknown(cut_off: Publisher) -> None:
+    with pytest.raises(BROKER_FAILED):
+        cut_off.count_waiting("hot")
+
+
+def test_a_broker_that_failed_is_left_alone_for_some_seconds(
+    cut_off: Publisher, shop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(20):
+        assert not cut_off.ask(f"{FID}{number}", "warm")
+    assert len([record for record in caplog.records if "broker is away" in record.message]) == 1
+    assert shop.due.count() == 20
+
+
+def test_a_broker_that_comes_back_is_used_again(cut_off: Publisher, shop: Workshop, clock: Clock) -> None:
+    assert not cut_off.ask(FID, "warm")
+    cut_off.app = shop.publisher.app
+    clock.advance(BREAKER_SECONDS - 0.1)
+    assert not cut_off.ask(FID, "warm")
+    clock.advance(0.2)
+    assert cut_off.ask(FID, "warm")
+    assert count(cut_off)["warm"] == 1
+
+
+def test_eager_messages_are_bounded_and_what_is_more_is_due(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warmer.broker.publish.EAGER_MAX", 3)
+    subjects = [f"AgACAgIAAxkBAAIBbound{number}" for number in range(5)]
+    for subject in subjects:
+        shop.publisher.ask(subject, "warm")
+    assert shop.publisher.count_waiting("warm") == 3
+    assert sorted(shop.due.take(10, 60)) == subjects[3:]
+
+
+def test_nobody_is_asked_for_a_picture_that_a_worker_has_in_hand(shop: Workshop) -> None:
+    shop.desk.claims.take("AgACAgIAAxkBAAIBheldheld", "warm")
+    assert shop.publisher.ask("AgACAgIAAxkBAAIBheldheld", "hot")
+    assert shop.publisher.count_waiting("hot") == 0
+
+
+def test_what_could_not_be_made_due_counts_as_not_asked(shop: Workshop, publisher: Publisher) -> None:
+    nowhere = Due(Redis.from_url("redis://127.0.0.1:1"), shop.keys)
+    with pytest.raises(ConnectionError):
+        Publisher(publisher.app, shop.redis, shop.keys, nowhere, shop.settings).ask(FID, "warm")
+    assert publisher.ask(FID, "warm")
+    assert count(publisher)["warm"] == 1
+
+
+def test_an_eager_message_that_is_lost_comes_again_and_a_hot_one_does_not(publisher: Publisher, shop: Workshop) -> None:
+    publisher.ask(FID, "warm")
+    publisher.ask(OTHER, "hot")
+    assert shop.redis.zrange(shop.keys.due, 0, -1) == [FID.encode()]
+
+
+def test_an_eager_message_behind_others_is_taken_for_lost_later(publisher: Publisher, shop: Workshop) -> None:
+    publisher.rate = 0.01  # pictures a second: the first takes 100 s
+    publisher.ask(FID, "warm")
+    publisher.ask(OTHER, "warm")
+    turns: Any = shop.redis.zrange(shop.keys.due, 0, -1, withscores=True)
+    assert [subject for subject, _ in turns] == [FID.encode(), OTHER.encode()]
+    assert turns[1][1] - turns[0][1] >= 100

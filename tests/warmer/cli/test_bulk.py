@@ -1,0 +1,120 @@
+"""Many rows: asked for in batches, followed until they are settled, and counted."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import pytest
+from redis import Redis
+
+from tests.conftest import next_id
+from tests.support.clock import Clock
+from tests.support.thorough import THOROUGH
+from warmer.cli.bulk import BATCH, IN_FLIGHT_MAX, LOOK_SECONDS, Bulk
+from warmer.cli.rows import Row
+from warmer.errors import InvalidFileId
+from warmer.keys import Keys, user_subject
+from warmer.wiring import Workshop
+
+FID = "AgACAgIAAxkBAAIB0001"
+ROWS, FRAMES = (600, 10) if THOROUGH else (200, 1)  # of a batch; of the stack that is noted with what is allocated
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bulk(shop: Workshop, clock: Clock) -> Bulk:
+    return Bulk(shop, sleep=clock.sleep)
+
+
+def ids(number: int) -> list[Row]:
+    return [Row(next_id(), "", None) for _ in range(number)]
+
+
+def settle(shop: Workshop, rows: list[Row]) -> None:
+    """As by workers that found no photo."""
+    for row in rows:
+        shop.redis.set(shop.keys.unavailable(user_subject(row.user_id or 0)), "none")
+
+
+def test_what_is_settled_already_is_asked_for_by_nobody(bulk: Bulk) -> None:
+    settle(bulk.shop, rows := ids(250))
+    assert list(bulk.warm(rows))[-1] == bulk.settled == bulk.counts["none"] == 250
+    assert bulk.shop.publisher.count_waiting("warm") == 0
+
+
+def test_without_waiting_nothing_is_counted(bulk: Bulk) -> None:
+    assert list(bulk.warm(ids(BATCH + 5), waits=False)) == [BATCH, BATCH + 5]
+    assert bulk.counts.total() == 0
+    assert bulk.shop.publisher.count_waiting("warm") == BATCH + 5
+
+
+def test_only_so_many_are_under_way(bulk: Bulk) -> None:
+    rows = ids(2 * IN_FLIGHT_MAX)
+    progress = bulk.warm(rows)
+    while next(progress) == 0 and bulk.shop.publisher.count_waiting("warm") < IN_FLIGHT_MAX:
+        pass
+    next(progress)
+    assert bulk.shop.publisher.count_waiting("warm") == IN_FLIGHT_MAX
+    settle(bulk.shop, rows)
+    assert list(progress)[-1] == len(rows)
+
+
+def test_what_is_not_settled_is_looked_at_again_and_again(bulk: Bulk, clock: Clock) -> None:
+    progress = bulk.warm(rows := ids(1))
+    assert [next(progress) for _ in range(4)] == [0] * 4
+    settle(bulk.shop, rows)
+    assert list(progress) == [1]
+    assert clock.slept == [LOOK_SECONDS] * 3  # the first two looks belong to two stages
+
+
+def test_the_same_row_twice_counts_twice_and_is_asked_for_once(bulk: Bulk) -> None:
+    rows = ids(1) * 2
+    progress = bulk.warm(rows)
+    assert next(progress) == 0
+    assert bulk.shop.publisher.count_waiting("warm") == 1
+    settle(bulk.shop, rows)
+    assert list(progress)[-1] == 2
+
+
+def test_why_something_is_unavailable_is_counted(bulk: Bulk, redis: Redis, keys: Keys) -> None:
+    redis.set(keys.unavailable(FID), InvalidFileId.cause)
+    assert list(bulk.warm([Row(None, "", FID)]))[-1] == 1
+    assert bulk.causes == {InvalidFileId.cause: 1}
+
+
+def test_a_named_row_is_looked_up_anew(bulk: Bulk) -> None:
+    user_id = next_id()
+    settle(bulk.shop, [row := Row(user_id, "Ann", None)])
+    assert next(bulk.warm([row])) == 0
+    assert bulk.shop.desk.store.get_unavailable(user_subject(user_id)) is None
+
+
+def test_a_row_of_a_forgotten_partner_brings_it_back(bulk: Bulk) -> None:
+    user_id = next_id()
+    bulk.shop.desk.forget.partner(user_id)
+    list(bulk.warm([Row(user_id, "Ann", FID)], waits=False))
+    assert bulk.shop.partners.list_photos(user_id) == [FID]
+    assert bulk.shop.desk.store.get_unavailable(user_subject(user_id)) is None
+
+
+def test_memory_does_not_grow_with_the_rows(bulk: Bulk) -> None:
+    tracemalloc.start(FRAMES)
+    try:
+        kept = [count_kept_bytes(bulk, ROWS) for _ in range(2)]
+    finally:
+        tracemalloc.stop()
+    assert bulk.settled == 2 * ROWS
+    assert kept[1] - kept[0] < 50 * ROWS
+
+
+def count_kept_bytes(bulk: Bulk, number: int) -> int:
+    """What this project's code keeps after so many rows more."""
+    list(bulk.warm([Row(next_id(), "Ann", None) for _ in range(number)], waits=False))
+    gc.collect()  # what the client of Redis leaves to it
+    ours = tracemalloc.Filter(True, "*/warmer/*", all_frames=True)
+    return sum(one.size for one in tracemalloc.take_snapshot().filter_traces([ours]).statistics("filename"))

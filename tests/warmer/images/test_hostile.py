@@ -1,0 +1,234 @@
+"""Pictures that are made to hurt: each becomes correct squares or one of our errors, for a bounded amount of work."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+from itertools import product
+
+import pytest
+from PIL import Image, ImageFile
+
+from tests.support import hostile_pictures as hostile
+from tests.support.hostile_pictures import chunk, insert_segments, png, quarters, save, segment, squares_of
+from tests.support.hostile_webp import webp_of_groups
+from warmer.errors import NotAnImage, Postponed, TooBig
+from warmer.images import render as images
+from warmer.images.jpeg import MAX_SCANS, MAX_SEGMENTS
+from warmer.images.room import Room
+from warmer.photo import Header
+
+pytestmark = pytest.mark.filterwarnings("error::UserWarning")  # Pillow's: a line in the log for each odd tag of EXIF
+PLAIN_BYTES = 5000  # more than any of the small pictures has without what goes along
+JPEG = save(quarters(400, 400), "JPEG")
+PNG = save(quarters(400, 400), "PNG")
+WEBP = save(quarters(400, 400), "WEBP")
+AS_IT_IS = ["red", "green", "blue", "white"]
+
+Make = Callable[[], bytes]
+
+
+def blank(mode: str, width: int, height: int, fmt: str, **options: object) -> bytes:
+    return save(Image.new(mode, (width, height)), fmt, **options)
+
+
+def animation(fmt: str, frames: int) -> bytes:
+    pictures = [Image.new("RGB", (48, 48), (i % 256, i // 256, 9)) for i in range(frames)]
+    return save(pictures[0], fmt, save_all=True, append_images=pictures[1:], duration=20)
+
+
+def exif_of(exif: bytes) -> bytes:
+    return segment(0xE1, b"Exif\0\0" + exif)
+
+
+def in_a_frame(webp: bytes) -> bytes:
+    """The lossless picture as the first frame of an animation, of which only the size of the canvas counts."""
+    with Image.open(BytesIO(webp)) as image:
+        size = struct.pack("<I", image.width - 1)[:3] + struct.pack("<I", image.height - 1)[:3]
+    frame = riff(b"ANMF", bytes(6) + size + bytes(4) + webp[12:])
+    chunks = riff(b"VP8X", b"\x02\0\0\0" + size) + riff(b"ANIM", bytes(6)) + frame
+    return riff(b"RIFF", b"WEBP" + chunks)
+
+
+def riff(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+SHOWN: dict[str, Make] = {
+    "a PNG of 16 megapixels": lambda: png(3999, 4000, color=2),
+    "interlaced, 16 bits a channel": lambda: png(4000, 4000, depth=16, interlaced=True),
+    "one bit a pixel": lambda: png(4000, 4000, depth=1, color=0),
+    "16 bits of grey": lambda: png(4000, 4000, depth=16, color=0),
+    "grey with alpha, 16 bits": lambda: png(4000, 4000, depth=16, color=4),
+    "CMYK of 16 megapixels": lambda: blank("CMYK", 4000, 4000, "JPEG", subsampling=0),
+    "CMYK too narrow to be shrunk in decoding": lambda: blank("CMYK", 300, 53333, "JPEG", subsampling=0),
+    "progressive with as many scans as we read": lambda: hostile.many_scans(4000, 4000, MAX_SCANS, components=3),
+    "a lossless WebP of four megapixels": lambda: blank("RGBA", 2000, 2000, "WEBP", lossless=True),
+    "some tables of codes": lambda: webp_of_groups(256, 4096),
+    "an animated WebP": lambda: animation("WEBP", 500),
+    "one frame of an animated WebP": lambda: in_a_frame(webp_of_groups(256, 4096)),
+    "a pixel": lambda: blank("RGB", 1, 1, "PNG"),
+    "a line": lambda: blank("RGB", 10_000, 1, "JPEG"),
+    "a column": lambda: blank("RGB", 1, 10_000, "PNG"),
+}  # fmt: skip
+LADEN: dict[str, Make] = {
+    "an animated PNG": lambda: animation("PNG", 500),
+    "texts that unpack": lambda: png(64, 64, extra=[hostile.text_bomb(i) for i in range(200)]),
+    "texts beyond the basic plane": lambda: png(64, 64, extra=[hostile.text_bomb(i, b"iTXt") for i in range(200)]),
+    "thousands of chunks": lambda: png(64, 64, extra=[chunk(b"prVt")] * 9000),
+    "EXIF that multiplies": lambda: insert_segments(JPEG, [exif_of(hostile.exif_bomb())]),
+    "EXIF in a circle": lambda: insert_segments(JPEG, [exif_of(hostile.looping_exif())]),
+    "EXIF of many segments": lambda: insert_segments(JPEG, [exif_of(hostile.exif_bomb())] * 150),
+    "a table of pictures that multiplies": lambda: insert_segments(
+        JPEG, [segment(0xE2, b"MPF\0" + hostile.exif_bomb())]
+    ),
+    "EXIF of megabytes in a PNG": lambda: png(64, 64, extra=[chunk(b"eXIf", hostile.exif_bomb(1_500_000))]),
+    "two pictures in a file": lambda: save(
+        quarters(400, 400), "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))]
+    ),
+}  # fmt: skip
+REFUSED: dict[str, Make] = {
+    "more scans than we read": lambda: hostile.many_scans(64, 64, MAX_SCANS + 1),
+    "scans up to the cap of a download": lambda: hostile.many_scans(4000, 4000, 300_000),
+    "segments up to the cap of a download": lambda: insert_segments(JPEG, [exif_of(b"ab")] * 700_000),
+    "chunks up to the cap of a download": lambda: png(64, 64, extra=[chunk(b"prVt")] * 800_000),
+    "chunks of a WebP up to the cap": lambda: WEBP[:4] + b"\xff\xff\xff\x7f" + WEBP[8:] + b"prVt\0\0\0\0" * 1_000_000,
+    "a profile that unpacks": lambda: png(64, 64, extra=[hostile.profile_bomb(50_000_000)]),
+    "two frames": lambda: insert_segments(JPEG, [segment(0xC0, b"\x08\0\x40\0\x40\x01\x01\x11\0")]),
+    "two sizes": lambda: (
+        PNG[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 1, 0, 0, 0, 0)) + png(4000, 3000, depth=1, color=0)[8:]
+    ),
+    "no size": lambda: png(0, 0),
+    "arithmetic coding": lambda: JPEG.replace(b"\xff\xc0", b"\xff\xc9"),
+    "lossless coding": lambda: JPEG.replace(b"\xff\xc0", b"\xff\xc3"),
+}
+TOO_BIG: dict[str, Make] = {
+    "a WebP that would need 256 MB": lambda: blank("RGB", 4000, 4000, "WEBP", lossless=True),
+    "coefficients of CMYK": lambda: hostile.many_scans(4000, 4000, 5, components=4),
+    "coefficients, and no shrinking in decoding": lambda: hostile.many_scans(300, 53_333, 5, components=3),
+    "tables of codes that multiply": lambda: webp_of_groups(1024, 40_000),
+    "the same in a frame": lambda: in_a_frame(webp_of_groups(1024, 40_000)),
+    "a canvas of 16383 pixels": lambda: b"RIFF\xff\0\0\0WEBPVP8L\xf0\0\0\0\x2f" + b"\xff" * 250,
+}  # fmt: skip
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes each decoder was given."""
+    seen: list[int] = []
+
+    def load(header: Header, side: int) -> Image.Image:
+        seen.append(sum(map(len, header.parts)))
+        return real(header, side)
+
+    real = images._load
+    monkeypatch.setattr(images, "_load", load)
+    return seen
+
+
+@pytest.mark.parametrize("make", SHOWN.values(), ids=SHOWN)
+def test_a_hostile_picture_is_shown(make: Make) -> None:
+    assert squares_of(make())
+
+
+@pytest.mark.parametrize("make", LADEN.values(), ids=LADEN)
+def test_no_decoder_sees_what_goes_along_with_a_picture(make: Make, handed: list[int]) -> None:
+    assert squares_of(make())
+    assert [size for size in handed if size > PLAIN_BYTES] == []
+    assert len(handed) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [*((make, NotAnImage) for make in REFUSED.values()), *((make, TooBig) for make in TOO_BIG.values())],
+    ids=[*REFUSED, *TOO_BIG],
+)
+def test_what_would_take_too_much_is_refused_before_a_pixel_is_decoded(
+    make: Make, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make()
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("a pixel was decoded"))
+    with pytest.raises(error):
+        squares_of(data)
+
+
+def test_a_scan_after_the_last_is_refused() -> None:
+    with pytest.raises(NotAnImage):
+        squares_of(JPEG[:-2] + JPEG[JPEG.index(b"\xff\xda") :])
+
+
+def test_the_segments_of_a_camera_are_read() -> None:
+    assert hostile.corners_of(insert_segments(JPEG, [segment(0xE5, bytes(60_000))] * 100)) == AS_IT_IS
+    with pytest.raises(NotAnImage):
+        squares_of(insert_segments(JPEG, [segment(0xE5, b"")] * MAX_SEGMENTS))
+
+
+# Headers that lie
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (399, 401), (4000, 4000), (65_500, 200)])
+def test_a_jpeg_may_lie_about_its_size(width: int, height: int) -> None:
+    place = JPEG.index(b"\xff\xc0") + 5
+    ends_well_or_as_ours(JPEG[:place] + struct.pack(">HH", height, width) + JPEG[place + 4 :])
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (399, 401), (4000, 4000), (16_000_000, 1)])
+def test_a_png_may_lie_about_its_size(width: int, height: int) -> None:
+    header = struct.pack(">II", width, height) + PNG[24:29]
+    ends_well_or_as_ours(PNG[:8] + chunk(b"IHDR", header) + PNG[33:])
+
+
+def test_a_webp_may_lie_about_anything() -> None:
+    whole = save(quarters(100, 100), "WEBP", exif=hostile.looping_exif())
+    for place, value in product(range(12, 31), (0, 1, 127, 255)):
+        ends_well_or_as_ours(whole[:place] + bytes([value]) + whole[place + 1 :])
+
+
+def test_scans_behind_what_looks_like_an_end_are_not_read() -> None:
+    whole = hostile.many_scans(4000, 4000, 3000)
+    second = whole.index(b"\xff\xda", whole.index(b"\xff\xda") + 2)
+    ends_well_or_as_ours(whole[:second] + segment(0xE5, b"\xff\xd9") + whole[second:])
+
+
+def ends_well_or_as_ours(data: bytes) -> None:
+    with suppress(NotAnImage, TooBig):
+        squares_of(data)
+
+
+@pytest.mark.parametrize("whole", [JPEG, PNG, WEBP], ids=["JPEG", "PNG", "WEBP"])
+def test_what_is_cut_off_is_no_picture(whole: bytes) -> None:
+    for length in range(0, len(whole) - 40, max(1, len(whole) // 80)):
+        with pytest.raises(NotAnImage):
+            squares_of(whole[:length])
+
+
+# Two things in one file
+
+ARCHIVE = b"PK\x03\x04" + zlib.compress(bytes(1000)) + b"PK\x05\x06" + bytes(18)
+PAGE = b"<!doctype html><script>alert(1)</script>"
+
+
+@pytest.mark.parametrize("tail", [ARCHIVE, PAGE, JPEG, b"\xff\xda" * 5000, bytes(100_000)])
+@pytest.mark.parametrize("whole", [JPEG, PNG, WEBP, save(quarters(400, 400), "JPEG", progressive=True)])
+def test_what_hangs_on_behind_does_not_matter(whole: bytes, tail: bytes) -> None:
+    assert hostile.corners_of(whole + tail) == AS_IT_IS
+    assert all(tail[:20] not in save(square, "PNG") for square in squares_of(whole + tail))
+
+
+@pytest.mark.parametrize("head", [b"GIF89a/*", b"%PDF-1.7\n", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"BM", PAGE, b"\0", b"\n"])
+def test_a_picture_begins_with_itself(head: bytes) -> None:
+    for whole in (JPEG, PNG, WEBP):
+        with pytest.raises(NotAnImage):
+            squares_of(head + whole)
+
+
+@pytest.mark.parametrize("room", [images._room_for_a_large_one, images._room_for_encoders])
+def test_no_turn_in_time_means_again_later(monkeypatch: pytest.MonkeyPatch, room: Room) -> None:
+    monkeypatch.setattr(images, "TURN_SECONDS", 0)
+    large = png(1500, 1500)
+    with room.take(room.size, 0), pytest.raises(Postponed):
+        squares_of(large)
+    assert squares_of(large)

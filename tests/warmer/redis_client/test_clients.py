@@ -1,0 +1,105 @@
+"""Clients of Redis, each with the patience its process can afford."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Barrier
+from typing import Any
+
+import pytest
+from redis import Redis, RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from tests.conftest import wait_until
+from tests.support.clock import Clock
+from warmer.redis_client.clients import connect_listener, connect_web, connect_worker
+from warmer.redis_client.cluster import AWAY_SECONDS, Cluster
+from warmer.settings import Settings
+
+
+@pytest.fixture
+def silent(settings: Settings) -> Iterator[Settings]:
+    """A Redis that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{server.getsockname()[1]}/0"})
+
+
+def list_waits(client: Redis) -> tuple[float, float, float, int]:
+    """Seconds for a connect, for an answer and for a connection that is free, and how often it tries again."""
+    pool: Any = client.connection_pool
+    options = pool.connection_kwargs
+    retry = options["retry"]
+    return options["socket_connect_timeout"], options["socket_timeout"], pool.timeout, retry.get_retries()
+
+
+@pytest.mark.parametrize("connect", [lambda s: connect_web(s, 2), connect_worker, connect_listener])
+def test_each_client_speaks_to_redis(settings: Settings, connect: Callable[[Settings], Redis]) -> None:
+    with connect(settings) as client:
+        assert client.ping()
+
+
+def test_a_request_waits_less_than_a_second_in_all_and_does_not_try_again(settings: Settings) -> None:
+    with connect_web(settings, 2) as client:
+        assert list_waits(client) == (0.25, 0.3, 0.1, 0)
+
+
+def test_a_worker_waits_a_short_outage_out(settings: Settings) -> None:
+    with connect_worker(settings) as client:
+        assert list_waits(client) == (2, 2, 5, 3)
+
+
+def test_a_silent_redis_is_left_after_the_wait_for_its_answer(silent: Settings) -> None:
+    with connect_web(silent, 2) as client, pytest.raises(RedisTimeoutError):
+        client.ping()
+
+
+def test_a_request_is_told_when_every_connection_is_taken(settings: Settings, redis: Redis) -> None:
+    with connect_web(settings, 2) as client, ExitStack() as busy:
+        for _ in range(2):
+            channel = busy.enter_context(client.pubsub())
+            channel.subscribe("something")
+        with pytest.raises(RedisConnectionError):
+            client.ping()
+
+
+@pytest.mark.parametrize("connect", [lambda s: connect_web(s, 2), connect_worker])
+def test_a_redis_that_nobody_listens_for_is_an_error(settings: Settings, connect: Callable[[Settings], Redis]) -> None:
+    nobody = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    with connect(nobody) as client, pytest.raises(RedisConnectionError):
+        client.ping()
+
+
+def test_a_cluster_that_is_away_is_asked_by_one_request_and_not_by_those_in_line() -> None:
+    asked, clock, in_line = [], Clock(), Barrier(20)
+
+    def make() -> RedisCluster:
+        asked.append(clock())
+        raise RedisConnectionError("away")
+
+    cluster = Cluster(make, "anchor", clock)
+
+    def ask(_: int) -> bool:
+        in_line.wait()
+        with pytest.raises(RedisConnectionError):
+            cluster.connect()
+        return True
+
+    with ThreadPoolExecutor(20) as pool:
+        assert all(pool.map(ask, range(20)))
+    assert len(asked) == 1
+    clock.advance(AWAY_SECONDS + 0.1)
+    with pytest.raises(RedisConnectionError):
+        cluster.connect()
+    assert len(asked) == 2
+
+
+def test_a_listener_is_not_cut_in_the_silence(settings: Settings, redis: Redis) -> None:
+    with connect_listener(settings) as client, client.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.subscribe("something")
+        assert channel.get_message(timeout=0.3) is None  # as long as a request waits for an answer
+        redis.publish("something", "said")
+        assert wait_until(lambda: channel.get_message(timeout=0.1))

@@ -1,0 +1,271 @@
+"""May I call Telegram now? One token bucket for all workers, with lanes, and a common pause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from redis import Redis
+
+from tests.support.clock import Clock
+from warmer.deadline import Deadline, Errand
+from warmer.errors import Paused, Postponed, TokenRejected, Transient
+from warmer.keys import Keys, Lane
+from warmer.state.budget import Budget
+
+LANES: tuple[Lane, ...] = ("hot", "warm", "rewarm")
+Open = Callable[[float], Budget]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def at(redis: Redis, keys: Keys, clock: Clock) -> Open:
+    """The budget at a rate."""
+    return lambda rate: Budget(redis, keys, rate, clock=clock, sleep=clock.sleep)
+
+
+def impatient(lane: Lane = "hot") -> Errand:
+    return Errand.start(lane, 0)
+
+
+def is_granted(budget: Budget, lane: Lane = "hot") -> bool:
+    try:
+        budget.take(impatient(lane))
+    except Postponed:
+        return False
+    return True
+
+
+def count_granted(budget: Budget, lane: Lane = "hot") -> int:
+    count = 0
+    while is_granted(budget, lane):
+        count += 1
+    return count
+
+
+def set_bucket(budget: Budget, tokens: float, seconds_ago: float, clock: Clock) -> None:
+    """As if the bucket had held so much so long ago."""
+    budget.redis.hset(budget.key, mapping={"tokens": tokens, "at": f"{clock() - seconds_ago:.6f}"})
+
+
+def tokens_of(budget: Budget) -> float:
+    return float(budget.redis.hget(budget.key, "tokens") or 0)
+
+
+def refuse(error: Transient) -> Callable[[Deadline], str]:
+    def call(_: Deadline) -> str:
+        raise error
+
+    return call
+
+
+# The rate
+
+
+def test_the_burst_is_one_seconds_worth(at: Open) -> None:
+    assert count_granted(at(12)) == 12
+
+
+def test_at_one_a_second_the_next_token_takes_a_second_however_often_it_is_looked_for(at: Open, clock: Clock) -> None:
+    budget = at(1)
+    budget.take(impatient())
+    for left in (1.0, 0.75, 0.5, 0.25):
+        with pytest.raises(Postponed) as caught:
+            budget.take(impatient())
+        assert caught.value.retry_after == left
+        clock.advance(0.25)
+    assert is_granted(budget)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_below_one_a_second_a_whole_token_is_waited_for(at: Open, clock: Clock, rate: float) -> None:
+    budget = at(rate)
+    assert is_granted(budget)
+    clock.advance(1 / rate - 0.1)
+    assert not is_granted(budget)
+    clock.advance(0.2)
+    assert is_granted(budget)
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_at_one_a_second_every_lane_gets_on(at: Open, lane: Lane) -> None:
+    assert is_granted(at(1), lane)
+
+
+def test_at_100000_a_second_the_bucket_fills_as_fast(at: Open, clock: Clock) -> None:
+    budget = at(100_000)
+    set_bucket(budget, 0, 0.5, clock)
+    budget.take(impatient())
+    assert tokens_of(budget) == pytest.approx(49_999, abs=0.002)
+
+
+def test_at_100000_a_second_50000_tokens_are_back_in_half_a_second(at: Open, clock: Clock) -> None:
+    budget = at(100_000)
+    set_bucket(budget, -50_000, 0, clock)
+    with pytest.raises(Postponed) as caught:
+        budget.take(impatient())
+    assert caught.value.retry_after == pytest.approx(0.5, abs=0.002)
+
+
+def test_the_rate_holds_over_time_for_many_workers(at: Open, clock: Clock) -> None:
+    budget, granted = at(100), count_granted(at(100))
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):  # half a second
+            clock.advance(0.05)
+            granted += sum(pool.map(lambda _: count_granted(budget), range(8)))
+    assert granted == 100 + 50
+
+
+def test_a_full_bucket_does_not_overflow(at: Open, clock: Clock) -> None:
+    budget = at(5)
+    set_bucket(budget, 5, 3600, clock)
+    assert count_granted(budget) == 5
+
+
+def test_a_clock_that_was_set_back_takes_nothing_away(at: Open, clock: Clock) -> None:
+    budget = at(5)
+    set_bucket(budget, 5, -3600, clock)
+    assert is_granted(budget)
+
+
+def test_workers_share_the_clock_of_redis(redis: Redis, keys: Keys) -> None:
+    before = redis.time()[0]
+    Budget(redis, keys, 5).take(impatient())
+    Budget(redis, keys, 5).pause(7)
+    at, until = (float(value or 0) for value in redis.hmget(keys.budget, ["at", "paused_until"]))
+    after = redis.time()[0] + 1
+    assert before <= at <= after
+    assert before + 7 <= until <= after + 7
+
+
+def test_what_protects_telegram_is_never_evicted(at: Open, redis: Redis, keys: Keys) -> None:
+    at(5).take(impatient())
+    assert redis.ttl(keys.budget) == -1
+
+
+# The lanes
+
+
+@pytest.mark.parametrize(("lane", "granted"), [("hot", 12), ("warm", 8), ("rewarm", 4)])
+def test_each_lane_leaves_something_to_those_before_it(at: Open, lane: Lane, granted: int) -> None:
+    assert count_granted(at(12), lane) == granted
+
+
+def test_what_rewarm_leaves_is_there_for_the_others(at: Open) -> None:
+    budget = at(12)
+    assert [count_granted(budget, lane) for lane in ("rewarm", "warm", "hot")] == [4, 4, 4]
+
+
+def test_hot_waits_for_a_token(at: Open, clock: Clock) -> None:
+    budget = at(10)
+    count_granted(budget)
+    budget.take(Errand.start("hot", 1, clock=clock))
+    assert clock.slept == [pytest.approx(0.1, abs=0.002)]
+
+
+def test_hot_does_not_begin_to_wait_longer_than_its_patience(at: Open, clock: Clock) -> None:
+    budget = at(1)
+    count_granted(budget)
+    with pytest.raises(Postponed):
+        budget.take(Errand.start("hot", 0.3, clock=clock))
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("lane", ["warm", "rewarm"])
+def test_the_other_lanes_never_wait(at: Open, clock: Clock, lane: Lane) -> None:
+    budget = at(10)
+    count_granted(budget)
+    with pytest.raises(Postponed) as caught:
+        budget.take(Errand.start(lane, 10, clock=clock))
+    assert clock.slept == []
+    assert (caught.value.retry_after or 0) > 0.1
+
+
+# The pause
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_pause_holds_for_all_and_nobody_waits_in_it(at: Open, clock: Clock, lane: Lane) -> None:
+    budget = at(10)
+    budget.pause(5)
+    with pytest.raises(Paused) as caught:
+        budget.take(Errand.start(lane, 10, clock=clock))
+    assert clock.slept == []
+    assert caught.value.retry_after == pytest.approx(5, abs=0.002)
+
+
+def test_a_pause_ends(at: Open, clock: Clock) -> None:
+    budget = at(10)
+    budget.pause(5)
+    clock.advance(4.9)
+    assert budget.get_pause() == pytest.approx(0.1, abs=0.002)
+    clock.advance(0.2)
+    assert budget.get_pause() == 0
+    assert is_granted(budget)
+
+
+def test_a_shorter_pause_never_shortens_a_longer_one(at: Open) -> None:
+    budget = at(10)
+    for seconds in (5, 1, 3):
+        budget.pause(seconds)
+    assert budget.get_pause() == pytest.approx(5, abs=0.002)
+    budget.pause(8)
+    assert budget.get_pause() == pytest.approx(8, abs=0.002)
+
+
+def test_without_a_pause_there_is_nothing_to_wait_for(at: Open) -> None:
+    assert at(10).get_pause() == 0
+
+
+def test_downloads_obey_the_pause(at: Open) -> None:
+    budget = at(10)
+    budget.pause(5)
+    with pytest.raises(Paused):
+        budget.spend_nothing(impatient(), lambda _: "bytes")
+
+
+def test_downloads_cost_no_token(at: Open) -> None:
+    budget = at(3)
+    count_granted(budget)
+    assert [budget.spend_nothing(impatient("rewarm"), lambda _: "bytes") for _ in range(10)] == ["bytes"] * 10
+
+
+@pytest.mark.parametrize("spend", ["spend", "spend_nothing"])
+def test_a_429_becomes_a_pause_for_all(at: Open, spend: str) -> None:
+    budget = at(10)
+    with pytest.raises(Paused):
+        getattr(budget, spend)(impatient(), refuse(Paused("429", retry_after=7)))
+    assert budget.get_pause() == pytest.approx(7, abs=0.002)
+
+
+# The token
+
+
+def test_a_refused_token_halts_every_call_until_resumed(at: Open) -> None:
+    budget = at(10)
+    with pytest.raises(TokenRejected):
+        budget.spend(impatient(), refuse(TokenRejected("401")))
+    assert budget.is_halted()
+    with pytest.raises(TokenRejected):
+        budget.take(impatient())
+    with pytest.raises(TokenRejected):
+        budget.check_pause()
+    budget.resume()
+    assert is_granted(budget)
+    assert not budget.is_halted()
+
+
+def test_a_halt_is_said_loudly(at: Open, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(TokenRejected):
+        at(10).spend(impatient(), refuse(TokenRejected("getFile: 401")))
+    assert [record.levelname for record in caplog.records if record.name == "warmer.state.budget"] == ["CRITICAL"]
+
+
+def test_a_call_gets_the_deadline_of_its_errand(at: Open) -> None:
+    errand = impatient()
+    assert at(10).spend(errand, lambda deadline: deadline) is errand.deadline

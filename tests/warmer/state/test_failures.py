@@ -1,0 +1,154 @@
+"""The last failures with their reasons: capped, one a subject, and forgotten with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from redis import Redis
+
+from faketelegram import FakeTelegram
+from tests.conftest import list_traces
+from warmer.errors import GaveUp, InvalidFileId, NoPhoto, Permanent, Postponed, UpstreamFailed, WarmerError
+from warmer.flow.attempt import Hold
+from warmer.keys import Keys, user_subject
+from warmer.state.failures import KEPT, Failure, Failures, list_failures
+from warmer.state.lease import Claim, Forgotten
+from warmer.state.photos import PhotoStore
+from warmer.state.stats import MinuteStats, sum_minutes
+from warmer.wiring import Workshop
+
+FID, USER = "AgACAgIAAxkBAAIBcGab", user_subject(42)
+
+
+@pytest.fixture
+def failures(redis: Redis) -> Iterator[Failures]:
+    keys = Keys("failures")
+    with closing(MinuteStats(redis, keys)) as stats:
+        yield Failures(redis, keys, stats)
+
+
+def list_all(failures: Failures) -> list[Failure]:
+    return list_failures(failures.redis, failures.keys)
+
+
+def count(failures: Failures) -> dict[str, int]:
+    failures.stats.flush()
+    return sum_minutes(failures.redis, failures.keys, 2)
+
+
+def fail(shop: Workshop, error: WarmerError, subject: str = FID) -> None:
+    with shop.desk.hold(subject, "warm"):
+        raise error
+
+
+def test_a_failure_is_listed_with_its_cause_its_reason_and_its_instant(failures: Failures) -> None:
+    before = failures.redis.time()[0]
+    failures.note(FID, UpstreamFailed("getFile: 502"))
+    [failure] = list_all(failures)
+    assert (failure.subject, failure.cause, failure.reason) == (FID, "UpstreamFailed", "getFile: 502")
+    assert before <= failure.at <= failures.redis.time()[0] + 1
+
+
+def test_the_newest_come_first_and_the_oldest_make_room(failures: Failures) -> None:
+    for number in range(KEPT + 5):
+        failures.note(f"{FID}{number:02}", InvalidFileId("getFile: 400"))
+    for key in (failures.keys.failed, failures.keys.reasons):
+        assert 24.9 * 3600 < failures.redis.ttl(key) <= 25 * 3600
+    assert failures.redis.hlen(failures.keys.reasons) == KEPT == len(list_all(failures))
+
+
+def test_a_subject_is_listed_once_with_its_newest_failure(failures: Failures) -> None:
+    failures.note(FID, UpstreamFailed("getFile: 502"))
+    failures.note(FID, GaveUp("after 20 tries"))
+    assert [(one.cause, one.reason) for one in list_all(failures)] == [("gave-up", "after 20 tries")]
+
+
+def test_a_missing_photo_is_counted_by_its_cause_and_no_failure(failures: Failures) -> None:
+    failures.note(USER, NoPhoto("none"))
+    assert list_all(failures) == []
+    assert count(failures) == {"unavailable:none": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [
+        (InvalidFileId("x"), {"failures": 1, "unavailable:invalid-file-id": 1}),
+        (UpstreamFailed("x"), {"failures": 1}),
+        (GaveUp("x"), {"unavailable:gave-up": 1}),
+    ],
+)
+def test_failures_are_counted_and_giving_up_is_none_of_its_own(
+    failures: Failures, error: WarmerError, counted: dict[str, int]
+) -> None:
+    failures.note(FID, error)
+    assert count(failures) == counted
+
+
+@pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
+def test_what_fails_under_a_claim_is_listed(shop: Workshop, error: WarmerError) -> None:
+    fail(shop, error)
+    assert [(one.subject, one.reason) for one in list_failures(shop.redis, shop.keys)] == [(FID, str(error))]
+
+
+def test_what_is_only_postponed_is_no_failure(shop: Workshop) -> None:
+    fail(shop, Postponed("no token left", retry_after=1))
+    assert list_failures(shop.redis, shop.keys) == []
+
+
+@pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
+def test_forgetting_removes_the_failures_of_a_picture_and_of_a_profile(shop: Workshop, error: WarmerError) -> None:
+    shop.partners.register(42, "Ann", FID)
+    fail(shop, error)
+    fail(shop, error, USER)
+    assert len(list_failures(shop.redis, shop.keys)) == 2
+    shop.desk.forget.partner(42)
+    assert list_traces(shop.redis, FID, USER) == []
+
+
+@pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
+def test_a_forgetting_in_the_middle_of_the_work_leaves_no_failure(shop: Workshop, error: WarmerError) -> None:
+    def work() -> None:
+        with shop.desk.hold(FID, "warm"):
+            shop.desk.store.forget(FID)
+            raise error
+
+    with pytest.raises(Forgotten):
+        work()
+    assert list_traces(shop.redis, FID) == []
+
+
+class Overtaken(PhotoStore):
+    """A store that forgets a subject in the last moment in which its failure can still be remembered, or just after."""
+
+    forgets_before = True
+
+    def put_unavailable(self, claim: Claim, error: Permanent) -> int:
+        if self.forgets_before:
+            self.forget(claim.subject)
+        seconds = super().put_unavailable(claim, error)
+        self.forget(claim.subject)
+        return seconds
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_forgetting_beside_the_remembering_leaves_no_failure(
+    shop: Workshop, telegram: FakeTelegram, before: bool
+) -> None:
+    store = Overtaken(shop.redis, shop.keys, shop.settings.photo_sizes, ("webp",), 1000)
+    store.forgets_before = before
+    failures = Failures(shop.redis, shop.keys, shop.stats)
+    hold = Hold(shop.desk.claims, shop.due, store, shop.partners, failures, 60)
+    with pytest.raises(Forgotten), hold(FID, "warm"):
+        raise InvalidFileId("getFile: 400")
+    assert list_traces(shop.redis, FID) == []
+
+
+def test_a_reason_or_a_place_that_was_evicted_is_left_out(failures: Failures) -> None:
+    failures.note(FID, InvalidFileId("x"))
+    failures.redis.delete(failures.keys.reasons)
+    assert list_all(failures) == []
+    failures.note(f"{FID}2", InvalidFileId("x"))
+    failures.redis.delete(failures.keys.failed)
+    assert list_all(failures) == []

@@ -1,0 +1,36 @@
+"""The Lua scripts beside the code."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from redis import Redis
+
+from warmer.state.scripts import load_script
+
+FOLDER = Path(str(files("warmer.state"))) / "lua"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.lua"))
+
+
+def test_redis_accepts_every_script(redis: Redis) -> None:
+    scripts = {name: load_script(redis, name) for name in NAMES}
+    assert [name for name, script in scripts.items() if redis.script_load(script.script) != script.sha] == []
+
+
+def test_every_script_says_what_its_keys_and_arguments_are() -> None:
+    texts = {name: (FOLDER / f"{name}.lua").read_text("utf-8") for name in NAMES}
+    assert texts
+    assert [name for name, text in texts.items() if not re.match(r"-- KEYS: .*?ARGV: ", text, re.DOTALL)] == []
+
+
+def test_every_script_is_used() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in FOLDER.parent.glob("*.py"))
+    assert [name for name in NAMES if f'load_script(redis, "{name}")' not in code] == []
+
+
+def test_a_script_survives_a_redis_that_forgot_it(redis: Redis) -> None:
+    script = load_script(redis, "pause")
+    redis.script_flush()
+    assert script(keys=["budget"], args=[1]) == 1

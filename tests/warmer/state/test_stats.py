@@ -1,0 +1,154 @@
+"""Minute buckets: hits, misses, absent pictures and errors, for rates over hours."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+
+from tests.conftest import wait_until
+from tests.support.web_parts import file_url, new_file_id, new_id, private_redis, remember_none, shelve, user_url
+from warmer.errors import InvalidFileId
+from warmer.keys import Keys, user_subject
+from warmer.state.stats import MinuteStats, count_latencies, list_minutes, sum_minutes
+from web.context import get_front
+from web.signals import photo_missed
+
+
+@pytest.fixture
+def app(redis: object, telegram: object, make_app: Callable[..., Flask]) -> Flask:
+    """No patience."""
+    return make_app(photo_wait=0)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def count(app: Flask) -> Counter[str]:
+    """What was answered; how long it took counts apart."""
+    return Counter({field: number for field, number in count_all(app).items() if "_ms:" not in field})
+
+
+def count_all(app: Flask) -> Counter[str]:
+    front = get_front(app)
+    front.journal.write()
+    front.stats.flush()
+    return sum_minutes(front.redis, front.keys, 2)
+
+
+def test_a_hit_was_stored_when_the_request_arrived_200_or_304(app: Flask, client: FlaskClient) -> None:
+    url = file_url(shelve(app))
+    client.get(url), client.head(url), client.get(url, headers={"If-None-Match": "*"})
+    assert count(app) == {"requests": 3, "hits": 3}
+
+
+def test_the_time_of_every_served_picture_is_counted_cached_and_uncached_apart(app: Flask, client: FlaskClient) -> None:
+    front, file_id = get_front(app), new_file_id()
+    front.waiting.wait_seconds = 5
+    client.get(file_url(shelve(app))), client.get(file_url(shelve(app)))
+
+    def come(_: object, **__: object) -> None:
+        shelve(app, file_id)
+
+    with photo_missed.connected_to(come, app):
+        client.get(file_url(file_id))
+    counted = count_all(app)
+    assert sum(number for field, number in counted.items() if field.startswith("hit_ms:")) == 2
+    assert sum(number for field, number in counted.items() if field.startswith("miss_ms:")) == 1
+
+
+def test_a_bound_belongs_to_the_bucket_below_it_and_the_last_one_has_none() -> None:
+    assert count_latencies("hit", [0.0001, 0.001, 0.1, 0.1001, 5, 60]) == {
+        "hit_ms:1": 2, "hit_ms:100": 1, "hit_ms:200": 1, "hit_ms:5000": 2,
+    }  # fmt: skip
+
+
+def test_a_picture_that_came_while_waiting_is_a_miss(app: Flask, client: FlaskClient) -> None:
+    file_id, front = new_file_id(), get_front(app)
+    front.waiting.wait_seconds = 5
+
+    def come(_: object, **__: object) -> None:
+        shelve(app, file_id)
+
+    with photo_missed.connected_to(come, app):
+        assert client.get(file_url(file_id)).headers["Cache-Status"] == "avatar-warmer; fwd=miss"
+    assert count(app) == {"requests": 1, "misses": 1}
+
+
+def test_one_that_did_not_come_in_time_is_a_miss_and_an_error(app: Flask, client: FlaskClient) -> None:
+    client.get(file_url(new_file_id()))
+    assert count(app) == {"requests": 1, "misses": 1, "errors": 1}
+
+
+def test_an_absent_picture_counts_apart(app: Flask, client: FlaskClient) -> None:
+    remember_none(app, user_subject(user_id := new_id()))
+    client.get(file_url(remember_none(app, new_file_id(), InvalidFileId("x")))), client.get(user_url(user_id))
+    assert count(app) == {"requests": 2, "not_found": 2}
+
+
+def test_what_is_refused_and_other_routes_do_not_count(app: Flask, client: FlaskClient) -> None:
+    url = file_url(shelve(app))
+    for other in (url + "x", url + "&size=1", "/healthz", "/", "/nowhere", "/api/partner/recent"):
+        client.get(other)
+    client.post(url)
+    assert not count(app)
+
+
+def test_a_bucket_lives_for_25_hours(app: Flask, client: FlaskClient, redis: Redis) -> None:
+    before = redis.time()[0] // 60
+    client.get(file_url(shelve(app)))
+    count(app)
+    buckets: list[Any] = list(redis.scan_iter(f"{get_front(app).keys.prefix}stats:*"))
+    assert 24.9 * 3600 < redis.ttl(buckets[0]) <= 25 * 3600
+    assert before <= int(buckets[0].rpartition(b":")[2]) <= redis.time()[0] // 60
+
+
+def test_the_figures_are_written_within_a_second_or_so(app: Flask, client: FlaskClient) -> None:
+    client.get(file_url(shelve(app)))
+    wait_until(lambda: sum_minutes(get_front(app).redis, get_front(app).keys, 2)["hits"] == 1)
+
+
+def test_figures_are_kept_while_redis_is_away(tmp_path: Path, app: Flask, redis: Redis) -> None:
+    keys = get_front(app).keys
+    with private_redis(tmp_path) as (url, _):
+        stats = MinuteStats(Redis.from_url(url), keys)
+        stats.redis.ping()
+    stats.count({"requests": 1, "hits": 1})
+    stats.flush()
+    stats.redis = redis
+    stats.count({"requests": 1, "misses": 1})
+    stats.close()
+    assert sum_minutes(redis, keys, 2) == {"requests": 2, "hits": 1, "misses": 1}
+
+
+def test_the_sum_is_of_the_last_so_many_minutes(redis: Redis) -> None:
+    keys, now = Keys("1"), redis.time()[0] // 60
+    for ago in (0, 1, 59, 60):
+        redis.hset(keys.stats(now - ago), "hits", 10**ago if ago < 2 else ago)
+    assert sum_minutes(redis, keys, 60)["hits"] in (1 + 10 + 59, 10 + 59 + 0)  # a minute may pass meanwhile
+    assert sum_minutes(redis, keys, 120)["hits"] == 1 + 10 + 59 + 60
+
+
+def test_the_minutes_come_oldest_first_and_empty_ones_too(redis: Redis) -> None:
+    keys, now = Keys("1"), redis.time()[0] // 60
+    redis.hset(keys.stats(now - 1), "hits", 7)
+    minute, buckets = list_minutes(redis, keys, 5)
+    assert [bucket["hits"] for bucket in buckets].index(7) == 3 - (minute - now)
+    assert len(buckets) == 5
+
+
+def test_a_sample_replaces_the_one_before_and_lives_as_long_as_the_rest(redis: Redis) -> None:
+    stats = MinuteStats(redis, Keys("1"))
+    stats.sample({"due": 5})
+    stats.sample({"due": 3})
+    noted = [bucket["due"] for bucket in list_minutes(redis, stats.keys, 10)[1] if bucket["due"]]
+    assert noted in ([3], [5, 3])  # a minute may begin in between
+    assert min(redis.ttl(key) for key in redis.scan_iter("*:stats:*")) > 24.9 * 3600

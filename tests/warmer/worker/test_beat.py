@@ -1,0 +1,41 @@
+"""Rounds are sent while somebody takes them, and not stored up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery.beat import ScheduleEntry
+from celery.schedules import schedule
+from redis import Redis
+
+from warmer.broker.publish import count_waiting
+from warmer.celery import app
+from warmer.worker.beat import WAITING_MAX, ModestScheduler
+
+
+@pytest.fixture
+def scheduler(redis: Redis) -> ModestScheduler:
+    return ModestScheduler(app=app, lazy=True)
+
+
+@pytest.fixture
+def tick() -> Any:
+    return ScheduleEntry(name="tick", task="tick", schedule=schedule(2.0), options={"queue": "tick"}, app=app)
+
+
+def test_a_round_is_sent(scheduler: ModestScheduler, tick: Any) -> None:
+    scheduler.apply_entry(tick)
+    assert count_waiting(app, "tick") == 1
+
+
+def test_rounds_that_nobody_takes_are_left_out(scheduler: ModestScheduler, tick: Any) -> None:
+    for _ in range(20):
+        scheduler.apply_entry(tick)
+    assert count_waiting(app, "tick") == WAITING_MAX + 1
+
+
+def test_the_schedule_is_known_and_kept_in_no_file(scheduler: ModestScheduler) -> None:
+    scheduler.setup_schedule()
+    assert {entry.task for entry in scheduler.schedule.values()} >= {"tick", "keep_newest"}
+    assert not hasattr(scheduler, "_store")

@@ -1,0 +1,141 @@
+"""What the queue may ask for, through a real worker on the real queue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from celery.signals import worker_ready, worker_shutdown
+from prometheus_client import REGISTRY
+
+from faketelegram import FakeTelegram
+from tests.conftest import list_traces, make_picture, next_id, wait_until
+from tests.support.redis_kinds import connect_broker
+from warmer.celery import app as celery
+from warmer.keys import QUEUES, Lane, user_subject
+from warmer.state.stats import sum_minutes
+from warmer.state.workers import list_pulses
+from warmer.wiring import Workshop, close_workshop
+from warmer.worker import tasks
+
+needs_worker = pytest.mark.usefixtures("worker")
+LANES: tuple[Lane, ...] = ("hot", "warm", "rewarm")
+
+
+@pytest.fixture
+def file_id(telegram: FakeTelegram) -> str:
+    return telegram.world.add_file(make_picture())
+
+
+def count_outcomes(lane: str, outcome: str) -> float:
+    return REGISTRY.get_sample_value("avatar_warmings_total", {"lane": lane, "outcome": outcome}) or 0
+
+
+def are_queues_empty(shop: Workshop) -> bool:
+    waiting = [shop.publisher.count_waiting(queue) for queue in QUEUES]
+    return not any(waiting) and not connect_broker(shop.settings).hlen(f"{shop.keys.queue_prefix}unacked")
+
+
+@needs_worker
+def test_a_picture_that_is_asked_for_in_every_lane_becomes_warm_once(
+    shop: Workshop, file_id: str, telegram: FakeTelegram
+) -> None:
+    for lane in LANES:
+        shop.publisher.ask(file_id, lane)
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: are_queues_empty(shop))
+    wait_until(
+        lambda: not shop.redis.exists(shop.keys.claim(file_id), *(shop.keys.asked(file_id, lane) for lane in LANES))
+    )
+    assert telegram.calls["getFile"] == 1
+
+
+@needs_worker
+def test_an_id_that_is_asked_for_becomes_warm(shop: Workshop, telegram: FakeTelegram) -> None:
+    telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
+    shop.publisher.ask(user_subject(user_id), "hot")
+    wait_until(lambda: shop.desk.store.is_ready(telegram.world.file_id(user_id, 320)))
+
+
+@needs_worker
+def test_a_hot_task_that_is_stale_ends_and_a_warm_one_does_not(
+    shop: Workshop, file_id: str, telegram: FakeTelegram
+) -> None:
+    before = count_outcomes("hot", "skipped")
+    celery.send_task("warm", args=[file_id, "hot"], queue="hot")
+    wait_until(lambda: count_outcomes("hot", "skipped") == before + 1)
+    assert not telegram.calls["getFile"]
+    wait_until(lambda: list_traces(shop.redis, file_id) == [])  # the queue's own, once it is acknowledged
+    celery.send_task("warm", args=[file_id, "warm"], queue="warm")
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+
+
+@needs_worker
+def test_what_a_later_release_says_beside_the_task_is_left_out(shop: Workshop, file_id: str) -> None:
+    celery.send_task("warm", args=[file_id, "warm", "more"], kwargs={"and": "more"}, queue="warm")
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: are_queues_empty(shop))
+
+
+@needs_worker
+def test_a_task_that_only_a_later_release_knows_is_gone_and_the_worker_goes_on(shop: Workshop, file_id: str) -> None:
+    for lane in QUEUES:
+        celery.send_task("polish", args=[file_id], queue=lane)
+    wait_until(lambda: are_queues_empty(shop))
+    celery.send_task("warm", args=[file_id, "warm"], queue="warm")
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+
+
+@needs_worker
+def test_a_redis_that_fails_gives_the_message_back(
+    shop: Workshop, file_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "AWAY_SECONDS", 0.05)
+    shop.redis.set(shop.keys.due, "of a wrong type")  # the first write of a task fails
+    celery.send_task("warm", args=[file_id, "warm"], queue="warm")
+    wait_until(lambda: connect_broker(shop.settings).hlen(f"{shop.keys.queue_prefix}unacked"))
+    assert not shop.desk.store.is_ready(file_id)
+    shop.redis.delete(shop.keys.due)
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: are_queues_empty(shop))
+
+
+@needs_worker
+def test_the_rounds_run(shop: Workshop, file_id: str) -> None:
+    shop.partners.register(1, "Ann", other := f"{file_id}x")
+    celery.send_task("keep_newest", queue="tick")
+    wait_until(lambda: shop.redis.zscore(shop.keys.due, other) is not None)
+    shop.due.set(file_id, -1)
+    celery.send_task("tick", queue="tick")
+    wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: "due" in sum_minutes(shop.redis, shop.keys, 2))  # noted after the round
+
+
+@pytest.fixture
+def this_process(shop: Workshop) -> Iterator[None]:
+    """The task runs here, and opens the workshop of this process."""
+    yield
+    close_workshop()
+
+
+@pytest.mark.usefixtures("this_process")
+def test_every_task_is_counted_and_logged_in_one_line(file_id: str, caplog: pytest.LogCaptureFixture) -> None:
+    before = count_outcomes("warm", "done")
+    caplog.set_level("INFO", "warmer.worker.tasks")
+    assert tasks.warm(file_id, "warm") == "done"
+    assert count_outcomes("warm", "done") == before + 1
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "warmer.worker.tasks"]
+    assert f"{file_id} done [warm] in" in line
+
+
+def test_a_worker_beats_from_ready_to_shutdown(shop: Workshop) -> None:
+    worker_ready.send(sender=None)
+    (pulse,) = wait_until(lambda: list_pulses(shop.redis, shop.keys))
+    worker_shutdown.send(sender=None)
+    assert (pulse.name.rpartition("-")[2], pulse.bot) == (str(os.getpid()), "ok")
+    assert list_pulses(shop.redis, shop.keys) == []
+
+
+def test_the_queue_may_ask_for_three_things() -> None:
+    assert {name for name in celery.tasks if not name.startswith("celery.")} == {"warm", "tick", "keep_newest"}

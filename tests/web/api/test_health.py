@@ -1,0 +1,103 @@
+"""For operators: alive, and ready while hits can be answered; workers speak for themselves."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from faketelegram import FakeTelegram
+from tests.conftest import wait_until
+from tests.support.web_parts import MakeApp, private_redis
+from warmer.wiring import Workshop
+from warmer.worker.heartbeat import TTL_SECONDS, Heartbeat
+from web.context import get_front
+
+
+def beat(app: Flask, name: str, **state: str) -> None:
+    """Write a heartbeat as a worker does."""
+    front = get_front(app)
+    front.redis.set(front.keys.worker(name), json.dumps({"name": name, **state}), ex=TTL_SECONDS)
+    front.redis.zadd(front.keys.workers, {name: time.time()})
+
+
+def test_alive_is_alive(client: FlaskClient) -> None:
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ok"})
+
+
+def test_without_a_worker_it_is_ready_but_degraded(client: FlaskClient) -> None:
+    answer = client.get("/readyz")
+    checks = {"redis": "ok", "worker": "missing", "bot": "unknown"}
+    assert (answer.status_code, answer.json) == (200, {"status": "degraded", "checks": checks})
+
+
+@pytest.mark.parametrize(
+    ("bots", "bot", "status"),
+    [
+        (["ok"], "ok", "ok"),
+        (["ok", "ok"], "ok", "ok"),
+        (["ok", "unknown"], "ok", "ok"),
+        (["unreachable"], "unreachable", "degraded"),
+        (["unauthorized", "ok"], "unauthorized", "degraded"),
+        (["unknown"], "unknown", "degraded"),
+    ],
+)
+def test_the_bot_is_as_the_workers_say(app: Flask, client: FlaskClient, bots: list[str], bot: str, status: str) -> None:
+    for number, state in enumerate(bots):
+        beat(app, f"worker-{number}", bot=state)
+    answer: Any = client.get("/readyz")
+    assert (answer.status_code, answer.json["status"]) == (200, status)
+    assert answer.json["checks"] == {"redis": "ok", "worker": "ok", "bot": bot}
+
+
+def test_a_worker_that_fell_silent_is_missing(app: Flask, client: FlaskClient) -> None:
+    beat(app, "worker-1", bot="ok")
+    front = get_front(app)
+    assert 0 < front.redis.ttl(front.keys.worker("worker-1")) <= 15
+    front.redis.delete(front.keys.worker("worker-1"))  # as its TTL does
+    assert client.get("/readyz").json["checks"]["worker"] == "missing"  # type: ignore[index]
+
+
+def test_a_refused_token_shows_and_hits_go_on(client: FlaskClient, telegram: FakeTelegram, shop: Workshop) -> None:
+    telegram.fail("getMe", "unauthorized", times=None)
+    Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget).beat()
+    answer: Any = client.get("/readyz")
+    assert (answer.status_code, answer.json["status"], answer.json["checks"]["bot"]) == (
+        200,
+        "degraded",
+        "unauthorized",
+    )
+
+
+def test_with_a_worker_all_is_ok_until_it_says_good_bye(client: FlaskClient, shop: Workshop) -> None:
+    heartbeat = Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget)
+    heartbeat.start()
+    wait_until(lambda: client.get("/readyz").json["status"] == "ok")  # type: ignore[index]
+    heartbeat.close()
+    assert client.get("/readyz").json["status"] == "degraded"  # type: ignore[index]
+
+
+def test_without_redis_it_is_503_and_ready_again_with_it(
+    tmp_path: Path, telegram: FakeTelegram, make_app: MakeApp
+) -> None:
+    with private_redis(tmp_path) as (url, server):
+        client = make_app(redis_url=url).test_client()
+        server.send_signal(signal.SIGSTOP)
+        answer: Any = client.get("/readyz")
+        assert (answer.status_code, answer.json["checks"]["redis"]) == (503, "away")
+        assert client.get("/healthz").status_code == 200
+        server.send_signal(signal.SIGCONT)
+        wait_until(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_health_is_not_kept_by_anybody_and_for_no_other_origin(client: FlaskClient) -> None:
+    answer = client.get("/readyz", headers={"Origin": "https://evil.example"})
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert "max-age" not in answer.headers.get("Cache-Control", "")

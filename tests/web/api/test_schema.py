@@ -1,0 +1,39 @@
+"""The app, held to its own description: a few requests for each route, the same in every run.
+
+`tests/service/test_schema.py` sends many more to a running service.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from tests.support.web_parts import MakeApp
+from web.api.openapi import DOCUMENT
+
+REQUESTS = {
+    "seed": 1,
+    "generation": {"deterministic": True, "max-examples": 3},
+    "phases": {"coverage": {"enabled": False}},
+    "suppress-health-check": ["all"],
+}
+routes = schemathesis.openapi.from_path(DOCUMENT, config=schemathesis.Config.from_dict(REQUESTS))
+
+
+@pytest.fixture
+def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
+    """The web tier without a worker, and without patience."""
+    return make_app(photo_wait=0)
+
+
+@routes.parametrize()
+def test_for_a_backend_every_answer_is_documented(case: Case[Any], app: Flask, as_server: dict[str, str]) -> None:
+    case.operation.schema.app = app  # chooses the way without a network
+    # Without a worker no picture comes, and nobody hears of a forgetting: a documented 503 is right there.
+    case.call_and_validate(app=app, headers=as_server, excluded_checks=[not_a_server_error, positive_data_acceptance])

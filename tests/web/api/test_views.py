@@ -1,0 +1,88 @@
+"""Partners and photos as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.conftest import SIGNING_KEY
+from tests.support.web_parts import PREVIEW, MakeApp, new_file_id, new_id, remember_none, shelve
+from warmer.errors import GaveUp, InvalidFileId
+from warmer.keys import user_subject
+from warmer.photo import version_of
+from web.api.views import show_partners, show_status
+from web.context import get_front
+from web.photos.urls import sign
+
+
+def show(app: Flask, subject: str) -> dict[str, Any]:
+    front = get_front(app)
+    return show_status(subject, front.store.glance([subject])[0], front)
+
+
+def test_ready_is_every_size_in_the_first_format(app: Flask) -> None:
+    assert show(app, shelve(app))["status"] == "ready"
+    assert show(app, shelve(app, sizes=(80, 160)))["status"] == "warming"
+    assert show(app, shelve(app, fmt="jpeg"))["status"] == "warming"
+
+
+@pytest.mark.parametrize(("error", "status"), [(InvalidFileId("x"), "unavailable"), (GaveUp("x"), "unavailable")])
+def test_a_picture_that_cannot_be_had_is_unavailable(app: Flask, error: Any, status: str) -> None:
+    assert show(app, remember_none(app, new_file_id(), error))["status"] == status
+
+
+def test_no_photo_and_a_forgotten_one_are_none_and_have_no_url(app: Flask) -> None:
+    get_front(app).store.forget(forgotten := shelve(app))
+    for subject in (remember_none(app, user_subject(new_id())), forgotten):
+        assert show(app, subject) == {
+            "status": "none",
+            "photo_url": None,
+            "photo_srcset": None,
+            "photo_placeholder": None,
+            "photo_version": None,
+        }
+
+
+def test_a_ready_picture_shows_its_urls_its_preview_and_its_version(app: Flask) -> None:
+    file_id = shelve(app)
+    shown = show(app, file_id)
+    assert shown["photo_placeholder"] == PREVIEW
+    assert shown["photo_version"] == version_of(f"unique-{file_id}") != show(app, shelve(app))["photo_version"]
+    assert (shown["photo_url"], shown["photo_srcset"]) == get_front(app).urls.of(file_id)
+
+
+def test_a_partner_whose_picture_is_not_known_yet_shows_the_url_of_the_id(app: Flask) -> None:
+    front, user_id = get_front(app), new_id()
+    partner, _ = front.partners.register(user_id, "Ann", None)
+    (shown,) = show_partners([partner], front)
+    assert (shown["photo_status"], shown["photo_ready"], shown["photo_file_id"]) == ("warming", False, None)
+    assert shown["photo_url"] == f"/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
+
+
+def test_nobody_is_an_empty_list_without_asking_redis(app: Flask) -> None:
+    assert show_partners([], get_front(app)) == []
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+def test_urls_begin_with_the_public_url(as_server: dict[str, str], make_app: MakeApp) -> None:
+    app = make_app(public_url="https://cdn.example/avatars/")
+    client: FlaskClient = app.test_client()
+    partner: Any = client.put("/api/partner/42", json={"name": "Ann"}, headers=as_server).json
+    assert partner["photo_url"].startswith("https://cdn.example/avatars/api/photos/user/42?")
+    assert partner["photo_srcset"].count("https://cdn.example/avatars/api/photos/user/42?") == 3
+
+
+def test_every_url_that_is_shown_opens(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
+    body = {"name": "Ann", "photo_file_id": shelve(app)}
+    partner: Any = client.put("/api/partner/42", json=body, headers=as_server).json
+    sources = [part.rsplit(" ", 1) for part in partner["photo_srcset"].split(", ")]
+    assert [width for _, width in sources] == ["80w", "160w", "320w"]
+    assert {client.get(url).status_code for url in (partner["photo_url"], *(url for url, _ in sources))} == {200}
+
+
+def test_names_are_shown_in_their_own_letters(client: FlaskClient, as_server: dict[str, str]) -> None:
+    answer = client.put("/api/partner/42", json={"name": "李小龙 🌈"}, headers=as_server)
+    assert "李小龙 🌈" in answer.get_data(as_text=True)

@@ -1,0 +1,91 @@
+"""What was served is written a moment later, many at once, and nothing is lost or out of order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from tests.conftest import wait_until
+from web.observe.access_log import Journal, Served
+
+counted: list[Served] = []
+
+
+@pytest.fixture
+def journal() -> Iterator[Journal]:
+    counted.clear()
+
+    def count(entries: Sequence[Served]) -> None:
+        counted.extend(entries)
+
+    with closing(Journal(count)) as journal:
+        yield journal
+
+
+def served(subject: str = "a", at: float = 1_700_000_000.25) -> Served:
+    return Served(subject, "file", "200", 0.0021, was_hit=True, at=at, method="GET", request_id="an-id")
+
+
+def test_what_is_noted_is_written_soon(journal: Journal) -> None:
+    journal.note(served())
+    wait_until(lambda: counted == [served()])
+
+
+def test_each_has_its_line_with_the_time_it_was_served(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "web"):
+        for number in range(3):
+            journal.note(served(f"{number}{'x' * 30}", at=1_700_000_000.25 + number))
+        journal.write()
+        wait_until(lambda: len(caplog.records) == 3)
+    assert caplog.messages == [f"📸 Photo served for {number}{'x' * 19}... in 2ms" for number in range(3)]
+    assert [record.created for record in caplog.records] == [1_700_000_000.25 + number for number in range(3)]
+    assert {(record.msecs, record.levelname, record.name) for record in caplog.records} == {
+        (250, "INFO", "web.observe.access_log")
+    }
+
+
+def test_without_the_level_there_is_no_line_but_it_is_counted(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "web"):
+        journal.note(served())
+        wait_until(lambda: counted)
+        journal.write()
+    assert not caplog.records
+
+
+def test_nothing_is_lost_when_many_note_at_once(journal: Journal) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: journal.note(served(str(number))), range(2000)))
+    journal.write()
+    wait_until(lambda: len(counted) == 2000)
+    assert {entry.subject for entry in counted} == {str(number) for number in range(2000)}
+
+
+def test_figures_that_cannot_be_written_do_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    written: list[int] = []
+
+    def count(entries: Sequence[Served]) -> None:
+        written.append(len(entries))
+        if len(written) == 1:
+            raise OSError("no space left")
+
+    with closing(Journal(count)) as journal:
+        journal.note(served())
+        wait_until(lambda: written)
+        journal.note(served())
+        wait_until(lambda: len(written) == 2)
+
+
+def test_noting_writes_nothing_itself() -> None:
+    """A log line and a counter each cost as much as a hit: another thread pays."""
+    writers: set[str] = set()
+    with closing(Journal(lambda _: writers.add(threading.current_thread().name))) as journal:
+        journal.note(served())
+        wait_until(lambda: writers)
+    assert writers == {"journal"}

@@ -1,0 +1,187 @@
+"""Prometheus figures: only for who has a key; every metric, the queues, and what the workers count."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.remaining import remaining
+from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, remember_none, shelve, user_url
+from warmer.errors import InvalidFileId
+from warmer.keys import QUEUES, Lane, user_subject
+from warmer.state.budget import Budget
+from web.context import get_front
+
+Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+Read = Callable[[], Figures]
+COUNTED = {
+    "avatar_photos", "avatar_photo_seconds", "avatar_shed", "avatar_requests",
+    "avatar_warmings", "avatar_warm_seconds", "avatar_warm_step_seconds",
+    "avatar_upstream_calls", "avatar_upstream_seconds", "avatar_upstream_pauses",
+}  # fmt: skip
+READ = {
+    "avatar_queue_length",
+    "avatar_due",
+    "avatar_due_late_seconds",
+    "avatar_workers",
+    "avatar_upstream_pause_seconds",
+    "avatar_upstream_halted",
+}
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
+    """The web tier without a worker, and without patience."""
+    return make_app(photo_wait=0)
+
+
+@pytest.fixture
+def figures(client: FlaskClient, as_server: dict[str, str]) -> Read:
+    """What /metrics shows now."""
+
+    def read() -> Figures:
+        text = client.get("/metrics", headers=as_server).get_data(as_text=True)
+        families = text_string_to_metric_families(text)
+        return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+    return read
+
+
+def test_it_is_in_the_format_of_prometheus(client: FlaskClient, as_server: dict[str, str]) -> None:
+    answer = client.get("/metrics", headers=as_server)
+    assert (answer.status_code, answer.mimetype) == (200, "text/plain")
+    assert "version=" in answer.headers["Content-Type"]
+
+
+def test_it_contains_every_metric_each_once(client: FlaskClient, as_server: dict[str, str]) -> None:
+    import warmer.observe.metrics  # noqa: F401 - workers count in the same folder
+
+    text = client.get("/metrics", headers=as_server).get_data(as_text=True)
+    named = [family.name for family in text_string_to_metric_families(text) if family.name.startswith("avatar_")]
+    assert sorted(name for name in named if not name.endswith("_created")) == sorted(COUNTED | READ)
+
+
+@pytest.mark.parametrize(
+    ("result", "ask"),
+    [
+        ("hit", lambda app, client: client.get(file_url(shelve(app)))),
+        ("error", lambda _, client: client.get(file_url(new_file_id()))),
+        ("not_found", lambda app, client: client.get(file_url(remember_none(app, new_file_id(), InvalidFileId("x"))))),
+        ("refused", lambda _, client: client.get(file_url(new_file_id(), sig=""))),
+        ("refused", lambda _, client: client.get(user_url(new_id(), size=1))),
+    ],
+)
+def test_answers_are_counted_by_their_result(
+    app: Flask, client: FlaskClient, figures: Read, result: str, ask: Callable[[Flask, FlaskClient], object]
+) -> None:
+    before = figures()
+    ask(app, client)
+    results = {
+        labels: value - before.get((name, labels), 0)
+        for (name, labels), value in figures().items()
+        if name == "avatar_photos_total"
+    }
+    assert {dict(labels)["result"]: value for labels, value in results.items() if value} == {result: 1}
+
+
+def test_the_time_of_a_served_picture_is_measured(app: Flask, client: FlaskClient, figures: Read) -> None:
+    key = ("avatar_photo_seconds_count", (("cache", "hit"),))
+    before = figures().get(key, 0)
+    client.get(file_url(shelve(app)))
+    assert figures()[key] - before == 1
+
+
+def test_every_answer_is_counted_by_endpoint_and_status_and_by_no_path(client: FlaskClient, figures: Read) -> None:
+    before = figures()
+    for path in ("/nowhere/987654321", "/healthz", "/api/partner/987654321"):
+        client.get(path)
+    now = figures()
+    for endpoint, status in (("none", "404"), ("health.is_alive", "200"), ("partners.get_partner", "401")):
+        key = ("avatar_requests_total", (("endpoint", endpoint), ("status", status)))
+        assert now[key] - before.get(key, 0) == 1
+    assert not any("987654321" in value for _, labels in now for _, value in labels)
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+def test_shed_misses_are_counted(figures: Read, make_app: MakeApp) -> None:
+    key = ("avatar_shed_total", ())
+    before = figures()[key]
+    make_app(hot_max=0).test_client().get(file_url(new_file_id()))
+    assert figures()[key] - before == 1
+
+
+def test_the_length_of_each_queue_is_read(app: Flask, figures: Read) -> None:
+    lanes: list[tuple[Lane, int]] = [("hot", 3), ("warm", 2), ("rewarm", 1)]
+    for lane, length in lanes:
+        for _ in range(length):
+            get_front(app).publisher.ask(new_file_id(), lane)
+    lengths = {queue: figures()["avatar_queue_length", (("queue", queue),)] for queue in QUEUES}
+    assert lengths == {"tick": 0, "hot": 3, "warm": 2, "rewarm": 1}
+
+
+def test_what_lives_in_redis_is_read(app: Flask, figures: Read) -> None:
+    front = get_front(app)
+    front.redis.zadd(front.keys.workers, {"w": 1})
+    front.redis.set(front.keys.worker("w"), json.dumps({"name": "w"}))
+    front.redis.zadd(front.keys.due, {user_subject(1): 1, user_subject(2): 2})
+    budget = Budget(front.redis, front.keys, 12)
+    budget.pause(30)
+    budget.halt()
+    now = figures()
+    assert (now["avatar_workers", ()], now["avatar_due", ()], now["avatar_upstream_halted", ()]) == (1, 2, 1)
+
+
+def test_a_pause_is_shown_in_seconds(app: Flask, figures: Read) -> None:
+    front = get_front(app)
+    Budget(front.redis, front.keys, 12).pause(30)
+    assert figures()["avatar_upstream_pause_seconds", ()] == remaining(30)
+
+
+COUNT_AS_A_WORKER = "import warmer.observe.metrics as m; m.WARMINGS.labels('hot', 'done').inc(7)"
+SHOW = """
+from web import create_app
+headers = {"Authorization": "Bearer test-api-key"}
+print(create_app().test_client().get("/metrics", headers=headers).get_data(as_text=True))
+"""
+
+
+@pytest.mark.usefixtures("redis")
+def test_what_workers_count_is_shown_through_the_shared_folder(tmp_path: Path) -> None:
+    here = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    for code in (COUNT_AS_A_WORKER, SHOW):
+        done = subprocess.run([sys.executable, "-c", code], env=here, capture_output=True, text=True, check=True)
+    assert 'avatar_warmings_total{lane="hot",outcome="done"} 7.0' in done.stdout
+    assert "avatar_due 0.0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/readyz", "/metrics", "/nowhere", "/static/page.js", "/api/partner/recent"]
+)
+def test_every_answer_tells_its_time(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert float(answer.headers["X-Response-Time"].removesuffix("ms")) >= 0
+    assert "total;dur=" in answer.headers["Server-Timing"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_log_lines_of_the_original_are_kept(
+    app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored, absent = shelve(app), remember_none(app, new_file_id(), InvalidFileId("x"))
+    with caplog.at_level("INFO", "web"):
+        client.get(file_url(stored)), client.get(file_url(absent))
+        get_front(app).journal.write()
+    not_found, served = [line for line in caplog.messages if "..." in line]
+    assert served.startswith(f"📸 Photo served for {stored[:20]}... in ")
+    assert served.endswith("ms")
+    assert not_found == f"⚠️ Photo not found: {absent[:20]}..."

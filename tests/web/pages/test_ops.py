@@ -1,0 +1,219 @@
+"""The page for operators: who may see it, what it shows, and what it shows when parts are away."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.conftest import API_KEY, wait_until
+from tests.support.remaining import remaining
+from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, shelve
+from warmer.errors import InvalidFileId
+from warmer.state.budget import Budget
+from warmer.state.failures import Failures
+from web.context import get_front
+from web.pages.history import Figures
+from web.pages.ops import spell_age
+from web.pages.overview import Now, Overview
+
+FAR = {"environ_base": {"REMOTE_ADDR": "203.0.113.7"}}  # RFC 5737
+WANTED = 'Bearer realm="avatar-warmer", Basic realm="avatar-warmer", charset="UTF-8"'
+PATHS = ["/ops", "/ops.json"]
+
+
+def basic(password: str, user: str = "ops") -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def read(client: FlaskClient) -> Any:
+    answer = client.get("/ops.json")
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")
+    return answer.json
+
+
+# Who may see it
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_from_elsewhere_it_wants_a_key_and_says_how(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, **FAR)
+    assert (answer.status_code, answer.mimetype) == (401, "application/problem+json")
+    assert answer.headers["WWW-Authenticate"] == WANTED
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("headers", [{"Authorization": f"Bearer {API_KEY}"}, basic(API_KEY), basic(API_KEY, "")])
+def test_a_key_opens_it_as_bearer_and_as_the_password_of_a_browser(
+    client: FlaskClient, path: str, headers: dict[str, str]
+) -> None:
+    assert client.get(path, headers=headers, **FAR).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer x"},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Basic"},
+        {"Authorization": "Basic !"},
+        {"Authorization": f"Basic {API_KEY}"},
+        {"Authorization": f"Digest {API_KEY}"},
+        basic(""),
+        basic("x"),
+        basic("", API_KEY),
+        basic(API_KEY + "ä"),
+    ],
+)
+def test_anything_else_does_not(client: FlaskClient, headers: dict[str, str]) -> None:
+    assert client.get("/ops", headers=headers, **FAR).status_code == 401
+
+
+def test_a_user_is_refused(client: FlaskClient) -> None:
+    assert client.get("/ops", headers=as_user(new_id()), **FAR).status_code == 403
+
+
+def test_on_the_machine_itself_it_is_open(client: FlaskClient) -> None:
+    assert client.get("/ops").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via"])
+def test_behind_a_proxy_on_the_machine_it_is_not(client: FlaskClient, name: str) -> None:
+    assert client.get("/ops", headers={name: "203.0.113.7"}).status_code == 401
+
+
+def test_under_another_name_that_leads_here_it_is_not(client: FlaskClient) -> None:
+    assert client.get("/ops", headers={"Host": "evil.example"}).status_code == 401
+
+
+def test_a_password_is_no_key_for_other_routes(client: FlaskClient) -> None:
+    answer = client.get("/metrics", headers=basic(API_KEY))
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="avatar-warmer"')
+
+
+# What it shows
+
+
+def test_the_page_lets_nothing_in_and_is_not_kept(client: FlaskClient) -> None:
+    answer = client.get("/ops")
+    policy = answer.headers["Content-Security-Policy"]
+    assert {"default-src 'none'", "style-src 'self'", "frame-ancestors 'none'"} <= set(policy.split("; "))
+    assert "unsafe" not in policy
+    assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
+    assert re.findall(r"<script|<style|\bstyle=|\bon\w+=|javascript:", answer.get_data(as_text=True)) == []
+
+
+def test_answers_calls_and_lengths_show(app: Flask, client: FlaskClient) -> None:
+    front = get_front(app)
+    client.get(file_url(shelve(app)))
+    front.journal.write()
+    front.stats.count({"calls": 3, "failed_calls": 1, "pauses": 1, "warmings": 2, "unavailable:too-big": 1})
+    front.stats.flush()
+    front.stats.sample({"due": 5, "queue:hot": 7, "workers": 1})
+    for period in ("hour", "day"):
+        shown = read(client)[period]
+        assert (shown["requests"], shown["hit_rate"], shown["error_rate"]) == (1, 1, 0)
+        assert (shown["calls"], shown["failed_calls"], shown["pauses"], shown["warmings"]) == (3, 1, 1, 2)
+        assert (shown["unavailable"], shown["queues"], shown["due"]) == ({"too-big": 1}, {"hot": 7}, 5)
+        assert shown["cached"]["p99_ms"] == shown["served"]["p99_ms"] > 0
+
+
+def test_the_hour_is_a_part_of_the_day(app: Flask, client: FlaskClient) -> None:
+    front = get_front(app)
+    minute = front.redis.time()[0] // 60
+    for ago in (30, 90, 1500):
+        front.redis.hset(front.keys.stats(minute - ago), "requests", ago)
+    shown = read(client)
+    assert (shown["hour"]["requests"], shown["day"]["requests"]) == (30, 120)
+    assert sum(step["figures"]["requests"] for step in shown["steps"] if step["figures"]) == 120
+    assert 144 <= len(shown["steps"]) <= 145
+
+
+def test_what_holds_now_shows(app: Flask, client: FlaskClient) -> None:
+    front = get_front(app)
+    Budget(front.redis, front.keys, 12).pause(30)
+    Budget(front.redis, front.keys, 12).halt()
+    front.redis.set(front.keys.worker("w1"), json.dumps({"name": "w1", "bot": "unauthorized"}))
+    now = front.redis.time()[0]
+    front.redis.zadd(front.keys.workers, {"w1": now})
+    front.redis.zadd(front.keys.due, {"a": now - 100, "b": now + 30, "c": now + 600, "d": now + 7200})
+    shown = read(client)["now"]
+    assert (shown["workers"], shown["bot"], shown["is_halted"]) == (["w1"], "unauthorized", True)
+    assert (shown["due"], shown["due_within_minute"], shown["due_within_hour"]) == (4, 2, 3)
+    assert shown["late_seconds"] >= 100
+    page = client.get("/ops").get_data(as_text=True)
+    assert "Telegram refuses the bot token" in page
+    assert "halted" in page
+
+
+def test_a_pause_shows_with_the_seconds_that_are_left(app: Flask, client: FlaskClient) -> None:
+    front = get_front(app)
+    Budget(front.redis, front.keys, 12).pause(30)
+    assert read(client)["now"]["paused_seconds"] == remaining(30)
+    assert "Telegram asked for a pause" in client.get("/ops").get_data(as_text=True)
+
+
+def test_failures_show_with_their_reasons_and_nothing_of_them_is_markup(app: Flask, client: FlaskClient) -> None:
+    front, file_id = get_front(app), new_file_id()
+    Failures(front.redis, front.keys, front.stats).note(file_id, InvalidFileId("getFile: <b>400</b>"))
+    [failure] = read(client)["failures"]
+    assert (failure["subject"], failure["cause"], failure["reason"]) == (
+        file_id, "invalid-file-id", "getFile: <b>400</b>"
+    )  # fmt: skip
+    page = client.get("/ops").get_data(as_text=True)
+    assert file_id in page
+    assert "<b>" not in page
+
+
+def test_what_misses_its_target_is_marked_in_words_too(app: Flask, client: FlaskClient) -> None:
+    front = get_front(app)
+    front.stats.count({"requests": 100, "hits": 80, "misses": 20})
+    front.stats.flush()
+    assert "⚠ target over 90 %" in client.get("/ops").get_data(as_text=True)
+
+
+def test_the_figures_are_those_that_are_documented(client: FlaskClient) -> None:
+    document: Any = client.get("/openapi.json").json
+    schemas = document["components"]["schemas"]
+    now = schemas["Overview"]["properties"]["now"]["anyOf"][1]
+    for schema, shown in ((schemas["Overview"], Overview), (schemas["Figures"], Figures), (now, Now)):
+        names = {field.name for field in fields(shown)}
+        assert set(schema["required"]) == set(schema["properties"]) == names
+
+
+def test_an_age_is_spelled_in_one_unit() -> None:
+    ages = [spell_age(seconds) for seconds in (-1, 59, 60, 7199, 90_000)]
+    assert ages == ["0 s ago", "59 s ago", "1 min ago", "1 h ago", "1 d ago"]
+
+
+# While parts are away
+
+
+def test_while_redis_is_away_it_is_still_a_page_and_says_so(tmp_path: Path, make_app: MakeApp) -> None:
+    with private_redis(tmp_path) as (url, server):
+        client = make_app(redis_url=url).test_client()
+        wait_until(lambda: read(client)["redis"] == "ok")  # its socket is there a moment before it listens
+        server.kill()
+        server.wait()
+        shown, answer = read(client), client.get("/ops")
+    assert (shown["redis"], shown["now"], shown["day"], shown["steps"]) == ("away", None, None, [])
+    assert answer.status_code == 200
+    assert b"Redis is away" in answer.data
+
+
+def test_while_the_broker_is_away_the_rest_shows(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False) as nobody:
+        nobody.conf.update(broker_transport_options={"max_retries": 0})
+        monkeypatch.setattr(get_front(app).publisher, "app", nobody)
+        shown, answer = read(app.test_client()), app.test_client().get("/ops")
+    assert (shown["redis"], shown["broker"], shown["queues"]) == ("ok", "away", {})
+    assert shown["now"]
+    assert b"The broker is away" in answer.data

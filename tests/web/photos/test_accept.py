@@ -1,0 +1,84 @@
+"""Which format a client gets: the highest q, of equal ones the stored, then ours in order; never 406."""
+
+from __future__ import annotations
+
+import pytest
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from web.photos.accept import rank_formats
+
+BOTH = ("webp", "jpeg")
+CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+SAFARI = "image/webp,image/avif,image/jxl,image/heic,video/*;q=0.8,image/png,image/*;q=0.8,*/*;q=0.5"
+
+
+def rank(header: str | None, *formats: str) -> list[str]:
+    return rank_formats(parse_accept_header(header, MIMEAccept), formats or BOTH)
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "*/*", "image/*", "image/*, */*", "*/*;q=0.1", "image/*;q=0.5, */*;q=0.1"]
+)
+def test_no_wish_gets_the_first_format(header: str | None) -> None:
+    assert rank(header) == ["webp"]
+
+
+@pytest.mark.parametrize(
+    ("header", "formats"),
+    [
+        ("image/webp", ["webp"]),
+        ("image/jpeg", ["jpeg"]),
+        ("IMAGE/JPEG", ["jpeg"]),
+        ("image/jpeg, image/webp;q=0.9", ["jpeg"]),
+        ("image/webp;q=0.8, image/jpeg;q=0.81", ["jpeg"]),
+        ("image/webp;q=0, */*", ["jpeg"]),
+        ("image/webp;q=0, image/*;q=0.1", ["jpeg"]),
+        ("image/webp;q=0.5, */*", ["jpeg"]),
+        ("text/html, image/jpeg;q=0.001", ["jpeg"]),
+        (SAFARI, ["webp"]),
+    ],
+)
+def test_the_highest_q_wins(header: str, formats: list[str]) -> None:
+    assert rank(header) == formats
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["image/webp, image/jpeg", "image/jpeg, image/webp", "image/png, image/*;q=0.2", "text/html, */*;q=0.3", CHROME],
+)
+def test_of_an_equal_q_all_are_as_good_in_our_order(header: str) -> None:
+    assert rank(header) == ["webp", "jpeg"]
+    assert rank(header, "jpeg", "webp") == ["jpeg", "webp"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "text/html",
+        "image/png",
+        "image/webp;q=0",
+        "image/webp;q=0, image/jpeg;q=0",
+        "*/*;q=0",
+        "image/*;q=0",
+        "nonsense",
+        ",;=",
+    ],
+)
+def test_a_client_that_accepts_none_of_ours_gets_the_first(header: str) -> None:
+    assert rank(header) == ["webp"]
+
+
+@pytest.mark.parametrize("q", ["nan", "inf", "1e9", "-1", "x", "1.5", ""])
+def test_an_odd_q_does_no_harm(q: str) -> None:
+    assert rank(f"image/jpeg;q={q}, image/webp;q=0.5")[0] in BOTH
+
+
+def test_a_named_avif_is_negotiated_as_the_others() -> None:
+    assert rank(CHROME, "avif", "webp") == ["avif", "webp"]
+    assert rank(SAFARI, "webp", "avif", "jpeg") == ["webp", "avif"]
+
+
+@pytest.mark.parametrize("header", [None, "image/jpeg", "text/html", CHROME])
+def test_a_single_format_is_all_there_is(header: str | None) -> None:
+    assert rank(header, "jpeg") == ["jpeg"]

@@ -1,0 +1,559 @@
+"""The photo routes: what is answered, in which order, with which headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from tests.conftest import SIGNING_KEY, wait_until
+from tests.support.redis_kinds import KIND, forget_calls, list_calls, list_masters
+from tests.support.web_parts import (
+    MakeApp,
+    body_of,
+    file_url,
+    new_file_id,
+    new_id,
+    queued,
+    remember_none,
+    shelve,
+    user_url,
+)
+from warmer.errors import GaveUp, InvalidFileId
+from warmer.flow.echo import wait_until_heard
+from warmer.keys import user_subject
+from web.context import get_front
+from web.photos.urls import sign
+from web.signals import photo_served
+
+FILE_CACHE = "public, max-age=604800, immutable"
+USER_CACHE = "public, max-age=300, stale-while-revalidate=86400"
+HIT = {
+    "Content-Type": "image/webp",
+    "Cache-Status": "avatar-warmer; hit",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+ON_EVERY_ANSWER = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Retry-After",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+}
+FIGURES = {"time", "multi", "exec", "hincrby", "expire"}  # of the minute buckets, written by a thread of its own
+CONNECTING = {"hello", "select", "ping", "subscribe", "ssubscribe", "client|setinfo", "info", "config|resetstat"}
+if KIND == "cluster":
+    CONNECTING |= {"command", "cluster|slots"}
+    FIGURES |= {"evalsha"}  # the clock that all read is a script there
+VOLATILE = ("X-Response-Time", "Server-Timing", "X-Request-ID", "Content-Length")
+
+
+@pytest.fixture
+def app(redis: Redis, telegram: object, make_app: MakeApp) -> Flask:
+    """The web tier without a worker, and with little patience."""
+    return make_app(photo_wait=0.05)
+
+
+def lasting(answer: TestResponse) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name not in VOLATILE}
+
+
+def assert_has(answer: TestResponse, headers: dict[str, str]) -> None:
+    assert {name: answer.headers.get(name) for name in headers} == headers
+    assert all(len(answer.headers.getlist(name)) == 1 for name in headers)
+
+
+@contextmanager
+def commands(app: Flask) -> Iterator[set[str]]:
+    """The commands that Redis gets in this block, as the server itself counts them."""
+    redis = get_front(app).redis
+    seen: set[str] = set()
+    forget_calls(redis)
+    yield seen
+    seen |= list_calls(redis) - FIGURES - CONNECTING
+
+
+def test_a_stored_picture_is_200_with_every_header(app: Flask, client: FlaskClient) -> None:
+    file_id = shelve(app)
+    answer = client.get(file_url(file_id))
+    assert (answer.status_code, answer.data) == (200, body_of(file_id))
+    assert_has(answer, HIT | ON_EVERY_ANSWER | {"Cache-Control": FILE_CACHE})
+    assert answer.headers["ETag"].startswith('"')
+    assert answer.headers["X-Response-Time"].endswith("ms")
+    assert "redis;dur=" in answer.headers["Server-Timing"]
+    assert "total;dur=" in answer.headers["Server-Timing"]
+
+
+def test_an_answer_says_in_milliseconds_how_long_it_and_redis_took(redis: Redis, make_app: MakeApp) -> None:
+    app = make_app(clock=count(100, 0.25).__next__)  # a quarter of a second passes with each look at the clock
+    answer = app.test_client().get(file_url(shelve(app)))
+    assert answer.headers["Server-Timing"].startswith("redis;dur=250.0, total;dur=")
+    total = float(answer.headers["Server-Timing"].rpartition("=")[2])
+    assert 500 <= total < 10_000  # another thread may look, too
+    assert answer.headers["X-Response-Time"] == f"{total:.1f}ms"
+
+
+def test_no_answer_sets_a_cookie_or_names_the_software(app: Flask, client: FlaskClient) -> None:
+    assert not {"Set-Cookie", "X-Powered-By"} & set(client.get(file_url(shelve(app))).headers.keys())
+
+
+@pytest.mark.parametrize("size", [80, 160, 320])
+def test_every_configured_size_is_served(app: Flask, client: FlaskClient, size: int) -> None:
+    file_id = shelve(app)
+    assert client.get(file_url(file_id, size=size)).data == body_of(file_id, size)
+
+
+def test_without_a_size_it_is_the_one_of_photo_url(app: Flask, client: FlaskClient) -> None:
+    file_id = shelve(app)
+    assert client.get(file_url(file_id).replace("size=160&", "")).data == body_of(file_id)
+
+
+def test_the_etag_is_of_the_very_bytes(app: Flask, client: FlaskClient, make_app: MakeApp) -> None:
+    file_id = shelve(app)
+    etags = {client.get(file_url(file_id, size=size)).headers["ETag"] for size in (80, 160, 320, 160)}
+    assert len(etags) == 3
+    app_of_another_day = make_app()
+    assert app_of_another_day.test_client().get(file_url(file_id)).headers["ETag"] in etags
+
+
+@pytest.mark.parametrize("case", ["200", "304", "404", "403", "400", "503"])
+def test_head_is_get_without_the_body(app: Flask, client: FlaskClient, case: str) -> None:
+    file_id, headers = shelve(app), {}
+    url = file_url(file_id)
+    if case == "304":
+        headers = {"If-None-Match": "*"}
+    if case != "200":
+        nothing = remember_none(app, new_file_id(), InvalidFileId("x"))
+        urls = {
+            "404": file_url(nothing),
+            "403": url + "x",
+            "400": file_url(file_id, size=1),
+            "503": file_url(new_file_id()),
+        }
+        url = urls.get(case, url)
+    get, head = client.get(url, headers=headers), client.head(url, headers=headers)
+    assert (str(get.status_code), head.status_code, head.data) == (case, get.status_code, b"")
+    assert lasting(head) == lasting(get)
+    assert head.headers.get("Content-Length") == get.headers.get("Content-Length")
+
+
+# Signatures
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?sig=", "?size=160", "?sig=AAAA", "?SIG={sig}", "?sig={sig}=", "?size=160&sig={other}"]
+)
+def test_a_missing_or_forged_signature_is_403(app: Flask, client: FlaskClient, query: str) -> None:
+    file_id = shelve(app)
+    sig, other = sign(SIGNING_KEY, f"file:{file_id}"), sign(SIGNING_KEY, f"file:{new_file_id()}")
+    answer = client.get(f"/api/photos/file/{file_id}{query.format(sig=sig, other=other)}")
+    assert (answer.status_code, answer.mimetype) == (403, "application/problem+json")
+    assert_has(answer, ON_EVERY_ANSWER | {"Cache-Control": "no-store"})
+
+
+def test_the_signature_of_one_kind_does_not_fit_the_other(app: Flask, client: FlaskClient) -> None:
+    file_id = shelve(app)
+    assert client.get(f"/api/photos/file/{file_id}?sig={sign(SIGNING_KEY, f'user:{file_id}')}").status_code == 403
+    assert client.get(f"/api/photos/user/42?sig={sign(SIGNING_KEY, 'file:42')}").status_code == 403
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+def test_after_a_rotation_urls_of_both_keys_are_good(make_app: MakeApp) -> None:
+    app = make_app(url_signing_keys=f"{'n' * 32},{SIGNING_KEY}")
+    file_id = shelve(app)
+    new, _ = get_front(app).urls.of(file_id)
+    assert [app.test_client().get(url).status_code for url in (new, file_url(file_id), new + "x")] == [200, 200, 403]
+
+
+ODD_IDS = [
+    "042",
+    "+5",
+    "-0",
+    "5.0",
+    "1e2",
+    "१",
+    "५",
+    " 5",
+    "5 ",
+    "5/",
+    "0x5",
+    "",
+    "abc",
+    str(2**52),
+    str(-(2**52)),
+    "9" * 400,
+]
+
+
+def test_an_id_has_one_spelling_even_signed_another_is_403(client: FlaskClient) -> None:
+    names = [name for name in ODD_IDS if name]
+    answers = {name: client.get(f"/api/photos/user/{name}?sig={sign(SIGNING_KEY, f'user:{name}')}") for name in names}
+    said = {name: (answer.status_code, answer.headers.get("Vary")) for name, answer in answers.items()}
+    assert {name: one for name, one in said.items() if one != (403, "Accept")} == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["A" * 19, "A" * 257, "A" * 20 + ".", "A" * 20 + "/B", "A" * 19 + "%00", "A" * 19 + "é", "..%2F" * 9]
+)
+def test_a_malformed_file_id_is_403_even_signed(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/api/photos/file/{name}?sig={sign(SIGNING_KEY, f'file:{name}')}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/photos/file/", "/api/photos/file//AAAA", "/api/photos//file/x", "/api/photos/user/"]
+)
+def test_a_path_of_another_shape_is_unknown_and_no_redirect(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+
+
+# The order of the decisions
+
+
+def test_a_size_that_is_not_configured_is_400(app: Flask, client: FlaskClient) -> None:
+    file_id = shelve(app)
+    for size in ["0", "1", "161", "-160", "abc", "", "160.0", "0160", "+160", " 160", "1e2", "१६०", "9" * 5000]:
+        answer = client.get(file_url(file_id, size=size))
+        assert (answer.status_code, answer.mimetype) == (400, "application/problem+json"), size
+        assert_has(answer, ON_EVERY_ANSWER | {"Cache-Control": "no-store"})
+
+
+def test_two_sizes_are_400(app: Flask, client: FlaskClient) -> None:
+    assert client.get(file_url(shelve(app)) + "&size=80").status_code == 400
+
+
+def test_a_bad_signature_comes_before_a_bad_size(app: Flask, client: FlaskClient) -> None:
+    assert client.get(file_url(shelve(app), size=1, sig="AAAA")).status_code == 403
+
+
+@pytest.mark.parametrize("status", [403, 400])
+def test_what_is_refused_asks_redis_nothing(app: Flask, client: FlaskClient, status: int) -> None:
+    url = file_url(new_file_id(), **({"sig": "AAAA"} if status == 403 else {"size": 1}))
+    with commands(app) as seen:
+        assert client.get(url).status_code == status
+    assert seen == set()
+
+
+def test_a_bad_size_comes_before_an_absent_picture(app: Flask, client: FlaskClient) -> None:
+    file_id = remember_none(app, new_file_id(), InvalidFileId("x"))
+    assert client.get(file_url(file_id, size=1)).status_code == 400
+
+
+def test_a_picture_is_served_although_it_failed_since(app: Flask, client: FlaskClient) -> None:
+    file_id = shelve(app)
+    remember_none(app, file_id, GaveUp("x"))
+    assert client.get(file_url(file_id)).status_code == 200
+
+
+def test_not_ready_in_time_is_503_and_nobody_keeps_that(client: FlaskClient) -> None:
+    answer = client.get(file_url(new_file_id()))
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+    assert_has(answer, ON_EVERY_ANSWER | {"Retry-After": "1", "Cache-Control": "no-store"})
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_another_method_is_405(client: FlaskClient, method: str) -> None:
+    answer = client.open(file_url(new_file_id()), method=method)
+    assert (answer.status_code, answer.mimetype) == (405, "application/problem+json")
+    assert {"GET", "HEAD"} <= set(answer.headers["Allow"].split(", "))
+    assert_has(answer, ON_EVERY_ANSWER)
+
+
+# No photo
+
+
+def forget_one(app: Flask) -> str:
+    front, user_id, file_id = get_front(app), new_id(), shelve(app)
+    front.partners.register(user_id, "Ann", file_id)
+    front.forget.partner(user_id)
+    return file_id
+
+
+def test_unknown_hidden_absent_and_forgotten_look_the_same(app: Flask, client: FlaskClient) -> None:
+    unknown = file_url(remember_none(app, new_file_id(), InvalidFileId("x")))
+    gave_up = file_url(remember_none(app, new_file_id(), GaveUp("x")))
+    hidden_id = new_id()
+    remember_none(app, user_subject(hidden_id))
+    answers = [client.get(url) for url in (unknown, gave_up, user_url(hidden_id), file_url(forget_one(app)))]
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.data for answer in answers}) == 1
+    assert all(lasting(answer) == lasting(answers[0]) for answer in answers)
+    assert_has(answers[0], ON_EVERY_ANSWER | {"Cache-Control": "public, max-age=60"})
+
+
+def test_if_none_match_star_finds_nothing_where_there_is_nothing(app: Flask, client: FlaskClient) -> None:
+    assert client.get(file_url(forget_one(app)), headers={"If-None-Match": "*"}).status_code == 404
+
+
+def test_a_forgotten_picture_is_not_asked_for(app: Flask, client: FlaskClient, telegram: Any) -> None:
+    url = file_url(forget_one(app))
+    assert [client.get(url).status_code for _ in range(3)] == [404] * 3
+    assert queued(app, "hot") == queued(app, "warm") == queued(app, "rewarm") == []
+    assert not telegram.calls
+
+
+# Conditional requests
+
+MATCHES = ["{etag}", "W/{etag}", '"x", {etag}', '{etag}, "x"', 'W/"x" ,W/{etag}', "*"]
+MISMATCHES = ['"x"', 'W/"x", "y"', "{bare}", '"{bare}', '"{bare}x"', "", ",", "'{bare}'"]
+
+
+@pytest.mark.parametrize("header", MATCHES)
+def test_who_has_these_bytes_gets_304(app: Flask, client: FlaskClient, header: str) -> None:
+    url = file_url(shelve(app))
+    full = client.get(url)
+    etag = full.headers["ETag"]
+    answer = client.get(url, headers={"If-None-Match": header.format(etag=etag)})
+    assert (answer.status_code, answer.data) == (304, b"")
+    same = (
+        "ETag",
+        "Cache-Control",
+        "Vary",
+        "Cache-Status",
+        "Access-Control-Allow-Origin",
+        "Cross-Origin-Resource-Policy",
+    )
+    assert_has(answer, {name: full.headers[name] for name in same})
+    assert "Content-Type" not in answer.headers
+
+
+@pytest.mark.parametrize("header", MISMATCHES)
+def test_who_has_other_bytes_gets_these(app: Flask, client: FlaskClient, header: str) -> None:
+    file_id = shelve(app)
+    bare = client.get(file_url(file_id)).headers["ETag"].strip('"')
+    answer = client.get(file_url(file_id), headers={"If-None-Match": header.format(bare=bare)})
+    if header != "{bare}":  # an entity tag without quotes is taken as meant
+        assert (answer.status_code, answer.data) == (200, body_of(file_id))
+
+
+def test_the_etag_of_another_size_or_format_is_a_mismatch(app: Flask, client: FlaskClient) -> None:
+    file_id = shelve(app)
+    shelve(app, file_id, "jpeg")
+    etag = client.get(file_url(file_id, size=80)).headers["ETag"]
+    assert client.get(file_url(file_id), headers={"If-None-Match": etag}).status_code == 200
+    jpeg = {"If-None-Match": etag, "Accept": "image/jpeg"}
+    assert client.get(file_url(file_id, size=80), headers=jpeg).status_code == 200
+
+
+def test_a_304_reads_no_bytes_of_the_picture(app: Flask, client: FlaskClient) -> None:
+    url = file_url(shelve(app))
+    etag = client.get(url).headers["ETag"]
+    with commands(app) as seen:
+        assert client.get(url, headers={"If-None-Match": etag}).status_code == 304
+    assert seen == {"getrange"}
+
+
+def test_a_hit_is_one_look_into_redis(app: Flask, client: FlaskClient) -> None:
+    url = file_url(shelve(app))
+    with commands(app) as seen:
+        assert client.get(url).status_code == 200
+    assert seen == {"get"}
+
+
+def test_a_broken_value_in_redis_is_never_sent(app: Flask, client: FlaskClient) -> None:
+    front, file_id = get_front(app), shelve(app)
+    for value in (b"", b"\x01short", b"\x02" + b"0" * 40):
+        front.redis.set(front.keys.variant(file_id, 160, "webp"), value)
+        assert client.get(file_url(file_id)).status_code == 503
+        assert client.get(file_url(file_id), headers={"If-None-Match": "*"}).status_code == 503
+
+
+# Formats
+
+
+@pytest.mark.parametrize(
+    ("accept", "sent"),
+    [
+        (None, "webp"),
+        ("*/*", "webp"),
+        ("image/*", "webp"),
+        ("image/jpeg", "jpeg"),
+        ("image/webp;q=0, */*", "jpeg"),
+        ("image/jpeg, image/webp;q=0.9", "jpeg"),
+        ("image/jpeg, image/webp", "webp"),
+        ("text/html", "webp"),
+        ("image/webp;q=0, image/jpeg;q=0", "webp"),
+    ],
+)
+def test_the_format_follows_accept_and_is_never_refused(
+    app: Flask, client: FlaskClient, accept: str, sent: str
+) -> None:
+    file_id = shelve(app)
+    shelve(app, file_id, "jpeg")
+    answer = client.get(file_url(file_id), headers={"Accept": accept} if accept else {})
+    assert (answer.status_code, answer.data) == (200, body_of(file_id, 160, sent))
+    assert_has(answer, {"Content-Type": f"image/{sent}", "Vary": "Accept"})
+
+
+def test_of_two_that_are_as_good_the_stored_one_is_sent(app: Flask, client: FlaskClient) -> None:
+    file_id = shelve(app, fmt="jpeg")
+    answer = client.get(file_url(file_id), headers={"Accept": "image/webp, image/jpeg"})
+    assert_has(answer, {"Content-Type": "image/jpeg", "Cache-Status": "avatar-warmer; hit"})
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+@pytest.mark.parametrize("case", [200, 304, 400, 403, 404, 405, 503])
+def test_with_one_format_nothing_varies(case: int, make_app: MakeApp) -> None:
+    app = make_app(photo_formats="webp", photo_wait=0)
+    client, file_id = app.test_client(), shelve(app)
+    urls = {400: file_url(file_id, size=1), 403: file_url(file_id, sig=""), 503: file_url(new_file_id())}
+    url = urls.get(case, file_url(forget_one(app) if case == 404 else file_id))
+    headers = {"If-None-Match": "*", "Accept": "image/jpeg", "Origin": "https://app.example"}
+    headers = headers if case == 304 else {"Accept": "image/jpeg"}
+    answer = client.open(url, method="POST" if case == 405 else "GET", headers=headers)
+    assert answer.status_code == case
+    assert "Vary" not in answer.headers
+
+
+# What an id shows now
+
+
+def test_a_registered_id_shows_its_picture(app: Flask, client: FlaskClient) -> None:
+    user_id, file_id = new_id(), shelve(app)
+    get_front(app).partners.register(user_id, "Ann", file_id)
+    answer = client.get(user_url(user_id))
+    assert (answer.status_code, answer.data) == (200, body_of(file_id))
+    assert_has(answer, HIT | ON_EVERY_ANSWER | {"Cache-Control": USER_CACHE})
+
+
+def test_a_304_of_an_id_keeps_the_short_cache_control(app: Flask, client: FlaskClient) -> None:
+    user_id = new_id()
+    get_front(app).partners.register(user_id, "Ann", shelve(app))
+    etag = client.get(user_url(user_id)).headers["ETag"]
+    answer = client.get(user_url(user_id), headers={"If-None-Match": etag})
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (304, USER_CACHE)
+
+
+def test_the_previous_picture_is_served_until_the_new_one_is_ready(app: Flask, client: FlaskClient) -> None:
+    directory, user_id, old, new = get_front(app).partners, new_id(), shelve(app), new_file_id()
+    directory.register(user_id, "Ann", old)
+    directory.register(user_id, "Ann", new)
+    assert client.get(user_url(user_id)).data == body_of(old)
+    shelve(app, new)
+    assert client.get(user_url(user_id)).data == body_of(new)
+
+
+@pytest.mark.parametrize("is_first_by_name", [True, False])
+def test_a_previous_picture_is_not_kept_at_hand(app: Flask, client: FlaskClient, is_first_by_name: bool) -> None:
+    front, user_id = get_front(app), new_id()
+    previous, newest = sorted((new_file_id(), new_file_id()), reverse=not is_first_by_name)
+    front.partners.register(user_id, "Ann", shelve(app, previous))
+    front.partners.register(user_id, "Ann", newest)
+    front.listener.ensure_started()
+    wait_until(lambda: front.shelf.hears_purges)
+    wait_until_heard(front.redis, front.keys)  # a purge that comes in between would keep nothing, either
+    assert client.get(user_url(user_id)).data == body_of(previous)
+    assert front.shelf.bytes == 0
+
+
+@pytest.mark.parametrize("user_id", [0, -42, -1001234567890, 2**52 - 1, -(2**52) + 1])
+def test_ids_of_every_kind_may_have_a_picture(app: Flask, client: FlaskClient, user_id: int) -> None:
+    file_id = shelve(app)
+    get_front(app).partners.register(user_id, "A group", file_id)
+    assert client.get(user_url(user_id)).data == body_of(file_id)
+
+
+def test_an_id_without_a_picture_is_404_at_once(app: Flask, client: FlaskClient) -> None:
+    user_id = new_id()
+    get_front(app).partners.register(user_id, "Ann", None)
+    remember_none(app, user_subject(user_id))
+    answer = client.get(user_url(user_id))
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "public, max-age=60")
+    assert queued(app, "hot") == []
+
+
+# Other origins
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+@pytest.mark.parametrize("origins", ["", "https://app.example", "https://app.example,https://b.example"])
+@pytest.mark.parametrize("origin", [None, "https://app.example", "https://evil.example", "null"])
+def test_pictures_are_for_every_origin_whatever_the_setting(
+    origins: str, origin: str | None, make_app: MakeApp
+) -> None:
+    app = make_app(cors_origins=origins, photo_wait=0)
+    headers = {"Origin": origin} if origin else {}
+    for url in (file_url(shelve(app)), file_url(new_file_id()), file_url(new_file_id(), sig=""), user_url(42, size=1)):
+        assert_has(app.test_client().get(url, headers=headers), ON_EVERY_ANSWER)
+
+
+def test_a_preflight_of_a_picture_is_answered(client: FlaskClient) -> None:
+    asking = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+    answer = client.options(file_url(new_file_id()), headers=asking)
+    assert answer.status_code == 200
+    assert_has(answer, {"Access-Control-Allow-Origin": "*"})
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+# From the process's own cache
+
+
+@pytest.fixture
+def on_shelf(app: Flask, client: FlaskClient) -> str:
+    """The URL of a picture that the process holds."""
+    front, url = get_front(app), file_url(shelve(app))
+    front.listener.ensure_started()
+    wait_until(lambda: front.shelf.hears_purges)
+    wait_until(lambda: client.get(url).status_code == 200 and front.shelf.bytes)
+    return url
+
+
+def test_what_is_at_hand_is_answered_without_redis(app: Flask, client: FlaskClient, on_shelf: str) -> None:
+    etag = client.get(on_shelf).headers["ETag"]
+    with commands(app) as seen:
+        assert client.get(on_shelf).status_code == 200
+        assert client.get(on_shelf, headers={"If-None-Match": etag}).status_code == 304
+        assert client.head(on_shelf).data == b""
+    assert seen == set()
+
+
+def test_a_forgotten_picture_is_gone_at_once(app: Flask, client: FlaskClient, on_shelf: str) -> None:
+    get_front(app).store.forget(on_shelf.split("/")[4].split("?")[0])
+    assert wait_until_heard(get_front(app).redis, get_front(app).keys)
+    assert client.get(on_shelf).status_code == 404
+
+
+def test_while_purges_are_not_heard_redis_is_asked_first(app: Flask, client: FlaskClient, on_shelf: str) -> None:
+    front = get_front(app)
+    front.shelf.close()
+    front.redis.set(front.keys.forgotten(file_id := on_shelf.split("/")[4].split("?")[0]), "1")
+    front.redis.delete(*(front.keys.variant(file_id, size, "webp") for size in (80, 160, 320)))
+    assert client.get(on_shelf).status_code == 404
+    leave_redis_alone(app)
+    assert client.get(on_shelf).status_code == 503  # what Redis has denied once is not shown again
+
+
+@pytest.mark.parametrize("event", ["close", "open"])
+def test_and_what_is_at_hand_is_shown_while_it_is_away(
+    app: Flask, client: FlaskClient, on_shelf: str, event: str
+) -> None:
+    """Also when purges are heard again and Redis is not asked yet."""
+    getattr(get_front(app).shelf, event)()
+    leave_redis_alone(app)
+    assert client.get(on_shelf).headers["Cache-Status"] == "avatar-warmer; hit"
+    assert client.get(file_url(new_file_id())).status_code == 503
+
+
+def leave_redis_alone(app: Flask) -> None:
+    """As after a time-out."""
+    for master in list_masters(get_front(app).redis):
+        master.connection_pool.open()
+
+
+def test_a_listener_that_fails_is_a_mistake_of_ours_with_every_header(app: Flask, client: FlaskClient) -> None:
+    def fail(_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    url = file_url(shelve(app))
+    with photo_served.connected_to(fail, app):
+        answer = client.get(url)
+    assert (answer.status_code, answer.mimetype) == (500, "application/problem+json")
+    assert_has(answer, ON_EVERY_ANSWER)

@@ -1,0 +1,118 @@
+"""What a plain `<img>` shows of a picture that is not there: chosen in the URL, and never anything but the body."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+
+from tests.conftest import wait_until
+from tests.support.web_parts import MakeApp, body_of, file_url, new_file_id, remember_none, shelve
+from warmer.errors import InvalidFileId
+from web.context import get_front
+from web.photos.placeholder import StandIn, draw
+
+OWN = ("Content-Type", "Content-Length", "Content-Security-Policy", "X-Request-ID", "X-Response-Time", "Server-Timing")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def app(redis: Redis, telegram: object, make_app: MakeApp) -> Flask:
+    """The web tier without a worker, and without patience."""
+    return make_app(photo_wait=0)
+
+
+@pytest.fixture
+def absent(app: Flask) -> str:
+    return remember_none(app, new_file_id(), InvalidFileId("x"))
+
+
+@pytest.mark.parametrize("status", [404, 503])
+@pytest.mark.parametrize("query", [{"d": "initials", "initials": "AL"}, {"d": "initials"}, {"d": "blank"}])
+def test_only_the_body_of_the_answer_changes(
+    app: Flask, client: FlaskClient, absent: str, query: dict[str, str], status: int
+) -> None:
+    file_id = absent if status == 404 else new_file_id()
+    plain, drawn = client.get(file_url(file_id)), client.get(file_url(file_id, **query))
+    assert (plain.status_code, drawn.status_code) == (status, status)
+    assert [(name, value) for name, value in drawn.headers if name not in OWN] == [
+        (name, value) for name, value in plain.headers if name not in OWN
+    ]
+    assert drawn.headers["Content-Type"] == "image/svg+xml"
+    assert drawn.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert ElementTree.fromstring(drawn.data).attrib["width"] == "160"  # noqa: S314 - we drew it
+    head = client.head(file_url(file_id, **query))
+    assert (head.status_code, head.data, head.content_length) == (status, b"", len(drawn.data))
+
+
+def test_d_404_is_what_happens_without_it(client: FlaskClient, absent: str) -> None:
+    answer = client.get(file_url(absent, d="404", initials="AL"))
+    assert (answer.mimetype, answer.data) == ("application/problem+json", client.get(file_url(absent)).data)
+
+
+def test_a_picture_is_the_same_with_it_and_takes_one_place(app: Flask, client: FlaskClient) -> None:
+    front, file_id = get_front(app), shelve(app)
+    front.listener.ensure_started()
+    wait_until(lambda: front.shelf.hears_purges)
+    first = client.get(file_url(file_id))
+    size = front.shelf.bytes
+    second = client.get(file_url(file_id, d="initials", initials="AL"))
+    assert first.data == second.data == body_of(file_id)
+    assert first.headers["ETag"] == second.headers["ETag"]
+    assert (front.shelf.bytes, size > 0) == (size, True)
+    known = {"If-None-Match": first.headers["ETag"]}
+    assert client.get(file_url(file_id, d="blank"), headers=known).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("d=mp", "d"), ("d=", "d"), ("d=blank&d=blank", "d"), ("d=Initials", "d"),
+        ("initials=ABC", "initials"), ("initials=A&initials=B", "initials"), ("d=initials&initials=%3Ca", "initials"),
+        ("initials=A%00", "initials"), ("initials=%FF", "initials"), ("initials=a%20", "initials"),
+        ("initials=%26", "initials"), ("initials=%E2%80%AEa", "initials"), ("initials=%CC%81", "initials"),
+        ("initials=a" + "%CC%81" * 32, "initials"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_400_and_named(client: FlaskClient, absent: str, query: str, field: str) -> None:
+    answer = client.get(f"{file_url(absent)}&{query}")
+    assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
+    assert answer.get_json()["detail"].startswith(f"{field}: ")
+
+
+def test_a_bad_signature_comes_first_and_is_no_picture(client: FlaskClient, absent: str) -> None:
+    assert client.get(file_url(absent, d="nonsense", sig="x")).status_code == 403
+    assert client.get(file_url(absent, d="blank", sig="x")).mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("initials", ["AL", "é", "e\u0301L", "李", "م\u200cع", "👩‍👩‍👧F", "🇩🇪🇫🇷", "1️⃣", "42"])
+def test_two_letters_are_two_as_people_count_them(client: FlaskClient, absent: str, initials: str) -> None:
+    answer = client.get(file_url(absent, d="initials", initials=initials))
+    text = ElementTree.fromstring(answer.data).find(f"{SVG}text")  # noqa: S314 - we drew it
+    assert text is not None
+    assert text.text == initials
+
+
+def test_without_initials_it_is_a_person_without_a_face(client: FlaskClient, absent: str) -> None:
+    for query in ({"d": "initials"}, {"d": "initials", "initials": ""}):
+        answer = client.get(file_url(absent, **query))
+        assert [child.tag for child in ElementTree.fromstring(answer.data)] == [  # noqa: S314 - we drew it
+            f"{SVG}rect", f"{SVG}circle", f"{SVG}path",
+        ]  # fmt: skip
+
+
+def test_a_subject_keeps_its_colour_and_others_have_others() -> None:
+    grounds = {draw(StandIn("initials", "AL"), f"user:{number}", 80) for number in range(40)}
+    assert 6 < len(grounds) <= 12
+    assert draw(StandIn("initials", "AL"), "user:1", 80) == draw(StandIn("initials", "AL"), "user:1", 80)
+
+
+@pytest.mark.parametrize("stand_in", [StandIn("initials", "A<"), StandIn("initials", ""), StandIn("blank", "AL")])
+def test_a_drawing_is_escaped_and_has_no_styles_and_no_scripts(stand_in: StandIn) -> None:
+    tree = ElementTree.fromstring(draw(stand_in, "user:1", 80))  # noqa: S314 - we drew it
+    names = {name for element in tree.iter() for name in element.attrib}
+    assert not names & {"style", "class", "href"}
+    assert {element.tag.removeprefix(SVG) for element in tree.iter()} <= {"svg", "rect", "text", "circle", "path"}

@@ -1,0 +1,70 @@
+"""Why nothing moves: what whoever waits for workers is told meanwhile, and when there is no use in waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from warmer.broker.publish import BROKER_FAILED
+from warmer.errors import Stuck
+from warmer.state.workers import list_pulses
+from warmer.wiring import Workshop
+from warmer.worker.heartbeat import BEAT_SECONDS
+
+ALONE_SECONDS = 30.0  # a worker that is started again is back within them
+
+
+class Lookout:
+    """Looks at the broker, and where workers are waited for at these and at Telegram's pace."""
+
+    def __init__(
+        self,
+        shop: Workshop,
+        *,
+        waits: bool,
+        alone_seconds: float = ALONE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.shop = shop
+        self.waits = waits
+        self.alone_seconds = alone_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._seen_at = clock()  # when a worker was alive last
+
+    def require(self) -> None:
+        """Raises Stuck unless the broker is there and, where it is waited for, a worker beats within its time."""
+        self._ask_broker()
+        end = self._clock() + BEAT_SECONDS + 1
+        while self.waits and not self._sees_worker():
+            if self._clock() > end:
+                raise Stuck("no worker is alive to wait for (start one, or ask with --no-wait)")
+            self._sleep(0.2)
+
+    def look(self) -> str:
+        """What is in the way now, nothing where all is well. Raises Stuck, and RedisError."""
+        self._ask_broker()
+        if not self.waits:
+            return ""
+        if not self._sees_worker():
+            if self._clock() - self._seen_at > self.alone_seconds:
+                raise Stuck(f"no worker has been alive for {self.alone_seconds:.0f} s")
+            return "no worker is alive"
+        if self.shop.budget.is_halted():
+            return "Telegram refuses the bot token"
+        pause = self.shop.budget.get_pause()
+        return f"Telegram asks for {pause:.0f} s of pause" if pause else ""
+
+    def _ask_broker(self) -> None:
+        # The publisher says nothing: to it what cannot be published is due, and comes when the broker is back.
+        try:
+            self.shop.publisher.count_waiting("warm")
+        except BROKER_FAILED as error:
+            raise Stuck(f"the broker is away ({type(error).__name__})") from None
+
+    def _sees_worker(self) -> bool:
+        is_there = bool(list_pulses(self.shop.redis, self.shop.keys))
+        if is_there:
+            self._seen_at = self._clock()
+        return is_there

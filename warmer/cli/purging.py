@@ -1,0 +1,72 @@
+"""Dropping pictures so that they are fetched anew: records, places and tombstones stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import islice
+
+from redis import Redis
+
+from warmer.keys import Keys, user_subject
+from warmer.state.partners import PartnerDirectory
+from warmer.state.photos import PhotoStore
+from warmer.state.profiles import Profiles
+from warmer.state.schedule import Due
+
+SCAN_KEYS = 1000  # looked at in one round trip
+PASSING = re.compile(r"\d+\.\w+|preview|path|unavailable|failures|memories|claim|attempts|asked:\w+")
+
+
+class Purge:
+    """Takes away what is stored and what is remembered; what the newest partners show is due at once."""
+
+    def __init__(
+        self, redis: Redis, keys: Keys, store: PhotoStore, partners: PartnerDirectory, profiles: Profiles, due: Due
+    ) -> None:
+        self.redis = redis
+        self.keys = keys
+        self.store = store
+        self.partners = partners
+        self.profiles = profiles
+        self.due = due
+
+    def list_subjects(self, user_id: int) -> list[str]:
+        """The id itself, and the pictures that it shows."""
+        profile = self.profiles.get(user_id)
+        found = [*self.partners.list_photos(user_id), *([profile.file_id] if profile else [])]
+        return list(dict.fromkeys([user_subject(user_id), *found]))
+
+    def subjects(self, subjects: Sequence[str]) -> int:
+        """Purge these; of how many there was something."""
+        number = self._drop(subjects)
+        self.due.set_all([subject for subject in subjects if self.partners.keeps(subject)], 0)
+        return number
+
+    def everything(self) -> int:
+        """Purge all subjects of this bot, batch by batch; of how many there was something."""
+        number, passing = 0, re.compile(re.escape(self.keys.prefix) + r"\{(.+)\}:(?:" + PASSING.pattern + ")")
+        names = self.redis.scan_iter(f"{self.keys.prefix}{{*", count=SCAN_KEYS)
+        while batch := list(islice(names, SCAN_KEYS)):
+            matches = [passing.fullmatch(name.decode()) for name in batch]
+            number += self._drop(list({match[1] for match in matches if match}))
+        self._hasten_newest()
+        return number
+
+    def _drop(self, subjects: Sequence[str]) -> int:
+        """The claim goes in the same command: a worker under way then writes nothing.
+
+        So does `asked`, or whoever waits could not ask anew; what they wait for stays wanted.
+        """
+        pipe = self.redis.pipeline(transaction=False)
+        for subject in subjects:
+            pipe.unlink(*self.store.list_passing(subject))
+            pipe.publish(self.keys.purge, subject)
+        return sum(1 for removed in pipe.execute()[::2] if removed)
+
+    def _hasten_newest(self) -> None:
+        newest = self.partners.list_recent_ids(self.partners.keep)
+        for start in range(0, len(newest), 50):
+            found = [partner for partner in self.partners.get_many(newest[start : start + 50]) if partner]
+            subjects = [user_subject(partner.id) for partner in found if not partner.is_pinned]
+            self.due.set_all(subjects + [partner.photo_file_id for partner in found if partner.photo_file_id], 0)

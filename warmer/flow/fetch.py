@@ -1,0 +1,45 @@
+"""From a file id to its bytes: getFile, then the download, within the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from warmer.deadline import Deadline, Errand
+from warmer.errors import UpstreamFailed
+from warmer.photo import FilePath, Original
+from warmer.state.budget import Budget
+from warmer.state.lease import Claim
+from warmer.state.photos import PhotoStore
+from warmer.telegram.client import BotApi, DownloadUnauthorized, PathExpired
+
+
+class Fetch:
+    """Fetches originals; the path of a file is remembered, it costs a call."""
+
+    def __init__(self, telegram: BotApi, budget: Budget, store: PhotoStore, path_ttl: int) -> None:
+        self.telegram = telegram
+        self.budget = budget
+        self.store = store
+        self.path_ttl = path_ttl  # seconds
+
+    def __call__(self, claim: Claim, errand: Errand) -> Original:
+        """The bytes of the claimed picture. An expired path is asked for once more, and then tried once more."""
+        path = self.store.get_path(claim.subject) or self._ask(claim, errand)
+        try:
+            return self._download(path, errand)
+        except PathExpired:
+            self.store.drop_path(claim.subject)
+            return self._download(self._ask(claim, errand), errand)
+
+    def _ask(self, claim: Claim, errand: Errand) -> FilePath:
+        path = self.budget.spend(errand, lambda deadline: self.telegram.get_file(claim.subject, deadline))
+        self.store.put_path(claim, path, self.path_ttl)
+        return path
+
+    def _download(self, path: FilePath, errand: Errand) -> Original:
+        get: Callable[[Deadline], bytes] = lambda deadline: self.telegram.download(path, deadline)  # noqa: E731
+        try:
+            return Original(self.budget.spend_nothing(errand, get), path.unique_id)
+        except DownloadUnauthorized:
+            self.budget.spend(errand, self.telegram.get_me)  # raises, and halts every call, if the token is wrong
+            raise UpstreamFailed("download: 401 while getMe passes") from None

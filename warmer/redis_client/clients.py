@@ -1,0 +1,103 @@
+"""Clients of Redis, each with the patience its process can afford: one server, a cluster, or whoever Sentinels name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from redis import BlockingConnectionPool, Redis, RedisCluster
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.cluster import ClusterNode
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from warmer.keys import Keys
+from warmer.redis_client.cluster import Cluster
+from warmer.redis_url import Place, parse_place
+from warmer.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds, and how often to try again."""
+
+    connect: float
+    read: float
+    pool: float  # for a connection that is free
+    retry: Retry
+
+    @property
+    def of_a_connection(self) -> dict[str, Any]:
+        return {"socket_connect_timeout": self.connect, "socket_timeout": self.read}
+
+
+def connect_web(
+    settings: Settings, connections: int, pool: type[BlockingConnectionPool] = BlockingConnectionPool, **options: Any
+) -> Redis:
+    """For requests: connect within 0.25 s, read within 0.3 s, wait 0.1 s for a connection, no retry.
+
+    `pool`, with these options, is what its connections come from.
+    """
+    return _connect(settings, connections, Patience(0.25, 0.3, 0.1, Retry(NoBackoff(), 0)), pool, options)
+
+
+def connect_worker(settings: Settings, connections: int = 64) -> Redis:
+    """For workers and tools: 2 s and three retries, a short outage is waited out.
+
+    Not longer: of a master that is lost without a word every connection is found out by its own time-out.
+    """
+    patience = Patience(2, 2, 5, Retry(ExponentialBackoff(cap=1, base=0.1), 3))
+    return _connect(settings, connections, patience, BlockingConnectionPool, {})
+
+
+def connect_listener(settings: Settings) -> Redis:
+    """For pub/sub, which idles: a client of its own, no read time-out shorter than its silence.
+
+    Of a cluster it is a client of the node that holds the channels with a slot; that node tells all the others'.
+    """
+    patience = Patience(1, 5, 1, Retry(NoBackoff(), 0))
+    client = _connect(settings, 2, patience, BlockingConnectionPool, {})
+    if not isinstance(client, Cluster):
+        return client
+    with client:
+        node = client.nodes.get_node_from_key(Keys(settings.bot_id).purge)
+    place = parse_place(settings.redis_url) or Place(())
+    return Redis(host=node.host, port=node.port, retry=patience.retry, **_login(place), **patience.of_a_connection)
+
+
+def _connect(
+    settings: Settings,
+    connections: int,
+    patience: Patience,
+    pool: type[BlockingConnectionPool],
+    options: dict[str, Any],
+) -> Redis:
+    pooled = {"max_connections": connections, "timeout": patience.pool, **patience.of_a_connection}
+    place = parse_place(settings.redis_url)
+    if place is None:
+        return Redis.from_pool(pool.from_url(settings.redis_url, retry=patience.retry, **pooled, **options))
+    if place.master:
+        sentinels = Sentinel(place.hosts, sentinel_kwargs=patience.of_a_connection)  # type: ignore[no-untyped-call]
+        managed = type(f"Managed{pool.__name__}", (SentinelConnectionPool, pool), {})
+        pooled |= options | _login(place)
+        return Redis.from_pool(managed(place.master, sentinels, db=place.database, retry=patience.retry, **pooled))
+
+    def connect_cluster() -> RedisCluster:
+        # redis-py takes a pool of ours only with a URL; every node gets one.
+        return RedisCluster.from_url(
+            f"{'rediss' if place.is_encrypted else 'redis'}://{place.hosts[0]}",
+            startup_nodes=[ClusterNode(*host) for host in place.hosts],  # type: ignore[no-untyped-call]  # as above
+            require_full_coverage=False,  # what the others hold is served while a shard is away
+            retry=patience.retry,
+            connection_pool_class=partial(pool, **options),
+            **_login(place),
+            **pooled,
+        )
+
+    return cast(Redis, Cluster(connect_cluster, Keys(settings.bot_id).due))
+
+
+def _login(place: Place) -> dict[str, Any]:
+    encrypted = {"ssl": True} if place.is_encrypted else {}
+    return {"username": place.username, "password": place.password, **encrypted}

@@ -1,0 +1,248 @@
+"""The pictures in Redis: one string per variant, and beside them what is known about the picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from random import uniform
+from typing import Any
+
+from redis import Redis
+
+from warmer.errors import Permanent
+from warmer.keys import Keys
+from warmer.photo import (
+    FORMATS,
+    HEADER_LENGTH,
+    Cut,
+    FilePath,
+    Glance,
+    Original,
+    Rendering,
+    StoredVariant,
+    Unavailable,
+    version_of,
+)
+from warmer.state.failures import drop_failures
+from warmer.state.lease import Claim, require_claim
+from warmer.state.scripts import load_script
+
+Spread = Callable[[float, float], float]  # a random number between two: what was stored together ends apart
+FAILURES_SECONDS = 86_400  # so long a failure counts, and a memory after it has passed
+WANTED_SECONDS = 60
+MEMORY_MAX_SECONDS = 604_800  # no failure is remembered longer than a week
+
+
+class PhotoStore:
+    """Reads for everybody; writes only under a claim, and never for a forgotten subject."""
+
+    def __init__(
+        self, redis: Redis, keys: Keys, sizes: Sequence[int], formats: Sequence[str], ttl: int, spread: Spread = uniform
+    ) -> None:
+        self._spread = spread
+        self.redis = redis
+        self.keys = keys
+        self.sizes = tuple(sorted(sizes))  # pixels
+        self.formats = tuple(formats)
+        self.ttl = ttl  # seconds
+        self._put, self._note = load_script(redis, "put"), load_script(redis, "note")
+        self._fail, self._remember = load_script(redis, "fail"), load_script(redis, "remember")
+        self._forget, self._want = load_script(redis, "forget"), load_script(redis, "want")
+
+    # Reading
+
+    def get(self, file_id: str, size: int, fmt: str) -> StoredVariant | None:
+        """The variant with its bytes."""
+        value: Any = self.redis.get(self.keys.variant(file_id, size, fmt))
+        return StoredVariant.unpack(value or b"")
+
+    def get_header(self, file_id: str, size: int, fmt: str) -> StoredVariant | None:
+        """The variant without its bytes: all that a 304 needs."""
+        value: Any = self.redis.getrange(self.keys.variant(file_id, size, fmt), 0, HEADER_LENGTH - 1)
+        return StoredVariant.unpack(value)
+
+    def get_original(self, file_id: str) -> Original | None:
+        """The largest size, None unless it is stored, first format first: what is missing is cut from it."""
+        keys = [self.keys.variant(file_id, self.sizes[-1], fmt) for fmt in self.formats]
+        answer: Any = self.redis.mget(*keys, self.keys.preview(file_id), self.keys.path(file_id))
+        *values, about, path = answer
+        variant = next(filter(None, (StoredVariant.unpack(value or b"") for value in values)), None)
+        return Original(variant.body, _unique_id(about) or _unique_id(path) or "") if variant else None
+
+    def list_missing(self, file_id: str, wanted: Collection[str] = ()) -> list[Cut]:
+        """What is not stored of the first format, and of each format of which a variant is wanted; largest first."""
+        formats = [fmt for fmt in self.formats if fmt == self.formats[0] or any(w.endswith(f".{fmt}") for w in wanted)]
+        cuts = [Cut(size, fmt) for fmt in formats for size in reversed(self.sizes)]
+        pipe = self.redis.pipeline(transaction=False)
+        for cut in cuts:
+            pipe.exists(self.keys.variant(file_id, *cut))
+        pipe.exists(self.keys.preview(file_id))
+        *stored, has_preview = pipe.execute()
+        missing = [cut for cut, is_stored in zip(cuts, stored, strict=True) if not is_stored]
+        if not has_preview and not any(cut.format == self.formats[0] for cut in missing):
+            missing.append(Cut(self.sizes[0], self.formats[0]))  # the preview comes with a rendering
+        return missing
+
+    def list_wanted(self, file_id: str) -> set[Cut]:
+        """The variants that somebody waits for."""
+        members: Any = self.redis.smembers(self.keys.wanted(file_id))
+        parts = [member.decode().partition(".") for member in members]
+        return {Cut(int(size), fmt) for size, _, fmt in parts if size.isdecimal()}
+
+    def get_unavailable(self, subject: str) -> Unavailable | None:
+        """Why there is nothing to serve, as far as is remembered."""
+        cause: Any
+        cause, forgotten = self.redis.mget(self.keys.unavailable(subject), self.keys.forgotten(subject))
+        if forgotten:
+            return Unavailable("forgotten")
+        return Unavailable(cause.decode()) if cause else None
+
+    def get_path(self, file_id: str) -> FilePath | None:
+        """The resolved path, while it is fresh."""
+        value = self.redis.get(self.keys.path(file_id))
+        said = json.loads(value) if value else {}  # with what another release may have added
+        return FilePath(said["path"], said["unique_id"]) if said else None
+
+    def get_unique_id(self, file_id: str) -> str | None:
+        """Telegram's unique id of a stored picture."""
+        return _unique_id(self.redis.get(self.keys.preview(file_id)))
+
+    def is_ready(self, file_id: str) -> bool:
+        """Every size in the first format is in Redis now."""
+        return self.glance([file_id])[0].status == "ready"
+
+    def glance(self, subjects: Sequence[str]) -> list[Glance]:
+        """What a list needs to know of these subjects, in one round trip; a user subject is never ready itself."""
+        pipe = self.redis.pipeline(transaction=False)
+        for subject in subjects:
+            pipe.exists(*(self.keys.variant(subject, size, self.formats[0]) for size in self.sizes))
+            pipe.mget(self.keys.preview(subject), self.keys.unavailable(subject), self.keys.forgotten(subject))
+        answers = iter(pipe.execute())
+        return [self._glance(stored, *known) for stored, known in zip(answers, answers, strict=True)]
+
+    def _glance(self, stored: int, preview: bytes | None, cause: bytes | None, forgotten: bytes | None) -> Glance:
+        if forgotten or cause == b"none":
+            return Glance("none")
+        known = json.loads(preview) if preview else {}
+        version = version_of(known["unique_id"]) if known.get("unique_id") else None
+        status = "ready" if stored == len(self.sizes) else "unavailable" if cause else "warming"
+        return Glance(status, known.get("preview"), version)  # type: ignore[arg-type]  # one of Status
+
+    # Writing, under a claim
+
+    def put(self, claim: Claim, rendering: Rendering) -> None:
+        """Store the variants and the preview, and tell whoever waits.
+
+        Raises NotMine where the claim is lost, Forgotten where the picture was forgotten: nothing is written then.
+        """
+        file_id = claim.subject
+        values = [(self.keys.variant(file_id, *v.cut), v.pack(), str(v.cut)) for v in rendering.variants]
+        if rendering.preview:
+            about = json.dumps({"preview": rendering.preview, "unique_id": rendering.unique_id})
+            values.append((self.keys.preview(file_id), about.encode(), ""))
+        keys = [*self._guards(file_id), *self._failings(file_id), self.keys.wanted(file_id)]
+        args: list[Any] = [claim.token, self._jitter(self.ttl), self.keys.done, f"{file_id} stored"]
+        for key, value, wish in values:
+            keys.append(key)
+            args += (value, wish)
+        require_claim(self._put(keys=keys, args=args))
+
+    def put_unavailable(self, claim: Claim, error: Permanent) -> int:
+        """Remember that there is nothing to serve, longer with each repetition; the seconds of this memory.
+
+        Raises NotMine and Forgotten as `put` does.
+        """
+        keys = [*self._guards(claim.subject), *self._failings(claim.subject)]
+        args: list[str | int] = [claim.token, error.cause, error.memory_seconds, MEMORY_MAX_SECONDS, FAILURES_SECONDS]
+        return require_claim(self._remember(keys=keys, args=args))
+
+    def put_path(self, claim: Claim, path: FilePath, ttl: int) -> None:
+        """Remember where Telegram keeps the file, for `ttl` seconds. Raises NotMine and Forgotten as `put` does."""
+        value = json.dumps({"path": path.path, "unique_id": path.unique_id})
+        keys = [*self._guards(claim.subject), self.keys.path(claim.subject)]
+        require_claim(self._note(keys=keys, args=[claim.token, self._jitter(ttl), value]))
+
+    def drop_path(self, file_id: str) -> None:
+        """The path has expired at Telegram's."""
+        self.redis.delete(self.keys.path(file_id))
+
+    def count_failure(self, claim: Claim) -> int:
+        """One more failure in a row; how many that makes. Raises NotMine and Forgotten as `put` does."""
+        keys = [*self._guards(claim.subject), self.keys.failures(claim.subject)]
+        return require_claim(self._fail(keys=keys, args=[claim.token, FAILURES_SECONDS]))
+
+    def _guards(self, subject: str) -> tuple[str, str]:
+        return self.keys.claim(subject), self.keys.forgotten(subject)
+
+    def _failings(self, subject: str) -> tuple[str, str, str]:
+        return self.keys.unavailable(subject), self.keys.failures(subject), self.keys.memories(subject)
+
+    # Living on, and ending
+
+    def want(self, file_id: str, cut: Cut) -> None:
+        """Say that somebody waits for this variant; the holder of the claim looks before it renders and releases."""
+        self._want(keys=[self.keys.wanted(file_id)], args=[str(cut), WANTED_SECONDS])
+
+    def renew(self, file_id: str) -> None:
+        """Give every stored variant its whole TTL again: a file id names immutable bytes."""
+        ttl = self._jitter(self.ttl)
+        pipe = self.redis.pipeline(transaction=False)
+        for fmt in self.formats:
+            for size in self.sizes:
+                pipe.expire(self.keys.variant(file_id, size, fmt), ttl)
+        pipe.expire(self.keys.preview(file_id), ttl)
+        pipe.execute()
+
+    def announce(self, subject: str, outcome: str) -> None:
+        """Wake whoever waits for this subject; after the put, also for unavailable."""
+        self.redis.publish(self.keys.done, f"{subject} {outcome}")
+
+    def lift(self, *subjects: str) -> None:
+        """Let these be warmed again: remove tombstones."""
+        pipe = self.redis.pipeline(transaction=False)
+        for subject in subjects:
+            pipe.delete(self.keys.forgotten(subject))
+        pipe.execute()
+
+    def clear_unavailable(self, *subjects: str) -> None:
+        """Look again: what was unavailable may be there now."""
+        self.redis.delete(*(key for subject in subjects for key in self._failings(subject)))
+
+    def forget(self, subject: str, partner_id: int | None = None) -> bool:
+        """Delete everything about the subject, unless another partner shows it; whether it is gone."""
+        return bool(self.forget_all([subject], partner_id))
+
+    def forget_all(self, subjects: Sequence[str], partner_id: int | None = None) -> list[str]:
+        """The same for many, in two round trips; those that are gone."""
+        args = [self.ttl, "" if partner_id is None else partner_id]
+        pipe = self.redis.pipeline(transaction=False)
+        for subject in subjects:
+            self._forget(keys=self._list_doomed(subject), args=args, client=pipe)
+        gone = [subject for subject, is_gone in zip(subjects, pipe.execute(), strict=True) if is_gone]
+        if gone:
+            drop_failures(pipe, self.keys, gone)
+        for subject in gone:
+            pipe.publish(self.keys.purge, subject)
+            pipe.publish(self.keys.done, f"{subject} forgotten")
+        pipe.execute()
+        return gone
+
+    def _list_doomed(self, subject: str) -> list[str]:
+        keys = self.keys
+        lasting = [keys.wanted(subject), keys.registered(subject)]
+        return [keys.forgotten(subject), keys.partners(subject), *self.list_passing(subject), *lasting]
+
+    def list_passing(self, subject: str) -> list[str]:
+        """The keys that a new fetch writes anew: what is stored, what is remembered, and who is at it."""
+        keys = self.keys
+        passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
+        passing += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
+        passing += [keys.claim(subject), keys.attempts(subject)]
+        return passing + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
+
+    def _jitter(self, seconds: int) -> int:
+        return max(1, round(seconds * self._spread(0.9, 1.1)))
+
+
+def _unique_id(about: Any) -> str | None:
+    return str(json.loads(about)["unique_id"]) if about else None

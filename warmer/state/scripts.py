@@ -1,0 +1,15 @@
+"""The Lua scripts beside this module: what has to happen in Redis in one step."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.commands.core import Script
+
+
+def load_script(redis: Redis, name: str) -> Script:
+    """The script `lua/<name>.lua`, called with keys and args; Redis caches it by its hash."""
+    return redis.register_script((files("warmer.state") / "lua" / f"{name}.lua").read_bytes())

@@ -1,0 +1,188 @@
+"""BotApi: the one class that speaks to Telegram, and the one that holds the bot token.
+
+The token is part of every URL. So nothing here raises for status, every call is wrapped, and what comes out is our
+own error, made of method, status and error class, `from None`: no URL, no response and no exception of a library
+leaves this module. Facts: Bot API 10, core.telegram.org/bots/api.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import requests
+from pydantic import SecretStr
+from requests import Response
+from urllib3.exceptions import HTTPError
+
+from warmer.deadline import Deadline
+from warmer.errors import DeadlineExceeded, Paused, TemporarilyUnavailable, TooBig, UpstreamFailed, WarmerError
+from warmer.photo import Bot, FilePath, PhotoSize
+from warmer.telegram.replies import (
+    parse_reply,
+    read_bot,
+    read_chat_photo,
+    read_profile_photo,
+    read_result,
+    read_retry_after,
+    read_unique_id,
+    to_error,
+)
+from warmer.telegram.watchdog import Watchdog, WatchedAdapter
+
+CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
+MAX_PHOTO_BYTES = 10 * 2**20
+MAX_ANSWER_BYTES = 2**20
+CHUNK_BYTES = 64 * 2**10
+DOWNLOAD = "download"
+SAFE_PATH = re.compile(r"(?!/)(?!.*//)(?!.*\.\.)[A-Za-z0-9_./ -]{1,512}")  # relative, no "..", no scheme
+
+OnCall = Callable[[str, str, float], None]  # method, outcome, seconds
+
+
+class PathExpired(UpstreamFailed):
+    """404 on a download: the path is no longer good, getFile gives another."""
+
+
+class DownloadUnauthorized(UpstreamFailed):
+    """401 on a download alone has been a passing fault: getMe tells."""
+
+
+class _StayingSession(requests.Session):
+    """Knows no redirects: requests reads the body of one to its end, however long, even where it follows none."""
+
+    def get_redirect_target(self, _response: Response) -> None:
+        """None, as for any other answer."""
+
+
+class BotApi:
+    """Pooled connections, total deadlines, a byte cap; Telegram's errors become ours."""
+
+    def __init__(self, token: SecretStr, base_url: str, *, connections: int, on_call: OnCall) -> None:
+        self._token = token
+        self._base_url = base_url
+        self._on_call = on_call
+        self._watchdog = Watchdog()
+        self._session = _StayingSession()
+        self._session.trust_env = False  # no proxy and no netrc from the environment sees the token
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = WatchedAdapter(pool_connections=1, pool_maxsize=connections, pool_block=True, max_retries=0)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        # Every call is this one to another URL: preparing one anew takes a third of a call's time.
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._request = self._session.prepare_request(requests.Request("GET", base_url))
+
+    def close(self) -> None:
+        """Close the connections, and end the thread that bounds the calls."""
+        self._watchdog.close()
+        self._session.close()
+
+    def get_me(self, deadline: Deadline) -> Bot:
+        """Who the token belongs to; raises TokenRejected where it is wrong."""
+        return read_bot(self._call("getMe", {}, deadline))
+
+    def get_profile_photo(self, user_id: int, deadline: Deadline) -> list[PhotoSize]:
+        """The sizes of the newest profile photo; empty where there is none, or it is hidden: the two look alike."""
+        return read_profile_photo(self._call("getUserProfilePhotos", {"user_id": user_id, "limit": 1}, deadline))
+
+    def get_chat_photo(self, chat_id: int, deadline: Deadline) -> list[PhotoSize]:
+        """The two sizes of a chat's photo, or of a user's *public* one; empty where there is none."""
+        return read_chat_photo(self._call("getChat", {"chat_id": chat_id}, deadline))
+
+    def get_file(self, file_id: str, deadline: Deadline) -> FilePath:
+        """Where the file can be downloaded for about an hour; blocks while Telegram fetches it.
+
+        Raises UpstreamFailed where no path is given, or one that could lead elsewhere: it is untrusted.
+        """
+        answer = self._call("getFile", {"file_id": file_id}, deadline)
+        path = answer.get("file_path")
+        if not isinstance(path, str) or not SAFE_PATH.fullmatch(path):
+            raise TemporarilyUnavailable("getFile: no usable file_path")
+        return FilePath(path, read_unique_id("getFile", answer.get("file_unique_id", "")))
+
+    def download(self, path: FilePath, deadline: Deadline) -> bytes:
+        """The bytes of a file, at most 10 MiB.
+
+        Raises PathExpired on 404, TooBig over the cap, DownloadUnauthorized on 401, UpstreamFailed otherwise.
+        """
+        status, body = self._get(DOWNLOAD, f"/file/bot{{token}}/{quote(path.path)}", {}, deadline)
+        if status == HTTPStatus.OK:
+            return body
+        if status == HTTPStatus.NOT_FOUND:
+            raise PathExpired("download: the path has expired")
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise DownloadUnauthorized("download: 401 Unauthorized")
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise Paused("download: Telegram asked for a pause", retry_after=read_retry_after(parse_reply(body)))
+        raise UpstreamFailed(f"download: {status}")
+
+    def _call(self, method: str, params: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+        status, body = self._get(method, f"/bot{{token}}/{method}", params, deadline)
+        if self._token.get_secret_value().encode() in body:
+            raise UpstreamFailed(f"{method}: an answer that repeats the bot token")
+        answer = parse_reply(body)
+        if status == HTTPStatus.OK and answer.get("ok") is True:
+            return read_result(method, answer)
+        raise to_error(method, status, answer)
+
+    def _get(self, name: str, path: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
+        started = time.monotonic()
+        outcome = "error"
+        try:
+            status, body = self._exchange(name, path, params, deadline)
+            outcome = str(status)
+        except WarmerError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._on_call(name, outcome, time.monotonic() - started)
+        return status, body
+
+    def _exchange(self, name: str, path: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
+        left = deadline.require()
+        timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
+        failure = "an odd end"
+        with self._watchdog.guard(deadline) as call:
+            try:
+                request = self._request.copy()
+                request.url = self._url(path, params)
+                with self._session.send(request, timeout=timeout, stream=True, allow_redirects=False) as response:
+                    body = _read(name, response)
+                if not call.was_cut:
+                    return response.status_code, body
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                failure = type(error).__name__
+        if call.was_cut:
+            raise DeadlineExceeded(f"{name}: cut at the total deadline") from None
+        raise UpstreamFailed(f"{name}: {failure}") from None
+
+    def _url(self, path: str, params: dict[str, Any]) -> str:
+        query = f"?{urlencode(params)}" if params else ""
+        return self._base_url + path.format(token=self._token.get_secret_value()) + query
+
+
+def _read(name: str, response: Response) -> bytes:
+    """The body as it comes over the wire: what is compressed could grow without bounds.
+
+    urllib3 raises where it is shorter than its Content-Length. One that is too long is the file's fault only where it
+    is a file.
+    """
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UpstreamFailed(f"{name}: an encoding that was not asked for")
+    is_file = name == DOWNLOAD and response.status_code == HTTPStatus.OK
+    cap = MAX_PHOTO_BYTES if is_file else MAX_ANSWER_BYTES
+    too_long = (TooBig if is_file else UpstreamFailed)(f"{name}: more than {cap} bytes")
+    if int(response.headers.get("Content-Length") or 0) > cap:
+        raise too_long
+    body = bytearray()
+    while piece := response.raw.read(CHUNK_BYTES, decode_content=False):
+        body += piece
+        if len(body) > cap:
+            raise too_long
+    return bytes(body)

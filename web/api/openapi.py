@@ -1,0 +1,36 @@
+"""The API as an OpenAPI 3.1 document: the one beside this module, with this deployment's address and sizes."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from flask import Blueprint, Response
+
+from web.context import get_front
+from web.photos.urls import PhotoUrls
+
+bp = Blueprint("openapi", __name__)
+
+DOCUMENT = Path(__file__).with_name("openapi.json")
+CACHE_CONTROL = "public, max-age=300"
+
+
+@bp.get("/openapi.json")
+def show_document() -> Response:
+    """The document, for whoever asks."""
+    response = Response(_render(get_front().urls), mimetype="application/json")
+    response.headers["Cache-Control"] = CACHE_CONTROL
+    return response
+
+
+@lru_cache(maxsize=8)  # a process has one, a test a few
+def _render(urls: PhotoUrls) -> str:
+    document = json.loads(DOCUMENT.read_text("utf-8"))
+    if urls.public_url:
+        document["servers"] = [{"url": urls.public_url}]
+    size = document["components"]["parameters"]["size"]
+    size["schema"] |= {"enum": list(urls.sizes), "default": urls.size}
+    size["example"] = urls.size
+    return json.dumps(document, ensure_ascii=False)

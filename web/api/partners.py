@@ -1,0 +1,209 @@
+"""Partners: who joined, who is asked for, who is forgotten."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+
+from warmer.flow.echo import wait_until_heard
+from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
+from warmer.names import NAME_MAX, has_controls
+from warmer.state.partners import Partner, subject_of
+from web.api.auth import count_write, require
+from web.api.views import show_partners, show_status
+from web.context import Front, get_app, get_front
+from web.problems import Problem, parse_body
+from web.signals import partner_registered, partners_listed, photos_requested, profile_aged
+
+bp = Blueprint("partners", __name__, url_prefix="/api")
+
+LIST_DEFAULT, LIST_MAX = 20, 100
+LIMIT = re.compile(r"[1-9][0-9]?|100")
+BATCH_MAX = 100
+
+
+def _has_no_controls(value: str) -> str:
+    if has_controls(value):
+        raise ValueError("must not hold control characters")
+    return value
+
+
+Name = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=NAME_MAX), AfterValidator(_has_no_controls)
+]
+FileId = Annotated[str, StringConstraints(strict=True, pattern=rf"^{FILE_ID.pattern}$")]
+UserId = Annotated[StrictInt, Field(gt=-MAX_ID, lt=MAX_ID)]
+
+
+class PartnerBody(BaseModel):
+    """PUT /api/partner/<id>"""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Name
+    photo_file_id: FileId | None = None
+
+
+class WarmBody(BaseModel):
+    """POST /api/photos/warm"""
+
+    model_config = ConfigDict(extra="forbid")
+    photo_file_ids: Annotated[list[FileId], Field(max_length=BATCH_MAX)]
+
+
+class ResolveBody(BaseModel):
+    """POST /api/photos/resolve"""
+
+    model_config = ConfigDict(extra="forbid")
+    ids: Annotated[list[UserId], Field(max_length=BATCH_MAX)]
+
+
+@bp.get("/partner/recent")
+def list_recent() -> Response:
+    """The newest partners, newest first; the first pictures that are not ready are warmed."""
+    require("user", "server")
+    limit, *more = request.args.getlist("limit") or [str(LIST_DEFAULT)]
+    if more or not LIMIT.fullmatch(limit):
+        raise Problem(400, f"limit: must be a number from 1 to {LIST_MAX}")
+    front = get_front()
+    partners = front.partners.list_recent(int(limit))
+    shown = show_partners(partners, front)
+    waiting = [subject_of(p) for p, view in zip(partners, shown, strict=True) if view["photo_status"] == "warming"]
+    partners_listed.send(get_app(), subjects=waiting)
+    return jsonify(partners=shown)
+
+
+@bp.post("/partner/me")
+def register_me() -> tuple[Response, int]:
+    """The caller registers: named from the init data, pictured from the profile."""
+    caller = require("user")
+    count_write(caller)
+    profiles = get_front().profiles
+    answer = _register(caller.id, caller.name, None, is_users=True, is_repeat=profiles.has_registered(caller.id))
+    profiles.note_registration(caller.id)  # last: one that broke off is made again
+    return answer
+
+
+@bp.get("/partner/me")
+def get_me() -> Response:
+    """The caller, if registered."""
+    return _show(require("user").id)
+
+
+@bp.delete("/partner/me")
+def forget_me() -> tuple[str, int]:
+    """Everything about the caller is forgotten."""
+    caller = require("user")
+    count_write(caller)
+    return _forget(caller.id)
+
+
+@bp.put("/partner/<partner:name>")
+def register_partner(name: str) -> tuple[Response, int]:
+    """A backend registers somebody; a picture given here is pinned until the next PUT."""
+    caller = require("server")
+    partner_id, body = _parse_id(name), parse_body(PartnerBody)
+    count_write(caller)
+    return _register(partner_id, body.name, body.photo_file_id)
+
+
+@bp.get("/partner/<partner:name>")
+def get_partner(name: str) -> Response:
+    """One partner."""
+    require("server")
+    return _show(_parse_id(name))
+
+
+@bp.delete("/partner/<partner:name>")
+def forget_partner(name: str) -> tuple[str, int]:
+    """Everything about this partner is forgotten."""
+    caller, partner_id = require("server"), _parse_id(name)
+    count_write(caller)
+    return _forget(partner_id)
+
+
+@bp.post("/photos/warm")
+def warm_photos() -> tuple[Response, int]:
+    """Pictures by file id, ahead of time."""
+    caller, file_ids = require("server"), list(dict.fromkeys(parse_body(WarmBody).photo_file_ids))
+    count_write(caller)
+    front = get_front()
+    return jsonify(photos=dict(zip(file_ids, _request_all(file_ids, front), strict=True))), 202
+
+
+@bp.post("/photos/resolve")
+def resolve_photos() -> Response:
+    """Pictures by user or chat id, registered or not; what is missing is looked up and warmed."""
+    caller, ids = require("server"), list(dict.fromkeys(parse_body(ResolveBody).ids))
+    count_write(caller)
+    return jsonify(photos=dict(zip(map(str, ids), resolve(ids), strict=True)))
+
+
+def resolve(ids: list[int]) -> list[dict[str, Any]]:
+    """Status of the picture of each id; the missing ones are asked for."""
+    front = get_front()
+    partners, profiles = front.partners.get_many(ids), front.profiles.get_many(ids)
+    subjects = []
+    for user_id, partner, profile in zip(ids, partners, profiles, strict=True):
+        known = (partner.photo_file_id if partner else None) or (profile.file_id if profile else None)
+        follows = profile if partner is None else None if partner.is_pinned else partner
+        if known and follows and front.profiles.is_aged(follows.looked_up_at):
+            profile_aged.send(get_app(), subject=user_subject(user_id))
+        subjects.append(known or user_subject(user_id))
+    front.store.lift(*map(user_subject, ids))
+    return _request_all(subjects, front)
+
+
+def _request_all(subjects: list[str], front: Front) -> list[dict[str, Any]]:
+    """Lift what was forgotten, ask for what is not ready, and show the state of each."""
+    front.store.lift(*subjects)
+    glances = front.store.glance(subjects) if subjects else []
+    missing = [subject for subject, glance in zip(subjects, glances, strict=True) if glance.status == "warming"]
+    photos_requested.send(get_app(), subjects=missing)
+    return [show_status(subject, glance, front) for subject, glance in zip(subjects, glances, strict=True)]
+
+
+def _register(
+    partner_id: int, name: str, file_id: str | None, *, is_users: bool = False, is_repeat: bool = False
+) -> tuple[Response, int]:
+    """Register; a user's does not unpin a picture, and repeated within the minute it publishes nothing."""
+    front = get_front()
+    front.store.lift(user_subject(partner_id), *([file_id] if file_id else []))
+    partner, is_new = front.partners.register(partner_id, name, file_id, unpin=not is_users)
+    is_repeat = is_repeat and not is_new
+    if partner.is_pinned:
+        is_settled = front.store.glance([subject_of(partner)])[0].status != "warming"
+    else:
+        if not is_repeat:
+            front.store.clear_unavailable(user_subject(partner_id))  # who opens the bot may be visible to it only now
+        front.profiles.mark_old(partner_id)
+        is_settled = False
+    subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
+    partner_registered.send(get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
+    return jsonify(show_partners([partner], front)[0]), 201 if is_new else 200
+
+
+def _forget(partner_id: int) -> tuple[str, int]:
+    front = get_front()
+    front.forget.partner(partner_id)
+    front.breaker.end_request()  # waiting for other processes is no time spent with a slow Redis
+    if not wait_until_heard(front.redis, front.keys):
+        raise Problem(503, "forgotten, but a process may still show it: ask again", headers={"Retry-After": "1"})
+    return "", 204
+
+
+def _show(partner_id: int) -> Response:
+    front = get_front()
+    partner: Partner | None = front.partners.get(partner_id)
+    if partner is None:
+        raise Problem(404, "no such partner")
+    return jsonify(show_partners([partner], front)[0])
+
+
+def _parse_id(name: str) -> int:
+    partner_id = parse_user_id(name)
+    if partner_id is None:
+        raise Problem(404, "no such partner")
+    return partner_id

@@ -1,0 +1,161 @@
+"""Signals to Prometheus and to the minute buckets; nothing here is called by the code that answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from bisect import bisect_left
+from collections import Counter as Counted
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from flask import Flask, Response, g, request, request_finished
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from warmer.broker.publish import BROKER_FAILED
+from warmer.state.budget import Budget
+from warmer.state.schedule import Due
+from warmer.state.stats import MinuteStats, count_latencies
+from warmer.state.workers import list_pulses
+from web.context import Front, get_front
+from web.observe.access_log import Served
+from web.signals import photo_not_found, photo_not_served, photo_served, photo_shed
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+log = logging.getLogger(__name__)
+
+PHOTOS = Counter("avatar_photos", "Answers of the photo routes: hit, miss, not_found, error, refused.", ["result"])
+PHOTO_SECONDS = Histogram("avatar_photo_seconds", "Response time of served photos.", ["cache"], buckets=SECONDS)
+SHED = Counter("avatar_shed", "Misses answered 503 at once: too many wait, or the broker is away.")
+REQUESTS = Counter("avatar_requests", "Answers of all routes by endpoint and status.", ["endpoint", "status"])
+
+
+@photo_served.connect
+def note_served(
+    app: Flask,
+    *,
+    subject: str,
+    kind: str,
+    status: str,
+    seconds: float,
+    was_hit: bool,
+    method: str,
+    request_id: str,
+    **_: Any,
+) -> None:
+    """A picture went out; hit: it was stored when the request arrived."""
+    front = get_front(app)
+    front.journal.note(Served(subject, kind, status, seconds, was_hit, front.wall_clock(), method, request_id))
+
+
+def count_served(stats: MinuteStats, entries: Sequence[Served]) -> None:
+    """Many pictures went out: add them up first, each figure costs about as much as a hit."""
+    for (kind, status), number in Counted((entry.kind, entry.status) for entry in entries).items():
+        REQUESTS.labels(f"photos.{kind}", status).inc(number)
+    caches: tuple[Literal["hit", "miss"], ...] = ("hit", "miss")
+    for cache in caches:
+        seconds = [entry.seconds for entry in entries if entry.was_hit == (cache == "hit")]
+        if seconds:
+            PHOTOS.labels(cache).inc(len(seconds))
+            _observe_all(PHOTO_SECONDS.labels(cache), seconds)
+            results = {"requests": len(seconds), "hits" if cache == "hit" else "misses": len(seconds)}
+            stats.count(results | count_latencies(cache, seconds))
+
+
+def _observe_all(histogram: Histogram, values: Sequence[float]) -> None:
+    """What `observe` does, for many at once, which prometheus_client does not offer."""
+    for place, number in Counted(bisect_left(histogram._upper_bounds, value) for value in values).items():
+        histogram._buckets[place].inc(number)
+    histogram._sum.inc(sum(values))
+
+
+@photo_not_found.connect
+def count_not_found(app: Flask, **_: Any) -> None:
+    """No photo; counted apart from hits and misses."""
+    PHOTOS.labels("not_found").inc()
+    get_front(app).stats.count({"requests": 1, "not_found": 1})
+
+
+@photo_shed.connect
+def count_shed(_app: Flask, **_: Any) -> None:
+    """A miss that could not even wait."""
+    SHED.inc()
+
+
+@photo_not_served.connect
+def count_not_served(app: Flask, *, kind: str, status: int, **_: Any) -> None:
+    """Any other answer of the photo routes: from 500 on an error, and a miss that could not be served."""
+    REQUESTS.labels(f"photos.{kind}", str(status)).inc()
+    if status >= 500:
+        PHOTOS.labels("error").inc()
+        get_front(app).stats.count({"requests": 1, "misses": 1, "errors": 1})
+    elif status in (400, 403):
+        PHOTOS.labels("refused").inc()
+
+
+@request_finished.connect
+def count_request(_app: Flask, *, response: Response, **_: Any) -> None:
+    """Any answer of the other routes."""
+    REQUESTS.labels(request.endpoint or "none", str(response.status_code)).inc()
+
+
+def init_app(app: Flask) -> None:
+    """Time every request; listen."""
+    clock = get_front(app).clock
+
+    @app.before_request
+    def start_clock() -> None:
+        g.started = clock()
+
+    @app.after_request
+    def show_times(response: Response) -> Response:
+        milliseconds = (clock() - g.started) * 1000
+        response.headers["X-Response-Time"] = f"{milliseconds:.1f}ms"
+        response.headers["Server-Timing"] = f"total;dur={milliseconds:.1f}"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+class RedisFigures(Collector):
+    """What lives in Redis, read when it is asked for: queues, due, workers, pause."""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+
+    def collect(self) -> Iterator[Metric]:
+        front = self.front
+        queues = GaugeMetricFamily("avatar_queue_length", "Waiting messages.", labels=["queue"])
+        try:
+            for queue, number in front.publisher.count_all_waiting().items():
+                queues.add_metric([queue], number)
+            yield queues
+        except BROKER_FAILED as error:
+            log.warning("no queue lengths: %s", type(error).__name__)
+        try:
+            due = Due(front.redis, front.keys)
+            yield GaugeMetricFamily("avatar_due", "Subjects that have a turn.", due.count())
+            yield GaugeMetricFamily("avatar_due_late_seconds", "How late the earliest turn is.", due.get_lateness())
+            alive = len(list_pulses(front.redis, front.keys))
+            yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
+            budget = Budget(front.redis, front.keys, front.settings.telegram_rate)
+            pause = budget.get_pause()
+            yield GaugeMetricFamily("avatar_upstream_pause_seconds", "Until Telegram may be called.", pause)
+            yield GaugeMetricFamily("avatar_upstream_halted", "1 while the token is refused.", int(budget.is_halted()))
+        except RedisError as error:
+            log.warning("no figures from Redis: %s", type(error).__name__)
+
+
+def render_metrics(front: Front) -> tuple[bytes, str]:
+    """The exposition: this machine's processes through their shared folder, and what is in Redis."""
+    front.journal.write()
+    processes: CollectorRegistry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        processes = CollectorRegistry()
+        MultiProcessCollector(processes)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
+    shared = CollectorRegistry()
+    shared.register(RedisFigures(front))
+    return generate_latest(processes) + generate_latest(shared), CONTENT_TYPE_LATEST

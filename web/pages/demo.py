@@ -1,0 +1,90 @@
+"""The page at `/`, and its one field."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, render_template, request
+from init_data_py import sign
+from init_data_py.models import UnsignedInitData, User
+from pydantic import BaseModel, ConfigDict
+from redis.exceptions import RedisError
+
+from warmer.settings import LOOPBACK
+from warmer.state.workers import Pulse, list_pulses
+from web.api.partners import LIST_MAX, UserId, resolve
+from web.context import Front, get_front
+from web.problems import Problem, is_away, parse_body
+
+bp = Blueprint("pages", __name__)
+
+PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via", "Cf-Connecting-Ip")
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src {photos} data:; connect-src {photos}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors https://web.telegram.org 'self'"
+)
+
+
+class TryBody(BaseModel):
+    """POST /try"""
+
+    model_config = ConfigDict(extra="forbid")
+    id: UserId
+
+
+@bp.get("/")
+def index() -> Response:
+    """The recent partners with their pictures; with a real token, which bot this is."""
+    front = get_front()
+    pulse = _get_pulse(front)
+    page = render_template(
+        "index.html",
+        demo=front.settings.demo,
+        init_data=_sign_in_demo_user(front) if front.settings.demo else None,
+        bot={"name": pulse.bot_name, "username": pulse.bot_username} if pulse.bot_username else None,
+        bot_state=pulse.bot,
+        may_look_up=not front.settings.demo and is_at_home(),
+    )
+    response = Response(page, mimetype="text/html")
+    # Photos come from PUBLIC_URL, which is another origin for whoever opens the page by another name.
+    origin = "/".join(front.settings.public_url.split("/")[:3])
+    response.headers["Content-Security-Policy"] = PAGE_POLICY.format(photos=f"'self' {origin}".strip())
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.post("/try")
+def look_up_one() -> Response:
+    """The picture of one id, for whoever sits at this machine."""
+    if not is_at_home() or get_front().settings.demo:
+        raise Problem(403, "this field works on the machine itself only")
+    user_id = parse_body(TryBody).id
+    return jsonify(id=user_id, **resolve([user_id])[0])
+
+
+def is_at_home() -> bool:
+    """Whether the browser runs on this machine: no proxy or tunnel in between, and no name that only leads here."""
+    host = request.host.rpartition(":")[0] if request.host.count(":") == 1 else request.host.strip("[]")
+    host = host.partition("]")[0] if host.startswith("::1]") else host
+    is_direct = not any(name in request.headers for name in PROXY_HEADERS)
+    return bool(is_direct and LOOPBACK.fullmatch(request.remote_addr or "") and LOOPBACK.fullmatch(host))
+
+
+def _get_pulse(front: Front) -> Pulse:
+    """What the workers say of the bot; one that knows its name tells most."""
+    try:
+        pulses = list_pulses(front.redis, front.keys)
+    except RedisError as error:
+        if not is_away(error):
+            raise
+        pulses = []
+    return max(pulses, key=lambda pulse: (pulse.bot == "ok", bool(pulse.bot_username)), default=Pulse("none"))
+
+
+def _sign_in_demo_user(front: Front) -> str | None:
+    """Init data of the first demo partner, as Telegram would sign it; who is tried out later changes nothing."""
+    partners = front.partners.list_recent(LIST_MAX)
+    if not partners:
+        return None
+    first, _, last = partners[-1].name.partition(" ")
+    user = User(id=partners[-1].id, first_name=first, last_name=last or None)
+    return sign(UnsignedInitData(user=user), front.settings.init_data_secret, token_hashed=True)

@@ -1,0 +1,108 @@
+"""From minute buckets to figures of an hour, a day, or a step of a chart; no I/O."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from warmer.state.stats import LATENCY_MS
+
+STEP_MINUTES = 10
+QUEUE, UNAVAILABLE = "queue:", "unavailable:"
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long served photos took; None where none was served."""
+
+    p50_ms: float | None
+    p99_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What happened in a period; rates are shares of 1, None of nothing. What was sampled is the highest sample."""
+
+    requests: int
+    hit_rate: float | None  # hits / (hits + misses)
+    error_rate: float | None  # of all requests
+    not_found: int
+    served: Latency
+    cached: Latency
+    uncached: Latency
+    calls: int
+    failed_calls: int
+    pauses: int
+    warmings: int
+    failures: int
+    unavailable: dict[str, int]  # by cause
+    queues: dict[str, int]
+    due: int | None
+    workers: int | None
+
+
+def add_up(buckets: Iterable[Counter[str]]) -> Counter[str]:
+    """The bucket of several minutes."""
+    whole: Counter[str] = Counter()
+    for bucket in buckets:
+        for field, number in bucket.items():
+            is_sample = field.startswith(QUEUE) or field in ("due", "workers")
+            whole[field] = max(whole[field], number) if is_sample else whole[field] + number
+    return whole
+
+
+def split_steps(now: int, buckets: Sequence[Counter[str]]) -> Iterator[tuple[int, Counter[str]]]:
+    """The minute in which each step begins, since 1970, and its bucket; the last ends now, the first may be shorter.
+
+    `now` is the minute of the last bucket.
+    """
+    first = now - len(buckets) + 1
+    for start in range(first - -len(buckets) % STEP_MINUTES, now + 1, STEP_MINUTES):
+        low = max(start - first, 0)
+        yield start, add_up(buckets[low : start - first + STEP_MINUTES])
+
+
+def summarize(bucket: Counter[str]) -> Figures:
+    """The figures of a bucket."""
+    return Figures(
+        requests=bucket["requests"],
+        hit_rate=_share(bucket["hits"], bucket["hits"] + bucket["misses"]),
+        error_rate=_share(bucket["errors"], bucket["requests"]),
+        not_found=bucket["not_found"],
+        served=_measure(bucket, "hit", "miss"),
+        cached=_measure(bucket, "hit"),
+        uncached=_measure(bucket, "miss"),
+        calls=bucket["calls"],
+        failed_calls=bucket["failed_calls"],
+        pauses=bucket["pauses"],
+        warmings=bucket["warmings"],
+        failures=bucket["failures"],
+        unavailable=_pick(bucket, UNAVAILABLE),
+        queues=_pick(bucket, QUEUE),
+        due=bucket.get("due"),
+        workers=bucket.get("workers"),
+    )
+
+
+def find_percentile(numbers: Sequence[int], share: float) -> float | None:
+    """The latency in ms under which this share lies, of photos counted by `LATENCY_MS`; straight within a bucket."""
+    left = share * sum(numbers)
+    for lower, upper, number in zip((0, *LATENCY_MS), LATENCY_MS, numbers, strict=False):
+        if 0 < left <= number:
+            return round(lower + (upper - lower) * left / number, 1)
+        left -= number
+    return None
+
+
+def _measure(bucket: Counter[str], *results: str) -> Latency:
+    numbers = [sum(bucket[f"{result}_ms:{bound}"] for result in results) for bound in LATENCY_MS]
+    return Latency(find_percentile(numbers, 0.5), find_percentile(numbers, 0.99))
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 5) if whole else None
+
+
+def _pick(bucket: Counter[str], prefix: str) -> dict[str, int]:
+    return {field.removeprefix(prefix): bucket[field] for field in sorted(bucket) if field.startswith(prefix)}

@@ -1,0 +1,77 @@
+"""The page for who is paged, and the same as JSON: for an API key, or for whoever sits at this machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, jsonify, render_template
+
+from warmer.settings import LOOPBACK
+from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
+from web.api.auth import require
+from web.context import get_front
+from web.pages.charts import HEIGHT, WIDTH, draw_all, spell
+from web.pages.demo import is_at_home
+from web.pages.overview import take_overview
+
+bp = Blueprint("ops", __name__)
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500
+
+
+@bp.get("/ops")
+def show_page() -> Response:
+    """How it is, how the last day was, and what failed last."""
+    _let_in()
+    overview = take_overview(get_front())
+    page = render_template(
+        "ops.html",
+        overview=overview,
+        charts=draw_all(overview.steps),
+        width=WIDTH,
+        height=HEIGHT,
+        spell=spell,
+        spell_age=spell_age,
+        spell_instant=spell_instant,
+        targets={"hits": HIT_RATE_MIN, "errors": ERROR_RATE_MAX, "cached": CACHED_MS_MAX, "uncached": UNCACHED_MS_MAX},
+    )
+    response = Response(page, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.get("/ops.json")
+def show_figures() -> Response:
+    """The same for scripts."""
+    _let_in()
+    response = jsonify(asdict(take_overview(get_front())))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def spell_age(seconds: int) -> str:
+    """How long ago, in one unit."""
+    for name, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {name} ago"
+    return f"{max(seconds, 0)} s ago"
+
+
+def spell_instant(at: int) -> str:
+    """An instant in UTC, to the second (RFC 3339)."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _let_in() -> None:
+    """On the machine itself no key is asked for, unless a proxy stands in front, which may be on this machine, too."""
+    public_url = get_front().settings.public_url
+    has_proxy = bool(public_url) and not LOOPBACK.fullmatch(urlsplit(public_url).hostname or "")
+    if has_proxy or not is_at_home():
+        require("server", takes_basic=True)

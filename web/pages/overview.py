@@ -1,0 +1,108 @@
+"""What an operator wants to know at a glance: how it is now, how the last hour and day were, what failed last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from redis.exceptions import RedisError
+
+from warmer.broker.publish import BROKER_FAILED
+from warmer.state.budget import Budget
+from warmer.state.failures import Failure, list_failures
+from warmer.state.schedule import Due
+from warmer.state.stats import list_minutes
+from warmer.state.workers import BotState, judge_bot, list_pulses
+from web.context import Front
+from web.pages.history import Figures, add_up, split_steps, summarize
+from web.problems import is_away
+
+DAY_MINUTES, HOUR_MINUTES = 1440, 60
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """How it is at this moment, as far as Redis tells."""
+
+    workers: list[str]  # names of live processes
+    bot: BotState
+    paused_seconds: float  # until Telegram may be called, 0 without a pause
+    is_halted: bool  # the token is refused: no call until getMe passes
+    due: int
+    due_within_minute: int
+    due_within_hour: int
+    late_seconds: float  # of the earliest turn
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of the day, from that instant on; no figures where nothing was counted or sampled."""
+
+    at: int  # Unix time, in seconds
+    figures: Figures | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All of it; what cannot be told while Redis or the broker is away is None or empty."""
+
+    at: int  # Unix time, in seconds
+    redis: Literal["ok", "away"] = "away"
+    broker: Literal["ok", "away"] = "away"
+    queues: dict[str, int] = field(default_factory=dict)  # waiting messages
+    now: Now | None = None
+    hour: Figures | None = None
+    day: Figures | None = None
+    failures: list[Failure] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+
+def take_overview(front: Front) -> Overview:
+    """Look at everything, in some ten round trips; 24 hours of minutes take 60 ms of them, measured."""
+    queues = _count_queues(front)
+    broker: Literal["ok", "away"] = "away" if queues is None else "ok"
+    try:
+        at = front.redis.time()[0]
+        minute, buckets = list_minutes(front.redis, front.keys, DAY_MINUTES)
+        now, failures = _look_now(front), list_failures(front.redis, front.keys)
+    except RedisError as error:
+        if not is_away(error):
+            raise
+        return Overview(int(front.wall_clock()), broker=broker, queues=queues or {})
+    return Overview(
+        at=at,
+        redis="ok",
+        broker=broker,
+        queues=queues or {},
+        now=now,
+        hour=summarize(add_up(buckets[-HOUR_MINUTES:])),
+        day=summarize(add_up(buckets)),
+        failures=failures,
+        steps=[
+            Step(60 * start, summarize(bucket) if bucket else None) for start, bucket in split_steps(minute, buckets)
+        ],
+    )
+
+
+def _look_now(front: Front) -> Now:
+    pulses = list_pulses(front.redis, front.keys)
+    budget = Budget(front.redis, front.keys, front.settings.telegram_rate)
+    due = Due(front.redis, front.keys)
+    within_minute, within_hour = due.count_within(60, 3600)
+    return Now(
+        workers=sorted(pulse.name for pulse in pulses),
+        bot=judge_bot(pulses),
+        paused_seconds=round(budget.get_pause(), 1),
+        is_halted=budget.is_halted(),
+        due=due.count(),
+        due_within_minute=within_minute,
+        due_within_hour=within_hour,
+        late_seconds=round(due.get_lateness(), 1),
+    )
+
+
+def _count_queues(front: Front) -> dict[str, int] | None:
+    try:
+        return front.publisher.count_all_waiting()
+    except BROKER_FAILED:
+        return None

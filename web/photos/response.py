@@ -1,0 +1,52 @@
+"""Finished answers: every header that does not change from request to request is made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from werkzeug.http import parse_etags
+
+from warmer.photo import MIME_TYPES, StoredVariant
+from web.photos.cache import Answer, Headers
+from web.photos.request import Wish
+
+CACHE_CONTROL = {
+    "file": "public, max-age=604800, immutable",  # a file id names immutable bytes
+    "user": "public, max-age=300, stale-while-revalidate=86400",
+}
+ABSENT_CACHE = "public, max-age=60"
+ON_EVERY_ANSWER: Headers = [
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "Retry-After"),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),
+]
+SANDBOX = ("Content-Security-Policy", "default-src 'none'; sandbox")
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+# With bytes only: a 304 leaves the headers alone that it does not repeat (RFC 9111, 4.3.4).
+ABOUT_THE_BYTES: Headers = [SANDBOX, NO_SNIFFING]
+HIT, MISS = ("Cache-Status", "avatar-warmer; hit"), ("Cache-Status", "avatar-warmer; fwd=miss")  # RFC 9211
+
+
+def list_common_headers(formats: Sequence[str]) -> Headers:
+    """What goes with every answer of the photo routes, errors included."""
+    return [*ON_EVERY_ANSWER, ("Vary", "Accept")] if len(formats) > 1 else ON_EVERY_ANSWER
+
+
+def finish(
+    wish: Wish, variant: StoredVariant, fmt: str, *, common: Headers, read_at: float, tags: Iterable[str]
+) -> Answer:
+    """The answer that sends this variant; `common` goes with every answer of the photo routes."""
+    etag = f'"{variant.etag}"'
+    about = [("ETag", etag), ("Cache-Control", CACHE_CONTROL[wish.kind]), *common]
+    described = [("Content-Type", MIME_TYPES[fmt]), ("Content-Length", str(len(variant.body))), *about]
+    return Answer(etag, [*described, *ABOUT_THE_BYTES], about, variant.body or None, read_at, frozenset(tags))
+
+
+def is_known(etag: str, if_none_match: str | None) -> bool:
+    """Whether the client has these very bytes (If-None-Match compares weakly; RFC 9110, 13.1.2)."""
+    if not if_none_match:
+        return False
+    if if_none_match == etag:  # what browsers send
+        return True
+    known = parse_etags(if_none_match)
+    return known.star_tag or known.contains_weak(etag.strip('"'))
