@@ -2,7 +2,7 @@
 
     scripts/bench [hits] [cold] [open-app] [render] [memory] [scale]
 
-All parts together write their results to docs/benchmarks and README.md; named parts only show them.
+All parts together write their results to docs/benchmarks; named parts only show them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""What a whole run leaves behind: docs/benchmarks, and the short table in README.md."""
+"""Writes docs/benchmarks from the measurements of a whole run."""
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,8 +15,10 @@ from benches.rows import Measurement, Part, Row
 from benches.stage import ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
-README = ROOT / "README.md"
-BLOCK = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
+INTRODUCTION = (
+    "`./scripts/bench` writes this page. A target is a ratio within one run unless its row names a unit.",
+    "A figure is the median of alternating rounds; the range shows the lowest and the highest round.",
+)
 HEAD = "| work | against | target | measured | |\n|---|---|---|---|---|"
 
 
@@ -30,16 +31,13 @@ def write(parts: Sequence[Part], missing: Sequence[str], say: Callable[[str], No
     results = FOLDER / "results.json"
     record = json.dumps(make_record(parts, missing, facts, versions), indent=1, ensure_ascii=False)
     results.write_text(record + "\n", "utf-8")
-    table = make_table([row for part in parts for row in part.rows])
-    README.write_text(replace_block(README.read_text("utf-8"), table), "utf-8")
-    say(f"Written: {results.with_suffix('.md').relative_to(ROOT)}, results.json, README.md")
+    say(f"Written: {results.with_suffix('.md').relative_to(ROOT)}, results.json")
     say(_plot(results, FOLDER / "plot.png"))
 
 
 def make_page(parts: Sequence[Part], missing: Sequence[str], facts: dict[str, str], versions: dict[str, str]) -> str:
     """The whole report in Markdown."""
-    lines = ["# Measured", "", "Written by `./scripts/bench`. Every target is a ratio within one run, or as it says;"]
-    lines += ["a figure is the median of alternating rounds, with the lowest and the highest round.", ""]
+    lines = ["# Benchmark results", "", *INTRODUCTION, ""]
     lines += [f"- {name}: {fact}" for name, fact in facts.items()]
     lines += [f"- versions: {', '.join(f'{name} {number}' for name, number in versions.items())}", ""]
     lines += ["## Targets", "", make_table([row for part in parts for row in part.rows])]
@@ -62,13 +60,6 @@ def make_record(
 def make_table(rows: Sequence[Row]) -> str:
     """The targets as a table, misses included."""
     return "\n".join([HEAD, *(_show_cells(row) for row in rows)]) + "\n"
-
-
-def replace_block(readme: str, table: str) -> str:
-    """The README with this table between its marks; raises ValueError where they are missing."""
-    if not BLOCK.search(readme):
-        raise ValueError("README.md has no <!-- bench --> block")
-    return BLOCK.sub(lambda _: table, readme)
 
 
 def show_row(row: Row) -> str:

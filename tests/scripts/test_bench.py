@@ -79,14 +79,6 @@ def test_the_page_shows_measurements_and_what_was_skipped() -> None:
     assert page.endswith("- hits: nginx: missing\n")
 
 
-def test_only_the_block_of_the_readme_is_replaced() -> None:
-    readme = "# A\n<!-- bench -->\nold\n<!-- /bench -->\nrest\n"
-    assert report.replace_block(readme, "new\n") == "# A\n<!-- bench -->\nnew\n<!-- /bench -->\nrest\n"
-    assert report.BLOCK.search(report.README.read_text("utf-8"))
-    with pytest.raises(ValueError, match="bench"):
-        report.replace_block("# A\n", "new\n")
-
-
 def test_every_peers_requirements_are_pinned() -> None:
     groups = peers_env.read_groups(peers_env.REQUIREMENTS.read_text("utf-8"))
     assert set(groups) == {"original", "libvips", "plot", "thumbor", "curl"}
