@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from faketelegram import FAULTS, FakeTelegram, FieldError, demo_users
-from faketelegram.faultbook import Rule
-from faketelegram.server import TOKEN
+from faketelegram.backend import TOKEN
+from faketelegram.fault_rules import Rule
 from faketelegram.users import load
 
 EXAMPLES = """\

@@ -6,19 +6,20 @@
         ...  # point any Bot API client at fake.url
         assert fake.calls["getFile"] == 2
 
-The way of a request, a module a step:
+The way of a request, one module per step:
 
-    server      a connection is accepted, a request read       params     its parameters, however they were sent
-    traffic     it is counted and logged                       botapi     the world answers it, and messages
-    faultbook   is a fault scripted for it?                    faults     then the answer becomes another one
-    wire        the answer goes out: whole, slowly, in part, or not at all
+    listener     accepts a connection, reads a request        params     reads its parameters, however they were sent
+    traffic      counts and logs the call                     botapi     answers it, with `messages` and `bot_settings`
+    fault_rules  looks for a fault scripted for it            faults     replaces the answer if there is one
+    wire         sends the answer: whole, slowly, in part, or not at all
 
-Behind it stand `world` (users, chats, files), `pictures` (how they look) and `users` (how they are written in JSON);
-beside it `control`, the routes for people whose program runs in another process.
+`backend` holds the state of one bot, and `server` puts it on a socket. Behind them stand `world` (users, chats, files),
+`pictures` (how they look) and `users` (how JSON describes them). `control` is the Python API over HTTP, for programs
+in another process.
 """
 
 from faketelegram.faults import FAULTS
-from faketelegram.fields import FieldError, NobodyError
+from faketelegram.fields import FieldError, UnknownAccountError
 from faketelegram.server import TEST_TOKEN, FakeTelegram
 from faketelegram.users import UserSpec, demo_users
 from faketelegram.world import DRAWN, World
@@ -29,7 +30,7 @@ __all__ = [
     "TEST_TOKEN",
     "FakeTelegram",
     "FieldError",
-    "NobodyError",
+    "UnknownAccountError",
     "UserSpec",
     "World",
     "demo_users",

@@ -1,4 +1,4 @@
-"""What the fake knows of users and chats: values, no rules. The rules are in `world`."""
+"""What the fake knows of users, chats and the bot: values without rules. The rules are in `world`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ Kind = Literal["private", "group", "supergroup", "channel"]
 
 @dataclass(frozen=True, eq=False)
 class File:
-    """Something getFile can name.
+    """A file that getFile can name.
 
-    `owner` is the user or chat it shows, None for any other file; `width` is in pixels, 0 when it is no picture.
+    `owner` is the user or chat whose picture it is, None for any other file; `width` is in pixels, 0 without an owner.
     """
 
     file_id: str
@@ -25,12 +25,22 @@ class File:
 class Photo:
     """One photo of an account, as two groups of file ids.
 
-    `profile` is what getUserProfilePhotos lists; these ids live on after a newer photo came.
-    `chat` is what getChat names, small first; these ids die with the next photo.
+    `profile` is what getUserProfilePhotos lists; these ids stay valid after the photo changes.
+    `chat` is what getChat names, small first; these ids become invalid with the next photo.
     """
 
     profile: tuple[File, ...]
     chat: tuple[File, File]
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """What setWebhook stored; an empty `url` means that no webhook is set."""
+
+    url: str = ""
+    secret_token: str = ""
+    max_connections: int = 40
+    allowed_updates: list[object] = field(default_factory=list)
 
 
 @dataclass
@@ -46,7 +56,7 @@ class Account:
     public_only: bool = False
     hidden: bool = False
     deactivated: bool = False
-    revision: int = 0  # counts the pictures it ever had
+    revision: int = 0  # how many pictures it has had
     photos: list[Photo] = field(default_factory=list)  # oldest first
 
     @property
@@ -55,7 +65,7 @@ class Account:
 
     @property
     def listed(self) -> list[Photo]:
-        """What getUserProfilePhotos shows, newest first: no hidden photo, and no merely public one."""
+        """What getUserProfilePhotos shows, newest first: no hidden photo, and no photo that is only public."""
         unseen = self.hidden or self.public_only or self.kind != "private"
         return [] if unseen else self.photos[::-1]
 

@@ -4,13 +4,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from faketelegram.accounts import Account, File, Photo
-from faketelegram.messages import delete_webhook, describe_bot, get_updates, send_message
+from faketelegram.bot_settings import (
+    delete_webhook,
+    get_my_commands,
+    get_webhook_info,
+    set_chat_menu_button,
+    set_my_commands,
+    set_webhook,
+)
+from faketelegram.messages import describe_bot, get_updates, send_chat_action, send_message, send_photo
 from faketelegram.params import Params, leading_number
-from faketelegram.replies import NOT_FOUND, OCTETS, Reply, failure, result
+from faketelegram.replies import NOT_FOUND, OCTETS, UNKNOWN_METHOD, BadRequestError, Reply, failure, result
 from faketelegram.world import World
 
 DOWNLOAD = "download"
-MAX_DOWNLOAD = 20 * 1024 * 1024  # bytes; the real server hands out no larger file
+MAX_DOWNLOAD = 20 * 1024 * 1024  # bytes, as at Telegram
 
 
 @dataclass(frozen=True)
@@ -20,8 +28,8 @@ class Call:
     method: str
     params: Params
 
-    def about(self, world: World) -> tuple[int | None, str | None]:
-        """The user and the file it asks about, as far as it names them."""
+    def find_subject(self, world: World) -> tuple[int | None, str | None]:
+        """The user and the file that the call names, None for each that it does not name."""
         if self.method in ("getFile", DOWNLOAD):
             named = world.file_at if self.method == DOWNLOAD else world.file
             file = named(self.params.get("file_path" if self.method == DOWNLOAD else "file_id", ""))
@@ -34,7 +42,10 @@ def answer(world: World, call: Call) -> Reply:
     if call.method == DOWNLOAD:
         return download(world, call.params)
     method = METHODS.get(call.method)
-    return method(world, call.params) if method else NOT_FOUND
+    try:
+        return method(world, call.params) if method else UNKNOWN_METHOD
+    except BadRequestError as error:
+        return failure(400, f"Bad Request: {error}")
 
 
 def get_me(world: World, _: Params) -> Reply:
@@ -104,13 +115,20 @@ METHODS: Mapping[str, Callable[[World, Params], Reply]] = {
     "getFile": get_file,
     "getUpdates": get_updates,
     "sendMessage": send_message,
+    "sendPhoto": send_photo,
+    "sendChatAction": send_chat_action,
+    "setWebhook": set_webhook,
     "deleteWebhook": delete_webhook,
+    "getWebhookInfo": get_webhook_info,
+    "setMyCommands": set_my_commands,
+    "getMyCommands": get_my_commands,
+    "setChatMenuButton": set_chat_menu_button,
 }
 _PROPER_NAMES = {name.lower(): name for name in METHODS}
 
 
 def proper_name(method: str) -> str:
-    """Method names are case-insensitive; an unknown one stays as it is."""
+    """The method in Telegram's spelling: names are case-insensitive. An unknown one stays as it is."""
     return _PROPER_NAMES.get(method.lower(), method)
 
 

@@ -1,105 +1,102 @@
-"""The routes under /_fake/: the same as the Python API, for people whose program runs in another process."""
+"""The routes under /_fake/: the Python API over HTTP, for programs in another process."""
 
 import base64
 import binascii
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from faketelegram import pictures, users
 from faketelegram.accounts import Account
-from faketelegram.faultbook import Rule
-from faketelegram.fields import FieldError, NobodyError
+from faketelegram.backend import Backend
+from faketelegram.fault_rules import Rule
+from faketelegram.fields import FieldError, UnknownAccountError
 from faketelegram.replies import Reply, as_json
 from faketelegram.world import DRAWN
-
-if TYPE_CHECKING:
-    from faketelegram.server import FakeTelegram
 
 PREFIX = "/_fake/"
 
 
-def answer(fake: "FakeTelegram", verb: str, path: str, body: bytes) -> Reply:
+def answer(backend: Backend, verb: str, path: str, body: bytes) -> Reply:
     for known_verb, pattern, route in ROUTES:
         found = re.fullmatch(pattern, path.removeprefix(PREFIX))
         if found and verb == known_verb:
             try:
-                return route(fake, body, *map(int, found.groups()))
+                return route(backend, body, *map(int, found.groups()))
             except FieldError as error:
                 return as_json({"error": str(error), "field": error.field}, 422)
-            except NobodyError as error:
+            except UnknownAccountError as error:
                 return as_json({"error": str(error), "field": "id"}, 404)
     there = [f"{known_verb} {PREFIX}{pattern}".replace(r"(-?\d{1,16})", "<id>") for known_verb, pattern, _ in ROUTES]
     return as_json({"error": f"no such route: {verb} {path}", "routes": there}, 404)
 
 
-def add_fault(fake: "FakeTelegram", body: bytes) -> Reply:
+def add_fault(backend: Backend, body: bytes) -> Reply:
     values = _object(body)
     if "method" not in values:
         raise FieldError("method", "is missing")
-    fake.faults.add(Rule.parse(values))
-    return as_json(fake.faults.rules(), 201)
+    backend.faults.add(Rule.parse(values))
+    return as_json(backend.faults.rules(), 201)
 
 
-def list_faults(fake: "FakeTelegram", _: bytes) -> Reply:
-    return as_json(fake.faults.rules())
+def list_faults(backend: Backend, _: bytes) -> Reply:
+    return as_json(backend.faults.rules())
 
 
-def clear_faults(fake: "FakeTelegram", _: bytes) -> Reply:
-    fake.clear_faults()
+def clear_faults(backend: Backend, _: bytes) -> Reply:
+    backend.faults.clear()
     return as_json([])
 
 
-def show_calls(fake: "FakeTelegram", _: bytes) -> Reply:
-    return as_json(fake.calls)
+def show_calls(backend: Backend, _: bytes) -> Reply:
+    return as_json(backend.traffic.calls)
 
 
-def clear_calls(fake: "FakeTelegram", _: bytes) -> Reply:
-    fake.traffic.reset()
+def clear_calls(backend: Backend, _: bytes) -> Reply:
+    backend.traffic.reset()
     return as_json({})
 
 
-def show_traffic(fake: "FakeTelegram", _: bytes) -> Reply:
-    traffic = fake.traffic
+def show_traffic(backend: Backend, _: bytes) -> Reply:
+    traffic = backend.traffic
     numbers = {"connections": traffic.connections, "in_flight": traffic.in_flight}
     return as_json({**numbers, "max_in_flight": traffic.max_in_flight})
 
 
-def list_users(fake: "FakeTelegram", _: bytes) -> Reply:
-    return as_json([_described(account) for account in fake.world.accounts()])
+def list_users(backend: Backend, _: bytes) -> Reply:
+    return as_json([_described(account) for account in backend.world.accounts()])
 
 
-def add_user(fake: "FakeTelegram", body: bytes) -> Reply:
+def add_user(backend: Backend, body: bytes) -> Reply:
     spec = users.parse(_object(body), _from_base64)
-    spec.join(fake.world)
-    account = fake.world.find(spec.id)
+    spec.join(backend.world)
+    account = backend.world.find(spec.id)
     return as_json(_described(account) if account else None, 201)
 
 
-def remove_user(fake: "FakeTelegram", _: bytes, id: int) -> Reply:
-    fake.world.remove_user(id)
-    return list_users(fake, b"")
+def remove_user(backend: Backend, _: bytes, id: int) -> Reply:
+    backend.world.remove_user(id)
+    return list_users(backend, b"")
 
 
-def change_photo(fake: "FakeTelegram", body: bytes, id: int) -> Reply:
-    """The body is an image; without one, a new picture is drawn."""
-    fake.world.change_photo(id, pictures.squares(body) if body else DRAWN)
-    return _user(fake, id)
+def change_photo(backend: Backend, body: bytes, id: int) -> Reply:
+    """The body is an image; if it is empty, a picture is drawn."""
+    backend.world.change_photo(id, pictures.squares(body) if body else DRAWN)
+    return _user(backend, id)
 
 
-def hide_photo(fake: "FakeTelegram", _: bytes, id: int) -> Reply:
-    fake.world.hide_photo(id)
-    return _user(fake, id)
+def hide_photo(backend: Backend, _: bytes, id: int) -> Reply:
+    backend.world.hide_photo(id)
+    return _user(backend, id)
 
 
-def write(fake: "FakeTelegram", body: bytes, id: int) -> Reply:
+def write(backend: Backend, body: bytes, id: int) -> Reply:
     """The body is the text."""
-    return as_json(fake.write(id, body.decode(errors="replace")), 201)
+    return as_json(backend.write(id, body.decode(errors="replace")), 201)
 
 
-def _user(fake: "FakeTelegram", id: int) -> Reply:
-    account = fake.world.find(id)
+def _user(backend: Backend, id: int) -> Reply:
+    account = backend.world.find(id)
     return as_json(_described(account) if account else None)
 
 

@@ -1,6 +1,6 @@
-"""What can go wrong, as values: a fault turns the answer that was due into another one.
+"""Faults as values: each turns the right answer into another one.
 
-A fault is one line in `_ALL`: its name, what it does, the methods it makes sense for (none named: all of them, and
+A fault is one line in `_ALL`: its name, what it does, the methods it applies to (if none is named: all methods and
 downloads), and its options with their defaults.
 """
 
@@ -37,24 +37,24 @@ class Fault:
     options: Options = field(default_factory=dict)
     drops_path: bool = False
 
-    def fits(self, method: str) -> bool:
+    def applies_to(self, method: str) -> bool:
         return not self.only or method in self.only
 
-    def spoil(self, reply: Reply, options: Options, call: Call, world: World) -> Reply:
+    def apply(self, reply: Reply, options: Options, call: Call, world: World) -> Reply:
         if self.drops_path and (file := world.file_at(call.params.get("file_path", ""))):
             world.expire_paths(file.file_id)
         return self.change(reply, {**self.options, **options})
 
 
-def _says(instead: Reply) -> Change:
+def _answers(instead: Reply) -> Change:
     return lambda _reply, _options: instead
 
 
 def _refuses(code: int, description: str) -> Change:
-    return _says(failure(code, description))
+    return _answers(failure(code, description))
 
 
-def _goes_out(delivery: Delivery) -> Change:
+def _delivers(delivery: Delivery) -> Change:
     def change(reply: Reply, options: Options) -> Reply:
         return replace(reply, delivery=delivery, interval=float(options.get("interval", 0)))
 
@@ -78,7 +78,7 @@ def _names_path(path: str | None) -> Change:
 
 def _oversize(delivery: Delivery) -> Change:
     def change(reply: Reply, options: Options) -> Reply:
-        # What was due comes first, so that only a cap on the size notices: the JSON parses, the picture decodes.
+        # The right answer comes first, so only a limit on the size notices: the JSON parses, the picture decodes.
         filler = b" " if reply.content_type == "application/json" else b"\0"
         return replace(reply, body=reply.body.ljust(int(options["size"]), filler), delivery=delivery)
 
@@ -93,46 +93,46 @@ _ALL = (
     # The Bot API's own refusals
     Fault("too-many-requests", "429 with retry_after, in seconds", lambda _, o: too_many(int(o["retry_after"])),
           options={"retry_after": 1}),
-    Fault("temporarily-unavailable", "400, the passing one",
+    Fault("temporarily-unavailable", "400, a passing error",
           _refuses(400, "Bad Request: wrong file_id or the file is temporarily unavailable")),
-    Fault("invalid-file-id", "400, for good", _refuses(400, "Bad Request: invalid file_id")),
-    Fault("file-too-big", "400, for good", _refuses(400, "Bad Request: file is too big")),
+    Fault("invalid-file-id", "400, permanent", _refuses(400, "Bad Request: invalid file_id")),
+    Fault("file-too-big", "400, permanent", _refuses(400, "Bad Request: file is too big")),
     Fault("user-not-found", "400", _refuses(400, "Bad Request: user not found")),
     Fault("chat-not-found", "400", _refuses(400, "Bad Request: chat not found")),
     Fault("user-deactivated", "403", _refuses(403, "Forbidden: user is deactivated")),
-    Fault("unauthorized", "401, as for a revoked token", _says(UNAUTHORIZED)),
-    Fault("not-found", "404, as for a malformed token", _says(NOT_FOUND)),
-    Fault("path-expired", "404; the path stays dead until the next getFile", _says(NOT_FOUND), ONLY_DOWNLOAD,
+    Fault("unauthorized", "401, as for a revoked token", _answers(UNAUTHORIZED)),
+    Fault("not-found", "404, as for a malformed token", _answers(NOT_FOUND)),
+    Fault("path-expired", "404; the path stays dead until the next getFile", _answers(NOT_FOUND), ONLY_DOWNLOAD,
           drops_path=True),
     Fault("internal-error", "500 with a JSON body", _refuses(500, "Internal Server Error")),
-    Fault("bad-gateway", "502 with an HTML body", _says(Reply(502, BAD_GATEWAY, "text/html"))),
+    Fault("bad-gateway", "502 with an HTML body", _answers(Reply(502, BAD_GATEWAY, "text/html"))),
     # The wire
-    Fault("connection-reset", "TCP reset (RST) instead of an answer", _goes_out(Delivery.RESET)),
-    Fault("hang", "no answer at all, until the client leaves or the fake stops", _goes_out(Delivery.HANG)),
-    Fault("late", "the right answer, after so many seconds", lambda r, o: replace(r, delay=float(o["seconds"])),
+    Fault("connection-reset", "TCP reset (RST) instead of an answer", _delivers(Delivery.RESET)),
+    Fault("hang", "no answer at all, until the client leaves or the fake stops", _delivers(Delivery.HANG)),
+    Fault("late", "the right answer, after some seconds", lambda r, o: replace(r, delay=float(o["seconds"])),
           options={"seconds": 1.0}),
     Fault("slow-headers", "the answer's head byte by byte, one per interval (seconds)",
-          _goes_out(Delivery.SLOW_HEADERS), options={"interval": 0.1}),
+          _delivers(Delivery.SLOW_HEADERS), options={"interval": 0.1}),
     Fault("slow-body", "the body byte by byte, one per interval (seconds)",
-          _goes_out(Delivery.SLOW_BODY), options={"interval": 0.1}),
-    Fault("truncated-body", "half of the promised Content-Length, then the end", _goes_out(Delivery.TRUNCATED)),
-    Fault("odd-headers", "the right answer with a line among its headers that is none",
+          _delivers(Delivery.SLOW_BODY), options={"interval": 0.1}),
+    Fault("truncated-body", "half of the announced Content-Length, then the end", _delivers(Delivery.TRUNCATED)),
+    Fault("odd-headers", "the right answer with a malformed line among its headers",
           lambda r, _: replace(r, headers=(*r.headers, ("X-Odd", "1\r\na line without a colon")))),
     # The content
     Fault("wrong-content-type", "the right body under a wrong type",
           lambda r, o: replace(r, content_type=str(o["content_type"])), options={"content_type": "text/html"}),
-    Fault("oversize", "padded to so many bytes, with a Content-Length", _oversize(Delivery.WHOLE),
+    Fault("oversize", "padded to `size` bytes, with a Content-Length", _oversize(Delivery.WHOLE),
           options={"size": TEN_MIB + 1}),
-    Fault("oversize-chunked", "padded to so many bytes, chunked, its length not told", _oversize(Delivery.CHUNKED),
+    Fault("oversize-chunked", "padded to `size` bytes, chunked, without a Content-Length", _oversize(Delivery.CHUNKED),
           options={"size": TEN_MIB + 1}),
-    Fault("not-an-image", "200 with an HTML page as the file", _says(Reply(200, PORTAL, OCTETS)), ONLY_DOWNLOAD),
-    Fault("not-json", "200 with an HTML page as the answer", _says(Reply(200, PORTAL, "text/html")), ONLY_METHODS),
+    Fault("not-an-image", "200 with an HTML page as the file", _answers(Reply(200, PORTAL, OCTETS)), ONLY_DOWNLOAD),
+    Fault("not-json", "200 with an HTML page as the answer", _answers(Reply(200, PORTAL, "text/html")), ONLY_METHODS),
     Fault("redirect", "302 to the location", _redirects, options={"location": "http://elsewhere.invalid/"}),
     # getFile's path
     Fault("no-file-path", "200 without file_path", _names_path(None), ONLY_FILE),
     Fault("absolute-file-path", "a path on the server's disk",
           _names_path("/var/lib/telegram-bot-api/photos/file_0.jpg"), ONLY_FILE),
-    Fault("dotdot-file-path", "a path that climbs out", _names_path("photos/../../../etc/passwd"), ONLY_FILE),
+    Fault("dotdot-file-path", "a path that leaves its folder", _names_path("photos/../../../etc/passwd"), ONLY_FILE),
     Fault("scheme-file-path", "a URL as the path", _names_path("http://elsewhere.invalid/file_0.jpg"), ONLY_FILE),
     Fault("double-slash-file-path", "a host as the path", _names_path("//elsewhere.invalid/file_0.jpg"), ONLY_FILE),
     Fault("crlf-file-path", "a path with a line break and a header",

@@ -1,16 +1,16 @@
-"""Values from outside, checked; an error names the field that holds the bad one.
+"""Checks of values from outside; an error names the field of the bad value.
 
 ValueError
-└── FieldError      a value that cannot be used: say which, and why
+└── FieldError             a field holds a value that cannot be used
 LookupError
-└── NobodyError     no user or chat has this id
+└── UnknownAccountError    no user or chat has this id
 """
 
 MAX_ID = 2**52  # Telegram's own promise: ids fit into 52 bits
 
 
 class FieldError(ValueError):
-    """A field holds something that cannot be used."""
+    """A field holds a value that cannot be used."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -18,11 +18,11 @@ class FieldError(ValueError):
         self.problem = problem
 
     def inside(self, where: str) -> "FieldError":
-        """The same error, seen from further out: `first_name` becomes `[3].first_name`."""
+        """The same error with a longer path: `first_name` becomes `[3].first_name`."""
         return FieldError(f"{where}.{self.field}", self.problem)
 
 
-class NobodyError(LookupError):
+class UnknownAccountError(LookupError):
     """No user or chat has this id."""
 
     def __init__(self, account_id: int) -> None:

@@ -1,4 +1,4 @@
-"""HTTP on a socket: it accepts, reads a request, and lets the answer out. What to answer others know."""
+"""HTTP on a socket: accepts connections, reads requests, sends answers. The backend decides what to answer."""
 
 import contextlib
 import re
@@ -7,23 +7,21 @@ import socketserver
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from faketelegram import control
+from faketelegram.backend import Backend
 from faketelegram.botapi import DOWNLOAD, Call, proper_name
-from faketelegram.params import UnreadableBodyError, parameters, read_body
+from faketelegram.params import Params, UnreadableBodyError, parse_params, read_body
 from faketelegram.replies import NOT_FOUND, Delivery, Reply, failure
 from faketelegram.wire import deliver
 
-if TYPE_CHECKING:
-    from faketelegram.server import FakeTelegram
-
 METHOD_PATH = re.compile(r"/bot([^/]*)/([^/]*)")
 DOWNLOAD_PATH = re.compile(r"/file/bot([^/]*)/(.+)")
-# Before any other answer goes out its call has ended: a client that has read it may start the next one at once, and
-# the two must not count as being in flight together.
-LONG_FLIGHTS = (Delivery.SLOW_HEADERS, Delivery.SLOW_BODY, Delivery.HANG)
+# Every other call ends before its answer is sent: a client that has read the answer may start the next call at once,
+# and the two must not count as in flight together.
+IN_FLIGHT_WHILE_SENT = (Delivery.SLOW_HEADERS, Delivery.SLOW_BODY, Delivery.HANG)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -32,8 +30,8 @@ class Handler(BaseHTTPRequestHandler):
     server: "Listener"
 
     def handle(self) -> None:
-        self.fake = self.server.fake
-        self._pause(self.fake.connect_latency)
+        self.backend = self.server.backend
+        self._pause(self.backend.connect_latency)
         super().handle()
 
     def do_GET(self) -> None:
@@ -41,69 +39,69 @@ class Handler(BaseHTTPRequestHandler):
         try:
             body = read_body(self._headers(), self.rfile)
             if path.startswith(control.PREFIX):
-                self._send(control.answer(self.fake, self.command, path, body))
+                self._send(control.answer(self.backend, self.command, path, body))
             elif self.command == "DELETE":
                 self._send(NOT_FOUND)
             elif found := METHOD_PATH.fullmatch(path):
-                given = parameters(query, self.headers.get("Content-Type", ""), body)
+                given = parse_params(query, self.headers.get("Content-Type", ""), body)
                 self._answer(found[1], Call(proper_name(found[2]), given))
             elif found := DOWNLOAD_PATH.fullmatch(path):
-                self._answer(found[1], Call(DOWNLOAD, {"file_path": unquote(found[2])}))
+                self._answer(found[1], Call(DOWNLOAD, Params({"file_path": unquote(found[2])})))
             else:
                 self._send(NOT_FOUND)
         except UnreadableBodyError as error:
-            self.close_connection = True  # where the next request would start is not known
+            self.close_connection = True  # the start of the next request is unknown
             self._send(failure(400, f"Bad Request: can't parse the request: {error}"))
 
     do_POST = do_DELETE = do_GET
 
     def _answer(self, token: str, call: Call) -> None:
-        flight = self.fake.traffic.start(call)
+        ongoing = self.backend.traffic.start(call)
         try:
-            reply = self.fake.answer(unquote(token), call)
-            if not self._pause(self.fake.latency + reply.delay):
-                self.close_connection = True  # stopped meanwhile: an answer before its time would be a false one
+            reply = self.backend.answer(unquote(token), call)
+            if not self._pause(self.backend.latency + reply.delay):
+                self.close_connection = True  # stopped meanwhile: an answer before its time would be wrong
                 return
-            if reply.delivery not in LONG_FLIGHTS:
-                flight.land()
+            if reply.delivery not in IN_FLIGHT_WHILE_SENT:
+                ongoing.finish()
             self._send(reply)
         finally:
-            flight.land()
+            ongoing.finish()
 
     def _send(self, reply: Reply) -> None:
         reusable = deliver(reply, self.connection, self._pause, last=self.close_connection)
         self.close_connection = not reusable
         if reply.delivery is Delivery.RESET:
-            # Closed here and for good: the server's own way out would send a FIN first.
+            # Close it here: the server would send a FIN first.
             self.rfile.close()
             self.connection.close()
 
     def _pause(self, seconds: float) -> bool:
-        """Wait; False when the fake stops before the time is over."""
-        return seconds <= 0 or not self.fake.wait(self.server.stopping, seconds)
+        """Wait. Returns False if the fake stops before the time is over."""
+        return seconds <= 0 or not self.backend.wait(self.server.stopping, seconds)
 
     def _headers(self) -> dict[str, str]:
         return {name.title(): value for name, value in self.headers.items()}
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet: whoever wants to know asks `calls` and `log`."""
+        """Print nothing: `calls` and `log` hold every request."""
 
 
 class Listener(ThreadingHTTPServer):
-    """A thread for every connection; it knows them all, so that stopping can end those that wait."""
+    """One thread per connection. It keeps the open connections, so that stop() can end those that wait."""
 
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, fake: "FakeTelegram") -> None:
-        self.fake = fake
+    def __init__(self, backend: Backend, host: str, port: int) -> None:
+        self.backend = backend
         self.stopping = threading.Event()
         self._open: set[Any] = set()
         self._changed = threading.Condition()
-        super().__init__((fake.host, fake.port), Handler)
+        super().__init__((host, port), Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer's own asks the resolver for the host's full name, which can take seconds.
+        # HTTPServer.server_bind resolves the host's full name, which can take seconds.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.socket.getsockname()
 
@@ -111,7 +109,7 @@ class Listener(ThreadingHTTPServer):
         connection, address = super().get_request()
         with self._changed:
             self._open.add(connection)
-        self.fake.traffic.connected()
+        self.backend.traffic.count_connection()
         return connection, address
 
     def close_request(self, request: Any) -> None:
@@ -120,8 +118,8 @@ class Listener(ThreadingHTTPServer):
             self._open.discard(request)
             self._changed.notify_all()
 
-    def stop(self, within: float) -> None:
-        """Accept nothing more and end every connection; wait at most so many seconds until their threads let go."""
+    def stop(self, seconds: float) -> None:
+        """Accept nothing more and end every connection; wait at most that many seconds for their threads."""
         self.stopping.set()
         self.shutdown()
         self.server_close()
@@ -129,10 +127,10 @@ class Listener(ThreadingHTTPServer):
             for connection in self._open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-            self.fake.world.updates.wake()
-            self._changed.wait_for(lambda: not self._open, within)
+            self.backend.world.updates.wake()
+            self._changed.wait_for(lambda: not self._open, seconds)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that leaves in the middle of an answer is no news; a bug of the fake is.
+        # A client may leave in the middle of an answer; anything else is a bug of the fake.
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)

@@ -1,4 +1,4 @@
-"""A request's parameters, however they were sent: in the query, as a form, as JSON, or as multipart."""
+"""A request's parameters, in the query, as a form, as JSON, or as multipart."""
 
 import email.parser
 import email.policy
@@ -9,12 +9,19 @@ from email.message import EmailMessage
 from io import BufferedIOBase
 from urllib.parse import parse_qsl
 
-Params = Mapping[str, str]
 MAX_BODY = 20 * 1024 * 1024  # bytes
 
 
+class Params(dict[str, str]):
+    """Parameters as texts, and the uploaded files by the names of their parts."""
+
+    def __init__(self, texts: Mapping[str, str], uploads: Mapping[str, bytes] | None = None) -> None:
+        super().__init__(texts)
+        self.uploads = dict(uploads or {})
+
+
 class UnreadableBodyError(ValueError):
-    """The body is not what its headers promise."""
+    """The body does not match its headers."""
 
 
 def read_body(headers: Mapping[str, str], stream: BufferedIOBase) -> bytes:
@@ -43,16 +50,16 @@ def _unchunked(stream: BufferedIOBase) -> bytes:
             return body
 
 
-def parameters(query: str, content_type: str, body: bytes) -> dict[str, str]:
-    """All of them as texts; what stands in the body wins over the query."""
-    given = dict(parse_qsl(query, keep_blank_values=True))
+def parse_params(query: str, content_type: str, body: bytes) -> Params:
+    """All parameters; the body wins over the query."""
+    given = Params(dict(parse_qsl(query, keep_blank_values=True)))
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        given |= parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+        given.update(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
     elif kind == "application/json":
-        given |= _from_json(body)
+        given.update(_from_json(body))
     elif kind == "multipart/form-data":
-        given |= _from_multipart(content_type, body)
+        _add_multipart(given, content_type, body)
     return given
 
 
@@ -66,20 +73,21 @@ def _from_json(body: bytes) -> dict[str, str]:
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
-def _from_multipart(content_type: str, body: bytes) -> dict[str, str]:
+def _add_multipart(given: Params, content_type: str, body: bytes) -> None:
     parser = email.parser.BytesParser(_class=EmailMessage, policy=email.policy.HTTP)
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
     message = parser.parsebytes(head + body)
-    given = {}
     for part in message.iter_parts():
         name = part.get_param("name", header="content-disposition")
+        payload = part.get_payload(decode=True)
+        data = payload if isinstance(payload, bytes) else b""
         if isinstance(name, str) and part.get_filename() is None:
-            payload = part.get_payload(decode=True)
-            given[name] = payload.decode(errors="replace") if isinstance(payload, bytes) else ""
-    return given
+            given[name] = data.decode(errors="replace")
+        elif isinstance(name, str):
+            given.uploads[name] = data
 
 
 def leading_number(value: str) -> int:
-    """Read as the real server does: leading digits count, anything else is 0."""
+    """Read a number as the real server does: leading digits count, anything else is 0."""
     digits = re.match(r"-?[0-9]{1,18}", value)
     return int(digits[0]) if digits else 0

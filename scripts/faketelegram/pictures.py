@@ -32,7 +32,7 @@ INK = "#2a2230"
 
 
 class Picture:
-    """One picture in its three squares, made when somebody first asks for it and then kept."""
+    """One picture in its three squares, made on the first request and then kept."""
 
     def __init__(self, make: Callable[[], Mapping[int, bytes]]) -> None:
         self._make = make
@@ -47,7 +47,7 @@ class Picture:
 
 
 def drawn(seed: str) -> Mapping[int, bytes]:
-    """A friendly face of this seed's own."""
+    """A friendly face; each seed has its own."""
     chance = random.Random(seed)  # noqa: S311 - looks, not secrets
     canvas = _background(chance)
     _face(ImageDraw.Draw(canvas), chance)
@@ -56,12 +56,25 @@ def drawn(seed: str) -> Mapping[int, bytes]:
 
 def squares(data: bytes) -> Mapping[int, bytes]:
     """A given image, cut to its middle square, in the three sizes: what Telegram does with an upload."""
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
+    with _open(data) as opened:
+        try:
             upright = ImageOps.exif_transpose(opened).convert("RGB")
+        except (OSError, Image.DecompressionBombError) as error:
+            raise FieldError("photo", "is not an image that can be read") from error
+    return {width: _encoded(ImageOps.fit(upright, (width, width)), quality=87) for width in WIDTHS}
+
+
+def measure(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels; raises FieldError for bytes that are no image."""
+    with _open(data) as opened:
+        return opened.size
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise FieldError("photo", "is not an image that can be read") from error
-    return {width: _encoded(ImageOps.fit(upright, (width, width)), quality=87) for width in WIDTHS}
 
 
 def _background(chance: random.Random) -> Image.Image:
@@ -127,7 +140,7 @@ def _disc(pen: ImageDraw.ImageDraw, x: float, y: float, radius: float, fill: str
 
 
 def _cap(pen: ImageDraw.ImageDraw, x: float, y: float, across: float, down: float, lift: float, fill: str) -> None:
-    """The part of an ellipse above a straight cut `lift` degrees over its middle; negative `down`: the part below."""
+    """The part of an ellipse above a straight cut `lift` degrees over its middle; `down` < 0: the part below."""
     turns = (math.radians(lift + step * (180 - 2 * lift) / 48) for step in range(49))
     edge = [((x + math.cos(turn) * across) * CANVAS, (y - math.sin(turn) * down) * CANVAS) for turn in turns]
     pen.polygon(edge, fill=fill)

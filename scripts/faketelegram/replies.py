@@ -1,4 +1,4 @@
-"""Answers as values: what is said, and how it goes out."""
+"""Answers as values: the body, and how it is sent."""
 
 import json
 from dataclasses import dataclass
@@ -9,12 +9,16 @@ OCTETS = "application/octet-stream"
 
 class Delivery(Enum):
     WHOLE = "whole"
-    CHUNKED = "chunked"  # the length is not told beforehand
+    CHUNKED = "chunked"  # without a Content-Length
     SLOW_HEADERS = "slow headers"
     SLOW_BODY = "slow body"
     TRUNCATED = "truncated"  # half the promised length, then the end
     RESET = "reset"
-    HANG = "hang"  # nothing, for as long as the client waits
+    HANG = "hang"  # nothing, until the client leaves
+
+
+class BadRequestError(ValueError):
+    """A method refuses its parameters: answered 400 with this text behind `Bad Request: `."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ def as_json(value: object, status: int = 200) -> Reply:
     return Reply(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def result(value: object) -> Reply:
-    return as_json({"ok": True, "result": value})
+def result(value: object, description: str = "") -> Reply:
+    return as_json({"ok": True, "result": value, **({"description": description} if description else {})})
 
 
 def failure(code: int, description: str) -> Reply:
@@ -50,4 +54,5 @@ def too_many(seconds: int) -> Reply:
 
 
 NOT_FOUND = failure(404, "Not Found")
+UNKNOWN_METHOD = failure(404, "Not Found: method not found")
 UNAUTHORIZED = failure(401, "Unauthorized")

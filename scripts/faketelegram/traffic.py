@@ -1,4 +1,4 @@
-"""What was asked: counters and a log. Thread-safe."""
+"""The calls so far: counters and a log. Thread-safe."""
 
 import threading
 import time
@@ -9,17 +9,17 @@ from faketelegram.botapi import Call
 Entry = tuple[float, str, dict[str, str]]
 
 
-class Flight:
-    """One call under way, from its arrival until its answer leaves."""
+class OngoingCall:
+    """A call from its arrival until its answer leaves."""
 
     def __init__(self, traffic: "Traffic") -> None:
         self._traffic = traffic
-        self._flying = True
+        self._is_over = False
 
-    def land(self) -> None:
-        if self._flying:
-            self._flying = False
-            self._traffic.landed()
+    def finish(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._traffic.call_finished()
 
 
 class Traffic:
@@ -31,24 +31,24 @@ class Traffic:
         self._max_in_flight = 0
         self._lock = threading.Lock()
 
-    def connected(self) -> None:
+    def count_connection(self) -> None:
         with self._lock:
             self._connections += 1
 
-    def start(self, call: Call) -> Flight:
+    def start(self, call: Call) -> OngoingCall:
         with self._lock:
             self._calls[call.method] += 1
             self._log.append((time.monotonic(), call.method, dict(call.params)))
             self._in_flight += 1
             self._max_in_flight = max(self._max_in_flight, self._in_flight)
-        return Flight(self)
+        return OngoingCall(self)
 
-    def landed(self) -> None:
+    def call_finished(self) -> None:
         with self._lock:
             self._in_flight -= 1
 
     def reset(self) -> None:
-        """Everything to zero; calls under way stay in flight."""
+        """Set everything to zero; ongoing calls stay in flight."""
         with self._lock:
             self._calls.clear()
             self._log.clear()

@@ -1,4 +1,4 @@
-"""What people did and the bot has not confirmed yet: a queue with ids, that a reader may wait at. Thread-safe."""
+"""The updates that the bot has not confirmed yet: a queue with ids, which a reader may wait on. Thread-safe."""
 
 import threading
 
@@ -9,8 +9,11 @@ class Updates:
     def __init__(self) -> None:
         self._waiting: list[tuple[int, Update]] = []  # by update_id, rising
         self._last = 0
-        self._wakes = 0  # counts how often all readers were sent away
+        self._wakes = 0  # how often all readers were sent away
         self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def add(self, kind: str, value: object) -> Update:
         """The update as getUpdates will give it; `kind` is its only other field, such as `message`."""
@@ -22,9 +25,9 @@ class Updates:
             return update
 
     def read(self, offset: int, limit: int, seconds: float) -> list[Update]:
-        """The oldest, after so many seconds at most; whatever is before the offset is confirmed, and gone.
+        """The oldest updates; wait at most that many seconds for the first. An offset confirms all updates before it.
 
-        A negative offset counts from the end, and forgets what is before it.
+        A negative offset counts from the end, and drops the updates before it.
         """
         with self._changed:
             if offset < 0:
@@ -40,7 +43,7 @@ class Updates:
             self._waiting.clear()
 
     def wake(self) -> None:
-        """Nobody waits any longer."""
+        """Send all waiting readers away."""
         with self._changed:
             self._wakes += 1
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Users as they are written down: in users.json, in `POST /_fake/users`, and in the demo world.
+"""Users as JSON describes them, in users.json and in `POST /_fake/users`, and the users of the demo.
 
 [{"id": 42, "first_name": "Ann", "last_name": "Lee", "username": "annlee", "photo": "ann.jpg"},
  {"id": 43, "first_name": "Bob", "photo": false},
@@ -14,7 +14,7 @@ from typing import cast, get_args
 from faketelegram import fields, pictures
 from faketelegram.accounts import Kind
 from faketelegram.fields import FieldError
-from faketelegram.world import DRAWN, Look, World
+from faketelegram.world import DRAWN, PictureSource, World
 
 TEXTS = ("first_name", "last_name", "username", "title", "kind")
 FIELDS = ("id", *TEXTS, "photo", "public_only")
@@ -22,7 +22,7 @@ FIELDS = ("id", *TEXTS, "photo", "public_only")
 
 @dataclass(frozen=True)
 class UserSpec:
-    """A user, or with a negative id a group or channel, before it is in a world."""
+    """A user, or with a negative id a group or channel, before it joins a world."""
 
     id: int
     first_name: str = ""
@@ -30,7 +30,7 @@ class UserSpec:
     username: str = ""
     title: str = ""
     kind: Kind = "private"
-    photo: Look | None = DRAWN
+    photo: PictureSource | None = DRAWN
     public_only: bool = False
 
     def join(self, world: World) -> None:
@@ -66,10 +66,10 @@ def parse(item: object, read_photo: Callable[[str], bytes]) -> UserSpec:
     if not words.get(name):
         raise FieldError(name, "is missing or empty")
     public_only = fields.flag(item.get("public_only", False), "public_only")
-    return UserSpec(id, **words, kind=cast(Kind, kind), photo=_look(item, read_photo), public_only=public_only)
+    return UserSpec(id, **words, kind=cast(Kind, kind), photo=_read_picture(item, read_photo), public_only=public_only)
 
 
-def _look(item: dict[str, object], read_photo: Callable[[str], bytes]) -> Look | None:
+def _read_picture(item: dict[str, object], read_photo: Callable[[str], bytes]) -> PictureSource | None:
     photo = item.get("photo", True)
     if isinstance(photo, bool):
         return DRAWN if photo else None
@@ -79,7 +79,7 @@ def _look(item: dict[str, object], read_photo: Callable[[str], bytes]) -> Look |
 
 
 def load(file: Path) -> list[UserSpec]:
-    """The users in a file; a photo named there is looked for beside the file."""
+    """The users in a file; photos are read from the file's folder. Raises FieldError."""
 
     def beside(name: str) -> bytes:
         try:
@@ -106,7 +106,7 @@ def _at(position: int, item: object, read_photo: Callable[[str], bytes]) -> User
 
 
 def demo_users() -> list[UserSpec]:
-    """Two dozen people from everywhere, each with a drawn photo and the same id in every run."""
+    """Two dozen people from all over the world, each with a drawn photo and the same id in every run."""
     return [
         UserSpec(7_000_000_001 + position, first, last, username)
         for position, (first, last, username) in enumerate(DEMO_NAMES)

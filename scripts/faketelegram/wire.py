@@ -1,4 +1,4 @@
-"""How an answer goes out: whole, slowly, in part, or not at all."""
+"""Sends an answer: whole, slowly, in part, or not at all."""
 
 import socket
 import struct
@@ -9,12 +9,12 @@ from http import HTTPStatus
 from faketelegram.replies import Delivery, Reply
 
 CHUNK = 65_536  # bytes
-Pause = Callable[[float], bool]  # waits so many seconds; False where the fake stops before they are over
-LINGER_NOT = struct.pack("ii", 1, 0)  # closing then sends RST instead of FIN
+Pause = Callable[[float], bool]  # waits that many seconds; returns False if the fake stops before they are over
+NO_LINGER = struct.pack("ii", 1, 0)  # closing then sends RST instead of FIN
 
 
 def deliver(reply: Reply, connection: socket.socket, pause: Pause, last: bool) -> bool:
-    """Send the answer; True when the connection can take another request. `last`: the client wants no other."""
+    """Send the answer. Returns True if the connection can take another request. `last`: the client wants no other."""
     send = DELIVERIES.get(reply.delivery)
     if send is not None:
         return send(reply, connection, pause) and not last
@@ -49,7 +49,7 @@ def _chunked(reply: Reply, connection: socket.socket, _: Pause) -> bool:
 
 
 def _drip(data: bytes, connection: socket.socket, interval: float, pause: Pause) -> bool:
-    """One byte per interval; True when all are out before the fake stops."""
+    """Send one byte per interval. Returns True if all are sent before the fake stops."""
     for position in range(len(data)):
         connection.sendall(data[position : position + 1])
         if not pause(interval):
@@ -75,12 +75,12 @@ def _truncated(reply: Reply, connection: socket.socket, _: Pause) -> bool:
 
 
 def _reset(_reply: Reply, connection: socket.socket, _: Pause) -> bool:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
     return False
 
 
 def _hang(_reply: Reply, connection: socket.socket, _: Pause) -> bool:
-    """Wait until the client leaves; stopping the fake shuts the connection, which ends this, too."""
+    """Wait until the client leaves; stopping the fake shuts the connection, which ends the wait."""
     while connection.recv(CHUNK):
         pass
     return False

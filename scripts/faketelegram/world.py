@@ -1,7 +1,7 @@
-"""The people, chats and files behind the fake, and everything that can happen to them.
+"""The users, chats and files behind the fake, and everything that can happen to them.
 
-Ids are the same in every run: they follow from the seed, the bot, the account, its how-manieth picture this is, and
-the size. Every call here is thread-safe, and an answer given later sees it.
+Ids are the same in every run: they follow from the seed, the bot, the account, the number of its picture, and the
+size. Every call here is thread-safe, and later answers see its effect.
 """
 
 import threading
@@ -11,22 +11,22 @@ from itertools import count
 from typing import Final
 
 from faketelegram import ids, pictures
-from faketelegram.accounts import Account, File, Kind, Photo
-from faketelegram.fields import FieldError, NobodyError, account_id
+from faketelegram.accounts import Account, File, Kind, Photo, Webhook
+from faketelegram.fields import FieldError, UnknownAccountError, account_id
+from faketelegram.files import FileStore
 from faketelegram.pictures import Picture
-from faketelegram.shelf import Shelf
 from faketelegram.updates import Updates
 
 
 class Drawn(Enum):
-    """Says: draw one. A value of its own, because None says: no picture."""
+    """Draw a picture. A value of its own, because None means no picture."""
 
     DRAWN = "drawn"
 
 
 DRAWN: Final = Drawn.DRAWN
-# Bytes are served as they are at every width, even when they are no image; a mapping has its own bytes per width.
-Look = bytes | Mapping[int, bytes] | Drawn
+# The fake serves bytes as they are at every width, even if they are no image; a mapping has its own bytes per width.
+PictureSource = bytes | Mapping[int, bytes] | Drawn
 
 
 class World:
@@ -35,12 +35,14 @@ class World:
         self.seed = seed
         self.updates = Updates()
         self.message_ids = count(1)
+        self.webhook = Webhook()
+        self.commands: dict[tuple[str, str], list[dict[str, str]]] = {}  # by scope and language
         self._accounts: dict[int, Account] = {}
-        self._shelf = Shelf()
+        self._files = FileStore()
         self._added = 0
         self._lock = threading.RLock()
 
-    # People and chats
+    # Users and chats
 
     def add_user(
         self,
@@ -49,7 +51,7 @@ class World:
         *,
         last_name: str = "",
         username: str = "",
-        picture: Look | None = DRAWN,
+        picture: PictureSource | None = DRAWN,
         public_only: bool = False,
     ) -> Account:
         """A new user. `public_only`: getChat shows the photo, getUserProfilePhotos does not."""
@@ -59,14 +61,20 @@ class World:
         return self._add(account, picture)
 
     def add_chat(
-        self, id: int, title: str, *, kind: Kind = "supergroup", username: str = "", picture: Look | None = DRAWN
+        self,
+        id: int,
+        title: str,
+        *,
+        kind: Kind = "supergroup",
+        username: str = "",
+        picture: PictureSource | None = DRAWN,
     ) -> Account:
         """A new group or channel; its photo comes from getChat alone."""
         if account_id(id) > 0:
             raise FieldError("id", f"the id of a group or channel is negative, not {id}")
         return self._add(Account(id, kind, username=username, title=title), picture)
 
-    def _add(self, account: Account, picture: Look | None) -> Account:
+    def _add(self, account: Account, picture: PictureSource | None) -> Account:
         with self._lock:
             if account.id in self._accounts:
                 raise FieldError("id", f"{account.id} is there already")
@@ -76,45 +84,45 @@ class World:
             return account
 
     def remove_user(self, id: int) -> None:
-        """As if it had never been: `user not found`, and its files are gone. Serves for chats, too."""
+        """Remove a user or a chat with its files: from now on `user not found`."""
         with self._lock:
             for photo in self._known(id).photos:
-                self._shelf.remove(*photo.profile, *photo.chat)
+                self._files.remove(*photo.profile, *photo.chat)
             del self._accounts[id]
 
     def deactivate(self, id: int) -> None:
-        """The account was deleted: from now on `user is deactivated`."""
+        """Delete the account at Telegram: from now on `user is deactivated`."""
         self._known(id).deactivated = True
 
     # Photos
 
-    def change_photo(self, id: int, picture: Look = DRAWN) -> None:
-        """A new picture on top of the older ones; the file ids getChat gave for the last one die."""
+    def change_photo(self, id: int, picture: PictureSource = DRAWN) -> None:
+        """Add a picture as the newest; the file ids that getChat gave for the last one become invalid."""
         with self._lock:
             account = self._known(id)
             self._forget_chat_files(account)
             account.revision += 1
             account.hidden = False
-            photo = self._photo(account, self._look(account, picture))
+            photo = self._photo(account, self._make_picture(account, picture))
             account.photos.append(photo)
-            self._shelf.add(*photo.profile, *photo.chat)
+            self._files.add(*photo.profile, *photo.chat)
 
     def hide_photo(self, id: int) -> None:
-        """Neither method shows a photo any more; the file ids getChat gave die, those of the profile live on."""
+        """Hide the photo from both methods; the ids from getChat become invalid, those from the profile stay valid."""
         with self._lock:
             account = self._known(id)
             account.hidden = True
             self._forget_chat_files(account)
 
     def show_photo(self, id: int) -> None:
-        """The opposite of hide_photo."""
+        """Undo hide_photo."""
         with self._lock:
             account = self._known(id)
             account.hidden = False
             if account.photos:
-                self._shelf.add(*account.photos[-1].chat)
+                self._files.add(*account.photos[-1].chat)
 
-    def _look(self, account: Account, picture: Look) -> Picture:
+    def _make_picture(self, account: Account, picture: PictureSource) -> Picture:
         if isinstance(picture, Drawn):
             seed = f"{self.seed}:{account.id}:{account.revision}"
             return Picture(lambda: pictures.drawn(seed))
@@ -126,7 +134,7 @@ class World:
         which = (self.seed, account.id, account.revision)
 
         def file(width: int, source: str) -> File:
-            # The unique id is the same from both methods, as in the original; the file id is not.
+            # As at Telegram, both methods give the same unique id but different file ids.
             unique_id = ids.file_unique_id(*which, width)
             name = ids.file_id(self.bot_id, *which, width, source)
             return File(name, unique_id, account.id, width, lambda: picture.at(width))
@@ -144,12 +152,12 @@ class World:
     # Files
 
     def add_file(self, data: bytes) -> str:
-        """Any bytes under a file id of their own."""
+        """Add any bytes as a file; the file id."""
         with self._lock:
             self._added += 1
             which = (self.seed, "file", self._added)
             file = File(ids.file_id(self.bot_id, *which), ids.file_unique_id(*which), None, 0, lambda: data)
-            self._shelf.add(file)
+            self._files.add(file)
             return file.file_id
 
     def file_id(self, id: int, width: int = 320) -> str:
@@ -162,10 +170,10 @@ class World:
         return next((file for file in files if file.width >= width), files[-1]).file_id
 
     def expire_paths(self, file_id: str | None = None) -> None:
-        """Downloads of this file's path, or of every path, answer 404 until getFile gives a new one."""
-        self._shelf.expire(file_id)
+        """Let downloads of this file's path, or of every path, answer 404 until getFile gives a new one."""
+        self._files.expire(file_id)
 
-    # What the answers are made of
+    # Look-ups
 
     def accounts(self) -> list[Account]:
         with self._lock:
@@ -178,20 +186,20 @@ class World:
         return next((one for one in self.accounts() if one.id < 0 and one.username.lower() == username.lower()), None)
 
     def file(self, file_id: str) -> File | None:
-        return self._shelf.file(file_id)
+        return self._files.file(file_id)
 
     def file_at(self, path: str) -> File | None:
-        return self._shelf.file_at(path)
+        return self._files.file_at(path)
 
     def path_of(self, file: File) -> str:
-        return self._shelf.path_of(file)
+        return self._files.path_of(file)
 
     def _known(self, id: int) -> Account:
         account = self._accounts.get(id)
         if account is None:
-            raise NobodyError(id)
+            raise UnknownAccountError(id)
         return account
 
     def _forget_chat_files(self, account: Account) -> None:
         if account.photos:
-            self._shelf.remove(*account.photos[-1].chat)
+            self._files.remove(*account.photos[-1].chat)

@@ -37,6 +37,14 @@ ROOMS: dict[str, set[str]] = {
     "worker": {"wiring", "celery", "broker", "flow", "observe", "state", "telegram"},
     "cli": {"wiring", "broker", "flow", "redis_client", "state", "worker"},
 }
+# Which packages each folder of `scripts` may import; the files beside the folders may import all of them.
+SCRIPTS: dict[str, set[str]] = {
+    "faketelegram": set(),
+    "mutants": set(),
+    "runner": {"faketelegram", "warmer"},
+    "benches": {"faketelegram", "runner", "warmer", "web"},
+    "planning": {"benches", "faketelegram", "runner", "warmer", "web"},
+}
 NOTHING_OF_OURS = ("errors", "photo", "keys", "images.orientation", "images.memory")
 STANDARD_LIBRARY_ALONE = tuple(
     f"images.{name}" for name in ("headers", "jpeg", "png_webp", "orientation", "memory", "room")
@@ -102,6 +110,40 @@ def test_a_room_of_the_back_imports_only_the_rooms_that_the_table_allows() -> No
 
 def test_no_arrow_of_the_table_runs_back() -> None:
     TopologicalSorter(ROOMS).prepare()  # raises CycleError
+
+
+def list_script_modules() -> dict[str, Path]:
+    """Every module below `scripts` by the name under which the others import it."""
+    folder = ROOT / "scripts"
+    names = {".".join(path.relative_to(folder).with_suffix("").parts): path for path in folder.rglob("*.py")}
+    return {name.removesuffix(".__init__"): path for name, path in names.items() if "peers" not in path.parts}
+
+
+def test_a_folder_of_the_scripts_imports_only_what_the_table_allows() -> None:
+    ours = {name.partition(".")[0] for name in list_script_modules()} | set(OURS)
+    offenders = [
+        f"{name}: {imported}"
+        for name, path in list_script_modules().items()
+        if (own := name.partition(".")[0]) in SCRIPTS
+        for imported in sorted(packages_of(path) & ours - {own} - SCRIPTS[own])
+    ]
+    assert offenders == []
+
+
+def test_every_folder_of_the_scripts_is_in_the_table_and_no_arrow_of_it_runs_back() -> None:
+    folders = {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")}
+    assert folders == set(SCRIPTS)
+    TopologicalSorter({name: allowed & folders for name, allowed in SCRIPTS.items()}).prepare()  # raises CycleError
+
+
+def test_no_modules_of_the_scripts_import_each_other_in_a_circle() -> None:
+    known = list_script_modules()
+    graph: dict[str, set[str]] = {}
+    for name, path in known.items():
+        found = imports_of(path) & set(known)
+        # `from a.b import c` counts as an import of the module a.b.c if there is one, else of a.b.
+        graph[name] = {one for one in found if not any(other.startswith(f"{one}.") for other in found)}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
 
 
 def test_values_keys_and_errors_import_nothing_of_ours() -> None:

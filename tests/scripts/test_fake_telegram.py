@@ -21,7 +21,7 @@ import telegram
 from PIL import Image
 
 import fake_telegram
-from faketelegram import FAULTS, FakeTelegram, FieldError, NobodyError, demo_users
+from faketelegram import FAULTS, FakeTelegram, FieldError, UnknownAccountError, demo_users
 from faketelegram.users import FIELDS, load
 from tests.support.waiting import wait_until
 
@@ -211,7 +211,53 @@ def test_given_bytes_are_served_as_they_are(fake: FakeTelegram) -> None:
         ("getChat", {"chat_id": 44}, 403, "Forbidden: user is deactivated"),
         ("getFile", {"file_id": "https://a.b/c"}, 400, "Bad Request: invalid file_id"),
         ("getFile", {}, 400, "Bad Request: file_id not specified"),
-        ("sendPhoto", {}, 404, "Not Found"),
+        ("sendDice", {"chat_id": 42}, 404, "Not Found: method not found"),
+        ("sendPhoto", {"chat_id": 42}, 400, "Bad Request: there is no photo in the request"),
+        ("sendPhoto", {"chat_id": 7, "photo": "AgAC"}, 400, "Bad Request: chat not found"),
+        ("sendPhoto", {"chat_id": 42, "photo": "http://a.b/c"}, 400, "Bad Request: failed to get HTTP URL content"),
+        (
+            "sendPhoto",
+            {"chat_id": 42, "photo": "x", "caption": "x" * 1025},
+            400,
+            "Bad Request: message caption is too long",
+        ),
+        ("sendChatAction", {"chat_id": 42, "action": "dance"}, 400, "Bad Request: wrong parameter action in request"),
+        ("sendChatAction", {"chat_id": 44, "action": "typing"}, 403, "Forbidden: user is deactivated"),
+        ("setWebhook", {"url": "not a url"}, 400, "Bad Request: invalid webhook URL specified"),
+        (
+            "setWebhook",
+            {"url": "http://a.b/c"},
+            400,
+            "Bad Request: bad webhook: An HTTPS URL must be provided for webhook",
+        ),
+        (
+            "setWebhook",
+            {"url": "https://a.b", "secret_token": "no spaces"},
+            400,
+            "Bad Request: secret token contains unallowed characters",
+        ),
+        ("setWebhook", {"url": "https://a.b", "secret_token": "x" * 257}, 400, "Bad Request: secret token is too long"),
+        ("setMyCommands", {"commands": "{"}, 400, "Bad Request: can't parse commands JSON object"),
+        ("setMyCommands", {"commands": "{}"}, 400, "Bad Request: expected an Array of BotCommand"),
+        (
+            "setMyCommands",
+            {"commands": '[{"command": "No!", "description": "x"}]'},
+            400,
+            "Bad Request: BOT_COMMAND_INVALID",
+        ),
+        (
+            "getMyCommands",
+            {"scope": '{"type": "friends"}'},
+            400,
+            "Bad Request: can't parse BotCommandScope: Unsupported type specified",
+        ),
+        (
+            "setChatMenuButton",
+            {"menu_button": '{"type": "dance"}'},
+            400,
+            "Bad Request: can't parse menu button: MenuButton has unsupported type",
+        ),
+        ("setChatMenuButton", {"chat_id": 7}, 400, "Bad Request: user not found"),
     ],
 )
 def test_refusals_come_in_telegrams_own_words(
@@ -228,7 +274,7 @@ def test_a_removed_user_takes_the_files_along(fake: FakeTelegram) -> None:
     file_id = fake.world.file_id(42)
     fake.world.remove_user(42)
     assert get_file(fake, file_id)["error_code"] == 400
-    with pytest.raises(NobodyError, match="42"):
+    with pytest.raises(UnknownAccountError, match="42"):
         fake.world.change_photo(42)
 
 
@@ -302,7 +348,7 @@ def test_a_fault_lasts_its_number_of_times_and_the_next_one_follows(fake: FakeTe
     assert codes == [500, 500, 400, None]
 
 
-def test_a_fault_for_ever_lasts_until_it_is_cleared(fake: FakeTelegram) -> None:
+def test_a_fault_without_a_number_lasts_until_it_is_cleared(fake: FakeTelegram) -> None:
     fake.fail("getMe", "unauthorized", times=None)
     assert [call(fake, "getMe")["ok"] for _ in range(3)] == [False] * 3
     fake.clear_faults()
@@ -554,7 +600,38 @@ def an_image(width: int = 300, height: int = 200) -> bytes:
 # Messages
 
 
-def test_what_somebody_writes_comes_until_it_is_confirmed(fake: FakeTelegram) -> None:
+def test_a_photo_is_sent_by_its_file_id_or_uploaded(fake: FakeTelegram) -> None:
+    file_id = fake.world.file_id(42)
+    sent = call(fake, "sendPhoto", chat_id=42, photo=file_id, caption="You")["result"]
+    assert (sent["chat"]["id"], sent["caption"], sent["photo"][0]["file_id"]) == (42, "You", file_id)
+    assert (sent["photo"][0]["width"], sent["photo"][0]["height"]) == (320, 320)
+    url, chat = f"{fake.url}/bot{fake.token}/sendPhoto", {"chat_id": "42"}
+    for fields, name in ((chat, "photo"), ({**chat, "photo": "attach://one"}, "one")):
+        files = {name: ("a.png", an_image(30, 20))}
+        [size] = requests.post(url, data=fields, files=files, timeout=PATIENCE).json()["result"]["photo"]
+        assert (size["width"], size["height"]) == (30, 20)
+        assert download(fake, get_file(fake, size["file_id"])["result"]["file_path"]).content == an_image(30, 20)
+    broken = requests.post(url, data=chat, files={"photo": ("a.png", b"no image")}, timeout=PATIENCE).json()
+    assert broken["description"] == "Bad Request: IMAGE_PROCESS_FAILED"
+
+
+def test_a_client_library_sets_up_a_bot_and_sends_a_photo(fake: FakeTelegram) -> None:
+    async def use() -> tuple[telegram.WebhookInfo, telegram.Message]:
+        async with telegram.Bot(fake.token, f"{fake.url}/bot", f"{fake.url}/file/bot") as bot:
+            await bot.set_webhook("https://example.com/hook", secret_token="s3cret")
+            await bot.set_my_commands([telegram.BotCommand("start", "Begin")])
+            assert [one.command for one in await bot.get_my_commands()] == ["start"]
+            assert await bot.set_chat_menu_button(42, telegram.MenuButtonCommands())
+            assert await bot.send_chat_action(42, "upload_photo")
+            with pytest.raises(telegram.error.EndPointNotFound):
+                await bot.do_api_request("sendNothing")
+            return await bot.get_webhook_info(), await bot.send_photo(42, an_image(), caption="Hi")
+
+    info, message = asyncio.run(use())
+    assert (info.url, message.caption, message.photo[-1].width) == ("https://example.com/hook", "Hi", 300)
+
+
+def test_an_update_comes_again_until_it_is_confirmed(fake: FakeTelegram) -> None:
     fake.write(42, "/start now")
     fake.write(42, "hello")
     first, second = call(fake, "getUpdates")["result"]
@@ -584,7 +661,7 @@ def test_get_updates_waits_for_the_first_and_no_longer_than_it_is_told(fake: Fak
     assert call(fake, "getUpdates", offset=2, timeout=1)["result"] == []
 
 
-def test_whoever_waits_for_updates_does_not_hold_up_the_stop(fake: FakeTelegram) -> None:
+def test_a_client_that_waits_for_updates_does_not_hold_up_the_stop(fake: FakeTelegram) -> None:
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(requests.get, f"{fake.url}/bot{fake.token}/getUpdates?timeout=50", timeout=PATIENCE)
         wait_until(lambda: fake.calls["getUpdates"])
@@ -592,7 +669,7 @@ def test_whoever_waits_for_updates_does_not_hold_up_the_stop(fake: FakeTelegram)
         assert isinstance(waiting.exception(PATIENCE), requests.RequestException)
 
 
-def test_pending_updates_can_be_dropped_with_the_webhook_that_is_not_there(fake: FakeTelegram) -> None:
+def test_deleting_a_webhook_that_does_not_exist_can_drop_pending_updates(fake: FakeTelegram) -> None:
     fake.write(42, "hello")
     assert call(fake, "deleteWebhook")["result"] is True
     assert len(call(fake, "getUpdates")["result"]) == 1
@@ -668,6 +745,58 @@ def test_python_telegram_bot_understands_the_faults(fake: FakeTelegram) -> None:
                     await bot.get_file("any")
 
     asyncio.run(read())
+
+
+# The bot's settings
+
+
+def test_a_webhook_is_set_reported_and_deleted(fake: FakeTelegram) -> None:
+    assert call(fake, "getWebhookInfo")["result"] == {
+        "url": "",
+        "has_custom_certificate": False,
+        "pending_update_count": 0,
+    }
+    url = "https://example.com/hook"
+    said = [call(fake, "setWebhook", url=url, max_connections=7, allowed_updates='["message"]') for _ in range(2)]
+    assert [(one["result"], one["description"]) for one in said] == [
+        (True, "Webhook was set"),
+        (True, "Webhook is already set"),
+    ]
+    fake.write(42, "hello")
+    info = call(fake, "getWebhookInfo")["result"]
+    assert (info["url"], info["pending_update_count"]) == (url, 1)
+    assert (info["max_connections"], info["allowed_updates"]) == (7, ["message"])
+    assert [call(fake, "deleteWebhook")["description"] for _ in range(2)] == [
+        "Webhook was deleted",
+        "Webhook is already deleted",
+    ]
+
+
+def test_get_updates_is_a_conflict_while_a_webhook_is_set(fake: FakeTelegram) -> None:
+    fake.write(42, "hello")
+    call(fake, "setWebhook", url="https://example.com/hook")
+    refused = call(fake, "getUpdates")
+    assert (refused["error_code"], refused["description"][:9]) == (409, "Conflict:")
+    call(fake, "setWebhook", url="")
+    assert len(call(fake, "getUpdates")["result"]) == 1
+
+
+def test_a_webhook_drops_pending_updates_if_it_is_told_to(fake: FakeTelegram) -> None:
+    fake.write(42, "hello")
+    call(fake, "setWebhook", url="https://example.com/hook", drop_pending_updates="true")
+    assert call(fake, "getWebhookInfo")["result"]["pending_update_count"] == 0
+
+
+def test_commands_are_kept_by_scope_and_language(fake: FakeTelegram) -> None:
+    everywhere = [{"command": "start", "description": "Begin"}]
+    private = {"type": "all_private_chats"}
+    assert call(fake, "setMyCommands", commands=json.dumps(everywhere))["result"] is True
+    call(fake, "setMyCommands", commands='[{"command": "/hi", "description": " Hi "}]', scope=json.dumps(private))
+    assert call(fake, "getMyCommands")["result"] == everywhere
+    assert call(fake, "getMyCommands", language_code="de")["result"] == []
+    assert call(fake, "getMyCommands", scope=json.dumps(private))["result"] == [{"command": "hi", "description": "Hi"}]
+    call(fake, "setMyCommands", commands="[]")
+    assert call(fake, "getMyCommands")["result"] == []
 
 
 # The demo people, the file of users, the documentation

@@ -48,11 +48,11 @@ def spoil_everything(fake: FakeTelegram, *, but: tuple[str, ...]) -> tuple[list[
             continue
         options = {"redirect": {"location": f"{fake.url}/bot{fake.token}/getMe"}, **OPTIONS}.get(name, {})
         for method in ("getFile", "download"):
-            if FAULTS[name].fits(method):
+            if FAULTS[name].applies_to(method):
                 file_ids.append(file_id := fake.world.add_file(make_picture()))
                 fake.fail(method, name, file_id=file_id, **options)
         for method in ("getUserProfilePhotos", "getChat"):
-            if FAULTS[name].fits(method):
+            if FAULTS[name].applies_to(method):
                 user_ids.append(user_id := next_id())
                 fake.world.add_user(user_id, "Ann", public_only=method == "getChat")
                 fake.fail(method, name, user_id=user_id, **options)

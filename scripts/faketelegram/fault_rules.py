@@ -1,4 +1,4 @@
-"""Which fault is due next: rules, each for a method and a number of times, in the order they were written."""
+"""The scripted faults: rules for a method and a number of calls, in the order in which they were added."""
 
 import threading
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ FOREVER = "forever"
 
 @dataclass
 class Rule:
-    """`left` counts down to 0; None: for ever. `user_id` and `file_id` narrow it to calls about that one."""
+    """One fault for the next `left` matching calls (None: all). `user_id` and `file_id` narrow it to one of each."""
 
     method: str
     fault: Fault
@@ -28,7 +28,7 @@ class Rule:
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> "Rule":
-        """From loose values (a JSON body, a switch, keyword arguments); a bad one is named by its field."""
+        """Read a rule from a JSON body, a switch or keyword arguments; raises FieldError."""
         rest = dict(values)
         method = fields.text(rest.pop("method", ANY), "method")
         if method not in (*METHODS, DOWNLOAD, ANY):
@@ -37,7 +37,7 @@ class Rule:
         fault = FAULTS.get(name)
         if fault is None:
             raise FieldError("fault", f"no fault is named {name!r}; there are {', '.join(FAULTS)}")
-        if method != ANY and not fault.fits(method):
+        if method != ANY and not fault.applies_to(method):
             raise FieldError("fault", f"{name} is not for {method}, only for {', '.join(fault.only)}")
         left = _times(rest.pop("times", 1))
         user_id, file_id = rest.pop("user_id", None), rest.pop("file_id", None)
@@ -50,11 +50,11 @@ class Rule:
             {name: _option(fault, name, value) for name, value in rest.items()},
         )
 
-    def meets(self, call: Call, user_id: int | None, file_id: str | None) -> bool:
+    def matches(self, call: Call, user_id: int | None, file_id: str | None) -> bool:
         return (
             self.left != 0
             and self.method in (ANY, call.method)
-            and self.fault.fits(call.method)
+            and self.fault.applies_to(call.method)
             and self.user_id in (None, user_id)
             and self.file_id in (None, file_id)
         )
@@ -65,7 +65,7 @@ class Rule:
         return {**said, **{name: value for name, value in narrowed.items() if value is not None}, **self.options}
 
 
-class FaultBook:
+class FaultRules:
     def __init__(self) -> None:
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
@@ -79,18 +79,18 @@ class FaultBook:
             self._rules.clear()
 
     def rules(self) -> list[dict[str, object]]:
-        """What is still to come, as JSON."""
+        """The rules that are not used up, as JSON."""
         with self._lock:
             return [rule.as_json() for rule in self._rules]
 
-    def spoil(self, reply: Reply, call: Call, about: tuple[int | None, str | None], world: World) -> Reply:
-        """The answer as it goes out: spoilt by the first rule that meets the call, or untouched."""
-        rule = self._take(call, *about)
-        return rule.fault.spoil(reply, rule.options, call, world) if rule else reply
+    def apply(self, reply: Reply, call: Call, subject: tuple[int | None, str | None], world: World) -> Reply:
+        """The answer changed by the first rule that matches the call, or unchanged."""
+        rule = self._take(call, *subject)
+        return rule.fault.apply(reply, rule.options, call, world) if rule else reply
 
     def _take(self, call: Call, user_id: int | None, file_id: str | None) -> Rule | None:
         with self._lock:
-            rule = next((rule for rule in self._rules if rule.meets(call, user_id, file_id)), None)
+            rule = next((rule for rule in self._rules if rule.matches(call, user_id, file_id)), None)
             if rule and rule.left is not None:
                 rule.left -= 1
                 if rule.left == 0:
@@ -108,9 +108,9 @@ def _times(value: object) -> int | None:
 
 
 def _option(fault: Fault, name: str, value: object) -> Option:
-    """The value in the type of its default."""
+    """The option's value, in the type of its default."""
     if name not in fault.options:
-        takes = f"takes {', '.join(fault.options)}" if fault.options else "takes no options"
+        takes = f"has {', '.join(fault.options)}" if fault.options else "has no options"
         raise FieldError(name, f"is no option of {fault.name}, which {takes}")
     default = fault.options[name]
     if isinstance(default, float):

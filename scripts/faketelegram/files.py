@@ -1,11 +1,11 @@
-"""Files by id, and the paths they can be downloaded from for a while. Thread-safe."""
+"""Files by id, and the paths they can be downloaded from until these expire. Thread-safe."""
 
 import threading
 
 from faketelegram.accounts import File
 
 
-class Shelf:
+class FileStore:
     def __init__(self) -> None:
         self._files: dict[str, File] = {}
         self._paths: dict[str, File] = {}
@@ -30,7 +30,7 @@ class Shelf:
         return self._paths.get(path)
 
     def path_of(self, file: File) -> str:
-        """Where the file can be downloaded: a counter, no identity; the same until it expires."""
+        """Where the file can be downloaded: a counter, not an identity. It stays the same until it expires."""
         with self._lock:
             path = self._path_of.get(file.file_id)
             if path is None:
@@ -41,7 +41,7 @@ class Shelf:
             return path
 
     def expire(self, file_id: str | None = None) -> None:
-        """This file's path, or every path, leads nowhere from now on."""
+        """Make this file's path, or every path, answer 404 from now on."""
         with self._lock:
             for each in [file_id] if file_id is not None else list(self._path_of):
                 self._expire(each)
