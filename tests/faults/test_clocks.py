@@ -66,9 +66,9 @@ def test_no_work_is_done_twice_and_no_rewarming_is_lost(stage: Stage, figure: Fi
         let_pass(0.5)
     fetched, (_, most) = stage.fake.calls["download"], count_looks(stage, following)
     turns = (time.monotonic() - started) / CHECK_SECONDS
-    figure("clocks 5 min off: fetches of what was there, while all was renewed", fetched)
+    figure("clocks 5 min off: fetches of stored pictures during their renewal", fetched)
     assert fetched <= 1
-    figure("four beats: looks at a profile, of 5", most)
+    figure("four beats: profile lookups, of 5", most)
     assert most <= turns + 1
 
 

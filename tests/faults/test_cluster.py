@@ -50,7 +50,7 @@ def test_slots_move_under_load(stage: Stage, cluster: RedisCluster, figure: Figu
         assert stage.ask(f"/api/partner/{gone}", "DELETE").status == 204
         assert stage.get(people.pop(gone)).status == 404
     assert {answer.status for answer in rest.answers} <= {200, 201, 404}
-    figure("cluster, slots move: refused, of 100 requests", 0)
+    figure("cluster, slots move: 503s, of 100 requests", 0)
     figure("cluster, slots move: the slowest answer", max(answer.seconds for answer in rest.answers))
     assert {stage.state_of(user_id) for user_id in people} == {"ready"}
 
@@ -78,21 +78,21 @@ def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Fi
         (last,) = stage.add_people(1).items()
         wait_until(lambda: stage.put(*last).status in (200, 201) and stage.is_ready(last[0]), LEASE_DEADLINE)
         wait_until(lambda: all(stage.get(file_id).status == 200 for file_id in people.values()), DEADLINE)
-        figure(f"{name}: everything is as before", time.monotonic() - lost_at)
+        figure(f"{name}: everything works again", time.monotonic() - lost_at)
     assert {answer.status for answer in hits.answers} == {200}
     assert {answer.status for answer in rest.answers} <= {200, 201, 404, 503}
     refused = [answer for answer in rest.answers if answer.status == 503]
-    figure(f"{name}: refused, of 100 requests until then", share_of(refused, rest.answers))
+    figure(f"{name}: 503s, of 100 requests until then", share_of(refused, rest.answers))
     figure(f"{name}: the slowest answer", max(answer.seconds for answer in rest.answers))
     assert {stage.ask(f"/api/partner/{user_id}").status for user_id in people} == {200}
     assert {stage.state_of(user_id) for user_id in people} == {"ready"}
 
 
-@pytest.mark.parametrize("what", ["due", "news"])
+@pytest.mark.parametrize("what", ["schedule", "purges"])
 def test_a_master_is_killed(stage: Stage, cluster: RedisCluster, figure: Figure, what: str) -> None:
-    """The one that holds what is due, or the one that every web process listens to."""
-    victim = cluster.master_of(key_slot({"due": KEYS.due, "news": KEYS.purge}[what].encode()))
-    check_lost_master(stage, cluster, f"cluster, the master of {what} killed", figure, victim, signal.SIGKILL)
+    """The master that holds the schedule, or the one whose purges every web process listens to."""
+    victim = cluster.master_of(key_slot({"schedule": KEYS.due, "purges": KEYS.purge}[what].encode()))
+    check_lost_master(stage, cluster, f"cluster, the master of the {what} killed", figure, victim, signal.SIGKILL)
     victim.start()
     wait_until(cluster.is_whole, DEADLINE)
 

@@ -37,7 +37,7 @@ def test_the_photos_of_a_killed_worker_are_there_after_its_lease(stage: Stage, f
     killed_at = time.monotonic()
     for name, people in {"mid-download": downloading, "mid-encode": encoding}.items():
         wait_until(lambda: stage.is_stored(*people.values()), LEASE_DEADLINE)  # noqa: B023 - ends before the next turn
-        figure(f"worker killed {name}: its photo is there", time.monotonic() - killed_at)
+        figure(f"worker killed {name}: its photo is stored", time.monotonic() - killed_at)
 
 
 def test_a_picture_that_ends_its_workers_is_given_up_while_others_are_warmed(stage: Stage, figure: Figure) -> None:
@@ -52,8 +52,8 @@ def test_a_picture_that_ends_its_workers_is_given_up_while_others_are_warmed(sta
         return stage.state_of(user_id) == "unavailable"
 
     wait_until(is_given_up_after_others, 3 * LEASE_DEADLINE)
-    figure("a picture that ends its worker: given up after three", time.monotonic() - started)
-    figure("a picture that ends its worker: the slowest of the others", max(others))
+    figure("a picture that crashes its worker: in the negative cache after three tries", time.monotonic() - started)
+    figure("a picture that crashes its worker: the slowest of the others", max(others))
     assert "(crashed)" in stage.log("worker") + stage.log("worker2")
     assert stage.log("supervisord").count("exit status 70") == 3
     assert stage.get(people[user_id]).status == 404

@@ -81,12 +81,12 @@ def test_hits_go_on_through_a_flood_of_misses(stage: Stage, tmp_path: Path, figu
         flooded, served = told(flood), told(hits)
     figure("flood: growth of web, workers and Redis in its second half, MB", growth_mb)
     figure("flood: p99 of a hit", served["p99"])
-    figure("flood: longest queue of hot tasks", longest)
+    figure("flood: longest hot queue", longest)
     (late_id,) = (late := stage.add_people(1))
     wait_until(lambda: stage.get(late[late_id]).status == 200, DEADLINE)
     figure("flood: a new picture is served again", time.monotonic() - ended_at)
     wait_until(lambda: all(map(stage.is_ready, registered)), DEADLINE)
-    figure("flood: the registered of meanwhile are warm", time.monotonic() - ended_at)
+    figure("flood: partners registered meanwhile are warm", time.monotonic() - ended_at)
     assert growth_mb < GROWTH_MB
     assert longest <= HOT_MAX + CONNECTIONS
     assert set(flooded["statuses"]) <= {"200", "404", "503"}

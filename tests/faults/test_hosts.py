@@ -72,7 +72,7 @@ def test_both_spend_one_budget(hosts: tuple[Stage, Stage], figure: Figure) -> No
     times = [at for at, method, _ in one.fake.log if method in METHODS]
     assert len(times) == len(people)
     assert all(re.search(r"AgAC\S+ done \[", log_of(host)) for host in hosts)
-    figure("two hosts: calls of Telegram in any second, at a rate of 20", most_within(times, 1))
+    figure("two hosts: most calls to Telegram in one second, at a rate of 20", most_within(times, 1))
     figure("two hosts: calls a second, at a rate of 20", (len(times) - RATE) / (times[-1] - times[0]))
     # Two budgets would be spent in half of this; a busy machine only takes longer.
     assert times[-1] - started >= (len(times) - RATE) / RATE
@@ -89,7 +89,7 @@ def test_a_pause_that_one_was_asked_for_is_kept_by_both(hosts: tuple[Stage, Stag
     refused_at = next(at for at, _, said in one.fake.log if paused_by in str(said))
     began = [at - refused_at for at, _, _ in one.fake.log]
     during = [at for at in began if IN_FLIGHT_SECONDS < at < PAUSE_SECONDS]
-    figure("two hosts, 429 with 8 s: how many calls began later than 3 s after it", len(during))
+    figure("two hosts, 429 with 8 s: calls that began later than 3 s after it", len(during))
     assert during == []
 
 
@@ -166,7 +166,7 @@ def test_what_a_lost_host_had_is_done_by_the_other(hosts: tuple[Stage, Stage], f
     other.register(late)
     assert {other.get(file_id).status for file_id in other.add_people(5).values()} == {200}
     wait_until(lambda: all(map(other.is_ready, people | late)), LEASE_DEADLINE)
-    figure("two hosts, one lost: all that it had is warm", time.monotonic() - lost_at)
+    figure("two hosts, one lost: all its pictures are warm", time.monotonic() - lost_at)
 
 
 def lose(host: Stage) -> None:

@@ -78,7 +78,7 @@ def test_each_has_a_budget_of_its_own(deploy: Deploy, both: tuple[Stage, Stage],
         wait_until(partial(are_ready, release, people), DEADLINE)
     times = [at for at, method, _ in deploy.fake.log if method == "getFile"]
     rate = (len(times) - 2 * RATE) / (times[-1] - times[0])
-    figure("two layouts: calls of Telegram a second, at a rate of 20 each", rate)
+    figure("two layouts: calls to Telegram a second, at a rate of 20 each", rate)
     assert times[-1] - started >= (len(times) - 2 * RATE) / (2 * RATE)  # a busy machine only takes longer
 
 
@@ -96,7 +96,7 @@ def test_the_new_one_takes_over_and_the_old_one_comes_back(
     back = deploy.start("old")
     deploy.fake.reset()
     assert {back.get(file_id).status for file_id in of_old.values()} == {200}
-    figure("old layout back: fetches of what was there", deploy.fake.calls["getFile"])
+    figure("old layout back: fetches of stored pictures", deploy.fake.calls["getFile"])
     assert deploy.fake.calls["getFile"] == 0
     assert {back.ask(f"/api/partner/{user_id}").status for user_id in of_old} == {200}
     assert {back.ask(f"/api/partner/{user_id}").status for user_id in meanwhile} == {404}

@@ -85,7 +85,7 @@ def test_what_a_killed_worker_had_comes_again(stage: Stage, figure: Figure) -> N
         process.kill()
     killed_at = time.monotonic()
     wait_until(lambda: all(map(stage.is_ready, people)), LEASE_DEADLINE)
-    figure("RabbitMQ, workers killed: all that they had is warm", time.monotonic() - killed_at)
+    figure("RabbitMQ, workers killed: all their pictures are warm", time.monotonic() - killed_at)
 
 
 @pytest.mark.parametrize("how", ["killed", "paused"])
@@ -98,16 +98,18 @@ def test_a_miss_is_refused_while_rabbitmq_is_away(stage: Stage, rabbit: RabbitSe
     rest = [stage.get(file_id) for file_id in cold[1:]]
     assert {stage.get(hot).status for _ in range(50)} == {200}
     assert {(answer.status, answer.retry_after) for answer in (first, *rest)} == {(503, "1")}
-    figure(f"RabbitMQ {how}: the first miss is refused", first.seconds)
-    figure(f"RabbitMQ {how}: the median of the others", sorted(answer.seconds for answer in rest)[len(rest) // 2])
+    figure(f"RabbitMQ {how}: the first miss gets 503", first.seconds)
+    figure(
+        f"RabbitMQ {how}: the other misses get 503, median", sorted(answer.seconds for answer in rest)[len(rest) // 2]
+    )
     registered = stage.add_people(5)
     assert {stage.put(user_id, file_id).status for user_id, file_id in registered.items()} == {201}
     rabbit.start() if how == "killed" else rabbit.go_on()
     back_at = time.monotonic()
     wait_until(lambda: stage.get(cold[0]).status == 200, DEADLINE)
-    figure(f"RabbitMQ {how}: a miss is answered again", time.monotonic() - back_at)
+    figure(f"RabbitMQ {how}: a miss is served again", time.monotonic() - back_at)
     wait_until(lambda: all(map(stage.is_ready, registered)), DEADLINE)
-    figure(f"RabbitMQ {how}: the registered of meanwhile are warm", time.monotonic() - back_at)
+    figure(f"RabbitMQ {how}: partners registered meanwhile are warm", time.monotonic() - back_at)
     assert {process.pid for process in stage.processes("web", "worker", "worker2", "beat")} == running
 
 
@@ -134,4 +136,4 @@ def test_queued_work_survives_a_crash(stage: Stage, rabbit: RabbitServer, figure
         rabbit.start()
     back_at = time.monotonic()
     wait_until(lambda: all(map(stage.is_ready, queued)), LEASE_DEADLINE)  # what was lost on its way is due after 30 s
-    figure("RabbitMQ killed with messages: all of them are warm", time.monotonic() - back_at)
+    figure("RabbitMQ killed with messages: every queued picture is warm", time.monotonic() - back_at)

@@ -135,7 +135,7 @@ def test_partners_and_queued_work_survive_a_crash_and_a_full_cache(
     mended = time.monotonic()
     assert {stage.ask(f"/api/partner/{user_id}").status for user_id in (*partners, *queued)} == {200}
     wait_until(lambda: all(map(stage.is_ready, queued)), LEASE_DEADLINE)
-    figure("Redis killed, then full: all that was queued is warm", time.monotonic() - mended)
+    figure("Redis killed, then full: every queued picture is warm", time.monotonic() - mended)
 
 
 def is_stored(server: RedisServer, file_id: str) -> bool:

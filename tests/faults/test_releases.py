@@ -124,5 +124,5 @@ def test_the_old_one_goes_and_comes_back_and_nothing_is_missing(pair: Pair, figu
         assert {back.get(file_id).status for file_id in (before | between).values()} == {200}
         assert {back.ask(f"/api/partner/{user_id}").status for user_id in before | between} == {200}
     assert {answer.status for answer in clients.answers} == {200}
-    figure("old release back: fetches of what was there", pair.deploy.fake.calls["getFile"])
+    figure("old release back: fetches of stored pictures", pair.deploy.fake.calls["getFile"])
     assert pair.deploy.fake.calls["getFile"] == 0

@@ -58,11 +58,11 @@ def lose_master(stage: Stage, watched: WatchedRedis, figure: Figure, how: str, a
         workers_stand_still.close()
         (last,) = stage.add_people(1).items()
         wait_until(lambda: stage.put(*last).status in (200, 201), DEADLINE)
-        figure(f"{name}: a registration is taken again", time.monotonic() - lost_at)
+        figure(f"{name}: a registration succeeds again", time.monotonic() - lost_at)
         wait_until(lambda: stage.is_ready(last[0]), LEASE_DEADLINE)
         figure(f"{name}: a new picture is warm again", time.monotonic() - lost_at)
         wait_until(lambda: all(map(stage.is_ready, queued)), LEASE_DEADLINE)
-        figure(f"{name}: all that was queued is warm", time.monotonic() - lost_at)
+        figure(f"{name}: every queued picture is warm", time.monotonic() - lost_at)
     check_answers(name, hits, rest, figure)
     assert {stage.ask(f"/api/partner/{user_id}").status for user_id in people | queued} == {200}
     assert {stage.get(file_id).status for file_id in people.values()} == {200}

@@ -23,7 +23,7 @@ def test_sigterm_under_load_finishes_what_is_served_and_loses_no_task(tmp_path: 
             answers = [clients.submit(stage.get, file_id) for file_id in asked.values()]
             wait_until(lambda: fake.calls["getFile"] > calls + 5, DEADLINE)
             ended_at = time.monotonic()
-        figure("SIGTERM under load: everything has ended", time.monotonic() - ended_at)
+        figure("SIGTERM under load: every process has exited", time.monotonic() - ended_at)
         assert "SIGKILL" not in stage.log("supervisord")  # all of it ended by itself, within the grace
         assert {answer.result().status for answer in answers} <= {200, 503}
         fake.latency = 0.02
@@ -31,4 +31,4 @@ def test_sigterm_under_load_finishes_what_is_served_and_loses_no_task(tmp_path: 
             started_at = time.monotonic()
             wait_until(lambda: all(map(stage.is_ready, queued | hanging)), LEASE_DEADLINE)
             seconds = time.monotonic() - started_at
-            figure("SIGTERM under load: all that was queued is warm after the next start", seconds)
+            figure("SIGTERM under load: every queued picture is warm after the next start", seconds)

@@ -56,11 +56,11 @@ def test_every_photo_arrives_in_the_end_and_what_was_there_is_served(stage: Stag
             stage.put(user_id, file_id)
         passing = [user_id for user_id, file_id in people.items() if file_id not in lasting]
         wait_until(lambda: all(map(stage.is_ready, passing)), LEASE_DEADLINE)
-        figure("Telegram fails in 19 ways: every photo is there", time.monotonic() - started)
+        figure("Telegram fails in 19 ways: every photo is stored", time.monotonic() - started)
         wait_until(lambda: stage.fake.traffic.in_flight == 0, DEADLINE)
     assert {answer.status for answer in clients.answers} == {200}
     assert {stage.state_of(user_id) for user_id in people if user_id not in passing} == {"unavailable"}
-    figure("Telegram hangs and drips: the longest that a thread was held", max(task_seconds(stage)))
+    figure("Telegram hangs and drips: the longest time a thread was blocked", max(task_seconds(stage)))
 
 
 def test_no_worker_calls_during_a_pause(stage: Stage, figure: Figure) -> None:
@@ -77,9 +77,9 @@ def test_no_worker_calls_during_a_pause(stage: Stage, figure: Figure) -> None:
     refused_at = next(at for at, _, said in stage.fake.log if paused_by in str(said))
     began = [at - refused_at for at, _, _ in stage.fake.log]
     during = [at for at in began if IN_FLIGHT_SECONDS < at < PAUSE_SECONDS]
-    figure("429 with 8 s: how many calls began later than 3 s after it", len(during))
+    figure("429 with 8 s: calls that began later than 3 s after it", len(during))
     assert during == []
-    figure("429 with 8 s: every photo is there after", time.monotonic() - refused_at)
+    figure("429 with 8 s: every photo is stored", time.monotonic() - refused_at)
 
 
 def test_an_outage_of_telegram_is_outlived(stage: Stage, figure: Figure) -> None:
@@ -93,5 +93,5 @@ def test_an_outage_of_telegram_is_outlived(stage: Stage, figure: Figure) -> None
         stage.fake.start()
         back_at = time.monotonic()
         wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
-        figure("Telegram refused connections for 5 s: every photo is there", time.monotonic() - back_at)
+        figure("Telegram refused connections for 5 s: every photo is stored", time.monotonic() - back_at)
     assert {answer.status for answer in clients.answers} == {200}

@@ -43,9 +43,9 @@ def test_a_web_process_killed_under_load_costs_at_most_open_connections(
     refused = [answer for answer in clients.answers if answer.status == 503]  # new processes start on a full machine
     assert {answer.status for answer in clients.answers} <= {200, 0, 503}
     assert {answer.retry_after for answer in refused} <= {"1"}
-    figure(f"web, {which} killed: answers that asked for another try", len(refused))
+    figure(f"web, {which} killed: 503s with Retry-After", len(refused))
     figure(f"web, {which} killed: the longest wait for an answer", max(one.seconds for one in clients.answers))
-    figure(f"web, {which} killed: every client is answered again", back_after)
+    figure(f"web, {which} killed: every client gets answers again", back_after)
     if which == "one of its processes":
         figure(f"web, {which} killed: broken connections", len(broken))
         assert len(broken) <= CLIENTS
@@ -68,10 +68,10 @@ def test_forgetting_during_a_warming_leaves_nothing(stage: Stage, figure: Figure
     forgotten_at = time.monotonic()
     with stage.connect() as redis:
         wait_until(lambda: all(key.endswith(":unacked") for key in list_traces(redis, user_id, file_id)), DEADLINE)
-        figure("forgotten in a warming: what is left is a message", time.monotonic() - forgotten_at)
+        figure("forgotten during a warming: only a message is left", time.monotonic() - forgotten_at)
         wait_until(lambda: has_ended(stage, file_id), DEADLINE)
         wait_until(lambda: not list_traces(redis, user_id, file_id), DEADLINE)
-        figure("forgotten in a warming: the message is gone, too", time.monotonic() - forgotten_at)
+        figure("forgotten during a warming: the message is gone, too", time.monotonic() - forgotten_at)
     assert {stage.get(file_id).status for _ in range(20)} == {404}
 
 
@@ -90,7 +90,7 @@ def test_forgetting_between_a_read_and_its_insertion_leaves_nothing_in_any_proce
         assert {answer.status for answer in after} == {404}
         assert {one.status for one in clients.answers if one.at > forgotten_at} <= {404}
         slowest = max(slowest, *[one.at + one.seconds - forgotten_at for one in clients.answers if one.status == 200])
-    figure("forgotten while it is asked for: the last 200 after the call", slowest)
+    figure("forgotten during requests: the last 200 after the call", slowest)
 
 
 def count_listeners(redis: Redis) -> int:
