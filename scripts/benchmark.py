@@ -19,8 +19,8 @@ from types import FrameType
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
 from benches import load, peers_env, report, tools
-from benches.rows import Part
-from benches.stage import BOTH
+from benches.results import Part
+from benches.testbed import BOTH
 from runner.terminal import StartFailed, complain, say
 
 PARTS = ("hits", "cold", "open-app", "render", "memory", "scale")

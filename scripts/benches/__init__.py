@@ -1,4 +1,9 @@
-"""The benchmark: this service beside others, in ratios within one run. `scripts/bench` starts it.
+"""The benchmark: compares this service with others, in ratios within one run. `scripts/bench` starts it.
 
-Every part is a module with `run(say) -> Part`; a part measures in alternating rounds and reports medians.
+hits, cold, open_app, render, memory, scale    the parts: each has `run(say) -> Part`
+testbed, service, upstream, cluster, dataset   the service, Redis, the fake Telegram and partners to measure with
+servers, rivals, bare_pools, peers/            what it is compared with
+clients, load, phone                           who sends the requests
+results, report, plot                          medians of alternating rounds, and the pages made of them
+scale_out, first_four                          measurements of their own, started by the scripts of the same name
 """

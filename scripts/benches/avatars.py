@@ -1,4 +1,4 @@
-"""Pictures to be asked for: drawn, rendered and stored as a worker does it."""
+"""Pictures to request: drawn, rendered and stored as a worker does it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from io import BytesIO
 from PIL import Image
 from redis import Redis
 
+from benches.service import FORMAT, SIZE
 from faketelegram.pictures import drawn
 from warmer.images.render import render
 from warmer.keys import Keys
@@ -18,9 +19,7 @@ from warmer.state.lease import Claims
 from warmer.state.photos import PhotoStore
 from web.photos.urls import sign
 
-SIZE = 160  # pixels
-FORMAT = "webp"
-GRAIN = 0.07  # share of noise that makes a drawn face weigh what a photograph does: 6 KB
+GRAIN = 0.07  # share of noise that makes a drawn face as large as a photograph: 6 KB
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Avatar:
     """A stored picture."""
 
     file_id: str
-    etag: str  # as the header spells it
+    etag: str  # as in the header, with its quotes
     body: bytes = field(repr=False)
 
     def path(self, signing_key: str) -> str:
@@ -37,7 +36,7 @@ class Avatar:
 
 
 def store_avatars(redis: Redis, keys: Keys, number: int) -> list[Avatar]:
-    """Draw so many different faces, and put them into Redis."""
+    """Draw `number` different faces, and put them into Redis."""
     ttl = Settings.model_fields["photo_ttl"].default
     store = PhotoStore(redis, keys, [SIZE], [FORMAT], ttl)
     return [_store(f"AgAC-the-picture-of-bench-{index:04}", store, Claims(redis, keys)) for index in range(number)]

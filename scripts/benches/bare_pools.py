@@ -1,4 +1,4 @@
-"""The same steps as a worker's, fed from a list: thread pools without Celery, without a broker, without a web tier."""
+"""A worker's steps in plain thread pools, fed from a list: without Celery, broker and web tier."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import IO, cast
 
-from benches.stage import ROOT, Stage
+from benches.testbed import ROOT, Testbed
 from warmer.deadline import Errand
 from warmer.flow.warm import warm_photo
 from warmer.wiring import get_workshop
 
 
 class BarePools:
-    """As many processes and threads as the workers have."""
+    """Thread pools in processes, as many of both as the workers have."""
 
     def __init__(self, processes: list[subprocess.Popen[str]]) -> None:
         self.processes = processes
 
     def warm(self, file_ids: Sequence[str]) -> None:
-        """Warm these, an equal share a process; raises ValueError unless every one of them is stored."""
+        """Warm these, an equal share per process; raises ValueError unless all of them are stored."""
         for number, process in enumerate(self.processes):
             share = file_ids[number :: len(self.processes)]
             print(json.dumps(share), file=cast(IO[str], process.stdin), flush=True)
@@ -33,12 +33,12 @@ class BarePools:
 
 
 @contextmanager
-def bare_pools(stage: Stage, processes: int, threads: int) -> Iterator[BarePools]:
-    """Pools that end with the block: each ends with its input."""
+def bare_pools(testbed: Testbed, processes: int, threads: int) -> Iterator[BarePools]:
+    """Start the pools, and end them with the block: each ends with its input."""
     command = [sys.executable, "-m", "benches.bare_pools", str(threads)]
-    environment = stage.environment | {"PYTHONPATH": str(ROOT / "scripts")}
+    environment = testbed.environment | {"PYTHONPATH": str(ROOT / "scripts")}
     with ExitStack() as stack:
-        log = stack.enter_context((stage.folder / "bare_pools.log").open("a"))
+        log = stack.enter_context((testbed.folder / "bare_pools.log").open("a"))
         pools = []
         for _ in range(processes):
             pool = subprocess.Popen(
@@ -50,7 +50,7 @@ def bare_pools(stage: Stage, processes: int, threads: int) -> Iterator[BarePools
 
 
 def main(threads: int) -> None:
-    """Read a JSON list of file ids a line; answer each with how many of them are stored."""
+    """Read a JSON list of file ids per line; answer with the number that are stored."""
     shop = get_workshop()
 
     def warm(file_id: str) -> str:

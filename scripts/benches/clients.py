@@ -1,4 +1,4 @@
-"""Clients with connections that stay open, the same for every contestant."""
+"""Clients with keep-alive connections, the same for every contestant."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ class Client:
         self._headers = dict(headers or {})
 
     def send(self, path: str) -> None:
-        """Ask, without waiting for the answer."""
+        """Send a request without waiting for the answer."""
         self._connection.request("GET", path, headers=self._headers)
 
     def receive(self) -> bytes:
-        """The answer to what was sent last; raises ValueError for any but 200."""
+        """The body of the answer to the last request; raises ValueError unless it is a 200."""
         status, body = self.receive_any()
         require_ok(status, body)
         return body
 
     def receive_any(self) -> tuple[int, bytes]:
-        """Status and body of the answer to what was sent last."""
+        """Status and body of the answer to the last request."""
         answer = self._connection.getresponse()
         return answer.status, answer.read()
 
     def get(self, path: str) -> bytes:
-        """Ask and wait."""
+        """Send a request; the body of its answer. Raises ValueError unless it is a 200."""
         self.send(path)
         return self.receive()
 
     def time(self, path: str) -> float:
-        """Ask and wait; how many seconds that took."""
+        """The seconds until the answer is complete."""
         started = time.perf_counter()
         self.get(path)
         return time.perf_counter() - started
@@ -52,22 +52,22 @@ class Client:
 
 
 def require_ok(status: int, body: bytes) -> None:
-    """Raises ValueError for any but 200."""
+    """Raise ValueError unless the status is 200."""
     if status != HTTPStatus.OK:
         raise ValueError(f"answered {status}: {body[:200]!r}")
 
 
 def ask_all(port: int, paths: Sequence[str], *, clients: int, is_patient: bool = False) -> list[float]:
-    """Ask for all of these, so many at a time; the seconds of each answer.
+    """Request all paths with this many clients at once; the seconds of each answer.
 
-    Whoever is patient asks again after a 503, as pages do: a picture's last answer counts. Raises ValueError for any
-    other than 200.
+    Patient clients retry after a 503, as pages do, and the last answer counts. Raises ValueError for any other status
+    than 200.
     """
     left = deque(paths)
 
     def work() -> list[float]:
         client, seconds = Client(port), []
-        with suppress(IndexError):  # nothing is left
+        with suppress(IndexError):  # all paths are requested
             while True:
                 path, started = left.popleft(), time.perf_counter()
                 client.send(path)
@@ -86,7 +86,7 @@ def ask_all(port: int, paths: Sequence[str], *, clients: int, is_patient: bool =
 
 
 def ask_at_once(port: int, path: str, clients: int) -> list[int]:
-    """Many clients ask for one thing at the same moment; what each is answered."""
+    """Let many clients request one path at the same moment; the status that each one gets."""
     together = Barrier(clients)
 
     def work() -> int:

@@ -1,4 +1,4 @@
-"""A Redis Cluster of three masters for a measurement: on loopback, without replicas, in the stage's folder."""
+"""A Redis Cluster of three masters for a measurement: on loopback, without replicas, in the testbed's folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from benches.stage import BOTH, Stage, wait_for
+from benches.testbed import BOTH, Testbed, wait_for
 from runner import redis_server
 from runner.ports import free_loopback_port
 from warmer.redis_client.clients import connect_worker
@@ -17,24 +17,24 @@ MASTERS = 3
 SLOTS = 16_384
 
 
-def start_cluster(stage: Stage) -> Redis:
-    """Start it, and a server for the queue beside it; what the service on this stage connects to."""
-    stage.start_redis()
-    stage.environment["CELERY_BROKER_URL"] = stage.redis_url
-    first, *others = masters = [_start_master(stage, number) for number in range(MASTERS)]
+def start_cluster(testbed: Testbed) -> Redis:
+    """Start the cluster, and a single server for the queue. Returns a client, as the service connects."""
+    testbed.start_redis()
+    testbed.environment["CELERY_BROKER_URL"] = testbed.redis_url
+    first, *others = masters = [_start_master(testbed, number) for number in range(MASTERS)]
     for port, bus in others:
         _connect(first[0]).execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
     ports = [port for port, _ in masters]
     wait_for("the cluster", lambda: all(map(_sees_every_slot, ports)))
     url = f"redis+cluster://{','.join(f'127.0.0.1:{port}' for port in ports)}"
-    stage.redis_url = stage.environment["REDIS_URL"] = url
-    return connect_worker(load_settings(**{name.lower(): value for name, value in stage.environment.items()}))
+    testbed.redis_url = testbed.environment["REDIS_URL"] = url
+    return connect_worker(load_settings(**{name.lower(): value for name, value in testbed.environment.items()}))
 
 
-def _start_master(stage: Stage, number: int) -> tuple[int, int]:
-    """Start one with its third of the slots; its port, and the one for the other masters."""
+def _start_master(testbed: Testbed, number: int) -> tuple[int, int]:
+    """Start a master with its third of the slots. Returns its port, and its port for the other masters."""
     port, bus = free_loopback_port(), free_loopback_port()
-    folder = stage.folder / f"master{number}"
+    folder = testbed.folder / f"master{number}"
     folder.mkdir()
     options = {
         "port": port,
@@ -47,7 +47,7 @@ def _start_master(stage: Stage, number: int) -> tuple[int, int]:
         "cluster-port": bus,
     }
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
-    stage.start([redis_server.find_server(), *words], BOTH)
+    testbed.start([redis_server.find_server(), *words], BOTH)
     node = _connect(port)
     wait_for("a master", lambda: _answers(node))
     node.execute_command("CLUSTER ADDSLOTSRANGE", number * SLOTS // MASTERS, (number + 1) * SLOTS // MASTERS - 1)
@@ -55,7 +55,7 @@ def _start_master(stage: Stage, number: int) -> tuple[int, int]:
 
 
 def _connect(port: int) -> Any:
-    """A client of this node alone; untyped, as redis-py is where nodes are told what to be."""
+    """A client of this node alone; redis-py has no types for the CLUSTER commands."""
     return Redis(port=port)
 
 

@@ -1,7 +1,7 @@
-"""Cold pictures, on both cores, each of them two calls of 50 ms away: how many a second, and how long one client waits.
+"""Cold pictures: how many per second on both cores, and how long one client waits. Each takes two calls of 50 ms.
 
-The fake Telegram, Redis, and every contestant share the two cores. A new connection costs 100 ms; those who keep
-theirs have paid that before the first round.
+The fake Telegram, Redis and the contestants share the two cores. A new connection costs 100 ms; keep-alive connections
+are open before the first round.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from pathlib import Path
 import psutil
 
 from benches.bare_pools import BarePools, bare_pools
-from benches.book import Book, percentile
 from benches.clients import ask_all
 from benches.one_miss import measure_misses
+from benches.results import Part, Recorder, Row, percentile
 from benches.rivals import AFTER, BEFORE, THUMBOR, THUMBOR_CURL, Rival, start_originals, start_thumbors
-from benches.rows import Part, Row
 from benches.service import NAME, SETTINGS, Service, count_threads, measure_memory, start_service
-from benches.stage import stage
+from benches.testbed import open_testbed
 from benches.upstream import Upstream, start_upstream
 from runner.ports import free_loopback_port
 
@@ -29,41 +28,48 @@ WORK = "cold throughput"
 BARE = "thread pools without Celery"
 ROUNDS = 3
 CLIENTS = 32
-PHOTOS = {NAME: 960, BARE: 960, BEFORE: 128, AFTER: 224, THUMBOR: 96, THUMBOR_CURL: 288}  # two to four seconds a round
+PHOTOS = {
+    NAME: 960,
+    BARE: 960,
+    BEFORE: 128,
+    AFTER: 224,
+    THUMBOR: 96,
+    THUMBOR_CURL: 288,
+}  # two to four seconds per round
 FILES = 10_000  # file ids of the fake Telegram
-TARGETS = ((AFTER, 3.0), (THUMBOR, 3.0), (BARE, 0.85))  # against whom, and how many times as fast at least
+TARGETS = ((AFTER, 3.0), (THUMBOR, 3.0), (BARE, 0.85))  # compared with, and the least ratio of the rates
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Somebody who makes pictures."""
+    """A program that makes pictures."""
 
     name: str
-    make: Callable[[Sequence[str]], list[float]]  # these; the seconds that each client waited, if there are clients
+    make: Callable[[Sequence[str]], list[float]]  # file ids → seconds that each client waited
     processes: list[psutil.Process] = field(default_factory=list)
 
 
 def run(say: Callable[[str], None]) -> Part:
     """Measure cold throughput in alternating rounds, then one client's misses."""
-    part, book = Part("cold"), Book()
-    with tempfile.TemporaryDirectory(prefix="aw-") as folder, stage(Path(folder) / "s", **SETTINGS) as ground:
+    part, recorder = Part("cold"), Recorder()
+    with tempfile.TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "s", **SETTINGS) as testbed:
         port = free_loopback_port()
-        redis = ground.start_redis(port=port)
-        upstream = start_upstream(ground, FILES)
-        service = start_service(ground, redis)
-        rivals = [*start_originals(ground), *start_thumbors(ground, port)]
-        with bare_pools(ground, service.count_processes(), count_threads()) as pools:
+        redis = testbed.start_redis(port=port)
+        upstream = start_upstream(testbed, FILES)
+        service = start_service(testbed, redis)
+        rivals = [*start_originals(testbed), *start_thumbors(testbed, port)]
+        with bare_pools(testbed, service.count_processes(), count_threads()) as pools:
             contestants = list_contestants(service, pools, rivals)
-            measure(contestants, upstream, book, say)
-        part.rows = [_row(book, against, target) for against, target in TARGETS if book.has(WORK, against)]
-        part.rows += measure_misses(service, upstream, book, say)
-    part.skipped = [f"{name}: not installed" for name in PHOTOS if not book.has(WORK, name)]
-    part.measurements = book.list_measurements()
+            measure(contestants, upstream, recorder, say)
+        part.rows = [_row(recorder, against, target) for against, target in TARGETS if recorder.has(WORK, against)]
+        part.rows += measure_misses(service, upstream, recorder, say)
+    part.skipped = [f"{name}: not installed" for name in PHOTOS if not recorder.has(WORK, name)]
+    part.measurements = recorder.list_measurements()
     return part
 
 
 def list_contestants(service: Service, pools: BarePools, rivals: list[Rival]) -> list[Contestant]:
-    """Everybody who takes part."""
+    """This service, the bare pools and the rivals."""
 
     def through_celery(file_ids: Sequence[str]) -> list[float]:
         service.warm(file_ids)
@@ -83,18 +89,18 @@ def list_contestants(service: Service, pools: BarePools, rivals: list[Rival]) ->
     ]
 
 
-def measure(contestants: list[Contestant], upstream: Upstream, book: Book, say: Callable[[str], None]) -> None:
-    """Rounds by turns, after one that opens everybody's connections."""
+def measure(contestants: list[Contestant], upstream: Upstream, recorder: Recorder, say: Callable[[str], None]) -> None:
+    """Alternate the contestants' rounds, after one that opens all connections."""
     for contestant in contestants:
         contestant.make(upstream.take(2 * CLIENTS))
     for number in range(ROUNDS):
         for contestant in contestants:
             figures = _measure_round(contestant, upstream)
-            book.note(WORK, contestant.name, figures)
+            recorder.note(WORK, contestant.name, figures)
             say(f"cold, round {number + 1} of {ROUNDS}: {contestant.name}, {figures['photos/s']:.0f} photos/s")
     for contestant in contestants:
         if contestant.processes:
-            book.note(WORK, contestant.name, {"RSS MB": measure_memory(contestant.processes)})
+            recorder.note(WORK, contestant.name, {"RSS MB": measure_memory(contestant.processes)})
 
 
 def _measure_round(contestant: Contestant, upstream: Upstream) -> dict[str, float]:
@@ -113,16 +119,16 @@ def _measure_round(contestant: Contestant, upstream: Upstream) -> dict[str, floa
     return figures
 
 
-def _row(book: Book, against: str, target: float) -> Row:
+def _row(recorder: Recorder, against: str, target: float) -> Row:
     def times_as_fast(who: str) -> float:
-        return book.median(WORK, NAME, "photos/s") / book.median(WORK, who, "photos/s")
+        return recorder.median(WORK, NAME, "photos/s") / recorder.median(WORK, who, "photos/s")
 
     note = ""
     if against == AFTER:
-        pools = book.median(WORK, BARE, "photos/s") / book.median(WORK, AFTER, "photos/s")
+        pools = recorder.median(WORK, BARE, "photos/s") / recorder.median(WORK, AFTER, "photos/s")
         note = f"the same steps without Celery: {pools:.2f} ×"
     if against == BARE:
-        note = "what Celery takes: delivery, tracing, publishing"
-    if against == THUMBOR and book.has(WORK, THUMBOR_CURL):
-        note = f"thumbor as it comes; {times_as_fast(THUMBOR_CURL):.2f} × {THUMBOR_CURL} and 100 connections"
+        note = "the cost of Celery: delivery, tracing, publishing"
+    if against == THUMBOR and recorder.has(WORK, THUMBOR_CURL):
+        note = f"thumbor's default; {times_as_fast(THUMBOR_CURL):.2f} × {THUMBOR_CURL} and 100 connections"
     return Row(WORK, against, times_as_fast(against), target, note=note)

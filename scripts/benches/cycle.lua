@@ -1,5 +1,5 @@
--- wrk asks for the paths of a file in turn; a line is: a path, then perhaps the ETag that the client has.
--- What it has measured is written as one line of JSON.
+-- wrk requests the paths of a file in turn. A line is a path, and optionally the client's ETag.
+-- It writes its measurements as one line of JSON.
 
 local requests = {}
 local turn = 0

@@ -1,9 +1,9 @@
-"""When the last of the first four pictures is there, as a real browser says: from the start of the navigation.
+"""The time until the last of the first four pictures is loaded, in a real browser, from the start of the navigation.
 
-`cold`: nobody has asked for any of the pictures; the list that the page asks for warms the first four. `warm`: they
-are stored, and the browser is new. `again`: the same browser opens the page a second time. The other side serves the
-same page in the original's first design: each picture is fetched when it is asked for. Telegram's calls take 50 ms,
-a new connection to it 100 ms more, and its rate has no limit.
+`cold`: no picture is stored; the list that the page requests warms the first four. `warm`: they are stored, and the
+browser is new. `again`: the same browser opens the page a second time. The rival serves the same page in the original's
+first design, which fetches each picture when it is requested. Telegram's calls take 50 ms, a new connection to it
+100 ms more, and its rate has no limit.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from init_data_py.models import UnsignedInitData, User
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from benches import peers_env
-from benches.book import Book
 from benches.phone import PARTNERS, SHOWN, App, app_of_original, app_of_service
+from benches.results import Measurement, Recorder
 from benches.rivals import BEFORE, PEERS, Rival
-from benches.rows import Measurement
 from benches.service import SETTINGS, Service, is_up, start_service
-from benches.stage import BOTH, ROOT, Stage, stage, wait_for
+from benches.testbed import BOTH, ROOT, Testbed, open_testbed, wait_for
 from benches.upstream import Upstream, start_upstream
 from runner.ports import free_loopback_port
 from runner.terminal import StartFailed
@@ -34,7 +33,7 @@ from runner.terminal import StartFailed
 ROUNDS, WARM_UP = 9, 1
 COLD, WARM, AGAIN = "cold", "warm", "warm, and the browser's own cache"
 FIGURE = "ms"
-VIEWERS = range(9001, 9010)  # one after the other opens the page: a person may register ten times a minute
+VIEWERS = range(9001, 9010)  # they open the page in turn: a person may register ten times per minute
 VIEWPORT = {"width": 390, "height": 844}  # a phone
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 NOTE_LOADS = """
@@ -49,16 +48,16 @@ Say = Callable[[str], None]
 
 
 def measure(say: Say) -> list[Measurement]:
-    """Rounds by turns, in a new browser profile each; raises StartFailed where a part is missing."""
+    """Alternate the rounds, each in a new browser profile; raises StartFailed if a program is missing."""
     if not (chromium := shutil.which("chromium")):
         raise StartFailed("no Chromium on the PATH")
-    book = Book()
-    with tempfile.TemporaryDirectory(prefix="aw-") as folder, stage(Path(folder) / "s", **SETTINGS) as ground:
-        redis = ground.start_redis()
-        upstream = start_upstream(ground, 2 * PARTNERS * (ROUNDS + WARM_UP + 1))
-        service = start_service(ground, redis)
+    recorder = Recorder()
+    with tempfile.TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "s", **SETTINGS) as testbed:
+        redis = testbed.start_redis()
+        upstream = start_upstream(testbed, 2 * PARTNERS * (ROUNDS + WARM_UP + 1))
+        service = start_service(testbed, redis)
         links = [register_viewer(service, viewer) for viewer in VIEWERS]
-        rival = start_page_of_original(ground, service)
+        rival = start_page_of_original(testbed, service)
         apps = [
             app_of_service(service, upstream.take(PARTNERS)),
             app_of_original(rival, redis, upstream.take(PARTNERS)),
@@ -68,27 +67,27 @@ def measure(say: Say) -> list[Measurement]:
             closing(playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)) as browser,
         ):
             for number in range(WARM_UP + ROUNDS):
-                say(f"round {number} of {ROUNDS}" if number else "a round that does not count")
+                say(f"round {number} of {ROUNDS}" if number else "the warm-up round")
                 for app in apps if number % 2 else reversed(apps):
                     times = open_thrice(browser, app, upstream, links[number % len(links)])
                     if number >= WARM_UP:
-                        note(book, app, times)
-    return book.list_measurements()
+                        note(recorder, app, times)
+    return recorder.list_measurements()
 
 
-def note(book: Book, app: App, times: Sequence[float]) -> None:
+def note(recorder: Recorder, app: App, times: Sequence[float]) -> None:
     for state, took in zip((COLD, WARM, AGAIN), times, strict=True):
-        book.note(state, app.name, {FIGURE: took})
+        recorder.note(state, app.name, {FIGURE: took})
 
 
 def open_thrice(browser: Browser, app: App, upstream: Upstream, link: str) -> list[float]:
-    """Milliseconds: with pictures that nobody has asked for, with a new browser, and with the same one again."""
+    """Milliseconds with cold pictures, with warm ones in a new browser, and in the same browser again."""
     app.show(upstream.take(PARTNERS))
     return open_page(browser, app, link, times=1) + open_page(browser, app, link, times=2)
 
 
 def open_page(browser: Browser, app: App, link: str, times: int) -> list[float]:
-    """Open it so often in a browser without a past; milliseconds until the last of the first four is there."""
+    """Open the page this many times in a new profile; milliseconds until the last of the first four is loaded."""
     took = []
     with closing(browser.new_context(viewport=VIEWPORT)) as context:  # type: ignore[arg-type]  # a TypedDict
         for _ in range(times):
@@ -101,23 +100,23 @@ def open_page(browser: Browser, app: App, link: str, times: int) -> list[float]:
 
 
 def register_viewer(service: Service, viewer: int) -> str:
-    """Register who will open the page, before those whom it lists; the fragment that signs in."""
+    """Register a viewer, before the listed partners. Returns the URL fragment that signs in."""
     url = f"http://127.0.0.1:{service.port}/api/partner/{viewer}"
     requests.put(url, json={"name": "Ann"}, headers=service.headers, timeout=10).raise_for_status()
-    token = service.stage.environment["TELEGRAM_BOT_TOKEN"]
+    token = service.testbed.environment["TELEGRAM_BOT_TOKEN"]
     signed = sign(UnsignedInitData(user=User(id=viewer, first_name="Ann")), token)
     return f"#tgWebAppData={quote(signed)}"
 
 
-def start_page_of_original(ground: Stage, service: Service) -> Rival:
-    """The original's first design behind the page that this service sends."""
+def start_page_of_original(testbed: Testbed, service: Service) -> Rival:
+    """Serve this service's page with the original's first design."""
     if not (uvicorn := peers_env.find("uvicorn")):
         raise StartFailed("uvicorn is not installed in the peers' environment")
-    page = ground.folder / "index.html"
+    page = testbed.folder / "index.html"
     page.write_text(requests.get(f"http://127.0.0.1:{service.port}/", timeout=10).text)
     port = free_loopback_port()
     command = [str(uvicorn), "--app-dir", str(PEERS), "--factory", "original_page:before", "--no-access-log"]
     environment = {"PAGE": str(page), "STATIC": str(ROOT / "web" / "static")}
-    process = ground.start([*command, "--host", "127.0.0.1", "--port", str(port)], BOTH, **environment)
+    process = testbed.start([*command, "--host", "127.0.0.1", "--port", str(port)], BOTH, **environment)
     wait_for(BEFORE, lambda: is_up(port, "/recent"))
     return Rival(BEFORE, port, process, lambda file_id: f"/photo/{file_id}")

@@ -1,4 +1,4 @@
-"""Draws first-four.json: a pair of bars for each state of the pictures."""
+"""Draws first-four.json: a pair of bars per state of the pictures."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # after the choice of a back end that needs no screen
+from matplotlib import pyplot as plt  # after the choice of a backend without a screen
 
 from benches.plot import BLUE, GREY, INK, PALE
 from benches.service import NAME
 
-TITLE = "Opening the page on a phone: the last of the first four pictures is there after"
-STATES = {"cold": "cold:\nnobody has asked before", "warm": "warm,\na new browser"}
+TITLE = "Opening the page on a phone: the last of the first four pictures is loaded after"
+STATES = {"cold": "cold:\nfirst request ever", "warm": "warm,\na new browser"}
 LAST = "warm,\nthe same browser again"
 
 
 def draw(results: dict[str, Any], picture: Path) -> None:
-    """Write the picture: medians, and a line from the quickest round to the slowest."""
+    """Write the picture: medians, and a line from the fastest round to the slowest."""
     measured = results["measurements"]
     works = list(dict.fromkeys(one["work"] for one in measured))
     contestants = sorted({one["who"] for one in measured}, key=lambda who: who != NAME)
@@ -27,7 +27,7 @@ def draw(results: dict[str, Any], picture: Path) -> None:
     for offset, who in enumerate(contestants):
         bars = [next(one for one in measured if (one["work"], one["who"]) == (work, who)) for work in works]
         places = [place + 0.38 * offset for place in range(len(works))]
-        label = who if who == NAME else "the same page, every picture fetched when it is asked for"
+        label = who if who == NAME else "the same page, each picture fetched on request"
         axis.barh(places, [bar["value"] for bar in bars], 0.35, color=BLUE if who == NAME else GREY, label=label)
         for place, bar in zip(places, bars, strict=True):
             axis.plot([bar["low"], bar["high"]], [place, place], color=INK, linewidth=1, alpha=0.6)

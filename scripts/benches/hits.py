@@ -1,4 +1,4 @@
-"""Hits: stored pictures, asked for on sixteen connections; a server on one core, wrk and Redis on the other."""
+"""Hits: stored pictures, requested on sixteen connections; a server on one core, wrk and Redis on the other."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from redis import Redis
 
 from benches import load, servers
 from benches.avatars import Avatar, store_avatars
-from benches.book import Book
+from benches.results import Measurement, Part, Recorder, Row
 from benches.rivals import AFTER, THUMBOR
-from benches.rows import Measurement, Part, Row
 from benches.servers import Server
-from benches.stage import Stage, stage
+from benches.service import measure_memory
+from benches.testbed import Testbed, open_testbed
 from runner.ports import free_loopback_port
 from warmer.keys import Keys
 
@@ -27,61 +27,61 @@ ROUNDS = 3
 SECONDS, WARM_UP = 3, 1
 HIT, NOT_MODIFIED = "hit", "304"
 RATE, FROM_REDIS = "requests/s", "bytes from Redis"
-BOOKKEEPING = 64  # bytes of Redis' answers that one 304 may take: a picture's header, a counter
+BOOKKEEPING = 64  # bytes that Redis may send for a 304: a picture's header, a counter
 OURS, GRANIAN = "this service, gunicorn", "this service, granian"
 CEILING, NGINX = "gunicorn, constant answer", "nginx, static files"
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Who does what in a round."""
+    """A server and the requests of its rounds."""
 
     work: str
     server: Server
-    requests: Path  # what wrk asks for
+    requests: Path  # file of wrk's requests
 
 
 def run(say: Callable[[str], None]) -> Part:
-    """Alternating rounds of all contestants."""
+    """Alternate the rounds of all contestants."""
     part = Part("hits")
-    with TemporaryDirectory(prefix="bench-") as folder, stage(Path(folder) / "stage") as it:
+    with TemporaryDirectory(prefix="bench-") as folder, open_testbed(Path(folder) / "testbed") as testbed:
         say("Starting the servers…")
         port = free_loopback_port()
-        redis = it.start_redis(OTHER_CORE, port=port)
-        avatars = store_avatars(redis, Keys(it.environment["TELEGRAM_BOT_TOKEN"].partition(":")[0]), AVATARS)
+        redis = testbed.start_redis(OTHER_CORE, port=port)
+        avatars = store_avatars(redis, Keys(testbed.environment["TELEGRAM_BOT_TOKEN"].partition(":")[0]), AVATARS)
         found = {
-            NGINX: servers.start_nginx(it, avatars),
-            CEILING: servers.start_constant(it, avatars),
-            **{server.who: server for server in servers.start_ours(it, avatars)},
-            AFTER: servers.start_original(it, redis, avatars),
-            THUMBOR: servers.start_thumbor(it, redis, port, avatars),
+            NGINX: servers.start_nginx(testbed, avatars),
+            CEILING: servers.start_constant(testbed, avatars),
+            **{server.who: server for server in servers.start_ours(testbed, avatars)},
+            AFTER: servers.start_original(testbed, redis, avatars),
+            THUMBOR: servers.start_thumbor(testbed, redis, port, avatars),
         }
-        part.skipped += [f"{who}: is not installed here" for who, server in found.items() if not server]
-        contestants = _line_up(it, [server for server in found.values() if server], avatars)
-        book = _play(contestants, redis, say)
+        part.skipped += [f"{who}: not installed" for who, server in found.items() if not server]
+        contestants = _list_contestants(testbed, [server for server in found.values() if server], avatars)
+        recorder = _measure(contestants, redis, say)
         for server in filter(None, found.values()):
-            book.note(HIT, server.who, {"RSS MB": server.count_memory()})
-    part.measurements = book.list_measurements()
+            recorder.note(HIT, server.who, {"RSS MB": measure_memory([server.process])})
+    part.measurements = recorder.list_measurements()
     part.rows = make_rows(part.measurements)
     return part
 
 
-def _line_up(it: Stage, found: Sequence[Server], avatars: Sequence[Avatar]) -> list[Contestant]:
-    """A list of requests for each server, and the same with ETags for this service; all are tried once."""
+def _list_contestants(testbed: Testbed, found: Sequence[Server], avatars: Sequence[Avatar]) -> list[Contestant]:
+    """Requests for each server, and with ETags for this service; each is checked once."""
     contestants = []
     for number, server in enumerate(found):
         _check(server, avatars)
-        asked = load.write_requests(it.folder / f"hits-{number}", [(path, "") for path in server.paths])
+        asked = load.write_requests(testbed.folder / f"hits-{number}", [(path, "") for path in server.paths])
         contestants.append(Contestant(HIT, server, asked))
         if server.who in (OURS, GRANIAN):
             known = zip(server.paths, [avatar.etag for avatar in avatars], strict=True)
-            asked = load.write_requests(it.folder / f"304s-{number}", known)
+            asked = load.write_requests(testbed.folder / f"304s-{number}", known)
             contestants.append(Contestant(NOT_MODIFIED, server, asked))
     return contestants
 
 
 def _check(server: Server, avatars: Sequence[Avatar]) -> None:
-    """Raises BrokenRound unless the server answers what it is meant to."""
+    """Raises BrokenRound unless the server sends the expected bytes."""
     with requests.Session() as session:
         for path, avatar in zip(server.paths, avatars, strict=True):
             answer = session.get(server.url + path, timeout=5)
@@ -93,31 +93,36 @@ def _check(server: Server, avatars: Sequence[Avatar]) -> None:
                     raise load.BrokenRound(f"{server.who}: {answer.status_code} instead of 304 for {path}")
 
 
-def _play(contestants: Sequence[Contestant], redis: Redis, say: Callable[[str], None]) -> Book:
-    book = Book()
-    asking = -_count_sent(redis) + _count_sent(redis)  # bytes that the count itself takes
+def _measure(contestants: Sequence[Contestant], redis: Redis, say: Callable[[str], None]) -> Recorder:
+    recorder = Recorder()
+    own_bytes = -_count_sent(redis) + _count_sent(redis)  # of one call of _count_sent
     for one in contestants:
         load.run(one.server.url, one.requests, WARM_UP, OTHER_CORE)
     for number in range(ROUNDS):
         say(f"Round {number + 1} of {ROUNDS}…")
         for one in contestants:
             sent = _count_sent(redis)
-            told = load.run(one.server.url, one.requests, SECONDS, OTHER_CORE)
-            figures = {RATE: told.rate, "p50 ms": told.p50, "p99 ms": told.p99, "bytes each": told.bytes_each}
+            measured = load.run(one.server.url, one.requests, SECONDS, OTHER_CORE)
+            figures = {
+                RATE: measured.rate,
+                "p50 ms": measured.p50,
+                "p99 ms": measured.p99,
+                "bytes each": measured.bytes_each,
+            }
             if one.server.who in (OURS, GRANIAN):
-                figures[FROM_REDIS] = (_count_sent(redis) - sent - asking) / told.requests
-            book.note(one.work, one.server.who, figures)
-    return book
+                figures[FROM_REDIS] = (_count_sent(redis) - sent - own_bytes) / measured.requests
+            recorder.note(one.work, one.server.who, figures)
+    return recorder
 
 
 def _count_sent(redis: Redis) -> int:
     """All bytes that Redis has sent since it started."""
-    stats: Any = redis.info("stats")  # the client's type knows awaitables as well
+    stats: Any = redis.info("stats")  # its type includes awaitables
     return int(stats["total_net_output_bytes"])
 
 
 def make_rows(measurements: Sequence[Measurement]) -> list[Row]:
-    """The targets that these measurements decide; a missing peer has none."""
+    """The targets of these measurements; a missing peer has no target."""
     value = {(m.work, m.who, m.figure): m.value for m in measurements}
 
     def ratio(work: str, who: str, peer: str) -> float:
@@ -136,8 +141,8 @@ def make_rows(measurements: Sequence[Measurement]) -> list[Row]:
         for peer in (AFTER, THUMBOR)
         if (HIT, peer, RATE) in value
     }
-    notes[GRANIAN, NGINX] = "granian itself takes most of a hit"
-    notes[OURS, OURS] = "one header more to parse, 6 kB less to send"
+    notes[GRANIAN, NGINX] = "most of a hit is granian itself"
+    notes[OURS, OURS] = "one more header to parse, 6 kB less to send"
     rows = [
         Row(
             name,

@@ -1,4 +1,4 @@
-"""What the figures were taken on: the machine, and the versions of everything."""
+"""The machine that the figures were taken on, and the versions of all programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = ("celery", "flask", "granian", "gunicorn", "hiredis", "pillow", "redis")
 
 
 def describe_machine() -> dict[str, str]:
-    """Processor, memory and system, by what they are."""
+    """Processor, memory and system, by their names."""
     return {
         "processor": f"{_read_model()}, {os.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
@@ -41,14 +41,14 @@ def list_versions() -> dict[str, str]:
 
 
 def _ask(command: list[str]) -> str:
-    """The version that a program tells."""
+    """The version that a program prints."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     found = re.search(r"(?:v=|/|debian/|wrk )(\d[\w.+-]*)", done.stdout + done.stderr)
     return found[1] if found else "unknown"
 
 
 def _find_version(name: str) -> str:
-    """Of a package in the peers' environments; the first that has it."""
+    """The version of a package in the peers' environments, empty if it is missing."""
     wanted = re.sub(r"[-_.]+", "-", name).lower()
     for environment in peers_env.ENVIRONMENTS:
         for package in distributions(path=[str(path) for path in environment.glob("lib/python*/site-packages")]):

@@ -1,4 +1,4 @@
-"""What a phone does: the list of those who joined last, then the first four pictures at once.
+"""A phone opens the app: the list of the newest partners, then the first four pictures at once.
 
 A call to Telegram takes 50 ms, so a miss takes 100 ms at least; a new connection costs 100 ms more.
 """
@@ -9,50 +9,51 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benches.book import Book
 from benches.clients import ask_all, ask_at_once
 from benches.list_recent import measure_list
 from benches.phone import PARTNERS, SHOWN, App, Phone, app_of_original, app_of_service
+from benches.results import Part, Recorder, Row
 from benches.rivals import AFTER, BEFORE, start_originals
-from benches.rows import Part, Row
 from benches.service import NAME, SETTINGS, measure_memory, start_service
-from benches.stage import stage
+from benches.testbed import open_testbed
 from benches.upstream import Upstream, start_upstream
 
 BLOCKS = 5
 CACHED, MISS, MIXED = "open the app, all cached", "open the app, all miss", "open the app, two of four cached"
-TIMES = {CACHED: 20, MISS: 3, MIXED: 3}  # openings a block
-FRESH = {CACHED: 0, MISS: SHOWN, MIXED: 2}  # pictures of the four that nobody has seen
+TIMES = {CACHED: 20, MISS: 3, MIXED: 3}  # openings per block
+FRESH = {CACHED: 0, MISS: SHOWN, MIXED: 2}  # cold pictures among the four
 CROWD, CROWD_ROUNDS = 100, 3
 FILES = 2000  # file ids of the fake Telegram
 Say = Callable[[str], None]
 
 
 def run(say: Say) -> Part:
-    """Measure openings by turns, then the list alone, then a crowd on one cold picture."""
-    part, book = Part("open-app"), Book()
-    with tempfile.TemporaryDirectory(prefix="aw-") as folder, stage(Path(folder) / "s", **SETTINGS) as ground:
-        redis = ground.start_redis()
-        upstream = start_upstream(ground, FILES)
+    """Measure alternating openings, then the list alone, then a crowd on one cold picture."""
+    part, recorder = Part("open-app"), Recorder()
+    with tempfile.TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "s", **SETTINGS) as testbed:
+        redis = testbed.start_redis()
+        upstream = start_upstream(testbed, FILES)
         known = upstream.take(PARTNERS)
-        service = start_service(ground, redis)
-        apps = [app_of_original(rival, redis, known) for rival in start_originals(ground)]
+        service = start_service(testbed, redis)
+        apps = [app_of_original(rival, redis, known) for rival in start_originals(testbed)]
         apps.insert(0, app_of_service(service, known))
         service.warm(known)
         for app in apps:
             ask_all(app.port, list(map(app.path_of, known)), clients=SHOWN)
-        measure_openings(apps, known, upstream, book, say)
-        part.rows = list_rows(book) + measure_list(apps[0], service, book, say)
-        measure_crowds(apps, upstream, book, say)
+        measure_openings(apps, known, upstream, recorder, say)
+        part.rows = list_rows(recorder) + measure_list(apps[0], service, recorder, say)
+        measure_crowds(apps, upstream, recorder, say)
         for app in apps:
-            book.note(CACHED, app.name, {"RSS MB": measure_memory(app.processes)})
-    part.skipped = [f"{name}: not installed" for name in (BEFORE, AFTER) if not book.has(CACHED, name)]
-    part.measurements = book.list_measurements()
+            recorder.note(CACHED, app.name, {"RSS MB": measure_memory(app.processes)})
+    part.skipped = [f"{name}: not installed" for name in (BEFORE, AFTER) if not recorder.has(CACHED, name)]
+    part.measurements = recorder.list_measurements()
     return part
 
 
-def measure_openings(apps: Sequence[App], known: Sequence[str], upstream: Upstream, book: Book, say: Say) -> None:
-    """Blocks by turns; in each, every state a few times."""
+def measure_openings(
+    apps: Sequence[App], known: Sequence[str], upstream: Upstream, recorder: Recorder, say: Say
+) -> None:
+    """Alternate blocks of openings, each with every state of the pictures."""
     for block in range(BLOCKS):
         for app in apps:
             say(f"open-app, block {block + 1} of {BLOCKS}: {app.name}")
@@ -62,27 +63,27 @@ def measure_openings(apps: Sequence[App], known: Sequence[str], upstream: Upstre
                 phone.open_app()
                 for _ in range(times):
                     app.show(_mix(upstream.take(FRESH[work]), known))
-                    book.note(work, app.name, {"ms": phone.open_app()})
+                    recorder.note(work, app.name, {"ms": phone.open_app()})
             app.show(known[:SHOWN])
             phone.close()
 
 
-def list_rows(book: Book) -> list[Row]:
-    """What the openings are held to."""
+def list_rows(recorder: Recorder) -> list[Row]:
+    """The targets of the openings."""
     rows = []
-    if book.has(CACHED, AFTER):
-        ratio = book.median(CACHED, NAME, "ms") / book.median(CACHED, AFTER, "ms")
-        note = "the list through Flask, and gunicorn's hand-over from thread to thread"
+    if recorder.has(CACHED, AFTER):
+        ratio = recorder.median(CACHED, NAME, "ms") / recorder.median(CACHED, AFTER, "ms")
+        note = "the list through Flask, and gunicorn's hand-over between threads"
         rows.append(Row(CACHED, AFTER, ratio, 1.15, is_floor=False, note=note))
     for work in (MISS, MIXED):
-        took = book.median(work, NAME, "ms")
-        note = f"{AFTER}: {book.median(work, AFTER, 'ms'):.0f} ms" if book.has(work, AFTER) else ""
+        took = recorder.median(work, NAME, "ms")
+        note = f"{AFTER}: {recorder.median(work, AFTER, 'ms'):.0f} ms" if recorder.has(work, AFTER) else ""
         rows.append(Row(work, "Telegram alone: 100 ms", took, 120, is_floor=False, unit="ms", note=note))
     return rows
 
 
-def measure_crowds(apps: Sequence[App], upstream: Upstream, book: Book, say: Say) -> None:
-    """A hundred clients at once on one picture that nobody has seen: how many calls that makes."""
+def measure_crowds(apps: Sequence[App], upstream: Upstream, recorder: Recorder, say: Say) -> None:
+    """A hundred clients request one cold picture at once: how many calls does that make?"""
     work = f"{CROWD} clients on one cold picture"
     for number in range(CROWD_ROUNDS):
         say(f"open-app, {work}, round {number + 1} of {CROWD_ROUNDS}")
@@ -90,11 +91,11 @@ def measure_crowds(apps: Sequence[App], upstream: Upstream, book: Book, say: Say
             calls = upstream.count_calls()
             statuses = ask_at_once(app.port, app.path_of(upstream.take(1)[0]), CROWD)
             figures = {"upstream calls": upstream.count_calls() - calls, "answered 200": statuses.count(200)}
-            book.note(work, app.name, figures)
+            recorder.note(work, app.name, figures)
 
 
 def _mix(fresh: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Four pictures, the new ones among those that are known."""
+    """Four pictures: the fresh ones between the known ones."""
     mixed = list(known[:SHOWN])
     for place, file_id in zip((0, 2, 1, 3), fresh, strict=False):
         mixed[place] = file_id

@@ -1,4 +1,4 @@
-"""A phone that opens the app: the list, then its first four pictures on four connections that stay open."""
+"""A phone that opens the app: the list, then its first four pictures on four keep-alive connections."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ SHOWN = 4
 
 @dataclass(frozen=True)
 class App:
-    """What a phone opens."""
+    """A server with a list of partners and their pictures."""
 
     name: str
     port: int
     headers: dict[str, str]
     list_path: str
     path_of: Callable[[str], str]  # file id → the path of its picture
-    show: Callable[[Sequence[str]], None]  # makes these the pictures of the newest partners; nothing is warmed
+    show: Callable[[Sequence[str]], None]  # gives the newest partners these pictures, and warms none
     processes: list[psutil.Process]
 
 
 class Phone:
-    """Four connections, and one request at a time on each."""
+    """Four connections with one request at a time on each."""
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.clients = [Client(app.port, app.headers) for _ in range(SHOWN)]
 
     def open_app(self) -> float:
-        """The milliseconds from the start to the last byte of the fourth picture."""
+        """Milliseconds from the start to the last byte of the fourth picture."""
         started = time.perf_counter()
         partners = json.loads(self.clients[0].get(self.app.list_path))["partners"]
         for client, partner in zip(self.clients, partners[:SHOWN], strict=True):
@@ -50,7 +50,7 @@ class Phone:
         return (time.perf_counter() - started) * 1000
 
     def read_list(self) -> float:
-        """The milliseconds that the list alone takes."""
+        """Milliseconds of the list alone."""
         return self.clients[0].time(self.app.list_path) * 1000
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class Phone:
 
 
 def app_of_service(service: Service, file_ids: Sequence[str]) -> App:
-    """This service as a phone sees it, with these pictures, newest first."""
+    """This service with these pictures, newest first."""
     directory = PartnerDirectory(service.redis, service.keys, PARTNERS)
 
     def show(file_ids: Sequence[str]) -> None:
@@ -73,7 +73,7 @@ def app_of_service(service: Service, file_ids: Sequence[str]) -> App:
 
 
 def app_of_original(rival: Rival, redis: Redis, file_ids: Sequence[str]) -> App:
-    """One of the original's designs as a phone sees it; the two share their list in Redis."""
+    """One of the original's designs; the two share their list in Redis."""
 
     def show(file_ids: Sequence[str]) -> None:
         for age, file_id in enumerate(file_ids):

@@ -1,4 +1,4 @@
-"""Draws results.json as bars, a panel for each kind of work: `plot.py results.json plot.png`, where matplotlib is."""
+"""Draws results.json as bars, one panel per kind of work: `plot.py results.json plot.png`. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # after the choice of a back end that needs no screen
+from matplotlib import pyplot as plt  # after the choice of a backend without a screen
 
-# Per part: the figure that is drawn, and whether more of it is better.
+# The drawn figure of each part, and whether more of it is better.
 DRAWN = {
     "hits": ("requests/s", True),
     "cold": ("photos/s", True),
@@ -26,13 +26,13 @@ BLUE, GREY, INK, PALE = "#1f77b4", "#b8bec6", "#222222", "#6b7280"
 
 
 def list_panels(results: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Titles, and the measurements that belong under each."""
+    """Titles with their measurements."""
     panels: dict[str, list[dict[str, Any]]] = {}
     for part in results["parts"]:
         figure, is_rate = DRAWN[part["name"]]
         better = "more is better" if is_rate else "less is better"
         for one in part["measurements"]:
-            if one["figure"] == figure and not one["work"].startswith("encode"):  # a table of its own
+            if one["figure"] == figure:
                 panels.setdefault(f"{part['name']}: {one['work']}, {figure} ({better})", []).append(one)
     return list(panels.items())
 
@@ -40,7 +40,7 @@ def list_panels(results: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]
 def draw(results: dict[str, Any], picture: Path) -> None:
     """Write the picture."""
     panels = list_panels(results)
-    heights = [len(bars) for _, bars in panels]  # every bar is as thick as the next
+    heights = [len(bars) for _, bars in panels]  # all bars have the same thickness
     size = (9, 0.25 * sum(heights) + 0.4 * len(panels) + 0.4)  # inches: bars, titles, the last line
     figure, axes = plt.subplots(
         len(panels), 1, figsize=size, squeeze=False, height_ratios=heights, layout="constrained"
@@ -53,7 +53,7 @@ def draw(results: dict[str, Any], picture: Path) -> None:
 
 
 def draw_panel(axis: Any, title: str, bars: list[dict[str, Any]]) -> None:
-    """One kind of work: a bar for everybody, with its figure, and a line from the lowest round to the highest."""
+    """One kind of work: a bar per contestant, its figure, and a line from the lowest round to the highest."""
     values = [bar["value"] for bar in bars]
     colours = [BLUE if bar["who"].startswith(OURS) else GREY for bar in bars]
     axis.barh(range(len(bars)), values, color=colours, height=0.72)

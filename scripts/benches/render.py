@@ -1,20 +1,22 @@
-"""Rendering: the function that a worker calls, beside libvips, in CPU time; and what the encoders cost."""
+"""Rendering: the function that a worker calls, compared with libvips in CPU time."""
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
-from benches import cpu, encoders, peers_env, sources
-from benches.book import Book
-from benches.rows import Part, Row
+from benches import peers_env, sources
+from benches.results import Part, Recorder, Row
+from benches.service import NAME
 from warmer.flow.order import put_first
 from warmer.images.render import ENCODERS, render
 from warmer.photo import Cut, Original, Rendering
@@ -25,61 +27,59 @@ SIZE = 160
 SIZES: tuple[int, ...] = Settings.model_fields["photo_sizes"].default
 ROUNDS, TIMES = 7, 100
 ONE, ALL, PREVIEWED = f"render {SIZE} px", "render all sizes", "render all sizes and the inline preview"
-OURS, LIBVIPS = "this service", "libvips"
+LIBVIPS = "libvips"
 
 
 class DoesNotRun(Exception):
-    """libvips cannot be measured here."""
+    """libvips cannot be measured on this machine."""
 
 
 def run(say: Callable[[str], None]) -> Part:
-    """One size beside libvips, all sizes beside one, and the encoder table."""
-    part, book = Part("render"), Book()
+    """Compare one size with libvips, and all sizes with one."""
+    part, recorder = Part("render"), Recorder()
     source = sources.draw(0)
     with TemporaryDirectory() as folder:
         for number in range(ROUNDS):
             say(f"Rendering, round {number + 1} of {ROUNDS}…")
-            _measure_ours(book, source)
+            _measure_ours(recorder, source)
             if not part.skipped:
                 try:
-                    book.note(ONE, LIBVIPS, {"CPU ms": _run_libvips(source, Path(folder))})
+                    recorder.note(ONE, LIBVIPS, {"CPU ms": _run_libvips(source, Path(folder))})
                 except DoesNotRun as error:
                     part.skipped.append(f"libvips: {error}")
         if not part.skipped:
-            _weigh(book, source, (Path(folder) / "out.webp").read_bytes())
-    say("The encoders, one after the other…")
-    encoders.measure(book)
-    part.measurements = book.list_measurements()
-    part.rows = _list_rows(book)
+            _compare_bytes(recorder, source, (Path(folder) / "out.webp").read_bytes())
+    part.measurements = recorder.list_measurements()
+    part.rows = _list_rows(recorder)
     return part
 
 
-def _list_rows(book: Book) -> list[Row]:
-    one, every = (book.median(work, OURS, "CPU ms") for work in (ONE, ALL))
+def _list_rows(recorder: Recorder) -> list[Row]:
+    one, every = (recorder.median(work, NAME, "CPU ms") for work in (ONE, ALL))
     rows = [Row(ALL, f"{SIZE} px alone", every / one, 4.0, is_floor=False)]
-    if book.has(ONE, LIBVIPS):
-        rows.insert(0, Row(ONE, LIBVIPS, book.median(ONE, LIBVIPS, "CPU ms") / one, 1.3))
+    if recorder.has(ONE, LIBVIPS):
+        rows.insert(0, Row(ONE, LIBVIPS, recorder.median(ONE, LIBVIPS, "CPU ms") / one, 1.3))
     return rows
 
 
-def _measure_ours(book: Book, source: bytes) -> None:
+def _measure_ours(recorder: Recorder, source: bytes) -> None:
     for work, sizes, with_preview in ((ONE, (SIZE,), False), (ALL, SIZES, False), (PREVIEWED, SIZES, True)):
         call = partial(_render, source, sizes, with_preview=with_preview)
         call()
-        book.note(work, OURS, {"CPU ms": cpu.measure_ms(call, TIMES)})
+        recorder.note(work, NAME, {"CPU ms": _measure_cpu(call, TIMES)})
 
 
 def _render(source: bytes, sizes: Sequence[int], *, with_preview: bool) -> list[Rendering]:
-    """As a worker renders these sizes for the first time."""
+    """Render these sizes as a worker does for a cold picture."""
     batches = put_first([Cut(size, "webp") for size in sorted(sizes, reverse=True)], ())
     return list(render(Original(source), batches, with_preview=with_preview))
 
 
 def _run_libvips(source: bytes, folder: Path) -> float:
-    """CPU ms of one rendering by libvips, at our quality and effort, which mean the same to libwebp."""
+    """CPU milliseconds of one rendering by libvips, with our quality and method of libwebp."""
     python = peers_env.find("python")
     if python is None:
-        raise DoesNotRun("is not installed")
+        raise DoesNotRun("not installed")
     (folder / "in.jpeg").write_bytes(source)
     options = ENCODERS["webp"][1]
     arguments = [VIPS, folder / "in.jpeg", folder / "out.webp", SIZE, options["quality"], options["method"], TIMES]
@@ -92,16 +92,36 @@ def _run_libvips(source: bytes, folder: Path) -> float:
         check=False,
     )
     if done.returncode:
-        raise DoesNotRun(f"does not run here ({done.stderr.strip().splitlines()[-1]})")
+        raise DoesNotRun(f"fails here ({done.stderr.strip().splitlines()[-1]})")
     return float(done.stdout)
 
 
-def _weigh(book: Book, source: bytes, theirs: bytes) -> None:
-    """Bytes of both, and how near they come; raises ValueError for pictures that cannot be compared."""
+def _compare_bytes(recorder: Recorder, source: bytes, theirs: bytes) -> None:
+    """Bytes and PSNR of both; raises ValueError for pictures that cannot be compared."""
     ours = _render(source, (SIZE,), with_preview=False)[0].variants[0].body
-    exact = encoders.shrink(source, SIZE)
-    for who, body in ((OURS, ours), (LIBVIPS, theirs)):
+    exact = _shrink(source, SIZE)
+    for who, body in ((NAME, ours), (LIBVIPS, theirs)):
         with Image.open(BytesIO(body)) as image:
             if (image.size, image.mode, image.format) != ((SIZE, SIZE), "RGB", "WEBP"):
-                raise ValueError(f"{who} has rendered {image.size}, {image.mode}, {image.format}")
-            book.note(ONE, who, {"bytes": len(body), "PSNR dB": encoders.psnr(image, exact)})
+                raise ValueError(f"{who} rendered {image.size}, {image.mode}, {image.format}")
+            recorder.note(ONE, who, {"bytes": len(body), "PSNR dB": _compute_psnr(image, exact)})
+
+
+def _shrink(source: bytes, size: int) -> Image.Image:
+    """The whole picture, decoded and shrunk with the best filter: the reference for PSNR."""
+    with Image.open(BytesIO(source)) as image:
+        return image.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _compute_psnr(image: Image.Image, exact: Image.Image) -> float:
+    """Peak signal-to-noise ratio in dB."""
+    squares = ImageStat.Stat(ImageChops.difference(image, exact)).sum2
+    return 10 * math.log10(255**2 * 3 * exact.width * exact.height / max(1.0, sum(squares)))
+
+
+def _measure_cpu(call: Callable[[], object], times: int) -> float:
+    """CPU milliseconds of one call, in all threads of this process: a busy machine blurs them less than wall time."""
+    started = time.process_time()
+    for _ in range(times):
+        call()
+    return (time.process_time() - started) / times * 1000

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benches import machine, peers_env
-from benches.rows import Measurement, Part, Row
-from benches.stage import ROOT
+from benches.results import Measurement, Part, Row
+from benches.testbed import ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
 INTRODUCTION = (
@@ -23,7 +23,7 @@ HEAD = "| work | against | target | measured | |\n|---|---|---|---|---|"
 
 
 def write(parts: Sequence[Part], missing: Sequence[str], say: Callable[[str], None]) -> None:
-    """Write everything; `missing` are the peers that could not be installed."""
+    """Write all files; `missing` are the peers that could not be installed."""
     FOLDER.mkdir(exist_ok=True)
     facts = {"date": f"{datetime.now(UTC):%d %B %Y}", **machine.describe_machine()}
     versions = machine.list_versions()
@@ -36,7 +36,7 @@ def write(parts: Sequence[Part], missing: Sequence[str], say: Callable[[str], No
 
 
 def make_page(parts: Sequence[Part], missing: Sequence[str], facts: dict[str, str], versions: dict[str, str]) -> str:
-    """The whole report in Markdown."""
+    """The complete report in Markdown."""
     lines = ["# Benchmark results", "", *INTRODUCTION, ""]
     lines += [f"- {name}: {fact}" for name, fact in facts.items()]
     lines += [f"- versions: {', '.join(f'{name} {number}' for name, number in versions.items())}", ""]
@@ -52,18 +52,18 @@ def make_page(parts: Sequence[Part], missing: Sequence[str], facts: dict[str, st
 def make_record(
     parts: Sequence[Part], missing: Sequence[str], facts: dict[str, str], versions: dict[str, str]
 ) -> dict[str, Any]:
-    """The same for programs; every row says whether it holds."""
+    """The same as JSON; every row says whether its target holds."""
     shown = [asdict(part) | {"rows": [asdict(row) | {"holds": row.holds} for row in part.rows]} for part in parts]
     return {"machine": facts, "versions": versions, "missing": list(missing), "parts": shown}
 
 
 def make_table(rows: Sequence[Row]) -> str:
-    """The targets as a table, misses included."""
+    """The targets as a table, including the missed ones."""
     return "\n".join([HEAD, *(_show_cells(row) for row in rows)]) + "\n"
 
 
 def show_row(row: Row) -> str:
-    """A target in one line."""
+    """A target as one line of text."""
     return f"{row.work}, against {row.against}: {_measured(row)} (target {_target(row)}) {_verdict(row)}"
 
 
@@ -90,15 +90,15 @@ def _target(row: Row) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count, and no more."""
+    """The number with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _plot(results: Path, picture: Path) -> str:
-    """Draw the picture with the peers' matplotlib; a sentence that says what came of it."""
+    """Draw the picture with the peers' matplotlib. Returns a sentence for the person at the terminal."""
     python = peers_env.find("python")
     if python is None:
-        return "No plot: matplotlib is not installed here."
+        return "No plot: matplotlib is not installed."
     program = Path(__file__).with_name("plot.py")
     done = subprocess.run(
         [str(python), str(program), str(results), str(picture)], capture_output=True, text=True, check=False

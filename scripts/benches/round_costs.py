@@ -1,7 +1,4 @@
-"""What a round costs in the world that REDIS_URL names: a line in asks for one, a line out says its cost.
-
-Asked with the name of a round; answers with its milliseconds and its Redis commands.
-"""
+"""The cost of a round with the data at REDIS_URL: reads names of rounds, answers milliseconds and Redis commands."""
 
 from __future__ import annotations
 
@@ -15,14 +12,14 @@ from warmer.wiring import Workshop, get_workshop
 from warmer.worker.rounds import keep_newest, run_tick
 from web import create_app
 
-DUE = 50  # subjects in a tick
-REQUESTS = 20  # for the list, in one round
+DUE = 50  # subjects per tick
+REQUESTS = 20  # for the list, per round
 LISTED = 20  # partners
 LIST = f"/api/partner/recent?limit={LISTED}"
 
 
 class Rounds:
-    """Each method does one round, after `prepare` has taken back what the last one left."""
+    """The rounds; `prepare` undoes the effects of the last one."""
 
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
@@ -30,7 +27,7 @@ class Rounds:
         self.header = {"Authorization": f"Bearer {shop.settings.api_keys[0].get_secret_value()}"}
 
     def prepare(self) -> None:
-        """Every slot is free, nothing waits in the queue, and so many subjects are due."""
+        """Free every slot, empty the queue, and make DUE subjects due."""
         keys = self.shop.keys
         subjects = [user_subject(partner_id) for partner_id in self.shop.partners.list_recent_ids(DUE)]
         asked = [keys.asked(subject, "rewarm") for subject in subjects]
@@ -43,11 +40,11 @@ class Rounds:
         _expect(DUE, run_tick(self.shop))
 
     def keep(self) -> None:
-        """Look after the newest partners."""
+        """Schedule the newest partners."""
         _expect(self.shop.settings.rewarm_partners, keep_newest(self.shop))
 
     def recent(self) -> None:
-        """List the newest partners, every picture of them ready."""
+        """List the newest partners; all their pictures are ready."""
         for _ in range(REQUESTS):
             partners = self.client.get(LIST, headers=self.header).get_json()["partners"]
             _expect(LISTED, sum(partner["photo_ready"] for partner in partners))
@@ -55,7 +52,7 @@ class Rounds:
 
 def _expect(wanted: int, got: int) -> None:
     if got != wanted:
-        raise SystemExit(f"a round that did {got} instead of {wanted}")
+        raise SystemExit(f"the round handled {got} instead of {wanted}")
 
 
 def _count_commands(shop: Workshop) -> int:

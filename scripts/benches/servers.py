@@ -1,4 +1,4 @@
-"""The servers that the part `hits` asks, one process each, on the first core."""
+"""The servers of the part `hits`, one process each, on the first core."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import requests
 from redis import Redis
 
 from benches import peers_env, tools
-from benches.avatars import FORMAT, SIZE, Avatar
+from benches.avatars import Avatar
 from benches.rivals import AFTER, PEERS, THUMBOR
-from benches.stage import Cores, Stage, wait_for
+from benches.service import FORMAT, SIZE
+from benches.testbed import Cores, Testbed, wait_for
 from runner.ports import free_loopback_port
 from web.photos.waiting import THREADS
 
@@ -36,7 +37,7 @@ http {{
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs, and the paths of the avatars there."""
+    """A running server, and the avatars' paths on it."""
 
     who: str
     port: int
@@ -47,52 +48,47 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def count_memory(self) -> float:
-        """MB of resident memory, the children's included."""
-        family = [self.process, *self.process.children(recursive=True)]
-        return sum(one.memory_info().rss for one in family) / 1e6
 
-
-def start_ours(stage: Stage, avatars: Sequence[Avatar]) -> list[Server]:
-    """This service as the Procfile runs it, but with one process; and under granian."""
-    paths = [avatar.path(stage.environment["URL_SIGNING_KEYS"]) for avatar in avatars]
+def start_ours(testbed: Testbed, avatars: Sequence[Avatar]) -> list[Server]:
+    """Start this service as in the Procfile but with one process, and under granian."""
+    paths = [avatar.path(testbed.environment["URL_SIGNING_KEYS"]) for avatar in avatars]
     gunicorn, granian = free_loopback_port(), free_loopback_port()
-    process = stage.start_web(gunicorn, CORE, "--workers", "1")
-    # As many threads as gunicorn has: a request that waits for a picture keeps one.
+    process = testbed.start_web(gunicorn, CORE, "--workers", "1")
+    # As many threads as gunicorn has: a request that waits for a picture occupies one.
     command = [str(PROGRAMS / "granian"), "--interface", "wsgi", "--factory", "web.server.granian:create_app"]
     command += ["--host", "127.0.0.1", "--port", str(granian), "--no-ws", "--blocking-threads", str(THREADS)]
     return [
         _wait_for(Server("this service, gunicorn", gunicorn, process, paths)),
-        _wait_for(Server("this service, granian", granian, stage.start(command, CORE), paths)),
+        _wait_for(Server("this service, granian", granian, testbed.start(command, CORE), paths)),
     ]
 
 
-def start_constant(stage: Stage, avatars: Sequence[Avatar]) -> Server:
-    """gunicorn, set up as for this service, with one answer for everything: its own ceiling."""
+def start_constant(testbed: Testbed, avatars: Sequence[Avatar]) -> Server:
+    """Start gunicorn with this service's settings and one constant answer: its upper limit."""
     size = sum(len(avatar.body) for avatar in avatars) // len(avatars)
     port = free_loopback_port()
     command = [str(PROGRAMS / "gunicorn"), "--workers", "1", "--pythonpath", "scripts", "benches.peers.constant:app"]
-    process = stage.start(command, CORE, HOST="127.0.0.1", PORT=str(port), ANSWER_BYTES=str(size))
+    process = testbed.start(command, CORE, HOST="127.0.0.1", PORT=str(port), ANSWER_BYTES=str(size))
     return _wait_for(Server("gunicorn, constant answer", port, process, [f"/{a.file_id}" for a in avatars]))
 
 
-def start_nginx(stage: Stage, avatars: Sequence[Avatar]) -> Server | None:
-    """nginx with the same bytes as files, None where it is missing."""
+def start_nginx(testbed: Testbed, avatars: Sequence[Avatar]) -> Server | None:
+    """Start nginx with the same bytes as files; None if it is missing."""
     if not (nginx := tools.find("nginx")):
         return None
     port = free_loopback_port()
-    files = stage.folder / "files"
+    files = testbed.folder / "files"
     files.mkdir()
     for avatar in avatars:
         (files / f"{avatar.file_id}.webp").write_bytes(avatar.body)
-    conf = stage.folder / "nginx.conf"
-    conf.write_text(NGINX.format(folder=stage.folder, port=port))
-    process = stage.start([*nginx, "-e", str(stage.folder / "nginx.log"), "-c", str(conf)], CORE)
+    conf = testbed.folder / "nginx.conf"
+    conf.write_text(NGINX.format(folder=testbed.folder, port=port))
+    process = testbed.start([*nginx, "-e", str(testbed.folder / "nginx.log"), "-c", str(conf)], CORE)
     return _wait_for(Server("nginx, static files", port, process, [f"/{a.file_id}.webp" for a in avatars]))
 
 
-def start_original(stage: Stage, redis: Redis, avatars: Sequence[Avatar]) -> Server | None:
-    """The original's better design, None where it is missing."""
+def start_original(testbed: Testbed, redis: Redis, avatars: Sequence[Avatar]) -> Server | None:
+    """Start the original's better design; None if it is missing."""
     if not (uvicorn := peers_env.find("uvicorn")):
         return None
     for avatar in avatars:
@@ -100,12 +96,12 @@ def start_original(stage: Stage, redis: Redis, avatars: Sequence[Avatar]) -> Ser
     port = free_loopback_port()
     command = [str(uvicorn), "--app-dir", str(PEERS), "--factory", "original:after", "--no-access-log"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop", "--http", "httptools"]
-    process = stage.start(command, CORE, TELEGRAM_API_URL="http://127.0.0.1:1")  # nothing may be fetched
+    process = testbed.start(command, CORE, TELEGRAM_API_URL="http://127.0.0.1:1")  # all pictures are stored
     return _wait_for(Server(AFTER, port, process, [f"/photo/{a.file_id}" for a in avatars]))
 
 
-def start_thumbor(stage: Stage, redis: Redis, redis_port: int, avatars: Sequence[Avatar]) -> Server | None:
-    """thumbor with stored results, None where it is missing."""
+def start_thumbor(testbed: Testbed, redis: Redis, redis_port: int, avatars: Sequence[Avatar]) -> Server | None:
+    """Start thumbor with stored results; None if it is missing."""
     if not (thumbor := peers_env.find("thumbor")):
         return None
     paths = [f"/unsafe/{SIZE}x{SIZE}/filters:format({FORMAT})/{avatar.file_id}" for avatar in avatars]
@@ -114,17 +110,17 @@ def start_thumbor(stage: Stage, redis: Redis, redis_port: int, avatars: Sequence
     port = free_loopback_port()
     command = [str(thumbor), "--ip", "127.0.0.1", "--port", str(port), "--conf", str(PEERS / "thumbor.conf")]
     settings = {"PYTHONPATH": str(PEERS), "REDIS_PORT": str(redis_port), "TELEGRAM_API_URL": "http://127.0.0.1:1"}
-    return _wait_for(Server(THUMBOR, port, stage.start(command, CORE, **settings), paths))
+    return _wait_for(Server(THUMBOR, port, testbed.start(command, CORE, **settings), paths))
 
 
 def _wait_for(server: Server) -> Server:
-    """The server, as soon as it answers."""
+    """Wait until the server answers; return it."""
 
-    def is_there() -> bool:
+    def is_serving() -> bool:
         try:
             return requests.get(server.url + server.paths[0], timeout=5).status_code == 200
         except requests.ConnectionError:
             return False
 
-    wait_for(server.who, is_there)
+    wait_for(server.who, is_serving)
     return server

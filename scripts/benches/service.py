@@ -1,4 +1,4 @@
-"""This service on a stage, as the Procfile runs it: the web tier and every worker."""
+"""This service on a testbed, as the Procfile runs it: the web tier and every worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 import requests
 from redis import Redis
 
-from benches.stage import BOTH, Stage, list_workers, wait_for
+from benches.testbed import BOTH, Testbed, list_workers, wait_for
 from runner.ports import free_loopback_port
 from warmer.keys import Keys
 from warmer.state.workers import list_pulses
@@ -18,15 +18,15 @@ from web.photos.urls import sign
 
 NAME = "this service"
 SIZE, FORMAT = 160, "webp"
-SETTINGS = {"PHOTO_SIZES": str(SIZE), "PHOTO_FORMATS": FORMAT}  # one picture, as the peers make it
-BATCH = 100  # file ids that one call may warm
+SETTINGS = {"PHOTO_SIZES": str(SIZE), "PHOTO_FORMATS": FORMAT}  # one variant, as the peers make it
+BATCH = 100  # file ids per call
 
 
 @dataclass
 class Service:
     """The running service."""
 
-    stage: Stage
+    testbed: Testbed
     redis: Redis
     port: int
     web: psutil.Process
@@ -34,58 +34,62 @@ class Service:
 
     @property
     def keys(self) -> Keys:
-        return Keys(self.stage.environment["TELEGRAM_BOT_TOKEN"].partition(":")[0])
+        return Keys(self.testbed.environment["TELEGRAM_BOT_TOKEN"].partition(":")[0])
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a server of one's own sends."""
-        return {"Authorization": f"Bearer {self.stage.environment['API_KEYS']}"}
+        """The headers of a backend's requests."""
+        return {"Authorization": f"Bearer {self.testbed.environment['API_KEYS']}"}
 
     def path_of(self, file_id: str) -> str:
-        """The signed URL of a picture, without the host."""
-        signature = sign(self.stage.environment["URL_SIGNING_KEYS"], f"file:{file_id}")
+        """The signed path of a picture."""
+        signature = sign(self.testbed.environment["URL_SIGNING_KEYS"], f"file:{file_id}")
         return f"/api/photos/file/{file_id}?size={SIZE}&sig={signature}"
 
     def warm(self, file_ids: Sequence[str]) -> None:
-        """Ask for these as a backend does, and wait until all of them are stored."""
+        """Warm these as a backend does, and wait until all of them are stored."""
+        self.ask_to_warm(file_ids)
+        wait_for_pictures(self.redis, self.keys, file_ids)
+
+    def ask_to_warm(self, file_ids: Sequence[str]) -> None:
+        """Send the requests of `warm`."""
         with requests.Session() as session:
             for start in range(0, len(file_ids), BATCH):
                 body = {"photo_file_ids": file_ids[start : start + BATCH]}
                 url = f"http://127.0.0.1:{self.port}/api/photos/warm"
                 session.post(url, json=body, headers=self.headers, timeout=30).raise_for_status()
-        wait_for_pictures(self.redis, self.keys, file_ids)
 
     def count_processes(self) -> int:
-        """How many worker processes say that they live."""
+        """How many worker processes send heartbeats."""
         return len(list_pulses(self.redis, self.keys))
 
 
-def start_service(stage: Stage, redis: Redis) -> Service:
-    """Start it on both cores, and wait until it serves."""
+def start_service(testbed: Testbed, redis: Redis) -> Service:
+    """Start the service on both cores, and wait until it serves."""
     port = free_loopback_port()
-    service = Service(stage, redis, port, stage.start_web(port, BOTH), stage.start_workers(BOTH))
+    service = Service(testbed, redis, port, testbed.start_web(port, BOTH), testbed.start_workers(BOTH))
     wait_for("the web tier", lambda: is_up(port, "/healthz"))
     wait_for("the workers", lambda: service.count_processes() >= len(service.workers))
     return service
 
 
 def wait_for_pictures(redis: Redis, keys: Keys, file_ids: Iterable[str]) -> None:
-    """Wait until all of them are stored."""
-    for file_id in file_ids:  # they come about in this order, so that looking takes next to nothing
+    """Wait until all of these are stored."""
+    for file_id in file_ids:  # they arrive roughly in this order, so polling costs next to nothing
         name = keys.variant(file_id, SIZE, FORMAT)
         wait_for("every picture", lambda name=name: redis.exists(name), patience=60)  # type: ignore[misc]  # bound now
 
 
 def count_threads() -> int:
-    """How many threads each worker process of the Procfile has."""
+    """The threads of a worker process, from the Procfile."""
     found = re.search(r"(?:--concurrency|-c)[ =](\d+)", " ".join(list_workers().values()))
     if not found:
-        raise LookupError("Procfile: no worker line says --concurrency")
+        raise LookupError("Procfile: no worker line has --concurrency")
     return int(found[1])
 
 
 def is_up(port: int, path: str) -> bool:
-    """Whether a server there answers 200."""
+    """Returns True if the server at this port answers 200."""
     try:
         return requests.get(f"http://127.0.0.1:{port}{path}", timeout=5).status_code == 200
     except requests.RequestException:
@@ -93,6 +97,14 @@ def is_up(port: int, path: str) -> bool:
 
 
 def measure_memory(processes: Iterable[psutil.Process]) -> float:
-    """The resident memory of these and their children, in MB."""
-    family = [one for process in processes for one in (process, *process.children(recursive=True))]
-    return sum(one.memory_info().rss for one in family) / 1e6
+    """The resident memory of these processes and their children, in MB."""
+    return sum(one.memory_info().rss for one in _list_family(processes)) / 1e6
+
+
+def measure_cpu(processes: Iterable[psutil.Process]) -> float:
+    """CPU seconds of these processes and their children."""
+    return sum(sum(one.cpu_times()[:2]) for one in _list_family(processes))
+
+
+def _list_family(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    return [one for process in processes for one in (process, *process.children(recursive=True))]

@@ -1,4 +1,4 @@
-"""Pictures to render, the same in every run: drawn ones, and clouds, whose detail is spread as a photograph's is."""
+"""Pictures to render, the same in every run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from PIL import Image
 from faketelegram import pictures
 
 WIDTH = 640
-FINER = 0.12  # how much of each octave shows: the finer, the weaker, as in nature
 
 
 def draw(number: int, width: int = WIDTH) -> bytes:
@@ -18,26 +17,10 @@ def draw(number: int, width: int = WIDTH) -> bytes:
     return pictures.drawn(f"benchmark:{number}")[width]
 
 
-def make_clouds(number: int) -> bytes:
-    """Noise of every scale in colour: a JPEG of about 100 KB."""
-    chance = random.Random(number)  # noqa: S311 - looks, not secrets
-    image = _patches(chance, 2, WIDTH)
-    for octave in range(2, 10):
-        image = Image.blend(image, _patches(chance, 2**octave, WIDTH), FINER)
-    return _jpeg(image)
-
-
 def make_plain(number: int, width: int) -> bytes:
-    """Four colours that flow into each other: a JPEG of a few KB, cheap to render."""
-    return _jpeg(_patches(random.Random(number), 2, width))  # noqa: S311 - as above
-
-
-def _patches(chance: random.Random, side: int, width: int) -> Image.Image:
-    grid = Image.frombytes("RGB", (side, side), chance.randbytes(3 * side * side))
-    return grid.resize((width, width), Image.Resampling.BICUBIC)
-
-
-def _jpeg(image: Image.Image) -> bytes:
+    """A gradient between four colours: a JPEG of a few KB, cheap to render."""
+    corners = random.Random(number).randbytes(3 * 2 * 2)  # noqa: S311 - looks, not secrets
+    image = Image.frombytes("RGB", (2, 2), corners).resize((width, width), Image.Resampling.BICUBIC)
     out = BytesIO()
     image.save(out, "JPEG", quality=86)
     return out.getvalue()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from planning.costs import FOLDER, Costs
-from planning.real import open_ground, run_trial
+from planning.real import open_service, run_trial
 from planning.simulation import SEED
 from planning.trial import Figures, Trial, median_of, simulate
 
@@ -47,10 +47,10 @@ def check(costs: Costs, say: Callable[[str], None], trial: Trial | None = None, 
     """Both so many times."""
     trial = trial or Trial()
     real = []
-    with open_ground(trial, runs) as ground:
+    with open_service(trial, runs) as running:
         for number in range(runs):
             say(f"The running service, {number + 1} of {runs}…")
-            real.append(run_trial(trial, ground))
+            real.append(run_trial(trial, running))
     return compare(median_of(real), median_of([simulate(trial, costs, SEED + number) for number in range(runs)]))
 
 

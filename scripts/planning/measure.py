@@ -17,8 +17,8 @@ import requests
 
 from benches import machine, sources
 from benches.clients import ask_all
-from benches.service import BATCH, Service, start_service
-from benches.stage import ROOT, stage, wait_for
+from benches.service import Service, start_service
+from benches.testbed import ROOT, open_testbed, wait_for
 from faketelegram import FakeTelegram, ids
 from planning.costs import Costs, Memory, Work
 from planning.meter import Meter
@@ -103,14 +103,14 @@ def measure_costs(say: Say) -> Costs:
 @contextmanager
 def _open_bench(photo_cache_mb: int) -> Iterator[Bench]:
     settings = {"PHOTO_CACHE_MB": str(photo_cache_mb)}
-    with TemporaryDirectory(prefix="aw-") as folder, stage(Path(folder) / "c", **settings) as it:
-        telegram = FakeTelegram(it.environment["TELEGRAM_BOT_TOKEN"], latency=LATENCY)
-        it.stack.enter_context(telegram)
-        it.environment["TELEGRAM_API_URL"] = telegram.url
+    with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "c", **settings) as testbed:
+        telegram = FakeTelegram(testbed.environment["TELEGRAM_BOT_TOKEN"], latency=LATENCY)
+        testbed.stack.enter_context(telegram)
+        testbed.environment["TELEGRAM_API_URL"] = telegram.url
         faces = [sources.draw(number, SOURCE) for number in range(DIFFERENT)]
         known = [telegram.world.add_file(faces[n % DIFFERENT]) for n in range(PICTURES)]
-        redis = it.start_redis()
-        service = start_service(it, redis)
+        redis = testbed.start_redis()
+        service = start_service(testbed, redis)
         bench = Bench(service, Meter(redis, service.web, service.workers), known, telegram)
         _warm(bench, bench.take(2 * CLIENTS))  # opens everybody's connections
         yield bench
@@ -123,12 +123,7 @@ def _rest(bench: Bench, say: Say) -> Work:
 
 def _warm(bench: Bench, file_ids: Sequence[str]) -> None:
     """As a backend asks for it, until every size is there."""
-    service = bench.service
-    with requests.Session() as session:
-        for start in range(0, len(file_ids), BATCH):
-            body = {"photo_file_ids": file_ids[start : start + BATCH]}
-            url = f"http://127.0.0.1:{service.port}/api/photos/warm"
-            session.post(url, json=body, headers=service.headers, timeout=30).raise_for_status()
+    bench.service.ask_to_warm(file_ids)
     _wait_for_all(bench, file_ids)
 
 

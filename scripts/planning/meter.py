@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import psutil
 from redis import Redis
 
+from benches.service import measure_cpu
 from planning.costs import Work
 
 MICRO = 1e6  # microseconds of a second
@@ -37,8 +38,8 @@ class Meter:
         stats: Any = self.redis.info("stats")
         cpu: Any = self.redis.info("cpu")
         used = Work(
-            web_us=_count_cpu([self.web]) * MICRO,
-            worker_us=_count_cpu(self.workers) * MICRO,
+            web_us=measure_cpu([self.web]) * MICRO,
+            worker_us=measure_cpu(self.workers) * MICRO,
             redis_us=(cpu["used_cpu_user"] + cpu["used_cpu_sys"]) * MICRO,
             commands=stats["total_commands_processed"],
             redis_bytes_out=stats["total_net_output_bytes"],
@@ -61,9 +62,3 @@ class Meter:
 
 def _difference(before: Reading, after: Reading, name: str) -> float:
     return float(getattr(after.used, name) - getattr(before.used, name))
-
-
-def _count_cpu(processes: Iterable[psutil.Process]) -> float:
-    """CPU seconds of these and their children."""
-    family = [one for process in processes for one in (process, *process.children(recursive=True))]
-    return sum(sum(one.cpu_times()[:2]) for one in family)

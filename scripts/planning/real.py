@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +14,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import requests
-
 from benches import sources
 from benches.clients import Client, ask_all
 from benches.service import Service, is_up, wait_for_pictures
-from benches.stage import BOTH, list_workers, stage, wait_for
+from benches.testbed import BOTH, list_workers, open_testbed, wait_for
 from faketelegram import FakeTelegram
-from planning.trial import BATCH, Figures, Trial
+from planning.trial import Figures, Trial
 from runner.ports import free_loopback_port
 
 SOURCE = 160  # pixels: no CPU is what is looked at
@@ -32,7 +30,7 @@ REST_SECONDS = 1.5  # fills the bucket, which holds a second's worth
 
 
 @dataclass
-class Ground:
+class RunningService:
     """A running service, and the pictures that nobody has asked for yet."""
 
     service: Service
@@ -50,40 +48,40 @@ class Ground:
 
 
 @contextmanager
-def open_ground(trial: Trial, runs: int) -> Iterator[Ground]:
+def open_service(trial: Trial, runs: int) -> Iterator[RunningService]:
     """A service that can go through the trial so many times."""
     settings = {"PHOTO_SIZES": "160", "PHOTO_FORMATS": "webp", "TELEGRAM_RATE": str(trial.telegram_rate)}
     settings["HOT_MAX"] = str(trial.hot_max)
-    with TemporaryDirectory(prefix="aw-") as folder, stage(Path(folder) / "t", **settings) as it:
-        telegram = FakeTelegram(it.environment["TELEGRAM_BOT_TOKEN"], latency=trial.latency)
-        it.stack.enter_context(telegram)
-        it.environment["TELEGRAM_API_URL"] = telegram.url
+    with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "t", **settings) as testbed:
+        telegram = FakeTelegram(testbed.environment["TELEGRAM_BOT_TOKEN"], latency=trial.latency)
+        testbed.stack.enter_context(telegram)
+        testbed.environment["TELEGRAM_API_URL"] = telegram.url
         faces = [sources.make_plain(number, SOURCE) for number in range(DIFFERENT)]
         number = trial.threads + runs * (trial.missed + trial.warmed + trial.flooded)
         known = [telegram.world.add_file(faces[each % DIFFERENT]) for each in range(number)]
-        redis, port = it.start_redis(), free_loopback_port()
-        web = it.start_web(port, BOTH)
-        worker = it.start_worker(BOTH, "--concurrency", str(trial.threads), name=next(iter(list_workers())))
-        it.start_beat()
-        service = Service(it, redis, port, web, [worker])
+        redis, port = testbed.start_redis(), free_loopback_port()
+        web = testbed.start_web(port, BOTH)
+        worker = testbed.start_worker(BOTH, "--concurrency", str(trial.threads), name=next(iter(list_workers())))
+        testbed.start_beat()
+        service = Service(testbed, redis, port, web, [worker])
         wait_for("the web tier", lambda: is_up(port, "/healthz"))
         wait_for("the worker", lambda: service.count_processes() >= 1)
-        ground = Ground(service, telegram, known)
-        service.warm(ground.take(trial.threads))  # opens the connections
-        yield ground
+        running = RunningService(service, telegram, known)
+        service.warm(running.take(trial.threads))  # opens the connections
+        yield running
 
 
-def run_trial(trial: Trial, ground: Ground) -> Figures:
+def run_trial(trial: Trial, running: RunningService) -> Figures:
     """Every scenario, one after the other."""
-    found = {**_let_clients_ask(trial, ground), **_let_backend_ask(trial, ground), **_let_flood_come(trial, ground)}
+    found = {**_let_clients_ask(trial, running), **_let_backend_ask(trial, running), **_let_flood_come(trial, running)}
     return Figures(**found)
 
 
-def _let_clients_ask(trial: Trial, ground: Ground) -> dict[str, Any]:
-    service, missed = ground.service, ground.take(trial.missed)
+def _let_clients_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
+    service, missed = running.service, running.take(trial.missed)
     queue = f"{service.keys.queue_prefix}hot"
     time.sleep(REST_SECONDS)
-    calls, started = ground.count_calls(), time.monotonic()
+    calls, started = running.count_calls(), time.monotonic()
     with _watching(lambda: int(service.redis.llen(queue))) as seen:
         paths = [service.path_of(name) for name in missed]
         waits = ask_all(service.port, paths, clients=trial.clients, is_patient=True)
@@ -91,25 +89,25 @@ def _let_clients_ask(trial: Trial, ground: Ground) -> dict[str, Any]:
     return {
         "miss_seconds": seconds,
         "miss_p50": median(waits),
-        "miss_calls": ground.count_calls() - calls,
+        "miss_calls": running.count_calls() - calls,
         "miss_queue": max(seen),
     }
 
 
-def _let_backend_ask(trial: Trial, ground: Ground) -> dict[str, Any]:
-    service, warmed = ground.service, ground.take(trial.warmed)
+def _let_backend_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
+    service, warmed = running.service, running.take(trial.warmed)
     time.sleep(REST_SECONDS)
-    calls, started = ground.count_calls(), time.monotonic()
+    calls, started = running.count_calls(), time.monotonic()
     with _watching(lambda: int(service.redis.zcard(service.keys.due))) as seen:
-        _ask_to_warm(service, warmed)
+        service.ask_to_warm(warmed)
         wait_for_pictures(service.redis, service.keys, warmed)
     seconds = time.monotonic() - started
-    return {"warm_seconds": seconds, "warm_calls": ground.count_calls() - calls, "warm_due": max(seen)}
+    return {"warm_seconds": seconds, "warm_calls": running.count_calls() - calls, "warm_due": max(seen)}
 
 
-def _let_flood_come(trial: Trial, ground: Ground) -> dict[str, Any]:
+def _let_flood_come(trial: Trial, running: RunningService) -> dict[str, Any]:
     """Each request on time and on a connection of its own, whatever became of those before."""
-    service, paths = ground.service, [ground.service.path_of(name) for name in ground.take(trial.flooded)]
+    service, paths = running.service, [running.service.path_of(name) for name in running.take(trial.flooded)]
     time.sleep(REST_SECONDS)
     started = time.monotonic()
 
@@ -125,14 +123,6 @@ def _let_flood_come(trial: Trial, ground: Ground) -> dict[str, Any]:
         answers = list(threads.map(ask, range(len(paths))))
     waits = [seconds for status, seconds in answers if status == HTTPStatus.OK]
     return {"flood_served": len(waits), "flood_p50": median(waits) if waits else 0.0}
-
-
-def _ask_to_warm(service: Service, file_ids: Sequence[str]) -> None:
-    with requests.Session() as session:
-        for start in range(0, len(file_ids), BATCH):
-            body = {"photo_file_ids": file_ids[start : start + BATCH]}
-            url = f"http://127.0.0.1:{service.port}/api/photos/warm"
-            session.post(url, json=body, headers=service.headers, timeout=30).raise_for_status()
 
 
 @contextmanager

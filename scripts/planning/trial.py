@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import simpy
 
+from benches.service import BATCH
 from planning.costs import Costs
 from planning.setup import Setup
 from planning.simulation import SEED, World, build_world, play_until
 from warmer.worker.rounds import TICK_SECONDS
 
-BATCH = 100  # pictures that one call may warm
 PATIENCE = 120.0  # seconds
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benches import hits, load, peers_env, report
-from benches.rows import Measurement, Part, Row
+from benches.results import Measurement, Part, Recorder, Row, percentile
 
 ROOT = Path(__file__).resolve().parents[2]
 MET = Row("hit", "thumbor", measured=4.2, target=4.0)
@@ -92,3 +92,23 @@ def test_an_unknown_part_is_answered_in_one_line() -> None:
     assert done.stderr == (
         "avatar-warmer: no part is named 'nonsense': there are hits, cold, open-app, render, memory, scale\n"
     )
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+    assert (percentile(values, 50), percentile(values, 99), percentile([7.0], 99)) == (50.0, 99.0, 7.0)
+
+
+def test_rounds_become_a_median_with_its_range() -> None:
+    recorder = Recorder()
+    for rate in (30.0, 10.0, 20.0):
+        recorder.note("cold", "somebody", {"photos/s": rate})
+    assert recorder.list_measurements() == [Measurement("cold", "somebody", "photos/s", 20.0, 10.0, 30.0)]
+
+
+def test_what_was_not_measured_is_no_figure() -> None:
+    recorder = Recorder()
+    recorder.note("cold", "somebody", {"photos/s": 1.0})
+    assert not recorder.has("cold", "somebody else")
+    with pytest.raises(KeyError):
+        recorder.median("cold", "somebody", "p50 ms")

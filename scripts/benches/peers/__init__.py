@@ -1,1 +1,1 @@
-"""Other designs that the benchmark measures beside this service; they run in an environment of their own."""
+"""Other designs that the benchmark compares with this service; they run in their own environment."""

@@ -1,4 +1,4 @@
-"""One answer, always the same: what gunicorn itself takes, whatever it serves.
+"""Always the same answer: the cost of gunicorn itself.
 
 ANSWER_BYTES=6000 gunicorn --pythonpath scripts benches.peers.constant:app
 """

@@ -1,14 +1,14 @@
-"""The design that this service grew from, as a small FastAPI app: pictures are fetched inside the request.
+"""The design that this service grew from, as a small FastAPI app: it fetches pictures inside the request.
 
-`before`: a new HTTP client for every fetch, Pillow on the event loop, nothing against fetching one picture twice.
-`after`: one pooled client, a lock per picture with a second look, Pillow in a thread, and the list's first four
+`before`: a new HTTP client for every fetch, Pillow on the event loop, no protection against fetching a picture twice.
+`after`: one pooled client, a lock per picture and a second look-up under it, Pillow in a thread, and the list's first four
 pictures warmed in the background. Both keep a picture for a week in Redis.
 
     REDIS_URL=redis://127.0.0.1 TELEGRAM_API_URL=http://127.0.0.1:8081 TELEGRAM_BOT_TOKEN=123456789:FAKE \
         uvicorn --app-dir scripts/benches/peers --factory original:after --port 8090 --no-access-log
 
-It needs fastapi, httpx, redis[hiredis], pillow and uvicorn[standard]. Without the three variables above it does not
-start. The partners are JSON texts, newest first, in the Redis list `partners`: {"id": 42, "name": "Ann", "file_id": …}.
+It needs fastapi, httpx, redis[hiredis], pillow and uvicorn[standard]. It needs the three variables
+above. The partners are JSON texts, newest first, in the Redis list `partners`: {"id": 42, "name": "Ann", "file_id": …}.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The page of this service on top of the original's first design: the same files, its pictures behind them.
+"""This service's page on top of the original's first design: the same files, the original's pictures.
 
     PAGE=/folder/index.html STATIC=web/static uvicorn --app-dir scripts/benches/peers --factory original_page:before
 
-It needs what `original` needs. Whoever opens it is signed in as Ann, who has no picture.
+It needs the same packages as `original`. Every visitor is signed in as Ann, who has no picture.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How thumbor gets a picture of Telegram's: the "URL" is a file id; getFile, then the download, by its own client."""
+"""Lets thumbor load pictures from Telegram: the "URL" is a file id; getFile and download use thumbor's own client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Render a picture with libvips as often as told; prints the CPU milliseconds of one rendering.
+"""Render a picture with libvips TIMES times, and print the CPU milliseconds of one rendering.
 
 vips_thumbnail.py SOURCE TARGET SIZE QUALITY EFFORT TIMES
 """

@@ -1,4 +1,4 @@
-"""Worlds of partners and pictures, written straight into Redis in the service's own layout."""
+"""Partners and pictures, written directly into Redis in the service's own layout."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ BODY_BYTES = 200
 PREVIEW = "data:image/webp;base64," + "A" * 160
 TTL: int = Settings.model_fields["photo_ttl"].default
 SIZES: tuple[int, ...] = Settings.model_fields["photo_sizes"].default
-KEPT: int = Settings.model_fields["rewarm_partners"].default  # the newest so many have turns
+KEPT: int = Settings.model_fields["rewarm_partners"].default  # the newest partners are scheduled
 AT_ONCE = 500  # partners in one pipeline
 
 
-def build(redis: Redis, keys: Keys, number: int) -> None:
-    """So many partners, each with a picture that is warm; the newest have their turns later."""
+def write_partners(redis: Redis, keys: Keys, number: int) -> None:
+    """Write `number` partners with warm pictures; the newest are scheduled for later."""
     chance = random.Random(number)  # noqa: S311 - content, not secrets
     now = int(time.time())
     for start in range(0, number, AT_ONCE):
@@ -38,7 +38,7 @@ def build(redis: Redis, keys: Keys, number: int) -> None:
 
 
 def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, chance: random.Random, *, is_kept: bool) -> None:
-    file_id, unique_id = ids.file_id("world", place), ids.file_unique_id("world", place)
+    file_id, unique_id = ids.file_id("dataset", place), ids.file_unique_id("dataset", place)
     partner = Partner(
         id=7_000_000_000 + place,
         name=f"Partner {place}",

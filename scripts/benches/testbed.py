@@ -1,4 +1,4 @@
-"""What a measurement stands on: a Redis and this service's processes, each on the cores that it is given."""
+"""The processes of a measurement: Redis and this service, each on its cores."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ BOTH: Cores = (0, 1)
 
 
 def wait_for(what: str, is_there: Callable[[], object], patience: float = PATIENCE) -> None:
-    """Wait until it is there; raises TimeoutError, naming it."""
+    """Wait until `is_there` returns something true; raises TimeoutError, which names `what`."""
     end = time.monotonic() + patience
     while not is_there():
         if time.monotonic() > end:
-            raise TimeoutError(f"{what} is not there after {patience:.0f} s")
+            raise TimeoutError(f"{what} is missing after {patience:.0f} s")
         time.sleep(0.02)
 
 
 @contextmanager
 def pinned(cores: Cores) -> Iterator[None]:
-    """What is started in this block runs on these cores, with all of its threads."""
-    if not hasattr(os, "sched_setaffinity"):  # macOS has no such thing
+    """Processes that are started in this block run on these cores."""
+    if not hasattr(os, "sched_setaffinity"):  # macOS cannot pin processes
         yield
         return
     before = os.sched_getaffinity(0)
@@ -51,7 +51,7 @@ def pinned(cores: Cores) -> Iterator[None]:
 def process(
     command: Sequence[str], cores: Cores, log: Path, environment: dict[str, str] | None = None, cwd: Path = ROOT
 ) -> Iterator[psutil.Process]:
-    """A process on these cores, in a group of its own, which ends with the block."""
+    """A process on these cores, in its own group, which ends with the block."""
     with log.open("a") as out:
         with pinned(cores):
             child = subprocess.Popen(
@@ -71,8 +71,8 @@ def process(
 
 
 @dataclass
-class Stage:
-    """A folder, an environment for this service's processes, and what stands there already."""
+class Testbed:
+    """A folder, the environment of this service's processes, and the processes that run already."""
 
     folder: Path
     environment: dict[str, str]
@@ -81,12 +81,12 @@ class Stage:
     telegram_url: str = ""
 
     def start(self, command: Sequence[str], cores: Cores = BOTH, **settings: str) -> psutil.Process:
-        """Start a process that lives as long as the stage."""
+        """Start a process; it ends with the testbed."""
         log = self.folder / f"{Path(command[0]).name}.log"
         return self.stack.enter_context(process(command, cores, log, self.environment | settings))
 
     def start_redis(self, cores: Cores = BOTH, maxmemory: str = "512mb", port: int = 0) -> Redis:
-        """An embedded Redis, as `scripts/run` starts it; with a port, for peers that know no unix socket."""
+        """Start an embedded Redis as `scripts/run` does; with a port, for peers without unix sockets."""
         socket = self.folder / "redis.sock"
         (self.folder / "redis").mkdir()
         program = redis_server.find_server()
@@ -99,19 +99,19 @@ class Stage:
         return redis
 
     def start_web(self, port: int, cores: Cores, *options: str, **settings: str) -> psutil.Process:
-        """The web tier as the Procfile starts it."""
+        """Start the web tier as the Procfile does."""
         return self.start([*self._line("web"), *options], cores, HOST="127.0.0.1", PORT=str(port), **settings)
 
     def start_worker(self, cores: Cores, *options: str, name: str = "worker", **settings: str) -> psutil.Process:
-        """A worker as the Procfile starts it."""
+        """Start a worker as the Procfile does."""
         return self.start([*self._line(name), *options], cores, **settings)
 
     def start_beat(self, cores: Cores = BOTH) -> psutil.Process:
-        """Beat as the Procfile starts it."""
+        """Start beat as the Procfile does."""
         return self.start(self._line("beat"), cores)
 
     def start_workers(self, cores: Cores) -> list[psutil.Process]:
-        """Every worker of the Procfile."""
+        """Start every worker of the Procfile."""
         return [self.start_worker(cores, name=name) for name in list_workers()]
 
     def _line(self, name: str) -> list[str]:
@@ -121,8 +121,8 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path, **settings: str) -> Iterator[Stage]:
-    """An empty stage in this folder, which should be short: a socket's path lies in it."""
+def open_testbed(folder: Path, **settings: str) -> Iterator[Testbed]:
+    """A testbed without processes in this folder. Its path should be short: a socket lies in it."""
     folder.mkdir(parents=True)
     metrics = folder / "metrics"
     metrics.mkdir()
@@ -138,11 +138,11 @@ def stage(folder: Path, **settings: str) -> Iterator[Stage]:
         **settings,
     }
     with ExitStack() as stack:
-        yield Stage(folder, environment, stack)
+        yield Testbed(folder, environment, stack)
 
 
 def list_workers() -> dict[str, str]:
-    """The worker lines of the Procfile by their names."""
+    """The worker lines of the Procfile, by name."""
     lines = procfile.read(ROOT / "Procfile")
     return {name: line for name, line in lines.items() if name.startswith("worker")}
 
