@@ -1,14 +1,15 @@
 """The design that this service grew from, as a small FastAPI app: it fetches pictures inside the request.
 
 `before`: a new HTTP client for every fetch, Pillow on the event loop, no protection against fetching a picture twice.
-`after`: one pooled client, a lock per picture and a second look-up under it, Pillow in a thread, and the list's first four
-pictures warmed in the background. Both keep a picture for a week in Redis.
+`after`: one pooled client, a lock per picture with a second look-up inside, Pillow in a thread, and the list's first
+four pictures warmed in the background. Both keep a picture for a week in Redis.
 
     REDIS_URL=redis://127.0.0.1 TELEGRAM_API_URL=http://127.0.0.1:8081 TELEGRAM_BOT_TOKEN=123456789:FAKE \
         uvicorn --app-dir scripts/benches/peers --factory original:after --port 8090 --no-access-log
 
-It needs fastapi, httpx, redis[hiredis], pillow and uvicorn[standard]. It needs the three variables
-above. The partners are JSON texts, newest first, in the Redis list `partners`: {"id": 42, "name": "Ann", "file_id": …}.
+It needs fastapi, httpx, redis[hiredis], pillow and uvicorn[standard], and the three variables above. The
+partners are JSON texts, newest first, in the Redis list `partners`:
+{"id": 42, "name": "Ann", "file_id": …}.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def make_thumbnail(original: bytes) -> bytes:
 
 
 class Photos(ABC):
-    """Where pictures come from: Redis, and Telegram behind it."""
+    """The source of pictures: Redis, with Telegram behind it."""
 
     def __init__(self) -> None:
         self.redis = Redis.from_url(os.environ["REDIS_URL"])
@@ -57,18 +58,18 @@ class Photos(ABC):
 
     @abstractmethod
     async def fetch(self, file_id: str) -> bytes:
-        """The thumbnail of a picture that was not in Redis, and is from now on."""
+        """Fetch, render and store a picture that is not in Redis; its thumbnail."""
 
     @abstractmethod
     def warm(self, file_ids: list[str]) -> None:
-        """Have these ready soon, in the background."""
+        """Warm these in the background."""
 
     async def get(self, file_id: str) -> bytes:
-        """The thumbnail; raises HTTPError where Telegram gives none."""
+        """The thumbnail; raises HTTPError if Telegram gives none."""
         return await self.get_stored(file_id) or await self.fetch(file_id)
 
     async def get_stored(self, file_id: str) -> bytes | None:
-        stored: Any = await self.redis.get(f"photo:{file_id}")  # the type of the client knows text as well
+        stored: Any = await self.redis.get(f"photo:{file_id}")  # its type includes text
         return stored or None
 
     async def store(self, file_id: str, thumbnail: bytes) -> None:
@@ -85,7 +86,7 @@ class Photos(ABC):
 
 
 class PhotosBefore(Photos):
-    """Every request for itself, nothing ahead of time."""
+    """Each request fetches its own picture; nothing is warmed."""
 
     def warm(self, file_ids: list[str]) -> None:
         pass
@@ -98,14 +99,14 @@ class PhotosBefore(Photos):
 
 
 class PhotosAfter(Photos):
-    """One fetch per picture, on connections that stay open."""
+    """One fetch per picture, on keep-alive connections."""
 
     def __init__(self) -> None:
         super().__init__()
         limits = Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=60)
         self.client = AsyncClient(timeout=TIMEOUT, limits=limits)
         self.locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self.warming: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
+        self.warming: set[asyncio.Task[None]] = set()  # the event loop alone keeps no task alive
 
     async def fetch(self, file_id: str) -> bytes:
         async with self.locks.setdefault(file_id, asyncio.Lock()):
@@ -134,19 +135,19 @@ class PhotosAfter(Photos):
 
 
 def before() -> FastAPI:
-    """The app as it was at first."""
+    """The first design."""
     return create_app(PhotosBefore)
 
 
 def after() -> FastAPI:
-    """The app as it was improved."""
+    """The improved design."""
     return create_app(PhotosAfter)
 
 
 def create_app(make_photos: type[Photos]) -> FastAPI:
-    """The two routes; connections are opened when the server starts."""
+    """The two routes; the connections open when the server starts."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines hold the token
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines contain the token
     photos: Photos
 
     @asynccontextmanager
@@ -182,5 +183,5 @@ def create_app(make_photos: type[Photos]) -> FastAPI:
 
 
 def show(partner: dict[str, Any]) -> dict[str, Any]:
-    """A partner as the page wants it."""
+    """A partner in the form of the page."""
     return {"id": partner["id"], "name": partner["name"], "photo_url": f"/photo/{partner['file_id']}"}
