@@ -29,7 +29,7 @@ worker_hijack_root_logger = False
 worker_enable_remote_control = True  # Flower asks the workers through it
 worker_send_task_events = True  # Flower shows the tasks
 task_send_sent_event = False
-worker_consumer = "warmer.broker.consumer:BatchingConsumer"
+worker_consumer = "warmer.worker.events:BatchingConsumer"
 enable_utc = True
 timezone = "UTC"
 

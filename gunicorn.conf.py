@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -15,9 +16,19 @@ from warmer.observe.logs import logging_config
 from warmer.settings import load_settings_or_exit
 from web import close_app
 from web.photos.waiting import THREADS
-from web.server.descriptors import raise_descriptor_limit
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def _raise_descriptor_limit(wanted: int) -> int:
+    """Raise the soft limit to `wanted`, or as far as the hard limit allows. Returns the new limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
+
 
 _settings = load_settings_or_exit()
 
@@ -25,7 +36,7 @@ _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
 worker_class = "web.server.worker.GatheringWorker"  # gunicorn's gthread, for slow clients
 workers = 2
-worker_connections = min(1000, raise_descriptor_limit(4096) // 2)  # per process; Redis and the broker need some, too
+worker_connections = min(1000, _raise_descriptor_limit(4096) // 2)  # per process; Redis and the broker need some, too
 threads = THREADS  # half of them may wait for a picture, the others keep answering
 keepalive = 30  # seconds
 timeout = 30  # seconds

@@ -101,7 +101,7 @@ def make_up_day(redis: Redis, keys: Keys) -> None:
         pulse = {"name": name, "bot": "ok", "bot_name": "Warm", "bot_username": "warm_bot"}
         pipe.set(keys.worker(name), json.dumps(pulse))
         pipe.zadd(keys.workers, {name: now})
-    pipe.zadd(keys.due, {f"user:{number}": now + 11 * number for number in range(1, 1950)})
+    pipe.zadd(keys.schedule, {f"user:{number}": now + 11 * number for number in range(1, 1950)})
     pipe.execute()
     failures = Failures(redis, keys, MinuteStats(redis, keys))
     for number in range(6):

@@ -17,22 +17,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from warmer.errors import ConfigError
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import load_settings
-from warmer.wiring import Workshop, open_workshop
+from warmer.wiring import WorkerContext, open_worker_context
 
 
-def measure(shop: Workshop, limit: int = 100) -> tuple[int, Counter[str]]:
+def measure(context: WorkerContext, limit: int = 100) -> tuple[int, Counter[str]]:
     """How many partners were looked at, and their bytes by kind of key."""
-    partners = [partner for partner in shop.partners.list_recent(limit) if partner.photo_file_id]
+    partners = [partner for partner in context.partners.list_recent(limit) if partner.photo_file_id]
     total: Counter[str] = Counter()
     for partner in partners:
         file_id = str(partner.photo_file_id)
-        keys = {"record": [shop.keys.partner(partner.id)], "preview": [shop.keys.preview(file_id)]}
-        keys["shown by"] = [shop.keys.partners(file_id)]
-        for fmt in shop.desk.store.formats:
-            for size in shop.desk.store.sizes:
-                keys[f"{size}.{fmt}"] = [shop.keys.variant(file_id, size, fmt)]
+        keys = {"record": [context.keys.partner(partner.id)], "preview": [context.keys.preview(file_id)]}
+        keys["shown by"] = [context.keys.partners(file_id)]
+        for fmt in context.steps.store.formats:
+            for size in context.steps.store.sizes:
+                keys[f"{size}.{fmt}"] = [context.keys.variant(file_id, size, fmt)]
         for kind, names in keys.items():
-            total[kind] += sum(shop.redis.memory_usage(name) or 0 for name in names)
+            total[kind] += sum(context.redis.memory_usage(name) or 0 for name in names)
     return len(partners), total
 
 
@@ -43,7 +43,7 @@ def main() -> int:
     except ConfigError as error:
         print(f"sizing: {error} (is the service running?)", file=sys.stderr)
         return 1
-    number, total = measure(open_workshop(settings, connect_worker(settings)))
+    number, total = measure(open_worker_context(settings, connect_worker(settings)))
     if not number:
         print("sizing: no partner with a picture is registered", file=sys.stderr)
         return 1

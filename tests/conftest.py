@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 from warmer.keys import Keys
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings
-from warmer.wiring import Workshop, close_workshop, open_workshop
+from warmer.wiring import WorkerContext, close_worker_context, open_worker_context
 
 __all__ = ["wait_until"]
 pytest_plugins = ["tests.support.apps", "tests.support.figures", "tests.support.leftovers", "tests.support.remaining"]
@@ -159,10 +159,10 @@ def telegram(telegram_server: FakeTelegram) -> FakeTelegram:
 
 
 @pytest.fixture
-def shop(settings: Settings, redis: Redis, telegram: FakeTelegram) -> Iterator[Workshop]:
+def context(settings: Settings, redis: Redis, telegram: FakeTelegram) -> Iterator[WorkerContext]:
     """A worker's parts, without the queue."""
-    with closing(open_workshop(settings, redis)) as shop:
-        yield shop
+    with closing(open_worker_context(settings, redis)) as context:
+        yield context
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def worker(redis: Redis, telegram: FakeTelegram) -> Iterator[Any]:
         yield running
     pool: Any = running.pool
     pool.executor.shutdown()  # Celery leaves the pool's threads to the end of the process
-    close_workshop()  # a task that was still under way has opened it again
+    close_worker_context()  # a task that was still under way has opened it again
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class JobContext:
     """One run of a task: its lane, its total deadline, and how long it may wait for tokens."""
 
     lane: Lane
@@ -46,6 +46,6 @@ class Errand:
         patience_seconds: float,
         seconds: float = TASK_SECONDS,
         clock: Callable[[], float] = time.monotonic,
-    ) -> Errand:
+    ) -> JobContext:
         """An errand that begins now; only *hot* may wait for tokens, a client waits with it."""
         return cls(lane, Deadline(seconds, clock), Deadline(patience_seconds if lane == "hot" else 0, clock))

@@ -1,41 +1,42 @@
 """Every Redis key: the schema of the database, and the only place that spells a key.
 
 A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for the picture that id 42 shows now.
-`{subject}` is the hash tag: all keys of one picture live in one slot of a cluster. All start with `v1:<bot id>:`.
+`{subject}` is the hash tag: all keys of one picture live in one slot of a cluster. All start with `v2:<bot id>:`.
 
 | key | type, TTL | what | written by | read by |
 |---|---|---|---|---|
-| `{fid}:<size>.<fmt>` | string, PHOTO_TTL | a variant: header with the ETag, then the bytes | store | store |
-| `{fid}:preview` | string, PHOTO_TTL | JSON: inline preview, unique id | store | store |
-| `{fid}:path` | string, FILE_PATH_TTL | JSON: resolved file path, unique id | store | store |
-| `{subject}:unavailable` | string, by cause, growing | the cause | store | store |
-| `{subject}:failures` | counter, 1 day | failures in a row, for growing backoff | store | store |
-| `{subject}:memories` | counter, 1 day after the memory | memories in a row, for growing ones | store | store |
-| `{subject}:claim` | token, 30 s | the worker that is at it | claim | claim, store |
-| `{subject}:asked:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, claim |
-| `{fid}:wanted` | set, 60 s | variants somebody waits for, such as `160.jpeg` | store | claim, store |
-| `{fid}:partners` | set, no TTL | ids of the partners that show it, or showed it before | partners | partners, store |
-| `{subject}:attempts` | counter, no TTL | claims without an outcome | claim | claim |
-| `{subject}:forgotten` | string, PHOTO_TTL | tombstone | store | store |
+| `{fid}:<size>.<fmt>` | string, PHOTO_TTL | a variant: header with the ETag, then the bytes | photos | photos |
+| `{fid}:preview` | string, PHOTO_TTL | JSON: inline preview, unique id | photos | photos |
+| `{fid}:path` | string, FILE_PATH_TTL | JSON: resolved file path, unique id | photos | photos |
+| `{subject}:unavailable` | string, by cause, growing | the cause | photos | photos |
+| `{subject}:failures` | counter, 1 day | failures in a row, for growing backoff | photos | photos |
+| `{subject}:negative_count` | counter, 1 day after the entry | entries in a row, for growing TTLs | photos | photos |
+| `{subject}:lease` | token, 30 s | the worker that is at it | lease | lease, photos |
+| `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, lease |
+| `{fid}:wanted` | set, 60 s | variants somebody waits for, such as `160.jpeg` | photos | lease, photos |
+| `{fid}:partners` | set, no TTL | ids of the partners that show it, or showed it before | partners | partners, photos |
+| `{subject}:crashes` | counter, no TTL | leases without an outcome | lease | lease |
+| `{subject}:forgotten` | string, PHOTO_TTL | tombstone | photos | photos |
 | `{subject}:registered` | string, 60 s at most | a user who has just registered | partners | partners |
 | `{user:<id>}:profile` | string, PHOTO_TTL | JSON: the newest picture of that id | partners | partners |
 | `partner:<id>` | string, no TTL | JSON: the partner; unknown fields are kept | partners | partners |
 | `recent` | sorted set, no TTL | partner ids by first registration, in microseconds | partners | partners |
-| `due` | sorted set, no TTL | subjects by the instant of their next turn, in seconds | due | due |
+| `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted | budget | budget |
-| `slot:<task>` | string, the task's period | this round of a periodic task is taken | due | due |
+| `slot:<task>` | string, the task's period | this round of a periodic task is taken | schedule | schedule |
 | `stats:<minute>` | hash, 25 h | figures of that minute, see stats | stats | stats |
 | `{failed}:subjects` | sorted set, 25 h | the last subjects that failed, by instant, in seconds | failures | failures |
 | `{failed}:reasons` | hash, 25 h | JSON by subject: why it failed | failures | failures |
-| `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | pulse |
-| `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | pulse |
+| `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | workers |
+| `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | workers |
 | `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | rate_limit | rate_limit |
-| `{news}:heard:<nonce>` | list, 5 s | one for each web process that has heard all so far | listener | echo |
+| `{news}:acknowledged:<nonce>` | list, 5 s | one entry per web process that has seen all purges | listener | forget |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
 
-Channels: `done` carries `<subject> <outcome>`; `purge` a subject that was forgotten, or `user:<id>` when that id shows
-another picture: no process may answer from memory for it; `echo` the `heard` key that every listener pushes to. The
-last two have a slot: what one node of a cluster says keeps its order, and it knows who listens.
+Channels: `done` carries `<subject> <outcome>`. `purge` carries a subject that was forgotten, or `user:<id>` when that
+id shows another picture: no process may answer for it from memory. `acknowledge` carries the `acknowledged` key that
+every listener pushes to. The last two share a slot: one node of a cluster keeps the order of its messages and knows
+its subscribers.
 """
 
 from __future__ import annotations
@@ -70,14 +71,14 @@ class Keys:
     """The keys of one bot."""
 
     def __init__(self, bot_id: str) -> None:
-        self.prefix = f"v1:{bot_id}:"
+        self.prefix = f"v2:{bot_id}:"
         self.recent = f"{self.prefix}recent"
-        self.due = f"{self.prefix}due"
+        self.schedule = f"{self.prefix}schedule"
         self.budget = f"{self.prefix}budget"
         self.workers = f"{self.prefix}workers"
         self.done = f"{self.prefix}done"
         self.purge = f"{self.prefix}{{news}}:purge"
-        self.echo = f"{self.prefix}{{news}}:echo"
+        self.acknowledge = f"{self.prefix}{{news}}:acknowledge"
         self.queue_prefix = f"{self.prefix}queue:"
         self.limits = f"{self.prefix}limits"
         self.failed = self._of("failed", "subjects")
@@ -98,14 +99,14 @@ class Keys:
     def failures(self, subject: str) -> str:
         return self._of(subject, "failures")
 
-    def memories(self, subject: str) -> str:
-        return self._of(subject, "memories")
+    def negative_count(self, subject: str) -> str:
+        return self._of(subject, "negative_count")
 
-    def claim(self, subject: str) -> str:
-        return self._of(subject, "claim")
+    def lease(self, subject: str) -> str:
+        return self._of(subject, "lease")
 
-    def asked(self, subject: str, lane: Lane) -> str:
-        return self._of(subject, f"asked:{lane}")
+    def enqueued(self, subject: str, lane: Lane) -> str:
+        return self._of(subject, f"enqueued:{lane}")
 
     def wanted(self, file_id: str) -> str:
         return self._of(file_id, "wanted")
@@ -113,8 +114,8 @@ class Keys:
     def partners(self, file_id: str) -> str:
         return self._of(file_id, "partners")
 
-    def attempts(self, subject: str) -> str:
-        return self._of(subject, "attempts")
+    def crashes(self, subject: str) -> str:
+        return self._of(subject, "crashes")
 
     def forgotten(self, subject: str) -> str:
         return self._of(subject, "forgotten")
@@ -137,8 +138,8 @@ class Keys:
     def worker(self, name: str) -> str:
         return f"{self.prefix}worker:{name}"
 
-    def heard(self, nonce: str) -> str:
-        return f"{self.prefix}{{news}}:heard:{nonce}"
+    def acknowledged(self, nonce: str) -> str:
+        return f"{self.prefix}{{news}}:acknowledged:{nonce}"
 
     def _of(self, subject: str, name: str) -> str:
         return f"{self.prefix}{{{subject}}}:{name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Self
 
@@ -19,7 +19,7 @@ FORMATS = tuple(MIME_TYPES)  # all that can be made, whichever are asked for
 PREFERRED_PIXELS = 160
 
 
-class Cut(NamedTuple):
+class VariantSpec(NamedTuple):
     """One size in one format, without its bytes."""
 
     size: int  # pixels
@@ -46,8 +46,8 @@ class Variant:
     body: bytes = field(repr=False)
 
     @property
-    def cut(self) -> Cut:
-        return Cut(self.size, self.format)
+    def spec(self) -> VariantSpec:
+        return VariantSpec(self.size, self.format)
 
     @property
     def digest(self) -> bytes:
@@ -75,7 +75,7 @@ class StoredVariant:
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class SourceImage:
     """The bytes a picture is cut from; `unique_id` is Telegram's, empty where they came from a stored variant."""
 
     data: bytes = field(repr=False)
@@ -146,7 +146,7 @@ class Unavailable:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class PhotoStatus:
     """What a list needs to know of one subject's picture, without its bytes."""
 
     status: Status
@@ -157,3 +157,16 @@ class Glance:
 def version_of(unique_id: str) -> str:
     """A short hash of a picture's unique id, for clients that compare."""
     return hashlib.blake2b(unique_id.encode(), digest_size=6).hexdigest()
+
+
+def prioritize_variants(missing: Sequence[VariantSpec], wanted: Collection[VariantSpec]) -> list[list[VariantSpec]]:
+    """What is missing in batches, each stored and announced by itself: what is waited for, then the rest.
+
+    Where nobody waits yet, the size that `photo_url` names will be asked for first.
+    """
+    first = [spec for spec in missing if spec in wanted]
+    if not first:
+        shown = choose_shown([spec.size for spec in missing])
+        first = [next(spec for spec in missing if spec.size == shown)]
+    rest = [spec for spec in missing if spec not in first]
+    return [first, rest] if rest else [first]

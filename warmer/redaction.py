@@ -1,4 +1,4 @@
-"""Concealing a bot token in whatever is about to leave the process, however it is quoted."""
+"""Redacts a bot token in all text that leaves the process, however it is quoted."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 SECRET_LETTERS = 16  # BotFather's tokens have 35 after the colon
 
 
-class Concealer:
-    """Conceals one token.
+class Redactor:
+    """Redacts one token.
 
-    Its secret part is concealed alone, too, unless it is so short that it could be a word of any line.
+    Its secret part is redacted alone, too, unless it is so short that it could be a word of any line.
     """
 
     def __init__(self, token: str) -> None:

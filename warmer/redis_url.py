@@ -72,7 +72,7 @@ def is_cluster(url: str) -> bool:
     return place is not None and not place.master
 
 
-def spell_for_kombu(url: str) -> str:
+def to_kombu_url(url: str) -> str:
     """The broker's URL as kombu spells it: it knows Sentinels in another form, and unix sockets by another name."""
     if url.startswith("unix://"):
         path, _, query = url.removeprefix("unix://").partition("?")

@@ -22,8 +22,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.errors import ConfigError
 from warmer.photo import FORMATS
-from warmer.redaction import Concealer
-from warmer.redis_url import FORMS, is_cluster, parse_place, spell_for_kombu
+from warmer.redaction import Redactor
+from warmer.redis_url import FORMS, is_cluster, parse_place, to_kombu_url
 
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 TELEGRAM = "https://api.telegram.org"
@@ -190,7 +190,7 @@ class Settings(BaseSettings):
     @property
     def broker_url(self) -> str:
         """The broker as Celery spells it."""
-        return spell_for_kombu(self.celery_broker_url or self.redis_url)
+        return to_kombu_url(self.celery_broker_url or self.redis_url)
 
     @property
     def broker_master(self) -> str:
@@ -199,9 +199,9 @@ class Settings(BaseSettings):
         return place.master if place else ""
 
     @cached_property
-    def conceal(self) -> Concealer:
+    def redact(self) -> Redactor:
         """What takes the token out of a text, for whatever is about to leave the process."""
-        return Concealer(self.telegram_bot_token.get_secret_value())
+        return Redactor(self.telegram_bot_token.get_secret_value())
 
 
 def _split(value: str) -> SplitResult:

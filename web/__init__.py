@@ -19,12 +19,12 @@ from warmer.request_id import HEADER as REQUEST_ID
 from warmer.settings import Settings, load_settings_or_exit
 from web import problems, receivers, redis_breaker
 from web.api import health, openapi, partners
-from web.api.paths import PartnerName
-from web.context import NAME, get_front
+from web.api.partners import PartnerName
+from web.context import NAME, get_context
 from web.observe import metrics, request_log
 from web.pages import demo, ops
 from web.photos.app import PhotoLayer
-from web.wiring import open_front
+from web.wiring import open_context
 
 __all__ = ["close_app", "create_app", "receivers"]  # receivers listen as soon as they are imported
 
@@ -43,25 +43,25 @@ def create_app(
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.url_map.merge_slashes = False  # a path of another spelling is unknown, and no redirect
     app.url_map.converters["partner"] = PartnerName
-    app.extensions[NAME] = front = open_front(settings, clock=clock, wall_clock=wall_clock)
+    app.extensions[NAME] = context = open_context(settings, clock=clock, wall_clock=wall_clock)
     request_log.init_app(app)  # first, so that what it says of an answer is the last word
     metrics.init_app(app)
-    redis_breaker.init_app(app, front.breaker, front.redis)
+    redis_breaker.init_app(app, context.breaker, context.redis)
     problems.init_app(app)
     for module in (partners, health, ops, demo, openapi):
         app.register_blueprint(module.bp)
     if settings.cors_origins:
         CORS(app, resources=_cors_rules(settings), send_wildcard=True)
     app.wsgi_app = PhotoLayer(app.wsgi_app, app)  # type: ignore[method-assign]  # as Flask's documentation does
-    atexit.register(front.close)  # for servers that know no hook
+    atexit.register(context.close)  # for servers that know no hook
     return app
 
 
 def close_app(app: Flask) -> None:
     """Close what the app has opened: its threads, its subscription and its connections. Closing twice is harmless."""
-    front = get_front(app)
-    atexit.unregister(front.close)
-    front.close()
+    context = get_context(app)
+    atexit.unregister(context.close)
+    context.close()
 
 
 def _cors_rules(settings: Settings) -> dict[str | re.Pattern[str], dict[str, Any]]:

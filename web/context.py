@@ -17,12 +17,12 @@ from warmer.state.partners import PartnerDirectory
 from warmer.state.photos import PhotoStore
 from warmer.state.profiles import Profiles
 from warmer.state.stats import MinuteStats
-from web.api.rate_limit import Throttle
-from web.observe.access_log import Journal
+from web.api.rate_limit import RateLimiter
+from web.observe.access_log import AccessLog
 from web.observe.request_ids import RequestIds
-from web.photos.cache import Shelf
+from web.photos.cache import ResponseCache
 from web.photos.listener import Listener
-from web.photos.request import Wishes
+from web.photos.request import PhotoRequestParser
 from web.photos.urls import PhotoUrls
 from web.photos.waiting import Waiting
 from web.redis_breaker import Breaker
@@ -31,7 +31,7 @@ NAME = "avatar-warmer"
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class WebContext:
     """The parts of the web tier."""
 
     settings: Settings
@@ -44,13 +44,13 @@ class Front:
     forget: Forget
     publisher: Publisher
     urls: PhotoUrls
-    wishes: Wishes
-    shelf: Shelf
+    request_parser: PhotoRequestParser
+    cache: ResponseCache
     waiting: Waiting
     listener: Listener
     stats: MinuteStats
-    throttle: Throttle
-    journal: Journal
+    rate_limiter: RateLimiter
+    access_log: AccessLog
     request_ids: RequestIds
     clock: Callable[[], float]  # seconds, from no instant in particular
     wall_clock: Callable[[], float]  # Unix time, in seconds
@@ -61,7 +61,7 @@ class Front:
         In this order: the journal counts into the figures, and they go to Redis.
         """
         self.listener.close()
-        self.journal.close()
+        self.access_log.close()
         self.stats.close()
         self.redis.close()
 
@@ -71,6 +71,6 @@ def get_app() -> Flask:
     return cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]  # werkzeug's LocalProxy
 
 
-def get_front(app: Flask | None = None) -> Front:
+def get_context(app: Flask | None = None) -> WebContext:
     """The parts of this app, or of the one that answers the current request."""
-    return cast(Front, (app or current_app).extensions[NAME])
+    return cast(WebContext, (app or current_app).extensions[NAME])

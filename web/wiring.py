@@ -19,16 +19,16 @@ from warmer.settings import Settings
 from warmer.state.partners import PartnerDirectory
 from warmer.state.photos import PhotoStore
 from warmer.state.profiles import Profiles
-from warmer.state.schedule import Due
+from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
-from web.api.rate_limit import Throttle
-from web.context import Front
-from web.observe.access_log import Journal
+from web.api.rate_limit import RateLimiter
+from web.context import WebContext
+from web.observe.access_log import AccessLog
 from web.observe.metrics import count_served
 from web.observe.request_ids import RequestIds
-from web.photos.cache import Shelf
+from web.photos.cache import ResponseCache
 from web.photos.listener import Listener
-from web.photos.request import Wishes
+from web.photos.request import PhotoRequestParser
 from web.photos.urls import PhotoUrls
 from web.photos.waiting import THREADS, Waiting
 from web.redis_breaker import BreakablePool, Breaker
@@ -36,12 +36,12 @@ from web.redis_breaker import BreakablePool, Breaker
 PUBLISH_SECONDS = 0.5  # at most for each step of publishing
 
 
-def open_front(
+def open_context(
     settings: Settings,
     *,
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
-) -> Front:
+) -> WebContext:
     """Put the parts together."""
     keys = Keys(settings.bot_id)
     breaker = Breaker(clock)
@@ -49,11 +49,11 @@ def open_front(
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     directory = PartnerDirectory(redis, keys, settings.rewarm_partners)
     profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
-    due = Due(redis, keys)
+    schedule = Schedule(redis, keys)
     urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
-    shelf, waiting = Shelf(settings.photo_cache_mb * 2**20, clock), Waiting(settings.photo_wait, clock=clock)
+    cache, waiting = ResponseCache(settings.photo_cache_mb * 2**20, clock), Waiting(settings.photo_wait, clock=clock)
     stats = MinuteStats(redis, keys)
-    return Front(
+    return WebContext(
         settings=settings,
         redis=redis,
         breaker=breaker,
@@ -61,23 +61,23 @@ def open_front(
         store=store,
         partners=directory,
         profiles=profiles,
-        forget=Forget(directory, profiles, store, due),
-        publisher=_open_publisher(settings, redis, keys, due),
+        forget=Forget(directory, profiles, store, schedule),
+        publisher=_open_publisher(settings, redis, keys, schedule),
         urls=urls,
-        wishes=Wishes(urls, settings.photo_formats),
-        shelf=shelf,
+        request_parser=PhotoRequestParser(urls, settings.photo_formats),
+        cache=cache,
         waiting=waiting,
-        listener=_open_listener(settings, keys, waiting, shelf, redis),
+        listener=_open_listener(settings, keys, waiting, cache, redis),
         stats=stats,
-        throttle=Throttle(redis, keys, urls, wall_clock),
-        journal=Journal(partial(count_served, stats)),
+        rate_limiter=RateLimiter(redis, keys, urls, wall_clock),
+        access_log=AccessLog(partial(count_served, stats)),
         request_ids=RequestIds(),
         clock=clock,
         wall_clock=wall_clock,
     )
 
 
-def _open_publisher(settings: Settings, redis: Redis, keys: Keys, due: Due) -> Publisher:
+def _open_publisher(settings: Settings, redis: Redis, keys: Keys, schedule: Schedule) -> Publisher:
     celery.conf.update(
         broker_transport_options=celery.conf.broker_transport_options
         | choose_publishing_options(settings, PUBLISH_SECONDS),
@@ -87,23 +87,23 @@ def _open_publisher(settings: Settings, redis: Redis, keys: Keys, due: Due) -> P
         broker_pool_limit=THREADS,
         broker_pool_acquire_timeout=0.25,
     )
-    return Publisher(celery, redis, keys, due, settings)
+    return Publisher(celery, redis, keys, schedule, settings)
 
 
-def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, shelf: Shelf, redis: Redis) -> Listener:
+def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, cache: ResponseCache, redis: Redis) -> Listener:
     has_slots = is_cluster(settings.redis_url)
 
     def join() -> None:
         if not has_slots and isinstance(redis.connection_pool, BreakablePool):  # a cluster's nodes have their own
             redis.connection_pool.begin_anew()  # they may lead to the master of before
-        shelf.open()
+        cache.open()
 
     return Listener(
         lambda: connect_listener(settings),
         keys,
         on_done=waiting.wake,
-        on_purge=shelf.purge,
+        on_purge=cache.purge,
         on_joined=join,
-        on_lost=shelf.close,
+        on_lost=cache.close,
         has_slots=has_slots,
     )

@@ -98,9 +98,9 @@ def show(user: User, photo: dict[str, Any], avatars_url: str) -> dict[str, str |
     url, srcset = photo.get("photo_url"), photo.get("photo_srcset")
     if not url or not srcset:
         return {"name": user.name, "initials": initials, "src": None}
-    stand_in = f"&d=initials&initials={quote(initials)}"  # for a picture that is not there yet
-    sources = (f"{urljoin(avatars_url, path)}{stand_in} {width}" for path, width in split(srcset))
-    return {"name": user.name, "src": urljoin(avatars_url, url) + stand_in, "srcset": ", ".join(sources)}
+    placeholder = f"&d=initials&initials={quote(initials)}"  # for a picture that is not there yet
+    sources = (f"{urljoin(avatars_url, path)}{placeholder} {width}" for path, width in split(srcset))
+    return {"name": user.name, "src": urljoin(avatars_url, url) + placeholder, "srcset": ", ".join(sources)}
 
 
 def split(srcset: str) -> Iterator[tuple[str, str]]:

@@ -13,9 +13,9 @@ from benches.service import FORMAT, SIZE
 from faketelegram.pictures import drawn
 from warmer.images.render import render
 from warmer.keys import Keys
-from warmer.photo import Cut, Original, StoredVariant
+from warmer.photo import SourceImage, StoredVariant, VariantSpec
 from warmer.settings import Settings
-from warmer.state.lease import Claims
+from warmer.state.lease import LeaseManager
 from warmer.state.photos import PhotoStore
 from web.photos.urls import sign
 
@@ -39,14 +39,16 @@ def store_avatars(redis: Redis, keys: Keys, number: int) -> list[Avatar]:
     """Draw `number` different faces, and put them into Redis."""
     ttl = Settings.model_fields["photo_ttl"].default
     store = PhotoStore(redis, keys, [SIZE], [FORMAT], ttl)
-    return [_store(f"AgAC-the-picture-of-bench-{index:04}", store, Claims(redis, keys)) for index in range(number)]
+    return [
+        _store(f"AgAC-the-picture-of-bench-{index:04}", store, LeaseManager(redis, keys)) for index in range(number)
+    ]
 
 
-def _store(file_id: str, store: PhotoStore, claims: Claims) -> Avatar:
-    [rendering] = render(Original(_draw(file_id)), [[Cut(SIZE, FORMAT)]])
-    claim = claims.take(file_id, "warm")
-    store.put(claim, rendering)
-    claims.release(claim)
+def _store(file_id: str, store: PhotoStore, leases: LeaseManager) -> Avatar:
+    [rendering] = render(SourceImage(_draw(file_id)), [[VariantSpec(SIZE, FORMAT)]])
+    lease = leases.take(file_id, "warm")
+    store.put(lease, rendering)
+    leases.release(lease)
     [variant] = rendering.variants
     stored = StoredVariant.unpack(variant.pack())
     if stored is None:

@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 from typing import IO, cast
 
 from benches.testbed import ROOT, Testbed
-from warmer.deadline import Errand
+from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
-from warmer.wiring import get_workshop
+from warmer.wiring import get_worker_context
 
 
 class BarePools:
@@ -51,10 +51,10 @@ def bare_pools(testbed: Testbed, processes: int, threads: int) -> Iterator[BareP
 
 def main(threads: int) -> None:
     """Read a JSON list of file ids per line; answer with the number that are stored."""
-    shop = get_workshop()
+    context = get_worker_context()
 
     def warm(file_id: str) -> str:
-        return warm_photo(file_id, Errand.start("warm", shop.settings.photo_wait), shop.desk)
+        return warm_photo(file_id, JobContext.start("warm", context.settings.photo_wait), context.steps)
 
     with ThreadPoolExecutor(threads) as pool:
         for line in sys.stdin:

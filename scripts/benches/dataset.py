@@ -57,4 +57,4 @@ def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, chance: rando
     pipe.zadd(keys.recent, {str(partner.id): partner.joined_us})
     if is_kept:
         turn = now + 3600 + place
-        pipe.zadd(keys.due, {file_id: turn, user_subject(partner.id): turn})
+        pipe.zadd(keys.schedule, {file_id: turn, user_subject(partner.id): turn})

@@ -17,9 +17,8 @@ from PIL import Image, ImageChops, ImageStat
 from benches import peers_env, sources
 from benches.results import Part, Recorder, Row
 from benches.service import NAME
-from warmer.flow.order import put_first
 from warmer.images.render import ENCODERS, render
-from warmer.photo import Cut, Original, Rendering
+from warmer.photo import Rendering, SourceImage, VariantSpec, prioritize_variants
 from warmer.settings import Settings
 
 VIPS = Path(__file__).with_name("peers") / "vips_thumbnail.py"
@@ -71,8 +70,8 @@ def _measure_ours(recorder: Recorder, source: bytes) -> None:
 
 def _render(source: bytes, sizes: Sequence[int], *, with_preview: bool) -> list[Rendering]:
     """Render these sizes as a worker does for a cold picture."""
-    batches = put_first([Cut(size, "webp") for size in sorted(sizes, reverse=True)], ())
-    return list(render(Original(source), batches, with_preview=with_preview))
+    batches = prioritize_variants([VariantSpec(size, "webp") for size in sorted(sizes, reverse=True)], ())
+    return list(render(SourceImage(source), batches, with_preview=with_preview))
 
 
 def _run_libvips(source: bytes, folder: Path) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from warmer.keys import user_subject
-from warmer.wiring import Workshop, get_workshop
+from warmer.wiring import WorkerContext, get_worker_context
 from warmer.worker.rounds import keep_newest, run_tick
 from web import create_app
 
@@ -21,27 +21,27 @@ LIST = f"/api/partner/recent?limit={LISTED}"
 class Rounds:
     """The rounds; `prepare` undoes the effects of the last one."""
 
-    def __init__(self, shop: Workshop) -> None:
-        self.shop = shop
-        self.client = create_app(shop.settings).test_client()
-        self.header = {"Authorization": f"Bearer {shop.settings.api_keys[0].get_secret_value()}"}
+    def __init__(self, context: WorkerContext) -> None:
+        self.context = context
+        self.client = create_app(context.settings).test_client()
+        self.header = {"Authorization": f"Bearer {context.settings.api_keys[0].get_secret_value()}"}
 
     def prepare(self) -> None:
         """Free every slot, empty the queue, and make DUE subjects due."""
-        keys = self.shop.keys
-        subjects = [user_subject(partner_id) for partner_id in self.shop.partners.list_recent_ids(DUE)]
-        asked = [keys.asked(subject, "rewarm") for subject in subjects]
-        self.shop.redis.delete(keys.slot("tick"), keys.slot("keep_newest"), f"{keys.queue_prefix}rewarm", *asked)
+        keys = self.context.keys
+        subjects = [user_subject(partner_id) for partner_id in self.context.partners.list_recent_ids(DUE)]
+        asked = [keys.enqueued(subject, "rewarm") for subject in subjects]
+        self.context.redis.delete(keys.slot("tick"), keys.slot("keep_newest"), f"{keys.queue_prefix}rewarm", *asked)
         for subject in subjects:
-            self.shop.due.set(subject, -1)
+            self.context.schedule.set(subject, -1)
 
     def tick(self) -> None:
         """Publish what is due."""
-        _expect(DUE, run_tick(self.shop))
+        _expect(DUE, run_tick(self.context))
 
     def keep(self) -> None:
         """Schedule the newest partners."""
-        _expect(self.shop.settings.rewarm_partners, keep_newest(self.shop))
+        _expect(self.context.settings.rewarm_partners, keep_newest(self.context))
 
     def recent(self) -> None:
         """List the newest partners; all their pictures are ready."""
@@ -55,23 +55,23 @@ def _expect(wanted: int, got: int) -> None:
         raise SystemExit(f"the round handled {got} instead of {wanted}")
 
 
-def _count_commands(shop: Workshop) -> int:
-    stats: Any = shop.redis.info("stats")
+def _count_commands(context: WorkerContext) -> int:
+    stats: Any = context.redis.info("stats")
     return int(stats["total_commands_processed"])
 
 
 def main() -> None:
     """Answer until the input ends."""
-    shop = get_workshop()
-    rounds = Rounds(shop)
+    context = get_worker_context()
+    rounds = Rounds(context)
     works: dict[str, Callable[[], None]] = {"tick": rounds.tick, "keep": rounds.keep, "recent": rounds.recent}
     for line in sys.stdin:
         rounds.prepare()
-        commands = _count_commands(shop)
+        commands = _count_commands(context)
         started = time.perf_counter()
         works[line.strip()]()
         milliseconds = (time.perf_counter() - started) * 1000
-        print(milliseconds, _count_commands(shop) - commands - 1, flush=True)  # 1: the counting itself
+        print(milliseconds, _count_commands(context) - commands - 1, flush=True)  # 1: the counting itself
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from redis import Redis
 from benches.testbed import BOTH, Testbed, list_workers, wait_for
 from runner.ports import free_loopback_port
 from warmer.keys import Keys
-from warmer.state.workers import list_pulses
+from warmer.state.workers import list_worker_statuses
 from web.photos.urls import sign
 
 NAME = "this service"
@@ -61,7 +61,7 @@ class Service:
 
     def count_processes(self) -> int:
         """How many worker processes send heartbeats."""
-        return len(list_pulses(self.redis, self.keys))
+        return len(list_worker_statuses(self.redis, self.keys))
 
 
 def start_service(testbed: Testbed, redis: Redis) -> Service:

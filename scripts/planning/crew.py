@@ -44,13 +44,13 @@ class Crew:
         self._queues: dict[str, deque[_Message]] = {name: deque() for name in QUEUES}
         self._free = setup.worker_processes * setup.threads
         self._asked: dict[tuple[Lane, int], float] = {}  # until when
-        self._claimed: set[int] = set()
+        self._leased: set[int] = set()
         env.process(self._beat())
         env.process(self._keep_newest())
 
     def ask(self, picture: int, lane: Lane) -> bool:
         """Publish unless a message is on its way in this lane; False where it is shed."""
-        if lane == "hot" and picture in self._claimed:
+        if lane == "hot" and picture in self._leased:
             return True
         if self._asked.get((lane, picture), 0.0) > self.env.now:
             return True
@@ -62,10 +62,10 @@ class Crew:
 
     def ask_all(self, pictures: Sequence[int]) -> None:
         """In the lane that nobody waits for; what cannot be published becomes due."""
-        self.duties.hasten(pictures, LOST_SECONDS + EAGER_MAX / self.setup.telegram_rate)
+        self.duties.schedule_by(pictures, LOST_SECONDS + EAGER_MAX / self.setup.telegram_rate)
         waiting = len(self._queues["warm"])
         published = [picture for picture in pictures if self.ask(picture, "warm")]
-        self.duties.hasten(published, LOST_SECONDS + waiting / self.setup.telegram_rate)
+        self.duties.schedule_by(published, LOST_SECONDS + waiting / self.setup.telegram_rate)
         for picture in set(pictures) - set(published):
             self.duties.set(picture, 0)
 
@@ -82,10 +82,10 @@ class Crew:
                 self._start(self._tick())
             elif message.lane == "hot" and self._asked.get(("hot", message.picture), 0.0) <= self.env.now:
                 self.ledger.count("stale")
-            elif message.picture in self._claimed:
+            elif message.picture in self._leased:
                 self._asked.pop((message.lane, message.picture), None)
             else:
-                self._claimed.add(message.picture)
+                self._leased.add(message.picture)
                 self._start(self._warm(message))
 
     def _start(self, work: Steps) -> None:
@@ -111,7 +111,7 @@ class Crew:
                 self.stock.put(picture, env.now)
             self._settle(message, "done")
             return
-        if verdict == "postponed" and message.lane == "hot" and had_no_turn and not self._keeps(picture):
+        if verdict == "postponed" and message.lane == "hot" and had_no_turn and not self._is_kept_warm(picture):
             self.duties.drop(picture)
         else:
             self.duties.set(picture, wait * self.chance.uniform(1, 1.1))
@@ -133,17 +133,17 @@ class Crew:
 
     def _settle(self, message: _Message, outcome: Outcome) -> None:
         picture = message.picture
-        self._claimed.discard(picture)
+        self._leased.discard(picture)
         self._asked.pop((message.lane, picture), None)
         if outcome == "done":
-            if self._keeps(picture):
+            if self._is_kept_warm(picture):
                 self.duties.set(picture, self.stock.ttl / 2)
             else:
                 self.duties.drop(picture)
         if outcome == "done" or message.lane == "hot":
             self.announce(picture, outcome)
 
-    def _keeps(self, picture: int) -> bool:
+    def _is_kept_warm(self, picture: int) -> bool:
         return picture < self.setup.rewarm_partners
 
     def _beat(self) -> Steps:

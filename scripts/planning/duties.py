@@ -25,7 +25,7 @@ class Duties:
         self._put(picture, self.env.now + seconds)
         return is_new
 
-    def hasten(self, pictures: Iterable[int], seconds: float) -> None:
+    def schedule_by(self, pictures: Iterable[int], seconds: float) -> None:
         """A turn in at most so many seconds; an earlier one stays."""
         instant = self.env.now + seconds
         for picture in pictures:

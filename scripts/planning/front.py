@@ -28,7 +28,7 @@ class _Waiter:
     is_over: bool = False
 
 
-class Front:
+class WebContext:
     """Every web process together."""
 
     def __init__(self, env: simpy.Environment, setup: Setup, stock: Stock, crew: Crew, ledger: Ledger,

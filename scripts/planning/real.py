@@ -98,7 +98,7 @@ def _let_backend_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
     service, warmed = running.service, running.take(trial.warmed)
     time.sleep(REST_SECONDS)
     calls, started = running.count_calls(), time.monotonic()
-    with _watching(lambda: int(service.redis.zcard(service.keys.due))) as seen:
+    with _watching(lambda: int(service.redis.zcard(service.keys.schedule))) as seen:
         service.ask_to_warm(warmed)
         wait_for_pictures(service.redis, service.keys, warmed)
     seconds = time.monotonic() - started

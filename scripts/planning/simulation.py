@@ -10,7 +10,7 @@ import numpy as np
 import simpy
 
 from planning.crew import Crew
-from planning.front import Front
+from planning.front import WebContext
 from planning.ledger import Ledger
 from planning.popularity import Popularity
 from planning.setup import Setup
@@ -27,7 +27,7 @@ class World:
     setup: Setup
     stock: Stock
     crew: Crew
-    front: Front
+    front: WebContext
     ledger: Ledger
 
 
@@ -37,7 +37,7 @@ def build_world(setup: Setup, seed: int = SEED) -> World:
     popularity = Popularity(setup.pictures, setup.zipf)
     stock, ledger = Stock(setup, popularity, chance), Ledger(env, setup.seconds, setup.slice_seconds)
     crew = Crew(env, setup, stock, ledger, chance)
-    front = Front(env, setup, stock, crew, ledger, popularity, chance)
+    front = WebContext(env, setup, stock, crew, ledger, popularity, chance)
     if setup.loss_at >= 0:
         env.process(_lose_shard(env, setup, stock))
     return World(env, setup, stock, crew, front, ledger)

@@ -10,7 +10,7 @@ GIVE_UP_AFTER_MS = 30_000
 DEADLINE_AND_PAUSE = 2  # timers
 
 
-def pulses(image: Locator) -> bool:
+def statuses(image: Locator) -> bool:
     names: list[str] = image.evaluate("(host) => host.shadowRoot.getAnimations().map((one) => one.animationName)")
     return "pulse" in names
 
@@ -28,7 +28,7 @@ def test_the_preview_is_shown_before_the_picture(blank: Page, stub: PageStub) ->
     image = add(blank, src="/ann", name="Ann", placeholder=PREVIEW)
     has_status(image, "loading")
     expect(image.locator(".preview")).to_be_visible()
-    assert not pulses(image), "a preview needs no skeleton"
+    assert not statuses(image), "a preview needs no skeleton"
     gate.set()
     has_status(image, "loaded")
     expect(image.locator(".picture")).to_be_visible()
@@ -40,10 +40,10 @@ def test_the_skeleton_pulses_only_while_the_picture_loads(blank: Page, stub: Pag
     stub.answers["/ann"] = [Answer(gate=gate)]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "loading")
-    assert pulses(image)
+    assert statuses(image)
     gate.set()
     has_status(image, "loaded")
-    assert not pulses(image)
+    assert not statuses(image)
 
 
 def test_the_skeleton_is_still_for_who_prefers_less_motion(blank: Page, stub: PageStub) -> None:
@@ -51,14 +51,14 @@ def test_the_skeleton_is_still_for_who_prefers_less_motion(blank: Page, stub: Pa
     stub.answers["/ann"] = [Answer(gate=stub.gate())]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "loading")
-    assert not pulses(image)
+    assert not statuses(image)
 
 
 def test_a_missing_picture_ends_in_initials_and_is_not_asked_for_again(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [NO_PHOTO]
     image = add(blank, src="/ann", name="Ann Lee", placeholder=PREVIEW)
     has_status(image, "error")
-    assert not pulses(image)
+    assert not statuses(image)
     expect(image.locator(".initials")).to_be_visible()
     expect(image.locator(".initials")).to_have_text("AL")
     assert blank.evaluate("events") == ["loading", "error", "error"]
@@ -116,7 +116,7 @@ def test_a_removed_element_leaves_no_timer_and_asks_no_more(blank: Page, stub: P
     stub.answers["/ann"] = [PATIENCE]
     image = add(blank, src="/ann", name="Ann")
     until(lambda: blank.evaluate("timers.size") == DEADLINE_AND_PAUSE, "a pause before the next try")
-    assert pulses(image)
+    assert statuses(image)
     blank.evaluate("window.removed = document.querySelector('lazy-image'); removed.remove()")
     assert blank.evaluate("[timers.size, removed.status, removed.shadowRoot.getAnimations().length]") == [0, "idle", 0]
     blank.evaluate("dispatchEvent(new Event('online'))")
@@ -131,7 +131,7 @@ def test_the_old_picture_stays_until_the_new_one_is_there(blank: Page, stub: Pag
     image.evaluate("(host) => host.setAttribute('src', '/new')")
     has_status(image, "loading")
     assert pictures(image) == ["/old"]
-    assert not pulses(image)
+    assert not statuses(image)
     gate.set()
     has_status(image, "loaded")
     until(lambda: pictures(image) == ["/new"], "the new picture alone")
@@ -161,7 +161,7 @@ def test_nothing_is_asked_for_until_the_box_is_near_the_viewport(blank: Page, st
     has_status(near, "loaded")
     assert stub.calls == ["GET /near"]
     has_status(far, "idle")
-    assert not pulses(far)
+    assert not statuses(far)
     far.scroll_into_view_if_needed()
     has_status(far, "loaded")
 

@@ -14,13 +14,13 @@ from redis import Redis
 from ops_screenshot import make_up_day
 from tests.conftest import wait_until
 from tests.support.serving import serve
-from web.context import get_front
+from web.context import get_context
 
 
 @pytest.fixture
 def made_up(redis: Redis, app: Flask) -> Iterator[str]:
     """The page of a made-up day, over HTTP; its URL."""
-    make_up_day(redis, get_front(app).keys)
+    make_up_day(redis, get_context(app).keys)
     with serve(app) as url:
         yield f"{url}/ops"
 

@@ -29,14 +29,14 @@ from tests.support.adversary import (
 from tests.support.web_parts import new_id
 from warmer.deadline import Deadline
 from warmer.keys import user_subject
-from warmer.wiring import Workshop, get_workshop
+from warmer.wiring import WorkerContext, get_worker_context
 
 pytest_plugins = ["tests.support.adversary_fixtures"]
 
 
-def test_the_host_that_is_told_nothing_gives_pictures(hostile_shop: Workshop) -> None:
+def test_the_host_that_is_told_nothing_gives_pictures(hostile_context: WorkerContext) -> None:
     assert [run_task(method) for method in ("getFile", "getUserProfilePhotos", "getChat")] == ["done"] * 3
-    assert hostile_shop.telegram.get_me(Deadline(5)).username == "bo_bot"
+    assert hostile_context.telegram.get_me(Deadline(5)).username == "bo_bot"
 
 
 # Other hosts
@@ -148,12 +148,12 @@ def test_odd_photos_are_tried_again_and_do_not_end_the_one_that_is_shown(attempt
     wrong = []
     for photos in ODD_PHOTOS:
         assert attempt("getMe", GOOD["getMe"]) == "done"  # a new worker, and a picture that is shown
-        desk, user_id = get_workshop().desk, new_id()
+        steps, user_id = get_worker_context().steps, new_id()
         assert run_subject(user_subject(user_id)) == "done"
-        desk.profiles.mark_old(user_id)
+        steps.profiles.mark_old(user_id)
         say("getUserProfilePhotos", result({"total_count": 1, "photos": photos}))
         outcome = run_subject(user_subject(user_id))
-        if not outcome.startswith("postponed") or not desk.store.is_ready(FILE_ID):
+        if not outcome.startswith("postponed") or not steps.store.is_ready(FILE_ID):
             wrong.append((photos, outcome))
     assert wrong == []
 
@@ -176,9 +176,9 @@ def test_an_odd_unique_id_is_not_kept(attempt: Try) -> None:
 
 
 @pytest.mark.parametrize("name", ["Bo\n2026 CRITICAL x: y", "\ud800Bo", "B" * 999, 7, None, ["Bo"], "Bo\x1b[31m\u2028"])
-def test_the_name_of_a_bot_can_be_logged_and_shown(say: Say, hostile_shop: Workshop, name: Any) -> None:
+def test_the_name_of_a_bot_can_be_logged_and_shown(say: Say, hostile_context: WorkerContext, name: Any) -> None:
     say("getMe", result({"first_name": name, "username": name}))
-    bot = hostile_shop.telegram.get_me(Deadline(5))
+    bot = hostile_context.telegram.get_me(Deadline(5))
     assert (bot.name, len(bot.name.encode()) <= 64) == (bot.username, True)
     assert not set(bot.name) & set("\n\x1b\u2028")
     assert bot.name.startswith("B") == isinstance(name, str)
@@ -191,7 +191,7 @@ def test_a_pause_lasts_an_hour_at_most_and_is_said(attempt: Try, caplog: pytest.
         body = {"ok": False, "error_code": 429, "description": "Too Many", "parameters": {"retry_after": retry_after}}
         caplog.clear()
         outcome = attempt(method, reply(json.dumps(body).encode(), "Retry-After: 999999999", status=429))
-        pause = get_workshop().budget.get_pause()
+        pause = get_worker_context().budget.get_pause()
         if not outcome.startswith("postponed") or not 0 < pause <= 3600 or "asks for a pause" not in caplog.text:
             wrong.append((method, retry_after, outcome, pause))
     assert wrong == []

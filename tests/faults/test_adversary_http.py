@@ -77,7 +77,7 @@ def test_odd_http_has_an_outcome(attempt: Try) -> None:
 def has_outcome(redis: Redis, keys: Keys, file_id: str) -> bool:
     """One that was remembered, and no crash."""
     is_told = redis.exists(keys.failures(file_id), keys.unavailable(file_id))
-    return bool(is_told and not redis.exists(keys.claim(file_id), keys.attempts(file_id)))
+    return bool(is_told and not redis.exists(keys.lease(file_id), keys.crashes(file_id)))
 
 
 def always(pieces: Pieces) -> Answer:

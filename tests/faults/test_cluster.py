@@ -39,7 +39,7 @@ def test_slots_move_under_load(stage: Stage, cluster: RedisCluster, figure: Figu
     """The first of these tests: the masters are still those that the cluster began with."""
     people = stage.warm(PEOPLE)
     moving = {key_slot(KEYS.preview(file_id).encode()) for file_id in people.values()}
-    moving |= {key_slot(key.encode()) for key in (KEYS.due, KEYS.purge, KEYS.budget, KEYS.recent)}
+    moving |= {key_slot(key.encode()) for key in (KEYS.schedule, KEYS.purge, KEYS.budget, KEYS.recent)}
     with crowd(stage, people) as (_, rest):
         for slot in sorted(moving):
             move(cluster, slot)
@@ -91,14 +91,14 @@ def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Fi
 @pytest.mark.parametrize("what", ["schedule", "purges"])
 def test_a_master_is_killed(stage: Stage, cluster: RedisCluster, figure: Figure, what: str) -> None:
     """The master that holds the schedule, or the one whose purges every web process listens to."""
-    victim = cluster.master_of(key_slot({"schedule": KEYS.due, "purges": KEYS.purge}[what].encode()))
+    victim = cluster.master_of(key_slot({"schedule": KEYS.schedule, "purges": KEYS.purge}[what].encode()))
     check_lost_master(stage, cluster, f"cluster, the master of the {what} killed", figure, victim, signal.SIGKILL)
     victim.start()
     wait_until(cluster.is_whole, DEADLINE)
 
 
 def test_a_master_is_paused(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
-    victim = cluster.master_of(key_slot(KEYS.due.encode()))
+    victim = cluster.master_of(key_slot(KEYS.schedule.encode()))
     check_lost_master(stage, cluster, "cluster, a master paused", figure, victim, signal.SIGSTOP)
     victim.process.send_signal(signal.SIGCONT)
     wait_until(lambda: victim.client.info("replication")["role"] == "slave", DEADLINE)

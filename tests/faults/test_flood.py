@@ -74,8 +74,7 @@ def test_hits_go_on_through_a_flood_of_misses(stage: Stage, tmp_path: Path, figu
         load(tmp_path, "cold", cold, CONNECTIONS, MISSES_A_SECOND, SECONDS) as flood,
         load(tmp_path, "hot", hot, 4, 100, SECONDS - 1) as hits,
     ):
-        for user_id, file_id in registered.items():
-            assert stage.put(user_id, file_id).status == 201
+        stage.register(registered)
         longest, growth_mb = watch(stage, flood)
         ended_at = time.monotonic()
         flooded, served = told(flood), told(hits)

@@ -147,7 +147,7 @@ def test_two_beats_bring_nothing_twice(hosts: tuple[Stage, Stage], server: Redis
     one, other = hosts
     late = list(one.add_people(30).values())
     one.fake.reset()
-    server.client.zadd(Keys(str(one.fake.world.bot_id)).due, dict.fromkeys(late, 0))
+    server.client.zadd(Keys(str(one.fake.world.bot_id)).schedule, dict.fromkeys(late, 0))
     wait_until(lambda: all(map(other.is_stored, late)), DEADLINE)
     assert one.fake.calls == Counter(getFile=len(late), download=len(late))
 

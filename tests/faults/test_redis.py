@@ -63,7 +63,7 @@ def check_outage(stage: Stage, server: RedisServer, name: str, figure: Figure, l
         ended = time.monotonic()
         mend()
         mended = time.monotonic()
-        server.client.zadd(KEYS.due, {late: 0})
+        server.client.zadd(KEYS.schedule, {late: 0})
         (last,) = stage.add_people(1).items()
         wait_until(lambda: is_normal(stage, *last), DEADLINE)
         figure(f"Redis {name}: a new picture is warm again", time.monotonic() - mended)

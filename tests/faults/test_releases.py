@@ -20,7 +20,7 @@ from tests.support.faults import DEADLINE, Clients, Figure, Stage
 from tests.support.releases import MORE_IS_SAID, Deploy, log_of
 from tests.support.waiting import wait_until
 from warmer.keys import QUEUES, Keys
-from warmer.redis_url import spell_for_kombu
+from warmer.redis_url import to_kombu_url
 
 KEYS = Keys(TEST_TOKEN.partition(":")[0])
 
@@ -94,7 +94,7 @@ def test_each_sees_the_workers_of_both(pair: Pair) -> None:
 
 def test_a_message_that_nobody_understands_is_gone_and_no_worker_with_it(pair: Pair) -> None:
     redis, running = pair.deploy.server.client, {process.pid for process in list_workers(pair)}
-    with Celery("later", broker=spell_for_kombu(pair.deploy.server.url), set_as_current=False) as later:
+    with Celery("later", broker=to_kombu_url(pair.deploy.server.url), set_as_current=False) as later:
         later.conf.update(broker_transport_options={"global_keyprefix": KEYS.queue_prefix, "priority_steps": [0]})
         later.conf.accept_content = ["json", "pickle"]
         for queue in QUEUES:

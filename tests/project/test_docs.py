@@ -80,12 +80,12 @@ def test_every_key_is_in_the_schema() -> None:
         keys.path("F"): "{fid}:path",
         keys.unavailable("F"): "{subject}:unavailable",
         keys.failures("F"): "{subject}:failures",
-        keys.memories("F"): "{subject}:memories",
-        keys.claim("F"): "{subject}:claim",
-        keys.asked("F", "hot"): "{subject}:asked:<lane>",
+        keys.negative_count("F"): "{subject}:negative_count",
+        keys.lease("F"): "{subject}:lease",
+        keys.enqueued("F", "hot"): "{subject}:enqueued:<lane>",
         keys.wanted("F"): "{fid}:wanted",
         keys.partners("F"): "{fid}:partners",
-        keys.attempts("F"): "{subject}:attempts",
+        keys.crashes("F"): "{subject}:crashes",
         keys.forgotten("F"): "{subject}:forgotten",
         keys.profile(1): "{user:<id>}:profile",
         keys.registered("user:1"): "{subject}:registered",
@@ -97,7 +97,7 @@ def test_every_key_is_in_the_schema() -> None:
         keys.reasons: "{failed}:reasons",
         keys.worker("w"): "worker:<name>",
     }
-    assert all(key.startswith("v1:1:") for key in patterns)
+    assert all(key.startswith("v2:1:") for key in patterns)
     assert [pattern for pattern in patterns.values() if f"`{pattern}`" not in schema] == []
 
 

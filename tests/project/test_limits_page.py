@@ -13,7 +13,7 @@ from warmer.telegram import client as telegram
 from web import problems
 from web.api import partners as routes
 from web.api import rate_limit as throttle
-from web.photos import placeholder as stand_in
+from web.photos import placeholder as placeholder
 from web.photos import waiting
 from web.server import connection, worker
 
@@ -30,7 +30,7 @@ LIMITS = {
     "the head of a request, its body": f"{connection.MAX_HEAD_BYTES // KIB} KiB, {problems.MAX_BODY_BYTES // KIB} KiB",
     "time to send a request": f"{worker.GatheringWorker.request_seconds:.0f} s",
     "requests in progress per web process": (f"{waiting.THREADS}, of which half may wait for a picture"),
-    "initials in a URL": f"{stand_in.LETTERS_MAX} letters, numbers or emoji",
+    "initials in a URL": f"{placeholder.LETTERS_MAX} letters, numbers or emoji",
     "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {images.MAX_PIXELS // 1_000_000} megapixels"),
     "an inline preview": f"{images.PREVIEW_MAX_CHARACTERS} characters",
     "one job of a worker": f"{deadline.TASK_SECONDS:.0f} s",

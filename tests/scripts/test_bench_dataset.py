@@ -6,21 +6,23 @@ from redis import Redis
 
 from benches.dataset import write_partners
 from warmer.keys import Keys, user_subject
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 
-def test_every_written_partner_is_listed_with_a_warm_picture(shop: Workshop, redis: Redis, keys: Keys) -> None:
+def test_every_written_partner_is_listed_with_a_warm_picture(context: WorkerContext, redis: Redis, keys: Keys) -> None:
     write_partners(redis, keys, 30)
-    partners = shop.partners.list_recent(100)
-    glances = shop.desk.store.glance([str(partner.photo_file_id) for partner in partners])
+    partners = context.partners.list_recent(100)
+    glances = context.steps.store.get_statuses([str(partner.photo_file_id) for partner in partners])
     assert [partner.name for partner in partners] == [f"Partner {place}" for place in reversed(range(30))]
     assert {glance.status for glance in glances} == {"ready"}
 
 
-def test_every_written_picture_and_profile_is_scheduled_for_later(shop: Workshop, redis: Redis, keys: Keys) -> None:
+def test_every_written_picture_and_profile_is_scheduled_for_later(
+    context: WorkerContext, redis: Redis, keys: Keys
+) -> None:
     write_partners(redis, keys, 3)
-    partners = shop.partners.list_recent(3)
-    assert shop.due.count() == 6
-    assert shop.due.take(10, 60) == []
-    assert shop.partners.keeps(user_subject(partners[0].id))
-    assert shop.partners.keeps(str(partners[0].photo_file_id))
+    partners = context.partners.list_recent(3)
+    assert context.schedule.count() == 6
+    assert context.schedule.take(10, 60) == []
+    assert context.partners.is_kept_warm(user_subject(partners[0].id))
+    assert context.partners.is_kept_warm(str(partners[0].photo_file_id))

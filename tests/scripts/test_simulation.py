@@ -87,7 +87,7 @@ def test_an_earlier_turn_stays_and_a_later_one_is_hastened() -> None:
     duties = Duties(simpy.Environment())
     duties.set(1, 10)
     duties.set(2, 100)
-    duties.hasten([1, 2], 20)
+    duties.schedule_by([1, 2], 20)
     duties.env.run(until=11)
     assert duties.take(10, 60) == [1]
     duties.env.run(until=21)

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from tests.support.adversary import GOOD, Host, Pieces, Say, Try, run_task, serve
-from warmer.wiring import Workshop, close_workshop, get_workshop
+from warmer.wiring import WorkerContext, close_worker_context, get_worker_context
 
 
 @pytest.fixture
@@ -28,15 +28,15 @@ def telegram_host(elsewhere: Host, redis: Redis, monkeypatch: pytest.MonkeyPatch
     with serve() as host:
         host.answer = GOOD.__getitem__
         monkeypatch.setenv("TELEGRAM_API_URL", host.url)
-        close_workshop()
+        close_worker_context()
         yield host
-        close_workshop()
+        close_worker_context()
 
 
 @pytest.fixture
-def hostile_shop(telegram_host: Host) -> Workshop:
+def hostile_context(telegram_host: Host) -> WorkerContext:
     """The parts that the tasks work with."""
-    return get_workshop()
+    return get_worker_context()
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def attempt(say: Say, redis: Redis) -> Try:
 
     def run(method: str, pieces: Pieces) -> str:
         redis.flushall()
-        close_workshop()
+        close_worker_context()
         say(method, pieces)
         return run_task(method)
 

@@ -129,7 +129,7 @@ def speak_no_http(notes: Notebook, api_key: str) -> None:
 
 def spoil_the_queue(redis: Redis, socket: str, bot_id: str) -> None:
     """Messages that no task understands."""
-    prefix = f"v1:{bot_id}:queue:"
+    prefix = f"v2:{bot_id}:queue:"
     with Celery(broker=f"redis+socket://{socket}", set_as_current=False) as producer:
         producer.conf.broker_transport_options = {"global_keyprefix": prefix, "priority_steps": [0]}
         for args in ([], ["A" * 30, "warm", "more"], [7, "warm"], ["user:x", "warm"], ["A" * 30, "no lane"], [None]):
@@ -199,4 +199,4 @@ def halt(notes: Notebook, redis: Redis, fake: FakeTelegram, server: dict[str, st
     notes.call("GET", "/readyz")
     for path in ("/metrics", "/ops", "/ops.json"):  # with the failures of before
         notes.call("GET", path, headers=server)
-    wait_until(lambda: not redis.hexists(f"v1:{fake.world.bot_id}:budget", "halted"), 300)
+    wait_until(lambda: not redis.hexists(f"v2:{fake.world.bot_id}:budget", "halted"), 300)

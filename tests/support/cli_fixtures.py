@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.cli_parts import say_alive
 from warmer.redis_client.clients import connect_web
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def live_worker(worker: Any, shop: Workshop) -> Any:
+def live_worker(worker: Any, context: WorkerContext) -> Any:
     """A worker that says that it is there."""
-    say_alive(shop)
+    say_alive(context)
     return worker

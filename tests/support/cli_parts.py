@@ -13,15 +13,15 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from warmer.cli.group import group
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 from warmer.worker.heartbeat import Heartbeat
 
 COMMAND = Path(sys.executable).parent / "avatar-warmer"
 
 
-def say_alive(shop: Workshop) -> Heartbeat:
+def say_alive(context: WorkerContext) -> Heartbeat:
     """One heartbeat, as of a worker."""
-    heartbeat = Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget)
+    heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget)
     heartbeat.beat()
     return heartbeat
 

@@ -37,9 +37,9 @@ class Load:
         await asyncio.gather(*turns)
 
     def told(self) -> str:
-        cuts = quantiles(self.took, n=100)
+        specs = quantiles(self.took, n=100)
         rate = len(self.took) / self.seconds
-        return json.dumps({"statuses": self.statuses, "p50": cuts[49], "p99": cuts[98], "rate": rate})
+        return json.dumps({"statuses": self.statuses, "p50": specs[49], "p99": specs[98], "rate": rate})
 
     async def _ask_on(self, due: float) -> None:
         end, writer = due + self.seconds, None

@@ -12,9 +12,9 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from warmer.images.render import render
-from warmer.photo import Cut, Original
+from warmer.photo import SourceImage, VariantSpec
 
-BATCHES = ([Cut(160, "webp")], [Cut(320, "webp"), Cut(80, "webp"), Cut(320, "jpeg")])
+BATCHES = ([VariantSpec(160, "webp")], [VariantSpec(320, "webp"), VariantSpec(80, "webp"), VariantSpec(320, "jpeg")])
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -29,7 +29,7 @@ def save(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
 def squares_of(data: bytes) -> list[Image.Image]:
     """What a worker makes of these bytes, each a square as it should be; or what `render` raises."""
     squares: list[Image.Image] = []
-    for rendering in render(Original(data), BATCHES):
+    for rendering in render(SourceImage(data), BATCHES):
         for variant in rendering.variants:
             square = Image.open(BytesIO(variant.body))
             assert (square.format, square.size, square.mode) == (

@@ -25,7 +25,7 @@ class Change(NamedTuple):
     new: str
 
 
-ANOTHER_LAYOUT = (Change("warmer/keys.py", 'f"v1:{bot_id}:"', 'f"v2:{bot_id}:"'),)
+ANOTHER_LAYOUT = (Change("warmer/keys.py", 'f"v2:{bot_id}:"', 'f"v3:{bot_id}:"'),)
 MORE_IS_SAID = (
     Change("warmer/state/partners.py", "record.update(id=partner_id,", 'record.update(badge="gold", id=partner_id,'),
     Change(

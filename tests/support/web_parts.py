@@ -24,8 +24,8 @@ from tests.support.redis_kinds import connect_broker
 from tests.support.running import Service
 from warmer.errors import NoPhoto, Permanent
 from warmer.photo import Rendering, Variant
-from warmer.state.lease import Claims
-from web.context import get_front
+from warmer.state.lease import LeaseManager
+from web.context import get_context
 from web.photos.urls import sign
 
 PREVIEW = "data:image/webp;base64,UklGRg=="
@@ -55,12 +55,12 @@ def user_url(user_id: int, **query: object) -> str:
 
 def shelve(app: Flask, file_id: str = "", fmt: str = "webp", sizes: tuple[int, ...] = (80, 160, 320)) -> str:
     """Store a picture as a worker does, of made-up bytes (`body_of`); its file id."""
-    front, file_id = get_front(app), file_id or new_file_id()
-    claims = Claims(front.redis, front.keys)
-    claim = claims.take(file_id, "warm")
+    web_context, file_id = get_context(app), file_id or new_file_id()
+    leases = LeaseManager(web_context.redis, web_context.keys)
+    lease = leases.take(file_id, "warm")
     variants = tuple(Variant(size, fmt, body_of(file_id, size, fmt)) for size in sizes)
-    front.store.put(claim, Rendering(variants, PREVIEW, f"unique-{file_id}"))
-    claims.release(claim)
+    web_context.store.put(lease, Rendering(variants, PREVIEW, f"unique-{file_id}"))
+    leases.release(lease)
     return file_id
 
 
@@ -82,18 +82,18 @@ def body_of(file_id: str, size: int = 160, fmt: str = "webp") -> bytes:
 
 def remember_none(app: Flask, subject: str, error: Permanent | None = None) -> str:
     """Remember, as a worker does, that there is nothing to serve."""
-    front = get_front(app)
-    claims = Claims(front.redis, front.keys)
-    claim = claims.take(subject, "warm")
-    front.store.put_unavailable(claim, error or NoPhoto("none"))
-    claims.release(claim)
+    web_context = get_context(app)
+    leases = LeaseManager(web_context.redis, web_context.keys)
+    lease = leases.take(subject, "warm")
+    web_context.store.put_unavailable(lease, error or NoPhoto("none"))
+    leases.release(lease)
     return subject
 
 
 def queued(app: Flask, lane: str = "warm") -> list[str]:
     """The subjects of the messages that wait in this lane, oldest first."""
-    front = get_front(app)
-    messages: Any = connect_broker(front.settings).lrange(f"{front.keys.queue_prefix}{lane}", 0, -1)
+    web_context = get_context(app)
+    messages: Any = connect_broker(web_context.settings).lrange(f"{web_context.keys.queue_prefix}{lane}", 0, -1)
     bodies = [json.loads(base64.b64decode(json.loads(message)["body"])) for message in messages]
     assert all(args[1] == lane for args, _, _ in bodies)
     return [args[0] for args, _, _ in bodies][::-1]
@@ -101,8 +101,8 @@ def queued(app: Flask, lane: str = "warm") -> list[str]:
 
 def dump(app: Flask) -> dict[str, Any]:
     """Everything in Redis but figures, heartbeats and kombu's own."""
-    redis = get_front(app).redis
-    names: list[Any] = list(redis.scan_iter("v1:*"))
+    redis = get_context(app).redis
+    names: list[Any] = list(redis.scan_iter("v2:*"))
     doing = (b":stats:", b":worker", b":budget", b":limits:", b"_kombu", b"unacked")
     return {name.decode(): redis.dump(name) for name in names if not any(word in name for word in doing)}
 

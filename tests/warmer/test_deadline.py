@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.clock import Clock
-from warmer.deadline import TASK_SECONDS, Deadline, Errand
+from warmer.deadline import TASK_SECONDS, Deadline, JobContext
 from warmer.errors import DeadlineExceeded, Transient
 from warmer.keys import Lane
 from warmer.state.lease import LEASE_SECONDS
@@ -29,9 +29,9 @@ def test_a_deadline_that_is_over_says_so() -> None:
 
 @pytest.mark.parametrize(("lane", "patience"), [("hot", 2), ("warm", 0), ("rewarm", 0)])
 def test_only_hot_has_patience(lane: Lane, patience: float) -> None:
-    assert Errand.start(lane, 2, clock=Clock()).patience.remaining == patience
+    assert JobContext.start(lane, 2, clock=Clock()).patience.remaining == patience
 
 
 def test_a_task_ends_before_its_lease() -> None:
-    assert Errand.start("warm", 2, clock=Clock()).deadline.remaining == TASK_SECONDS
+    assert JobContext.start("warm", 2, clock=Clock()).deadline.remaining == TASK_SECONDS
     assert TASK_SECONDS < LEASE_SECONDS

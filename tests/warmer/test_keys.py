@@ -17,13 +17,13 @@ def keys_of(subject: str) -> list[str]:
         for n, m in inspect.getmembers(KEYS, inspect.ismethod)
         if {"subject", "file_id"} & {*inspect.signature(m).parameters}
     ]
-    rest = {"variant": (80, "webp"), "asked": ("hot",)}
+    rest = {"variant": (80, "webp"), "enqueued": ("hot",)}
     return [getattr(KEYS, name)(subject, *rest.get(name, ())) for name in named if not name.startswith("_")]
 
 
 def test_the_version_and_the_bot_stand_in_every_key() -> None:
-    plain = [KEYS.recent, KEYS.due, KEYS.budget, KEYS.workers, KEYS.done, KEYS.purge, KEYS.queue_prefix]
-    assert all(key.startswith("v1:123:") for key in [*plain, *keys_of(SUBJECT), KEYS.partner(1), KEYS.profile(1)])
+    plain = [KEYS.recent, KEYS.schedule, KEYS.budget, KEYS.workers, KEYS.done, KEYS.purge, KEYS.queue_prefix]
+    assert all(key.startswith("v2:123:") for key in [*plain, *keys_of(SUBJECT), KEYS.partner(1), KEYS.profile(1)])
 
 
 def test_all_keys_of_a_picture_differ_and_share_their_slot() -> None:
@@ -33,13 +33,13 @@ def test_all_keys_of_a_picture_differ_and_share_their_slot() -> None:
 
 
 def test_two_bots_never_share_a_key() -> None:
-    assert Keys("1").due != Keys("12").due
-    assert not Keys("12").due.startswith(Keys("1").prefix)
+    assert Keys("1").schedule != Keys("12").schedule
+    assert not Keys("12").schedule.startswith(Keys("1").prefix)
 
 
 def test_the_profile_of_an_id_lies_in_the_slot_of_its_subject() -> None:
     assert "{user:42}" in KEYS.profile(42)
-    assert "{user:42}" in KEYS.claim(user_subject(42))
+    assert "{user:42}" in KEYS.lease(user_subject(42))
 
 
 def test_a_subject_gives_its_id_back() -> None:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from warmer.photo import FORMATS, HEADER_LENGTH, MIME_TYPES, FilePath, StoredVariant, Unavailable, Variant, version_of
+from warmer.photo import (
+    FORMATS,
+    HEADER_LENGTH,
+    MIME_TYPES,
+    FilePath,
+    StoredVariant,
+    Unavailable,
+    Variant,
+    VariantSpec,
+    prioritize_variants,
+    version_of,
+)
 
 
 def test_a_packed_variant_comes_back_with_its_bytes() -> None:
@@ -53,3 +64,26 @@ def test_every_format_has_a_type() -> None:
 
 def test_a_path_does_not_show_in_a_repr() -> None:
     assert "photos/" not in repr(FilePath("photos/file_1.jpg", "AQAD"))
+
+
+W320, W160, W80 = (VariantSpec(size, "webp") for size in (320, 160, 80))
+J160 = VariantSpec(160, "jpeg")
+
+
+@pytest.mark.parametrize(
+    ("missing", "wanted", "batches"),
+    [
+        ([W320, W160, W80], {W80}, [[W80], [W320, W160]]),
+        ([W320, W160, W80], {W80, W320}, [[W320, W80], [W160]]),
+        ([W320, W160, W80, J160], {J160}, [[J160], [W320, W160, W80]]),
+        ([W320, W160, W80], set(), [[W160], [W320, W80]]),
+        ([W320, W160, W80], {J160}, [[W160], [W320, W80]]),
+        ([W80], set(), [[W80]]),
+        ([W320, W80], set(), [[W320], [W80]]),
+        ([W160, W80], {W160, W80}, [[W160, W80]]),
+    ],
+)
+def test_what_is_waited_for_is_a_batch_of_its_own(
+    missing: list[VariantSpec], wanted: set[VariantSpec], batches: list[list[VariantSpec]]
+) -> None:
+    assert prioritize_variants(missing, wanted) == batches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from warmer.redis_url import Host, Place, parse_place, spell_for_kombu
+from warmer.redis_url import Host, Place, parse_place, to_kombu_url
 
 
 def test_a_cluster_is_named_by_some_of_its_nodes() -> None:
@@ -67,4 +67,4 @@ def test_tls_with_sentinels_is_refused_by_its_name() -> None:
     ],
 )
 def test_kombu_is_told_in_its_own_words(url: str, kombu: str) -> None:
-    assert spell_for_kombu(url) == kombu
+    assert to_kombu_url(url) == kombu

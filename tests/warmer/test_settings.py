@@ -265,19 +265,19 @@ def test_the_broker_is_spelled_as_celery_wants_it(env: Set, url: str, broker: st
 
 
 @pytest.mark.parametrize("colon", [":", "%3A", "%3a", "%253A", "%25253a"])
-def test_the_token_is_concealed_in_any_text(env: Set, colon: str) -> None:
+def test_the_token_is_redacted_in_any_text(env: Set, colon: str) -> None:
     text = f"https://a/bot{TOKEN.replace(':', colon)}/getMe"
-    assert env(TELEGRAM_BOT_TOKEN=TOKEN).conceal(text) == "https://a/bot987654321:***/getMe"
+    assert env(TELEGRAM_BOT_TOKEN=TOKEN).redact(text) == "https://a/bot987654321:***/getMe"
 
 
-def test_the_secret_part_is_concealed_alone_too(env: Set) -> None:
+def test_the_secret_part_is_redacted_alone_too(env: Set) -> None:
     secret = "it-is-long-enough-to-be-no-word"
     settings = env(TELEGRAM_BOT_TOKEN=f"987654321:{secret}")
-    assert settings.conceal(f"bot987654321/{secret}!") == "bot987654321/987654321:***!"
+    assert settings.redact(f"bot987654321/{secret}!") == "bot987654321/987654321:***!"
 
 
 def test_a_short_secret_part_is_a_word_like_any_other(env: Set) -> None:
-    assert env(TELEGRAM_BOT_TOKEN="987654321:photo").conceal("a photo, 987654321:photo") == "a photo, 987654321:***"
+    assert env(TELEGRAM_BOT_TOKEN="987654321:photo").redact("a photo, 987654321:photo") == "a photo, 987654321:***"
 
 
 # The demo

@@ -17,7 +17,7 @@ from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new
 from warmer.errors import InvalidFileId
 from warmer.keys import user_subject
 from web import signals
-from web.context import NAME, get_front
+from web.context import NAME, get_context
 from web.photos.waiting import Waiting
 
 ALL = [value for value in vars(signals).values() if isinstance(value, NamedSignal)]
@@ -100,9 +100,9 @@ def test_a_cold_id_is_photo_missed_with_the_id_as_its_subject(app: Flask, client
     assert said == [("photo-missed", {"subject": user_subject(user_id), "wanted": None})]
 
 
-def test_a_miss_without_a_place_is_photo_shed(app: Flask, client: FlaskClient) -> None:
-    front, file_id = get_front(app), new_file_id()
-    app.extensions[NAME] = replace(front, waiting=Waiting(1.0, places=0))
+def test_a_miss_without_a_place_is_photo_overloaded(app: Flask, client: FlaskClient) -> None:
+    web_context, file_id = get_context(app), new_file_id()
+    app.extensions[NAME] = replace(web_context, waiting=Waiting(1.0, places=0))
     with heard(app) as said:
         client.get(file_url(file_id))
     assert [name for name, _ in said] == ["photo-missed", "photo-shed"]
@@ -119,7 +119,7 @@ def test_what_is_refused_signals_nothing(app: Flask, client: FlaskClient, refuse
 def test_a_list_is_partners_listed_with_what_is_not_ready_in_its_order(
     app: Flask, client: FlaskClient, as_server: dict[str, str]
 ) -> None:
-    directory, (first, second, third, fourth) = get_front(app).partners, [new_id() for _ in range(4)]
+    directory, (first, second, third, fourth) = get_context(app).partners, [new_id() for _ in range(4)]
     directory.register(first, "cold", cold := new_file_id())
     directory.register(second, "ready", shelve(app))
     directory.register(third, "no photo", None)
@@ -173,9 +173,9 @@ def test_the_rest_signals_nothing(
 def test_a_profile_looked_up_long_ago_is_profile_aged_when_resolved(
     app: Flask, client: FlaskClient, as_server: dict[str, str], age_seconds: int, is_aged: bool
 ) -> None:
-    user_id, front = new_id(), get_front(app)
-    profile = {"file_id": shelve(app), "unique_id": "u", "looked_up_at": front.redis.time()[0] - age_seconds}
-    front.redis.set(front.keys.profile(user_id), json.dumps(profile))
+    user_id, web_context = new_id(), get_context(app)
+    profile = {"file_id": shelve(app), "unique_id": "u", "looked_up_at": web_context.redis.time()[0] - age_seconds}
+    web_context.redis.set(web_context.keys.profile(user_id), json.dumps(profile))
     with heard(app) as said:
         client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
     assert (("profile-aged", {"subject": user_subject(user_id)}) in said) is is_aged

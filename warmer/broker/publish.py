@@ -18,7 +18,7 @@ from warmer.broker.transport import cut_when_it_fails, open_anew_if_over
 from warmer.keys import QUEUES, Keys, Lane
 from warmer.request_id import MESSAGE_HEADER, get_request_id
 from warmer.settings import Settings
-from warmer.state.schedule import Due
+from warmer.state.schedule import Schedule
 
 BREAKER_SECONDS = 1.0  # so long a broker that failed is left alone
 BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
@@ -36,15 +36,15 @@ class Publisher:
         app: Celery,
         redis: Redis,
         keys: Keys,
-        due: Due,
+        schedule: Schedule,
         settings: Settings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.app = app
         self.redis = redis
         self.keys = keys
-        self.due = due
-        self.asked_ms = int((settings.photo_wait + 3) * 1000)
+        self.schedule = schedule
+        self.enqueued_ms = int((settings.photo_wait + 3) * 1000)
         self.hot_max = settings.hot_max
         self.rate = settings.telegram_rate  # of pictures a second, about
         self._clock = clock
@@ -56,13 +56,13 @@ class Publisher:
         False in the hot lane means shed: too many wait, or the broker is away. The other lanes lose nothing: what
         cannot be published becomes due.
         """
-        if lane == "hot" and self.redis.exists(self.keys.claim(subject)):
+        if lane == "hot" and self.redis.exists(self.keys.lease(subject)):
             return True  # its holder looks for wishes before it ends
         return self._ask([subject], lane)
 
     def ask_later(self, subject: str) -> None:
         """Publish nothing: the subject becomes due, for the lane that leaves most of the budget to others."""
-        self.due.hasten([subject], LATER_SECONDS)
+        self.schedule.schedule_by([subject], LATER_SECONDS)
 
     def ask_all(self, subjects: Sequence[str], lane: Literal["warm", "rewarm"]) -> None:
         """The same for many that nobody waits for, with one look at Redis and one at the queue."""
@@ -72,18 +72,18 @@ class Publisher:
     def _ask(self, subjects: Sequence[str], lane: Lane) -> bool:
         if lane == "warm":
             # Before `asked`, which would make a repeat of nothing.
-            self.due.hasten(subjects, self._count_lost_after(EAGER_MAX))
+            self.schedule.schedule_by(subjects, self._count_lost_after(EAGER_MAX))
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
-            pipe.set(self.keys.asked(subject, lane), "1", nx=True, px=self.asked_ms)
+            pipe.set(self.keys.enqueued(subject, lane), "1", nx=True, px=self.enqueued_ms)
         answers = pipe.execute(raise_on_error=False)
         new = [subject for subject, answer in zip(subjects, answers, strict=True) if answer is True]
         refused = next((answer for answer in answers if isinstance(answer, Exception)), None)
         left = new if refused else self._publish(new, lane) if new else []
         if left:
-            self.redis.delete(*(self.keys.asked(subject, lane) for subject in left))
+            self.redis.delete(*(self.keys.enqueued(subject, lane) for subject in left))
             if lane != "hot":
-                self.due.set_all(left, 0)
+                self.schedule.set_all(left, 0)
         if refused:
             raise refused
         return not left
@@ -110,7 +110,7 @@ class Publisher:
                     self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer, headers=headers)
                     published += 1
             if lane == "warm":
-                self.due.hasten(subjects[:published], self._count_lost_after(waiting))
+                self.schedule.schedule_by(subjects[:published], self._count_lost_after(waiting))
         except BROKER_FAILED as error:
             self._closed_until = self._clock() + BREAKER_SECONDS
             log.warning("the broker is away (%s), not asked again for %.1f s", type(error).__name__, BREAKER_SECONDS)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from warmer.cli.rows import Row
 from warmer.keys import user_of, user_subject
 from warmer.state.partners import subject_of
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 BATCH = 100  # rows
 IN_FLIGHT_MAX = 500  # subjects asked for and not there yet; half of what the publisher lets wait
@@ -19,8 +19,8 @@ LOOK_SECONDS = 0.5
 class Bulk:
     """Asks for rows, and counts what became of them."""
 
-    def __init__(self, shop: Workshop, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.shop = shop
+    def __init__(self, context: WorkerContext, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.context = context
         self._sleep = sleep
         self.counts: Counter[str] = Counter()  # ready, unavailable, none
         self.causes: Counter[str] = Counter()  # of those unavailable
@@ -51,36 +51,40 @@ class Bulk:
 
     def _ask(self, rows: Sequence[Row]) -> list[str]:
         """Publish what is not there; every subject that was asked for, in the order of the rows."""
-        shop, store = self.shop, self.shop.desk.store
+        context, store = self.context, self.context.steps.store
         subjects = [row.file_id or user_subject(row.user_id or 0) for row in rows]
-        store.lift(*subjects, *(user_subject(row.user_id) for row in rows if row.user_id is not None))
+        store.clear_tombstones(*subjects, *(user_subject(row.user_id) for row in rows if row.user_id is not None))
         self._register_all([row for row in rows if row.name])
         shown = self._list_shown(subjects)
-        store.lift(*shown)
-        glances = store.glance(shown)
-        cold = [subject for subject, glance in zip(shown, glances, strict=True) if glance.status == "warming"]
+        store.clear_tombstones(*shown)
+        photo_statuses = store.get_statuses(shown)
+        cold = [
+            subject
+            for subject, get_statuses in zip(shown, photo_statuses, strict=True)
+            if get_statuses.status == "warming"
+        ]
         named = [row for row in rows if row.name and not row.file_id]
         follows = [user_subject(row.user_id) for row in named if row.user_id is not None]
-        shop.publisher.ask_all(list(dict.fromkeys([*cold, *follows])), "warm")
+        context.publisher.ask_all(list(dict.fromkeys([*cold, *follows])), "warm")
         return subjects
 
     def _register_all(self, named: Sequence[Row]) -> None:
         """One after the other, for the order is theirs; what is to be looked up is looked up anew."""
-        desk, follows = self.shop.desk, []
+        steps, follows = self.context.steps, []
         for row in named:
             if row.user_id is not None:
-                self.shop.partners.register(row.user_id, row.name, row.file_id)
+                self.context.partners.register(row.user_id, row.name, row.file_id)
                 follows += [row.user_id] if row.file_id is None else []
         if follows:
-            desk.store.clear_unavailable(*map(user_subject, follows))
-        for user_id, profile in zip(follows, desk.profiles.get_many(follows), strict=True):
+            steps.store.clear_unavailable(*map(user_subject, follows))
+        for user_id, profile in zip(follows, steps.profiles.get_many(follows), strict=True):
             if profile:
-                desk.profiles.mark_old(user_id)
+                steps.profiles.mark_old(user_id)
 
     def _list_shown(self, subjects: Sequence[str]) -> list[str]:
         """Each subject, an id's picture instead of the id where it is known, in two round trips."""
         ids = [user_id for subject in subjects if (user_id := user_of(subject)) is not None]
-        partners, profiles = self.shop.partners.get_many(ids), self.shop.desk.profiles.get_many(ids)
+        partners, profiles = self.context.partners.get_many(ids), self.context.steps.profiles.get_many(ids)
         known = {
             user_subject(user_id): profile.file_id if profile else user_subject(user_id)
             for user_id, profile in zip(ids, profiles, strict=True)
@@ -90,11 +94,11 @@ class Bulk:
 
     def _look(self, subjects: Sequence[str]) -> list[str]:
         """Count what is settled; the others."""
-        left, store = [], self.shop.desk.store
+        left, store = [], self.context.steps.store
         shown = self._list_shown(subjects)
-        own = store.glance(subjects) if subjects else []
-        for subject, file_id, glance, mine in zip(subjects, shown, store.glance(shown), own, strict=True):
-            status = glance.status if glance.status != "warming" else mine.status
+        own = store.get_statuses(subjects) if subjects else []
+        for subject, file_id, get_statuses, mine in zip(subjects, shown, store.get_statuses(shown), own, strict=True):
+            status = get_statuses.status if get_statuses.status != "warming" else mine.status
             if status == "warming":
                 left.append(subject)
                 continue

@@ -13,32 +13,32 @@ import click
 from redis.exceptions import RedisError
 
 from warmer.errors import ConfigError
-from warmer.flow.echo import wait_until_heard
+from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import FILE_ID, parse_user_id
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import load_settings
-from warmer.wiring import Workshop, open_workshop
+from warmer.wiring import WorkerContext, open_worker_context
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 
 
 @contextmanager
-def opened_workshop(failure: type[click.ClickException] = click.ClickException) -> Iterator[Workshop]:
+def opened_worker_context(failure: type[click.ClickException] = click.ClickException) -> Iterator[WorkerContext]:
     """The parts, as the service in the project's folder has them; what fails ends the command with one line."""
     if (PROJECT / "scripts").is_dir():
         os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
     try:
         settings = load_settings()
-        with closing(open_workshop(settings, connect_worker(settings))) as shop:
-            yield shop
+        with closing(open_worker_context(settings, connect_worker(settings))) as context:
+            yield context
     except ConfigError as error:
         raise failure(str(error)) from None
     except RedisError as error:
-        raise failure(spell_outage(error)) from None
+        raise failure(format_outage(error)) from None
 
 
-def spell_outage(error: RedisError) -> str:
+def format_outage(error: RedisError) -> str:
     """What is said of a Redis that does not answer; the error's own text may hold a URL."""
     return f"Redis is away ({type(error).__name__}; is the service running?)"
 
@@ -56,9 +56,9 @@ def is_subject_name(text: str) -> bool:
     return parse_user_id(text) is not None or FILE_ID.fullmatch(text) is not None
 
 
-def end_when_heard(shop: Workshop, answer: dict[str, Any], told: str, *, is_json: bool) -> None:
+def end_when_heard(context: WorkerContext, answer: dict[str, Any], told: str, *, is_json: bool) -> None:
     """Wait for the web processes, and tell what was done; one that did not hear fails the command."""
-    is_heard = wait_until_heard(shop.redis, shop.keys)
+    is_heard = wait_for_acknowledgements(context.redis, context.keys)
     if is_json:
         echo_json({**answer, "heard": is_heard})
     elif is_heard:

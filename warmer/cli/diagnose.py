@@ -13,7 +13,7 @@ from rich.table import Table
 
 from warmer.cli.checks import Check, PartnerRow
 from warmer.cli.checks import diagnose as ask_all
-from warmer.cli.common import CannotAsk, as_json, echo_json, opened_workshop
+from warmer.cli.common import CannotAsk, as_json, echo_json, opened_worker_context
 
 MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 
@@ -37,8 +37,8 @@ def diagnose(partners: int, is_json: bool) -> None:
     """
     findings: list[Check | PartnerRow] = []
     progress = nullcontext() if is_json else Console(stderr=True).status("Asking…")
-    with opened_workshop(CannotAsk) as shop, progress as status:
-        for finding in ask_all(shop, partners):
+    with opened_worker_context(CannotAsk) as context, progress as status:
+        for finding in ask_all(context, partners):
             findings.append(finding)
             if status:
                 status.update(escape(f"Asking… {finding.question if isinstance(finding, Check) else finding.name}"))

@@ -8,10 +8,10 @@ from itertools import islice
 
 import click
 
-from warmer.cli.common import as_json, echo_json, opened_workshop
+from warmer.cli.common import as_json, echo_json, opened_worker_context
 from warmer.cli.rows import COLUMNS, Row
 from warmer.state.partners import Partner
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 BATCH = 500  # records read in one round trip
 
@@ -25,8 +25,8 @@ def export(is_json: bool) -> None:
     Example:
       avatar-warmer export > partners.csv
     """
-    with opened_workshop() as shop:
-        rows = [to_row(partner) for partner in list_partners(shop)]
+    with opened_worker_context() as context:
+        rows = [to_row(partner) for partner in list_partners(context)]
     if is_json:
         echo_json({"partners": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
         return
@@ -35,13 +35,13 @@ def export(is_json: bool) -> None:
     table.writerows(rows)
 
 
-def list_partners(shop: Workshop) -> list[Partner]:
+def list_partners(context: WorkerContext) -> list[Partner]:
     """All of them by first registration, also those that the list has no room for."""
-    start = shop.keys.partner(0).removesuffix("0")
-    names = shop.redis.scan_iter(f"{start}*", count=BATCH)
+    start = context.keys.partner(0).removesuffix("0")
+    names = context.redis.scan_iter(f"{start}*", count=BATCH)
     found: dict[int, Partner] = {}  # a scan may name one twice
     while batch := [int(name.decode().removeprefix(start)) for name in islice(names, BATCH)]:
-        found |= {partner.id: partner for partner in shop.partners.get_many(batch) if partner}
+        found |= {partner.id: partner for partner in context.partners.get_many(batch) if partner}
     return sorted(found.values(), key=lambda partner: partner.joined_us)
 
 

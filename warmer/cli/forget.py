@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from warmer.cli.common import as_json, count, end_when_heard, opened_workshop, parse_ids
+from warmer.cli.common import as_json, count, end_when_heard, opened_worker_context, parse_ids
 
 
 @click.command()
@@ -22,7 +22,7 @@ def forget(ids: tuple[str, ...], yes: bool, is_json: bool) -> None:
     partner_ids = list(dict.fromkeys(parse_ids(ids)))
     if not yes:
         click.confirm(f"Forget everything about {count(len(partner_ids), 'partner')}?", abort=True, err=True)
-    with opened_workshop() as shop:
+    with opened_worker_context() as context:
         for partner_id in partner_ids:
-            shop.desk.forget.partner(partner_id)
-        end_when_heard(shop, {"forgotten": partner_ids}, f"Forgotten: {len(partner_ids)}.", is_json=is_json)
+            context.steps.forget.partner(partner_id)
+        end_when_heard(context, {"forgotten": partner_ids}, f"Forgotten: {len(partner_ids)}.", is_json=is_json)

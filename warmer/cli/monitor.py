@@ -7,26 +7,26 @@ from collections.abc import Callable
 
 from warmer.broker.publish import BROKER_FAILED
 from warmer.errors import Stuck
-from warmer.state.workers import list_pulses
-from warmer.wiring import Workshop
+from warmer.state.workers import list_worker_statuses
+from warmer.wiring import WorkerContext
 from warmer.worker.heartbeat import BEAT_SECONDS
 
 ALONE_SECONDS = 30.0  # a worker that is started again is back within them
 
 
-class Lookout:
+class WorkerMonitor:
     """Looks at the broker, and where workers are waited for at these and at Telegram's pace."""
 
     def __init__(
         self,
-        shop: Workshop,
+        context: WorkerContext,
         *,
         waits: bool,
         alone_seconds: float = ALONE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.shop = shop
+        self.context = context
         self.waits = waits
         self.alone_seconds = alone_seconds
         self._clock = clock
@@ -51,20 +51,20 @@ class Lookout:
             if self._clock() - self._seen_at > self.alone_seconds:
                 raise Stuck(f"no worker has been alive for {self.alone_seconds:.0f} s")
             return "no worker is alive"
-        if self.shop.budget.is_halted():
+        if self.context.budget.is_halted():
             return "Telegram refuses the bot token"
-        pause = self.shop.budget.get_pause()
+        pause = self.context.budget.get_pause()
         return f"Telegram asks for {pause:.0f} s of pause" if pause else ""
 
     def _ask_broker(self) -> None:
         # The publisher says nothing: to it what cannot be published is due, and comes when the broker is back.
         try:
-            self.shop.publisher.count_waiting("warm")
+            self.context.publisher.count_waiting("warm")
         except BROKER_FAILED as error:
             raise Stuck(f"the broker is away ({type(error).__name__})") from None
 
     def _sees_worker(self) -> bool:
-        is_there = bool(list_pulses(self.shop.redis, self.shop.keys))
+        is_there = bool(list_worker_statuses(self.context.redis, self.context.keys))
         if is_there:
             self._seen_at = self._clock()
         return is_there

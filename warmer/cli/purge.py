@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from warmer.cli.common import as_json, end_when_heard, is_subject_name, opened_workshop
+from warmer.cli.common import as_json, end_when_heard, is_subject_name, opened_worker_context
 from warmer.cli.purging import Purge
 from warmer.keys import parse_user_id
 
@@ -28,12 +28,12 @@ def purge(names: tuple[str, ...], is_all: bool, yes: bool, is_json: bool) -> Non
         raise click.UsageError("neither id nor file id: " + ", ".join(wrong))
     if is_all and not yes:
         click.confirm("Drop every stored picture of this bot?", abort=True, err=True)
-    with opened_workshop() as shop:
-        desk = shop.desk
-        tool = Purge(shop.redis, shop.keys, desk.store, shop.partners, desk.profiles, shop.due)
+    with opened_worker_context() as context:
+        steps = context.steps
+        tool = Purge(context.redis, context.keys, steps.store, context.partners, steps.profiles, context.schedule)
         subjects: list[str] = []
         for name in names:
             user_id = parse_user_id(name)
             subjects += [name] if user_id is None else tool.list_subjects(user_id)
         number = tool.everything() if is_all else tool.subjects(list(dict.fromkeys(subjects)))
-        end_when_heard(shop, {"purged": number}, f"Purged: {number}.", is_json=is_json)
+        end_when_heard(context, {"purged": number}, f"Purged: {number}.", is_json=is_json)

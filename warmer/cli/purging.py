@@ -12,7 +12,7 @@ from warmer.keys import Keys, user_subject
 from warmer.state.partners import PartnerDirectory
 from warmer.state.photos import PhotoStore
 from warmer.state.profiles import Profiles
-from warmer.state.schedule import Due
+from warmer.state.schedule import Schedule
 
 SCAN_KEYS = 1000  # looked at in one round trip
 PASSING = re.compile(r"\d+\.\w+|preview|path|unavailable|failures|memories|claim|attempts|asked:\w+")
@@ -22,14 +22,20 @@ class Purge:
     """Takes away what is stored and what is remembered; what the newest partners show is due at once."""
 
     def __init__(
-        self, redis: Redis, keys: Keys, store: PhotoStore, partners: PartnerDirectory, profiles: Profiles, due: Due
+        self,
+        redis: Redis,
+        keys: Keys,
+        store: PhotoStore,
+        partners: PartnerDirectory,
+        profiles: Profiles,
+        schedule: Schedule,
     ) -> None:
         self.redis = redis
         self.keys = keys
         self.store = store
         self.partners = partners
         self.profiles = profiles
-        self.due = due
+        self.schedule = schedule
 
     def list_subjects(self, user_id: int) -> list[str]:
         """The id itself, and the pictures that it shows."""
@@ -40,7 +46,7 @@ class Purge:
     def subjects(self, subjects: Sequence[str]) -> int:
         """Purge these; of how many there was something."""
         number = self._drop(subjects)
-        self.due.set_all([subject for subject in subjects if self.partners.keeps(subject)], 0)
+        self.schedule.set_all([subject for subject in subjects if self.partners.is_kept_warm(subject)], 0)
         return number
 
     def everything(self) -> int:
@@ -50,7 +56,7 @@ class Purge:
         while batch := list(islice(names, SCAN_KEYS)):
             matches = [passing.fullmatch(name.decode()) for name in batch]
             number += self._drop(list({match[1] for match in matches if match}))
-        self._hasten_newest()
+        self._schedule_newest()
         return number
 
     def _drop(self, subjects: Sequence[str]) -> int:
@@ -64,9 +70,9 @@ class Purge:
             pipe.publish(self.keys.purge, subject)
         return sum(1 for removed in pipe.execute()[::2] if removed)
 
-    def _hasten_newest(self) -> None:
+    def _schedule_newest(self) -> None:
         newest = self.partners.list_recent_ids(self.partners.keep)
         for start in range(0, len(newest), 50):
             found = [partner for partner in self.partners.get_many(newest[start : start + 50]) if partner]
             subjects = [user_subject(partner.id) for partner in found if not partner.is_pinned]
-            self.due.set_all(subjects + [partner.photo_file_id for partner in found if partner.photo_file_id], 0)
+            self.schedule.set_all(subjects + [partner.photo_file_id for partner in found if partner.photo_file_id], 0)

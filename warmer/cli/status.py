@@ -10,11 +10,11 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from warmer.broker.publish import BROKER_FAILED
-from warmer.cli.common import as_json, echo_json, opened_workshop
+from warmer.cli.common import as_json, echo_json, opened_worker_context
 from warmer.redis_client.cluster import list_infos
 from warmer.state.stats import sum_minutes
-from warmer.state.workers import list_pulses
-from warmer.wiring import Workshop
+from warmer.state.workers import list_worker_statuses
+from warmer.wiring import WorkerContext
 
 BYTES = ("maxmemory", "used_memory")
 
@@ -28,8 +28,8 @@ def status(is_json: bool) -> None:
     Example:
       avatar-warmer status --json
     """
-    with opened_workshop() as shop:
-        figures = read_figures(shop)
+    with opened_worker_context() as context:
+        figures = read_figures(context)
     if is_json:
         echo_json(figures)
         return
@@ -39,35 +39,38 @@ def status(is_json: bool) -> None:
     Console().print(table)
 
 
-def read_figures(shop: Workshop) -> dict[str, Any]:
+def read_figures(context: WorkerContext) -> dict[str, Any]:
     """What is going on, by name."""
-    pulses = list_pulses(shop.redis, shop.keys)
-    info: dict[str, Any] = {**list_infos(shop.redis, "server")[0], **list_infos(shop.redis, "memory")[0]}  # of one node
+    statuses = list_worker_statuses(context.redis, context.keys)
+    info: dict[str, Any] = {
+        **list_infos(context.redis, "server")[0],
+        **list_infos(context.redis, "memory")[0],
+    }  # of one node
     return {
-        "workers": [pulse.name for pulse in pulses],
-        "bot": sorted({pulse.bot for pulse in pulses}) or ["unknown"],
-        "pause_seconds": round(shop.budget.get_pause()),
-        "halted": shop.budget.is_halted(),
-        "queues": count_queues(shop),
-        "due": shop.due.count(),
-        "last_hour": read_rates(shop, 60),
-        "last_24_hours": read_rates(shop, 1440),
-        "listed_partners": int(shop.redis.zcard(shop.keys.recent)),
+        "workers": [pulse.name for pulse in statuses],
+        "bot": sorted({pulse.bot for pulse in statuses}) or ["unknown"],
+        "pause_seconds": round(context.budget.get_pause()),
+        "halted": context.budget.is_halted(),
+        "queues": count_queues(context),
+        "due": context.schedule.count(),
+        "last_hour": read_rates(context, 60),
+        "last_24_hours": read_rates(context, 1440),
+        "listed_partners": int(context.redis.zcard(context.keys.recent)),
         "redis": {name: info.get(name) for name in ("redis_version", "maxmemory_policy", "maxmemory", "used_memory")},
     }
 
 
-def count_queues(shop: Workshop) -> dict[str, int] | None:
+def count_queues(context: WorkerContext) -> dict[str, int] | None:
     """Waiting messages by queue, None while the broker is away."""
     try:
-        return shop.publisher.count_all_waiting()
+        return context.publisher.count_all_waiting()
     except BROKER_FAILED:
         return None
 
 
-def read_rates(shop: Workshop, minutes: int) -> dict[str, float | int | None]:
+def read_rates(context: WorkerContext, minutes: int) -> dict[str, float | int | None]:
     """Requests, and the shares of hits and errors; None where nothing was asked."""
-    total = sum_minutes(shop.redis, shop.keys, minutes)
+    total = sum_minutes(context.redis, context.keys, minutes)
     looked = total["hits"] + total["misses"]
     return {
         "requests": total["requests"],

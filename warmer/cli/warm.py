@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from warmer.cli import INTERRUPTED
 from warmer.cli.bulk import Bulk
-from warmer.cli.common import as_json, count, echo_json, opened_workshop, spell_outage
-from warmer.cli.monitor import Lookout
+from warmer.cli.common import as_json, count, echo_json, format_outage, opened_worker_context
+from warmer.cli.monitor import WorkerMonitor
 from warmer.cli.rows import Row, read_rows
 from warmer.errors import Stuck
 
@@ -46,12 +46,14 @@ def warm(names: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: bo
         raise click.UsageError(f"the file is not CSV: {error}") from None
     if wrong:
         raise click.UsageError("nothing was done: " + "; ".join(wrong))
-    with opened_workshop() as shop:
-        bulk = Bulk(shop)
+    with opened_worker_context() as context:
+        bulk = Bulk(context)
         try:
-            is_interrupted = warm_all(bulk, Lookout(shop, waits=not no_wait), rows, Console(stderr=True, quiet=is_json))
+            is_interrupted = warm_all(
+                bulk, WorkerMonitor(context, waits=not no_wait), rows, Console(stderr=True, quiet=is_json)
+            )
         except (Stuck, RedisError) as error:
-            reason = spell_outage(error) if isinstance(error, RedisError) else str(error)
+            reason = format_outage(error) if isinstance(error, RedisError) else str(error)
             done = f"{bulk.settled} of {count(len(rows), 'row')} {'asked for' if no_wait else 'settled'}"
             raise click.ClickException(f"{reason}: {done}, repeat the command to go on") from None
     show_summary(bulk, len(rows), is_interrupted, is_json)
@@ -59,17 +61,17 @@ def warm(names: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: bo
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-def warm_all(bulk: Bulk, lookout: Lookout, rows: list[Row], console: Console) -> bool:
+def warm_all(bulk: Bulk, monitor: WorkerMonitor, rows: list[Row], console: Console) -> bool:
     """Warm, with a bar where somebody looks; whether Ctrl-C ended it. Raises Stuck and RedisError."""
-    lookout.require()
+    monitor.require()
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=console.quiet or not console.is_terminal) as progress:
         task = progress.add_task("", total=len(rows), told="")
         try:
-            for settled in bulk.warm(rows, waits=lookout.waits):
+            for settled in bulk.warm(rows, waits=monitor.waits):
                 counts = ", ".join(f"{bulk.counts[status]} {status}" for status in COUNTED)
-                is_over = settled == len(rows) and lookout.waits
-                told = "" if is_over else lookout.look()
+                is_over = settled == len(rows) and monitor.waits
+                told = "" if is_over else monitor.look()
                 told = told or f"{counts}, {progress.tasks[task].speed or 0:.1f}/s"
                 progress.update(task, completed=settled, told=told)
         except KeyboardInterrupt:

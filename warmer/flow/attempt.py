@@ -15,22 +15,22 @@ from warmer.errors import Busy, Crashed, GaveUp, NotMine, Paused, Permanent, Pos
 from warmer.keys import Lane, user_of, user_subject
 from warmer.photo import Unavailable
 from warmer.state.failures import Failures
-from warmer.state.lease import MAX_ATTEMPTS, Claim, Claims, Forgotten
+from warmer.state.lease import MAX_CRASHES, Forgotten, Lease, LeaseManager
 from warmer.state.partners import PartnerDirectory
 from warmer.state.photos import PhotoStore
-from warmer.state.schedule import Due
+from warmer.state.schedule import Schedule
 
 BACKOFF_MAX_SECONDS = 600
 log = logging.getLogger(__name__)
 
 
-class Hold:
+class Attempts:
     """Claims subjects, and turns the errors of the work into outcomes that are remembered."""
 
     def __init__(
         self,
-        claims: Claims,
-        due: Due,
+        leases: LeaseManager,
+        schedule: Schedule,
         store: PhotoStore,
         partners: PartnerDirectory,
         failures: Failures,
@@ -38,8 +38,8 @@ class Hold:
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         """`uniform`: a random number between two, which spreads load and hides nothing."""
-        self.claims = claims
-        self.due = due
+        self.leases = leases
+        self.schedule = schedule
         self.store = store
         self.partners = partners
         self.failures = failures
@@ -47,94 +47,96 @@ class Hold:
         self._uniform = uniform
 
     @contextmanager
-    def __call__(self, subject: str, lane: Lane) -> Iterator[Claim]:
+    def __call__(self, subject: str, lane: Lane) -> Iterator[Lease]:
         """Hold the subject in this block. A Permanent error is remembered, a Transient one tried again later.
 
         Raises NotMine where there is nothing to do: held elsewhere, stale, forgotten, or given up after crashes. Any
         other error leaves the claim to its lease, and counts as a crash.
         """
         try:
-            claim = self._take(subject, lane)
+            lease = self._take(subject, lane)
             try:
-                yield claim
+                yield lease
             except Permanent as error:
-                self._remember(claim, error)
+                self._remember(lease, error)
             except Transient as error:
-                self._try_later(claim, error)
+                self._try_later(lease, error)
             else:
-                self._plan(claim)
+                self._plan(lease)
                 self.store.announce(subject, "done")
         except Forgotten:
-            self.due.drop(subject)
+            self.schedule.cancel(subject)
             self.failures.drop(subject)
             raise
 
-    def _take(self, subject: str, lane: Lane) -> Claim:
+    def _take(self, subject: str, lane: Lane) -> Lease:
         # `due` first, claim second: they live in different slots, and a second too late loses nothing.
-        turn = self.due.set(subject, self.claims.lease_seconds + 1)
-        claim = self.claims.take(subject, lane)
-        claim.turn = turn
-        if claim.attempt > MAX_ATTEMPTS:
-            self._remember(claim, Crashed(f"{MAX_ATTEMPTS} workers ended with it"))
+        turn = self.schedule.set(subject, self.leases.lease_seconds + 1)
+        lease = self.leases.take(subject, lane)
+        lease.next_run = turn
+        if lease.crash_count > MAX_CRASHES:
+            self._remember(lease, Crashed(f"{MAX_CRASHES} workers ended with it"))
             raise NotMine("given up: it ended its worker three times")
-        return claim
+        return lease
 
-    def _remember(self, claim: Claim, error: Permanent) -> None:
-        self.failures.note(claim.subject, error)
-        seconds = self.store.put_unavailable(claim, error)
-        if self.partners.keeps(claim.subject):  # a turn of its own, or `keep_newest` gives an earlier one
-            is_profile = user_of(claim.subject) is not None
-            self.due.set(claim.subject, max(seconds, self.profile_check_seconds) if is_profile else seconds)
+    def _remember(self, lease: Lease, error: Permanent) -> None:
+        self.failures.note(lease.subject, error)
+        seconds = self.store.put_unavailable(lease, error)
+        if self.partners.is_kept_warm(lease.subject):  # a turn of its own, or `keep_newest` gives an earlier one
+            is_profile = user_of(lease.subject) is not None
+            self.schedule.set(lease.subject, max(seconds, self.profile_check_seconds) if is_profile else seconds)
         else:
-            self.due.drop(claim.subject)
-        for partner_id in self.partners.list_followers(claim.subject):
-            self.due.set(user_subject(partner_id), 0)  # a file id may be dead because the profile shows another now
-        self.claims.release(claim)
-        self.store.announce(claim.subject, "unavailable")
-        claim.outcome = f"unavailable: {error.cause}, {error}"
-        log.warning("⚠️ %s is unavailable (%s) for %d s: %s", claim.subject, error.cause, seconds, error)
+            self.schedule.cancel(lease.subject)
+        for partner_id in self.partners.list_following(lease.subject):
+            self.schedule.set(
+                user_subject(partner_id), 0
+            )  # a file id may be dead because the profile shows another now
+        self.leases.release(lease)
+        self.store.announce(lease.subject, "unavailable")
+        lease.outcome = f"unavailable: {error.cause}, {error}"
+        log.warning("⚠️ %s is unavailable (%s) for %d s: %s", lease.subject, error.cause, seconds, error)
 
-    def _try_later(self, claim: Claim, error: Transient) -> None:
+    def _try_later(self, lease: Lease, error: Transient) -> None:
         if isinstance(error, Postponed | Busy | Paused | TokenRejected):
             seconds = (error.retry_after or 1) * self._uniform(1, 1.1)
         else:
-            self.failures.note(claim.subject, error)
-            failures = self.store.count_failure(claim)
+            self.failures.note(lease.subject, error)
+            failures = self.store.count_failure(lease)
             if failures >= error.tries:
-                self._remember(claim, GaveUp(f"after {failures} tries, {error}"))
+                self._remember(lease, GaveUp(f"after {failures} tries, {error}"))
                 return
             seconds = min(2**failures, BACKOFF_MAX_SECONDS) * self._uniform(0.8, 1.2)
-        claim.outcome = f"postponed: {error}, again in {seconds:.1f} s"
-        if not self._let_go(claim, error):
-            self.due.set(claim.subject, seconds)
-        self.claims.release(claim)
-        if claim.lane == "hot" and not isinstance(error, Busy):
-            self.store.announce(claim.subject, "postponed")
+        lease.outcome = f"postponed: {error}, again in {seconds:.1f} s"
+        if not self._let_go(lease, error):
+            self.schedule.set(lease.subject, seconds)
+        self.leases.release(lease)
+        if lease.lane == "hot" and not isinstance(error, Busy):
+            self.store.announce(lease.subject, "postponed")
 
-    def _let_go(self, claim: Claim, error: Transient) -> bool:
+    def _let_go(self, lease: Lease, error: Transient) -> bool:
         """Let go of what nobody but a client wanted, who asks again: a flood would leave minutes of work to be done.
 
         Whoever wanted it meanwhile has given it another turn, which stays.
         """
-        if claim.lane != "hot" or not isinstance(error, Postponed) or claim.turn is None:
+        if lease.lane != "hot" or not isinstance(error, Postponed) or lease.next_run is None:
             return False
-        if self.partners.keeps(claim.subject):
+        if self.partners.is_kept_warm(lease.subject):
             return False
-        self.due.take_back(claim.subject, claim.turn)
-        claim.outcome = f"let go: {error}, until somebody asks again"
+        self.schedule.cancel_if(lease.subject, lease.next_run)
+        lease.outcome = f"let go: {error}, until somebody asks again"
         return True
 
-    def _plan(self, claim: Claim) -> None:
+    def _plan(self, lease: Lease) -> None:
         """The next turn of a finished subject: what the newest partners show is renewed at half its TTL."""
-        if user_of(claim.subject) is not None:
-            self.store.clear_unavailable(claim.subject)  # a picture's own memories end with its put
-        if not self.partners.keeps(claim.subject):
-            self.due.drop(claim.subject)
-        elif user_of(claim.subject) is None:
-            self.due.set(claim.subject, self.store.ttl / 2)
+        if user_of(lease.subject) is not None:
+            self.store.clear_unavailable(lease.subject)  # a picture's own memories end with its put
+        if not self.partners.is_kept_warm(lease.subject):
+            self.schedule.cancel(lease.subject)
+        elif user_of(lease.subject) is None:
+            self.schedule.set(lease.subject, self.store.ttl / 2)
         else:
-            self.due.set(claim.subject, self.profile_check_seconds * self._uniform(0.9, 1.1))
-        if not claim.is_released:
-            self.claims.release(claim)
-        elif self.store.get_unavailable(claim.subject) == Unavailable("forgotten"):
+            self.schedule.set(lease.subject, self.profile_check_seconds * self._uniform(0.9, 1.1))
+        if not lease.is_released:
+            self.leases.release(lease)
+        elif self.store.get_unavailable(lease.subject) == Unavailable("forgotten"):
             raise Forgotten("forgotten since it was released")  # or the turn just given would outlive the forgetting

@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from warmer.deadline import Errand
+from warmer.deadline import JobContext
 from warmer.flow.forget import Forget
 from warmer.keys import Lane
-from warmer.photo import Cut, Original, PhotoSize, Rendering
-from warmer.state.lease import Claim, Claims
+from warmer.photo import PhotoSize, Rendering, SourceImage, VariantSpec
+from warmer.state.lease import Lease, LeaseManager
 from warmer.state.partners import PartnerDirectory
 from warmer.state.photos import PhotoStore
 from warmer.state.profiles import Profiles
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class FlowSteps:
     """Steps are callables, so that each can be timed or replaced where the desk is set up."""
 
-    hold: Callable[[str, Lane], AbstractContextManager[Claim]]
-    fetch: Callable[[Claim, Errand], Original]
-    look_up: Callable[[int, Errand], list[PhotoSize]]
-    render: Callable[[Original, Sequence[Sequence[Cut]]], Iterable[Rendering]]
-    put: Callable[[Claim, Rendering], None]
-    claims: Claims
+    hold: Callable[[str, Lane], AbstractContextManager[Lease]]
+    fetch: Callable[[Lease, JobContext], SourceImage]
+    look_up: Callable[[int, JobContext], list[PhotoSize]]
+    render: Callable[[SourceImage, Sequence[Sequence[VariantSpec]]], Iterable[Rendering]]
+    put: Callable[[Lease, Rendering], None]
+    leases: LeaseManager
     store: PhotoStore
     partners: PartnerDirectory
     profiles: Profiles

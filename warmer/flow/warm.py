@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from warmer.deadline import Errand
-from warmer.flow.order import put_first
-from warmer.flow.steps import Desk
+from warmer.deadline import JobContext
+from warmer.flow.steps import FlowSteps
+from warmer.photo import prioritize_variants
 
 
-def warm_photo(file_id: str, errand: Errand, desk: Desk) -> str:
+def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> str:
     """One picture: claim it, get the bytes, render what is missing, store it, tell whoever waits; how it ended.
 
     The format that every client gets, in all sizes, and the formats that somebody asked for; of these first the
     variants that a client waits for. Telegram is asked only where nothing large enough is stored. Raises NotMine where
     another worker is at it.
     """
-    store = desk.store
-    with desk.hold(file_id, errand.lane) as claim:
-        for wanted in desk.claims.rounds(claim):
+    store = steps.store
+    with steps.hold(file_id, job.lane) as lease:
+        for wanted in steps.leases.rounds(lease):
             if missing := store.list_missing(file_id, wanted):
-                original = store.get_original(file_id) or desk.fetch(claim, errand)
-                for rendering in desk.render(original, put_first(missing, store.list_wanted(file_id))):
-                    desk.put(claim, rendering)
-        if errand.lane == "rewarm" and desk.partners.keeps(file_id):
+                source = store.get_source(file_id) or steps.fetch(lease, job)
+                for rendering in steps.render(source, prioritize_variants(missing, store.list_wanted(file_id))):
+                    steps.put(lease, rendering)
+        if job.lane == "rewarm" and steps.partners.is_kept_warm(file_id):
             store.renew(file_id)
-    return claim.outcome
+    return lease.outcome

@@ -17,10 +17,9 @@ from PIL import Image
 
 from warmer.errors import NotAnImage, TooBig
 from warmer.images.headers import read_header
-from warmer.images.memory import return_freed_memory
-from warmer.images.room import Room
+from warmer.images.memory import ByteSemaphore, return_freed_memory
 from warmer.images.steps import Aim, Decoded, exact, opaque, reduced, resize, srgb, upright
-from warmer.photo import Cut, Header, Original, Rendering, Variant
+from warmer.photo import Header, Rendering, SourceImage, Variant, VariantSpec
 
 MAX_PIXELS = 16_000_000
 LARGE_PIXELS = 2_000_000  # above this, one decode at a time per process
@@ -41,31 +40,33 @@ ENCODER_BYTES = {"webp": 10, "jpeg": 5, "avif": 42}  # per pixel, measured
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, AttributeError, struct.error, zlib.error,
            ArithmeticError, AssertionError, MemoryError, RecursionError)  # fmt: skip
 # However many threads render, they use no more memory than these rooms, in bytes, and their largest squares.
-_room_for_a_large_one = Room(104_000_000)  # what needs more is refused
-_room_for_small_ones = Room(18_000_000)
-_room_for_encoders = Room(8_000_000)
+_room_for_a_large_one = ByteSemaphore(104_000_000)  # what needs more is refused
+_room_for_small_ones = ByteSemaphore(18_000_000)
+_room_for_encoders = ByteSemaphore(8_000_000)
 
 STEPS: tuple[Callable[[Decoded, Aim], Decoded], ...] = (reduced, srgb, opaque, exact, upright)
 
 
-def render(original: Original, batches: Sequence[Sequence[Cut]], *, with_preview: bool = True) -> Iterator[Rendering]:
+def render(
+    source: SourceImage, batches: Sequence[Sequence[VariantSpec]], *, with_preview: bool = True
+) -> Iterator[Rendering]:
     """The variants, batch by batch, and the inline preview with the last, from one decode.
 
     Raises TooBig over 16 megapixels, or where its decoder would need more memory than there is room for; NotAnImage for
     what does not decode as JPEG, PNG or WebP; Postponed where its turn does not come in time.
     """
     return_freed_memory()
-    image = _decode(original.data, max(cut.size for batch in batches for cut in batch))
+    image = _decode(source.data, max(spec.size for batch in batches for spec in batch))
     made = {image.width: image}
     for batch in batches:
         variants = []
-        for cut in batch:
-            if cut.size not in made:  # each from the smallest that is large enough: less to read, and as good
-                made[cut.size] = resize(made[min(size for size in made if size > cut.size)], cut.size)
-            variants.append(Variant(*cut, encode(made[cut.size], cut.format)))
+        for spec in batch:
+            if spec.size not in made:  # each from the smallest that is large enough: less to read, and as good
+                made[spec.size] = resize(made[min(size for size in made if size > spec.size)], spec.size)
+            variants.append(Variant(*spec, encode(made[spec.size], spec.format)))
         is_last = batch is batches[-1]
         preview = make_preview(made[min(made)]) if with_preview and is_last else ""
-        yield Rendering(tuple(variants), preview, original.unique_id)
+        yield Rendering(tuple(variants), preview, source.unique_id)
 
 
 def encode(image: Decoded, fmt: str, **options: Any) -> bytes:

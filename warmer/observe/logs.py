@@ -16,29 +16,29 @@ from warmer.settings import Settings
 _ORDINARY = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
 
 
-class Concealing(logging.Filter):
-    """The second belt: conceals the token in whatever a library might log, tracebacks and extra fields included."""
+class Redacting(logging.Filter):
+    """The second belt: redacts the token in whatever a library might log, tracebacks and extra fields included."""
 
-    def __init__(self, conceal: Callable[[str], str]) -> None:
+    def __init__(self, redact: Callable[[str], str]) -> None:
         super().__init__()
-        self.conceal = conceal
+        self.redact = redact
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
-            record.exc_text, record.exc_info = self.conceal(record.exc_text), None  # JSON would format it anew
-        record.msg, record.args = self.conceal(_message_of(record)), None
+            record.exc_text, record.exc_info = self.redact(record.exc_text), None  # JSON would format it anew
+        record.msg, record.args = self.redact(_message_of(record)), None
         for name in vars(record).keys() - _ORDINARY:  # what JSON lines show beside the message
-            setattr(record, name, self._conceal_all(getattr(record, name)))
+            setattr(record, name, self._redact_all(getattr(record, name)))
         return True
 
-    def _conceal_all(self, value: Any) -> Any:
+    def _redact_all(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {self._conceal_all(key): self._conceal_all(one) for key, one in value.items()}
+            return {self._redact_all(key): self._redact_all(one) for key, one in value.items()}
         if isinstance(value, list | tuple | set):
-            return [self._conceal_all(one) for one in value]
-        return value if isinstance(value, int | float | None) else self.conceal(str(value))
+            return [self._redact_all(one) for one in value]
+        return value if isinstance(value, int | float | None) else self.redact(str(value))
 
 
 class Numbering(logging.Filter):
@@ -64,18 +64,18 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         request_id = getattr(record, "request_id", "")
-        line = spell_line(record.created, record.levelname, record.name, record.getMessage(), request_id)
+        line = format_line(record.created, record.levelname, record.name, record.getMessage(), request_id)
         return "\n".join(filter(None, (line, record.exc_text)))  # the filter has spelled out the exception
 
 
-def spell_line(at: float, level: str, name: str, message: str, request_id: str = "") -> str:
+def format_line(at: float, level: str, name: str, message: str, request_id: str = "") -> str:
     """One line of text; `at` in Unix time."""
     end = f" [{request_id}]" if request_id else ""
-    return f"{_spell_second(int(at))},{int(at * 1000) % 1000:03d} {level} {name}: {message}{end}"
+    return f"{_format_second(int(at))},{int(at * 1000) % 1000:03d} {level} {name}: {message}{end}"
 
 
 @lru_cache(maxsize=2)
-def _spell_second(second: int) -> str:
+def _format_second(second: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
@@ -97,10 +97,10 @@ class LineHandler(logging.StreamHandler[TextIO]):
                 self.handle(make_record(log, level, line))
             return
         name = logging.getLevelName(level)
-        text = "".join([f"{spell_line(at, name, log.name, message, id)}\n" for at, message, id, _ in lines])
+        text = "".join([f"{format_line(at, name, log.name, message, id)}\n" for at, message, id, _ in lines])
         for belt in self.filters:
-            if isinstance(belt, Concealing):
-                text = belt.conceal(text)
+            if isinstance(belt, Redacting):
+                text = belt.redact(text)
         try:
             with self.lock or nullcontext():
                 self.stream.write(text)
@@ -133,10 +133,10 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"numbering": {"()": Numbering}, "concealing": {"()": Concealing, "conceal": settings.conceal}},
+        "filters": {"numbering": {"()": Numbering}, "redacting": {"()": Redacting, "redact": settings.redact}},
         "formatters": {"line": formatters[settings.log_format]},
         "handlers": {
-            "stderr": {"()": LineHandler, "formatter": "line", "filters": ["numbering", "concealing"]},
+            "stderr": {"()": LineHandler, "formatter": "line", "filters": ["numbering", "redacting"]},
         },
         "root": {"level": settings.log_level, "handlers": ["stderr"]},
         "loggers": {

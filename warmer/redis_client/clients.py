@@ -95,7 +95,7 @@ def _connect(
             **pooled,
         )
 
-    return cast(Redis, Cluster(connect_cluster, Keys(settings.bot_id).due))
+    return cast(Redis, Cluster(connect_cluster, Keys(settings.bot_id).schedule))
 
 
 def _login(place: Place) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from redis import Redis
 
-from warmer.deadline import Deadline, Errand
+from warmer.deadline import Deadline, JobContext
 from warmer.errors import Paused, Postponed, TokenRejected
 from warmer.keys import Keys, Lane
 from warmer.state.scripts import load_script
@@ -46,19 +46,19 @@ class Budget:
         self._ask = load_script(redis, "budget")
         self._pause = load_script(redis, "pause")
 
-    def spend(self, errand: Errand, call: Callable[[Deadline], T]) -> T:
+    def spend(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
         """Make one Bot API call that costs a token; what Telegram says of our pace or token holds for all workers."""
-        self.take(errand)
-        return self._heed(errand, call)
+        self.take(job)
+        return self._heed(job, call)
 
-    def spend_nothing(self, errand: Errand, call: Callable[[Deadline], T]) -> T:
+    def spend_nothing(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
         """Make a call that costs no token but obeys the pause: a download."""
         self.check_pause()
-        return self._heed(errand, call)
+        return self._heed(job, call)
 
-    def _heed(self, errand: Errand, call: Callable[[Deadline], T]) -> T:
+    def _heed(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
         try:
-            return call(errand.deadline)
+            return call(job.deadline)
         except Paused as pause:
             self.pause(pause.retry_after or 1)
             raise
@@ -67,13 +67,13 @@ class Budget:
             log.critical("🛑 Telegram refuses the bot token: no call is made until getMe passes (%s)", error)
             raise
 
-    def take(self, errand: Errand) -> None:
+    def take(self, job: JobContext) -> None:
         """Take one token; *hot* waits for it within its patience, the others never wait, and nobody during a pause.
 
         Raises Postponed or Paused with the seconds to wait, and TokenRejected while calls are halted.
         """
-        while (wait := self._try(RESERVE[errand.lane] * self.burst, 1)) > 0:
-            if wait > errand.patience.remaining:
+        while (wait := self._try(RESERVE[job.lane] * self.burst, 1)) > 0:
+            if wait > job.patience.remaining:
                 raise Postponed("no token left", retry_after=wait)
             self._sleep(wait)
 

@@ -17,14 +17,14 @@ from warmer.keys import Keys, Lane
 from warmer.state.scripts import load_script
 
 LEASE_SECONDS = 30  # longer than a task's total deadline of 20 s
-MAX_ATTEMPTS = 3  # claims without an outcome before the subject counts as crashing
+MAX_CRASHES = 3  # leases without an outcome before the subject counts as crashing
 
 
 class Forgotten(NotMine):
     """The subject was forgotten: nothing may be written for it."""
 
 
-def require_claim(answer: int) -> int:
+def require_lease(answer: int) -> int:
     """What a script that writes under a claim answered; raises NotMine or Forgotten where it wrote nothing."""
     if answer == -2:
         raise Forgotten("forgotten while at it")
@@ -34,28 +34,28 @@ def require_claim(answer: int) -> int:
 
 
 @dataclass(slots=True)
-class Claim:
+class Lease:
     """The right to work on a subject, for `LEASE_SECONDS`."""
 
     subject: str
     lane: Lane
     token: str
-    attempt: int  # 1 for the first claim since the last outcome
+    crash_count: int  # leases without an outcome, this one included
     wanted: tuple[str, ...] = ()  # variants that somebody waited for when it was taken
     is_released: bool = False
-    turn: str | None = None  # in `due`, which it was given with the claim; None: it had one, for another reason
+    next_run: str | None = None  # the one that was scheduled with the lease, None where there was another already
     outcome: str = "done"  # one line, for the log and for Flower
 
 
-class Claims:
+class LeaseManager:
     """Takes and releases claims."""
 
     def __init__(self, redis: Redis, keys: Keys, lease_seconds: float = LEASE_SECONDS) -> None:
         self.redis = redis
         self.keys = keys
         self.lease_seconds = lease_seconds
-        self._take = load_script(redis, "take_claim")
-        self._release = load_script(redis, "release_claim")
+        self._take = load_script(redis, "take_lease")
+        self._release = load_script(redis, "release_lease")
 
     def check_needed(self, subject: str, lane: Lane) -> None:
         """Raises NotMine for a message that has been overtaken; what is due is always needed.
@@ -65,14 +65,14 @@ class Claims:
         """
         if lane == "rewarm":
             return
-        asked, unavailable = self.redis.mget(self.keys.asked(subject, lane), self.keys.unavailable(subject))
+        asked, unavailable = self.redis.mget(self.keys.enqueued(subject, lane), self.keys.unavailable(subject))
         if lane == "hot" and not asked:
             raise NotMine("stale, nobody waits any more")
         if unavailable:
-            self.redis.delete(self.keys.asked(subject, lane))
+            self.redis.delete(self.keys.enqueued(subject, lane))
             raise NotMine("known to be unavailable")
 
-    def take(self, subject: str, lane: Lane) -> Claim:
+    def take(self, subject: str, lane: Lane) -> Lease:
         """Claim the subject.
 
         Raises NotMine where another worker holds it, and Forgotten.
@@ -81,9 +81,9 @@ class Claims:
         token = secrets.token_hex(8)
         attempt, *wanted = self._take(
             keys=[
-                keys.claim(subject),
-                keys.attempts(subject),
-                keys.asked(subject, lane),
+                keys.lease(subject),
+                keys.crashes(subject),
+                keys.enqueued(subject, lane),
                 keys.forgotten(subject),
                 keys.wanted(subject),
             ],
@@ -93,38 +93,38 @@ class Claims:
             raise Forgotten("forgotten")
         if attempt == 0:
             raise NotMine("held by another worker")
-        return Claim(subject, lane, token, int(attempt), _names(wanted))
+        return Lease(subject, lane, token, int(attempt), _names(wanted))
 
-    def rounds(self, claim: Claim) -> Iterator[tuple[str, ...]]:
+    def rounds(self, lease: Lease) -> Iterator[tuple[str, ...]]:
         """The variants that are wanted: at first, and then as long as somebody asks meanwhile for others.
 
         The claim is released when nobody wants more, in the same step as the look, so that no wish falls between.
         """
-        yield claim.wanted
-        while wanted := self.release(claim, unless_wanted=True):
+        yield lease.wanted
+        while wanted := self.release(lease, unless_wanted=True):
             yield wanted
 
-    def release(self, claim: Claim, *, unless_wanted: bool = False) -> tuple[str, ...]:
+    def release(self, lease: Lease, *, unless_wanted: bool = False) -> tuple[str, ...]:
         """Give the claim back; the variants that were asked for meanwhile, if any: the claim is then kept.
 
         Raises NotMine where the lease has run out, and Forgotten.
         """
-        keys, subject = self.keys, claim.subject
+        keys, subject = self.keys, lease.subject
         state, *wanted = self._release(
             keys=[
-                keys.claim(subject),
-                keys.attempts(subject),
-                keys.asked(subject, claim.lane),
+                keys.lease(subject),
+                keys.crashes(subject),
+                keys.enqueued(subject, lease.lane),
                 keys.wanted(subject),
                 keys.forgotten(subject),
             ],
-            args=[claim.token, int(unless_wanted)],
+            args=[lease.token, int(unless_wanted)],
         )
         if state == -2:
             raise Forgotten("forgotten while at it")
         if state == -1:
             raise NotMine("the lease ran out")
-        claim.is_released = state == 0
+        lease.is_released = state == 0
         return _names(wanted)
 
 

@@ -149,7 +149,7 @@ class PartnerDirectory:
         members: list[Any] = self.redis.zrange(self.keys.recent, 0, limit - 1, desc=True) if limit else []
         return [int(member) for member in members]
 
-    def keeps(self, subject: str) -> bool:
+    def is_kept_warm(self, subject: str) -> bool:
         """Whether one of the newest partners shows it, so that it is kept warm and up to date."""
         user_id = user_of(subject)
         pipe = self.redis.pipeline(transaction=False)
@@ -157,7 +157,7 @@ class PartnerDirectory:
             pipe.zrevrank(self.keys.recent, str(member))
         return any(rank is not None and rank < self.keep for rank in pipe.execute())
 
-    def list_followers(self, file_id: str) -> list[int]:
+    def list_following(self, file_id: str) -> list[int]:
         """The partners that show this picture because their profile did."""
         members: Any = self.redis.smembers(self.keys.partners(file_id)) if user_of(file_id) is None else ()
         partners = self.get_many([int(member) for member in members])

@@ -14,17 +14,17 @@ from warmer.keys import Keys
 from warmer.photo import (
     FORMATS,
     HEADER_LENGTH,
-    Cut,
     FilePath,
-    Glance,
-    Original,
+    PhotoStatus,
     Rendering,
+    SourceImage,
     StoredVariant,
     Unavailable,
+    VariantSpec,
     version_of,
 )
 from warmer.state.failures import drop_failures
-from warmer.state.lease import Claim, require_claim
+from warmer.state.lease import Lease, require_lease
 from warmer.state.scripts import load_script
 
 Spread = Callable[[float, float], float]  # a random number between two: what was stored together ends apart
@@ -45,7 +45,7 @@ class PhotoStore:
         self.sizes = tuple(sorted(sizes))  # pixels
         self.formats = tuple(formats)
         self.ttl = ttl  # seconds
-        self._put, self._note = load_script(redis, "put"), load_script(redis, "note")
+        self._put, self._note = load_script(redis, "put"), load_script(redis, "set_leased")
         self._fail, self._remember = load_script(redis, "fail"), load_script(redis, "remember")
         self._forget, self._want = load_script(redis, "forget"), load_script(redis, "want")
 
@@ -61,33 +61,33 @@ class PhotoStore:
         value: Any = self.redis.getrange(self.keys.variant(file_id, size, fmt), 0, HEADER_LENGTH - 1)
         return StoredVariant.unpack(value)
 
-    def get_original(self, file_id: str) -> Original | None:
+    def get_source(self, file_id: str) -> SourceImage | None:
         """The largest size, None unless it is stored, first format first: what is missing is cut from it."""
         keys = [self.keys.variant(file_id, self.sizes[-1], fmt) for fmt in self.formats]
         answer: Any = self.redis.mget(*keys, self.keys.preview(file_id), self.keys.path(file_id))
         *values, about, path = answer
         variant = next(filter(None, (StoredVariant.unpack(value or b"") for value in values)), None)
-        return Original(variant.body, _unique_id(about) or _unique_id(path) or "") if variant else None
+        return SourceImage(variant.body, _unique_id(about) or _unique_id(path) or "") if variant else None
 
-    def list_missing(self, file_id: str, wanted: Collection[str] = ()) -> list[Cut]:
+    def list_missing(self, file_id: str, wanted: Collection[str] = ()) -> list[VariantSpec]:
         """What is not stored of the first format, and of each format of which a variant is wanted; largest first."""
         formats = [fmt for fmt in self.formats if fmt == self.formats[0] or any(w.endswith(f".{fmt}") for w in wanted)]
-        cuts = [Cut(size, fmt) for fmt in formats for size in reversed(self.sizes)]
+        specs = [VariantSpec(size, fmt) for fmt in formats for size in reversed(self.sizes)]
         pipe = self.redis.pipeline(transaction=False)
-        for cut in cuts:
-            pipe.exists(self.keys.variant(file_id, *cut))
+        for spec in specs:
+            pipe.exists(self.keys.variant(file_id, *spec))
         pipe.exists(self.keys.preview(file_id))
         *stored, has_preview = pipe.execute()
-        missing = [cut for cut, is_stored in zip(cuts, stored, strict=True) if not is_stored]
-        if not has_preview and not any(cut.format == self.formats[0] for cut in missing):
-            missing.append(Cut(self.sizes[0], self.formats[0]))  # the preview comes with a rendering
+        missing = [spec for spec, is_stored in zip(specs, stored, strict=True) if not is_stored]
+        if not has_preview and not any(spec.format == self.formats[0] for spec in missing):
+            missing.append(VariantSpec(self.sizes[0], self.formats[0]))  # the preview comes with a rendering
         return missing
 
-    def list_wanted(self, file_id: str) -> set[Cut]:
+    def list_wanted(self, file_id: str) -> set[VariantSpec]:
         """The variants that somebody waits for."""
         members: Any = self.redis.smembers(self.keys.wanted(file_id))
         parts = [member.decode().partition(".") for member in members]
-        return {Cut(int(size), fmt) for size, _, fmt in parts if size.isdecimal()}
+        return {VariantSpec(int(size), fmt) for size, _, fmt in parts if size.isdecimal()}
 
     def get_unavailable(self, subject: str) -> Unavailable | None:
         """Why there is nothing to serve, as far as is remembered."""
@@ -109,79 +109,79 @@ class PhotoStore:
 
     def is_ready(self, file_id: str) -> bool:
         """Every size in the first format is in Redis now."""
-        return self.glance([file_id])[0].status == "ready"
+        return self.get_statuses([file_id])[0].status == "ready"
 
-    def glance(self, subjects: Sequence[str]) -> list[Glance]:
+    def get_statuses(self, subjects: Sequence[str]) -> list[PhotoStatus]:
         """What a list needs to know of these subjects, in one round trip; a user subject is never ready itself."""
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.exists(*(self.keys.variant(subject, size, self.formats[0]) for size in self.sizes))
             pipe.mget(self.keys.preview(subject), self.keys.unavailable(subject), self.keys.forgotten(subject))
         answers = iter(pipe.execute())
-        return [self._glance(stored, *known) for stored, known in zip(answers, answers, strict=True)]
+        return [self._read_status(stored, *known) for stored, known in zip(answers, answers, strict=True)]
 
-    def _glance(self, stored: int, preview: bytes | None, cause: bytes | None, forgotten: bytes | None) -> Glance:
+    def _read_status(self, stored: int, preview: Any, cause: bytes | None, forgotten: bytes | None) -> PhotoStatus:
         if forgotten or cause == b"none":
-            return Glance("none")
-        known = json.loads(preview) if preview else {}
+            return PhotoStatus("none")
+        known = json.loads(preview or b"{}")
         version = version_of(known["unique_id"]) if known.get("unique_id") else None
         status = "ready" if stored == len(self.sizes) else "unavailable" if cause else "warming"
-        return Glance(status, known.get("preview"), version)  # type: ignore[arg-type]  # one of Status
+        return PhotoStatus(status, known.get("preview"), version)  # type: ignore[arg-type]  # one of Status
 
     # Writing, under a claim
 
-    def put(self, claim: Claim, rendering: Rendering) -> None:
+    def put(self, lease: Lease, rendering: Rendering) -> None:
         """Store the variants and the preview, and tell whoever waits.
 
         Raises NotMine where the claim is lost, Forgotten where the picture was forgotten: nothing is written then.
         """
-        file_id = claim.subject
-        values = [(self.keys.variant(file_id, *v.cut), v.pack(), str(v.cut)) for v in rendering.variants]
+        file_id = lease.subject
+        values = [(self.keys.variant(file_id, *v.spec), v.pack(), str(v.spec)) for v in rendering.variants]
         if rendering.preview:
             about = json.dumps({"preview": rendering.preview, "unique_id": rendering.unique_id})
             values.append((self.keys.preview(file_id), about.encode(), ""))
         keys = [*self._guards(file_id), *self._failings(file_id), self.keys.wanted(file_id)]
-        args: list[Any] = [claim.token, self._jitter(self.ttl), self.keys.done, f"{file_id} stored"]
+        args: list[Any] = [lease.token, self._jitter(self.ttl), self.keys.done, f"{file_id} stored"]
         for key, value, wish in values:
             keys.append(key)
             args += (value, wish)
-        require_claim(self._put(keys=keys, args=args))
+        require_lease(self._put(keys=keys, args=args))
 
-    def put_unavailable(self, claim: Claim, error: Permanent) -> int:
+    def put_unavailable(self, lease: Lease, error: Permanent) -> int:
         """Remember that there is nothing to serve, longer with each repetition; the seconds of this memory.
 
         Raises NotMine and Forgotten as `put` does.
         """
-        keys = [*self._guards(claim.subject), *self._failings(claim.subject)]
-        args: list[str | int] = [claim.token, error.cause, error.memory_seconds, MEMORY_MAX_SECONDS, FAILURES_SECONDS]
-        return require_claim(self._remember(keys=keys, args=args))
+        keys = [*self._guards(lease.subject), *self._failings(lease.subject)]
+        args: list[str | int] = [lease.token, error.cause, error.memory_seconds, MEMORY_MAX_SECONDS, FAILURES_SECONDS]
+        return require_lease(self._remember(keys=keys, args=args))
 
-    def put_path(self, claim: Claim, path: FilePath, ttl: int) -> None:
+    def put_path(self, lease: Lease, path: FilePath, ttl: int) -> None:
         """Remember where Telegram keeps the file, for `ttl` seconds. Raises NotMine and Forgotten as `put` does."""
         value = json.dumps({"path": path.path, "unique_id": path.unique_id})
-        keys = [*self._guards(claim.subject), self.keys.path(claim.subject)]
-        require_claim(self._note(keys=keys, args=[claim.token, self._jitter(ttl), value]))
+        keys = [*self._guards(lease.subject), self.keys.path(lease.subject)]
+        require_lease(self._note(keys=keys, args=[lease.token, self._jitter(ttl), value]))
 
     def drop_path(self, file_id: str) -> None:
         """The path has expired at Telegram's."""
         self.redis.delete(self.keys.path(file_id))
 
-    def count_failure(self, claim: Claim) -> int:
+    def count_failure(self, lease: Lease) -> int:
         """One more failure in a row; how many that makes. Raises NotMine and Forgotten as `put` does."""
-        keys = [*self._guards(claim.subject), self.keys.failures(claim.subject)]
-        return require_claim(self._fail(keys=keys, args=[claim.token, FAILURES_SECONDS]))
+        keys = [*self._guards(lease.subject), self.keys.failures(lease.subject)]
+        return require_lease(self._fail(keys=keys, args=[lease.token, FAILURES_SECONDS]))
 
     def _guards(self, subject: str) -> tuple[str, str]:
-        return self.keys.claim(subject), self.keys.forgotten(subject)
+        return self.keys.lease(subject), self.keys.forgotten(subject)
 
     def _failings(self, subject: str) -> tuple[str, str, str]:
-        return self.keys.unavailable(subject), self.keys.failures(subject), self.keys.memories(subject)
+        return self.keys.unavailable(subject), self.keys.failures(subject), self.keys.negative_count(subject)
 
     # Living on, and ending
 
-    def want(self, file_id: str, cut: Cut) -> None:
+    def want(self, file_id: str, spec: VariantSpec) -> None:
         """Say that somebody waits for this variant; the holder of the claim looks before it renders and releases."""
-        self._want(keys=[self.keys.wanted(file_id)], args=[str(cut), WANTED_SECONDS])
+        self._want(keys=[self.keys.wanted(file_id)], args=[str(spec), WANTED_SECONDS])
 
     def renew(self, file_id: str) -> None:
         """Give every stored variant its whole TTL again: a file id names immutable bytes."""
@@ -197,7 +197,7 @@ class PhotoStore:
         """Wake whoever waits for this subject; after the put, also for unavailable."""
         self.redis.publish(self.keys.done, f"{subject} {outcome}")
 
-    def lift(self, *subjects: str) -> None:
+    def clear_tombstones(self, *subjects: str) -> None:
         """Let these be warmed again: remove tombstones."""
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
@@ -237,8 +237,8 @@ class PhotoStore:
         keys = self.keys
         passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
         passing += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
-        passing += [keys.claim(subject), keys.attempts(subject)]
-        return passing + [keys.asked(subject, lane) for lane in ("hot", "warm", "rewarm")]
+        passing += [keys.lease(subject), keys.crashes(subject)]
+        return passing + [keys.enqueued(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
     def _jitter(self, seconds: int) -> int:
         return max(1, round(seconds * self._spread(0.9, 1.1)))

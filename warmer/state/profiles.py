@@ -11,7 +11,7 @@ from typing import Any
 from redis import Redis
 
 from warmer.keys import Keys, user_subject
-from warmer.state.lease import Claim, require_claim
+from warmer.state.lease import Lease, require_lease
 from warmer.state.scripts import load_script
 
 FRESH_SECONDS = 60
@@ -41,7 +41,7 @@ class Profiles:
         self.ttl = ttl  # seconds
         self.check_seconds = check_seconds  # what is shown is looked up again after so long
         self.fresh_seconds = min(FRESH_SECONDS, check_seconds / 2)  # one shorter ago is not
-        self._note = load_script(redis, "note")
+        self._note = load_script(redis, "set_leased")
 
     def get(self, user_id: int) -> Profile | None:
         """The newest known picture of this id."""
@@ -54,19 +54,19 @@ class Profiles:
         values = self.redis.mget([self.keys.profile(user_id) for user_id in user_ids])
         return [_read(json.loads(value)) if value else None for value in values]
 
-    def put(self, claim: Claim, user_id: int, file_id: str, unique_id: str) -> Profile:
+    def put(self, lease: Lease, user_id: int, file_id: str, unique_id: str) -> Profile:
         """Remember the picture, while the claim on the id is ours; raises NotMine, and Forgotten, if it is not."""
         known = self.get(user_id)
         former = [name for name in known.list_ever_shown() if name != file_id] if known else []
         profile = Profile(file_id, unique_id, int(self.redis.time()[0]), former[:FORMER_MAX])
         keys = self.keys
         written = self._note(
-            keys=[keys.claim(claim.subject), keys.forgotten(claim.subject), keys.profile(user_id)],
-            args=[claim.token, self.ttl, json.dumps(asdict(profile))],
+            keys=[keys.lease(lease.subject), keys.forgotten(lease.subject), keys.profile(user_id)],
+            args=[lease.token, self.ttl, json.dumps(asdict(profile))],
         )
-        require_claim(written)
+        require_lease(written)
         if known is None or known.file_id != file_id:
-            self.redis.publish(keys.purge, claim.subject)
+            self.redis.publish(keys.purge, lease.subject)
         return profile
 
     def is_aged(self, looked_up_at: int) -> bool:

@@ -11,64 +11,64 @@ from warmer.keys import Keys
 from warmer.state.scripts import load_script
 
 
-class Due:
+class Schedule:
     """The warmer's memory of its duties; it outlives workers, queues and restarts."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis = redis
         self.keys = keys
         self._schedule = load_script(redis, "schedule")
-        self._take_back = load_script(redis, "drop_turn")
+        self._take_back = load_script(redis, "cancel_if")
         self._take = load_script(redis, "take_due")
 
     def set(self, subject: str, seconds: float) -> str | None:
         """Give the subject its next turn in so many seconds, instead of any other; the turn, None if it had one."""
-        is_new, turn = self._schedule(keys=[self.keys.due], args=[seconds, "", subject])
+        is_new, turn = self._schedule(keys=[self.keys.schedule], args=[seconds, "", subject])
         return turn.decode() if is_new else None
 
-    def take_back(self, subject: str, turn: str) -> None:
+    def cancel_if(self, subject: str, turn: str) -> None:
         """Drop this turn, unless somebody has given the subject another one meanwhile."""
-        self._take_back(keys=[self.keys.due], args=[subject, turn])
+        self._take_back(keys=[self.keys.schedule], args=[subject, turn])
 
     def set_all(self, subjects: Sequence[str], seconds: float) -> None:
         """The same for many."""
         if subjects:
-            self._schedule(keys=[self.keys.due], args=[seconds, "", *subjects])
+            self._schedule(keys=[self.keys.schedule], args=[seconds, "", *subjects])
 
-    def hasten(self, subjects: Sequence[str], seconds: float) -> None:
+    def schedule_by(self, subjects: Sequence[str], seconds: float) -> None:
         """Give the subjects a turn in at most so many seconds; an earlier one stays."""
         if subjects:
-            self._schedule(keys=[self.keys.due], args=[seconds, "LT", *subjects])
+            self._schedule(keys=[self.keys.schedule], args=[seconds, "LT", *subjects])
 
-    def ensure(self, subjects: list[str], seconds: float) -> None:
+    def schedule_if_absent(self, subjects: list[str], seconds: float) -> None:
         """Give a turn to those subjects that have none."""
         if subjects:
-            self._schedule(keys=[self.keys.due], args=[seconds, "NX", *subjects])
+            self._schedule(keys=[self.keys.schedule], args=[seconds, "NX", *subjects])
 
-    def drop(self, *subjects: str) -> None:
+    def cancel(self, *subjects: str) -> None:
         """Nothing is to be done for these again."""
         if subjects:
-            self.redis.zrem(self.keys.due, *subjects)
+            self.redis.zrem(self.keys.schedule, *subjects)
 
     def take(self, limit: int, postpone_seconds: float) -> list[str]:
         """At most `limit` subjects whose turn has come; each comes again after `postpone_seconds` unless settled."""
-        return [subject.decode() for subject in self._take(keys=[self.keys.due], args=[limit, postpone_seconds])]
+        return [subject.decode() for subject in self._take(keys=[self.keys.schedule], args=[limit, postpone_seconds])]
 
     def count(self) -> int:
         """How many subjects have a turn."""
-        return int(self.redis.zcard(self.keys.due))
+        return int(self.redis.zcard(self.keys.schedule))
 
     def count_within(self, *seconds: float) -> list[int]:
         """For each of these: how many have their turn within so many seconds, those included that are late."""
         now = self._now()
         pipe = self.redis.pipeline(transaction=False)
         for period in seconds:
-            pipe.zcount(self.keys.due, "-inf", now + period)
+            pipe.zcount(self.keys.schedule, "-inf", now + period)
         return [int(number) for number in pipe.execute()]
 
     def get_lateness(self) -> float:
         """The seconds by which the earliest turn is late, 0 where none is."""
-        first: Any = self.redis.zrange(self.keys.due, 0, 0, withscores=True)
+        first: Any = self.redis.zrange(self.keys.schedule, 0, 0, withscores=True)
         return max(0.0, self._now() - first[0][1]) if first else 0.0
 
     def _now(self) -> float:

@@ -15,7 +15,7 @@ BotState = Literal["ok", "unauthorized", "unreachable", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class WorkerStatus:
     """One worker, as it said within the last 15 s."""
 
     name: str
@@ -24,7 +24,7 @@ class Pulse:
     bot_username: str = ""
 
 
-def list_pulses(redis: Redis, keys: Keys) -> list[Pulse]:
+def list_worker_statuses(redis: Redis, keys: Keys) -> list[WorkerStatus]:
     """The workers that are alive, in two round trips."""
     members: list[Any] = redis.zrange(keys.workers, 0, -1)
     names = [member.decode() for member in members]
@@ -32,14 +32,14 @@ def list_pulses(redis: Redis, keys: Keys) -> list[Pulse]:
     return [_read(value) for value in values if value]
 
 
-def _read(value: bytes | str) -> Pulse:
+def _read(value: bytes | str) -> WorkerStatus:
     """What another release may have written: fields that we do not know are left out."""
     said = json.loads(value)
-    return Pulse(**{name: said[name] for name in Pulse.__dataclass_fields__ if name in said})
+    return WorkerStatus(**{name: said[name] for name in WorkerStatus.__dataclass_fields__ if name in said})
 
 
-def judge_bot(pulses: Iterable[Pulse]) -> BotState:
+def judge_bot(statuses: Iterable[WorkerStatus]) -> BotState:
     """The state of the bot, as the workers say together: a refused token outweighs all, one that answers the rest."""
-    said = {pulse.bot for pulse in pulses}
+    said = {pulse.bot for pulse in statuses}
     order: tuple[BotState, ...] = ("unauthorized", "ok", "unreachable")
     return next((state for state in order if state in said), "unknown")

@@ -36,7 +36,7 @@ class _Call:
         with self._lock:
             self._sockets.append(socket.socket(fileno=os.dup(sock.fileno())))
 
-    def cut(self) -> None:
+    def spec(self) -> None:
         with self._lock:
             self.was_cut = True
             for sock in self._sockets:
@@ -93,7 +93,7 @@ class Watchdog:
                 self._changed.wait_for(lambda: self._calls or self._closed.is_set())
                 over = [call for call in self._calls if call.deadline.remaining <= 0]
             for call in over:
-                call.cut()
+                call.spec()
 
 
 class _Current(threading.local):

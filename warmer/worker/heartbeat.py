@@ -16,7 +16,7 @@ from warmer.errors import Paused, TokenRejected, WarmerError
 from warmer.keys import Keys
 from warmer.repeater import Repeater
 from warmer.state.budget import Budget
-from warmer.state.workers import Pulse
+from warmer.state.workers import WorkerStatus
 from warmer.telegram.client import BotApi
 
 BEAT_SECONDS = 5
@@ -40,7 +40,7 @@ class Heartbeat:
         self.keys = keys
         self.telegram = telegram
         self.budget = budget
-        self.pulse = Pulse(name)
+        self.pulse = WorkerStatus(name)
         self.beat_seconds = beat_seconds
         self._is_closed = False
         self._writing = threading.Lock()
@@ -84,17 +84,17 @@ class Heartbeat:
             self.budget.halt()
             if self.pulse.bot != "unauthorized":
                 log.critical("🛑 Telegram refuses the bot token: no call is made until getMe passes (%s)", error)
-            self.pulse = Pulse(name, "unauthorized")
+            self.pulse = WorkerStatus(name, "unauthorized")
         except WarmerError as error:  # whatever it is, a worker that cannot ask goes on beating
             if isinstance(error, Paused):
                 self.budget.pause(error.retry_after or 1)
-            self.pulse = Pulse(name, "unreachable", self.pulse.bot_name, self.pulse.bot_username)
+            self.pulse = WorkerStatus(name, "unreachable", self.pulse.bot_name, self.pulse.bot_username)
             log.warning("Telegram does not answer getMe: %s", error)
         else:
             self.budget.resume()
             if self.pulse.bot != "ok":
                 log.info("✅ The bot is @%s", bot.username)
-            self.pulse = Pulse(name, "ok", bot.name, bot.username)
+            self.pulse = WorkerStatus(name, "ok", bot.name, bot.username)
 
     def _beat_unless_away(self) -> None:
         try:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from warmer.keys import user_subject
-from warmer.state.workers import list_pulses
-from warmer.wiring import Workshop
+from warmer.state.workers import list_worker_statuses
+from warmer.wiring import WorkerContext
 
 TICK_SECONDS = 2.0
 POSTPONE_SECONDS = 60.0  # a due subject whose message is lost comes again so much later
@@ -18,40 +18,42 @@ SPREAD_SECONDS = 300.0
 SAMPLE_SECONDS = 60.0
 
 
-def run_tick(shop: Workshop, sleep: Callable[[float], None] = time.sleep) -> int:
+def run_tick(context: WorkerContext, sleep: Callable[[float], None] = time.sleep) -> int:
     """Publish what is due, evenly over the round: a burst would find the budget empty and come back as a burst."""
-    if not shop.due.take_slot("tick", TICK_SECONDS):
+    if not context.schedule.take_slot("tick", TICK_SECONDS):
         return 0
-    room = REWARM_MAX - shop.publisher.count_waiting("rewarm")
-    per_round = max(1, int(shop.settings.telegram_rate * TICK_SECONDS * 0.9))
-    subjects = shop.due.take(max(0, min(room, per_round)), POSTPONE_SECONDS)
-    pause = 0.0 if len(subjects) <= shop.budget.burst / 3 else 0.8 * TICK_SECONDS / len(subjects)
+    room = REWARM_MAX - context.publisher.count_waiting("rewarm")
+    per_round = max(1, int(context.settings.telegram_rate * TICK_SECONDS * 0.9))
+    subjects = context.schedule.take(max(0, min(room, per_round)), POSTPONE_SECONDS)
+    pause = 0.0 if len(subjects) <= context.budget.burst / 3 else 0.8 * TICK_SECONDS / len(subjects)
     for subject in subjects:
-        shop.publisher.ask(subject, "rewarm")
+        context.publisher.ask(subject, "rewarm")
         sleep(pause)
     return len(subjects)
 
 
-def sample_lengths(shop: Workshop) -> bool:
+def sample_lengths(context: WorkerContext) -> bool:
     """Note how much waits, once a minute whoever ticks; whether it was this time."""
-    if not shop.due.take_slot("sample", SAMPLE_SECONDS):
+    if not context.schedule.take_slot("sample", SAMPLE_SECONDS):
         return False
-    lengths = {f"queue:{queue}": number for queue, number in shop.publisher.count_all_waiting().items()}
-    shop.stats.sample({**lengths, "due": shop.due.count(), "workers": len(list_pulses(shop.redis, shop.keys))})
+    lengths = {f"queue:{queue}": number for queue, number in context.publisher.count_all_waiting().items()}
+    context.stats.sample(
+        {**lengths, "due": context.schedule.count(), "workers": len(list_worker_statuses(context.redis, context.keys))}
+    )
     return True
 
 
-def keep_newest(shop: Workshop) -> int:
+def keep_newest(context: WorkerContext) -> int:
     """Give a turn to every picture and profile of the newest partners that has none; how many were looked at."""
-    if not shop.due.take_slot("keep_newest", KEEP_SECONDS):
+    if not context.schedule.take_slot("keep_newest", KEEP_SECONDS):
         return 0
-    newest = shop.partners.list_recent_ids(shop.settings.rewarm_partners)
+    newest = context.partners.list_recent_ids(context.settings.rewarm_partners)
     for start in range(0, len(newest), 50):
         ids = newest[start : start + 50]
-        found = shop.partners.get_many(ids)
-        shop.partners.drop_places([one for one, partner in zip(ids, found, strict=True) if partner is None])
+        found = context.partners.get_many(ids)
+        context.partners.drop_places([one for one, partner in zip(ids, found, strict=True) if partner is None])
         partners = [partner for partner in found if partner]
         subjects = [user_subject(partner.id) for partner in partners if not partner.is_pinned]
         subjects += [partner.photo_file_id for partner in partners if partner.photo_file_id]
-        shop.due.ensure(subjects, random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - spreads load, hides nothing
+        context.schedule.schedule_if_absent(subjects, random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - spreads load, hides nothing
     return len(newest)

@@ -15,14 +15,14 @@ from celery.signals import worker_ready, worker_shutdown
 from redis.exceptions import RedisError
 
 from warmer.celery import app
-from warmer.deadline import Errand
+from warmer.deadline import JobContext
 from warmer.errors import NotMine
-from warmer.flow.profile import follow_profile
+from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
 from warmer.keys import Lane, user_of
 from warmer.observe.metrics import count_warming
 from warmer.request_id import MESSAGE_HEADER, working_for
-from warmer.wiring import close_workshop, get_workshop
+from warmer.wiring import close_worker_context, get_worker_context
 from warmer.worker import rounds
 from warmer.worker.heartbeat import Heartbeat
 
@@ -46,7 +46,7 @@ def _warm(subject: str, lane: Lane) -> str:
     started = time.monotonic()
     outcome = _run(subject, lane)
     seconds = time.monotonic() - started
-    count_warming(get_workshop().stats, lane, outcome, seconds)
+    count_warming(get_worker_context().stats, lane, outcome, seconds)
     fields = {"subject": subject, "outcome": outcome, "lane": lane, "milliseconds": round(seconds * 1000, 1)}
     log.info("🖼️ %s %s [%s] in %.0fms", subject, outcome, lane, seconds * 1000, extra=fields)
     return outcome
@@ -55,26 +55,26 @@ def _warm(subject: str, lane: Lane) -> str:
 @app.task(name="tick", send_events=False)  # Flower shows the work, not the clock
 def tick(*_: Any, **__: Any) -> int:
     """Every 2 s: publish what is due; once a minute, note how much waits."""
-    published = rounds.run_tick(get_workshop())
-    rounds.sample_lengths(get_workshop())
+    published = rounds.run_tick(get_worker_context())
+    rounds.sample_lengths(get_worker_context())
     return published
 
 
 @app.task(name="keep_newest", send_events=False)
 def keep_newest(*_: Any, **__: Any) -> int:
     """Every 10 min: nothing of the newest partners is without a turn."""
-    return rounds.keep_newest(get_workshop())
+    return rounds.keep_newest(get_worker_context())
 
 
 def _run(subject: str, lane: Lane) -> str:
-    shop = get_workshop()
-    errand = Errand.start(lane, shop.settings.photo_wait)
+    context = get_worker_context()
+    job = JobContext.start(lane, context.settings.photo_wait)
     user_id = user_of(subject)
     try:
-        shop.desk.claims.check_needed(subject, lane)
+        context.steps.leases.check_needed(subject, lane)
         if user_id is None:
-            return warm_photo(subject, errand, shop.desk)
-        return follow_profile(user_id, errand, shop.desk)
+            return warm_photo(subject, job, context.steps)
+        return refresh_profile(user_id, job, context.steps)
     except NotMine as reason:
         return f"skipped: {reason}"
     except RedisError as error:
@@ -84,9 +84,9 @@ def _run(subject: str, lane: Lane) -> str:
 
 @worker_ready.connect
 def _start_heartbeat(**_: Any) -> None:
-    shop = get_workshop()
+    context = get_worker_context()
     name = f"{socket.gethostname()}-{os.getpid()}"
-    heartbeat = Heartbeat(name, shop.redis, shop.keys, shop.telegram, shop.budget)
+    heartbeat = Heartbeat(name, context.redis, context.keys, context.telegram, context.budget)
     _heartbeats.append(heartbeat)
     heartbeat.start()
     gc.collect()
@@ -97,4 +97,4 @@ def _start_heartbeat(**_: Any) -> None:
 def _close(**_: Any) -> None:
     while _heartbeats:
         _heartbeats.pop().close()
-    close_workshop()
+    close_worker_context()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response
 
-from web.context import get_front
+from web.context import get_context
 from web.photos.urls import PhotoUrls
 
 bp = Blueprint("openapi", __name__)
@@ -20,7 +20,7 @@ CACHE_CONTROL = "public, max-age=300"
 @bp.get("/openapi.json")
 def show_document() -> Response:
     """The document, for whoever asks."""
-    response = Response(_render(get_front().urls), mimetype="application/json")
+    response = Response(_render(get_context().urls), mimetype="application/json")
     response.headers["Cache-Control"] = CACHE_CONTROL
     return response
 

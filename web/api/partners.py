@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+from werkzeug.routing import BaseConverter
 
-from warmer.flow.echo import wait_until_heard
+from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
 from warmer.names import NAME_MAX, has_controls
 from warmer.state.partners import Partner, subject_of
 from web.api.auth import count_write, require
 from web.api.views import show_partners, show_status
-from web.context import Front, get_app, get_front
+from web.context import WebContext, get_app, get_context
 from web.problems import Problem, parse_body
 from web.signals import partner_registered, partners_listed, photos_requested, profile_aged
 
@@ -67,9 +68,9 @@ def list_recent() -> Response:
     limit, *more = request.args.getlist("limit") or [str(LIST_DEFAULT)]
     if more or not LIMIT.fullmatch(limit):
         raise Problem(400, f"limit: must be a number from 1 to {LIST_MAX}")
-    front = get_front()
-    partners = front.partners.list_recent(int(limit))
-    shown = show_partners(partners, front)
+    context = get_context()
+    partners = context.partners.list_recent(int(limit))
+    shown = show_partners(partners, context)
     waiting = [subject_of(p) for p, view in zip(partners, shown, strict=True) if view["photo_status"] == "warming"]
     partners_listed.send(get_app(), subjects=waiting)
     return jsonify(partners=shown)
@@ -80,7 +81,7 @@ def register_me() -> tuple[Response, int]:
     """The caller registers: named from the init data, pictured from the profile."""
     caller = require("user")
     count_write(caller)
-    profiles = get_front().profiles
+    profiles = get_context().profiles
     answer = _register(caller.id, caller.name, None, is_users=True, is_repeat=profiles.has_registered(caller.id))
     profiles.note_registration(caller.id)  # last: one that broke off is made again
     return answer
@@ -129,8 +130,8 @@ def warm_photos() -> tuple[Response, int]:
     """Pictures by file id, ahead of time."""
     caller, file_ids = require("server"), list(dict.fromkeys(parse_body(WarmBody).photo_file_ids))
     count_write(caller)
-    front = get_front()
-    return jsonify(photos=dict(zip(file_ids, _request_all(file_ids, front), strict=True))), 202
+    context = get_context()
+    return jsonify(photos=dict(zip(file_ids, _request_all(file_ids, context), strict=True))), 202
 
 
 @bp.post("/photos/resolve")
@@ -143,63 +144,70 @@ def resolve_photos() -> Response:
 
 def resolve(ids: list[int]) -> list[dict[str, Any]]:
     """Status of the picture of each id; the missing ones are asked for."""
-    front = get_front()
-    partners, profiles = front.partners.get_many(ids), front.profiles.get_many(ids)
+    context = get_context()
+    partners, profiles = context.partners.get_many(ids), context.profiles.get_many(ids)
     subjects = []
     for user_id, partner, profile in zip(ids, partners, profiles, strict=True):
         known = (partner.photo_file_id if partner else None) or (profile.file_id if profile else None)
         follows = profile if partner is None else None if partner.is_pinned else partner
-        if known and follows and front.profiles.is_aged(follows.looked_up_at):
+        if known and follows and context.profiles.is_aged(follows.looked_up_at):
             profile_aged.send(get_app(), subject=user_subject(user_id))
         subjects.append(known or user_subject(user_id))
-    front.store.lift(*map(user_subject, ids))
-    return _request_all(subjects, front)
+    context.store.clear_tombstones(*map(user_subject, ids))
+    return _request_all(subjects, context)
 
 
-def _request_all(subjects: list[str], front: Front) -> list[dict[str, Any]]:
+def _request_all(subjects: list[str], context: WebContext) -> list[dict[str, Any]]:
     """Lift what was forgotten, ask for what is not ready, and show the state of each."""
-    front.store.lift(*subjects)
-    glances = front.store.glance(subjects) if subjects else []
-    missing = [subject for subject, glance in zip(subjects, glances, strict=True) if glance.status == "warming"]
+    context.store.clear_tombstones(*subjects)
+    photo_statuses = context.store.get_statuses(subjects) if subjects else []
+    missing = [
+        subject
+        for subject, get_statuses in zip(subjects, photo_statuses, strict=True)
+        if get_statuses.status == "warming"
+    ]
     photos_requested.send(get_app(), subjects=missing)
-    return [show_status(subject, glance, front) for subject, glance in zip(subjects, glances, strict=True)]
+    return [
+        show_status(subject, get_statuses, context)
+        for subject, get_statuses in zip(subjects, photo_statuses, strict=True)
+    ]
 
 
 def _register(
     partner_id: int, name: str, file_id: str | None, *, is_users: bool = False, is_repeat: bool = False
 ) -> tuple[Response, int]:
     """Register; a user's does not unpin a picture, and repeated within the minute it publishes nothing."""
-    front = get_front()
-    front.store.lift(user_subject(partner_id), *([file_id] if file_id else []))
-    partner, is_new = front.partners.register(partner_id, name, file_id, unpin=not is_users)
+    context = get_context()
+    context.store.clear_tombstones(user_subject(partner_id), *([file_id] if file_id else []))
+    partner, is_new = context.partners.register(partner_id, name, file_id, unpin=not is_users)
     is_repeat = is_repeat and not is_new
     if partner.is_pinned:
-        is_settled = front.store.glance([subject_of(partner)])[0].status != "warming"
+        is_settled = context.store.get_statuses([subject_of(partner)])[0].status != "warming"
     else:
         if not is_repeat:
-            front.store.clear_unavailable(user_subject(partner_id))  # who opens the bot may be visible to it only now
-        front.profiles.mark_old(partner_id)
+            context.store.clear_unavailable(user_subject(partner_id))  # who opens the bot may be visible to it only now
+        context.profiles.mark_old(partner_id)
         is_settled = False
     subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
     partner_registered.send(get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
-    return jsonify(show_partners([partner], front)[0]), 201 if is_new else 200
+    return jsonify(show_partners([partner], context)[0]), 201 if is_new else 200
 
 
 def _forget(partner_id: int) -> tuple[str, int]:
-    front = get_front()
-    front.forget.partner(partner_id)
-    front.breaker.end_request()  # waiting for other processes is no time spent with a slow Redis
-    if not wait_until_heard(front.redis, front.keys):
+    context = get_context()
+    context.forget.partner(partner_id)
+    context.breaker.end_request()  # waiting for other processes is no time spent with a slow Redis
+    if not wait_for_acknowledgements(context.redis, context.keys):
         raise Problem(503, "forgotten, but a process may still show it: ask again", headers={"Retry-After": "1"})
     return "", 204
 
 
 def _show(partner_id: int) -> Response:
-    front = get_front()
-    partner: Partner | None = front.partners.get(partner_id)
+    context = get_context()
+    partner: Partner | None = context.partners.get(partner_id)
     if partner is None:
         raise Problem(404, "no such partner")
-    return jsonify(show_partners([partner], front)[0])
+    return jsonify(show_partners([partner], context)[0])
 
 
 def _parse_id(name: str) -> int:
@@ -207,3 +215,9 @@ def _parse_id(name: str) -> int:
     if partner_id is None:
         raise Problem(404, "no such partner")
     return partner_id
+
+
+class PartnerName(BaseConverter):
+    """What may be an id; `me` and `recent` have routes of their own, and no other methods than these."""
+
+    regex = r"(?!(?:me|recent)\Z)[^/]+"

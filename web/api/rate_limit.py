@@ -30,7 +30,7 @@ class ClientStorage(RedisStorage):
         self.initialize_storage("redis://")
 
 
-class Throttle:
+class RateLimiter:
     """The writes of each caller within the minute, by method."""
 
     def __init__(self, redis: Redis, keys: Keys, urls: PhotoUrls, wall_clock: Callable[[], float] = time.time) -> None:

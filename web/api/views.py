@@ -6,40 +6,43 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from warmer.photo import Glance
+from warmer.photo import PhotoStatus
 from warmer.state.partners import Partner, subject_of
-from web.context import Front
+from web.context import WebContext
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Json = dict[str, Any]
 
 
-def show_partners(partners: Sequence[Partner], front: Front) -> list[Json]:
+def show_partners(partners: Sequence[Partner], context: WebContext) -> list[Json]:
     """The partners with the state of their pictures, in one round trip for all."""
-    glances = front.store.glance([subject_of(partner) for partner in partners]) if partners else []
-    return [_show_partner(partner, glance, front) for partner, glance in zip(partners, glances, strict=True)]
+    photo_statuses = context.store.get_statuses([subject_of(partner) for partner in partners]) if partners else []
+    return [
+        _show_partner(partner, get_statuses, context)
+        for partner, get_statuses in zip(partners, photo_statuses, strict=True)
+    ]
 
 
-def show_status(subject: str, glance: Glance, front: Front) -> Json:
+def show_status(subject: str, get_statuses: PhotoStatus, context: WebContext) -> Json:
     """Status: whether the picture is there, and its URLs unless there is none."""
-    url, srcset = front.urls.of(subject) if glance.status != "none" else (None, None)
+    url, srcset = context.urls.of(subject) if get_statuses.status != "none" else (None, None)
     return {
-        "status": glance.status,
+        "status": get_statuses.status,
         "photo_url": url,
         "photo_srcset": srcset,
-        "photo_placeholder": glance.preview,
-        "photo_version": glance.version,
+        "photo_placeholder": get_statuses.preview,
+        "photo_version": get_statuses.version,
     }
 
 
-def _show_partner(partner: Partner, glance: Glance, front: Front) -> Json:
-    status = show_status(subject_of(partner), glance, front)
+def _show_partner(partner: Partner, get_statuses: PhotoStatus, context: WebContext) -> Json:
+    status = show_status(subject_of(partner), get_statuses, context)
     return {
         "id": partner.id,
         "name": partner.name,
         "joined_at": (EPOCH + timedelta(microseconds=partner.joined_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "photo_file_id": partner.photo_file_id,
         "photo_status": status.pop("status"),
-        "photo_ready": glance.status == "ready",
+        "photo_ready": get_statuses.status == "ready",
         **status,
     }

@@ -21,7 +21,7 @@ WRITE_SECONDS = 0.05  # between batches: short ones hold up nobody
 log = logging.getLogger(__name__)
 
 
-class Served(NamedTuple):
+class Entry(NamedTuple):
     """One picture that went out."""
 
     subject: str
@@ -34,16 +34,16 @@ class Served(NamedTuple):
     request_id: str
 
 
-class Journal:
+class AccessLog:
     """The pictures that one process served, on their way into the log and the figures."""
 
-    def __init__(self, count: Callable[[Sequence[Served]], None]) -> None:
+    def __init__(self, count: Callable[[Sequence[Entry]], None]) -> None:
         self._count = count
-        self._entries: deque[Served] = deque()
+        self._entries: deque[Entry] = deque()
         self._lock = threading.Lock()
-        self._writer = Repeater("journal", WRITE_SECONDS, self.write)
+        self._writer = Repeater("access-log", WRITE_SECONDS, self.write)
 
-    def note(self, entry: Served) -> None:
+    def note(self, entry: Entry) -> None:
         """Note one; the thread starts with the first, after the fork."""
         self._entries.append(entry)
         self._writer.ensure_started()
@@ -57,9 +57,9 @@ class Journal:
                 if log.isEnabledFor(logging.INFO):
                     self._log(entries)
 
-    def _log(self, entries: Sequence[Served]) -> None:
+    def _log(self, entries: Sequence[Entry]) -> None:
         """One line each, of the moment it was served."""
-        lines = [_spell(entry) for entry in entries]
+        lines = [_format(entry) for entry in entries]
         for handler in logging.getLogger().handlers:
             if isinstance(handler, LineHandler):
                 handler.write_all(log, logging.INFO, lines)
@@ -73,13 +73,13 @@ class Journal:
         self.write()
 
 
-def _spell(entry: Served) -> Line:
+def _format(entry: Entry) -> Line:
     milliseconds = entry.seconds * 1000
     message = f"📸 Photo served for {entry.subject[:20]}... in {milliseconds:.0f}ms"
     return Line(entry.at, message, entry.request_id, partial(_tell, entry))
 
 
-def _tell(entry: Served) -> dict[str, Any]:
+def _tell(entry: Entry) -> dict[str, Any]:
     """The fields of a JSON line."""
     return {
         "subject": entry.subject,

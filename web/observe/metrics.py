@@ -18,12 +18,12 @@ from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED
 from warmer.state.budget import Budget
-from warmer.state.schedule import Due
+from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats, count_latencies
-from warmer.state.workers import list_pulses
-from web.context import Front, get_front
-from web.observe.access_log import Served
-from web.signals import photo_not_found, photo_not_served, photo_served, photo_shed
+from warmer.state.workers import list_worker_statuses
+from web.context import WebContext, get_context
+from web.observe.access_log import Entry
+from web.signals import photo_not_found, photo_not_served, photo_overloaded, photo_served
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 log = logging.getLogger(__name__)
@@ -48,11 +48,11 @@ def note_served(
     **_: Any,
 ) -> None:
     """A picture went out; hit: it was stored when the request arrived."""
-    front = get_front(app)
-    front.journal.note(Served(subject, kind, status, seconds, was_hit, front.wall_clock(), method, request_id))
+    context = get_context(app)
+    context.access_log.note(Entry(subject, kind, status, seconds, was_hit, context.wall_clock(), method, request_id))
 
 
-def count_served(stats: MinuteStats, entries: Sequence[Served]) -> None:
+def count_served(stats: MinuteStats, entries: Sequence[Entry]) -> None:
     """Many pictures went out: add them up first, each figure costs about as much as a hit."""
     for (kind, status), number in Counted((entry.kind, entry.status) for entry in entries).items():
         REQUESTS.labels(f"photos.{kind}", status).inc(number)
@@ -77,10 +77,10 @@ def _observe_all(histogram: Histogram, values: Sequence[float]) -> None:
 def count_not_found(app: Flask, **_: Any) -> None:
     """No photo; counted apart from hits and misses."""
     PHOTOS.labels("not_found").inc()
-    get_front(app).stats.count({"requests": 1, "not_found": 1})
+    get_context(app).stats.count({"requests": 1, "not_found": 1})
 
 
-@photo_shed.connect
+@photo_overloaded.connect
 def count_shed(_app: Flask, **_: Any) -> None:
     """A miss that could not even wait."""
     SHED.inc()
@@ -92,7 +92,7 @@ def count_not_served(app: Flask, *, kind: str, status: int, **_: Any) -> None:
     REQUESTS.labels(f"photos.{kind}", str(status)).inc()
     if status >= 500:
         PHOTOS.labels("error").inc()
-        get_front(app).stats.count({"requests": 1, "misses": 1, "errors": 1})
+        get_context(app).stats.count({"requests": 1, "misses": 1, "errors": 1})
     elif status in (400, 403):
         PHOTOS.labels("refused").inc()
 
@@ -105,7 +105,7 @@ def count_request(_app: Flask, *, response: Response, **_: Any) -> None:
 
 def init_app(app: Flask) -> None:
     """Time every request; listen."""
-    clock = get_front(app).clock
+    clock = get_context(app).clock
 
     @app.before_request
     def start_clock() -> None:
@@ -121,27 +121,29 @@ def init_app(app: Flask) -> None:
 
 
 class RedisFigures(Collector):
-    """What lives in Redis, read when it is asked for: queues, due, workers, pause."""
+    """What lives in Redis, read when it is asked for: queues, schedule, workers, pause."""
 
-    def __init__(self, front: Front) -> None:
-        self.front = front
+    def __init__(self, context: WebContext) -> None:
+        self.context = context
 
     def collect(self) -> Iterator[Metric]:
-        front = self.front
+        context = self.context
         queues = GaugeMetricFamily("avatar_queue_length", "Waiting messages.", labels=["queue"])
         try:
-            for queue, number in front.publisher.count_all_waiting().items():
+            for queue, number in context.publisher.count_all_waiting().items():
                 queues.add_metric([queue], number)
             yield queues
         except BROKER_FAILED as error:
             log.warning("no queue lengths: %s", type(error).__name__)
         try:
-            due = Due(front.redis, front.keys)
-            yield GaugeMetricFamily("avatar_due", "Subjects that have a turn.", due.count())
-            yield GaugeMetricFamily("avatar_due_late_seconds", "How late the earliest turn is.", due.get_lateness())
-            alive = len(list_pulses(front.redis, front.keys))
+            schedule = Schedule(context.redis, context.keys)
+            yield GaugeMetricFamily("avatar_due", "Subjects with a next run.", schedule.count())
+            yield GaugeMetricFamily(
+                "avatar_due_late_seconds", "How late the earliest next run is.", schedule.get_lateness()
+            )
+            alive = len(list_worker_statuses(context.redis, context.keys))
             yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
-            budget = Budget(front.redis, front.keys, front.settings.telegram_rate)
+            budget = Budget(context.redis, context.keys, context.settings.telegram_rate)
             pause = budget.get_pause()
             yield GaugeMetricFamily("avatar_upstream_pause_seconds", "Until Telegram may be called.", pause)
             yield GaugeMetricFamily("avatar_upstream_halted", "1 while the token is refused.", int(budget.is_halted()))
@@ -149,13 +151,13 @@ class RedisFigures(Collector):
             log.warning("no figures from Redis: %s", type(error).__name__)
 
 
-def render_metrics(front: Front) -> tuple[bytes, str]:
+def render_metrics(context: WebContext) -> tuple[bytes, str]:
     """The exposition: this machine's processes through their shared folder, and what is in Redis."""
-    front.journal.write()
+    context.access_log.write()
     processes: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         processes = CollectorRegistry()
         MultiProcessCollector(processes)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
     shared = CollectorRegistry()
-    shared.register(RedisFigures(front))
+    shared.register(RedisFigures(context))
     return generate_latest(processes) + generate_latest(shared), CONTENT_TYPE_LATEST

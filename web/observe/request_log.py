@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 
 from warmer.request_id import HEADER, get_request_id
-from web.context import get_front
+from web.context import get_context
 from web.photos.request import ROUTES
 from web.signals import photo_not_found, photo_not_served
 
@@ -36,7 +36,7 @@ def log_not_served(
 
 def init_app(app: Flask) -> None:
     """Give every answer of Flask's routes the id of its request, and a line."""
-    clock = get_front(app).clock
+    clock = get_context(app).clock
 
     @app.after_request
     def log_answer(response: Response) -> Response:

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
 from warmer.settings import LOOPBACK
-from warmer.state.workers import Pulse, list_pulses
+from warmer.state.workers import WorkerStatus, list_worker_statuses
 from web.api.partners import LIST_MAX, UserId, resolve
-from web.context import Front, get_front
+from web.context import WebContext, get_context
 from web.problems import Problem, is_away, parse_body
 
 bp = Blueprint("pages", __name__)
@@ -33,19 +33,19 @@ class TryBody(BaseModel):
 @bp.get("/")
 def index() -> Response:
     """The recent partners with their pictures; with a real token, which bot this is."""
-    front = get_front()
-    pulse = _get_pulse(front)
+    context = get_context()
+    pulse = _get_pulse(context)
     page = render_template(
         "index.html",
-        demo=front.settings.demo,
-        init_data=_sign_in_demo_user(front) if front.settings.demo else None,
+        demo=context.settings.demo,
+        init_data=_sign_in_demo_user(context) if context.settings.demo else None,
         bot={"name": pulse.bot_name, "username": pulse.bot_username} if pulse.bot_username else None,
         bot_state=pulse.bot,
-        may_look_up=not front.settings.demo and is_at_home(),
+        may_look_up=not context.settings.demo and is_at_home(),
     )
     response = Response(page, mimetype="text/html")
     # Photos come from PUBLIC_URL, which is another origin for whoever opens the page by another name.
-    origin = "/".join(front.settings.public_url.split("/")[:3])
+    origin = "/".join(context.settings.public_url.split("/")[:3])
     response.headers["Content-Security-Policy"] = PAGE_POLICY.format(photos=f"'self' {origin}".strip())
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"
@@ -55,7 +55,7 @@ def index() -> Response:
 @bp.post("/try")
 def look_up_one() -> Response:
     """The picture of one id, for whoever sits at this machine."""
-    if not is_at_home() or get_front().settings.demo:
+    if not is_at_home() or get_context().settings.demo:
         raise Problem(403, "this field works on the machine itself only")
     user_id = parse_body(TryBody).id
     return jsonify(id=user_id, **resolve([user_id])[0])
@@ -69,22 +69,22 @@ def is_at_home() -> bool:
     return bool(is_direct and LOOPBACK.fullmatch(request.remote_addr or "") and LOOPBACK.fullmatch(host))
 
 
-def _get_pulse(front: Front) -> Pulse:
+def _get_pulse(context: WebContext) -> WorkerStatus:
     """What the workers say of the bot; one that knows its name tells most."""
     try:
-        pulses = list_pulses(front.redis, front.keys)
+        statuses = list_worker_statuses(context.redis, context.keys)
     except RedisError as error:
         if not is_away(error):
             raise
-        pulses = []
-    return max(pulses, key=lambda pulse: (pulse.bot == "ok", bool(pulse.bot_username)), default=Pulse("none"))
+        statuses = []
+    return max(statuses, key=lambda pulse: (pulse.bot == "ok", bool(pulse.bot_username)), default=WorkerStatus("none"))
 
 
-def _sign_in_demo_user(front: Front) -> str | None:
+def _sign_in_demo_user(context: WebContext) -> str | None:
     """Init data of the first demo partner, as Telegram would sign it; who is tried out later changes nothing."""
-    partners = front.partners.list_recent(LIST_MAX)
+    partners = context.partners.list_recent(LIST_MAX)
     if not partners:
         return None
     first, _, last = partners[-1].name.partition(" ")
     user = User(id=partners[-1].id, first_name=first, last_name=last or None)
-    return sign(UnsignedInitData(user=user), front.settings.init_data_secret, token_hashed=True)
+    return sign(UnsignedInitData(user=user), context.settings.init_data_secret, token_hashed=True)

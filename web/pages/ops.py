@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, render_template
 from warmer.settings import LOOPBACK
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
 from web.api.auth import require
-from web.context import get_front
+from web.context import get_context
 from web.pages.charts import HEIGHT, WIDTH, draw_all, spell
 from web.pages.demo import is_at_home
 from web.pages.overview import take_overview
@@ -28,7 +28,7 @@ CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500
 def show_page() -> Response:
     """How it is, how the last day was, and what failed last."""
     _let_in()
-    overview = take_overview(get_front())
+    overview = take_overview(get_context())
     page = render_template(
         "ops.html",
         overview=overview,
@@ -36,8 +36,8 @@ def show_page() -> Response:
         width=WIDTH,
         height=HEIGHT,
         spell=spell,
-        spell_age=spell_age,
-        spell_instant=spell_instant,
+        format_age=format_age,
+        format_instant=format_instant,
         targets={"hits": HIT_RATE_MIN, "errors": ERROR_RATE_MAX, "cached": CACHED_MS_MAX, "uncached": UNCACHED_MS_MAX},
     )
     response = Response(page, mimetype="text/html")
@@ -51,12 +51,12 @@ def show_page() -> Response:
 def show_figures() -> Response:
     """The same for scripts."""
     _let_in()
-    response = jsonify(asdict(take_overview(get_front())))
+    response = jsonify(asdict(take_overview(get_context())))
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def spell_age(seconds: int) -> str:
+def format_age(seconds: int) -> str:
     """How long ago, in one unit."""
     for name, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size:
@@ -64,14 +64,14 @@ def spell_age(seconds: int) -> str:
     return f"{max(seconds, 0)} s ago"
 
 
-def spell_instant(at: int) -> str:
+def format_instant(at: int) -> str:
     """An instant in UTC, to the second (RFC 3339)."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _let_in() -> None:
     """On the machine itself no key is asked for, unless a proxy stands in front, which may be on this machine, too."""
-    public_url = get_front().settings.public_url
+    public_url = get_context().settings.public_url
     has_proxy = bool(public_url) and not LOOPBACK.fullmatch(urlsplit(public_url).hostname or "")
     if has_proxy or not is_at_home():
         require("server", takes_basic=True)

@@ -10,10 +10,10 @@ from redis.exceptions import RedisError
 from warmer.broker.publish import BROKER_FAILED
 from warmer.state.budget import Budget
 from warmer.state.failures import Failure, list_failures
-from warmer.state.schedule import Due
+from warmer.state.schedule import Schedule
 from warmer.state.stats import list_minutes
-from warmer.state.workers import BotState, judge_bot, list_pulses
-from web.context import Front
+from warmer.state.workers import BotState, judge_bot, list_worker_statuses
+from web.context import WebContext
 from web.pages.history import Figures, add_up, split_steps, summarize
 from web.problems import is_away
 
@@ -57,18 +57,18 @@ class Overview:
     steps: list[Step] = field(default_factory=list)
 
 
-def take_overview(front: Front) -> Overview:
+def take_overview(context: WebContext) -> Overview:
     """Look at everything, in some ten round trips; 24 hours of minutes take 60 ms of them, measured."""
-    queues = _count_queues(front)
+    queues = _count_queues(context)
     broker: Literal["ok", "away"] = "away" if queues is None else "ok"
     try:
-        at = front.redis.time()[0]
-        minute, buckets = list_minutes(front.redis, front.keys, DAY_MINUTES)
-        now, failures = _look_now(front), list_failures(front.redis, front.keys)
+        at = context.redis.time()[0]
+        minute, buckets = list_minutes(context.redis, context.keys, DAY_MINUTES)
+        now, failures = _look_now(context), list_failures(context.redis, context.keys)
     except RedisError as error:
         if not is_away(error):
             raise
-        return Overview(int(front.wall_clock()), broker=broker, queues=queues or {})
+        return Overview(int(context.wall_clock()), broker=broker, queues=queues or {})
     return Overview(
         at=at,
         redis="ok",
@@ -84,25 +84,25 @@ def take_overview(front: Front) -> Overview:
     )
 
 
-def _look_now(front: Front) -> Now:
-    pulses = list_pulses(front.redis, front.keys)
-    budget = Budget(front.redis, front.keys, front.settings.telegram_rate)
-    due = Due(front.redis, front.keys)
-    within_minute, within_hour = due.count_within(60, 3600)
+def _look_now(context: WebContext) -> Now:
+    statuses = list_worker_statuses(context.redis, context.keys)
+    budget = Budget(context.redis, context.keys, context.settings.telegram_rate)
+    schedule = Schedule(context.redis, context.keys)
+    within_minute, within_hour = schedule.count_within(60, 3600)
     return Now(
-        workers=sorted(pulse.name for pulse in pulses),
-        bot=judge_bot(pulses),
+        workers=sorted(pulse.name for pulse in statuses),
+        bot=judge_bot(statuses),
         paused_seconds=round(budget.get_pause(), 1),
         is_halted=budget.is_halted(),
-        due=due.count(),
+        due=schedule.count(),
         due_within_minute=within_minute,
         due_within_hour=within_hour,
-        late_seconds=round(due.get_lateness(), 1),
+        late_seconds=round(schedule.get_lateness(), 1),
     )
 
 
-def _count_queues(front: Front) -> dict[str, int] | None:
+def _count_queues(context: WebContext) -> dict[str, int] | None:
     try:
-        return front.publisher.count_all_waiting()
+        return context.publisher.count_all_waiting()
     except BROKER_FAILED:
         return None

@@ -18,11 +18,11 @@ from werkzeug.wrappers import Response
 
 from warmer.photo import Unavailable
 from warmer.request_id import HEADER, working_for
-from web.context import NAME, Front, get_front
+from web.context import NAME, WebContext, get_context
 from web.photos.cache import Answer, Headers
-from web.photos.lookup import Found, Look
+from web.photos.lookup import Hit, PhotoLookup
 from web.photos.placeholder import MIME_TYPE, draw
-from web.photos.request import PREFIX_LENGTH, PREFIXES, Wish, read_choice
+from web.photos.request import PREFIX_LENGTH, PREFIXES, PhotoRequest, read_choice
 from web.photos.response import ABSENT_CACHE, HIT, MISS, NO_SNIFFING, SANDBOX, finish, is_known, list_common_headers
 from web.problems import Problem, is_away, to_problem, to_response
 from web.signals import photo_not_found, photo_not_served, photo_served
@@ -44,14 +44,14 @@ class PhotoLayer:
     def __init__(self, inner: WSGIApplication, app: Flask) -> None:
         self.inner = inner
         self.app = app
-        self.common = list_common_headers(get_front(app).store.formats)
+        self.common = list_common_headers(get_context(app).store.formats)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
         if path[:PREFIX_LENGTH] in PREFIXES and path[PREFIX_LENGTH : PREFIX_LENGTH + 1] not in ("", "/"):
             return Exchange(self, environ, start_response).answer(path)
         environ["PATH_INFO"] = path or "/"  # http://host without a path (RFC 9110, 4.2.3), and no redirect
-        with working_for(get_front(self.app).request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))):
+        with working_for(get_context(self.app).request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))):
             return self.inner(environ, start_response)
 
 
@@ -59,19 +59,19 @@ class Exchange:
     """One request for a picture, and its answer."""
 
     __slots__ = (
-        "app", "common", "environ", "front", "known", "method", "request_id", "start_response", "started", "timings"
+        "app", "common", "context", "environ", "known", "method", "request_id", "start_response", "started", "timings"
     )  # fmt: skip
 
     def __init__(self, layer: PhotoLayer, environ: WSGIEnvironment, start_response: StartResponse) -> None:
-        self.front: Front = layer.app.extensions[NAME]
-        self.started = self.front.clock()
+        self.context: WebContext = layer.app.extensions[NAME]
+        self.started = self.context.clock()
         self.app = layer.app
         self.common = layer.common
         self.environ = environ
         self.start_response = start_response
         self.method: str = environ["REQUEST_METHOD"]
         self.known: str | None = environ.get("HTTP_IF_NONE_MATCH")
-        self.request_id: str = self.front.request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))
+        self.request_id: str = self.context.request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))
         self.timings = ""  # of Server-Timing
 
     def answer(self, path: str) -> Iterable[bytes]:
@@ -79,26 +79,26 @@ class Exchange:
         try:
             if self.method != "GET" and self.method != "HEAD":
                 return self._send(self._answer_method(), path)
-            wish = self._read_wish(path)
-            ready = self.front.shelf.get(wish)
+            photo_request = self._read_photo_request(path)
+            ready = self.context.cache.get(photo_request)
             if ready is not None and self._is_enough(ready):
-                return self._serve(wish, ready, was_hit=True)
+                return self._serve(photo_request, ready, was_hit=True)
             with working_for(self.request_id):
-                return self._look_or_serve(wish)
+                return self._look_or_serve(photo_request)
         except Exception as error:  # noqa: BLE001 - as Flask does for its routes: each has an answer
-            return self._send(self._spell_error(error, path), path)
+            return self._send(self._format_error(error, path), path)
 
-    def _read_wish(self, path: str) -> Wish:
-        environ, wishes = self.environ, self.front.wishes
-        return wishes.read(path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT", ""))
+    def _read_photo_request(self, path: str) -> PhotoRequest:
+        environ, request_parser = self.environ, self.context.request_parser
+        return request_parser.read(path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT", ""))
 
-    def _spell_error(self, error: Exception, path: str) -> Response:
+    def _format_error(self, error: Exception, path: str) -> Response:
         """A problem, or the drawing that the client chose for a picture that is not there, or not yet."""
         with working_for(self.request_id):
             response = to_response(to_problem(error))
         if response.status_code in (404, 503) and (choice := read_choice(self.environ.get("QUERY_STRING", ""))):
-            wish = self._read_wish(path)
-            response.data, response.content_type = draw(choice, wish.subject, wish.size), MIME_TYPE
+            photo_request = self._read_photo_request(path)
+            response.data, response.content_type = draw(choice, photo_request.subject, photo_request.size), MIME_TYPE
             response.headers.add(*SANDBOX)
         return response
 
@@ -111,56 +111,56 @@ class Exchange:
         """Not where of the bytes only the ETag is at hand, and the client has others."""
         return ready.body is not None or is_known(ready.etag, self.known)
 
-    def _look_or_serve(self, wish: Wish) -> Iterable[bytes]:
+    def _look_or_serve(self, photo_request: PhotoRequest) -> Iterable[bytes]:
         """Redis knows; what is at hand, and may be out of date, is for when it is away."""
         try:
-            return self._look(wish)
+            return self._look(photo_request)
         except RedisError as error:
-            ready = self.front.shelf.get_doubtful(wish)
+            ready = self.context.cache.get_stale(photo_request)
             if ready is None or not is_away(error) or not self._is_enough(ready):
                 raise
-            return self._serve(wish, ready, was_hit=True)
+            return self._serve(photo_request, ready, was_hit=True)
 
-    def _look(self, wish: Wish) -> Iterable[bytes]:
+    def _look(self, photo_request: PhotoRequest) -> Iterable[bytes]:
         """Answer from Redis, after a wait where nothing is stored; raises Problem: 404, 503."""
-        self.front.listener.ensure_started()
-        look = Look(self.app, self.front, wish, self.known)
-        purges, read_at = self.front.shelf.count_purges(), self.front.clock()
+        self.context.listener.ensure_started()
+        look = PhotoLookup(self.app, self.context, photo_request, self.known)
+        purges, read_at = self.context.cache.get_generation(), self.context.clock()
         found = look.now()
-        looked_at = self.front.clock()
+        looked_at = self.context.clock()
         self.timings = f"redis;dur={(looked_at - read_at) * 1000:.1f}, "
         was_hit = found is not None
         if found is None:
             found = look.until_ready()
-            self.timings += f"wait;dur={(self.front.clock() - looked_at) * 1000:.1f}, "
-        if isinstance(found, Found):
-            tags = {wish.subject, *found.shown}
-            answer = finish(wish, found.variant, found.format, common=self.common, read_at=read_at, tags=tags)
+            self.timings += f"wait;dur={(self.context.clock() - looked_at) * 1000:.1f}, "
+        if isinstance(found, Hit):
+            tags = {photo_request.subject, *found.shown}
+            answer = finish(photo_request, found.variant, found.format, common=self.common, read_at=read_at, tags=tags)
             if was_hit and found.is_newest:
-                self.front.shelf.put(wish, answer, purges)
-            return self._serve(wish, answer, was_hit=was_hit)
+                self.context.cache.put(photo_request, answer, purges)
+            return self._serve(photo_request, answer, was_hit=was_hit)
         if isinstance(found, Unavailable):
-            self.front.shelf.drop(wish)
+            self.context.cache.drop(photo_request)
             photo_not_found.send(
                 self.app,
-                subject=wish.subject,
-                kind=wish.kind,
+                subject=photo_request.subject,
+                kind=photo_request.kind,
                 method=self.method,
-                seconds=self.front.clock() - self.started,
+                seconds=self.context.clock() - self.started,
                 request_id=self.request_id,
             )
             raise Problem(404, "no photo", headers={"Cache-Control": ABSENT_CACHE})
         raise Problem(503, "the picture is not ready yet", headers={"Retry-After": "1"})
 
-    def _serve(self, wish: Wish, answer: Answer, *, was_hit: bool) -> Iterable[bytes]:
+    def _serve(self, photo_request: PhotoRequest, answer: Answer, *, was_hit: bool) -> Iterable[bytes]:
         """200 or 304."""
         is_same = self.known is not None and is_known(answer.etag, self.known)
         status, headers = ("304 NOT MODIFIED", answer.headers_of_304) if is_same else ("200 OK", answer.headers)
-        seconds = self.front.clock() - self.started
+        seconds = self.context.clock() - self.started
         photo_served.send(  # before the answer begins: a listener that raises is answered as any mistake
             self.app,
-            subject=wish.subject,
-            kind=wish.kind,
+            subject=photo_request.subject,
+            kind=photo_request.kind,
             status=status[:3],
             seconds=seconds,
             was_hit=was_hit,
@@ -172,7 +172,7 @@ class Exchange:
 
     def _send(self, response: Response, path: str) -> Iterable[bytes]:
         """Any other answer."""
-        seconds = self.front.clock() - self.started
+        seconds = self.context.clock() - self.started
         photo_not_served.send(
             self.app,
             kind=PREFIXES[path[:PREFIX_LENGTH]],

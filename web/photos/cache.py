@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from web.photos.request import Wish
+from web.photos.request import PhotoRequest
 
 MAX_AGE_SECONDS = 60.0
 OVERHEAD_BYTES = 2000  # of an answer beside its body: headers, wish, places; measured
@@ -36,60 +36,60 @@ class Answer:
         return len(self.body or b"") + OVERHEAD_BYTES
 
 
-class Shelf:
+class ResponseCache:
     """Answers by wish, oldest first: the oldest also expire first, so they make room."""
 
     def __init__(self, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.max_bytes = max_bytes
         self._clock = clock
         self.bytes = 0
-        self._answers: dict[Wish, Answer] = {}
-        self._doubtful: dict[Wish, Answer] = {}  # older than all of those; no wish is in both
-        self._tagged: dict[str, set[Wish]] = defaultdict(set)
+        self._answers: dict[PhotoRequest, Answer] = {}
+        self._stale: dict[PhotoRequest, Answer] = {}  # older than all of those; no wish is in both
+        self._tagged: dict[str, set[PhotoRequest]] = defaultdict(set)
         self._purges = 0
         self.hears_purges = False
         self._lock = threading.Lock()
 
-    def get(self, wish: Wish) -> Answer | None:
+    def get(self, photo_request: PhotoRequest) -> Answer | None:
         """The answer, if it is there and younger than a minute."""
-        answer = self._answers.get(wish)
+        answer = self._answers.get(photo_request)
         if answer is None or self._clock() - answer.read_at > MAX_AGE_SECONDS:
             return None
         return answer
 
-    def get_doubtful(self, wish: Wish) -> Answer | None:
+    def get_stale(self, photo_request: PhotoRequest) -> Answer | None:
         """The same, of what may have been purged since: for when Redis, which knows, is away."""
-        answer = self._doubtful.get(wish)
+        answer = self._stale.get(photo_request)
         return answer if answer and self._clock() - answer.read_at <= MAX_AGE_SECONDS else None
 
-    def drop(self, wish: Wish) -> None:
+    def drop(self, photo_request: PhotoRequest) -> None:
         """Redis has no such picture any more."""
         with self._lock:
-            self._drop(wish)
+            self._drop(photo_request)
 
-    def count_purges(self) -> int:
+    def get_generation(self) -> int:
         """To be asked before Redis is read, and shown when the answer comes in."""
         return self._purges
 
-    def put(self, wish: Wish, answer: Answer, purges: int) -> None:
+    def put(self, photo_request: PhotoRequest, answer: Answer, purges: int) -> None:
         """Keep the answer, unless something was purged since `purges` were counted."""
         with self._lock:
             if not self.hears_purges or purges != self._purges or answer.weight > self.max_bytes:
                 return
-            self._drop(wish)
-            self._answers[wish] = answer
+            self._drop(photo_request)
+            self._answers[photo_request] = answer
             for tag in answer.tags:
-                self._tagged[tag].add(wish)
+                self._tagged[tag].add(photo_request)
             self.bytes += answer.weight
             while self.bytes > self.max_bytes:
-                self._drop(next(iter(self._doubtful or self._answers)))
+                self._drop(next(iter(self._stale or self._answers)))
 
     def purge(self, subject: str) -> None:
         """End every answer with this tag, and every one that is being read now."""
         with self._lock:
             self._purges += 1
-            for wish in list(self._tagged.get(subject, ())):
-                self._drop(wish)
+            for photo_request in list(self._tagged.get(subject, ())):
+                self._drop(photo_request)
 
     def open(self) -> None:
         """Purges are heard from now on; what was missed until now nobody knows."""
@@ -105,15 +105,15 @@ class Shelf:
             self._doubt_all()
 
     def _doubt_all(self) -> None:
-        self._doubtful |= self._answers
+        self._stale |= self._answers
         self._answers = {}
 
-    def _drop(self, wish: Wish) -> None:
-        answer = self._answers.pop(wish, None) or self._doubtful.pop(wish, None)
+    def _drop(self, photo_request: PhotoRequest) -> None:
+        answer = self._answers.pop(photo_request, None) or self._stale.pop(photo_request, None)
         if answer is None:
             return
         self.bytes -= answer.weight
         for tag in answer.tags:
-            self._tagged[tag].discard(wish)
+            self._tagged[tag].discard(photo_request)
             if not self._tagged[tag]:
                 del self._tagged[tag]

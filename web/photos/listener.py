@@ -93,10 +93,10 @@ class Listener:
     def _listen(self, redis: Redis) -> None:
         with redis.pubsub() as channel:  # type: ignore[no-untyped-call]  # untyped in redis-py
             if self._has_slots:
-                channel.ssubscribe(self._keys.purge, self._keys.echo)
+                channel.ssubscribe(self._keys.purge, self._keys.acknowledge)
                 channel.subscribe(self._keys.done)
             else:
-                channel.subscribe(*self._actions, self._keys.echo)
+                channel.subscribe(*self._actions, self._keys.acknowledge)
             with self._lock:
                 self._channel = channel
             heard_at = time.monotonic()
@@ -110,7 +110,7 @@ class Listener:
 
     def _act_on(self, message: dict[str, Any], redis: Redis) -> None:
         kind, name = message["type"], (message["channel"] or b"").decode()
-        if kind in SAID and name == self._keys.echo:
+        if kind in SAID and name == self._keys.acknowledge:
             self._answer_echo(message["data"].decode(), redis)
         elif kind in SAID:
             self._actions[name](message["data"].decode(errors="replace"))

@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from flask import Flask
 
-from warmer.photo import Cut, StoredVariant, Unavailable
-from web.context import Front
-from web.photos.request import Wish
+from warmer.photo import StoredVariant, Unavailable, VariantSpec
+from web.context import WebContext
+from web.photos.request import PhotoRequest
 from web.photos.response import is_known
-from web.photos.waiting import Shed
-from web.signals import photo_missed, photo_shed, profile_aged
+from web.photos.waiting import Overloaded
+from web.signals import photo_missed, photo_overloaded, profile_aged
 
 
-class Found(NamedTuple):
+class Hit(NamedTuple):
     """A stored picture; `shown` is what the subject shows, the newest first: an earlier one until that is ready."""
 
     variant: StoredVariant
@@ -27,57 +27,57 @@ class Found(NamedTuple):
         return self.file_id == self.shown[0]
 
 
-class Look:
+class PhotoLookup:
     """Looks for one wish of one request."""
 
-    def __init__(self, app: Flask, front: Front, wish: Wish, if_none_match: str | None) -> None:
+    def __init__(self, app: Flask, context: WebContext, photo_request: PhotoRequest, if_none_match: str | None) -> None:
         self.app = app
-        self.front = front
-        self.wish = wish
+        self.context = context
+        self.photo_request = photo_request
         self.if_none_match = if_none_match
 
-    def now(self) -> Found | Unavailable | None:
+    def now(self) -> Hit | Unavailable | None:
         """What is stored for it now."""
         shown = self._list_shown()
         for file_id in shown:
-            for fmt in self.wish.formats:
+            for fmt in self.photo_request.formats:
                 if variant := self._get(file_id, fmt):
-                    return Found(variant, fmt, file_id, shown)
-        return self.front.store.get_unavailable(shown[0] if shown else self.wish.subject)
+                    return Hit(variant, fmt, file_id, shown)
+        return self.context.store.get_unavailable(shown[0] if shown else self.photo_request.subject)
 
-    def until_ready(self) -> Found | Unavailable | None:
+    def until_ready(self) -> Hit | Unavailable | None:
         """Ask for the picture, and wait a bounded while."""
         try:
-            return self.front.waiting.wait_for({self.wish.subject, *self._list_shown()}, self.now, self._ask)
-        except Shed:
+            return self.context.waiting.wait_for({self.photo_request.subject, *self._list_shown()}, self.now, self._ask)
+        except Overloaded:
             self._ask()  # for the client's next try
         if (found := self.now()) is None:
-            photo_shed.send(self.app, subject=self.wish.subject)
+            photo_overloaded.send(self.app, subject=self.photo_request.subject)
         return found
 
     def _list_shown(self) -> list[str]:
         """The file ids to look for, best first: what the id shows now, then what it showed until that is ready."""
-        subject, front = self.wish.subject, self.front
-        if self.wish.kind == "file":
+        subject, context = self.photo_request.subject, self.context
+        if self.photo_request.kind == "file":
             return [subject]
         user_id = int(subject.removeprefix("user:"))
-        partner = front.partners.get(user_id)
+        partner = context.partners.get(user_id)
         if partner and partner.photo_file_id:
             if not partner.is_pinned:
                 self._check_age(partner.looked_up_at)
             return [partner.photo_file_id, *([partner.previous_file_id] if partner.previous_file_id else [])]
-        profile = front.profiles.get(user_id)
+        profile = context.profiles.get(user_id)
         if profile:
             self._check_age(profile.looked_up_at)
         return [profile.file_id] if profile else []
 
     def _check_age(self, looked_up_at: int) -> None:
-        if self.front.profiles.is_aged(looked_up_at):
-            profile_aged.send(self.app, subject=self.wish.subject)
+        if self.context.profiles.is_aged(looked_up_at):
+            profile_aged.send(self.app, subject=self.photo_request.subject)
 
     def _get(self, file_id: str, fmt: str) -> StoredVariant | None:
         """The variant, without its bytes where the client has them."""
-        store, size = self.front.store, self.wish.size
+        store, size = self.context.store, self.photo_request.size
         if self.if_none_match:
             header = store.get_header(file_id, size, fmt)
             if header is None or is_known(f'"{header.etag}"', self.if_none_match):
@@ -85,6 +85,8 @@ class Look:
         return store.get(file_id, size, fmt)
 
     def _ask(self) -> bool:
-        subject = next(iter(self._list_shown()), self.wish.subject)
-        wanted = None if subject.startswith("user:") else Cut(self.wish.size, self.wish.formats[0])
+        subject = next(iter(self._list_shown()), self.photo_request.subject)
+        wanted = (
+            None if subject.startswith("user:") else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
+        )
         return any(at_it for _, at_it in photo_missed.send(self.app, subject=subject, wanted=wanted))

@@ -38,14 +38,14 @@ PICTURE = (
 )
 
 
-class StandIn(NamedTuple):
+class Placeholder(NamedTuple):
     """A drawing that a client chose."""
 
     choice: str  # initials or blank
     initials: str  # of at most two letters; "" for a person without a face
 
 
-def read_stand_in(given: Mapping[str, Sequence[str]]) -> StandIn | None:
+def read_placeholder(given: Mapping[str, Sequence[str]]) -> Placeholder | None:
     """What the query asks to be shown instead, None for nothing; raises Problem: 400 naming the field."""
     choice, *more = given.get("d") or ["404"]
     if more or choice not in CHOICES:
@@ -53,16 +53,18 @@ def read_stand_in(given: Mapping[str, Sequence[str]]) -> StandIn | None:
     initials, *more = given.get("initials") or [""]
     if more or not _are_initials(initials):
         raise Problem(400, f"initials: must be at most {LETTERS_MAX} letters, numbers or emoji")
-    return None if choice == "404" else StandIn(choice, initials)
+    return None if choice == "404" else Placeholder(choice, initials)
 
 
-def draw(stand_in: StandIn, subject: str, pixels: int) -> bytes:
+def draw(placeholder: Placeholder, subject: str, pixels: int) -> bytes:
     """SVG 1.1, square, without styles and scripts; a subject has the same colour wherever it is drawn."""
     ground, figure = CALM, ""
-    if stand_in.initials and stand_in.choice == "initials":
+    if placeholder.initials and placeholder.choice == "initials":
         ground = COLOURS[crc32(subject.encode()) % len(COLOURS)]
-        figure = LETTERS.format(letters=escape(stand_in.initials), size=50 if _count(stand_in.initials) == 1 else 42)
-    elif stand_in.choice == "initials":
+        figure = LETTERS.format(
+            letters=escape(placeholder.initials), size=50 if _count(placeholder.initials) == 1 else 42
+        )
+    elif placeholder.choice == "initials":
         figure = PERSON
     return PICTURE.format(pixels=pixels, ground=ground, figure=figure).encode()
 

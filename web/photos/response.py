@@ -8,7 +8,7 @@ from werkzeug.http import parse_etags
 
 from warmer.photo import MIME_TYPES, StoredVariant
 from web.photos.cache import Answer, Headers
-from web.photos.request import Wish
+from web.photos.request import PhotoRequest
 
 CACHE_CONTROL = {
     "file": "public, max-age=604800, immutable",  # a file id names immutable bytes
@@ -33,11 +33,17 @@ def list_common_headers(formats: Sequence[str]) -> Headers:
 
 
 def finish(
-    wish: Wish, variant: StoredVariant, fmt: str, *, common: Headers, read_at: float, tags: Iterable[str]
+    photo_request: PhotoRequest,
+    variant: StoredVariant,
+    fmt: str,
+    *,
+    common: Headers,
+    read_at: float,
+    tags: Iterable[str],
 ) -> Answer:
     """The answer that sends this variant; `common` goes with every answer of the photo routes."""
     etag = f'"{variant.etag}"'
-    about = [("ETag", etag), ("Cache-Control", CACHE_CONTROL[wish.kind]), *common]
+    about = [("ETag", etag), ("Cache-Control", CACHE_CONTROL[photo_request.kind]), *common]
     described = [("Content-Type", MIME_TYPES[fmt]), ("Content-Length", str(len(variant.body))), *about]
     return Answer(etag, [*described, *ABOUT_THE_BYTES], about, variant.body or None, read_at, frozenset(tags))
 

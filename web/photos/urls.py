@@ -36,7 +36,7 @@ class PhotoUrls:
         self.sizes = tuple(sorted(sizes))
         self.size = choose_shown(self.sizes)
         # The newest partners are listed again and again, and signing takes a fifth of a list's time.
-        self.of = lru_cache(REMEMBERED)(self._spell)
+        self.of = lru_cache(REMEMBERED)(self._format)
 
     def sign(self, message: str) -> str:
         """The signature with the first key."""
@@ -47,7 +47,7 @@ class PhotoUrls:
         given = signature.encode("utf-8", "replace")
         return sum(hmac.compare_digest(sign(key, message).encode(), given) for key in self._keys) > 0
 
-    def _spell(self, subject: str) -> tuple[str, str]:
+    def _format(self, subject: str) -> tuple[str, str]:
         """`photo_url` and `photo_srcset` of a file id or of `user:<id>`."""
         kind, name = ("user", subject.removeprefix("user:")) if subject.startswith("user:") else ("file", subject)
         signature = sign(self._keys[0], f"{kind}:{name}")

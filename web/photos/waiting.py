@@ -13,7 +13,7 @@ LOOK_SECONDS = 0.25  # between looks while nothing is announced: a message can b
 T = TypeVar("T")
 
 
-class Shed(Exception):
+class Overloaded(Exception):
     """No use in waiting: as many wait as may, or nobody is at it."""
 
 
@@ -50,7 +50,7 @@ class Waiting:
         worker that was just leaving. Raises Shed, at once, while as many wait as may, and when asking was in vain.
         """
         if not self._places.acquire(blocking=False):
-            raise Shed
+            raise Overloaded
         waiter = _Waiter()
         with self._lock:
             for subject in subjects:
@@ -77,7 +77,7 @@ class Waiting:
         end = self._clock() + self.wait_seconds
         while (found := look()) is None and not waiter.is_postponed:
             if not ask():
-                raise Shed
+                raise Overloaded
             if (left := end - self._clock()) <= 0:
                 break
             self._pause(waiter.news, min(LOOK_SECONDS, left))

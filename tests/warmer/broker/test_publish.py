@@ -17,21 +17,21 @@ from tests.support.remaining import remaining
 from warmer.broker.publish import BREAKER_SECONDS, BROKER_FAILED, Publisher
 from warmer.keys import Lane
 from warmer.settings import load_settings
-from warmer.state.schedule import Due
-from warmer.wiring import Workshop
+from warmer.state.schedule import Schedule
+from warmer.wiring import WorkerContext
 
 FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
 ASKED_SECONDS, HOT_MAX = 5.0, 3
 NOBODY = "redis://127.0.0.1:1/0"
 
 
-def open_publisher(shop: Workshop, app: Celery, clock: Callable[[], float] = time.monotonic) -> Publisher:
-    return Publisher(app, shop.redis, shop.keys, shop.due, load_settings(hot_max=HOT_MAX), clock)
+def open_publisher(context: WorkerContext, app: Celery, clock: Callable[[], float] = time.monotonic) -> Publisher:
+    return Publisher(app, context.redis, context.keys, context.schedule, load_settings(hot_max=HOT_MAX), clock)
 
 
 @pytest.fixture
-def publisher(shop: Workshop) -> Publisher:
-    return open_publisher(shop, shop.publisher.app)
+def publisher(context: WorkerContext) -> Publisher:
+    return open_publisher(context, context.publisher.app)
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def cut_off(shop: Workshop, app_without_broker: Celery, clock: Clock) -> Publisher:
-    return open_publisher(shop, app_without_broker, clock)
+def cut_off(context: WorkerContext, app_without_broker: Celery, clock: Clock) -> Publisher:
+    return open_publisher(context, app_without_broker, clock)
 
 
 def count(publisher: Publisher) -> dict[str, int]:
@@ -63,9 +63,9 @@ def test_a_message_goes_into_its_lane(publisher: Publisher) -> None:
     assert count(publisher) == {"hot": 0, "warm": 1, "rewarm": 0}
 
 
-def test_asking_is_remembered_for_a_bounded_time(publisher: Publisher, shop: Workshop) -> None:
+def test_asking_is_remembered_for_a_bounded_time(publisher: Publisher, context: WorkerContext) -> None:
     publisher.ask(FID, "hot")
-    assert shop.redis.pttl(shop.keys.asked(FID, "hot")) / 1000 == remaining(ASKED_SECONDS)
+    assert context.redis.pttl(context.keys.enqueued(FID, "hot")) / 1000 == remaining(ASKED_SECONDS)
 
 
 def test_many_ask_and_one_message_goes_out(publisher: Publisher) -> None:
@@ -80,12 +80,12 @@ def test_hot_overtakes_warm(publisher: Publisher) -> None:
     assert count(publisher) == {"hot": 1, "warm": 1, "rewarm": 0}
 
 
-def test_above_hot_max_nothing_is_published(publisher: Publisher, shop: Workshop) -> None:
+def test_above_hot_max_nothing_is_published(publisher: Publisher, context: WorkerContext) -> None:
     asked = [publisher.ask(f"{FID}{number}", "hot") for number in range(HOT_MAX + 2)]
     assert asked == [True] * HOT_MAX + [False] * 2
     assert count(publisher)["hot"] == HOT_MAX
-    assert not shop.redis.exists(shop.keys.asked(f"{FID}{HOT_MAX}", "hot"))
-    assert shop.due.count() == 0
+    assert not context.redis.exists(context.keys.enqueued(f"{FID}{HOT_MAX}", "hot"))
+    assert context.schedule.count() == 0
 
 
 def test_the_other_lanes_are_not_shed(publisher: Publisher) -> None:
@@ -97,30 +97,32 @@ def test_a_queue_that_never_was_is_empty(publisher: Publisher) -> None:
     assert publisher.count_waiting("no-such-queue") == 0
 
 
-def test_the_message_holds_the_subject_and_the_lane_and_no_instant(publisher: Publisher, shop: Workshop) -> None:
+def test_the_message_holds_the_subject_and_the_lane_and_no_instant(
+    publisher: Publisher, context: WorkerContext
+) -> None:
     publisher.ask(FID, "warm")
     with publisher.app.connection_for_read() as connection:
         channel: Any = connection.default_channel
         message = channel.basic_get("warm", no_ack=True)
     assert message.payload[0] == [FID, "warm"]
     assert [message.headers[name] for name in ("expires", "eta")] == [None, None]
-    assert shop.settings.telegram_bot_token.get_secret_value() not in str(message.payload) + str(message.headers)
+    assert context.settings.telegram_bot_token.get_secret_value() not in str(message.payload) + str(message.headers)
 
 
 # Without a broker
 
 
-def test_without_a_broker_a_client_that_waits_is_told(cut_off: Publisher, shop: Workshop) -> None:
+def test_without_a_broker_a_client_that_waits_is_told(cut_off: Publisher, context: WorkerContext) -> None:
     assert cut_off.ask(FID, "hot") is False
-    assert not shop.redis.exists(shop.keys.asked(FID, "hot"))
-    assert shop.due.count() == 0
+    assert not context.redis.exists(context.keys.enqueued(FID, "hot"))
+    assert context.schedule.count() == 0
 
 
 @pytest.mark.parametrize("lane", ["warm", "rewarm"])
-def test_without_a_broker_nothing_eager_is_lost(cut_off: Publisher, shop: Workshop, lane: Lane) -> None:
+def test_without_a_broker_nothing_eager_is_lost(cut_off: Publisher, context: WorkerContext, lane: Lane) -> None:
     assert cut_off.ask(FID, lane) is False
-    assert not shop.redis.exists(shop.keys.asked(FID, lane))
-    assert shop.due.take(10, 60) == [FID]
+    assert not context.redis.exists(context.keys.enqueued(FID, lane))
+    assert context.schedule.take(10, 60) == [FID]
 
 
 def test_without_a_broker_the_length_of_a_queue_is_unknown(cut_off: Publisher) -> None:
@@ -129,17 +131,17 @@ def test_without_a_broker_the_length_of_a_queue_is_unknown(cut_off: Publisher) -
 
 
 def test_a_broker_that_failed_is_left_alone_for_some_seconds(
-    cut_off: Publisher, shop: Workshop, caplog: pytest.LogCaptureFixture
+    cut_off: Publisher, context: WorkerContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(20):
         assert not cut_off.ask(f"{FID}{number}", "warm")
     assert len([record for record in caplog.records if "broker is away" in record.message]) == 1
-    assert shop.due.count() == 20
+    assert context.schedule.count() == 20
 
 
-def test_a_broker_that_comes_back_is_used_again(cut_off: Publisher, shop: Workshop, clock: Clock) -> None:
+def test_a_broker_that_comes_back_is_used_again(cut_off: Publisher, context: WorkerContext, clock: Clock) -> None:
     assert not cut_off.ask(FID, "warm")
-    cut_off.app = shop.publisher.app
+    cut_off.app = context.publisher.app
     clock.advance(BREAKER_SECONDS - 0.1)
     assert not cut_off.ask(FID, "warm")
     clock.advance(0.2)
@@ -147,39 +149,43 @@ def test_a_broker_that_comes_back_is_used_again(cut_off: Publisher, shop: Worksh
     assert count(cut_off)["warm"] == 1
 
 
-def test_eager_messages_are_bounded_and_what_is_more_is_due(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eager_messages_are_bounded_and_what_is_more_is_due(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("warmer.broker.publish.EAGER_MAX", 3)
     subjects = [f"AgACAgIAAxkBAAIBbound{number}" for number in range(5)]
     for subject in subjects:
-        shop.publisher.ask(subject, "warm")
-    assert shop.publisher.count_waiting("warm") == 3
-    assert sorted(shop.due.take(10, 60)) == subjects[3:]
+        context.publisher.ask(subject, "warm")
+    assert context.publisher.count_waiting("warm") == 3
+    assert sorted(context.schedule.take(10, 60)) == subjects[3:]
 
 
-def test_nobody_is_asked_for_a_picture_that_a_worker_has_in_hand(shop: Workshop) -> None:
-    shop.desk.claims.take("AgACAgIAAxkBAAIBheldheld", "warm")
-    assert shop.publisher.ask("AgACAgIAAxkBAAIBheldheld", "hot")
-    assert shop.publisher.count_waiting("hot") == 0
+def test_nobody_is_asked_for_a_picture_that_a_worker_has_in_hand(context: WorkerContext) -> None:
+    context.steps.leases.take("AgACAgIAAxkBAAIBheldheld", "warm")
+    assert context.publisher.ask("AgACAgIAAxkBAAIBheldheld", "hot")
+    assert context.publisher.count_waiting("hot") == 0
 
 
-def test_what_could_not_be_made_due_counts_as_not_asked(shop: Workshop, publisher: Publisher) -> None:
-    nowhere = Due(Redis.from_url("redis://127.0.0.1:1"), shop.keys)
+def test_what_could_not_be_made_due_counts_as_not_asked(context: WorkerContext, publisher: Publisher) -> None:
+    nowhere = Schedule(Redis.from_url("redis://127.0.0.1:1"), context.keys)
     with pytest.raises(ConnectionError):
-        Publisher(publisher.app, shop.redis, shop.keys, nowhere, shop.settings).ask(FID, "warm")
+        Publisher(publisher.app, context.redis, context.keys, nowhere, context.settings).ask(FID, "warm")
     assert publisher.ask(FID, "warm")
     assert count(publisher)["warm"] == 1
 
 
-def test_an_eager_message_that_is_lost_comes_again_and_a_hot_one_does_not(publisher: Publisher, shop: Workshop) -> None:
+def test_an_eager_message_that_is_lost_comes_again_and_a_hot_one_does_not(
+    publisher: Publisher, context: WorkerContext
+) -> None:
     publisher.ask(FID, "warm")
     publisher.ask(OTHER, "hot")
-    assert shop.redis.zrange(shop.keys.due, 0, -1) == [FID.encode()]
+    assert context.redis.zrange(context.keys.schedule, 0, -1) == [FID.encode()]
 
 
-def test_an_eager_message_behind_others_is_taken_for_lost_later(publisher: Publisher, shop: Workshop) -> None:
+def test_an_eager_message_behind_others_is_taken_for_lost_later(publisher: Publisher, context: WorkerContext) -> None:
     publisher.rate = 0.01  # pictures a second: the first takes 100 s
     publisher.ask(FID, "warm")
     publisher.ask(OTHER, "warm")
-    turns: Any = shop.redis.zrange(shop.keys.due, 0, -1, withscores=True)
+    turns: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)
     assert [subject for subject, _ in turns] == [FID.encode(), OTHER.encode()]
     assert turns[1][1] - turns[0][1] >= 100

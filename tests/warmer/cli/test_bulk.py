@@ -15,7 +15,7 @@ from warmer.cli.bulk import BATCH, IN_FLIGHT_MAX, LOOK_SECONDS, Bulk
 from warmer.cli.rows import Row
 from warmer.errors import InvalidFileId
 from warmer.keys import Keys, user_subject
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 FID = "AgACAgIAAxkBAAIB0001"
 ROWS, FRAMES = (600, 10) if THOROUGH else (200, 1)  # of a batch; of the stack that is noted with what is allocated
@@ -27,47 +27,47 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def bulk(shop: Workshop, clock: Clock) -> Bulk:
-    return Bulk(shop, sleep=clock.sleep)
+def bulk(context: WorkerContext, clock: Clock) -> Bulk:
+    return Bulk(context, sleep=clock.sleep)
 
 
 def ids(number: int) -> list[Row]:
     return [Row(next_id(), "", None) for _ in range(number)]
 
 
-def settle(shop: Workshop, rows: list[Row]) -> None:
+def settle(context: WorkerContext, rows: list[Row]) -> None:
     """As by workers that found no photo."""
     for row in rows:
-        shop.redis.set(shop.keys.unavailable(user_subject(row.user_id or 0)), "none")
+        context.redis.set(context.keys.unavailable(user_subject(row.user_id or 0)), "none")
 
 
 def test_what_is_settled_already_is_asked_for_by_nobody(bulk: Bulk) -> None:
-    settle(bulk.shop, rows := ids(250))
+    settle(bulk.context, rows := ids(250))
     assert list(bulk.warm(rows))[-1] == bulk.settled == bulk.counts["none"] == 250
-    assert bulk.shop.publisher.count_waiting("warm") == 0
+    assert bulk.context.publisher.count_waiting("warm") == 0
 
 
 def test_without_waiting_nothing_is_counted(bulk: Bulk) -> None:
     assert list(bulk.warm(ids(BATCH + 5), waits=False)) == [BATCH, BATCH + 5]
     assert bulk.counts.total() == 0
-    assert bulk.shop.publisher.count_waiting("warm") == BATCH + 5
+    assert bulk.context.publisher.count_waiting("warm") == BATCH + 5
 
 
 def test_only_so_many_are_under_way(bulk: Bulk) -> None:
     rows = ids(2 * IN_FLIGHT_MAX)
     progress = bulk.warm(rows)
-    while next(progress) == 0 and bulk.shop.publisher.count_waiting("warm") < IN_FLIGHT_MAX:
+    while next(progress) == 0 and bulk.context.publisher.count_waiting("warm") < IN_FLIGHT_MAX:
         pass
     next(progress)
-    assert bulk.shop.publisher.count_waiting("warm") == IN_FLIGHT_MAX
-    settle(bulk.shop, rows)
+    assert bulk.context.publisher.count_waiting("warm") == IN_FLIGHT_MAX
+    settle(bulk.context, rows)
     assert list(progress)[-1] == len(rows)
 
 
 def test_what_is_not_settled_is_looked_at_again_and_again(bulk: Bulk, clock: Clock) -> None:
     progress = bulk.warm(rows := ids(1))
     assert [next(progress) for _ in range(4)] == [0] * 4
-    settle(bulk.shop, rows)
+    settle(bulk.context, rows)
     assert list(progress) == [1]
     assert clock.slept == [LOOK_SECONDS] * 3  # the first two looks belong to two stages
 
@@ -76,8 +76,8 @@ def test_the_same_row_twice_counts_twice_and_is_asked_for_once(bulk: Bulk) -> No
     rows = ids(1) * 2
     progress = bulk.warm(rows)
     assert next(progress) == 0
-    assert bulk.shop.publisher.count_waiting("warm") == 1
-    settle(bulk.shop, rows)
+    assert bulk.context.publisher.count_waiting("warm") == 1
+    settle(bulk.context, rows)
     assert list(progress)[-1] == 2
 
 
@@ -89,17 +89,17 @@ def test_why_something_is_unavailable_is_counted(bulk: Bulk, redis: Redis, keys:
 
 def test_a_named_row_is_looked_up_anew(bulk: Bulk) -> None:
     user_id = next_id()
-    settle(bulk.shop, [row := Row(user_id, "Ann", None)])
+    settle(bulk.context, [row := Row(user_id, "Ann", None)])
     assert next(bulk.warm([row])) == 0
-    assert bulk.shop.desk.store.get_unavailable(user_subject(user_id)) is None
+    assert bulk.context.steps.store.get_unavailable(user_subject(user_id)) is None
 
 
 def test_a_row_of_a_forgotten_partner_brings_it_back(bulk: Bulk) -> None:
     user_id = next_id()
-    bulk.shop.desk.forget.partner(user_id)
+    bulk.context.steps.forget.partner(user_id)
     list(bulk.warm([Row(user_id, "Ann", FID)], waits=False))
-    assert bulk.shop.partners.list_photos(user_id) == [FID]
-    assert bulk.shop.desk.store.get_unavailable(user_subject(user_id)) is None
+    assert bulk.context.partners.list_photos(user_id) == [FID]
+    assert bulk.context.steps.store.get_unavailable(user_subject(user_id)) is None
 
 
 def test_memory_does_not_grow_with_the_rows(bulk: Bulk) -> None:

@@ -12,86 +12,86 @@ from warmer.broker.publish import EAGER_MAX
 from warmer.cli import checks as diagnose
 from warmer.cli.checks import REQUESTS_MIN, SETTLE_SECONDS, Check, PartnerRow
 from warmer.keys import user_subject
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 
-def test_every_question_is_answered_for_an_empty_service(shop: Workshop) -> None:
-    answers = [check for check in diagnose.diagnose(shop, 5) if isinstance(check, Check)]
+def test_every_question_is_answered_for_an_empty_service(context: WorkerContext) -> None:
+    answers = [check for check in diagnose.diagnose(context, 5) if isinstance(check, Check)]
     assert {check.state for check in answers} == {"ok", "wrong", "unknown"}
     assert [check.question for check in answers if check.state == "wrong"] == ["Are workers alive?"]
 
 
-def test_workers_are_named(shop: Workshop) -> None:
-    say_alive(shop)
-    assert (diagnose.check_workers(shop).state, diagnose.check_workers(shop).answer) == ("ok", "w")
+def test_workers_are_named(context: WorkerContext) -> None:
+    say_alive(context)
+    assert (diagnose.check_workers(context).state, diagnose.check_workers(context).answer) == ("ok", "w")
 
 
-def test_messages_that_nobody_takes_are_wrong(shop: Workshop) -> None:
-    shop.publisher.ask("A" * 24, "warm")
-    assert diagnose.check_queues(shop).state == "wrong"
-    say_alive(shop)
-    assert diagnose.check_queues(shop).state == "ok"
+def test_messages_that_nobody_takes_are_wrong(context: WorkerContext) -> None:
+    context.publisher.ask("A" * 24, "warm")
+    assert diagnose.check_queues(context).state == "wrong"
+    say_alive(context)
+    assert diagnose.check_queues(context).state == "ok"
 
 
-def test_a_queue_that_is_full_is_wrong(shop: Workshop) -> None:
-    say_alive(shop)
-    shop.publisher.ask_all([f"{number:024}" for number in range(EAGER_MAX)], "warm")
-    assert diagnose.check_queues(shop).state == "wrong"
+def test_a_queue_that_is_full_is_wrong(context: WorkerContext) -> None:
+    say_alive(context)
+    context.publisher.ask_all([f"{number:024}" for number in range(EAGER_MAX)], "warm")
+    assert diagnose.check_queues(context).state == "wrong"
 
 
-def test_a_policy_that_evicts_records_is_wrong(shop: Workshop) -> None:
-    assert diagnose.check_policy(shop).state == "ok"
-    shop.redis.config_set("maxmemory-policy", "allkeys-lru")
-    shop.redis.config_set("maxmemory", 100_000_000)
+def test_a_policy_that_evicts_records_is_wrong(context: WorkerContext) -> None:
+    assert diagnose.check_policy(context).state == "ok"
+    context.redis.config_set("maxmemory-policy", "allkeys-lru")
+    context.redis.config_set("maxmemory", 100_000_000)
     try:
-        assert diagnose.check_policy(shop).state == "wrong"
+        assert diagnose.check_policy(context).state == "wrong"
     finally:
-        shop.redis.config_set("maxmemory", 0)
-        shop.redis.config_set("maxmemory-policy", "noeviction")
+        context.redis.config_set("maxmemory", 0)
+        context.redis.config_set("maxmemory-policy", "noeviction")
 
 
-def test_a_bot_that_is_refused_is_wrong(shop: Workshop, telegram: FakeTelegram) -> None:
-    assert diagnose.check_bot(shop).state == "ok"
+def test_a_bot_that_is_refused_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:
+    assert diagnose.check_bot(context).state == "ok"
     telegram.fail("getMe", "unauthorized")
-    assert diagnose.check_bot(shop).state == "wrong"
+    assert diagnose.check_bot(context).state == "wrong"
 
 
-def test_a_picture_that_is_not_there_is_wrong(shop: Workshop, telegram: FakeTelegram) -> None:
+def test_a_picture_that_is_not_there_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:
     file_id = telegram.world.add_file(make_picture())
-    shop.redis.set(shop.keys.unavailable(file_id), "gave-up")
-    shop.partners.register(next_id(), "Ann", file_id)
-    (row,) = diagnose.describe_all(5, shop)
+    context.redis.set(context.keys.unavailable(file_id), "gave-up")
+    context.partners.register(next_id(), "Ann", file_id)
+    (row,) = diagnose.describe_all(5, context)
     assert (row.status, row.bytes_by_variant) == ("unavailable", {})
     assert [check.state for check in diagnose.check_partners([row])] == ["ok", "wrong"]
-    assert diagnose.check_fetch([row], shop).state == "ok"
-    assert diagnose.check_read([row], shop).state == "unknown"
+    assert diagnose.check_fetch([row], context).state == "ok"
+    assert diagnose.check_read([row], context).state == "unknown"
 
 
-def test_what_is_being_warmed_is_waited_for(shop: Workshop) -> None:
+def test_what_is_being_warmed_is_waited_for(context: WorkerContext) -> None:
     clock = Clock()
-    shop.partners.register(user_id := next_id(), "Ann", None)
+    context.partners.register(user_id := next_id(), "Ann", None)
 
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
         if len(clock.slept) == 3:
-            shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
+            context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
 
-    (row,) = diagnose.describe_all(5, shop, clock=clock, sleep=sleep)
+    (row,) = diagnose.describe_all(5, context, clock=clock, sleep=sleep)
     assert (row.status, len(clock.slept)) == ("none", 3)
 
 
-def test_what_is_never_warm_is_not_waited_for_without_end(shop: Workshop) -> None:
+def test_what_is_never_warm_is_not_waited_for_without_end(context: WorkerContext) -> None:
     clock = Clock()
-    shop.partners.register(next_id(), "Ann", None)
-    (row,) = diagnose.describe_all(5, shop, clock=clock, sleep=clock.sleep)
+    context.partners.register(next_id(), "Ann", None)
+    (row,) = diagnose.describe_all(5, context, clock=clock, sleep=clock.sleep)
     assert (row.status, sum(clock.slept)) == ("warming", SETTLE_SECONDS)
     assert [check.state for check in diagnose.check_partners([row])] == ["wrong", "wrong"]
 
 
-def test_who_has_no_photo_is_well(shop: Workshop) -> None:
-    shop.partners.register(user_id := next_id(), "Ann", None)
-    shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
-    rows = diagnose.describe_all(5, shop)
+def test_who_has_no_photo_is_well(context: WorkerContext) -> None:
+    context.partners.register(user_id := next_id(), "Ann", None)
+    context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
+    rows = diagnose.describe_all(5, context)
     assert rows == [PartnerRow(user_id, "Ann", None, "none", None)]
     assert {check.state for check in diagnose.check_partners(rows)} == {"ok"}
 
@@ -100,11 +100,11 @@ def test_who_has_no_photo_is_well(shop: Workshop) -> None:
     ("hits", "errors", "states"),
     [(REQUESTS_MIN, 0, ["ok", "ok"]), (1, 0, ["wrong", "ok"]), (REQUESTS_MIN, 1, ["ok", "wrong"])],
 )
-def test_rates_are_held_to_their_targets(shop: Workshop, hits: int, errors: int, states: list[str]) -> None:
-    shop.stats.count({"hits": hits, "misses": REQUESTS_MIN - hits, "requests": REQUESTS_MIN, "errors": errors})
-    shop.stats.flush()
-    assert [check.state for check in diagnose.check_rates("hour", 60, shop)] == states
+def test_rates_are_held_to_their_targets(context: WorkerContext, hits: int, errors: int, states: list[str]) -> None:
+    context.stats.count({"hits": hits, "misses": REQUESTS_MIN - hits, "requests": REQUESTS_MIN, "errors": errors})
+    context.stats.flush()
+    assert [check.state for check in diagnose.check_rates("hour", 60, context)] == states
 
 
-def test_few_requests_say_nothing(shop: Workshop) -> None:
-    assert {check.state for check in diagnose.check_rates("day", 1440, shop)} == {"unknown"}
+def test_few_requests_say_nothing(context: WorkerContext) -> None:
+    assert {check.state for check in diagnose.check_rates("day", 1440, context)} == {"unknown"}

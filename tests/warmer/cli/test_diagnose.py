@@ -12,7 +12,7 @@ from tests.conftest import next_id
 from tests.support.cli_parts import call, fail
 from tests.support.running import ROOT
 from warmer.keys import user_subject
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
@@ -24,9 +24,9 @@ def test_without_redis_nothing_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> 
     assert fail("diagnose")[0] == 2
 
 
-def test_a_name_is_shown_as_it_is_whatever_it_holds(shop: Workshop) -> None:
-    shop.partners.register(user_id := next_id(), "Ann [/bold]", None)
-    shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
+def test_a_name_is_shown_as_it_is_whatever_it_holds(context: WorkerContext) -> None:
+    context.partners.register(user_id := next_id(), "Ann [/bold]", None)
+    context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
     result = call("diagnose")
     assert result.exit_code in (0, 1)
     assert "[/bold]" in result.stdout

@@ -6,20 +6,20 @@ import pytest
 
 from tests.conftest import listening
 from tests.support.cli_parts import answer, call, fail
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 
-def test_it_asks_first(shop: Workshop) -> None:
-    shop.partners.register(42, "Ann", None)
+def test_it_asks_first(context: WorkerContext) -> None:
+    context.partners.register(42, "Ann", None)
     result = call("forget", "42", given="n\n")
     assert result.exit_code == 1
     assert "about 1 partner?" in result.stderr
-    assert shop.partners.get(42)
+    assert context.partners.get(42)
     assert answer("forget", "--yes", "--json", "42", "42") == {"forgotten": [42], "heard": True}
-    assert shop.partners.get(42) is None
+    assert context.partners.get(42) is None
 
 
 def test_several_are_counted_in_words() -> None:
@@ -27,7 +27,7 @@ def test_several_are_counted_in_words() -> None:
     assert "about 2 partners?" in call("forget", "42", "43", given="n\n").stderr
 
 
-def test_a_web_process_that_does_not_hear_makes_it_fail(shop: Workshop) -> None:
-    with listening(shop.redis, shop.keys.echo):
+def test_a_web_process_that_does_not_hear_makes_it_fail(context: WorkerContext) -> None:
+    with listening(context.redis, context.keys.acknowledge):
         status, line = fail("forget", "--yes", "42")
     assert (status, "repeat the command" in line) == (1, True)

@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests.support.cli_parts import answer, call
 from warmer.keys import Keys
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 FID = "A" * 24
 pytest_plugins = ["tests.support.cli_fixtures"]
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.usefixtures("at_home")
 
 
 @pytest.mark.parametrize("names", [["--all", "--yes"], [FID], ["42"]])
-def test_pictures_go(shop: Workshop, redis: Redis, keys: Keys, names: list[str]) -> None:
-    shop.partners.register(42, "Ann", FID)
+def test_pictures_go(context: WorkerContext, redis: Redis, keys: Keys, names: list[str]) -> None:
+    context.partners.register(42, "Ann", FID)
     redis.set(keys.preview(FID), "{}")
     assert answer("purge", "--json", *names) == {"purged": 1, "heard": True}
     assert not redis.exists(keys.preview(FID))

@@ -14,16 +14,16 @@ from tests.conftest import make_picture, wait_until
 from tests.support.web_parts import file_url
 from warmer.cli.purging import Purge
 from warmer.keys import Keys
-from warmer.photo import Cut
-from warmer.wiring import Workshop
+from warmer.photo import VariantSpec
+from warmer.wiring import WorkerContext
 
 FID = "A" * 24
 
 
 @pytest.fixture
-def tool(shop: Workshop) -> Purge:
-    desk = shop.desk
-    return Purge(shop.redis, shop.keys, desk.store, shop.partners, desk.profiles, shop.due)
+def tool(context: WorkerContext) -> Purge:
+    steps = context.steps
+    return Purge(context.redis, context.keys, steps.store, context.partners, steps.profiles, context.schedule)
 
 
 @pytest.fixture
@@ -34,14 +34,16 @@ def slow(telegram: FakeTelegram) -> Iterator[FakeTelegram]:
 
 
 @pytest.mark.parametrize("is_all", [True, False])
-def test_partners_and_tombstones_stay(tool: Purge, shop: Workshop, redis: Redis, keys: Keys, is_all: bool) -> None:
-    shop.partners.register(42, "Ann", FID)
-    for key in (keys.variant(FID, 80, "webp"), keys.unavailable(FID), keys.claim(FID), keys.forgotten("B" * 24)):
+def test_partners_and_tombstones_stay(
+    tool: Purge, context: WorkerContext, redis: Redis, keys: Keys, is_all: bool
+) -> None:
+    context.partners.register(42, "Ann", FID)
+    for key in (keys.variant(FID, 80, "webp"), keys.unavailable(FID), keys.lease(FID), keys.forgotten("B" * 24)):
         redis.set(key, "x")
     assert (tool.everything() if is_all else tool.subjects([FID])) == 1
-    assert not redis.exists(keys.variant(FID, 80, "webp"), keys.unavailable(FID), keys.claim(FID))
+    assert not redis.exists(keys.variant(FID, 80, "webp"), keys.unavailable(FID), keys.lease(FID))
     assert redis.exists(keys.forgotten("B" * 24), keys.partners(FID), keys.partner(42)) == 3
-    assert redis.zscore(keys.due, FID) is not None
+    assert redis.zscore(keys.schedule, FID) is not None
 
 
 def test_everything_goes_batch_by_batch(tool: Purge, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,22 +56,22 @@ def test_everything_goes_batch_by_batch(tool: Purge, redis: Redis, keys: Keys, m
 
 
 @pytest.mark.parametrize("is_all", [True, False])
-def test_what_somebody_waits_for_is_still_known(tool: Purge, shop: Workshop, is_all: bool) -> None:
-    store = shop.desk.store
-    store.want(FID, Cut(160, "jpeg"))
+def test_what_somebody_waits_for_is_still_known(tool: Purge, context: WorkerContext, is_all: bool) -> None:
+    store = context.steps.store
+    store.want(FID, VariantSpec(160, "jpeg"))
     assert (tool.everything() if is_all else tool.subjects([FID])) == 0
-    assert store.list_wanted(FID) == {Cut(160, "jpeg")}
+    assert store.list_wanted(FID) == {VariantSpec(160, "jpeg")}
 
 
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize("at", ["claimed", "stored in part"])
 def test_who_waits_for_a_later_format_is_answered_within_the_wait(
-    tool: Purge, shop: Workshop, client: FlaskClient, slow: FakeTelegram, at: str
+    tool: Purge, context: WorkerContext, client: FlaskClient, slow: FakeTelegram, at: str
 ) -> None:
     file_id = slow.world.add_file(make_picture())
-    key = shop.keys.claim(file_id) if at == "claimed" else shop.keys.preview(file_id)
+    key = context.keys.lease(file_id) if at == "claimed" else context.keys.preview(file_id)
     with ThreadPoolExecutor(1) as elsewhere:
         answer = elsewhere.submit(client.get, file_url(file_id, size=160), headers={"Accept": "image/jpeg"})
-        wait_until(lambda: shop.redis.exists(key))
+        wait_until(lambda: context.redis.exists(key))
         tool.subjects([file_id])
         assert (answer.result().status_code, answer.result().mimetype) == (200, "image/jpeg")

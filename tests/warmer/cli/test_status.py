@@ -5,33 +5,33 @@ from __future__ import annotations
 import pytest
 
 from tests.support.cli_parts import answer, call
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 
-def test_the_queues_are_counted(shop: Workshop) -> None:
-    shop.publisher.ask("A" * 24, "warm")
+def test_the_queues_are_counted(context: WorkerContext) -> None:
+    context.publisher.ask("A" * 24, "warm")
     assert answer("status", "--json")["queues"] == {"tick": 0, "hot": 0, "warm": 1, "rewarm": 0}
 
 
-def test_memory_is_in_bytes_as_json_and_readable_in_the_table(shop: Workshop) -> None:
-    shop.redis.config_set("maxmemory", 200_000_000)
+def test_memory_is_in_bytes_as_json_and_readable_in_the_table(context: WorkerContext) -> None:
+    context.redis.config_set("maxmemory", 200_000_000)
     try:
         assert answer("status", "--json")["redis"]["maxmemory"] == 200_000_000
         assert "maxmemory 200.0 MB" in " ".join(call("status").stdout.split())
     finally:
-        shop.redis.config_set("maxmemory", 0)
+        context.redis.config_set("maxmemory", 0)
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("context")
 def test_what_was_never_asked_is_unknown() -> None:
     figures = answer("status", "--json")
     assert (figures["bot"], figures["last_hour"]["hit_rate"]) == (["unknown"], None)
 
 
-def test_a_broker_that_is_away_is_told(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_is_away_is_told(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> int:
         raise ConnectionError
 

@@ -22,12 +22,12 @@ from tests.support.cli_parts import answer, call, fail, say_alive, started
 from tests.support.clock import Clock
 from tests.support.redis_kinds import run_single
 from warmer.cli.bulk import Bulk
-from warmer.cli.monitor import Lookout
+from warmer.cli.monitor import WorkerMonitor
 from warmer.cli.rows import Row
 from warmer.cli.warm import warm_all
 from warmer.keys import user_subject
 from warmer.redis_client.clients import connect_worker
-from warmer.wiring import Workshop, open_workshop
+from warmer.wiring import WorkerContext, open_worker_context
 
 pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
@@ -42,20 +42,20 @@ def end_of(program: Program) -> tuple[int, str, str]:
     return program.returncode, out, err
 
 
-def settle(shop: Workshop, user_id: int) -> None:
+def settle(context: WorkerContext, user_id: int) -> None:
     """As by a worker that found no photo."""
-    shop.redis.set(shop.keys.unavailable(user_subject(user_id)), "none")
+    context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
 
 
-def is_asked(shop: Workshop, user_id: int) -> bool:
-    return bool(shop.redis.exists(shop.keys.asked(user_subject(user_id), "warm")))
+def is_asked(context: WorkerContext, user_id: int) -> bool:
+    return bool(context.redis.exists(context.keys.enqueued(user_subject(user_id), "warm")))
 
 
-def test_bad_lines_are_named_in_one_line_and_nothing_is_done(shop: Workshop) -> None:
+def test_bad_lines_are_named_in_one_line_and_nothing_is_done(context: WorkerContext) -> None:
     status, line = fail("warm", "-", given="id,name\n42,Ann\nx,Bob\ny,Cid\n")
     assert status == 2
     assert "line 3: id: 'x' is no id; line 4: id: 'y' is no id" in line
-    assert shop.redis.dbsize() == 0
+    assert context.redis.dbsize() == 0
 
 
 def test_a_file_that_is_no_csv_is_one_line() -> None:
@@ -68,10 +68,10 @@ def test_a_file_that_is_not_utf_8_is_one_line(tmp_path: Path) -> None:
     assert fail("warm", "--from-file", str(tmp_path / "users.csv")) == (2, "Error: the file is not UTF-8")
 
 
-def test_named_rows_are_registered_in_their_order(shop: Workshop) -> None:
+def test_named_rows_are_registered_in_their_order(context: WorkerContext) -> None:
     first, second = next_id(), next_id()
     answer("warm", "--no-wait", "--json", "-", given=f"name,id\nAnn,{first}\nBob,{second}\n")
-    assert [partner.name for partner in shop.partners.list_recent(5)] == ["Bob", "Ann"]
+    assert [partner.name for partner in context.partners.list_recent(5)] == ["Bob", "Ann"]
 
 
 @pytest.mark.usefixtures("live_worker")
@@ -86,24 +86,26 @@ def test_a_picture_is_followed_until_it_is_there(telegram: FakeTelegram) -> None
     assert answer("warm", "--json", str(user_id))["ready"] == 1
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("context")
 def test_without_a_worker_the_command_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("warmer.cli.warm.Lookout", partial(Lookout, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr("warmer.cli.warm.WorkerMonitor", partial(WorkerMonitor, clock=clock, sleep=clock.sleep))
     status, line = fail("warm", "--json", str(next_id()))
     assert (status, "no worker is alive" in line) == (1, True)
 
 
-def test_the_bar_says_what_is_in_the_way_and_then_what_was_found(shop: Workshop) -> None:
-    seen, user_id, heartbeat = StringIO(), next_id(), say_alive(shop)
-    shop.budget.pause(12)
+def test_the_bar_says_what_is_in_the_way_and_then_what_was_found(context: WorkerContext) -> None:
+    seen, user_id, heartbeat = StringIO(), next_id(), say_alive(context)
+    context.budget.pause(12)
     console = Console(file=seen, force_terminal=True, width=160)
     with ThreadPoolExecutor(1) as elsewhere:
-        ended = elsewhere.submit(warm_all, Bulk(shop), Lookout(shop, waits=True), [Row(user_id, "", None)], console)
+        ended = elsewhere.submit(
+            warm_all, Bulk(context), WorkerMonitor(context, waits=True), [Row(user_id, "", None)], console
+        )
         wait_until(lambda: "Telegram asks for 12 s of pause" in seen.getvalue())
         heartbeat.close()
         wait_until(lambda: "no worker is alive" in seen.getvalue())
-        settle(shop, user_id)
+        settle(context, user_id)
         assert not ended.result()
     assert "1 none" in seen.getvalue()
 
@@ -119,20 +121,20 @@ def test_while_stdin_is_read() -> None:
         assert end_of(program) == (130, "", "Interrupted.\n")
 
 
-def test_while_a_worker_is_waited_for(shop: Workshop) -> None:
-    others = len(shop.redis.client_list())
+def test_while_a_worker_is_waited_for(context: WorkerContext) -> None:
+    others = len(context.redis.client_list())
     with started("warm", "42", **os.environ) as program:
-        wait_until(lambda: len(shop.redis.client_list()) > others)
+        wait_until(lambda: len(context.redis.client_list()) > others)
         program.send_signal(signal.SIGINT)
         assert end_of(program) == (130, "", "Interrupted.\n")
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_while_pictures_are_waited_for(shop: Workshop, options: list[str]) -> None:
+def test_while_pictures_are_waited_for(context: WorkerContext, options: list[str]) -> None:
     user_id = next_id()
-    say_alive(shop)
+    say_alive(context)
     with started("warm", *options, str(user_id), **os.environ) as program:
-        wait_until(lambda: is_asked(shop, user_id))
+        wait_until(lambda: is_asked(context, user_id))
         program.send_signal(signal.SIGINT)
         status, out, err = end_of(program)
     assert (status, err.count("\n"), out.count("\n")) == (130, 1, 1)
@@ -142,7 +144,7 @@ def test_while_pictures_are_waited_for(shop: Workshop, options: list[str]) -> No
 # What is away, or goes away in the middle
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("context")
 def test_a_broker_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warmer.broker.publish.count_waiting", refuse)
     status, line = fail("warm", "42")
@@ -151,8 +153,10 @@ def test_a_broker_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_redis_that_is_away_is_told_with_what_is_settled(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop.publisher.count_waiting("warm")  # Celery reads its configuration once, and keeps the broker that is there
+def test_a_redis_that_is_away_is_told_with_what_is_settled(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context.publisher.count_waiting("warm")  # Celery reads its configuration once, and keeps the broker that is there
     monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
     status, line = fail("warm", "42")
     assert (status, "Redis is away" in line, "0 of 1 row settled" in line) == (1, True, True)
@@ -162,49 +166,51 @@ def refuse(*_: object) -> int:
     raise ConnectionError
 
 
-def warm_until_it_breaks(shop: Workshop, monkeypatch: pytest.MonkeyPatch, end: Callable[[], None]) -> tuple[int, str]:
+def warm_until_it_breaks(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, end: Callable[[], None]
+) -> tuple[int, str]:
     """How the command fails that waits for the second of two rows when that ends what it needs."""
-    say_alive(shop)
-    settle(shop, first := next_id())
+    say_alive(context)
+    settle(context, first := next_id())
     monkeypatch.setattr("warmer.cli.warm.Bulk", partial(Bulk, sleep=lambda _: end()))
     return fail("warm", str(first), str(next_id()))
 
 
 def test_a_broker_that_goes_away_is_one_line_with_what_is_settled(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end() -> None:
         monkeypatch.setattr("warmer.broker.publish.count_waiting", refuse)
 
-    status, line = warm_until_it_breaks(shop, monkeypatch, end)
+    status, line = warm_until_it_breaks(context, monkeypatch, end)
     assert (status, line.endswith(ONE_OF_TWO)) == (1, True), line
     assert line.startswith(f"Error:{BROKER_AWAY}")
 
 
 @pytest.mark.usefixtures("impatient")
-def test_so_is_a_redis_that_goes_away(shop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_so_is_a_redis_that_goes_away(context: WorkerContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with ExitStack() as redis:
         monkeypatch.setenv("REDIS_URL", url := redis.enter_context(run_single(tmp_path / "pictures")))
-        settings = shop.settings.model_copy(update={"redis_url": url})
-        with closing(open_workshop(settings, connect_worker(settings))) as other:
+        settings = context.settings.model_copy(update={"redis_url": url})
+        with closing(open_worker_context(settings, connect_worker(settings))) as other:
             status, line = warm_until_it_breaks(other, monkeypatch, redis.close)
     assert (status, line.endswith(ONE_OF_TWO)) == (1, True), line
     assert line.startswith("Error: Redis is away")
 
 
-def test_without_waiting_it_is_told_how_many_were_asked_for(shop: Workshop, tmp_path: Path) -> None:
+def test_without_waiting_it_is_told_how_many_were_asked_for(context: WorkerContext, tmp_path: Path) -> None:
     users = tmp_path / "users.csv"
     users.write_text("".join(f"{number},Ann\n" for number in range(1, 20_001)))
     with ExitStack() as rest:
         with run_single(tmp_path / "broker") as broker:
             environment = {**os.environ, "CELERY_BROKER_URL": broker}
             program = rest.enter_context(started("warm", "--no-wait", "--from-file", str(users), **environment))
-            wait_until(lambda: shop.redis.zcard(shop.keys.recent) > 200)
+            wait_until(lambda: context.redis.zcard(context.keys.recent) > 200)
         status, out, err = end_of(program)
     assert (status, out) == (1, "")
     assert re.fullmatch(r"Error: the broker is away .*: [1-9]\d* of 20000 rows asked for, repeat .*\n", err)
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("context")
 def test_who_does_not_wait_is_told_what_was_asked_for() -> None:
     assert call("warm", "--no-wait", str(next_id())).stdout == "1 row: asked for.\n"

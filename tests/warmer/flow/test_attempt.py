@@ -24,267 +24,269 @@ from warmer.errors import (
     UpstreamFailed,
     WarmerError,
 )
-from warmer.flow.attempt import BACKOFF_MAX_SECONDS, Hold
+from warmer.flow.attempt import BACKOFF_MAX_SECONDS, Attempts
 from warmer.keys import Lane, user_subject
 from warmer.photo import Unavailable
 from warmer.state.failures import Failures
-from warmer.state.lease import Claim, Forgotten
-from warmer.wiring import Workshop
+from warmer.state.lease import Forgotten, Lease
+from warmer.wiring import WorkerContext
 
 FID, USER = "AgACAgIAAxkBAAIBcGab", user_subject(42)
 LEASE = 31  # seconds until a subject whose worker died has its turn
 
 
-def turn_of(shop: Workshop, subject: str = FID) -> float | None:
+def turn_of(context: WorkerContext, subject: str = FID) -> float | None:
     """Seconds until the subject's turn, None if it has none."""
-    score: Any = shop.redis.zscore(shop.keys.due, subject)
-    seconds, micros = shop.redis.time()
+    score: Any = context.redis.zscore(context.keys.schedule, subject)
+    seconds, micros = context.redis.time()
     return None if score is None else float(score) - seconds - micros / 1e6
 
 
 def run(
-    shop: Workshop,
+    context: WorkerContext,
     error: BaseException | None = None,
     subject: str = FID,
     lane: Lane = "warm",
-    meanwhile: Callable[[Claim], object] = lambda _: None,
-) -> Claim:
+    meanwhile: Callable[[Lease], object] = lambda _: None,
+) -> Lease:
     """One piece of work, in the middle of which something happens, and which ends so."""
-    with shop.desk.hold(subject, lane) as claim:
-        meanwhile(claim)
+    with context.steps.hold(subject, lane) as lease:
+        meanwhile(lease)
         if error:
             raise error
-    return claim
+    return lease
 
 
-def at_least(shop: Workshop) -> Workshop:
+def at_least(context: WorkerContext) -> WorkerContext:
     """The same, where what is random is as small as it can be."""
-    return spread(shop, min)
+    return spread(context, min)
 
 
-def at_most(shop: Workshop) -> Workshop:
+def at_most(context: WorkerContext) -> WorkerContext:
     """The same, where what is random is as large as it can be."""
-    return spread(shop, max)
+    return spread(context, max)
 
 
-def spread(shop: Workshop, uniform: Callable[[float, float], float]) -> Workshop:
-    desk, failures = shop.desk, Failures(shop.redis, shop.keys, shop.stats)
-    check_seconds = shop.settings.profile_check_every
-    hold = Hold(desk.claims, shop.due, desk.store, shop.partners, failures, check_seconds, uniform)
-    return replace(shop, desk=replace(desk, hold=hold))
+def spread(context: WorkerContext, uniform: Callable[[float, float], float]) -> WorkerContext:
+    steps, failures = context.steps, Failures(context.redis, context.keys, context.stats)
+    check_seconds = context.settings.profile_check_every
+    hold = Attempts(steps.leases, context.schedule, steps.store, context.partners, failures, check_seconds, uniform)
+    return replace(context, steps=replace(steps, hold=hold))
 
 
-def lose(shop: Workshop) -> Callable[[Claim], object]:
+def lose(context: WorkerContext) -> Callable[[Lease], object]:
     """The lease runs out and another worker takes over."""
-    return lambda claim: shop.redis.set(shop.keys.claim(claim.subject), "another")
+    return lambda lease: context.redis.set(context.keys.lease(lease.subject), "another")
 
 
-def is_free(shop: Workshop, subject: str = FID) -> bool:
-    return not shop.redis.exists(shop.keys.claim(subject), shop.keys.attempts(subject))
+def is_free(context: WorkerContext, subject: str = FID) -> bool:
+    return not context.redis.exists(context.keys.lease(subject), context.keys.crashes(subject))
 
 
-def keep(shop: Workshop, file_id: str | None = None) -> None:
+def keep(context: WorkerContext, file_id: str | None = None) -> None:
     """Make the subject one of what the newest partners show."""
-    shop.partners.register(42, "Ann", file_id)
+    context.partners.register(42, "Ann", file_id)
 
 
-def list_keys(shop: Workshop) -> set[str]:
+def list_keys(context: WorkerContext) -> set[str]:
     """All keys but the figures, which threads of apps that other tests opened may write at any time."""
-    return {key.decode() for key in shop.redis.scan_iter("*") if b":stats:" not in key}
+    return {key.decode() for key in context.redis.scan_iter("*") if b":stats:" not in key}
 
 
 # While it lasts
 
 
-def test_while_held_the_next_turn_is_the_end_of_the_lease(shop: Workshop) -> None:
-    with shop.desk.hold(FID, "warm"):
-        assert turn_of(shop) == remaining(LEASE)
-        assert shop.redis.exists(shop.keys.claim(FID))
+def test_while_held_the_next_turn_is_the_end_of_the_lease(context: WorkerContext) -> None:
+    with context.steps.hold(FID, "warm"):
+        assert turn_of(context) == remaining(LEASE)
+        assert context.redis.exists(context.keys.lease(FID))
 
 
-def test_who_finds_it_held_ends_and_leaves_a_turn(shop: Workshop) -> None:
-    with shop.desk.hold(FID, "warm"), pytest.raises(NotMine, match="held"):
-        run(shop)
-    assert is_free(shop)
+def test_who_finds_it_held_ends_and_leaves_a_turn(context: WorkerContext) -> None:
+    with context.steps.hold(FID, "warm"), pytest.raises(NotMine, match="held"):
+        run(context)
+    assert is_free(context)
 
 
 # Done
 
 
-def test_what_nobody_of_the_newest_shows_lives_its_ttl_out(shop: Workshop) -> None:
-    assert run(shop).outcome == "done"
-    assert not list_keys(shop)
+def test_what_nobody_of_the_newest_shows_lives_its_ttl_out(context: WorkerContext) -> None:
+    assert run(context).outcome == "done"
+    assert not list_keys(context)
 
 
-def test_what_the_newest_show_is_renewed_at_half_its_ttl(shop: Workshop) -> None:
-    keep(shop, FID)
-    run(shop)
-    assert turn_of(shop) == remaining(shop.settings.photo_ttl / 2)
+def test_what_the_newest_show_is_renewed_at_half_its_ttl(context: WorkerContext) -> None:
+    keep(context, FID)
+    run(context)
+    assert turn_of(context) == remaining(context.settings.photo_ttl / 2)
 
 
-def test_the_profile_of_the_newest_is_checked_again(shop: Workshop) -> None:
-    keep(shop)
+def test_the_profile_of_the_newest_is_checked_again(context: WorkerContext) -> None:
+    keep(context)
     for least_or_most, share in ((at_least, 0.9), (at_most, 1.1)):
-        run(least_or_most(shop), subject=USER)
-        assert turn_of(shop, USER) == remaining(share * shop.settings.profile_check_every)
+        run(least_or_most(context), subject=USER)
+        assert turn_of(context, USER) == remaining(share * context.settings.profile_check_every)
 
 
-def test_a_profile_that_is_found_ends_its_memories(shop: Workshop) -> None:
-    run(shop, NoPhoto("m"), USER)
-    run(shop, UpstreamFailed("m"), USER)
-    run(shop, subject=USER)
-    assert list_keys(shop) == {shop.keys.failed, shop.keys.reasons}  # it did fail
+def test_a_profile_that_is_found_ends_its_memories(context: WorkerContext) -> None:
+    run(context, NoPhoto("m"), USER)
+    run(context, UpstreamFailed("m"), USER)
+    run(context, subject=USER)
+    assert list_keys(context) == {context.keys.failed, context.keys.reasons}  # it did fail
 
 
 # Permanent
 
 
 @pytest.mark.parametrize("error", [NoPhoto("m"), InvalidFileId("m"), TooBig("m")])
-def test_a_permanent_error_is_remembered_and_not_tried_again(shop: Workshop, error: Permanent) -> None:
-    claim = run(shop, error)
-    assert claim.outcome.startswith(f"unavailable: {error.cause}")
-    assert shop.desk.store.get_unavailable(FID) == Unavailable(error.cause)
-    assert shop.redis.ttl(shop.keys.unavailable(FID)) == remaining(error.memory_seconds)
-    assert is_free(shop)
-    assert turn_of(shop) is None
+def test_a_permanent_error_is_remembered_and_not_tried_again(context: WorkerContext, error: Permanent) -> None:
+    lease = run(context, error)
+    assert lease.outcome.startswith(f"unavailable: {error.cause}")
+    assert context.steps.store.get_unavailable(FID) == Unavailable(error.cause)
+    assert context.redis.ttl(context.keys.unavailable(FID)) == remaining(error.memory_seconds)
+    assert is_free(context)
+    assert turn_of(context) is None
 
 
-def test_the_newest_are_looked_at_again_when_the_memory_has_passed_and_not_before(shop: Workshop) -> None:
-    keep(shop, FID)
-    run(shop, InvalidFileId("m"))
-    assert turn_of(shop) == remaining(InvalidFileId.memory_seconds)
+def test_the_newest_are_looked_at_again_when_the_memory_has_passed_and_not_before(context: WorkerContext) -> None:
+    keep(context, FID)
+    run(context, InvalidFileId("m"))
+    assert turn_of(context) == remaining(InvalidFileId.memory_seconds)
 
 
-def test_a_profile_without_a_photo_is_checked_again_in_its_time(shop: Workshop) -> None:
-    keep(shop)
-    run(shop, NoPhoto("m"), USER)
-    assert turn_of(shop, USER) == remaining(shop.settings.profile_check_every)
+def test_a_profile_without_a_photo_is_checked_again_in_its_time(context: WorkerContext) -> None:
+    keep(context)
+    run(context, NoPhoto("m"), USER)
+    assert turn_of(context, USER) == remaining(context.settings.profile_check_every)
 
 
 # Transient
 
 
-def test_what_only_a_client_wanted_is_let_go_when_there_is_no_token(shop: Workshop) -> None:
-    run(shop, Postponed("m"), lane="hot")
-    assert turn_of(shop) is None
-    assert is_free(shop)
+def test_what_only_a_client_wanted_is_let_go_when_there_is_no_token(context: WorkerContext) -> None:
+    run(context, Postponed("m"), lane="hot")
+    assert turn_of(context) is None
+    assert is_free(context)
 
 
-def test_what_was_promised_before_a_client_came_is_not_let_go(shop: Workshop) -> None:
-    shop.due.set(FID, 60)
-    run(shop, Postponed("m"), lane="hot")
-    assert turn_of(shop) == remaining(1)
+def test_what_was_promised_before_a_client_came_is_not_let_go(context: WorkerContext) -> None:
+    context.schedule.set(FID, 60)
+    run(context, Postponed("m"), lane="hot")
+    assert turn_of(context) == remaining(1)
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 31.5])
-def test_what_somebody_else_wants_meanwhile_is_not_let_go(shop: Workshop, seconds: float) -> None:
-    run(shop, Postponed("m"), lane="hot", meanwhile=lambda _: shop.due.set(FID, seconds))
-    assert turn_of(shop) is not None
+def test_what_somebody_else_wants_meanwhile_is_not_let_go(context: WorkerContext, seconds: float) -> None:
+    run(context, Postponed("m"), lane="hot", meanwhile=lambda _: context.schedule.set(FID, seconds))
+    assert turn_of(context) is not None
 
 
-def test_what_is_kept_is_not_let_go(shop: Workshop) -> None:
-    keep(shop, FID)
-    run(shop, Postponed("m"), lane="hot")
-    assert turn_of(shop) == remaining(1)
+def test_what_is_kept_is_not_let_go(context: WorkerContext) -> None:
+    keep(context, FID)
+    run(context, Postponed("m"), lane="hot")
+    assert turn_of(context) == remaining(1)
 
 
 @pytest.mark.parametrize("kind", [Postponed, Paused, TokenRejected])
-def test_who_has_to_wait_waits_as_long_as_it_was_told_and_it_is_no_failure(shop: Workshop, kind: type[Any]) -> None:
-    assert run(at_least(shop), kind("m", retry_after=40)).outcome == "postponed: m, again in 40.0 s"
-    assert turn_of(shop) == remaining(40)
-    assert run(at_most(shop), kind("m", retry_after=40)).outcome == "postponed: m, again in 44.0 s"
-    assert turn_of(shop) == remaining(44)
-    assert list_keys(shop) == {shop.keys.due}
+def test_who_has_to_wait_waits_as_long_as_it_was_told_and_it_is_no_failure(
+    context: WorkerContext, kind: type[Any]
+) -> None:
+    assert run(at_least(context), kind("m", retry_after=40)).outcome == "postponed: m, again in 40.0 s"
+    assert turn_of(context) == remaining(40)
+    assert run(at_most(context), kind("m", retry_after=40)).outcome == "postponed: m, again in 44.0 s"
+    assert turn_of(context) == remaining(44)
+    assert list_keys(context) == {context.keys.schedule}
 
 
-def test_without_a_time_to_wait_it_is_about_a_second(shop: Workshop) -> None:
-    outcomes = [run(one, Postponed("m")).outcome for one in (at_least(shop), at_most(shop))]
+def test_without_a_time_to_wait_it_is_about_a_second(context: WorkerContext) -> None:
+    outcomes = [run(one, Postponed("m")).outcome for one in (at_least(context), at_most(context))]
     assert outcomes == ["postponed: m, again in 1.0 s", "postponed: m, again in 1.1 s"]
 
 
-def test_the_backoff_grows_with_each_failure(shop: Workshop) -> None:
+def test_the_backoff_grows_with_each_failure(context: WorkerContext) -> None:
     for failures in range(1, 13):
         least_or_most, share = (at_least, 0.8) if failures % 2 else (at_most, 1.2)
         expected = share * min(2**failures, BACKOFF_MAX_SECONDS)
-        assert run(least_or_most(shop), UpstreamFailed("m")).outcome == f"postponed: m, again in {expected:.1f} s"
-        assert turn_of(shop) == remaining(expected)
-    assert is_free(shop)
+        assert run(least_or_most(context), UpstreamFailed("m")).outcome == f"postponed: m, again in {expected:.1f} s"
+        assert turn_of(context) == remaining(expected)
+    assert is_free(context)
 
 
-def test_a_deadline_that_was_exceeded_is_a_failure(shop: Workshop) -> None:
-    run(shop, DeadlineExceeded("m"))
-    assert shop.redis.get(shop.keys.failures(FID)) == b"1"
+def test_a_deadline_that_was_exceeded_is_a_failure(context: WorkerContext) -> None:
+    run(context, DeadlineExceeded("m"))
+    assert context.redis.get(context.keys.failures(FID)) == b"1"
 
 
-def test_failures_are_forgiven_after_a_day(shop: Workshop) -> None:
-    run(shop, UpstreamFailed("m"))
-    assert shop.redis.ttl(shop.keys.failures(FID)) == remaining(86_400)
+def test_failures_are_forgiven_after_a_day(context: WorkerContext) -> None:
+    run(context, UpstreamFailed("m"))
+    assert context.redis.ttl(context.keys.failures(FID)) == remaining(86_400)
 
 
-def test_temporarily_unavailable_is_given_up_at_the_third_try(shop: Workshop) -> None:
-    outcomes = [run(shop, TemporarilyUnavailable("m")).outcome.split(":")[0] for _ in range(3)]
+def test_temporarily_unavailable_is_given_up_at_the_third_try(context: WorkerContext) -> None:
+    outcomes = [run(context, TemporarilyUnavailable("m")).outcome.split(":")[0] for _ in range(3)]
     assert outcomes == ["postponed", "postponed", "unavailable"]
-    assert shop.desk.store.get_unavailable(FID) == Unavailable("gave-up")
-    assert shop.redis.ttl(shop.keys.unavailable(FID)) == remaining(3600)
-    assert turn_of(shop) is None
+    assert context.steps.store.get_unavailable(FID) == Unavailable("gave-up")
+    assert context.redis.ttl(context.keys.unavailable(FID)) == remaining(3600)
+    assert turn_of(context) is None
 
 
-def test_other_failures_are_given_up_much_later_and_for_no_longer(shop: Workshop) -> None:
+def test_other_failures_are_given_up_much_later_and_for_no_longer(context: WorkerContext) -> None:
     for _ in range(UpstreamFailed.tries):
-        assert shop.desk.store.get_unavailable(FID) is None
-        run(shop, UpstreamFailed("m"))
-    assert shop.redis.ttl(shop.keys.unavailable(FID)) == remaining(3600)
+        assert context.steps.store.get_unavailable(FID) is None
+        run(context, UpstreamFailed("m"))
+    assert context.redis.ttl(context.keys.unavailable(FID)) == remaining(3600)
 
 
-def test_after_it_was_given_up_it_is_tried_as_often_again(shop: Workshop) -> None:
+def test_after_it_was_given_up_it_is_tried_as_often_again(context: WorkerContext) -> None:
     for _ in range(TemporarilyUnavailable.tries):
-        run(shop, TemporarilyUnavailable("m"))
-    shop.redis.delete(shop.keys.unavailable(FID))
-    assert run(shop, TemporarilyUnavailable("m")).outcome.startswith("postponed")
+        run(context, TemporarilyUnavailable("m"))
+    context.redis.delete(context.keys.unavailable(FID))
+    assert run(context, TemporarilyUnavailable("m")).outcome.startswith("postponed")
 
 
 # Neither
 
 
-def test_a_bug_leaves_the_claim_to_its_lease_and_counts_as_a_crash(shop: Workshop) -> None:
+def test_a_bug_leaves_the_claim_to_its_lease_and_counts_as_a_crash(context: WorkerContext) -> None:
     with pytest.raises(ZeroDivisionError):
-        run(shop, ZeroDivisionError())
-    assert turn_of(shop) == remaining(LEASE)
-    assert shop.redis.exists(shop.keys.claim(FID))
-    assert shop.redis.get(shop.keys.attempts(FID)) == b"1"
+        run(context, ZeroDivisionError())
+    assert turn_of(context) == remaining(LEASE)
+    assert context.redis.exists(context.keys.lease(FID))
+    assert context.redis.get(context.keys.crashes(FID)) == b"1"
 
 
-def crash(shop: Workshop, times: int = 1) -> None:
+def crash(context: WorkerContext, times: int = 1) -> None:
     """As if so many workers had been killed while at it, and their leases had run out."""
     for _ in range(times):
         with pytest.raises(SystemExit):
-            run(shop, SystemExit())
-        shop.redis.delete(shop.keys.claim(FID))
+            run(context, SystemExit())
+        context.redis.delete(context.keys.lease(FID))
 
 
-def test_after_three_crashes_it_is_given_up_for_an_hour(shop: Workshop) -> None:
-    crash(shop, 3)
+def test_after_three_crashes_it_is_given_up_for_an_hour(context: WorkerContext) -> None:
+    crash(context, 3)
     with pytest.raises(NotMine, match="three times"):
-        run(shop)
-    assert shop.desk.store.get_unavailable(FID) == Unavailable("crashed")
-    assert shop.redis.ttl(shop.keys.unavailable(FID)) == remaining(3600)
-    assert is_free(shop)
-    assert turn_of(shop) is None
+        run(context)
+    assert context.steps.store.get_unavailable(FID) == Unavailable("crashed")
+    assert context.redis.ttl(context.keys.unavailable(FID)) == remaining(3600)
+    assert is_free(context)
+    assert turn_of(context) is None
 
 
-def test_two_crashes_are_forgiven_by_an_outcome(shop: Workshop) -> None:
+def test_two_crashes_are_forgiven_by_an_outcome(context: WorkerContext) -> None:
     for _ in range(3):
-        crash(shop, 2)
-        run(shop)
-    assert shop.desk.store.get_unavailable(FID) is None
+        crash(context, 2)
+        run(context)
+    assert context.steps.store.get_unavailable(FID) is None
 
 
-def test_what_crashes_and_is_kept_has_its_next_turn_after_the_hour(shop: Workshop) -> None:
-    keep(shop, FID)
-    crash(shop, 3)
+def test_what_crashes_and_is_kept_has_its_next_turn_after_the_hour(context: WorkerContext) -> None:
+    keep(context, FID)
+    crash(context, 3)
     with pytest.raises(NotMine):
-        run(shop)
-    assert turn_of(shop) == remaining(3600)
+        run(context)
+    assert turn_of(context) == remaining(3600)
 
 
 # Lost and forgotten
@@ -293,19 +295,19 @@ def test_what_crashes_and_is_kept_has_its_next_turn_after_the_hour(shop: Worksho
 @pytest.mark.parametrize(
     "error", [None, NoPhoto("m"), UpstreamFailed("m"), Postponed("m"), TemporarilyUnavailable("m")]
 )
-def test_who_lost_the_lease_writes_nothing(shop: Workshop, error: WarmerError | None) -> None:
-    keep(shop, FID)
-    before = list_keys(shop) | {shop.keys.claim(FID), shop.keys.attempts(FID), shop.keys.due}
+def test_who_lost_the_lease_writes_nothing(context: WorkerContext, error: WarmerError | None) -> None:
+    keep(context, FID)
+    before = list_keys(context) | {context.keys.lease(FID), context.keys.crashes(FID), context.keys.schedule}
     with pytest.raises(NotMine, match="lease"):
-        run(shop, error, meanwhile=lose(shop))
-    assert list_keys(shop) - {shop.keys.failed, shop.keys.reasons} == before  # that it failed is noted
-    assert shop.redis.get(shop.keys.claim(FID)) == b"another"
+        run(context, error, meanwhile=lose(context))
+    assert list_keys(context) - {context.keys.failed, context.keys.reasons} == before  # that it failed is noted
+    assert context.redis.get(context.keys.lease(FID)) == b"another"
 
 
-def test_who_lost_the_lease_takes_nobodys_turn_away(shop: Workshop) -> None:
+def test_who_lost_the_lease_takes_nobodys_turn_away(context: WorkerContext) -> None:
     with pytest.raises(NotMine):
-        run(shop, NoPhoto("m"), meanwhile=lose(shop))
-    assert turn_of(shop) == remaining(LEASE)
+        run(context, NoPhoto("m"), meanwhile=lose(context))
+    assert turn_of(context) == remaining(LEASE)
 
 
 @pytest.mark.parametrize("subject", [FID, USER])
@@ -313,30 +315,30 @@ def test_who_lost_the_lease_takes_nobodys_turn_away(shop: Workshop) -> None:
     "error", [None, NoPhoto("m"), UpstreamFailed("m"), Postponed("m"), TemporarilyUnavailable("m")]
 )
 def test_one_forgotten_meanwhile_leaves_only_its_tombstone(
-    shop: Workshop, subject: str, error: WarmerError | None
+    context: WorkerContext, subject: str, error: WarmerError | None
 ) -> None:
     with pytest.raises(Forgotten):
-        run(shop, error, subject, meanwhile=lambda _: shop.desk.store.forget(subject))
-    assert list_keys(shop) == {shop.keys.forgotten(subject)}
+        run(context, error, subject, meanwhile=lambda _: context.steps.store.forget(subject))
+    assert list_keys(context) == {context.keys.forgotten(subject)}
 
 
-def test_one_forgotten_after_its_release_gets_no_turn_either(shop: Workshop) -> None:
-    keep(shop)
+def test_one_forgotten_after_its_release_gets_no_turn_either(context: WorkerContext) -> None:
+    keep(context)
 
-    def end(claim: Claim) -> None:
-        shop.desk.claims.release(claim)
-        shop.desk.store.forget(USER)
+    def end(lease: Lease) -> None:
+        context.steps.leases.release(lease)
+        context.steps.store.forget(USER)
 
     with pytest.raises(Forgotten):
-        run(shop, subject=USER, meanwhile=end)
-    assert turn_of(shop, USER) is None
+        run(context, subject=USER, meanwhile=end)
+    assert turn_of(context, USER) is None
 
 
-def test_a_forgotten_one_is_not_worked_on(shop: Workshop) -> None:
-    shop.desk.store.forget(FID)
+def test_a_forgotten_one_is_not_worked_on(context: WorkerContext) -> None:
+    context.steps.store.forget(FID)
     with pytest.raises(Forgotten):
-        run(shop)
-    assert list_keys(shop) == {shop.keys.forgotten(FID)}
+        run(context)
+    assert list_keys(context) == {context.keys.forgotten(FID)}
 
 
 # Whoever waits
@@ -351,14 +353,16 @@ def test_a_forgotten_one_is_not_worked_on(shop: Workshop) -> None:
         (UpstreamFailed("m"), "hot", "postponed"),
     ],
 )
-def test_whoever_waits_hears_how_it_ended(shop: Workshop, error: WarmerError | None, lane: Lane, said: str) -> None:
-    with listening(shop.redis, shop.keys.done) as hear:
-        run(shop, error, lane=lane)
+def test_whoever_waits_hears_how_it_ended(
+    context: WorkerContext, error: WarmerError | None, lane: Lane, said: str
+) -> None:
+    with listening(context.redis, context.keys.done) as hear:
+        run(context, error, lane=lane)
         assert hear() == f"{FID} {said}".encode()
 
 
-def test_a_failure_of_an_eager_warming_is_not_said_to_whoever_waits_for_the_hot_one(shop: Workshop) -> None:
-    with listening(shop.redis, shop.keys.done) as hear:
-        run(shop, UpstreamFailed("m"))
-        run(shop)
+def test_a_failure_of_an_eager_warming_is_not_said_to_whoever_waits_for_the_hot_one(context: WorkerContext) -> None:
+    with listening(context.redis, context.keys.done) as hear:
+        run(context, UpstreamFailed("m"))
+        run(context)
         assert hear() == f"{FID} done".encode()

@@ -7,12 +7,12 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces
 from tests.support.remaining import remaining
-from warmer.deadline import Errand
+from warmer.deadline import JobContext
 from warmer.errors import NotMine, Paused, Postponed, TokenRejected, UpstreamFailed
-from warmer.photo import Original
-from warmer.state.lease import Claim
+from warmer.photo import SourceImage
+from warmer.state.lease import Lease
 from warmer.telegram.client import PathExpired
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 DATA = b"the bytes of a picture"
 
@@ -23,108 +23,110 @@ def file_id(telegram: FakeTelegram) -> str:
 
 
 @pytest.fixture
-def claim(shop: Workshop, file_id: str) -> Claim:
-    return shop.desk.claims.take(file_id, "warm")
+def lease(context: WorkerContext, file_id: str) -> Lease:
+    return context.steps.leases.take(file_id, "warm")
 
 
-def fetch(shop: Workshop, claim: Claim) -> Original:
-    return shop.desk.fetch(claim, Errand.start("warm", 0))
+def fetch(context: WorkerContext, lease: Lease) -> SourceImage:
+    return context.steps.fetch(lease, JobContext.start("warm", 0))
 
 
-def test_the_bytes_come_with_the_unique_id(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
-    original = fetch(shop, claim)
-    assert original.data == DATA
-    assert original.unique_id.startswith("AQAD")
+def test_the_bytes_come_with_the_unique_id(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+    source = fetch(context, lease)
+    assert source.data == DATA
+    assert source.unique_id.startswith("AQAD")
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
-def test_a_known_path_saves_the_call(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
-    first = fetch(shop, claim)
-    assert fetch(shop, claim) == first
+def test_a_known_path_saves_the_call(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+    first = fetch(context, lease)
+    assert fetch(context, lease) == first
     assert telegram.calls == {"getFile": 1, "download": 2}
 
 
-def test_an_expired_path_is_asked_for_once_more(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
-    fetch(shop, claim)
-    telegram.world.expire_paths(claim.subject)
-    assert fetch(shop, claim).data == DATA
+def test_an_expired_path_is_asked_for_once_more(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+    fetch(context, lease)
+    telegram.world.expire_paths(lease.subject)
+    assert fetch(context, lease).data == DATA
     assert telegram.calls == {"getFile": 2, "download": 3}
-    assert fetch(shop, claim).data == DATA
+    assert fetch(context, lease).data == DATA
     assert telegram.calls["getFile"] == 2
 
 
 def test_an_expired_path_is_not_tried_again_even_if_there_is_no_other_yet(
-    shop: Workshop, claim: Claim, telegram: FakeTelegram
+    context: WorkerContext, lease: Lease, telegram: FakeTelegram
 ) -> None:
-    fetch(shop, claim)
-    telegram.world.expire_paths(claim.subject)
+    fetch(context, lease)
+    telegram.world.expire_paths(lease.subject)
     telegram.fail("getFile", "bad-gateway")
     with pytest.raises(UpstreamFailed):
-        fetch(shop, claim)
-    assert shop.desk.store.get_path(claim.subject) is None
+        fetch(context, lease)
+    assert context.steps.store.get_path(lease.subject) is None
 
 
-def test_once_more_is_not_twice_more(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
+def test_once_more_is_not_twice_more(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
     telegram.fail("download", "path-expired", times=None)
     with pytest.raises(PathExpired):
-        fetch(shop, claim)
+        fetch(context, lease)
     assert telegram.calls == {"getFile": 2, "download": 2}
 
 
-def test_a_401_on_a_download_alone_passes(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
+def test_a_401_on_a_download_alone_passes(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
     telegram.fail("download", "unauthorized")
     with pytest.raises(UpstreamFailed, match="getMe passes"):
-        fetch(shop, claim)
+        fetch(context, lease)
     assert telegram.calls == {"getFile": 1, "download": 1, "getMe": 1}
-    assert not shop.budget.is_halted()
+    assert not context.budget.is_halted()
 
 
-def test_a_401_that_get_me_confirms_halts_every_call(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
+def test_a_401_that_get_me_confirms_halts_every_call(
+    context: WorkerContext, lease: Lease, telegram: FakeTelegram
+) -> None:
     telegram.fail("download", "unauthorized")
     telegram.fail("getMe", "unauthorized")
     with pytest.raises(TokenRejected):
-        fetch(shop, claim)
-    assert shop.budget.is_halted()
+        fetch(context, lease)
+    assert context.budget.is_halted()
 
 
 @pytest.mark.parametrize("method", ["getFile", "download"])
 def test_a_429_pauses_everybody_as_long_as_telegram_says(
-    shop: Workshop, claim: Claim, telegram: FakeTelegram, method: str
+    context: WorkerContext, lease: Lease, telegram: FakeTelegram, method: str
 ) -> None:
     telegram.fail(method, "too-many-requests", retry_after=9)
     with pytest.raises(Paused):
-        fetch(shop, claim)
-    assert shop.budget.get_pause() == remaining(9)
+        fetch(context, lease)
+    assert context.budget.get_pause() == remaining(9)
     calls = telegram.calls
     with pytest.raises(Paused):
-        fetch(shop, claim)
+        fetch(context, lease)
     assert telegram.calls == calls
 
 
-def test_without_a_token_telegram_is_not_asked(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
-    seconds, _ = shop.redis.time()
-    shop.redis.hset(shop.keys.budget, mapping={"tokens": 0, "at": seconds + 3600})
+def test_without_a_token_telegram_is_not_asked(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+    seconds, _ = context.redis.time()
+    context.redis.hset(context.keys.budget, mapping={"tokens": 0, "at": seconds + 3600})
     with pytest.raises(Postponed):
-        fetch(shop, claim)
+        fetch(context, lease)
     assert not telegram.calls
 
 
-def test_with_a_known_path_no_token_is_needed(shop: Workshop, claim: Claim) -> None:
-    fetch(shop, claim)
-    seconds, _ = shop.redis.time()
-    shop.redis.hset(shop.keys.budget, mapping={"tokens": 0, "at": seconds + 3600})
-    assert fetch(shop, claim).data == DATA
+def test_with_a_known_path_no_token_is_needed(context: WorkerContext, lease: Lease) -> None:
+    fetch(context, lease)
+    seconds, _ = context.redis.time()
+    context.redis.hset(context.keys.budget, mapping={"tokens": 0, "at": seconds + 3600})
+    assert fetch(context, lease).data == DATA
 
 
-def test_who_lost_the_claim_downloads_nothing(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
-    shop.redis.set(shop.keys.claim(claim.subject), "another")
+def test_who_lost_the_claim_downloads_nothing(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+    context.redis.set(context.keys.lease(lease.subject), "another")
     with pytest.raises(NotMine):
-        fetch(shop, claim)
+        fetch(context, lease)
     assert telegram.calls == {"getFile": 1}
-    assert not shop.redis.exists(shop.keys.path(claim.subject))
+    assert not context.redis.exists(context.keys.path(lease.subject))
 
 
-def test_no_key_holds_the_token_or_a_url(shop: Workshop, claim: Claim, telegram: FakeTelegram) -> None:
-    fetch(shop, claim)
-    assert list_traces(shop.redis, "photos/file_", "documents/file_") == [shop.keys.path(claim.subject)]
-    assert list_traces(shop.redis, telegram.token, "http") == []
+def test_no_key_holds_the_token_or_a_url(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+    fetch(context, lease)
+    assert list_traces(context.redis, "photos/file_", "documents/file_") == [context.keys.path(lease.subject)]
+    assert list_traces(context.redis, telegram.token, "http") == []

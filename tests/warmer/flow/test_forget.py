@@ -11,14 +11,14 @@ from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, make_picture, next_id
 from tests.support.redis_kinds import list_masters
 from tests.support.remaining import remaining
-from warmer.deadline import Errand
+from warmer.deadline import JobContext
 from warmer.flow.forget import Forget
-from warmer.flow.profile import follow_profile
+from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
 from warmer.keys import user_subject
 from warmer.photo import Unavailable
 from warmer.state.photos import PhotoStore
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 PICTURE = make_picture()
 
@@ -34,106 +34,112 @@ def file_id(telegram: FakeTelegram, user_id: int) -> str:
     return telegram.world.file_id(user_id, 320)
 
 
-def pin(shop: Workshop, partner_id: int, file_id: str) -> None:
-    shop.partners.register(partner_id, "Ann", file_id)
-    warm_photo(file_id, Errand.start("warm", 0), shop.desk)
+def pin(context: WorkerContext, partner_id: int, file_id: str) -> None:
+    context.partners.register(partner_id, "Ann", file_id)
+    warm_photo(file_id, JobContext.start("warm", 0), context.steps)
 
 
-def follow(shop: Workshop, user_id: int) -> None:
-    follow_profile(user_id, Errand.start("warm", 0), shop.desk)
+def follow(context: WorkerContext, user_id: int) -> None:
+    refresh_profile(user_id, JobContext.start("warm", 0), context.steps)
 
 
-def test_nothing_remains_of_a_followed_partner(shop: Workshop, user_id: int, file_id: str) -> None:
-    shop.partners.register(user_id, "Ann Unforgettable", None)
-    follow(shop, user_id)
-    assert list_traces(shop.redis, user_id, file_id)
-    shop.desk.forget.partner(user_id)
-    assert list_traces(shop.redis, user_id, file_id, "Unforgettable") == []
+def test_nothing_remains_of_a_followed_partner(context: WorkerContext, user_id: int, file_id: str) -> None:
+    context.partners.register(user_id, "Ann Unforgettable", None)
+    follow(context, user_id)
+    assert list_traces(context.redis, user_id, file_id)
+    context.steps.forget.partner(user_id)
+    assert list_traces(context.redis, user_id, file_id, "Unforgettable") == []
 
 
 def test_nothing_remains_of_a_pinned_partner_and_the_picture_before(
-    shop: Workshop, user_id: int, telegram: FakeTelegram
+    context: WorkerContext, user_id: int, telegram: FakeTelegram
 ) -> None:
     old, new = telegram.world.file_id(user_id, 160), telegram.world.file_id(user_id, 640)
-    pin(shop, user_id, old)
-    pin(shop, user_id, new)
-    shop.desk.forget.partner(user_id)
-    assert list_traces(shop.redis, user_id, old, new) == []
+    pin(context, user_id, old)
+    pin(context, user_id, new)
+    context.steps.forget.partner(user_id)
+    assert list_traces(context.redis, user_id, old, new) == []
 
 
-def test_nothing_remains_of_the_pictures_of_former_times(shop: Workshop, user_id: int, telegram: FakeTelegram) -> None:
+def test_nothing_remains_of_the_pictures_of_former_times(
+    context: WorkerContext, user_id: int, telegram: FakeTelegram
+) -> None:
     former = [telegram.world.add_file(PICTURE) for _ in range(4)]
     for file_id in former:
-        pin(shop, user_id, file_id)
-    assert all(shop.desk.store.is_ready(file_id) for file_id in former)
-    shop.desk.forget.partner(user_id)
-    assert list_traces(shop.redis, user_id, *former) == []
-    assert all(shop.desk.store.get_unavailable(file_id) == Unavailable("forgotten") for file_id in former)
+        pin(context, user_id, file_id)
+    assert all(context.steps.store.is_ready(file_id) for file_id in former)
+    context.steps.forget.partner(user_id)
+    assert list_traces(context.redis, user_id, *former) == []
+    assert all(context.steps.store.get_unavailable(file_id) == Unavailable("forgotten") for file_id in former)
 
 
-def test_nothing_remains_of_somebody_who_never_registered(shop: Workshop, user_id: int, file_id: str) -> None:
-    follow(shop, user_id)
-    shop.desk.forget.partner(user_id)
-    assert list_traces(shop.redis, user_id, file_id) == []
+def test_nothing_remains_of_somebody_who_never_registered(context: WorkerContext, user_id: int, file_id: str) -> None:
+    follow(context, user_id)
+    context.steps.forget.partner(user_id)
+    assert list_traces(context.redis, user_id, file_id) == []
 
 
-def test_nothing_remains_of_one_who_has_no_photo(shop: Workshop, user_id: int, telegram: FakeTelegram) -> None:
+def test_nothing_remains_of_one_who_has_no_photo(context: WorkerContext, user_id: int, telegram: FakeTelegram) -> None:
     telegram.world.hide_photo(user_id)
-    shop.partners.register(user_id, "Ann", None)
-    follow(shop, user_id)
-    shop.desk.forget.partner(user_id)
-    assert list_traces(shop.redis, user_id) == []
+    context.partners.register(user_id, "Ann", None)
+    follow(context, user_id)
+    context.steps.forget.partner(user_id)
+    assert list_traces(context.redis, user_id) == []
 
 
 def test_nothing_remains_of_one_whose_warming_was_postponed(
-    shop: Workshop, user_id: int, file_id: str, telegram: FakeTelegram
+    context: WorkerContext, user_id: int, file_id: str, telegram: FakeTelegram
 ) -> None:
     telegram.fail("download", "bad-gateway")
-    shop.partners.register(user_id, "Ann", None)
-    follow(shop, user_id)
-    assert shop.due.count() == 2
-    shop.desk.forget.partner(user_id)
-    assert list_traces(shop.redis, user_id, file_id) == []
+    context.partners.register(user_id, "Ann", None)
+    follow(context, user_id)
+    assert context.schedule.count() == 2
+    context.steps.forget.partner(user_id)
+    assert list_traces(context.redis, user_id, file_id) == []
 
 
-def test_the_tombstones_stand_as_long_as_a_picture_could_live(shop: Workshop, user_id: int, file_id: str) -> None:
-    pin(shop, user_id, file_id)
-    shop.desk.forget.partner(user_id)
+def test_the_tombstones_stand_as_long_as_a_picture_could_live(
+    context: WorkerContext, user_id: int, file_id: str
+) -> None:
+    pin(context, user_id, file_id)
+    context.steps.forget.partner(user_id)
     for subject in (file_id, user_subject(user_id)):
-        assert shop.redis.ttl(shop.keys.forgotten(subject)) == remaining(shop.settings.photo_ttl)
+        assert context.redis.ttl(context.keys.forgotten(subject)) == remaining(context.settings.photo_ttl)
 
 
-def test_a_picture_that_somebody_else_shows_stays(shop: Workshop, user_id: int, file_id: str) -> None:
+def test_a_picture_that_somebody_else_shows_stays(context: WorkerContext, user_id: int, file_id: str) -> None:
     other = next_id()
-    pin(shop, user_id, file_id)
-    pin(shop, other, file_id)
-    shop.desk.forget.partner(user_id)
-    assert shop.desk.store.is_ready(file_id)
-    assert list_traces(shop.redis, user_id) == []
-    shop.desk.forget.partner(other)
-    assert list_traces(shop.redis, other, file_id) == []
+    pin(context, user_id, file_id)
+    pin(context, other, file_id)
+    context.steps.forget.partner(user_id)
+    assert context.steps.store.is_ready(file_id)
+    assert list_traces(context.redis, user_id) == []
+    context.steps.forget.partner(other)
+    assert list_traces(context.redis, other, file_id) == []
 
 
-def test_others_keep_their_records_and_places(shop: Workshop, user_id: int, file_id: str) -> None:
+def test_others_keep_their_records_and_places(context: WorkerContext, user_id: int, file_id: str) -> None:
     other = next_id()
-    shop.partners.register(other, "Bob", None)
-    pin(shop, user_id, file_id)
-    shop.desk.forget.partner(user_id)
-    assert shop.partners.list_recent_ids(10) == [other]
+    context.partners.register(other, "Bob", None)
+    pin(context, user_id, file_id)
+    context.steps.forget.partner(user_id)
+    assert context.partners.list_recent_ids(10) == [other]
 
 
-def test_forgetting_twice_and_forgetting_a_stranger_is_no_error(shop: Workshop, user_id: int, file_id: str) -> None:
-    pin(shop, user_id, file_id)
+def test_forgetting_twice_and_forgetting_a_stranger_is_no_error(
+    context: WorkerContext, user_id: int, file_id: str
+) -> None:
+    pin(context, user_id, file_id)
     for partner_id in (user_id, user_id, next_id()):
-        shop.desk.forget.partner(partner_id)
-    assert list_traces(shop.redis, user_id, file_id) == []
+        context.steps.forget.partner(partner_id)
+    assert list_traces(context.redis, user_id, file_id) == []
 
 
-def test_a_forgetting_that_broke_off_can_be_made_again(shop: Workshop, user_id: int, file_id: str) -> None:
-    pin(shop, user_id, file_id)
-    shop.desk.store.forget(user_subject(user_id))  # and then the process ended
-    shop.desk.forget.partner(user_id)
-    assert list_traces(shop.redis, user_id, file_id) == []
+def test_a_forgetting_that_broke_off_can_be_made_again(context: WorkerContext, user_id: int, file_id: str) -> None:
+    pin(context, user_id, file_id)
+    context.steps.store.forget(user_subject(user_id))  # and then the process ended
+    context.steps.forget.partner(user_id)
+    assert list_traces(context.redis, user_id, file_id) == []
 
 
 class Interrupted(PhotoStore):
@@ -149,28 +155,28 @@ class Interrupted(PhotoStore):
         return gone
 
 
-def test_a_picture_that_came_meanwhile_goes_too(shop: Workshop, user_id: int, telegram: FakeTelegram) -> None:
+def test_a_picture_that_came_meanwhile_goes_too(context: WorkerContext, user_id: int, telegram: FakeTelegram) -> None:
     old, new = telegram.world.file_id(user_id, 160), telegram.world.file_id(user_id, 640)
-    pin(shop, user_id, old)
-    store = Interrupted(shop.redis, shop.keys, shop.settings.photo_sizes, ("webp",), 1000)
-    store.happens = lambda: pin(shop, user_id, new)
-    Forget(shop.partners, shop.desk.profiles, store, shop.due).partner(user_id)
-    assert list_traces(shop.redis, user_id, old, new) == []
+    pin(context, user_id, old)
+    store = Interrupted(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
+    store.happens = lambda: pin(context, user_id, new)
+    Forget(context.partners, context.steps.profiles, store, context.schedule).partner(user_id)
+    assert list_traces(context.redis, user_id, old, new) == []
 
 
-def test_every_picture_and_the_id_itself_are_purged(shop: Workshop, user_id: int, file_id: str) -> None:
-    pin(shop, user_id, file_id)
-    with listening(shop.redis, shop.keys.purge) as hear:
-        shop.desk.forget.partner(user_id)
+def test_every_picture_and_the_id_itself_are_purged(context: WorkerContext, user_id: int, file_id: str) -> None:
+    pin(context, user_id, file_id)
+    with listening(context.redis, context.keys.purge) as hear:
+        context.steps.forget.partner(user_id)
         said = {hear() for _ in range(2)}
     assert said == {file_id.encode(), user_subject(user_id).encode()}
 
 
 def test_forgetting_many_pictures_takes_no_more_round_trips_than_one(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trips: Counter[int] = Counter()  # by the number of pictures
-    pools, pictures = [master.connection_pool for master in list_masters(shop.redis)], 0
+    pools, pictures = [master.connection_pool for master in list_masters(context.redis)], 0
 
     def counting(get_connection: Callable[[], object]) -> Callable[[], object]:
         def note() -> object:
@@ -184,15 +190,15 @@ def test_forgetting_many_pictures_takes_no_more_round_trips_than_one(
     for pictures in (1, 50):
         partner_id = next_id()
         for picture in range(pictures):
-            shop.partners.register(partner_id, "Ann", f"AgACAgIAAxkBAAI{partner_id}{picture:04}")
+            context.partners.register(partner_id, "Ann", f"AgACAgIAAxkBAAI{partner_id}{picture:04}")
         trips[pictures] = 0
-        shop.desk.forget.partner(partner_id)
+        context.steps.forget.partner(partner_id)
     assert trips[50] <= len(pools) * (trips[1] + 1)
 
 
-def test_forgetting_covers_every_picture_whose_url_was_handed_out(shop: Workshop) -> None:
+def test_forgetting_covers_every_picture_whose_url_was_handed_out(context: WorkerContext) -> None:
     former = [f"AgACAgIAAxkBAAIB{number:04}" for number in range(3)]
     for file_id in former:
-        shop.partners.register(4711, "Ann", file_id)
-    shop.desk.forget.partner(4711)
-    assert [shop.desk.store.get_unavailable(file_id) for file_id in former] == [Unavailable("forgotten")] * 3
+        context.partners.register(4711, "Ann", file_id)
+    context.steps.forget.partner(4711)
+    assert [context.steps.store.get_unavailable(file_id) for file_id in former] == [Unavailable("forgotten")] * 3

@@ -18,7 +18,7 @@ from tests.support.hostile_webp import webp_of_groups
 from warmer.errors import NotAnImage, Postponed, TooBig
 from warmer.images import render as images
 from warmer.images.jpeg import MAX_SCANS, MAX_SEGMENTS
-from warmer.images.room import Room
+from warmer.images.memory import ByteSemaphore
 from warmer.photo import Header
 
 pytestmark = pytest.mark.filterwarnings("error::UserWarning")  # Pillow's: a line in the log for each odd tag of EXIF
@@ -226,7 +226,7 @@ def test_a_picture_begins_with_itself(head: bytes) -> None:
 
 
 @pytest.mark.parametrize("room", [images._room_for_a_large_one, images._room_for_encoders])
-def test_no_turn_in_time_means_again_later(monkeypatch: pytest.MonkeyPatch, room: Room) -> None:
+def test_no_turn_in_time_means_again_later(monkeypatch: pytest.MonkeyPatch, room: ByteSemaphore) -> None:
     monkeypatch.setattr(images, "TURN_SECONDS", 0)
     large = png(1500, 1500)
     with room.take(room.size, 0), pytest.raises(Postponed):

@@ -19,7 +19,7 @@ from warmer.errors import NotAnImage, TooBig
 from warmer.images import render as images
 from warmer.images.render import MAX_PIXELS, PREVIEW_MAX_CHARACTERS, STEPS, encode, make_preview, render
 from warmer.images.steps import Aim
-from warmer.photo import FORMATS, Cut, Original, Rendering
+from warmer.photo import FORMATS, Rendering, SourceImage, VariantSpec
 
 SIZES = (80, 160, 320)
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -34,7 +34,7 @@ def save(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
 
 def run(data: bytes, fmt: str = "webp", sizes: tuple[int, ...] = SIZES) -> Rendering:
     """All in one batch, largest first."""
-    (rendering,) = render(Original(data, "AQAD"), [[Cut(size, fmt) for size in sizes[::-1]]])
+    (rendering,) = render(SourceImage(data, "AQAD"), [[VariantSpec(size, fmt) for size in sizes[::-1]]])
     return rendering
 
 
@@ -287,7 +287,7 @@ def test_a_preview_of_noise_still_fits() -> None:
 
 
 def test_later_formats_bring_no_preview() -> None:
-    (rendering,) = render(Original(make_picture()), [[Cut(80, "jpeg")]], with_preview=False)
+    (rendering,) = render(SourceImage(make_picture()), [[VariantSpec(80, "jpeg")]], with_preview=False)
     assert rendering.preview == ""
 
 
@@ -306,18 +306,26 @@ def spy(monkeypatch: pytest.MonkeyPatch, name: str) -> list[tuple[int, Any]]:
 
 def test_batches_come_one_after_the_other_and_the_preview_with_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded = spy(monkeypatch, "encode")
-    batches = [[Cut(160, "jpeg")], [Cut(320, "webp"), Cut(160, "webp"), Cut(80, "webp")]]
-    parts = render(Original(make_picture()), batches)
+    batches = [
+        [VariantSpec(160, "jpeg")],
+        [VariantSpec(320, "webp"), VariantSpec(160, "webp"), VariantSpec(80, "webp")],
+    ]
+    parts = render(SourceImage(make_picture()), batches)
     first = next(parts)
     assert (encoded, first.preview) == ([(160, "jpeg")], "")
     (second,) = parts
-    assert [variant.cut for variant in second.variants] == batches[1]
+    assert [variant.spec for variant in second.variants] == batches[1]
     assert second.preview
 
 
 def test_a_smaller_size_is_cut_from_the_next_larger_one(monkeypatch: pytest.MonkeyPatch) -> None:
     resized = spy(monkeypatch, "resize")
-    list(render(Original(make_picture(640, 640)), [[Cut(160, "webp")], [Cut(320, "webp"), Cut(80, "webp")]]))
+    list(
+        render(
+            SourceImage(make_picture(640, 640)),
+            [[VariantSpec(160, "webp")], [VariantSpec(320, "webp"), VariantSpec(80, "webp")]],
+        )
+    )
     assert resized[:2] == [(320, 160), (160, 80)]
 
 

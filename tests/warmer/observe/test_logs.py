@@ -68,7 +68,7 @@ def test_an_event_is_one_line(read: Read) -> None:
 
 
 @pytest.mark.parametrize("message", [URL, f"token {TEST_TOKEN}", URL.replace(":FAKE", "%3AFAKE")])
-def test_the_token_is_concealed_in_a_message(read: Read, message: str) -> None:
+def test_the_token_is_redacted_in_a_message(read: Read, message: str) -> None:
     log.warning(message)
     log.warning("%s and %r", message, {"url": message})  # twice
     log.warning("%(url)s", {"url": message})
@@ -77,7 +77,7 @@ def test_the_token_is_concealed_in_a_message(read: Read, message: str) -> None:
     assert written.count("123456789:***") == 4
 
 
-def test_the_token_is_concealed_in_a_traceback(read: Read) -> None:
+def test_the_token_is_redacted_in_a_traceback(read: Read) -> None:
     try:
         requests.get(URL.replace("https://api.telegram.org", "http://127.0.0.1:1"), timeout=1)
     except requests.ConnectionError:
@@ -87,13 +87,13 @@ def test_the_token_is_concealed_in_a_traceback(read: Read) -> None:
     assert TEST_TOKEN not in written
 
 
-def test_the_token_is_concealed_in_an_error_that_is_the_message(read: Read) -> None:
+def test_the_token_is_redacted_in_an_error_that_is_the_message(read: Read) -> None:
     log.error(ValueError(URL))
     log.error("%s", requests.ConnectionError(URL))
     assert TEST_TOKEN not in read()
 
 
-def test_the_token_is_concealed_in_extra_fields(read: Read) -> None:
+def test_the_token_is_redacted_in_extra_fields(read: Read) -> None:
     log.warning("see", extra={"data": {"url": [URL, (URL,)], URL: 1}, "error": ValueError(URL), "count": 3})
     assert TEST_TOKEN not in read()
 

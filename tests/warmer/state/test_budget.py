@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from tests.support.clock import Clock
-from warmer.deadline import Deadline, Errand
+from warmer.deadline import Deadline, JobContext
 from warmer.errors import Paused, Postponed, TokenRejected, Transient
 from warmer.keys import Keys, Lane
 from warmer.state.budget import Budget
@@ -29,8 +29,8 @@ def at(redis: Redis, keys: Keys, clock: Clock) -> Open:
     return lambda rate: Budget(redis, keys, rate, clock=clock, sleep=clock.sleep)
 
 
-def impatient(lane: Lane = "hot") -> Errand:
-    return Errand.start(lane, 0)
+def impatient(lane: Lane = "hot") -> JobContext:
+    return JobContext.start(lane, 0)
 
 
 def is_granted(budget: Budget, lane: Lane = "hot") -> bool:
@@ -164,7 +164,7 @@ def test_what_rewarm_leaves_is_there_for_the_others(at: Open) -> None:
 def test_hot_waits_for_a_token(at: Open, clock: Clock) -> None:
     budget = at(10)
     count_granted(budget)
-    budget.take(Errand.start("hot", 1, clock=clock))
+    budget.take(JobContext.start("hot", 1, clock=clock))
     assert clock.slept == [pytest.approx(0.1, abs=0.002)]
 
 
@@ -172,7 +172,7 @@ def test_hot_does_not_begin_to_wait_longer_than_its_patience(at: Open, clock: Cl
     budget = at(1)
     count_granted(budget)
     with pytest.raises(Postponed):
-        budget.take(Errand.start("hot", 0.3, clock=clock))
+        budget.take(JobContext.start("hot", 0.3, clock=clock))
     assert clock.slept == []
 
 
@@ -181,7 +181,7 @@ def test_the_other_lanes_never_wait(at: Open, clock: Clock, lane: Lane) -> None:
     budget = at(10)
     count_granted(budget)
     with pytest.raises(Postponed) as caught:
-        budget.take(Errand.start(lane, 10, clock=clock))
+        budget.take(JobContext.start(lane, 10, clock=clock))
     assert clock.slept == []
     assert (caught.value.retry_after or 0) > 0.1
 
@@ -194,7 +194,7 @@ def test_a_pause_holds_for_all_and_nobody_waits_in_it(at: Open, clock: Clock, la
     budget = at(10)
     budget.pause(5)
     with pytest.raises(Paused) as caught:
-        budget.take(Errand.start(lane, 10, clock=clock))
+        budget.take(JobContext.start(lane, 10, clock=clock))
     assert clock.slept == []
     assert caught.value.retry_after == pytest.approx(5, abs=0.002)
 
@@ -267,5 +267,5 @@ def test_a_halt_is_said_loudly(at: Open, caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_a_call_gets_the_deadline_of_its_errand(at: Open) -> None:
-    errand = impatient()
-    assert at(10).spend(errand, lambda deadline: deadline) is errand.deadline
+    job = impatient()
+    assert at(10).spend(job, lambda deadline: deadline) is job.deadline

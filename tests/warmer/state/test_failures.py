@@ -11,13 +11,13 @@ from redis import Redis
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces
 from warmer.errors import GaveUp, InvalidFileId, NoPhoto, Permanent, Postponed, UpstreamFailed, WarmerError
-from warmer.flow.attempt import Hold
+from warmer.flow.attempt import Attempts
 from warmer.keys import Keys, user_subject
 from warmer.state.failures import KEPT, Failure, Failures, list_failures
-from warmer.state.lease import Claim, Forgotten
+from warmer.state.lease import Forgotten, Lease
 from warmer.state.photos import PhotoStore
 from warmer.state.stats import MinuteStats, sum_minutes
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 
 FID, USER = "AgACAgIAAxkBAAIBcGab", user_subject(42)
 
@@ -38,8 +38,8 @@ def count(failures: Failures) -> dict[str, int]:
     return sum_minutes(failures.redis, failures.keys, 2)
 
 
-def fail(shop: Workshop, error: WarmerError, subject: str = FID) -> None:
-    with shop.desk.hold(subject, "warm"):
+def fail(context: WorkerContext, error: WarmerError, subject: str = FID) -> None:
+    with context.steps.hold(subject, "warm"):
         raise error
 
 
@@ -87,36 +87,38 @@ def test_failures_are_counted_and_giving_up_is_none_of_its_own(
 
 
 @pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
-def test_what_fails_under_a_claim_is_listed(shop: Workshop, error: WarmerError) -> None:
-    fail(shop, error)
-    assert [(one.subject, one.reason) for one in list_failures(shop.redis, shop.keys)] == [(FID, str(error))]
+def test_what_fails_under_a_claim_is_listed(context: WorkerContext, error: WarmerError) -> None:
+    fail(context, error)
+    assert [(one.subject, one.reason) for one in list_failures(context.redis, context.keys)] == [(FID, str(error))]
 
 
-def test_what_is_only_postponed_is_no_failure(shop: Workshop) -> None:
-    fail(shop, Postponed("no token left", retry_after=1))
-    assert list_failures(shop.redis, shop.keys) == []
-
-
-@pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
-def test_forgetting_removes_the_failures_of_a_picture_and_of_a_profile(shop: Workshop, error: WarmerError) -> None:
-    shop.partners.register(42, "Ann", FID)
-    fail(shop, error)
-    fail(shop, error, USER)
-    assert len(list_failures(shop.redis, shop.keys)) == 2
-    shop.desk.forget.partner(42)
-    assert list_traces(shop.redis, FID, USER) == []
+def test_what_is_only_postponed_is_no_failure(context: WorkerContext) -> None:
+    fail(context, Postponed("no token left", retry_after=1))
+    assert list_failures(context.redis, context.keys) == []
 
 
 @pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
-def test_a_forgetting_in_the_middle_of_the_work_leaves_no_failure(shop: Workshop, error: WarmerError) -> None:
+def test_forgetting_removes_the_failures_of_a_picture_and_of_a_profile(
+    context: WorkerContext, error: WarmerError
+) -> None:
+    context.partners.register(42, "Ann", FID)
+    fail(context, error)
+    fail(context, error, USER)
+    assert len(list_failures(context.redis, context.keys)) == 2
+    context.steps.forget.partner(42)
+    assert list_traces(context.redis, FID, USER) == []
+
+
+@pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
+def test_a_forgetting_in_the_middle_of_the_work_leaves_no_failure(context: WorkerContext, error: WarmerError) -> None:
     def work() -> None:
-        with shop.desk.hold(FID, "warm"):
-            shop.desk.store.forget(FID)
+        with context.steps.hold(FID, "warm"):
+            context.steps.store.forget(FID)
             raise error
 
     with pytest.raises(Forgotten):
         work()
-    assert list_traces(shop.redis, FID) == []
+    assert list_traces(context.redis, FID) == []
 
 
 class Overtaken(PhotoStore):
@@ -124,25 +126,25 @@ class Overtaken(PhotoStore):
 
     forgets_before = True
 
-    def put_unavailable(self, claim: Claim, error: Permanent) -> int:
+    def put_unavailable(self, lease: Lease, error: Permanent) -> int:
         if self.forgets_before:
-            self.forget(claim.subject)
-        seconds = super().put_unavailable(claim, error)
-        self.forget(claim.subject)
+            self.forget(lease.subject)
+        seconds = super().put_unavailable(lease, error)
+        self.forget(lease.subject)
         return seconds
 
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_forgetting_beside_the_remembering_leaves_no_failure(
-    shop: Workshop, telegram: FakeTelegram, before: bool
+    context: WorkerContext, telegram: FakeTelegram, before: bool
 ) -> None:
-    store = Overtaken(shop.redis, shop.keys, shop.settings.photo_sizes, ("webp",), 1000)
+    store = Overtaken(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
     store.forgets_before = before
-    failures = Failures(shop.redis, shop.keys, shop.stats)
-    hold = Hold(shop.desk.claims, shop.due, store, shop.partners, failures, 60)
+    failures = Failures(context.redis, context.keys, context.stats)
+    hold = Attempts(context.steps.leases, context.schedule, store, context.partners, failures, 60)
     with pytest.raises(Forgotten), hold(FID, "warm"):
         raise InvalidFileId("getFile: 400")
-    assert list_traces(shop.redis, FID) == []
+    assert list_traces(context.redis, FID) == []
 
 
 def test_a_reason_or_a_place_that_was_evicted_is_left_out(failures: Failures) -> None:

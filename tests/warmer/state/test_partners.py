@@ -288,30 +288,35 @@ def test_only_so_many_former_pictures_are_remembered(partners: PartnerDirectory)
 def test_the_newest_are_kept(partners: PartnerDirectory) -> None:
     for partner_id, file_id in ((1, A), (2, B), (3, C)):
         partners.register(partner_id, "Ann", file_id)
-    assert [partners.keeps(file_id) for file_id in (A, B, C)] == [False, True, True]
-    assert [partners.keeps(user_subject(partner_id)) for partner_id in (1, 2, 3, 4)] == [False, True, True, False]
+    assert [partners.is_kept_warm(file_id) for file_id in (A, B, C)] == [False, True, True]
+    assert [partners.is_kept_warm(user_subject(partner_id)) for partner_id in (1, 2, 3, 4)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_picture_is_kept_as_long_as_one_of_the_newest_shows_it(partners: PartnerDirectory) -> None:
     for partner_id, file_id in ((1, A), (2, B), (3, A)):
         partners.register(partner_id, "Ann", file_id)
-    assert partners.keeps(A)
+    assert partners.is_kept_warm(A)
 
 
 def test_a_picture_that_was_replaced_lives_its_ttl_out(partners: PartnerDirectory) -> None:
     partners.register(1, "Ann", A)
     partners.register(1, "Ann", B)
-    assert (partners.keeps(A), partners.keeps(B)) == (False, True)
+    assert (partners.is_kept_warm(A), partners.is_kept_warm(B)) == (False, True)
     partners.register(1, "Ann", A)
-    assert (partners.keeps(A), partners.keeps(B)) == (True, False)
+    assert (partners.is_kept_warm(A), partners.is_kept_warm(B)) == (True, False)
 
 
 def test_a_picture_that_nobody_shows_is_not_kept(partners: PartnerDirectory) -> None:
-    assert not partners.keeps(A)
+    assert not partners.is_kept_warm(A)
 
 
 def test_nothing_is_kept_where_nothing_is_to_be(redis: Redis, keys: Keys) -> None:
     partners = PartnerDirectory(redis, keys, keep=0)
     partners.register(1, "Ann", A)
-    assert not partners.keeps(A)
+    assert not partners.is_kept_warm(A)
     assert partners.list_recent_ids(10) == [1]

@@ -13,8 +13,8 @@ from tests.support.redis_kinds import forget_calls, list_calls
 from tests.support.remaining import remaining
 from warmer.errors import Crashed, InvalidFileId, NoPhoto, NotMine
 from warmer.keys import Keys
-from warmer.photo import Cut, FilePath, Glance, Rendering, StoredVariant, Unavailable, Variant, version_of
-from warmer.state.lease import Claim, Claims, Forgotten
+from warmer.photo import FilePath, PhotoStatus, Rendering, StoredVariant, Unavailable, Variant, VariantSpec, version_of
+from warmer.state.lease import Forgotten, Lease, LeaseManager
 from warmer.state.photos import FAILURES_SECONDS, MEMORY_MAX_SECONDS, PhotoStore
 
 FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
@@ -30,25 +30,25 @@ def store(redis: Redis, keys: Keys) -> PhotoStore:
 
 
 @pytest.fixture
-def claims(redis: Redis, keys: Keys) -> Claims:
-    return Claims(redis, keys)
+def leases(redis: Redis, keys: Keys) -> LeaseManager:
+    return LeaseManager(redis, keys)
 
 
 @pytest.fixture
-def claim(claims: Claims) -> Claim:
-    return claims.take(FID, "warm")
+def lease(leases: LeaseManager) -> Lease:
+    return leases.take(FID, "warm")
 
 
 def render(*sizes: int, fmt: str = "webp", preview: str = PREVIEW) -> Rendering:
     return Rendering(tuple(Variant(size, fmt, b"%d" % size) for size in sizes or SIZES), preview, "AQADunique")
 
 
-def fail_again(store: PhotoStore, claims: Claims, error: Any, keys: Keys) -> int:
+def fail_again(store: PhotoStore, leases: LeaseManager, error: Any, keys: Keys) -> int:
     """Remember the error once more, as after the memory has passed."""
     store.redis.delete(keys.unavailable(FID))
-    claim = claims.take(FID, "warm")
-    seconds = store.put_unavailable(claim, error)
-    claims.release(claim)
+    lease = leases.take(FID, "warm")
+    seconds = store.put_unavailable(lease, error)
+    leases.release(lease)
     return seconds
 
 
@@ -60,8 +60,8 @@ def list_keys(redis: Redis) -> set[str]:
 # Reading and writing
 
 
-def test_what_is_put_is_found(store: PhotoStore, claim: Claim) -> None:
-    store.put(claim, render())
+def test_what_is_put_is_found(store: PhotoStore, lease: Lease) -> None:
+    store.put(lease, render())
     found = store.get(FID, 160, "webp")
     assert found
     assert found.body == b"160"
@@ -69,8 +69,8 @@ def test_what_is_put_is_found(store: PhotoStore, claim: Claim) -> None:
     assert store.get_unique_id(FID) == "AQADunique"
 
 
-def test_a_304_reads_the_header_and_not_the_bytes(store: PhotoStore, claim: Claim, redis: Redis) -> None:
-    store.put(claim, render())
+def test_a_304_reads_the_header_and_not_the_bytes(store: PhotoStore, lease: Lease, redis: Redis) -> None:
+    store.put(lease, render())
     forget_calls(redis)
     header = store.get_header(FID, 160, "webp")
     assert "getrange" in list_calls(redis)
@@ -81,7 +81,7 @@ def test_a_304_reads_the_header_and_not_the_bytes(store: PhotoStore, claim: Clai
 
 
 def test_nothing_stored_is_none_everywhere(store: PhotoStore) -> None:
-    for find in (store.get_original, store.get_unavailable, store.get_path, store.get_unique_id):
+    for find in (store.get_source, store.get_unavailable, store.get_path, store.get_unique_id):
         assert find(FID) is None
     for get in (store.get, store.get_header):
         assert get(FID, 80, "webp") is None
@@ -93,11 +93,11 @@ def list_ttls(store: PhotoStore) -> list[int]:
     return [store.redis.ttl(key) for key in stored]
 
 
-def test_everything_of_a_put_lives_its_ttl_give_or_take_a_tenth(claim: Claim, redis: Redis, keys: Keys) -> None:
+def test_everything_of_a_put_lives_its_ttl_give_or_take_a_tenth(lease: Lease, redis: Redis, keys: Keys) -> None:
     shares = iter([0.9, 1.1])
     store = PhotoStore(redis, keys, SIZES, FORMATS, TTL, lambda *bounds: spread(bounds, next(shares)))
     for share in (0.9, 1.1):
-        store.put(claim, render())
+        store.put(lease, render())
         assert list_ttls(store) == [remaining(TTL * share)] * 4  # one share for all of a picture
 
 
@@ -106,27 +106,27 @@ def spread(bounds: tuple[float, float], share: float) -> float:
     return share
 
 
-def test_what_is_stored_together_does_not_end_together(store: PhotoStore, claims: Claims, redis: Redis) -> None:
+def test_what_is_stored_together_does_not_end_together(store: PhotoStore, leases: LeaseManager, redis: Redis) -> None:
     for number in range(20):
-        store.put(claims.take(f"{FID}{number}", "warm"), render())
+        store.put(leases.take(f"{FID}{number}", "warm"), render())
     assert len({redis.ttl(store.keys.preview(f"{FID}{number}")) for number in range(20)}) > 5
 
 
-def test_a_put_ends_what_was_remembered(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
-    store.count_failure(claim)
-    store.put_unavailable(claim, NoPhoto("m"))
-    store.count_failure(claim)
-    store.put(claim, render())
+def test_a_put_ends_what_was_remembered(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
+    store.count_failure(lease)
+    store.put_unavailable(lease, NoPhoto("m"))
+    store.count_failure(lease)
+    store.put(lease, render())
     assert store.get_unavailable(FID) is None
-    assert not redis.exists(keys.failures(FID), keys.memories(FID))
+    assert not redis.exists(keys.failures(FID), keys.negative_count(FID))
 
 
 @pytest.mark.parametrize("write", ["put", "put_unavailable", "put_path", "count_failure"])
 @pytest.mark.parametrize("loss", ["taken over", "run out", "forgotten"])
 def test_without_the_claim_nothing_is_written(
-    store: PhotoStore, claim: Claim, redis: Redis, keys: Keys, write: str, loss: str
+    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys, write: str, loss: str
 ) -> None:
-    key = keys.forgotten(FID) if loss == "forgotten" else keys.claim(FID)
+    key = keys.forgotten(FID) if loss == "forgotten" else keys.lease(FID)
     redis.delete(key) if loss == "run out" else redis.set(key, "another")
     arguments: dict[str, tuple[Any, ...]] = {
         "put": (render(),),
@@ -136,14 +136,14 @@ def test_without_the_claim_nothing_is_written(
     }
     before = list_keys(redis)
     with pytest.raises(Forgotten if loss == "forgotten" else NotMine):
-        getattr(store, write)(claim, *arguments[write])
+        getattr(store, write)(lease, *arguments[write])
     assert list_keys(redis) == before
 
 
-def test_a_put_after_a_forget_is_refused(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
+def test_a_put_after_a_forget_is_refused(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
     store.forget(FID)
     with pytest.raises(Forgotten):
-        store.put(claim, render())
+        store.put(lease, render())
     assert list_keys(redis) == {keys.forgotten(FID)}
 
 
@@ -155,8 +155,8 @@ def test_a_value_of_another_version_is_as_good_as_nothing(store: PhotoStore, red
 # The path
 
 
-def test_a_path_is_kept_for_its_own_ttl(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
-    store.put_path(claim, FilePath("photos/file_1.jpg", "AQAD"), 1000)
+def test_a_path_is_kept_for_its_own_ttl(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
+    store.put_path(lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
     assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
     assert redis.ttl(keys.path(FID)) == remaining(1000, rel=0.1)
 
@@ -166,8 +166,8 @@ def test_what_another_release_has_added_to_a_path_is_left_out(store: PhotoStore,
     assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
 
 
-def test_a_dropped_path_is_gone(store: PhotoStore, claim: Claim) -> None:
-    store.put_path(claim, FilePath("photos/file_1.jpg", "AQAD"), 1000)
+def test_a_dropped_path_is_gone(store: PhotoStore, lease: Lease) -> None:
+    store.put_path(lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
     store.drop_path(FID)
     assert store.get_path(FID) is None
 
@@ -175,8 +175,8 @@ def test_a_dropped_path_is_gone(store: PhotoStore, claim: Claim) -> None:
 # What is missing, and what it is made from
 
 
-def test_what_is_missing_is_told_by_size_and_format(store: PhotoStore, claim: Claim) -> None:
-    store.put(claim, render(80))
+def test_what_is_missing_is_told_by_size_and_format(store: PhotoStore, lease: Lease) -> None:
+    store.put(lease, render(80))
     assert store.list_missing(FID) == [(320, "webp"), (160, "webp")]
     assert store.list_missing(FID, ["160.jpeg", "oddities"]) == [
         *((320, "webp"), (160, "webp")),
@@ -185,63 +185,63 @@ def test_what_is_missing_is_told_by_size_and_format(store: PhotoStore, claim: Cl
 
 
 def test_a_preview_that_is_missing_asks_for_one_rendering(
-    store: PhotoStore, claim: Claim, redis: Redis, keys: Keys
+    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
-    store.put(claim, render())
+    store.put(lease, render())
     assert store.list_missing(FID) == []
     redis.delete(keys.preview(FID))
     assert store.list_missing(FID) == [(80, "webp")]
 
 
-def test_later_formats_are_cut_from_the_largest_stored(store: PhotoStore, claim: Claim) -> None:
-    store.put(claim, render(80, 160))
-    assert store.get_original(FID) is None
-    store.put(claim, render(320))
-    original = store.get_original(FID)
-    assert original
-    assert (original.data, original.unique_id) == (b"320", "AQADunique")
+def test_later_formats_are_cut_from_the_largest_stored(store: PhotoStore, lease: Lease) -> None:
+    store.put(lease, render(80, 160))
+    assert store.get_source(FID) is None
+    store.put(lease, render(320))
+    source = store.get_source(FID)
+    assert source
+    assert (source.data, source.unique_id) == (b"320", "AQADunique")
 
 
 # Unavailable
 
 
-def test_the_cause_is_remembered_for_its_time(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
-    assert store.put_unavailable(claim, NoPhoto("m")) == 600
+def test_the_cause_is_remembered_for_its_time(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
+    assert store.put_unavailable(lease, NoPhoto("m")) == 600
     assert store.get_unavailable(FID) == Unavailable("none")
     assert redis.ttl(keys.unavailable(FID)) == remaining(600)
 
 
-def test_a_crash_is_remembered_for_an_hour(store: PhotoStore, claim: Claim) -> None:
-    assert store.put_unavailable(claim, Crashed("m")) == 3600
+def test_a_crash_is_remembered_for_an_hour(store: PhotoStore, lease: Lease) -> None:
+    assert store.put_unavailable(lease, Crashed("m")) == 3600
 
 
-def test_the_memory_doubles_up_to_a_week(store: PhotoStore, claims: Claims, keys: Keys) -> None:
-    seconds = [fail_again(store, claims, InvalidFileId("m"), keys) for _ in range(5)]
+def test_the_memory_doubles_up_to_a_week(store: PhotoStore, leases: LeaseManager, keys: Keys) -> None:
+    seconds = [fail_again(store, leases, InvalidFileId("m"), keys) for _ in range(5)]
     assert seconds == [DAY, 2 * DAY, 4 * DAY, MEMORY_MAX_SECONDS, MEMORY_MAX_SECONDS]
 
 
 def test_the_count_of_memories_outlives_each_memory(
-    store: PhotoStore, claims: Claims, redis: Redis, keys: Keys
+    store: PhotoStore, leases: LeaseManager, redis: Redis, keys: Keys
 ) -> None:
     for _ in range(3):
-        seconds = fail_again(store, claims, InvalidFileId("m"), keys)
-        assert redis.ttl(keys.memories(FID)) == remaining(seconds + FAILURES_SECONDS)
+        seconds = fail_again(store, leases, InvalidFileId("m"), keys)
+        assert redis.ttl(keys.negative_count(FID)) == remaining(seconds + FAILURES_SECONDS)
 
 
 def test_failures_before_do_not_lengthen_the_first_memory(
-    store: PhotoStore, claim: Claim, redis: Redis, keys: Keys
+    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
-    assert [store.count_failure(claim) for _ in range(3)] == [1, 2, 3]
+    assert [store.count_failure(lease) for _ in range(3)] == [1, 2, 3]
     assert redis.ttl(keys.failures(FID)) == remaining(DAY)
-    assert store.put_unavailable(claim, NoPhoto("m")) == 600
-    assert store.count_failure(claim) == 1
+    assert store.put_unavailable(lease, NoPhoto("m")) == 600
+    assert store.count_failure(lease) == 1
 
 
-def test_who_asks_anew_starts_with_a_clean_slate(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
-    store.put_unavailable(claim, NoPhoto("m"))
-    store.count_failure(claim)
+def test_who_asks_anew_starts_with_a_clean_slate(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
+    store.put_unavailable(lease, NoPhoto("m"))
+    store.count_failure(lease)
     store.clear_unavailable(FID)
-    assert list_keys(redis) == {keys.claim(FID), keys.attempts(FID)}
+    assert list_keys(redis) == {keys.lease(FID), keys.crashes(FID)}
 
 
 def test_forgotten_comes_before_every_other_cause(store: PhotoStore, redis: Redis, keys: Keys) -> None:
@@ -254,16 +254,16 @@ def test_forgotten_comes_before_every_other_cause(store: PhotoStore, redis: Redi
 
 
 def test_nothing_known_is_warming(store: PhotoStore) -> None:
-    assert store.glance([FID, "user:42"]) == [Glance("warming"), Glance("warming")]
-    assert store.glance([]) == []
+    assert store.get_statuses([FID, "user:42"]) == [PhotoStatus("warming"), PhotoStatus("warming")]
+    assert store.get_statuses([]) == []
 
 
-def test_ready_is_every_size_in_the_first_format(store: PhotoStore, claim: Claim) -> None:
-    store.put(claim, render(80, 160))
-    store.put(claim, render(fmt="jpeg"))
-    assert store.glance([FID])[0].status == "warming"
-    store.put(claim, render(320))
-    assert store.glance([FID]) == [Glance("ready", PREVIEW, version_of("AQADunique"))]
+def test_ready_is_every_size_in_the_first_format(store: PhotoStore, lease: Lease) -> None:
+    store.put(lease, render(80, 160))
+    store.put(lease, render(fmt="jpeg"))
+    assert store.get_statuses([FID])[0].status == "warming"
+    store.put(lease, render(320))
+    assert store.get_statuses([FID]) == [PhotoStatus("ready", PREVIEW, version_of("AQADunique"))]
     assert store.is_ready(FID)
 
 
@@ -272,28 +272,32 @@ def test_ready_is_every_size_in_the_first_format(store: PhotoStore, claim: Claim
 )
 def test_a_remembered_cause_shows(store: PhotoStore, redis: Redis, keys: Keys, cause: str, status: str) -> None:
     redis.set(keys.unavailable(FID), cause)
-    assert store.glance([FID])[0].status == status
+    assert store.get_statuses([FID])[0].status == status
 
 
 def test_a_forgotten_one_looks_like_none_whatever_is_stored(
-    store: PhotoStore, claim: Claim, redis: Redis, keys: Keys
+    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
-    store.put(claim, render())
+    store.put(lease, render())
     redis.set(keys.forgotten(FID), "1")
-    assert store.glance([FID]) == [Glance("none")]
+    assert store.get_statuses([FID]) == [PhotoStatus("none")]
 
 
-def test_many_are_glanced_at_in_one_round_trip(store: PhotoStore, claims: Claims) -> None:
-    store.put(claims.take(OTHER, "warm"), render())
-    assert [glance.status for glance in store.glance([FID, OTHER, FID])] == ["warming", "ready", "warming"]
+def test_many_are_glanced_at_in_one_round_trip(store: PhotoStore, leases: LeaseManager) -> None:
+    store.put(leases.take(OTHER, "warm"), render())
+    assert [get_statuses.status for get_statuses in store.get_statuses([FID, OTHER, FID])] == [
+        "warming",
+        "ready",
+        "warming",
+    ]
 
 
 # Living on
 
 
-def test_renewing_gives_everything_stored_its_whole_ttl_again(store: PhotoStore, claim: Claim, redis: Redis) -> None:
-    store.put(claim, render())
-    store.put(claim, render(80, fmt="jpeg", preview=""))
+def test_renewing_gives_everything_stored_its_whole_ttl_again(store: PhotoStore, lease: Lease, redis: Redis) -> None:
+    store.put(lease, render())
+    store.put(lease, render(80, fmt="jpeg", preview=""))
     stored = [store.keys.preview(FID), store.keys.variant(FID, 320, "webp"), store.keys.variant(FID, 80, "jpeg")]
     for key in stored:
         redis.expire(key, 5)
@@ -307,22 +311,22 @@ def test_renewing_brings_nothing_into_being(store: PhotoStore, redis: Redis) -> 
 
 
 def test_a_wish_lives_a_minute(store: PhotoStore, redis: Redis, keys: Keys) -> None:
-    store.want(FID, Cut(160, "jpeg"))
+    store.want(FID, VariantSpec(160, "jpeg"))
     assert redis.smembers(keys.wanted(FID)) == {b"160.jpeg"}
-    assert store.list_wanted(FID) == {Cut(160, "jpeg")}
+    assert store.list_wanted(FID) == {VariantSpec(160, "jpeg")}
     assert redis.ttl(keys.wanted(FID)) == remaining(60)
 
 
-def test_a_wish_ends_with_the_put_that_fulfils_it(store: PhotoStore, claim: Claim) -> None:
-    for cut in (Cut(80, "webp"), Cut(160, "jpeg")):
-        store.want(FID, cut)
-    store.put(claim, render(80))
-    assert store.list_wanted(FID) == {Cut(160, "jpeg")}
+def test_a_wish_ends_with_the_put_that_fulfils_it(store: PhotoStore, lease: Lease) -> None:
+    for spec in (VariantSpec(80, "webp"), VariantSpec(160, "jpeg")):
+        store.want(FID, spec)
+    store.put(lease, render(80))
+    assert store.list_wanted(FID) == {VariantSpec(160, "jpeg")}
 
 
-def test_a_put_is_announced_in_the_same_step(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> None:
+def test_a_put_is_announced_in_the_same_step(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
     with listening(redis, keys.done) as hear:
-        store.put(claim, render(80))
+        store.put(lease, render(80))
         assert hear() == f"{FID} stored".encode()
 
 
@@ -330,17 +334,17 @@ def test_a_put_is_announced_in_the_same_step(store: PhotoStore, claim: Claim, re
 
 
 @pytest.fixture
-def crowded(store: PhotoStore, claim: Claim, redis: Redis, keys: Keys) -> PhotoStore:
+def crowded(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> PhotoStore:
     """A picture of which there is every key."""
     for fmt in FORMATS:
-        store.put(claim, render(fmt=fmt))
-    store.put_path(claim, FilePath("p", "u"), 60)
-    store.put_unavailable(claim, NoPhoto("m"))
-    store.count_failure(claim)
-    store.want(FID, Cut(160, "jpeg"))
+        store.put(lease, render(fmt=fmt))
+    store.put_path(lease, FilePath("p", "u"), 60)
+    store.put_unavailable(lease, NoPhoto("m"))
+    store.count_failure(lease)
+    store.want(FID, VariantSpec(160, "jpeg"))
     redis.sadd(keys.partners(FID), 42)
     for lane in ("hot", "warm", "rewarm"):
-        redis.set(keys.asked(FID, lane), "1")
+        redis.set(keys.enqueued(FID, lane), "1")
     return store
 
 
@@ -369,11 +373,11 @@ def test_formats_that_are_not_configured_any_more_go_too(crowded: PhotoStore, re
     assert not redis.exists(keys.variant(FID, 80, "avif"))
 
 
-def test_a_lifted_picture_can_be_put_again(crowded: PhotoStore, claims: Claims, redis: Redis) -> None:
+def test_a_lifted_picture_can_be_put_again(crowded: PhotoStore, leases: LeaseManager, redis: Redis) -> None:
     crowded.forget(FID, 42)
-    crowded.lift(FID, OTHER)
+    crowded.clear_tombstones(FID, OTHER)
     assert not list_keys(redis)
-    crowded.put(claims.take(FID, "warm"), render())
+    crowded.put(leases.take(FID, "warm"), render())
 
 
 def test_forgetting_is_announced(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:

@@ -11,7 +11,7 @@ from tests.conftest import listening
 from tests.support.remaining import remaining
 from warmer.errors import NotMine
 from warmer.keys import Keys, user_subject
-from warmer.state.lease import Claim, Claims, Forgotten
+from warmer.state.lease import Forgotten, Lease, LeaseManager
 from warmer.state.profiles import FRESH_SECONDS, Profile, Profiles
 
 TTL, CHECK = 1000, 21_600
@@ -23,24 +23,24 @@ def profiles(redis: Redis, keys: Keys) -> Profiles:
 
 
 @pytest.fixture
-def claim(redis: Redis, keys: Keys) -> Claim:
-    return Claims(redis, keys).take(user_subject(42), "warm")
+def lease(redis: Redis, keys: Keys) -> Lease:
+    return LeaseManager(redis, keys).take(user_subject(42), "warm")
 
 
-def test_what_is_put_is_found_with_the_time_of_redis(profiles: Profiles, claim: Claim, redis: Redis) -> None:
+def test_what_is_put_is_found_with_the_time_of_redis(profiles: Profiles, lease: Lease, redis: Redis) -> None:
     now = redis.time()[0]
-    profile = profiles.put(claim, 42, "file", "unique")
+    profile = profiles.put(lease, 42, "file", "unique")
     assert profiles.get(42) == profile == Profile("file", "unique", profile.looked_up_at)
     assert now <= profile.looked_up_at <= redis.time()[0]
 
 
-def test_it_lives_as_long_as_a_picture(profiles: Profiles, claim: Claim, redis: Redis, keys: Keys) -> None:
-    profiles.put(claim, 42, "file", "unique")
+def test_it_lives_as_long_as_a_picture(profiles: Profiles, lease: Lease, redis: Redis, keys: Keys) -> None:
+    profiles.put(lease, 42, "file", "unique")
     assert redis.ttl(keys.profile(42)) == remaining(TTL)
 
 
-def test_many_are_read_at_once(profiles: Profiles, claim: Claim) -> None:
-    profile = profiles.put(claim, 42, "file", "unique")
+def test_many_are_read_at_once(profiles: Profiles, lease: Lease) -> None:
+    profile = profiles.put(lease, 42, "file", "unique")
     assert profiles.get_many([1, 42]) == [None, profile]
     assert profiles.get_many([]) == []
 
@@ -53,33 +53,33 @@ def test_fields_of_another_release_are_left_out_and_kept(profiles: Profiles, red
     assert json.loads(redis.get(keys.profile(42)) or "") == said | {"looked_up_at": 0}
 
 
-def test_without_the_claim_nothing_is_written(profiles: Profiles, claim: Claim, redis: Redis, keys: Keys) -> None:
-    redis.delete(keys.claim(claim.subject))
+def test_without_the_claim_nothing_is_written(profiles: Profiles, lease: Lease, redis: Redis, keys: Keys) -> None:
+    redis.delete(keys.lease(lease.subject))
     with pytest.raises(NotMine):
-        profiles.put(claim, 42, "file", "unique")
+        profiles.put(lease, 42, "file", "unique")
     assert profiles.get(42) is None
 
 
-def test_a_forgotten_id_gets_no_profile(profiles: Profiles, claim: Claim, redis: Redis, keys: Keys) -> None:
-    redis.set(keys.forgotten(claim.subject), "1")
+def test_a_forgotten_id_gets_no_profile(profiles: Profiles, lease: Lease, redis: Redis, keys: Keys) -> None:
+    redis.set(keys.forgotten(lease.subject), "1")
     with pytest.raises(Forgotten):
-        profiles.put(claim, 42, "file", "unique")
+        profiles.put(lease, 42, "file", "unique")
     assert profiles.get(42) is None
 
 
 def test_a_changed_picture_purges_the_id_and_the_same_one_does_not(
-    profiles: Profiles, claim: Claim, redis: Redis, keys: Keys
+    profiles: Profiles, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
     with listening(redis, keys.purge) as hear:
         for file_id in ("b", "b", "a", "a", "b"):
-            profiles.put(claim, 42, file_id, "unique")
+            profiles.put(lease, 42, file_id, "unique")
         redis.publish(keys.purge, "the end")
         assert list(iter(hear, b"the end")) == [b"user:42"] * 3
 
 
-def test_every_former_picture_is_remembered_once_the_newest_first(profiles: Profiles, claim: Claim) -> None:
+def test_every_former_picture_is_remembered_once_the_newest_first(profiles: Profiles, lease: Lease) -> None:
     for file_id in ("b", "a", "b", "c"):
-        profile = profiles.put(claim, 42, file_id, "unique")
+        profile = profiles.put(lease, 42, file_id, "unique")
     assert profile.list_ever_shown() == ["c", "b", "a"]
 
 
@@ -101,9 +101,9 @@ def test_a_look_up_is_fresh_for_a_minute_or_half_the_time_between_two_checks(red
 
 
 def test_one_marked_old_keeps_its_picture_and_its_ttl(
-    profiles: Profiles, claim: Claim, redis: Redis, keys: Keys
+    profiles: Profiles, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
-    profiles.put(claim, 42, "file", "unique")
+    profiles.put(lease, 42, "file", "unique")
     redis.expire(keys.profile(42), 77)
     profiles.mark_old(42)
     assert profiles.get(42) == Profile("file", "unique", 0)
@@ -115,7 +115,7 @@ def test_marking_an_unknown_one_old_writes_nothing(profiles: Profiles, redis: Re
     assert not list(redis.scan_iter("*"))
 
 
-def test_a_dropped_one_is_gone(profiles: Profiles, claim: Claim) -> None:
-    profiles.put(claim, 42, "file", "unique")
+def test_a_dropped_one_is_gone(profiles: Profiles, lease: Lease) -> None:
+    profiles.put(lease, 42, "file", "unique")
     profiles.drop(42)
     assert profiles.get(42) is None

@@ -72,8 +72,8 @@ def test_only_the_calls_that_are_over_are_cut(
 ) -> None:
     telegram.fail("getMe", "late", times=None, seconds=2)
     with ThreadPoolExecutor(4) as pool:
-        cut = list(pool.map(lambda seconds: is_cut(session, telegram, watchdog, seconds), (0.1, 60, 0.1, 60)))
-    assert cut == [True, False, True, False]
+        spec = list(pool.map(lambda seconds: is_cut(session, telegram, watchdog, seconds), (0.1, 60, 0.1, 60)))
+    assert spec == [True, False, True, False]
 
 
 def test_an_exception_ends_the_guard(watchdog: Watchdog) -> None:

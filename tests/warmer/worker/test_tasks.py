@@ -15,8 +15,8 @@ from tests.support.redis_kinds import connect_broker
 from warmer.celery import app as celery
 from warmer.keys import QUEUES, Lane, user_subject
 from warmer.state.stats import sum_minutes
-from warmer.state.workers import list_pulses
-from warmer.wiring import Workshop, close_workshop
+from warmer.state.workers import list_worker_statuses
+from warmer.wiring import WorkerContext, close_worker_context
 from warmer.worker import tasks
 
 needs_worker = pytest.mark.usefixtures("worker")
@@ -32,91 +32,97 @@ def count_outcomes(lane: str, outcome: str) -> float:
     return REGISTRY.get_sample_value("avatar_warmings_total", {"lane": lane, "outcome": outcome}) or 0
 
 
-def are_queues_empty(shop: Workshop) -> bool:
-    waiting = [shop.publisher.count_waiting(queue) for queue in QUEUES]
-    return not any(waiting) and not connect_broker(shop.settings).hlen(f"{shop.keys.queue_prefix}unacked")
+def are_queues_empty(context: WorkerContext) -> bool:
+    waiting = [context.publisher.count_waiting(queue) for queue in QUEUES]
+    return not any(waiting) and not connect_broker(context.settings).hlen(f"{context.keys.queue_prefix}unacked")
 
 
 @needs_worker
 def test_a_picture_that_is_asked_for_in_every_lane_becomes_warm_once(
-    shop: Workshop, file_id: str, telegram: FakeTelegram
+    context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     for lane in LANES:
-        shop.publisher.ask(file_id, lane)
-    wait_until(lambda: shop.desk.store.is_ready(file_id))
-    wait_until(lambda: are_queues_empty(shop))
+        context.publisher.ask(file_id, lane)
+    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: are_queues_empty(context))
     wait_until(
-        lambda: not shop.redis.exists(shop.keys.claim(file_id), *(shop.keys.asked(file_id, lane) for lane in LANES))
+        lambda: (
+            not context.redis.exists(
+                context.keys.lease(file_id), *(context.keys.enqueued(file_id, lane) for lane in LANES)
+            )
+        )
     )
     assert telegram.calls["getFile"] == 1
 
 
 @needs_worker
-def test_an_id_that_is_asked_for_becomes_warm(shop: Workshop, telegram: FakeTelegram) -> None:
+def test_an_id_that_is_asked_for_becomes_warm(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
-    shop.publisher.ask(user_subject(user_id), "hot")
-    wait_until(lambda: shop.desk.store.is_ready(telegram.world.file_id(user_id, 320)))
+    context.publisher.ask(user_subject(user_id), "hot")
+    wait_until(lambda: context.steps.store.is_ready(telegram.world.file_id(user_id, 320)))
 
 
 @needs_worker
 def test_a_hot_task_that_is_stale_ends_and_a_warm_one_does_not(
-    shop: Workshop, file_id: str, telegram: FakeTelegram
+    context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     before = count_outcomes("hot", "skipped")
     celery.send_task("warm", args=[file_id, "hot"], queue="hot")
     wait_until(lambda: count_outcomes("hot", "skipped") == before + 1)
     assert not telegram.calls["getFile"]
-    wait_until(lambda: list_traces(shop.redis, file_id) == [])  # the queue's own, once it is acknowledged
+    wait_until(lambda: list_traces(context.redis, file_id) == [])  # the queue's own, once it is acknowledged
     celery.send_task("warm", args=[file_id, "warm"], queue="warm")
-    wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: context.steps.store.is_ready(file_id))
 
 
 @needs_worker
-def test_what_a_later_release_says_beside_the_task_is_left_out(shop: Workshop, file_id: str) -> None:
+def test_what_a_later_release_says_beside_the_task_is_left_out(context: WorkerContext, file_id: str) -> None:
     celery.send_task("warm", args=[file_id, "warm", "more"], kwargs={"and": "more"}, queue="warm")
-    wait_until(lambda: shop.desk.store.is_ready(file_id))
-    wait_until(lambda: are_queues_empty(shop))
+    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: are_queues_empty(context))
 
 
 @needs_worker
-def test_a_task_that_only_a_later_release_knows_is_gone_and_the_worker_goes_on(shop: Workshop, file_id: str) -> None:
+def test_a_task_that_only_a_later_release_knows_is_gone_and_the_worker_goes_on(
+    context: WorkerContext, file_id: str
+) -> None:
     for lane in QUEUES:
         celery.send_task("polish", args=[file_id], queue=lane)
-    wait_until(lambda: are_queues_empty(shop))
+    wait_until(lambda: are_queues_empty(context))
     celery.send_task("warm", args=[file_id, "warm"], queue="warm")
-    wait_until(lambda: shop.desk.store.is_ready(file_id))
+    wait_until(lambda: context.steps.store.is_ready(file_id))
 
 
 @needs_worker
 def test_a_redis_that_fails_gives_the_message_back(
-    shop: Workshop, file_id: str, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, file_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "AWAY_SECONDS", 0.05)
-    shop.redis.set(shop.keys.due, "of a wrong type")  # the first write of a task fails
+    context.redis.set(context.keys.schedule, "of a wrong type")  # the first write of a task fails
     celery.send_task("warm", args=[file_id, "warm"], queue="warm")
-    wait_until(lambda: connect_broker(shop.settings).hlen(f"{shop.keys.queue_prefix}unacked"))
-    assert not shop.desk.store.is_ready(file_id)
-    shop.redis.delete(shop.keys.due)
-    wait_until(lambda: shop.desk.store.is_ready(file_id))
-    wait_until(lambda: are_queues_empty(shop))
+    wait_until(lambda: connect_broker(context.settings).hlen(f"{context.keys.queue_prefix}unacked"))
+    assert not context.steps.store.is_ready(file_id)
+    context.redis.delete(context.keys.schedule)
+    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: are_queues_empty(context))
 
 
 @needs_worker
-def test_the_rounds_run(shop: Workshop, file_id: str) -> None:
-    shop.partners.register(1, "Ann", other := f"{file_id}x")
+def test_the_rounds_run(context: WorkerContext, file_id: str) -> None:
+    context.partners.register(1, "Ann", other := f"{file_id}x")
     celery.send_task("keep_newest", queue="tick")
-    wait_until(lambda: shop.redis.zscore(shop.keys.due, other) is not None)
-    shop.due.set(file_id, -1)
+    wait_until(lambda: context.redis.zscore(context.keys.schedule, other) is not None)
+    context.schedule.set(file_id, -1)
     celery.send_task("tick", queue="tick")
-    wait_until(lambda: shop.desk.store.is_ready(file_id))
-    wait_until(lambda: "due" in sum_minutes(shop.redis, shop.keys, 2))  # noted after the round
+    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: "due" in sum_minutes(context.redis, context.keys, 2))  # noted after the round
 
 
 @pytest.fixture
-def this_process(shop: Workshop) -> Iterator[None]:
+def this_process(context: WorkerContext) -> Iterator[None]:
     """The task runs here, and opens the workshop of this process."""
     yield
-    close_workshop()
+    close_worker_context()
 
 
 @pytest.mark.usefixtures("this_process")
@@ -129,12 +135,12 @@ def test_every_task_is_counted_and_logged_in_one_line(file_id: str, caplog: pyte
     assert f"{file_id} done [warm] in" in line
 
 
-def test_a_worker_beats_from_ready_to_shutdown(shop: Workshop) -> None:
+def test_a_worker_beats_from_ready_to_shutdown(context: WorkerContext) -> None:
     worker_ready.send(sender=None)
-    (pulse,) = wait_until(lambda: list_pulses(shop.redis, shop.keys))
+    (pulse,) = wait_until(lambda: list_worker_statuses(context.redis, context.keys))
     worker_shutdown.send(sender=None)
     assert (pulse.name.rpartition("-")[2], pulse.bot) == (str(os.getpid()), "ok")
-    assert list_pulses(shop.redis, shop.keys) == []
+    assert list_worker_statuses(context.redis, context.keys) == []
 
 
 def test_the_queue_may_ask_for_three_things() -> None:

@@ -15,16 +15,16 @@ from flask.testing import FlaskClient
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, private_redis
-from warmer.wiring import Workshop
+from warmer.wiring import WorkerContext
 from warmer.worker.heartbeat import TTL_SECONDS, Heartbeat
-from web.context import get_front
+from web.context import get_context
 
 
 def beat(app: Flask, name: str, **state: str) -> None:
     """Write a heartbeat as a worker does."""
-    front = get_front(app)
-    front.redis.set(front.keys.worker(name), json.dumps({"name": name, **state}), ex=TTL_SECONDS)
-    front.redis.zadd(front.keys.workers, {name: time.time()})
+    web_context = get_context(app)
+    web_context.redis.set(web_context.keys.worker(name), json.dumps({"name": name, **state}), ex=TTL_SECONDS)
+    web_context.redis.zadd(web_context.keys.workers, {name: time.time()})
 
 
 def test_alive_is_alive(client: FlaskClient) -> None:
@@ -59,15 +59,17 @@ def test_the_bot_is_as_the_workers_say(app: Flask, client: FlaskClient, bots: li
 
 def test_a_worker_that_fell_silent_is_missing(app: Flask, client: FlaskClient) -> None:
     beat(app, "worker-1", bot="ok")
-    front = get_front(app)
-    assert 0 < front.redis.ttl(front.keys.worker("worker-1")) <= 15
-    front.redis.delete(front.keys.worker("worker-1"))  # as its TTL does
+    web_context = get_context(app)
+    assert 0 < web_context.redis.ttl(web_context.keys.worker("worker-1")) <= 15
+    web_context.redis.delete(web_context.keys.worker("worker-1"))  # as its TTL does
     assert client.get("/readyz").json["checks"]["worker"] == "missing"  # type: ignore[index]
 
 
-def test_a_refused_token_shows_and_hits_go_on(client: FlaskClient, telegram: FakeTelegram, shop: Workshop) -> None:
+def test_a_refused_token_shows_and_hits_go_on(
+    client: FlaskClient, telegram: FakeTelegram, context: WorkerContext
+) -> None:
     telegram.fail("getMe", "unauthorized", times=None)
-    Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget).beat()
+    Heartbeat("w", context.redis, context.keys, context.telegram, context.budget).beat()
     answer: Any = client.get("/readyz")
     assert (answer.status_code, answer.json["status"], answer.json["checks"]["bot"]) == (
         200,
@@ -76,8 +78,8 @@ def test_a_refused_token_shows_and_hits_go_on(client: FlaskClient, telegram: Fak
     )
 
 
-def test_with_a_worker_all_is_ok_until_it_says_good_bye(client: FlaskClient, shop: Workshop) -> None:
-    heartbeat = Heartbeat("w", shop.redis, shop.keys, shop.telegram, shop.budget)
+def test_with_a_worker_all_is_ok_until_it_says_good_bye(client: FlaskClient, context: WorkerContext) -> None:
+    heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget)
     heartbeat.start()
     wait_until(lambda: client.get("/readyz").json["status"] == "ok")  # type: ignore[index]
     heartbeat.close()

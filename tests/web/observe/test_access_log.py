@@ -11,36 +11,36 @@ from contextlib import closing
 import pytest
 
 from tests.conftest import wait_until
-from web.observe.access_log import Journal, Served
+from web.observe.access_log import AccessLog, Entry
 
-counted: list[Served] = []
+counted: list[Entry] = []
 
 
 @pytest.fixture
-def journal() -> Iterator[Journal]:
+def access_log() -> Iterator[AccessLog]:
     counted.clear()
 
-    def count(entries: Sequence[Served]) -> None:
+    def count(entries: Sequence[Entry]) -> None:
         counted.extend(entries)
 
-    with closing(Journal(count)) as journal:
-        yield journal
+    with closing(AccessLog(count)) as access_log:
+        yield access_log
 
 
-def served(subject: str = "a", at: float = 1_700_000_000.25) -> Served:
-    return Served(subject, "file", "200", 0.0021, was_hit=True, at=at, method="GET", request_id="an-id")
+def served(subject: str = "a", at: float = 1_700_000_000.25) -> Entry:
+    return Entry(subject, "file", "200", 0.0021, was_hit=True, at=at, method="GET", request_id="an-id")
 
 
-def test_what_is_noted_is_written_soon(journal: Journal) -> None:
-    journal.note(served())
+def test_what_is_noted_is_written_soon(access_log: AccessLog) -> None:
+    access_log.note(served())
     wait_until(lambda: counted == [served()])
 
 
-def test_each_has_its_line_with_the_time_it_was_served(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_has_its_line_with_the_time_it_was_served(access_log: AccessLog, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "web"):
         for number in range(3):
-            journal.note(served(f"{number}{'x' * 30}", at=1_700_000_000.25 + number))
-        journal.write()
+            access_log.note(served(f"{number}{'x' * 30}", at=1_700_000_000.25 + number))
+        access_log.write()
         wait_until(lambda: len(caplog.records) == 3)
     assert caplog.messages == [f"📸 Photo served for {number}{'x' * 19}... in 2ms" for number in range(3)]
     assert [record.created for record in caplog.records] == [1_700_000_000.25 + number for number in range(3)]
@@ -50,19 +50,19 @@ def test_each_has_its_line_with_the_time_it_was_served(journal: Journal, caplog:
 
 
 def test_without_the_level_there_is_no_line_but_it_is_counted(
-    journal: Journal, caplog: pytest.LogCaptureFixture
+    access_log: AccessLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "web"):
-        journal.note(served())
+        access_log.note(served())
         wait_until(lambda: counted)
-        journal.write()
+        access_log.write()
     assert not caplog.records
 
 
-def test_nothing_is_lost_when_many_note_at_once(journal: Journal) -> None:
+def test_nothing_is_lost_when_many_note_at_once(access_log: AccessLog) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: journal.note(served(str(number))), range(2000)))
-    journal.write()
+        list(pool.map(lambda number: access_log.note(served(str(number))), range(2000)))
+    access_log.write()
     wait_until(lambda: len(counted) == 2000)
     assert {entry.subject for entry in counted} == {str(number) for number in range(2000)}
 
@@ -70,22 +70,22 @@ def test_nothing_is_lost_when_many_note_at_once(journal: Journal) -> None:
 def test_figures_that_cannot_be_written_do_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
     written: list[int] = []
 
-    def count(entries: Sequence[Served]) -> None:
+    def count(entries: Sequence[Entry]) -> None:
         written.append(len(entries))
         if len(written) == 1:
             raise OSError("no space left")
 
-    with closing(Journal(count)) as journal:
-        journal.note(served())
+    with closing(AccessLog(count)) as access_log:
+        access_log.note(served())
         wait_until(lambda: written)
-        journal.note(served())
+        access_log.note(served())
         wait_until(lambda: len(written) == 2)
 
 
 def test_noting_writes_nothing_itself() -> None:
     """A log line and a counter each cost as much as a hit: another thread pays."""
     writers: set[str] = set()
-    with closing(Journal(lambda _: writers.add(threading.current_thread().name))) as journal:
-        journal.note(served())
+    with closing(AccessLog(lambda _: writers.add(threading.current_thread().name))) as access_log:
+        access_log.note(served())
         wait_until(lambda: writers)
-    assert writers == {"journal"}
+    assert writers == {"access-log"}

@@ -20,9 +20,9 @@ from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new
 from warmer.errors import InvalidFileId
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
-from web.context import get_front
+from web.context import get_context
 from web.pages.history import Figures
-from web.pages.ops import spell_age
+from web.pages.ops import format_age
 from web.pages.overview import Now, Overview
 
 FAR = {"environ_base": {"REMOTE_ADDR": "203.0.113.7"}}  # RFC 5737
@@ -112,12 +112,12 @@ def test_the_page_lets_nothing_in_and_is_not_kept(client: FlaskClient) -> None:
 
 
 def test_answers_calls_and_lengths_show(app: Flask, client: FlaskClient) -> None:
-    front = get_front(app)
+    web_context = get_context(app)
     client.get(file_url(shelve(app)))
-    front.journal.write()
-    front.stats.count({"calls": 3, "failed_calls": 1, "pauses": 1, "warmings": 2, "unavailable:too-big": 1})
-    front.stats.flush()
-    front.stats.sample({"due": 5, "queue:hot": 7, "workers": 1})
+    web_context.access_log.write()
+    web_context.stats.count({"calls": 3, "failed_calls": 1, "pauses": 1, "warmings": 2, "unavailable:too-big": 1})
+    web_context.stats.flush()
+    web_context.stats.sample({"due": 5, "queue:hot": 7, "workers": 1})
     for period in ("hour", "day"):
         shown = read(client)[period]
         assert (shown["requests"], shown["hit_rate"], shown["error_rate"]) == (1, 1, 0)
@@ -127,10 +127,10 @@ def test_answers_calls_and_lengths_show(app: Flask, client: FlaskClient) -> None
 
 
 def test_the_hour_is_a_part_of_the_day(app: Flask, client: FlaskClient) -> None:
-    front = get_front(app)
-    minute = front.redis.time()[0] // 60
+    web_context = get_context(app)
+    minute = web_context.redis.time()[0] // 60
     for ago in (30, 90, 1500):
-        front.redis.hset(front.keys.stats(minute - ago), "requests", ago)
+        web_context.redis.hset(web_context.keys.stats(minute - ago), "requests", ago)
     shown = read(client)
     assert (shown["hour"]["requests"], shown["day"]["requests"]) == (30, 120)
     assert sum(step["figures"]["requests"] for step in shown["steps"] if step["figures"]) == 120
@@ -138,13 +138,13 @@ def test_the_hour_is_a_part_of_the_day(app: Flask, client: FlaskClient) -> None:
 
 
 def test_what_holds_now_shows(app: Flask, client: FlaskClient) -> None:
-    front = get_front(app)
-    Budget(front.redis, front.keys, 12).pause(30)
-    Budget(front.redis, front.keys, 12).halt()
-    front.redis.set(front.keys.worker("w1"), json.dumps({"name": "w1", "bot": "unauthorized"}))
-    now = front.redis.time()[0]
-    front.redis.zadd(front.keys.workers, {"w1": now})
-    front.redis.zadd(front.keys.due, {"a": now - 100, "b": now + 30, "c": now + 600, "d": now + 7200})
+    web_context = get_context(app)
+    Budget(web_context.redis, web_context.keys, 12).pause(30)
+    Budget(web_context.redis, web_context.keys, 12).halt()
+    web_context.redis.set(web_context.keys.worker("w1"), json.dumps({"name": "w1", "bot": "unauthorized"}))
+    now = web_context.redis.time()[0]
+    web_context.redis.zadd(web_context.keys.workers, {"w1": now})
+    web_context.redis.zadd(web_context.keys.schedule, {"a": now - 100, "b": now + 30, "c": now + 600, "d": now + 7200})
     shown = read(client)["now"]
     assert (shown["workers"], shown["bot"], shown["is_halted"]) == (["w1"], "unauthorized", True)
     assert (shown["due"], shown["due_within_minute"], shown["due_within_hour"]) == (4, 2, 3)
@@ -155,15 +155,15 @@ def test_what_holds_now_shows(app: Flask, client: FlaskClient) -> None:
 
 
 def test_a_pause_shows_with_the_seconds_that_are_left(app: Flask, client: FlaskClient) -> None:
-    front = get_front(app)
-    Budget(front.redis, front.keys, 12).pause(30)
+    web_context = get_context(app)
+    Budget(web_context.redis, web_context.keys, 12).pause(30)
     assert read(client)["now"]["paused_seconds"] == remaining(30)
     assert "Telegram asked for a pause" in client.get("/ops").get_data(as_text=True)
 
 
 def test_failures_show_with_their_reasons_and_nothing_of_them_is_markup(app: Flask, client: FlaskClient) -> None:
-    front, file_id = get_front(app), new_file_id()
-    Failures(front.redis, front.keys, front.stats).note(file_id, InvalidFileId("getFile: <b>400</b>"))
+    web_context, file_id = get_context(app), new_file_id()
+    Failures(web_context.redis, web_context.keys, web_context.stats).note(file_id, InvalidFileId("getFile: <b>400</b>"))
     [failure] = read(client)["failures"]
     assert (failure["subject"], failure["cause"], failure["reason"]) == (
         file_id, "invalid-file-id", "getFile: <b>400</b>"
@@ -174,9 +174,9 @@ def test_failures_show_with_their_reasons_and_nothing_of_them_is_markup(app: Fla
 
 
 def test_what_misses_its_target_is_marked_in_words_too(app: Flask, client: FlaskClient) -> None:
-    front = get_front(app)
-    front.stats.count({"requests": 100, "hits": 80, "misses": 20})
-    front.stats.flush()
+    web_context = get_context(app)
+    web_context.stats.count({"requests": 100, "hits": 80, "misses": 20})
+    web_context.stats.flush()
     assert "⚠ target over 90 %" in client.get("/ops").get_data(as_text=True)
 
 
@@ -190,7 +190,7 @@ def test_the_figures_are_those_that_are_documented(client: FlaskClient) -> None:
 
 
 def test_an_age_is_spelled_in_one_unit() -> None:
-    ages = [spell_age(seconds) for seconds in (-1, 59, 60, 7199, 90_000)]
+    ages = [format_age(seconds) for seconds in (-1, 59, 60, 7199, 90_000)]
     assert ages == ["0 s ago", "59 s ago", "1 min ago", "1 h ago", "1 d ago"]
 
 
@@ -212,7 +212,7 @@ def test_while_redis_is_away_it_is_still_a_page_and_says_so(tmp_path: Path, make
 def test_while_the_broker_is_away_the_rest_shows(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     with Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False) as nobody:
         nobody.conf.update(broker_transport_options={"max_retries": 0})
-        monkeypatch.setattr(get_front(app).publisher, "app", nobody)
+        monkeypatch.setattr(get_context(app).publisher, "app", nobody)
         shown, answer = read(app.test_client()), app.test_client().get("/ops")
     assert (shown["redis"], shown["broker"], shown["queues"]) == ("ok", "away", {})
     assert shown["now"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.clock import Clock
-from web.photos.cache import MAX_AGE_SECONDS, OVERHEAD_BYTES, Answer, Shelf
-from web.photos.request import Wish
+from web.photos.cache import MAX_AGE_SECONDS, OVERHEAD_BYTES, Answer, ResponseCache
+from web.photos.request import PhotoRequest
 
 KILO = 1000
 NOW = 1000.0  # by the shelf's clock
@@ -18,133 +18,133 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def shelf(clock: Clock) -> Shelf:
+def cache(clock: Clock) -> ResponseCache:
     """Open, with room for four answers of 1 kB."""
-    shelf = Shelf(4 * (KILO + OVERHEAD_BYTES), clock)
-    shelf.open()
-    return shelf
+    cache = ResponseCache(4 * (KILO + OVERHEAD_BYTES), clock)
+    cache.open()
+    return cache
 
 
-def wish(subject: str, size: int = 160) -> Wish:
-    return Wish("file", subject, size, ("webp",))
+def photo_request(subject: str, size: int = 160) -> PhotoRequest:
+    return PhotoRequest("file", subject, size, ("webp",))
 
 
 def answer(*tags: str, body: bytes | None = b"x" * KILO, age: float = 0) -> Answer:
     return Answer('"etag"', [], [], body, NOW - age, frozenset(tags))
 
 
-def keep(shelf: Shelf, *subjects: str) -> None:
+def keep(cache: ResponseCache, *subjects: str) -> None:
     for subject in subjects:
-        shelf.put(wish(subject), answer(subject), shelf.count_purges())
+        cache.put(photo_request(subject), answer(subject), cache.get_generation())
 
 
-def kept(shelf: Shelf, *subjects: str) -> str:
-    return "".join(subject for subject in subjects if shelf.get(wish(subject)))
+def kept(cache: ResponseCache, *subjects: str) -> str:
+    return "".join(subject for subject in subjects if cache.get(photo_request(subject)))
 
 
-def doubtful(shelf: Shelf, *subjects: str) -> str:
-    return "".join(subject for subject in subjects if shelf.get_doubtful(wish(subject)))
+def stale(cache: ResponseCache, *subjects: str) -> str:
+    return "".join(subject for subject in subjects if cache.get_stale(photo_request(subject)))
 
 
-def test_what_was_put_is_there(shelf: Shelf) -> None:
+def test_what_was_put_is_there(cache: ResponseCache) -> None:
     one = answer("a")
-    shelf.put(wish("a"), one, shelf.count_purges())
-    assert shelf.get(wish("a")) is one
-    assert shelf.get(wish("a", 80)) is None
+    cache.put(photo_request("a"), one, cache.get_generation())
+    assert cache.get(photo_request("a")) is one
+    assert cache.get(photo_request("a", 80)) is None
 
 
-def test_the_oldest_make_room_and_the_bytes_stay_bounded(shelf: Shelf) -> None:
-    keep(shelf, "a", "b", "c", "d", "e")
-    assert kept(shelf, "a", "b", "c", "d", "e") == "bcde"
-    assert shelf.bytes == shelf.max_bytes
+def test_the_oldest_make_room_and_the_bytes_stay_bounded(cache: ResponseCache) -> None:
+    keep(cache, "a", "b", "c", "d", "e")
+    assert kept(cache, "a", "b", "c", "d", "e") == "bcde"
+    assert cache.bytes == cache.max_bytes
 
 
-def test_one_that_would_fill_it_all_is_not_kept(shelf: Shelf) -> None:
-    keep(shelf, "a")
-    shelf.put(wish("b"), answer("b", body=b"x" * shelf.max_bytes), shelf.count_purges())
-    assert kept(shelf, "a", "b") == "a"
+def test_one_that_would_fill_it_all_is_not_kept(cache: ResponseCache) -> None:
+    keep(cache, "a")
+    cache.put(photo_request("b"), answer("b", body=b"x" * cache.max_bytes), cache.get_generation())
+    assert kept(cache, "a", "b") == "a"
 
 
 def test_without_room_nothing_is_kept() -> None:
-    shelf = Shelf(0)
-    shelf.open()
-    keep(shelf, "a")
-    assert kept(shelf, "a") == ""
+    cache = ResponseCache(0)
+    cache.open()
+    keep(cache, "a")
+    assert kept(cache, "a") == ""
 
 
-def test_putting_again_replaces_and_counts_once(shelf: Shelf) -> None:
-    keep(shelf, "a", "a", "a", "a", "a")
-    assert shelf.bytes == KILO + OVERHEAD_BYTES
+def test_putting_again_replaces_and_counts_once(cache: ResponseCache) -> None:
+    keep(cache, "a", "a", "a", "a", "a")
+    assert cache.bytes == KILO + OVERHEAD_BYTES
 
 
-def test_an_answer_is_shown_for_a_minute(shelf: Shelf, clock: Clock) -> None:
-    keep(shelf, "a")
+def test_an_answer_is_shown_for_a_minute(cache: ResponseCache, clock: Clock) -> None:
+    keep(cache, "a")
     clock.advance(MAX_AGE_SECONDS)
-    assert kept(shelf, "a") == "a"
+    assert kept(cache, "a") == "a"
     clock.advance(0.1)
-    assert kept(shelf, "a") == ""
+    assert kept(cache, "a") == ""
 
 
-def test_a_purge_ends_every_answer_with_its_tag_and_no_other(shelf: Shelf) -> None:
-    shelf.put(wish("user:1"), answer("user:1", "a"), shelf.count_purges())
-    keep(shelf, "a", "b")
-    shelf.purge("a")
-    assert kept(shelf, "user:1", "a", "b") == "b"
-    shelf.purge("nobody")
-    assert (kept(shelf, "b"), shelf.bytes) == ("b", KILO + OVERHEAD_BYTES)
+def test_a_purge_ends_every_answer_with_its_tag_and_no_other(cache: ResponseCache) -> None:
+    cache.put(photo_request("user:1"), answer("user:1", "a"), cache.get_generation())
+    keep(cache, "a", "b")
+    cache.purge("a")
+    assert kept(cache, "user:1", "a", "b") == "b"
+    cache.purge("nobody")
+    assert (kept(cache, "b"), cache.bytes) == ("b", KILO + OVERHEAD_BYTES)
 
 
-def test_what_was_read_before_a_purge_does_not_come_in(shelf: Shelf) -> None:
-    purges = shelf.count_purges()
-    shelf.purge("a")
-    shelf.put(wish("a"), answer("a"), purges)
-    assert kept(shelf, "a") == ""
+def test_what_was_read_before_a_purge_does_not_come_in(cache: ResponseCache) -> None:
+    purges = cache.get_generation()
+    cache.purge("a")
+    cache.put(photo_request("a"), answer("a"), purges)
+    assert kept(cache, "a") == ""
 
 
 def test_nothing_comes_in_before_purges_are_heard() -> None:
-    shelf = Shelf(2**20)
-    keep(shelf, "a")
-    assert kept(shelf, "a") == ""
+    cache = ResponseCache(2**20)
+    keep(cache, "a")
+    assert kept(cache, "a") == ""
 
 
-def test_while_purges_are_not_heard_what_is_there_is_doubtful_and_nothing_comes_in(shelf: Shelf) -> None:
-    keep(shelf, "a")
-    shelf.close()
-    keep(shelf, "b")
-    assert (kept(shelf, "a", "b"), doubtful(shelf, "a", "b")) == ("", "a")
+def test_while_purges_are_not_heard_what_is_there_is_doubtful_and_nothing_comes_in(cache: ResponseCache) -> None:
+    keep(cache, "a")
+    cache.close()
+    keep(cache, "b")
+    assert (kept(cache, "a", "b"), stale(cache, "a", "b")) == ("", "a")
 
 
-def test_a_new_subscription_leaves_all_that_was_there_doubtful(shelf: Shelf) -> None:
-    keep(shelf, "a", "b", "c")
-    purges = shelf.count_purges()
-    shelf.open()
-    shelf.put(wish("d"), answer("d"), purges)  # read before
-    keep(shelf, "c")
-    assert (kept(shelf, *"abcd"), doubtful(shelf, *"abcd")) == ("c", "ab")
-    assert shelf.bytes == 3 * (KILO + OVERHEAD_BYTES)
+def test_a_new_subscription_leaves_all_that_was_there_doubtful(cache: ResponseCache) -> None:
+    keep(cache, "a", "b", "c")
+    purges = cache.get_generation()
+    cache.open()
+    cache.put(photo_request("d"), answer("d"), purges)  # read before
+    keep(cache, "c")
+    assert (kept(cache, *"abcd"), stale(cache, *"abcd")) == ("c", "ab")
+    assert cache.bytes == 3 * (KILO + OVERHEAD_BYTES)
 
 
-def test_what_is_doubtful_is_purged_and_dropped_and_makes_room_first(shelf: Shelf) -> None:
-    keep(shelf, *"abcd")
-    shelf.open()
-    shelf.purge("a")
-    shelf.drop(wish("b"))
-    keep(shelf, *"efg")
-    assert (kept(shelf, *"abcdefg"), doubtful(shelf, *"abcdefg")) == ("efg", "d")
-    assert shelf.bytes == 4 * (KILO + OVERHEAD_BYTES)
+def test_what_is_doubtful_is_purged_and_dropped_and_makes_room_first(cache: ResponseCache) -> None:
+    keep(cache, *"abcd")
+    cache.open()
+    cache.purge("a")
+    cache.drop(photo_request("b"))
+    keep(cache, *"efg")
+    assert (kept(cache, *"abcdefg"), stale(cache, *"abcdefg")) == ("efg", "d")
+    assert cache.bytes == 4 * (KILO + OVERHEAD_BYTES)
 
 
-def test_what_is_doubtful_is_shown_for_a_minute_too(shelf: Shelf) -> None:
+def test_what_is_doubtful_is_shown_for_a_minute_too(cache: ResponseCache) -> None:
     for name, age in (("young", MAX_AGE_SECONDS), ("old", MAX_AGE_SECONDS + 0.1)):
-        shelf.put(wish(name), answer(name, age=age), shelf.count_purges())
-    shelf.close()
-    assert doubtful(shelf, "young", "old") == "young"
+        cache.put(photo_request(name), answer(name, age=age), cache.get_generation())
+    cache.close()
+    assert stale(cache, "young", "old") == "young"
 
 
-def test_nothing_remains_of_what_went(shelf: Shelf) -> None:
-    keep(shelf, *"abcdefgh")
-    shelf.open()
-    keep(shelf, "a")
+def test_nothing_remains_of_what_went(cache: ResponseCache) -> None:
+    keep(cache, *"abcdefgh")
+    cache.open()
+    keep(cache, "a")
     for subject in "abcdefgh":
-        shelf.purge(subject)
-    assert (shelf.bytes, shelf._answers, shelf._doubtful, shelf._tagged) == (0, {}, {}, {})
+        cache.purge(subject)
+    assert (cache.bytes, cache._answers, cache._stale, cache._tagged) == (0, {}, {}, {})

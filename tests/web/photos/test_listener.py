@@ -13,7 +13,7 @@ from redis import Redis
 
 from tests.conftest import wait_until
 from tests.support.redis_kinds import list_masters, subscribed
-from warmer.flow.echo import wait_until_heard
+from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import Keys
 from warmer.redis_client.clients import connect_listener
 from warmer.redis_url import is_cluster
@@ -90,7 +90,7 @@ def test_it_comes_back_when_its_connection_is_cut_and_says_so(redis: Redis, keys
 def test_nothing_that_goes_wrong_makes_it_deaf(redis: Redis, keys: Keys, diary: Diary) -> None:
     diary.open(keys)
     wait_until(lambda: diary.heard == ["joined"])
-    redis.publish(keys.echo, b"\xff")  # no key: it cannot even be read
+    redis.publish(keys.acknowledge, b"\xff")  # no key: it cannot even be read
     wait_until(lambda: diary.heard == ["joined", "lost", "joined"])
 
 
@@ -108,7 +108,7 @@ def test_who_waits_until_all_have_heard_finds_it_done(redis: Redis, keys: Keys, 
     with ThreadPoolExecutor(4) as pool:
         for number in range(20):
             redis.publish(keys.purge, str(number))
-            assert all(pool.map(lambda _: wait_until_heard(redis, keys), diaries))
+            assert all(pool.map(lambda _: wait_for_acknowledgements(redis, keys), diaries))
             assert all(diary.heard[-1] == f"purge {number}" for diary in diaries)
     assert not list(redis.scan_iter(f"{keys.prefix}heard:*"))
 
@@ -116,12 +116,12 @@ def test_who_waits_until_all_have_heard_finds_it_done(redis: Redis, keys: Keys, 
 def test_a_process_that_does_not_answer_is_not_waited_for_for_ever(redis: Redis, keys: Keys, diary: Diary) -> None:
     diary.open(keys)
     wait_until(lambda: diary.heard == ["joined"])
-    with subscribed(redis, keys.echo):
-        assert not wait_until_heard(redis, keys)
+    with subscribed(redis, keys.acknowledge):
+        assert not wait_for_acknowledgements(redis, keys)
 
 
 def test_where_nobody_listens_there_is_nothing_to_wait_for(redis: Redis, keys: Keys) -> None:
-    assert wait_until_heard(redis, keys)
+    assert wait_for_acknowledgements(redis, keys)
 
 
 def test_a_closed_listener_has_no_thread(diary: Diary, keys: Keys) -> None:

@@ -12,8 +12,8 @@ from redis import Redis
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, body_of, file_url, new_file_id, remember_none, shelve
 from warmer.errors import InvalidFileId
-from web.context import get_front
-from web.photos.placeholder import StandIn, draw
+from web.context import get_context
+from web.photos.placeholder import Placeholder, draw
 
 OWN = ("Content-Type", "Content-Length", "Content-Security-Policy", "X-Request-ID", "X-Response-Time", "Server-Timing")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -54,15 +54,15 @@ def test_d_404_is_what_happens_without_it(client: FlaskClient, absent: str) -> N
 
 
 def test_a_picture_is_the_same_with_it_and_takes_one_place(app: Flask, client: FlaskClient) -> None:
-    front, file_id = get_front(app), shelve(app)
-    front.listener.ensure_started()
-    wait_until(lambda: front.shelf.hears_purges)
+    web_context, file_id = get_context(app), shelve(app)
+    web_context.listener.ensure_started()
+    wait_until(lambda: web_context.cache.hears_purges)
     first = client.get(file_url(file_id))
-    size = front.shelf.bytes
+    size = web_context.cache.bytes
     second = client.get(file_url(file_id, d="initials", initials="AL"))
     assert first.data == second.data == body_of(file_id)
     assert first.headers["ETag"] == second.headers["ETag"]
-    assert (front.shelf.bytes, size > 0) == (size, True)
+    assert (web_context.cache.bytes, size > 0) == (size, True)
     known = {"If-None-Match": first.headers["ETag"]}
     assert client.get(file_url(file_id, d="blank"), headers=known).status_code == 304
 
@@ -105,14 +105,16 @@ def test_without_initials_it_is_a_person_without_a_face(client: FlaskClient, abs
 
 
 def test_a_subject_keeps_its_colour_and_others_have_others() -> None:
-    grounds = {draw(StandIn("initials", "AL"), f"user:{number}", 80) for number in range(40)}
+    grounds = {draw(Placeholder("initials", "AL"), f"user:{number}", 80) for number in range(40)}
     assert 6 < len(grounds) <= 12
-    assert draw(StandIn("initials", "AL"), "user:1", 80) == draw(StandIn("initials", "AL"), "user:1", 80)
+    assert draw(Placeholder("initials", "AL"), "user:1", 80) == draw(Placeholder("initials", "AL"), "user:1", 80)
 
 
-@pytest.mark.parametrize("stand_in", [StandIn("initials", "A<"), StandIn("initials", ""), StandIn("blank", "AL")])
-def test_a_drawing_is_escaped_and_has_no_styles_and_no_scripts(stand_in: StandIn) -> None:
-    tree = ElementTree.fromstring(draw(stand_in, "user:1", 80))  # noqa: S314 - we drew it
+@pytest.mark.parametrize(
+    "placeholder", [Placeholder("initials", "A<"), Placeholder("initials", ""), Placeholder("blank", "AL")]
+)
+def test_a_drawing_is_escaped_and_has_no_styles_and_no_scripts(placeholder: Placeholder) -> None:
+    tree = ElementTree.fromstring(draw(placeholder, "user:1", 80))  # noqa: S314 - we drew it
     names = {name for element in tree.iter() for name in element.attrib}
     assert not names & {"style", "class", "href"}
     assert {element.tag.removeprefix(SVG) for element in tree.iter()} <= {"svg", "rect", "text", "circle", "path"}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from pydantic import SecretStr
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from tests.conftest import SIGNING_KEY
-from web.photos.request import REMEMBERED_CHARACTERS, Wish, Wishes
+from web.photos.request import REMEMBERED_CHARACTERS, PhotoRequest, PhotoRequestParser, rank_formats
 from web.photos.urls import PhotoUrls, sign
 from web.problems import Problem
 
@@ -16,31 +18,107 @@ SIG = sign(SIGNING_KEY, f"file:{FILE_ID}")
 
 
 @pytest.fixture
-def wishes() -> Wishes:
-    return Wishes(PhotoUrls([SecretStr(SIGNING_KEY)], "", [80, 160, 320]), ["webp", "jpeg"])
+def request_parser() -> PhotoRequestParser:
+    return PhotoRequestParser(PhotoUrls([SecretStr(SIGNING_KEY)], "", [80, 160, 320]), ["webp", "jpeg"])
 
 
-def test_a_url_is_read_into_subject_size_and_formats(wishes: Wishes) -> None:
-    assert wishes.read(PATH, f"size=80&sig={SIG}", "image/jpeg") == Wish("file", FILE_ID, 80, ("jpeg",))
+def test_a_url_is_read_into_subject_size_and_formats(request_parser: PhotoRequestParser) -> None:
+    assert request_parser.read(PATH, f"size=80&sig={SIG}", "image/jpeg") == PhotoRequest("file", FILE_ID, 80, ("jpeg",))
     path, sig = "/api/photos/user/-42", sign(SIGNING_KEY, "user:-42")
-    assert wishes.read(path, f"sig={sig}", "") == Wish("user", "user:-42", 160, ("webp",))
+    assert request_parser.read(path, f"sig={sig}", "") == PhotoRequest("user", "user:-42", 160, ("webp",))
 
 
-def test_the_same_url_is_read_once(wishes: Wishes, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = wishes.read(PATH, f"sig={SIG}", "")
-    monkeypatch.setattr(wishes.urls, "verify", lambda *_: pytest.fail("verified again"))
-    assert wishes.read(PATH, f"sig={SIG}", "") is first
+def test_the_same_url_is_read_once(request_parser: PhotoRequestParser, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = request_parser.read(PATH, f"sig={SIG}", "")
+    monkeypatch.setattr(request_parser.urls, "verify", lambda *_: pytest.fail("verified again"))
+    assert request_parser.read(PATH, f"sig={SIG}", "") is first
 
 
-def test_a_long_one_is_read_each_time_so_that_none_fills_the_memory(wishes: Wishes) -> None:
+def test_a_long_one_is_read_each_time_so_that_none_fills_the_memory(request_parser: PhotoRequestParser) -> None:
     query = f"sig={SIG}&x={'x' * REMEMBERED_CHARACTERS}"
-    assert wishes.read(PATH, query, "") == wishes.read(PATH, query, "")
-    assert wishes.read(PATH, query, "") is not wishes.read(PATH, query, "")
+    assert request_parser.read(PATH, query, "") == request_parser.read(PATH, query, "")
+    assert request_parser.read(PATH, query, "") is not request_parser.read(PATH, query, "")
 
 
 @pytest.mark.parametrize("query", ["", "sig=", "sig=x", f"sig={SIG[:-1]}", f"sig=x&sig={SIG}"])
-def test_what_is_refused_is_refused_each_time(wishes: Wishes, query: str) -> None:
+def test_what_is_refused_is_refused_each_time(request_parser: PhotoRequestParser, query: str) -> None:
     for _ in range(2):
         with pytest.raises(Problem) as refused:
-            wishes.read(PATH, query, "")
+            request_parser.read(PATH, query, "")
         assert refused.value.code == 403
+
+
+BOTH = ("webp", "jpeg")
+CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+SAFARI = "image/webp,image/avif,image/jxl,image/heic,video/*;q=0.8,image/png,image/*;q=0.8,*/*;q=0.5"
+
+
+def rank(header: str | None, *formats: str) -> list[str]:
+    return rank_formats(parse_accept_header(header, MIMEAccept), formats or BOTH)
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "*/*", "image/*", "image/*, */*", "*/*;q=0.1", "image/*;q=0.5, */*;q=0.1"]
+)
+def test_no_wish_gets_the_first_format(header: str | None) -> None:
+    assert rank(header) == ["webp"]
+
+
+@pytest.mark.parametrize(
+    ("header", "formats"),
+    [
+        ("image/webp", ["webp"]),
+        ("image/jpeg", ["jpeg"]),
+        ("IMAGE/JPEG", ["jpeg"]),
+        ("image/jpeg, image/webp;q=0.9", ["jpeg"]),
+        ("image/webp;q=0.8, image/jpeg;q=0.81", ["jpeg"]),
+        ("image/webp;q=0, */*", ["jpeg"]),
+        ("image/webp;q=0, image/*;q=0.1", ["jpeg"]),
+        ("image/webp;q=0.5, */*", ["jpeg"]),
+        ("text/html, image/jpeg;q=0.001", ["jpeg"]),
+        (SAFARI, ["webp"]),
+    ],
+)
+def test_the_highest_q_wins(header: str, formats: list[str]) -> None:
+    assert rank(header) == formats
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["image/webp, image/jpeg", "image/jpeg, image/webp", "image/png, image/*;q=0.2", "text/html, */*;q=0.3", CHROME],
+)
+def test_of_an_equal_q_all_are_as_good_in_our_order(header: str) -> None:
+    assert rank(header) == ["webp", "jpeg"]
+    assert rank(header, "jpeg", "webp") == ["jpeg", "webp"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "text/html",
+        "image/png",
+        "image/webp;q=0",
+        "image/webp;q=0, image/jpeg;q=0",
+        "*/*;q=0",
+        "image/*;q=0",
+        "nonsense",
+        ",;=",
+    ],
+)
+def test_a_client_that_accepts_none_of_ours_gets_the_first(header: str) -> None:
+    assert rank(header) == ["webp"]
+
+
+@pytest.mark.parametrize("q", ["nan", "inf", "1e9", "-1", "x", "1.5", ""])
+def test_an_odd_q_does_no_harm(q: str) -> None:
+    assert rank(f"image/jpeg;q={q}, image/webp;q=0.5")[0] in BOTH
+
+
+def test_a_named_avif_is_negotiated_as_the_others() -> None:
+    assert rank(CHROME, "avif", "webp") == ["avif", "webp"]
+    assert rank(SAFARI, "webp", "avif", "jpeg") == ["webp", "avif"]
+
+
+@pytest.mark.parametrize("header", [None, "image/jpeg", "text/html", CHROME])
+def test_a_single_format_is_all_there_is(header: str | None) -> None:
+    assert rank(header, "jpeg") == ["jpeg"]

@@ -29,9 +29,9 @@ from tests.support.web_parts import (
     user_url,
 )
 from warmer.errors import InvalidFileId
-from web.context import NAME, get_front
+from web.context import NAME, get_context
 from web.photos.response import CACHE_CONTROL
-from web.photos.waiting import LOOK_SECONDS, THREADS, Shed, Waiting
+from web.photos.waiting import LOOK_SECONDS, THREADS, Overloaded, Waiting
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def in_background(call: Any) -> Iterator[Any]:
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
     """The web tier without a worker, whose requests wait longer than anything here takes."""
     app = make_app(photo_wait=10)
-    get_front(app).waiting.wait_seconds = 60.0
+    get_context(app).waiting.wait_seconds = 60.0
     return app
 
 
@@ -53,16 +53,16 @@ def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
 def pauses(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Of each pause of a waiting request whether news ended it: this app looks again for nothing else."""
     ended: list[bool] = []
-    monkeypatch.setattr(get_front(app).waiting, "_pause", lambda news, _: ended.append(news.wait(60)))
+    monkeypatch.setattr(get_context(app).waiting, "_pause", lambda news, _: ended.append(news.wait(60)))
     return ended
 
 
 @pytest.fixture
 def is_heard(app: Flask) -> None:
     """The app's listener listens."""
-    front = get_front(app)
-    front.listener.ensure_started()
-    wait_until(lambda: front.shelf.hears_purges)
+    web_context = get_context(app)
+    web_context.listener.ensure_started()
+    wait_until(lambda: web_context.cache.hears_purges)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_done_wakes_a_waiting_request_at_once(app: Flask, client: FlaskClient, p
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
         shelve(app, file_id)
-        get_front(app).store.announce(file_id, "stored")
+        get_context(app).store.announce(file_id, "stored")
         assert answer.result().data == body_of(file_id)
     assert pauses == [True]
     assert answer.result().headers["Cache-Status"] == "avatar-warmer; fwd=miss"
@@ -105,7 +105,7 @@ def test_unavailable_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> 
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
         remember_none(app, file_id, InvalidFileId("x"))
-        get_front(app).store.announce(file_id, "unavailable")
+        get_context(app).store.announce(file_id, "unavailable")
         assert answer.result().status_code == 404
 
 
@@ -113,7 +113,7 @@ def test_forgetting_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> N
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        get_front(app).store.forget(file_id)
+        get_context(app).store.forget(file_id)
         assert answer.result().status_code == 404
 
 
@@ -122,7 +122,7 @@ def test_postponed_ends_the_wait_with_503(app: Flask, client: FlaskClient, pause
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        get_front(app).store.announce(file_id, "postponed")
+        get_context(app).store.announce(file_id, "postponed")
         assert (answer.result().status_code, answer.result().headers["Retry-After"]) == (503, "1")
     assert pauses == [True]
 
@@ -155,7 +155,7 @@ def test_a_wait_shorter_than_a_look_ends_in_time(clock: Clock) -> None:
 
 
 def test_what_never_comes_is_503(app: Flask, client: FlaskClient) -> None:
-    get_front(app).waiting.wait_seconds = 0.01
+    get_context(app).waiting.wait_seconds = 0.01
     assert client.get(file_url(new_file_id())).status_code == 503
 
 
@@ -186,19 +186,19 @@ def test_nothing_remains_of_a_wait_however_it_ends(waiting: Waiting) -> None:
 
 
 def test_half_of_the_threads_wait_and_the_others_are_answered_at_once(app: Flask) -> None:
-    front, file_ids = get_front(app), [new_file_id() for _ in range(THREADS)]
+    web_context, file_ids = get_context(app), [new_file_id() for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
         answers = {pool.submit(app.test_client().get, file_url(file_id)): file_id for file_id in file_ids}
         wait_until(lambda: sum(answer.done() for answer in answers) == THREADS // 2)
         waiting = [answer for answer in answers if not answer.done()]
         for answer in waiting:
-            front.store.announce(answers[answer], "postponed")
+            web_context.store.announce(answers[answer], "postponed")
     assert len(waiting) == THREADS // 2
     assert {answer.result().status_code for answer in answers} == {503}
 
 
 def test_a_hit_needs_no_place(app: Flask, client: FlaskClient) -> None:
-    app.extensions[NAME] = replace(get_front(app), waiting=Waiting(0.05, places=0))
+    app.extensions[NAME] = replace(get_context(app), waiting=Waiting(0.05, places=0))
     assert client.get(file_url(shelve(app))).status_code == 200
     shed = client.get(file_url(file_id := new_file_id()))
     assert (shed.status_code, shed.headers["Retry-After"], shed.headers["Cache-Control"]) == (503, "1", "no-store")
@@ -207,7 +207,7 @@ def test_a_hit_needs_no_place(app: Flask, client: FlaskClient) -> None:
 
 def test_without_a_place_it_says_so_and_looks_for_nothing() -> None:
     waiting = Waiting(2.0, places=0)
-    with pytest.raises(Shed):
+    with pytest.raises(Overloaded):
         waiting.wait_for({"a"}, lambda: pytest.fail("looked"), lambda: pytest.fail("asked"))
 
 
@@ -219,28 +219,28 @@ def test_above_hot_max_nothing_is_published_and_it_is_503_at_once(
     client, file_ids = app.test_client(), [new_file_id() for _ in range(4)]
     for file_id in file_ids[:2]:
         client.get(file_url(file_id))
-    monkeypatch.setattr(get_front(app).waiting, "_pause", lambda *_: pytest.fail("waited"))
+    monkeypatch.setattr(get_context(app).waiting, "_pause", lambda *_: pytest.fail("waited"))
     shed = [client.get(file_url(file_id)) for file_id in file_ids[2:]]
     assert [(a.status_code, a.headers["Retry-After"], a.headers["Cache-Control"]) for a in shed] == [
         (503, "1", "no-store")
     ] * 2
     assert queued(app, "hot") == file_ids[:2]
-    assert not get_front(app).redis.exists(get_front(app).keys.asked(file_ids[2], "hot"))
+    assert not get_context(app).redis.exists(get_context(app).keys.enqueued(file_ids[2], "hot"))
 
 
 def test_many_requests_for_one_picture_publish_one_message(app: Flask) -> None:
     file_id = new_file_id()
-    get_front(app).waiting.wait_seconds = 0.4
+    get_context(app).waiting.wait_seconds = 0.4
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: app.test_client().get(file_url(file_id)), range(16)))
     assert queued(app, "hot") == [file_id]
 
 
 def test_it_asks_again_when_the_worker_left_without_an_outcome(app: Flask, client: FlaskClient) -> None:
-    file_id, front = new_file_id(), get_front(app)
+    file_id, web_context = new_file_id(), get_context(app)
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        front.redis.delete(front.keys.asked(file_id, "hot"))  # as a worker does that met the claim held
+        web_context.redis.delete(web_context.keys.enqueued(file_id, "hot"))  # as a worker does that met the claim held
         wait_until(lambda: queued(app, "hot") == [file_id] * 2)
         shelve(app, file_id)
         assert answer.result().status_code == 200

@@ -1,4 +1,4 @@
--- KEYS: due   ARGV: seconds from now, '' for whatever there is, NX for no turn yet, LT for none that early, then subjects
+-- KEYS: schedule   ARGV: seconds from now, '' for whatever there is, NX for no turn yet, LT for none that early, then subjects
 -- Returns {how many of them had no turn before, the instant as it was written}.
 local time = redis.call('TIME')
 local at = string.format('%.6f', tonumber(time[1]) + tonumber(time[2]) / 1000000 + tonumber(ARGV[1]))

@@ -1,4 +1,4 @@
--- KEYS: due   ARGV: limit, seconds
+-- KEYS: schedule   ARGV: limit, seconds
 -- The subjects whose time has come. Each stays, that many seconds later, until its worker settles it: nothing is lost
 -- if the message is.
 local time = redis.call('TIME')

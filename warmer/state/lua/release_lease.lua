@@ -1,5 +1,5 @@
--- KEYS: claim, attempts, asked, wanted, forgotten   ARGV: token, 1 to keep the claim while variants are wanted
--- Returns {1, variant, ...} for variants asked for meanwhile (the claim is kept), {0} released, {-1} lost, {-2} forgotten.
+-- KEYS: lease, crashes, enqueued, wanted, forgotten   ARGV: token, 1 to keep the lease while variants are wanted
+-- Returns {1, variant, ...} for variants asked for meanwhile (the lease is kept), {0} released, {-1} lost, {-2} forgotten.
 -- One step, so that nobody can want one between the look and the release.
 if redis.call('EXISTS', KEYS[5]) == 1 then return {-2} end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1} end

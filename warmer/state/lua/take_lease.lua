@@ -1,5 +1,5 @@
--- KEYS: claim, attempts, asked, forgotten, wanted   ARGV: token, lease in ms
--- Returns {number of this attempt, variant, ...} with the variants somebody waits for, or {0} held, {-2} forgotten.
+-- KEYS: lease, crashes, enqueued, forgotten, wanted   ARGV: token, lease in ms
+-- Returns {how many leases without an outcome, this one included, variant, ...} with the variants somebody waits for, or {0} held, {-2} forgotten.
 if redis.call('EXISTS', KEYS[4]) == 1 then
   redis.call('DEL', KEYS[3])
   return {-2}
