@@ -21,7 +21,7 @@ from warmer.keys import Keys
 SMALL, LARGE = 1_000, 100_000  # partners, with three variants each
 ROUNDS = 21
 REDIS_CORE, ROUNDS_CORE = (1,), (0,)  # the same for both, or the scheduler decides which one is faster
-WORKS = {"tick": "a tick of beat", "keep": "a look after the newest", "recent": "20 lists of the newest"}
+WORKS = {"tick": "a tick of beat", "keep": "a check of the newest partners", "recent": "20 lists of the newest"}
 FIGURES = ("ms", "commands")  # of Redis, including those in scripts
 RunRound = Callable[[str], dict[str, float]]
 
