@@ -15,7 +15,7 @@ from types import FrameType
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
 from runner import demo, folders, leftovers, ports, supervise
-from runner.journal import Journal
+from runner.exits import ExitLog
 from runner.plan import Plan, given_settings, make_plan
 from runner.ready import ask_bot, check_supervisord, wait_until_ready
 from runner.terminal import StartFailed, complain, say
@@ -67,17 +67,17 @@ def serve(plan: Plan, stop: Stop) -> None:
     if plan.is_demo:
         say("No TELEGRAM_BOT_TOKEN: a demo, with a fake Telegram, for this machine only.")
     say(f"Starting {', '.join((*plan.helpers, *plan.services))}…")
-    journal = Journal(plan.folders)
+    exits = ExitLog(plan.folders)
     supervisord = supervise.start(plan)
     try:
-        wait_until_ready(plan, journal, supervisord, stop.asked)
+        wait_until_ready(plan, exits, supervisord, stop.asked)
         if plan.is_demo:
             demo.register_partners(plan.page, plan.settings.api_keys[0].get_secret_value(), stop.asked)
         if not stop.asked():
             announce(plan)
         while not stop.asked():
-            check_supervisord(supervisord, journal)
-            journal.report()
+            check_supervisord(supervisord, exits)
+            exits.report()
             time.sleep(TURN)
     finally:
         end(plan, supervisord)

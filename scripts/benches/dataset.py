@@ -27,17 +27,17 @@ AT_ONCE = 500  # partners in one pipeline
 
 def write_partners(redis: Redis, keys: Keys, number: int) -> None:
     """Write `number` partners with warm pictures; the newest are scheduled for later."""
-    chance = random.Random(number)  # noqa: S311 - content, not secrets
+    rng = random.Random(number)  # noqa: S311 - content, not secrets
     now = int(time.time())
     for start in range(0, number, AT_ONCE):
         pipe = redis.pipeline(transaction=False)
         for place in range(start, min(start + AT_ONCE, number)):
-            _add_partner(pipe, keys, place, now, chance, is_kept=place >= number - KEPT)
+            _add_partner(pipe, keys, place, now, rng, is_kept=place >= number - KEPT)
         pipe.execute()
     redis.zremrangebyrank(keys.recent, 0, -1 - RECENT_CAP)  # as a registration does
 
 
-def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, chance: random.Random, *, is_kept: bool) -> None:
+def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, rng: random.Random, *, is_kept: bool) -> None:
     file_id, unique_id = ids.file_id("dataset", place), ids.file_unique_id("dataset", place)
     partner = Partner(
         id=7_000_000_000 + place,
@@ -48,7 +48,7 @@ def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, chance: rando
         looked_up_at=now,
     )
     for size in SIZES:
-        variant = Variant(size, "webp", chance.randbytes(BODY_BYTES))
+        variant = Variant(size, "webp", rng.randbytes(BODY_BYTES))
         pipe.set(keys.variant(file_id, size, "webp"), variant.pack(), ex=TTL)
     pipe.set(keys.preview(file_id), json.dumps({"preview": PREVIEW, "unique_id": unique_id}), ex=TTL)
     pipe.sadd(keys.partners(file_id), partner.id)

@@ -30,13 +30,13 @@ class Rounds:
         """Free every slot, empty the queue, and make DUE subjects due."""
         keys = self.context.keys
         subjects = [user_subject(partner_id) for partner_id in self.context.partners.list_recent_ids(DUE)]
-        asked = [keys.enqueued(subject, "rewarm") for subject in subjects]
-        self.context.redis.delete(keys.slot("tick"), keys.slot("keep_newest"), f"{keys.queue_prefix}rewarm", *asked)
+        markers = [keys.enqueued(subject, "rewarm") for subject in subjects]
+        self.context.redis.delete(keys.slot("tick"), keys.slot("keep_newest"), f"{keys.queue_prefix}rewarm", *markers)
         for subject in subjects:
             self.context.schedule.set(subject, -1)
 
     def tick(self) -> None:
-        """Publish what is due."""
+        """Publish the due subjects."""
         _expect(DUE, run_tick(self.context))
 
     def keep(self) -> None:

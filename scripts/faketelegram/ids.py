@@ -1,7 +1,7 @@
 """File ids that look like Telegram's and are the same in every run.
 
-- `file_id`: base64url without padding, 83 characters, another one for every bot and every size.
-- `file_unique_id`: 16 characters, the same for every bot, another one for every size.
+- `file_id`: base64url without padding, 83 characters, different for every bot and every size.
+- `file_unique_id`: 16 characters, the same for every bot, different for every size.
 """
 
 import base64
@@ -9,7 +9,7 @@ import hashlib
 
 
 def _letters(count: int, parts: tuple[object, ...]) -> str:
-    """`count` base64url letters made of the parts; `count` is a multiple of four, so no padding arises."""
+    """`count` base64url letters from a hash of the parts; `count` is a multiple of four, so there is no padding."""
     digest = hashlib.shake_256("\0".join(map(str, parts)).encode()).digest(count * 3 // 4)
     return base64.urlsafe_b64encode(digest).decode()
 

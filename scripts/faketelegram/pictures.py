@@ -48,10 +48,10 @@ class Picture:
 
 def drawn(seed: str) -> Mapping[int, bytes]:
     """A friendly face; each seed has its own."""
-    chance = random.Random(seed)  # noqa: S311 - looks, not secrets
-    canvas = _background(chance)
-    _face(ImageDraw.Draw(canvas), chance)
-    return {width: _jpeg(canvas, width, chance) for width in WIDTHS}
+    rng = random.Random(seed)  # noqa: S311 - looks, not secrets
+    canvas = _background(rng)
+    _face(ImageDraw.Draw(canvas), rng)
+    return {width: _jpeg(canvas, width, rng) for width in WIDTHS}
 
 
 def squares(data: bytes) -> Mapping[int, bytes]:
@@ -77,21 +77,21 @@ def _open(data: bytes) -> Image.Image:
         raise FieldError("photo", "is not an image that can be read") from error
 
 
-def _background(chance: random.Random) -> Image.Image:
-    start, end = chance.choice(BACKGROUNDS)
+def _background(rng: random.Random) -> Image.Image:
+    start, end = rng.choice(BACKGROUNDS)
     corners = Image.new("RGB", (2, 2), start)
     corners.paste(end, (1, 1, 2, 2))
-    corners.paste(end, (chance.randrange(2), 0, 2, 1) if chance.random() < 0.5 else (0, 1, 1, 2))
+    corners.paste(end, (rng.randrange(2), 0, 2, 1) if rng.random() < 0.5 else (0, 1, 1, 2))
     canvas = corners.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
     glow = ImageDraw.Draw(canvas, "RGBA")
     for _ in range(5):  # soft discs of light behind the head
-        _disc(glow, chance.uniform(0, 1), chance.uniform(0, 0.7), chance.uniform(0.05, 0.2), (255, 255, 255, 26))
+        _disc(glow, rng.uniform(0, 1), rng.uniform(0, 0.7), rng.uniform(0.05, 0.2), (255, 255, 255, 26))
     return canvas
 
 
-def _face(pen: ImageDraw.ImageDraw, chance: random.Random) -> None:
-    skin, hair, shirt = chance.choice(SKINS), chance.choice(HAIRS), chance.choice(SHIRTS)
-    long_hair, bald, glasses = chance.random() < 0.4, chance.random() < 0.12, chance.random() < 0.3
+def _face(pen: ImageDraw.ImageDraw, rng: random.Random) -> None:
+    skin, hair, shirt = rng.choice(SKINS), rng.choice(HAIRS), rng.choice(SHIRTS)
+    long_hair, bald, glasses = rng.random() < 0.4, rng.random() < 0.12, rng.random() < 0.3
     if long_hair and not bald:
         _oval(pen, 0.5, 0.54, 0.27, 0.33, hair)
     _oval(pen, 0.5, 1.06, 0.40, 0.30, shirt)
@@ -102,16 +102,16 @@ def _face(pen: ImageDraw.ImageDraw, chance: random.Random) -> None:
         _oval(pen, 0.5, 0.42, 0.235, 0.245, hair)
     _oval(pen, 0.5, 0.50, 0.215, 0.26, skin)
     if not bald:
-        _cap(pen, 0.5, 0.42, 0.225, 0.235, chance.uniform(0, 28), hair)
-    _features(pen, chance)
+        _cap(pen, 0.5, 0.42, 0.225, 0.235, rng.uniform(0, 28), hair)
+    _features(pen, rng)
     if glasses:
         for x in (0.41, 0.59):
             pen.ellipse(_box(x, 0.50, 0.075, 0.07), outline=INK, width=CANVAS // 80)
         pen.line((0.485 * CANVAS, 0.5 * CANVAS, 0.515 * CANVAS, 0.5 * CANVAS), fill=INK, width=CANVAS // 80)
 
 
-def _features(pen: ImageDraw.ImageDraw, chance: random.Random) -> None:
-    look = chance.uniform(-0.008, 0.008)
+def _features(pen: ImageDraw.ImageDraw, rng: random.Random) -> None:
+    look = rng.uniform(-0.008, 0.008)
     for x in (0.41, 0.59):
         _oval(pen, x, 0.50, 0.042, 0.036, "#ffffff")
         _disc(pen, x + look, 0.502, 0.026, INK)
@@ -119,8 +119,8 @@ def _features(pen: ImageDraw.ImageDraw, chance: random.Random) -> None:
         pen.arc(_box(x, 0.455, 0.055, 0.035), 205, 335, fill=INK, width=CANVAS // 90)
         _oval(pen, x + (x - 0.5) * 0.35, 0.585, 0.035, 0.022, "#f08a7d")
     pen.arc(_box(0.5, 0.555, 0.022, 0.018), 20, 160, fill=INK, width=CANVAS // 150)
-    high, wide, deep = chance.uniform(0.60, 0.615), chance.uniform(0.06, 0.085), chance.uniform(0.045, 0.07)
-    if chance.random() < 0.5:
+    high, wide, deep = rng.uniform(0.60, 0.615), rng.uniform(0.06, 0.085), rng.uniform(0.045, 0.07)
+    if rng.random() < 0.5:
         _cap(pen, 0.5, high, wide, -deep, 0, "#fff4f0")
     else:
         pen.arc(_box(0.5, high, wide, deep), 15, 165, fill=INK, width=CANVAS // 70)
@@ -146,9 +146,9 @@ def _cap(pen: ImageDraw.ImageDraw, x: float, y: float, across: float, down: floa
     pen.polygon(edge, fill=fill)
 
 
-def _jpeg(canvas: Image.Image, width: int, chance: random.Random) -> bytes:
+def _jpeg(canvas: Image.Image, width: int, rng: random.Random) -> bytes:
     quality, share = GRAIN[width]
-    grain = Image.frombytes("L", (width, width), chance.randbytes(width * width)).convert("RGB")
+    grain = Image.frombytes("L", (width, width), rng.randbytes(width * width)).convert("RGB")
     return _encoded(Image.blend(canvas.reduce(CANVAS // width), grain, share), quality)
 
 

@@ -77,7 +77,7 @@ class World:
     def _add(self, account: Account, picture: PictureSource | None) -> Account:
         with self._lock:
             if account.id in self._accounts:
-                raise FieldError("id", f"{account.id} is there already")
+                raise FieldError("id", f"{account.id} already exists")
             self._accounts[account.id] = account
             if picture is not None:
                 self.change_photo(account.id, picture)

@@ -1,9 +1,9 @@
-"""Mutants: the project with one small mistake each. The share that the tests notice says how far to trust the tests.
+"""Mutation tests: how many small mistakes in the code do the tests notice?
 
-places    what can be changed, and into what
+places    where the code can change, and the changes there
 tests     which tests reach a line, and how long they take
-trial     a mutant is tried in a copy of the project
-__main__  the sample, and the report
+trial     tries a mutant in a copy of the project
+__main__  the sample and the report
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one module."""
+    """One change to one module."""
 
     module: str
     function: str
     lines: tuple[int, int]  # first and last
     operator: str
     code: str  # the whole module
-    rank: str  # the sample takes the lowest
+    rank: str  # the sample takes the lowest ranks
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Print how many mutants the tests kill, by module, and those that survive, with their change."""
+"""Prints how many mutants the tests kill, by module, and the changes of the survivors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from queue import SimpleQueue
 
 from mutants import Mutant, tests
 from mutants.places import count_places, find_mutants
-from mutants.trial import Bench, Verdict, copy
+from mutants.trial import Verdict, Workspace, copy
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("warmer/flow", "warmer/state", "warmer/telegram", "warmer/worker", "web/photos")
@@ -25,7 +25,7 @@ MODULES = {
     for path in sorted((ROOT / room).glob("*.py"))
     if path.stem != "__init__"
 }
-TESTS = ["tests/warmer", "tests/web", "tests/scripts", "tests/story"]  # what ./scripts/test runs
+TESTS = ["tests/warmer", "tests/web", "tests/scripts", "tests/story"]  # as ./scripts/test runs them
 SAMPLE, SEED, AT_ONCE = 200, 12, 2
 
 
@@ -35,7 +35,7 @@ def main() -> None:
         folder = Path(name)
         recorded = options.recorded or folder / "recorded"
         if not (recorded / "contexts.json").exists():
-            print("Running the tests once, to record which of them reach which line", flush=True)
+            print("Running the tests once to record which tests reach which line", flush=True)
             recorded.mkdir(parents=True, exist_ok=True)
             tests.record(copy(ROOT, folder / "tree"), recorded.resolve(), options.tests or TESTS)
         mutants = choose(options.sample, options.seed, options.only)
@@ -48,19 +48,22 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./scripts/mutate", description=__doc__)
-    parser.add_argument("--sample", type=int, default=SAMPLE, help="so many mutants (%(default)s)")
-    parser.add_argument("--seed", type=int, default=SEED, help="which ones (%(default)s)")
-    parser.add_argument("--only", action="append", metavar="MUTANT", help="these of the sample: part of a printed name")
+    parser.add_argument("--sample", type=int, default=SAMPLE, help="number of mutants (%(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="chooses the sample (%(default)s)")
+    parser.add_argument("--only", action="append", metavar="MUTANT", help="only these of the sample: part of a name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there, too")
     parser.add_argument(
-        "--recorded", type=Path, metavar="FOLDER", help="keep what the first run shows, or use what is kept"
+        "--recorded",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the first run's recording there, or use it",
     )
-    parser.add_argument("tests", nargs="*", help=f"what pytest gets ({' '.join(TESTS)})")
+    parser.add_argument("tests", nargs="*", help=f"arguments for pytest ({' '.join(TESTS)})")
     return parser.parse_args()
 
 
 def choose(size: int, seed: int, only: Sequence[str] | None) -> list[Mutant]:
-    """So many mutants, from each module in proportion to its places."""
+    """Choose mutants from each module, in proportion to its places."""
     places = {module: count_places(ROOT / module, module, seed) for module in MODULES}
     shares = {module: max(1, round(size * count / sum(places.values()))) for module, count in places.items()}
     chosen = [
@@ -71,17 +74,17 @@ def choose(size: int, seed: int, only: Sequence[str] | None) -> list[Mutant]:
 
 
 def try_all(mutants: list[Mutant], folder: Path, recorded: tests.Recorded) -> Iterator[Verdict]:
-    """In their order; each is told as soon as it is known."""
-    benches: SimpleQueue[Bench] = SimpleQueue()
+    """Try the mutants in order, and print each verdict at once."""
+    workspaces: SimpleQueue[Workspace] = SimpleQueue()
     for number in range(AT_ONCE):
-        benches.put(Bench(ROOT, folder / str(number), recorded))
+        workspaces.put(Workspace(ROOT, folder / str(number), recorded))
 
     def judge(mutant: Mutant) -> Verdict:
-        bench = benches.get()
+        workspace = workspaces.get()
         try:
-            verdict = bench.judge(mutant)
+            verdict = workspace.judge(mutant)
         finally:
-            benches.put(bench)
+            workspaces.put(workspace)
         print(f"{time.strftime('%H:%M:%S')} {mutant.name}: {verdict.killed_by or 'survived'}", flush=True)
         return verdict
 
@@ -90,7 +93,7 @@ def try_all(mutants: list[Mutant], folder: Path, recorded: tests.Recorded) -> It
 
 
 def tell(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """The survivors with their change, then the figures."""
+    """The survivors with their changes, then the figures."""
     for verdict in verdicts:
         if not verdict.killed_by:
             mutant = verdict.mutant

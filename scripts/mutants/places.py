@@ -1,15 +1,15 @@
-"""Where the code can be changed, and into what: one mutant a place.
+"""Where the code can change, and the changes there: one mutant per place.
 
-The operators are cosmic-ray's, and two of our own: a call that is not made and a value that is not returned, which say
-most about code that mainly calls others. Left out are cosmic-ray's operators for decorators and variables: almost any
-test kills the first, and the second need the names of variables; and "is" for "==", which often changes nothing. Left
-out, too, are places where a change breaks no promise:
+The operators are cosmic-ray's and two of our own: one drops a call, one returns None instead of a value. These two say
+most about code that mainly calls other code. Some of cosmic-ray's operators are left out: those for decorators, which
+almost any test kills; those for variables, which need names of variables; and "is" for "==", which often changes
+nothing. So are places where a change breaks no promise:
 
-types and decorators;
-what only a log shows;
-measures, which are fractions, numbers of several digits and constants: a test of 600 that is not 601 would be a copy;
-what is random: a test that tells dividing by a random number near 1 from multiplying would be one, too;
-whether a pipeline is a transaction: only a Redis Cluster tells, and refuses it.
+- types and decorators;
+- output to a log;
+- fractions, constants and numbers of several digits: a test that 600 is not 601 would copy the code;
+- random values: so would a test that can tell division by a random number near 1 from multiplication;
+- whether a pipeline is a transaction: only a Redis Cluster notices, and refuses it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ LEFT_OUT_OPERATORS = re.compile(
     r"|ReplaceComparisonOperator_Is(Not)?_(?!Is)|ReplaceComparisonOperator_(?!Is).*_Is"
 )
 LOGS = ("log.", "logging.", "warnings.")
-Position = tuple[tuple[int, int], tuple[int, int]]  # (line, column): where it begins, where it ends
-Choice = tuple[str, str, int, Any]  # rank, operator, its how manieth occurrence, node
+Position = tuple[tuple[int, int], tuple[int, int]]  # (line, column) of its start and of its end
+Choice = tuple[str, str, int, Any]  # rank, operator, number of the occurrence, node
 
 
 class DropCall:
-    """A call for its effect is not made, an error is not raised."""
+    """Drops a call that is a statement, or the raising of an error."""
 
     def mutation_positions(self, node: Any) -> Iterator[Position]:
         is_call = node.type in ("atom_expr", "power") and node.children[-1].get_code().startswith("(")
@@ -51,7 +51,7 @@ class DropCall:
 
 
 class ReturnNone:
-    """A value is not returned."""
+    """Returns None instead of a value."""
 
     def mutation_positions(self, node: Any) -> Iterator[Position]:
         if node.type == "return_stmt" and node.children[1].get_code().strip() != "None":
@@ -62,7 +62,7 @@ class ReturnNone:
 
 
 def find_mutants(path: Path, module: str, seed: int) -> Iterator[Mutant]:
-    """One mutant for each place of the module, the lowest rank first; made as they are asked for, which takes long."""
+    """One mutant per place of the module, lowest rank first; a generator, since making them takes long."""
     source = path.read_text("utf-8")
     operators = _list_operators()
     for place, choices in sorted(
@@ -97,17 +97,17 @@ def _list_operators() -> dict[str, Any]:
 
 
 def _mutate(source: str, operator: Any, occurrence: int) -> str | None:
-    """The code with this change; None where there is none, or it is no Python."""
+    """The code with this change; None if nothing changes, or if it is not valid Python."""
     try:
         code: str | None = mutate_code(source, operator, occurrence)
         compile(code or "", "mutant", "exec")
-    except (SyntaxError, AttributeError):  # cosmic-ray replaces no exception whose name has a dot, and fails
+    except (SyntaxError, AttributeError):  # cosmic-ray fails on exceptions whose name has a dot
         return None
     return code if code != source else None
 
 
 def _rank(seed: int, module: str, source: str, name: str, node: Any, place: Position, twins: Counter[str]) -> str:
-    """The same while this line of the function stays as it is: the sample then stays, too, while other code changes."""
+    """A rank that depends on this line of the function only: the sample stays the same while other code changes."""
     (line, column), _ = place
     text = source.splitlines()[line - 1]
     indent = len(text) - len(text.lstrip())
@@ -139,13 +139,13 @@ def _is_type(node: Any) -> bool:
 
 
 def _is_silent(node: Any) -> bool:
-    """It is seen in a log, or by a Redis Cluster."""
+    """Only a log or a Redis Cluster shows it."""
     code: str = node.get_code(include_prefix=False)
     return (node.parent.type == "simple_stmt" and code.startswith(LOGS)) or code.startswith("transaction=")
 
 
 def _is_measure(node: Any) -> bool:
-    """A constant or what is random; the star among a function's parameters counts nothing either."""
+    """A constant, a random value, or the star among a function's parameters."""
     is_constant = node.parent.type == "file_input" and node.type == "simple_stmt"
     is_random = node.parent.type == "simple_stmt" and "random." in node.get_code()
     return is_constant or is_random or node.parent.type in ("parameters", "param")
@@ -160,7 +160,7 @@ def _name_function(node: Any) -> str:
 
 
 def _find_lines(node: Any, place: Position) -> tuple[int, int]:
-    """The lines of the simple statement, or of the changed part of another."""
+    """The lines of the simple statement, or of the changed part of a compound one."""
     while node is not None and node.parent is not None and node.parent.type != "simple_stmt":
         node = node.parent
     if node is None or node.parent is None:
@@ -169,7 +169,7 @@ def _find_lines(node: Any, place: Position) -> tuple[int, int]:
 
 
 def _parse_for(node: Any, code: str) -> Any:
-    """A statement of this code, to stand where the node stands."""
+    """Parse code into a statement for the node's place."""
     statement = parso.parse(code).children[0]
     statement.get_first_leaf().prefix = node.get_first_leaf().prefix
     return statement

@@ -1,4 +1,4 @@
-"""Which tests reach a line, and how long each takes: recorded in one run of them all, with coverage's contexts."""
+"""Which tests reach a line, and how long each takes: recorded in one run of all tests, with coverage's contexts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-# By the project's own Python: its coverage wrote the data, and reads it.
+# Runs in the project's own environment: the same coverage must read and write the data.
 LIST_CONTEXTS = """
 import json, os, sys
 from coverage import CoverageData
@@ -19,20 +19,20 @@ data.read()
 found = {os.path.relpath(name, sys.argv[2]): data.contexts_by_lineno(name) for name in data.measured_files()}
 json.dump(found, sys.stdout)
 """
-USUAL_SECONDS = 1.0  # of a test whose time is not known
+USUAL_SECONDS = 1.0  # of a test without a recorded time
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What one run of the tests has shown."""
+    """The recording of one run of the tests."""
 
     contexts: dict[str, dict[int, set[str]]]  # module, line: tests
     seconds: dict[str, float]  # of each test
 
     def list_tests(self, module: str, lines: tuple[int, int]) -> list[str]:
-        """Those that reach these lines: first the module's own ones, then the fastest.
+        """The tests that reach these lines: first the module's own tests, then the fastest.
 
-        What runs at import, or in another process alone, is in no test's context: then all that reach the module count.
+        Lines that run at import or only in another process have no context: then all tests of the module count.
         """
         by_line = self.contexts.get(module, {})
         found = set().union(*(by_line.get(line, ()) for line in range(lines[0], lines[1] + 1)))
@@ -46,7 +46,7 @@ class Recorded:
 
 
 def record(tree: Path, folder: Path, arguments: Sequence[str]) -> None:
-    """Run the tests in this tree, and write what they show to the folder; raises CalledProcessError if one fails."""
+    """Run the tests in this tree, and write the recording to the folder; raises CalledProcessError if one fails."""
     data = folder / "coverage"
     environment = {**os.environ, "COVERAGE_FILE": str(data)}
     python = str(tree / ".venv/bin/python")
@@ -64,7 +64,7 @@ def record(tree: Path, folder: Path, arguments: Sequence[str]) -> None:
 
 
 def read(folder: Path) -> Recorded:
-    """What `record` has written."""
+    """Read a recording that `record` wrote."""
     contexts = {}
     for module, found in json.loads((folder / "contexts.json").read_text("utf-8")).items():
         by_line = {int(line): {_strip(context) for context in names} for line, names in found.items()}
@@ -77,7 +77,7 @@ def read(folder: Path) -> Recorded:
 
 
 def _strip(context: str) -> str:
-    """The test, without the phase that pytest-cov adds."""
+    """The test without the phase that pytest-cov adds."""
     return context.rpartition("|")[0]
 
 

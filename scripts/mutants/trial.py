@@ -1,4 +1,4 @@
-"""A mutant is tried: do the tests that reach it fail?"""
+"""Tries a mutant: do the tests that reach it fail?"""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from mutants import Mutant
 from mutants.tests import Recorded
 
-FIRST = 40  # tests that are tried first
-REST_SECONDS = 30.0  # of tests that are tried after these, as they were recorded
-SLACK, START_SECONDS = 10, 90.0  # a run may take so many times what was recorded, and this for its start
+FIRST = 40  # tests to run first
+REST_SECONDS = 30.0  # recorded seconds of the tests to run after these
+SLACK, START_SECONDS = 10, 90.0  # a run may take SLACK times its recorded seconds, plus its start
 TIMED_OUT = -1
 OMITTED = (
     ".git",
@@ -34,23 +34,23 @@ OMITTED = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant."""
+    """The result of a mutant."""
 
     mutant: Mutant
-    killed_by: str  # a test, or what else ended the run; empty: it survived
-    tests: int  # that were tried
+    killed_by: str  # a test, or another reason; empty: the mutant survived
+    tests: int  # number of tests that ran
     seconds: float
 
 
 def copy(root: Path, tree: Path) -> Path:
-    """A tree of the project's files, with its environment."""
+    """Copy the project's files, and link its environment."""
     shutil.copytree(root, tree, ignore=shutil.ignore_patterns(*OMITTED), symlinks=True)
     (tree / ".venv").symlink_to((root / ".venv").resolve())
     return tree
 
 
-class Bench:
-    """A copy of the project, in which one mutant after the other is tried."""
+class Workspace:
+    """A copy of the project that tries one mutant after another."""
 
     def __init__(self, root: Path, folder: Path, recorded: Recorded, start_seconds: float = START_SECONDS) -> None:
         self.tree = copy(root, folder / "tree")
@@ -61,7 +61,7 @@ class Bench:
         self._passing: dict[str, bool] = {}  # without a mutant
 
     def judge(self, mutant: Mutant) -> Verdict:
-        """First the tests that are nearest, then others, for a bounded time."""
+        """Run the nearest tests first, then others for a bounded time."""
         started = time.monotonic()
         tests = self._recorded.list_tests(mutant.module, mutant.lines)
         rest = self._bound(tests[FIRST:])
@@ -75,7 +75,7 @@ class Bench:
         return Verdict(mutant, killed_by, len(tests[:FIRST]) + len(rest), time.monotonic() - started)
 
     def _find_killer(self, mutant: Mutant, original: str, tests: list[str]) -> str:
-        """A test that fails twice with the mutant and passes without it: one that only had bad luck kills nothing."""
+        """A test that fails twice with the mutant and passes without it; a flaky test kills no mutant."""
         tests = [test for test in tests if self._passing.get(test, True)]
         while tests:
             self._write(mutant.module, mutant.code)
@@ -92,12 +92,12 @@ class Bench:
         return ""
 
     def _run(self, tests: list[str]) -> str:
-        """The first test that fails, or what else ended the run; empty where all pass."""
+        """The first test that fails, or another reason for the end of the run; empty if all pass."""
         names = self._folder / "tests.txt"
         names.write_text("".join(f"{test}\n" for test in tests), "utf-8")
         limit = self._start_seconds + SLACK * self._recorded.seconds_of(tests)
         status, output = self._run_pytest([f"@{names}"], limit)
-        if status not in (0, 1, TIMED_OUT):  # also where a parametrised test has another name now
+        if status not in (0, 1, TIMED_OUT):  # also if a parametrised test has a new name
             status, output = self._run_pytest(sorted({test.partition("::")[0] for test in tests}), limit)
         if status in (0, TIMED_OUT):
             return "time-out" if status else ""
@@ -137,7 +137,7 @@ class Bench:
         return status, log.read_text("utf-8", "replace")
 
     def _write(self, module: str, code: str) -> None:
-        """With a second of its own each time: Python tells by seconds whether what it has compiled is out of date."""
+        """Write the module with a new modification time: Python compares whole seconds to find stale bytecode."""
         path = self.tree / module
         path.write_text(code, "utf-8")
         self._written += 2
@@ -153,11 +153,11 @@ class Bench:
 
 
 def end(process: subprocess.Popen[bytes], folder: str) -> None:
-    """End the run and what it has left behind: a mutant may have forgotten to."""
+    """End the run and its leftovers: a mutant may leave processes behind."""
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for path in Path("/proc").glob("[0-9]*"):  # no more than the group where there is no /proc
+    for path in Path("/proc").glob("[0-9]*"):  # without /proc, the group only
         with suppress(OSError):
             if folder.encode() in (path / "environ").read_bytes() + (path / "cmdline").read_bytes():
                 os.kill(int(path.name), signal.SIGKILL)

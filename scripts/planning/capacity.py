@@ -1,4 +1,4 @@
-"""The command `scripts/capacity`: what a deployment needs, or `measure`, which measures the costs behind it."""
+"""The command `scripts/capacity`: plans a deployment; `measure` measures the costs behind the plan."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from planning.table import print_plan
 
 
 def _add_options(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for each assumption, in their order."""
+    """Add an option for each assumption, in their order."""
     for name, field in reversed(Inputs.model_fields.items()):
         option = "--" + name.replace("_", "-")
         text = f"{field.description} (default: {field.default:g})"
@@ -28,11 +28,11 @@ def _add_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_add_options
 @click.pass_context
 def main(context: click.Context, /, *, as_json: bool, **given: str | None) -> None:
-    """Say what a deployment needs: scripts/capacity --partners 1000000."""
+    """Plan a deployment: scripts/capacity --partners 1000000."""
     if context.invoked_subcommand:
         return
     try:
@@ -50,8 +50,8 @@ def main(context: click.Context, /, *, as_json: bool, **given: str | None) -> No
 
 @main.command()
 def measure() -> None:
-    """Measure what a hit, a miss and a warming cost on this machine, and keep it in docs/scaling/costs.json."""
-    from planning.measure import measure_costs  # a whole service, which a plan does not need
+    """Measure the costs of hits, misses and warmings on this machine, and write docs/scaling/costs.json."""
+    from planning.measure import measure_costs  # runs a whole service, which a plan does not need
 
     save_costs(measure_costs(click.echo))
     page.rewrite()

@@ -1,4 +1,4 @@
-"""The simulation held to the running service: medians of five runs of each, within a quarter."""
+"""Compares the simulation with the running service: medians of five runs each, which may differ by a quarter."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from planning.simulation import SEED
 from planning.trial import Figures, Trial, median_of, simulate
 
 RUNS = 5
-ALLOWED = 0.25  # of the real figure
+ALLOWED = 0.25  # share of the real figure
 FILE = FOLDER / "check.json"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure of both."""
+    """One figure of the service and of the simulation."""
 
     figure: str
     real: float
@@ -27,16 +27,16 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Of the real one."""
+        """Share of the real figure."""
         return self.simulated / self.real - 1
 
     def holds(self, allowed: float = ALLOWED) -> bool:
-        """Whether they are near each other."""
+        """Returns True if the figures differ by at most this share."""
         return abs(self.difference) <= allowed
 
 
 def compare(real: Figures, simulated: Figures) -> list[Comparison]:
-    """Figure by figure."""
+    """Compare each figure."""
     return [
         Comparison(name, float(getattr(real, name)), float(getattr(simulated, name)))
         for name in Figures.__dataclass_fields__
@@ -44,7 +44,7 @@ def compare(real: Figures, simulated: Figures) -> list[Comparison]:
 
 
 def check(costs: Costs, say: Callable[[str], None], trial: Trial | None = None, runs: int = RUNS) -> list[Comparison]:
-    """Both so many times."""
+    """Run both this many times, and compare the medians."""
     trial = trial or Trial()
     real = []
     with open_service(trial, runs) as running:
@@ -54,14 +54,14 @@ def check(costs: Costs, say: Callable[[str], None], trial: Trial | None = None, 
     return compare(median_of(real), median_of([simulate(trial, costs, SEED + number) for number in range(runs)]))
 
 
-def save(found: list[Comparison], file: Path = FILE) -> None:
-    """Write down what was found."""
-    lines = [asdict(one) | {"difference": one.difference, "holds": one.holds()} for one in found]
+def save(comparisons: list[Comparison], file: Path = FILE) -> None:
+    """Write the comparisons to the file."""
+    lines = [asdict(one) | {"difference": one.difference, "holds": one.holds()} for one in comparisons]
     record = {"trial": asdict(Trial()), "runs": RUNS, "allowed": ALLOWED, "figures": lines}
     file.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 def show(one: Comparison) -> str:
-    """A figure in one line."""
+    """A comparison as one line of text."""
     verdict = "holds" if one.holds() else "MISS"
     return f"{one.figure:>13}  real {one.real:8.3f}  simulated {one.simulated:8.3f}  {one.difference:+.1%}  {verdict}"

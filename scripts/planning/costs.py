@@ -1,4 +1,4 @@
-"""What one hit, miss, warming and tick cost: measured by `scripts/capacity measure`, and kept in costs.json."""
+"""The costs of a hit, a miss, a warming and a tick: `scripts/capacity measure` writes them to costs.json."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE = FOLDER / "costs.json"
 
 @dataclass(frozen=True)
 class Work:
-    """What one piece of work takes: CPU in microseconds, Redis commands, bytes that leave and enter Redis."""
+    """The cost of one piece of work: CPU in microseconds, Redis commands, bytes from and to Redis."""
 
     web_us: float = 0.0
     worker_us: float = 0.0
@@ -26,43 +26,43 @@ class Work:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of Redis, allocator included: of a partner's own keys, and of a stored picture's."""
+    """Bytes of Redis memory, including the allocator's: of a partner's keys, and of a stored picture's."""
 
     record: float  # the partner's JSON and its place in `recent`
     shown_by: float
     preview: float
     path: float
-    due: float  # a turn in `due`
-    variant_overhead: float  # of a variant beside its picture's bytes
-    variant_bytes: float  # mean of the sizes in the first format
+    due: float  # an entry of the schedule
+    variant_overhead: float  # of a variant without its picture's bytes
+    variant_bytes: float  # mean over the sizes in the first format
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Everything that was measured; `idle` is of one second without requests: beat, heartbeats, polling."""
+    """All measured costs; `idle` is one second without requests: beat, heartbeats, polling."""
 
     machine: dict[str, str]
-    shelf_hit: Work
+    cache_hit: Work
     redis_hit: Work
     miss: Work  # the web tier's part
     warming: Work
     tick: Work
     idle: Work
-    listing: Work  # the list of the newest
+    listing: Work  # the list of the newest partners
     memory: Memory
-    answer_bytes: float  # of the network, head included, beside the picture's
-    benchmark: dict[str, float]  # the same works in docs/benchmarks/results.json, requests or pictures a second
+    answer_bytes: float  # network bytes of an answer without the picture, headers included
+    benchmark: dict[str, float]  # of the same work in docs/benchmarks/results.json, requests or pictures per second
 
 
 def load_costs(file: Path = FILE) -> Costs:
-    """Read the file; raises OSError where it is missing."""
+    """Read the file; raises OSError if it is missing."""
     known = json.loads(file.read_text("utf-8"))
     works = {name: Work(**value) for name, value in known.items() if name in _WORKS}
     return Costs(**{**known, **works, "memory": Memory(**known["memory"])})
 
 
 def save_costs(costs: Costs, file: Path = FILE) -> None:
-    """Write it, figures with four digits that count: more would be noise."""
+    """Write the file, with four significant digits: more would be noise."""
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(_round(asdict(costs)), indent=1, ensure_ascii=False) + "\n", "utf-8")
 

@@ -1,4 +1,4 @@
-"""Draws a scenario: queue, waits, calls and hit ratio over time, a line for each run."""
+"""Draws a scenario: queue, waits, calls and hit ratio over time, one line per run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import matplotlib as mpl
 import numpy as np
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # after the choice of a back end that needs no screen
+from matplotlib import pyplot as plt  # after the choice of a backend without a screen
 
-from planning.ledger import Ledger, Slice
+from planning.timeline import Slice, Timeline
 
 COLOURS = ("#c0392b", "#1f77b4", "#2a9d5c", "#8e6bbf")
 INK, PALE = "#222222", "#6b7280"
-FEW = 10  # waits in a slice, of which a percentile says little
+MIN_WAITS = 10  # in a slice, for a percentile
 HIT_RATIO = "hit ratio, %"
 Read = Callable[[Slice, float], float]  # a slice and its seconds
 
@@ -26,31 +26,31 @@ def _hit_ratio(one: Slice, _seconds: float) -> float:
 
 
 def _percentile(percent: float) -> Read:
-    return lambda one, _: float(np.percentile(one.waits, percent)) if len(one.waits) >= FEW else float("nan")
+    return lambda one, _: float(np.percentile(one.waits, percent)) if len(one.waits) >= MIN_WAITS else float("nan")
 
 
 def _served(one: Slice, _seconds: float) -> float:
-    return min(100.0, 100 * len(one.waits) / max(1, one.counts["misses"]))  # some waited from the slice before
+    return min(100.0, 100 * len(one.waits) / max(1, one.counts["misses"]))  # some waits began in the slice before
 
 
 PANELS: dict[str, list[tuple[str, Read]]] = {
-    "messages in the hot queue, at most": [("-", lambda one, _: one.peaks["hot"])],
-    "seconds that a served miss waits (p50, p99 dotted)": [("-", _percentile(50)), (":", _percentile(99))],
-    "getFile calls a second": [("-", lambda one, seconds: one.counts["getFile"] / seconds)],
-    "misses that get their picture, %": [("-", _served)],
+    "most messages in the hot queue": [("-", lambda one, _: one.peaks["hot"])],
+    "wait of a served miss, seconds (p50, p99 dotted)": [("-", _percentile(50)), (":", _percentile(99))],
+    "getFile calls per second": [("-", lambda one, seconds: one.counts["getFile"] / seconds)],
+    "served misses, %": [("-", _served)],
     HIT_RATIO: [("-", _hit_ratio)],
 }
 
 
-def draw(title: str, runs: Mapping[str, Ledger], picture: Path) -> None:
+def draw(title: str, runs: Mapping[str, Timeline], picture: Path) -> None:
     """Write the picture."""
     figure, axes = plt.subplots(len(PANELS), 1, figsize=(9, 10), sharex=True, layout="constrained")
     for axis, (name, lines) in zip(axes, PANELS.items(), strict=True):
-        for colour, (run, ledger) in zip(COLOURS, runs.items(), strict=False):
+        for colour, (run, timeline) in zip(COLOURS, runs.items(), strict=False):
             for style, read in lines:
-                _draw_line(axis, ledger, read, color=colour, linestyle=style, label=run if style == "-" else None)
+                _draw_line(axis, timeline, read, color=colour, linestyle=style, label=run if style == "-" else None)
         axis.set_title(name, loc="left", fontsize=9, color=INK)
-        if name != HIT_RATIO:  # which moves by a few hundredths on most days
+        if name != HIT_RATIO:  # which changes by a few hundredths on most days
             axis.set_ylim(bottom=0)
         axis.grid(axis="y", color="#e5e7eb", linewidth=0.8)
         axis.tick_params(labelsize=8)
@@ -64,7 +64,7 @@ def draw(title: str, runs: Mapping[str, Ledger], picture: Path) -> None:
     plt.close(figure)
 
 
-def _draw_line(axis: Any, ledger: Ledger, read: Read, **style: Any) -> None:
-    minutes = [place * ledger.slice_seconds / 60 for place in range(len(ledger.slices))]
-    values = [read(one, ledger.slice_seconds) for one in ledger.slices]
+def _draw_line(axis: Any, timeline: Timeline, read: Read, **style: Any) -> None:
+    minutes = [place * timeline.slice_seconds / 60 for place in range(len(timeline.slices))]
+    values = [read(one, timeline.slice_seconds) for one in timeline.slices]
     axis.plot(minutes, values, linewidth=1.4, **style)

@@ -1,4 +1,4 @@
-"""Measure what a hit, a miss and a warming cost, on a whole service with a fake Telegram: less than a minute."""
+"""Measures the costs of hits, misses and warmings on a whole service with a fake Telegram, in less than a minute."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from warmer.settings import Settings
 
 LATENCY = 0.05  # seconds of a call
 WARMINGS, MISSES = 400, 300  # pictures
-ASKED_AGAIN = 10  # times each picture, for hits
+HITS_EACH = 10  # requests per stored picture
 IDLE_SECONDS = 6.0  # three ticks
-SOURCE = 320  # pixels: what is downloaded for the default sizes
+SOURCE = 320  # pixels of the download for the default sizes
 DIFFERENT = 24  # pictures
 CLIENTS = 16
 PICTURES = WARMINGS + MISSES + 2 * CLIENTS
-SCRATCH = 1000  # members of a sorted set that is weighed
+SCRATCH = 1000  # members of the sorted set whose memory is measured
 SIZES: tuple[int, ...] = Settings.model_fields["photo_sizes"].default
 RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
 Say = Callable[[str], None]
@@ -41,50 +41,50 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Bench:
-    """A running service, its meter and the file ids that its Telegram knows."""
+    """A running service, its meter, and the unused file ids of its Telegram."""
 
     service: Service
     meter: Meter
-    file_ids: list[str]  # that nobody has asked for
+    file_ids: list[str]
     telegram: FakeTelegram
 
     def take(self, number: int) -> list[str]:
-        """So many of them."""
+        """Take unused file ids."""
         taken, self.file_ids[:] = self.file_ids[:number], self.file_ids[number:]
         return taken
 
     def taken(self) -> int:
-        """How many were asked for."""
+        """The number of file ids taken so far."""
         return PICTURES - len(self.file_ids)
 
 
 def measure_costs(say: Say) -> Costs:
-    """Everything, in one run."""
+    """Measure all costs in one run."""
     results = json.loads(RESULTS.read_text("utf-8"))
     say("Starting a service…")
     with _open_bench(photo_cache_mb=32) as bench:
-        bench.meter.idle = _rest(bench, say)
+        bench.meter.idle = _measure_idle(bench, say)
         warmed = bench.take(WARMINGS)
         say(f"Warming {WARMINGS} pictures…")
         warming = bench.meter.measure(WARMINGS, lambda: _warm(bench, warmed))
-        say("Weighing Redis…")
-        memory = _weigh(bench, warmed)
+        say("Measuring Redis memory…")
+        memory = _measure_memory(bench, warmed)
         say(f"{MISSES} misses…")
         missed = bench.take(MISSES)
         miss = bench.meter.measure(MISSES, lambda: _ask(bench, missed))
-        _ask(bench, warmed * 4)  # so that every process has them on its shelf
+        _ask(bench, warmed * 4)  # every process then has them in its response cache
         say("Hits…")
-        shelf_hit = bench.meter.measure(ASKED_AGAIN * WARMINGS, lambda: _ask(bench, warmed * ASKED_AGAIN))
+        cache_hit = bench.meter.measure(HITS_EACH * WARMINGS, lambda: _ask(bench, warmed * HITS_EACH))
         idle = bench.meter.idle
     with _open_bench(photo_cache_mb=0) as bench:
-        bench.meter.idle = _rest(bench, say)
+        bench.meter.idle = _measure_idle(bench, say)
         warmed = bench.take(WARMINGS)
         _warm(bench, warmed)
-        say("Hits without a shelf…")
-        redis_hit = bench.meter.measure(ASKED_AGAIN * WARMINGS, lambda: _ask(bench, warmed * ASKED_AGAIN))
+        say("Hits without a response cache…")
+        redis_hit = bench.meter.measure(HITS_EACH * WARMINGS, lambda: _ask(bench, warmed * HITS_EACH))
     return Costs(
         machine={**machine.describe_machine(), "Python": platform.python_version()},
-        shelf_hit=shelf_hit,
+        cache_hit=cache_hit,
         redis_hit=redis_hit,
         miss=replace(_without(miss, warming), web_us=miss.web_us),
         warming=warming,
@@ -112,30 +112,30 @@ def _open_bench(photo_cache_mb: int) -> Iterator[Bench]:
         redis = testbed.start_redis()
         service = start_service(testbed, redis)
         bench = Bench(service, Meter(redis, service.web, service.workers), known, telegram)
-        _warm(bench, bench.take(2 * CLIENTS))  # opens everybody's connections
+        _warm(bench, bench.take(2 * CLIENTS))  # opens all connections
         yield bench
 
 
-def _rest(bench: Bench, say: Say) -> Work:
-    say(f"{IDLE_SECONDS:.0f} s at rest…")
+def _measure_idle(bench: Bench, say: Say) -> Work:
+    say(f"{IDLE_SECONDS:.0f} s without requests…")
     return bench.meter.measure(IDLE_SECONDS, lambda: time.sleep(IDLE_SECONDS))
 
 
 def _warm(bench: Bench, file_ids: Sequence[str]) -> None:
-    """As a backend asks for it, until every size is there."""
+    """Warm these as a backend does, until every size is stored."""
     bench.service.ask_to_warm(file_ids)
     _wait_for_all(bench, file_ids)
 
 
 def _ask(bench: Bench, file_ids: Sequence[str]) -> None:
-    """As clients do, until the workers have made the other sizes, too."""
+    """Request these as clients do, until the workers have stored the other sizes, too."""
     service = bench.service
     ask_all(service.port, [service.path_of(name) for name in file_ids], clients=CLIENTS)
     _wait_for_all(bench, list(dict.fromkeys(file_ids)))
 
 
 def _wait_for_all(bench: Bench, file_ids: Sequence[str]) -> None:
-    """Looks at Redis once for each when the last download is over: the looks are measured, too."""
+    """Check Redis once per picture after the last download: these commands are measured, too."""
     telegram, redis = bench.telegram, bench.service.redis
     wait_for("the downloads", lambda: telegram.calls["download"] >= telegram.calls["getFile"] >= bench.taken(), 120)
     for file_id in file_ids:
@@ -143,8 +143,8 @@ def _wait_for_all(bench: Bench, file_ids: Sequence[str]) -> None:
         wait_for("every picture", lambda name=name: redis.exists(name))  # type: ignore[misc]  # bound now
 
 
-def _weigh(bench: Bench, file_ids: Sequence[str]) -> Memory:
-    """Bytes of each kind of key, from MEMORY USAGE, allocator and key included."""
+def _measure_memory(bench: Bench, file_ids: Sequence[str]) -> Memory:
+    """Bytes of each kind of key, from MEMORY USAGE, including the allocator's and the key's."""
     service, keys = bench.service, bench.service.keys
     redis: Any = service.redis
     partners = {7_000_000_000 + number: file_id for number, file_id in enumerate(file_ids[:100])}
@@ -153,21 +153,21 @@ def _weigh(bench: Bench, file_ids: Sequence[str]) -> Memory:
         url = f"http://127.0.0.1:{service.port}/api/partner/{partner_id}"
         requests.put(url, json=body, headers=service.headers, timeout=10).raise_for_status()
     redis.zadd("scratch", {ids.file_id("scratch", number): number for number in range(SCRATCH)})
-    turn = redis.memory_usage("scratch", samples=0) / SCRATCH
+    entry = redis.memory_usage("scratch", samples=0) / SCRATCH
     redis.delete("scratch")
 
-    def weigh(names: Sequence[str]) -> float:
+    def mean_usage(names: Sequence[str]) -> float:
         return mean(redis.memory_usage(name) or 0 for name in names)
 
     variants = [keys.variant(name, size, "webp") for name in partners.values() for size in SIZES]
     picture = mean(redis.strlen(name) - HEADER_LENGTH for name in variants)
     return Memory(
-        record=weigh([keys.partner(one) for one in partners]),
-        shown_by=weigh([keys.partners(name) for name in partners.values()]),
-        preview=weigh([keys.preview(name) for name in partners.values()]),
-        path=weigh([keys.path(name) for name in partners.values()]),
-        due=turn,
-        variant_overhead=weigh(variants) - picture,
+        record=mean_usage([keys.partner(one) for one in partners]),
+        shown_by=mean_usage([keys.partners(name) for name in partners.values()]),
+        preview=mean_usage([keys.preview(name) for name in partners.values()]),
+        path=mean_usage([keys.path(name) for name in partners.values()]),
+        due=entry,
+        variant_overhead=mean_usage(variants) - picture,
         variant_bytes=picture,
     )
 
@@ -177,14 +177,14 @@ def _without(work: Work, other: Work) -> Work:
 
 
 def _read_round(results: dict[str, Any], work: str, cpu: str, number: int) -> Work:
-    """A round of the benchmark's large world, for each of so many; its milliseconds are time on the wall."""
+    """The cost of one of `number` pieces of a round of the benchmark with 100,000 partners; it is wall time."""
     who = "100,000 partners"
     microseconds = _read_figure(results, "scale", work, who, "ms") * 1000 / number
     return Work(**{cpu: microseconds}, commands=_read_figure(results, "scale", work, who, "commands") / number)
 
 
 def _read_figure(results: dict[str, Any], part: str, work: str, who: str, figure: str) -> float:
-    """One figure of the benchmark; raises LookupError where it is not there."""
+    """One figure of the benchmark; raises LookupError if it is missing."""
     for one in next(found for found in results["parts"] if found["name"] == part)["measurements"]:
         if (one["work"], one["who"], one["figure"]) == (work, who, figure):
             return float(one["value"])

@@ -1,4 +1,4 @@
-"""What the processes of a running service have used, and the difference that a piece of work makes."""
+"""Reads what the processes of a service use, and the difference that a piece of work makes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from redis import Redis
 from benches.service import measure_cpu
 from planning.costs import Work
 
-MICRO = 1e6  # microseconds of a second
+MICRO = 1e6  # microseconds per second
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Totals since the start of the processes, at an instant of `time.monotonic`."""
+    """Totals since the start of the processes; `at` is of `time.monotonic`."""
 
     at: float
     used: Work
@@ -31,10 +31,10 @@ class Meter:
         self.redis = redis
         self.web = web
         self.workers = workers
-        self.idle = Work()  # of a second; measured first
+        self.idle = Work()  # per second; measured first
 
     def read(self) -> Reading:
-        """The totals of now; itself three commands."""
+        """The current totals; this itself takes three commands."""
         stats: Any = self.redis.info("stats")
         cpu: Any = self.redis.info("cpu")
         used = Work(
@@ -48,7 +48,7 @@ class Meter:
         return Reading(time.monotonic(), used)
 
     def measure(self, number: float, work: Callable[[], object]) -> Work:
-        """What each of so many pieces of work takes beyond what an idle service takes meanwhile."""
+        """The cost of one of `number` pieces of work, without the cost of the idle service in that time."""
         before = self.read()
         work()
         after = self.read()

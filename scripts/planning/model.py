@@ -1,4 +1,4 @@
-"""The model: from what is assumed and what was measured to what has to be bought. Figures are of the peak."""
+"""The model: from assumptions and measured costs to the hardware to buy. Figures are of the peak."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from math import ceil
 from planning.costs import Costs, Work
 from planning.inputs import Inputs
 from planning.popularity import Popularity
+from web.photos.cache import OVERHEAD_BYTES
 
 DAY, YEAR = 86_400, 31_536_000  # seconds
 MICRO = 1e-6
 TICKS_SHARE = 0.9  # of TELEGRAM_RATE, that beat's ticks hand out (warmer/worker/rounds.py)
-SHELF_ANSWER_BYTES = 2000  # of an answer on the shelf beside its body (web/photos/cache.py)
 MIN_PROCESSES = 2  # of each kind: one may restart
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a deployment needs; rates are per second, at the peak unless the name says otherwise."""
+    """The needs of a deployment; rates are per second, at the peak unless the name says otherwise."""
 
     requests: float
     hit_ratio: float
-    shelf_ratio: float
+    cache_ratio: float
     misses: float
     warmings: float
     stored_pictures: float
     renewals: float
     telegram_calls: float
-    telegram_rate_needed: float  # the setting, so that calls leave a tenth of it free
+    telegram_rate_needed: float  # the setting; calls leave a tenth of it unused
     is_rate_enough: bool
     cold_hours: float  # to warm every picture cold, at TELEGRAM_RATE
     can_all_be_warm: bool  # before the first of them expires
     redis_gb: float  # of one copy, in use
     redis_commands: float
     redis_shards: int
-    redis_servers: int  # replicas included
-    redis_total_gb: float  # memory to buy, headroom and replicas included
+    redis_servers: int  # including replicas
+    redis_total_gb: float  # memory to buy, including headroom and replicas
     web_cores: float
     web_processes: int
     worker_cores: float
@@ -48,20 +48,20 @@ class Plan:
 
 
 def make_plan(given: Inputs, costs: Costs) -> Plan:
-    """Work the plan out."""
+    """Compute the plan."""
     traffic = _Traffic.of(given, costs)
-    load, gigabytes = _load(given, costs, traffic), _weigh(given, costs, traffic.stored) / 1e9
+    load, gigabytes = _load(given, costs, traffic), _count_bytes(given, costs, traffic.stored) / 1e9
     shards = max(1, ceil(gigabytes * given.redis_headroom / given.shard_gb), ceil(load.commands / given.shard_ops))
     web_cores = load.web_us * MICRO / given.busy
     worker_cores = load.worker_us * MICRO / given.busy
-    threads = traffic.warmings * 2 * given.upstream_seconds / given.busy  # two calls a picture
+    threads = traffic.warmings * 2 * given.upstream_seconds / given.busy  # two calls per picture
     web_processes = max(MIN_PROCESSES, ceil(web_cores))
     worker_processes = max(MIN_PROCESSES, ceil(worker_cores), ceil(threads / given.threads))
     cold_seconds = given.partners / (TICKS_SHARE * given.telegram_rate)
     return Plan(
         requests=traffic.requests,
         hit_ratio=traffic.hit_ratio,
-        shelf_ratio=traffic.shelf_ratio,
+        cache_ratio=traffic.cache_ratio,
         misses=traffic.misses,
         warmings=traffic.warmings,
         stored_pictures=traffic.stored,
@@ -91,7 +91,7 @@ def make_plan(given: Inputs, costs: Costs) -> Plan:
 class _Traffic:
     requests: float
     hit_ratio: float
-    shelf_ratio: float
+    cache_ratio: float
     misses: float
     warmings: float
     stored: float
@@ -100,7 +100,7 @@ class _Traffic:
 
     @classmethod
     def of(cls, given: Inputs, costs: Costs) -> _Traffic:
-        """What is asked for at the peak. What is stored follows from the day's mean: it lives longer than a peak."""
+        """Traffic at the peak. The stored pictures follow from the day's mean: they live longer than a peak."""
         popularity = Popularity(given.partners, given.zipf)
         mean = given.views_per_second * given.pictures_per_view
         peak = mean * given.peak_factor
@@ -116,19 +116,19 @@ class _Traffic:
         return cls(
             requests=peak,
             hit_ratio=1 - misses / peak,
-            shelf_ratio=given.shelf_ratio or _share_on_shelf(given, costs, popularity, peak),
+            cache_ratio=given.cache_ratio or _share_from_cache(given, costs, popularity, peak),
             misses=misses,
             warmings=warmings,
             stored=max(stored, kept),
             renewals=kept / (given.photo_ttl / 2),
-            calls=warmings + joins + checks,  # getFile; a look-up for who joins, and for each check
+            calls=warmings + joins + checks,  # getFile; a profile look-up per join and per check
         )
 
 
-def _share_on_shelf(given: Inputs, costs: Costs, popularity: Popularity, requests: float) -> float:
-    """Hits from the shelf of one of the web processes, each of which sees its share of the requests."""
+def _share_from_cache(given: Inputs, costs: Costs, popularity: Popularity, requests: float) -> float:
+    """Share of the hits from a web process' response cache; each process gets its share of the requests."""
     processes = max(MIN_PROCESSES, ceil(requests * costs.redis_hit.web_us * MICRO / given.busy))
-    room = given.photo_cache_mb * 1e6 / (_picture_bytes(given, costs) + SHELF_ANSWER_BYTES)
+    room = given.photo_cache_mb * 1e6 / (_picture_bytes(given, costs) + OVERHEAD_BYTES)
     age = popularity.find_age(requests / processes, room, 60.0)
     missed, _ = popularity.split(requests / processes, age)
     return 1 - missed / (requests / processes)
@@ -138,8 +138,8 @@ def _picture_bytes(given: Inputs, costs: Costs) -> float:
     return given.variant_bytes or costs.memory.variant_bytes
 
 
-def _weigh(given: Inputs, costs: Costs, stored: float) -> float:
-    """Bytes of Redis for partners and for what is stored."""
+def _count_bytes(given: Inputs, costs: Costs, stored: float) -> float:
+    """Bytes of Redis for partners and for stored pictures."""
     memory = costs.memory
     variants = given.sizes * given.formats * (_picture_bytes(given, costs) + memory.variant_overhead)
     kept = min(given.rewarm_partners, given.partners)
@@ -148,13 +148,13 @@ def _weigh(given: Inputs, costs: Costs, stored: float) -> float:
 
 
 def _load(given: Inputs, costs: Costs, traffic: _Traffic) -> Work:
-    """What everything together takes in a second."""
+    """The cost of one second at the peak."""
     hits = traffic.requests - traffic.misses
-    on_shelf = hits * traffic.shelf_ratio
+    from_cache = hits * traffic.cache_ratio
     checks = min(given.rewarm_partners, given.partners) / given.profile_check_every
     pieces = [
-        (costs.shelf_hit, on_shelf),
-        (costs.redis_hit, hits - on_shelf),
+        (costs.cache_hit, from_cache),
+        (costs.redis_hit, hits - from_cache),
         (costs.miss, traffic.misses),
         (costs.warming, traffic.warmings),
         (costs.tick, traffic.renewals + checks),

@@ -1,4 +1,4 @@
-"""The tables of docs/scaling.md, each between its marks, from the files that the scripts write."""
+"""Writes the tables of docs/scaling.md between their marks, from the files that the scripts write."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 from planning.costs import FOLDER, ROOT, Costs, Work, load_costs
 from planning.inputs import Inputs, read_inputs
-from planning.ledger import REFUSALS
 from planning.model import make_plan
 from planning.sensitivity import rank_inputs
 from planning.table import describe, list_lines, show
+from planning.timeline import REFUSALS
 
 PAGE = ROOT / "docs" / "scaling.md"
 PLANS = FOLDER / "plans.json"
@@ -26,29 +26,29 @@ SIZES: dict[str, dict[str, Any]] = {
     "10 M, 30 days": {"partners": 10_000_000, "photo_ttl": 30 * 86_400},
 }
 WORKS = {
-    "shelf_hit": "a hit from the shelf",
+    "cache_hit": "a hit from the response cache",
     "redis_hit": "a hit from Redis",
     "miss": "a miss, web tier's part",
     "warming": "a warming",
     "tick": "a subject that is due",
     "listing": "the list of the newest",
-    "idle": "a second of rest",
+    "idle": "a second without requests",
 }
 FIGURES = {
     "miss_seconds": "misses: seconds until all clients are served",
     "miss_p50": "misses: seconds a client waits, p50",
     "miss_calls": "misses: calls to Telegram",
-    "miss_queue": "misses: messages in the hot queue, at most",
+    "miss_queue": "misses: most messages in the hot queue",
     "warm_seconds": "warming ahead: seconds until all are stored",
     "warm_calls": "warming ahead: calls to Telegram",
-    "warm_due": "warming ahead: pictures with a turn, at most",
+    "warm_due": "warming ahead: most pictures in the schedule",
     "flood_served": "flood: requests that get their picture",
     "flood_p50": "flood: seconds these wait, p50",
 }
 
 
 def rewrite() -> None:
-    """Work the plans out again, and write every table whose figures are there."""
+    """Compute the plans again, and write every table."""
     PLANS.write_text(json.dumps(make_record(load_costs()), indent=1) + "\n", "utf-8")
     PAGE.write_text(fill(PAGE.read_text("utf-8")), "utf-8")
 
@@ -69,7 +69,7 @@ def make_record(costs: Costs) -> dict[str, Any]:
 
 
 def fill(text: str) -> str:
-    """The page with its tables; raises ValueError where the marks of one are missing."""
+    """The page with its tables; raises ValueError if a table's marks are missing."""
     for name, table in list_tables().items():
         block = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
         if not block.search(text):
@@ -79,7 +79,7 @@ def fill(text: str) -> str:
 
 
 def list_tables() -> dict[str, str]:
-    """Each table in Markdown, by the name of its marks."""
+    """Each table in Markdown by the name of its marks."""
     plans, scenarios, check = (
         json.loads((FOLDER / f"{name}.json").read_text("utf-8")) for name in ("plans", "scenarios", "check")
     )
@@ -106,7 +106,7 @@ def _show_costs(costs: Costs) -> str:
 
 
 def _show_plans(plans: Mapping[str, Any]) -> str:
-    """A column for each size; what is remarked about a figure stands behind it."""
+    """A column per size, and a row per figure."""
     rows = [[line[0]] for line in next(iter(plans.values()))["lines"]]
     for plan in plans.values():
         for row, line in zip(rows, plan["lines"], strict=True):
@@ -121,7 +121,7 @@ def _show_inputs() -> str:
         [f"`--{name.replace('_', '-')}`", str(field.description), f"{field.default:,g}"]
         for name, field in Inputs.model_fields.items()
     ]
-    return _table(["option", "what", "default"], rows).replace("---:", "---", 1)
+    return _table(["option", "meaning", "default"], rows).replace("---:", "---", 1)
 
 
 def _show_runs(runs: Mapping[str, Any]) -> str:
@@ -137,7 +137,7 @@ def _show_runs(runs: Mapping[str, Any]) -> str:
             f"{run['hit_ratio_low']:.1%} → {run['hit_ratio_end']:.1%}",
             f"{run['calls_per_second']:.1f}",
         ])  # fmt: skip
-    head = ["run", "breaks first", "most refused for", "misses served", "wait p50 / p99", "hit ratio, low → end"]
+    head = ["run", "breaks first", "most frequent refusal", "misses served", "wait p50 / p99", "hit ratio, low → end"]
     return _table([*head, "getFile /s"], rows)
 
 
@@ -151,7 +151,7 @@ def _show_check(check: Mapping[str, Any]) -> str:
 
 
 def _show_cluster(record: Mapping[str, Any]) -> str:
-    """A row for each kind of work and number of processes; rates against one process on the same Redis."""
+    """A row per kind of work and number of processes; rates are relative to one process on the same Redis."""
     found: dict[tuple[str, str], dict[str, float]] = {}
     for one in record["measurements"]:
         found.setdefault((one["work"], one["who"]), {})[one["figure"]] = one["value"]
@@ -160,4 +160,4 @@ def _show_cluster(record: Mapping[str, Any]) -> str:
         alone = found[work, f"1 {who.split(maxsplit=1)[1]}"]["a second"]
         shares = [f"{figures[kind]:.0%}" for kind in ("web", "workers", "Redis")]
         rows.append([f"{work}, {who}", f"{figures['a second']:,.0f}", f"{figures['a second'] / alone:.2f} ×", *shares])
-    return _table(["work, processes of each kind", "a second", "against 1", "web", "workers", "Redis"], rows)
+    return _table(["work, processes of each kind", "per second", "relative to 1", "web", "workers", "Redis"], rows)

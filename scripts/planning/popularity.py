@@ -1,4 +1,4 @@
-"""How often each picture is asked for: Zipf's law, and what a cache with a time to live makes of it."""
+"""How often clients request each picture (Zipf's law), and how many of them a cache with a TTL holds."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ranks = npt.NDArray[np.int64]
-BINS = 4000  # of ranks, each as wide as the last times a constant
-SAME = 1e-9  # exponents closer to 1 than this have the logarithm as their integral
+BINS = 4000  # of ranks, in geometric steps
+SAME = 1e-9  # exponents closer to 1 than this use the logarithm as the integral
 
 
 @dataclass(frozen=True)
 class Popularity:
-    """Pictures by rank from 0: the one of rank r is asked for in proportion to (r + 1) ** -exponent, about.
+    """Pictures by rank from 0. Rank r gets requests in proportion to (r + 1) ** -exponent, approximately.
 
-    "About": rank r has the share of the power's integral from r + 1 to r + 2, which can be drawn from in one step.
+    Exactly, rank r has the share of the power's integral from r + 1 to r + 2: one step draws from that.
     """
 
     pictures: int
     exponent: float
 
-    def draw(self, chance: np.random.Generator, number: int) -> Ranks:
-        """So many ranks at random."""
-        return np.minimum(self._rank_at(chance.random(number)).astype(np.int64) - 1, self.pictures - 1)
+    def draw(self, rng: np.random.Generator, number: int) -> Ranks:
+        """Draw ranks at random."""
+        return np.minimum(self._rank_at(rng.random(number)).astype(np.int64) - 1, self.pictures - 1)
 
     def list_rates(self, requests_per_second: float) -> Floats:
-        """Requests a second for each picture, by rank."""
+        """Requests per second for each picture, by rank."""
         edges = np.arange(1, self.pictures + 2, dtype=np.float64)
         return np.diff(self._share_below(edges)) * requests_per_second
 
     def rates_of(self, pictures: Ranks, requests_per_second: float) -> Floats:
-        """Requests a second for each of these."""
+        """Requests per second for each of these pictures."""
         first = pictures.astype(np.float64) + 1
         return (self._share_below(first + 1) - self._share_below(first)) * requests_per_second
 
     def split(self, requests_per_second: float, ttl_seconds: float) -> tuple[float, float]:
-        """Misses a second, and how many pictures are stored, where each lives so long from its fetch on.
+        """Misses per second and the number of stored pictures, if each picture lives `ttl_seconds` from its fetch.
 
-        A picture asked for at rate r is stored for T of every T + 1/r seconds: hits do not prolong its life.
+        A picture with r requests per second is stored for T of every T + 1/r seconds: hits do not extend its life.
         """
         numbers, rates = self._bins(requests_per_second)
         asked = rates * ttl_seconds
         return float((numbers * rates / (1 + asked)).sum()), float((numbers * asked / (1 + asked)).sum())
 
     def find_age(self, requests_per_second: float, room: float, age_seconds: float) -> float:
-        """How old pictures get on a shelf with room for so many, and such a greatest age."""
+        """The age in seconds that pictures reach in a cache with room for `room` of them and this greatest age."""
         if self.split(requests_per_second, age_seconds)[1] <= room:
             return age_seconds
         low, high = 0.0, age_seconds
@@ -57,7 +57,7 @@ class Popularity:
         return low
 
     def _bins(self, requests_per_second: float) -> tuple[Floats, Floats]:
-        """How many pictures each bin has, and how often one of them is asked for."""
+        """The pictures in each bin, and the requests per second for one of them."""
         edges = np.unique(np.geomspace(1, self.pictures + 1, BINS).round())
         numbers = np.diff(edges)
         return numbers, np.diff(self._share_below(edges)) * requests_per_second / numbers

@@ -1,4 +1,4 @@
-"""The trial on the running service: gunicorn, one worker, beat, Redis, and a fake Telegram of a known latency."""
+"""Runs the trial on the real service: gunicorn, one worker, beat, Redis, and a fake Telegram with a known latency."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from faketelegram import FakeTelegram
 from planning.trial import Figures, Trial
 from runner.ports import free_loopback_port
 
-SOURCE = 160  # pixels: no CPU is what is looked at
+SOURCE = 160  # pixels: small, since the trial is not about CPU
 DIFFERENT = 8  # pictures
-LOOK_SECONDS = 0.005  # between looks at a queue
-FLOOD_THREADS = 200  # more than requests can be under way
-REST_SECONDS = 1.5  # fills the bucket, which holds a second's worth
+POLL_SECONDS = 0.005  # between reads of a queue's length
+FLOOD_THREADS = 200  # more than the requests in flight
+REST_SECONDS = 1.5  # fills the bucket, which holds the tokens of one second
 
 
 @dataclass
 class RunningService:
-    """A running service, and the pictures that nobody has asked for yet."""
+    """A running service, and the unused file ids of its Telegram."""
 
     service: Service
     telegram: FakeTelegram
     file_ids: list[str]
 
     def take(self, number: int) -> list[str]:
-        """So many of them."""
+        """Take unused file ids."""
         taken, self.file_ids[:] = self.file_ids[:number], self.file_ids[number:]
         return taken
 
     def count_calls(self) -> int:
-        """getFile and downloads so far."""
+        """The calls to getFile and downloads so far."""
         return self.telegram.calls["getFile"] + self.telegram.calls["download"]
 
 
 @contextmanager
 def open_service(trial: Trial, runs: int) -> Iterator[RunningService]:
-    """A service that can go through the trial so many times."""
+    """Start a service with enough pictures for `runs` trials."""
     settings = {"PHOTO_SIZES": "160", "PHOTO_FORMATS": "webp", "TELEGRAM_RATE": str(trial.telegram_rate)}
     settings["HOT_MAX"] = str(trial.hot_max)
     with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "t", **settings) as testbed:
@@ -72,7 +72,7 @@ def open_service(trial: Trial, runs: int) -> Iterator[RunningService]:
 
 
 def run_trial(trial: Trial, running: RunningService) -> Figures:
-    """Every scenario, one after the other."""
+    """Run the scenarios one after the other."""
     found = {**_let_clients_ask(trial, running), **_let_backend_ask(trial, running), **_let_flood_come(trial, running)}
     return Figures(**found)
 
@@ -82,7 +82,7 @@ def _let_clients_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
     queue = f"{service.keys.queue_prefix}hot"
     time.sleep(REST_SECONDS)
     calls, started = running.count_calls(), time.monotonic()
-    with _watching(lambda: int(service.redis.llen(queue))) as seen:
+    with _polling(lambda: int(service.redis.llen(queue))) as seen:
         paths = [service.path_of(name) for name in missed]
         waits = ask_all(service.port, paths, clients=trial.clients, is_patient=True)
     seconds = time.monotonic() - started
@@ -98,7 +98,7 @@ def _let_backend_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
     service, warmed = running.service, running.take(trial.warmed)
     time.sleep(REST_SECONDS)
     calls, started = running.count_calls(), time.monotonic()
-    with _watching(lambda: int(service.redis.zcard(service.keys.schedule))) as seen:
+    with _polling(lambda: int(service.redis.zcard(service.keys.schedule))) as seen:
         service.ask_to_warm(warmed)
         wait_for_pictures(service.redis, service.keys, warmed)
     seconds = time.monotonic() - started
@@ -106,7 +106,7 @@ def _let_backend_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
 
 
 def _let_flood_come(trial: Trial, running: RunningService) -> dict[str, Any]:
-    """Each request on time and on a connection of its own, whatever became of those before."""
+    """Send each request on time and on its own connection, whatever happens to the others."""
     service, paths = running.service, [running.service.path_of(name) for name in running.take(trial.flooded)]
     time.sleep(REST_SECONDS)
     started = time.monotonic()
@@ -126,12 +126,12 @@ def _let_flood_come(trial: Trial, running: RunningService) -> dict[str, Any]:
 
 
 @contextmanager
-def _watching(look: Callable[[], int]) -> Iterator[list[int]]:
-    """What is seen again and again while the block runs."""
+def _polling(look: Callable[[], int]) -> Iterator[list[int]]:
+    """Collect what `look` returns, again and again while the block runs."""
     seen, is_over = [0], threading.Event()
 
     def work() -> None:
-        while not is_over.wait(LOOK_SECONDS):
+        while not is_over.wait(POLL_SECONDS):
             seen.append(look())
 
     thread = threading.Thread(target=work)

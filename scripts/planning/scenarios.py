@@ -1,4 +1,4 @@
-"""Bad days of ten million partners: what happens, and again with one setting changed."""
+"""Bad days of a deployment with ten million partners, each also with changed settings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from planning.costs import Costs
 from planning.inputs import Inputs, read_inputs
-from planning.ledger import REFUSALS, Ledger, Refusal
 from planning.model import make_plan
 from planning.setup import Setup
+from planning.timeline import REFUSALS, Refusal, Timeline
 
 PARTNERS = 10_000_000
 PHOTO_TTL = 30 * 86_400  # seconds: with a week, ten million pictures expire faster than TELEGRAM_RATE fetches them
@@ -18,7 +18,7 @@ SHARE_THAT_BREAKS = 0.01  # of the misses of a slice, refused for one cause
 
 @dataclass(frozen=True)
 class Scenario:
-    """A bad day, and the same with other settings, by what is changed."""
+    """A bad day, and the same day with other settings, by a name for the change."""
 
     name: str
     title: str
@@ -32,28 +32,28 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run comes to, from the event on."""
+    """The result of a run, from the event on."""
 
     misses: int
-    served_share: float  # of the misses: those answered with the picture within PHOTO_WAIT
-    wait_p50: float  # seconds, of these
+    served_share: float  # of the misses: answered with the picture within PHOTO_WAIT
+    wait_p50: float  # seconds, of the served misses
     wait_p99: float
     hit_ratio_low: float  # of the worst slice
     hit_ratio_end: float  # of the last slice
     calls_per_second: float  # getFile
     hot_queue: int  # at most
-    turned_away: int  # requests, since every connection was taken
+    turned_away: int  # requests, because all connections were in use
     refused: dict[str, int]  # by cause
-    broke_first: str  # the cause that first took more than a hundredth of a slice's requests or misses
+    broke_first: str  # the first cause that refused more than a hundredth of a slice's requests or misses
 
 
 def list_inputs() -> Inputs:
-    """The deployment that the scenarios befall."""
+    """The assumptions about the deployment of the scenarios."""
     return read_inputs(partners=PARTNERS, photo_ttl=PHOTO_TTL)
 
 
 def _plan_deployment(costs: Costs) -> Setup:
-    """Processes and shards are what the model plans for this size."""
+    """The deployment, with the processes and shards of the model's plan."""
     given = list_inputs()
     plan = make_plan(given, costs)
     return Setup(
@@ -74,14 +74,14 @@ def _plan_deployment(costs: Costs) -> Setup:
 
 
 def list_scenarios(costs: Costs) -> list[Scenario]:
-    """The four of them."""
+    """All scenarios."""
     base = _plan_deployment(costs)
     cold = replace(base, is_cold=True)
     viral = replace(base, surge=20.0, surge_from=START, surge_until=START + HOUR)
     many = replace(viral, web_processes=4 * base.web_processes)
     loss = replace(base, loss_at=START, loss_seconds=15.0)
     pause = replace(base, seconds=START + HOUR, pause_at=START, pause_seconds=120.0)
-    patient = round(base.telegram_rate * base.photo_wait)  # as many as get a token while their clients wait
+    patient = round(base.telegram_rate * base.photo_wait)  # requests that get a token while their clients wait
     return [
         Scenario("cold", "A cold start", cold, {
             f"HOT_MAX={patient}": replace(cold, hot_max=patient),
@@ -91,7 +91,7 @@ def list_scenarios(costs: Costs) -> list[Scenario]:
             f"{many.web_processes} web processes": many,
             f"{many.web_processes} web processes, HOT_MAX={patient}": replace(many, hot_max=patient),
         }),
-        Scenario("shard", "A shard is lost", loss, {
+        Scenario("shard", "A lost shard", loss, {
             "a replica": replace(loss, is_replicated=True),
             "TELEGRAM_RATE=30": replace(loss, telegram_rate=30.0),
         }),
@@ -101,31 +101,31 @@ def list_scenarios(costs: Costs) -> list[Scenario]:
     ]  # fmt: skip
 
 
-def sum_up(setup: Setup, ledger: Ledger) -> Outcome:
-    """The slices from the event on, as one."""
-    first = 0 if setup.is_cold else int(START / ledger.slice_seconds)
-    slices = ledger.slices[first:]
+def sum_up(setup: Setup, timeline: Timeline) -> Outcome:
+    """Sum up the slices from the event on."""
+    first = 0 if setup.is_cold else int(START / timeline.slice_seconds)
+    slices = timeline.slices[first:]
     misses = sum(one.counts["misses"] for one in slices)
     ratios = [one.counts["hits"] / max(1, one.counts["hits"] + one.counts["misses"]) for one in slices]
     refused = {name: sum(one.counts[name] for one in slices) for name in REFUSALS}
     return Outcome(
         misses=misses,
         served_share=sum(len(one.waits) for one in slices) / max(1, misses),
-        wait_p50=ledger.percentile(50, first),
-        wait_p99=ledger.percentile(99, first),
+        wait_p50=timeline.percentile(50, first),
+        wait_p99=timeline.percentile(99, first),
         hit_ratio_low=min(ratios),
         hit_ratio_end=ratios[-1],
-        calls_per_second=sum(one.counts["getFile"] for one in slices) / (len(slices) * ledger.slice_seconds),
-        hot_queue=int(ledger.highest("hot")),
+        calls_per_second=sum(one.counts["getFile"] for one in slices) / (len(slices) * timeline.slice_seconds),
+        hot_queue=int(timeline.highest("hot")),
         turned_away=refused["web"],
         refused={name: number for name, number in refused.items() if number},
-        broke_first=_find_first(ledger, first),
+        broke_first=_find_first(timeline, first),
     )
 
 
-def _find_first(ledger: Ledger, first: int) -> str:
-    """The cause with the most refusals in the first slice where any takes more than a hundredth."""
-    for one in ledger.slices[first:]:
+def _find_first(timeline: Timeline, first: int) -> str:
+    """The cause with the most refusals in the first slice where a cause exceeds SHARE_THAT_BREAKS."""
+    for one in timeline.slices[first:]:
         whole: dict[Refusal, int] = {"web": one.counts["hits"], "shard": one.counts["hits"]}
         shares = {name: one.counts[name] / max(1, whole.get(name, one.counts["misses"])) for name in REFUSALS}
         worst = max(shares, key=lambda name: shares[name])

@@ -1,4 +1,4 @@
-"""Which assumption moves the plan most: each is halved and doubled, the others stay."""
+"""Ranks the assumptions by their influence on the plan: halves and doubles each one alone."""
 
 from __future__ import annotations
 
@@ -9,27 +9,33 @@ from planning.costs import Costs
 from planning.inputs import VIEWS_PER_PARTNER, BadInput, Inputs, read_inputs
 from planning.model import Plan, make_plan
 
-RESULTS = ("redis_total_gb", "redis_commands", "web_cores", "telegram_calls", "network_out_mbit")  # what is paid for
+RESULTS = (
+    "redis_total_gb",
+    "redis_commands",
+    "web_cores",
+    "telegram_calls",
+    "network_out_mbit",
+)
 
 
 @dataclass(frozen=True)
 class Influence:
-    """What doubling an input does; `change` is how many times as much of `result` is needed."""
+    """The effect of doubling an input: `change` is the factor on `result`."""
 
     name: str
     value: float
     result: str
     change: float
-    weight: float  # doublings of all results together, for half and twice the input
+    weight: float  # doublings of all results together, for half and double the input
 
 
 def rank_inputs(given: Inputs, costs: Costs, number: int = 3) -> list[Influence]:
-    """The inputs that move the plan most, the first one most."""
+    """The inputs with the largest influence on the plan, largest first."""
     known = given.model_dump()
     known["views_per_day"] = given.views_per_day or VIEWS_PER_PARTNER * given.partners
     known["variant_bytes"] = given.variant_bytes or costs.memory.variant_bytes
     base = make_plan(read_inputs(**known), costs)
-    found = [_weigh(name, known, base, costs) for name in known if _is_assumed(name, known)]
+    found = [_measure(name, known, base, costs) for name in known if _is_assumed(name, known)]
     return sorted(found, key=lambda one: (-one.weight, one.name))[:number]
 
 
@@ -37,14 +43,14 @@ def _is_assumed(name: str, known: dict[str, float]) -> bool:
     return bool(known[name]) and name not in ("partners", "busy", "redis_headroom")
 
 
-def _weigh(name: str, known: dict[str, float], base: Plan, costs: Costs) -> Influence:
+def _measure(name: str, known: dict[str, float], base: Plan, costs: Costs) -> Influence:
     doubled = {result: 1.0 for result in RESULTS}
     weight = 0.0
     for factor in (0.5, 2.0):
         value = known[name] * factor
         try:
             plan = make_plan(read_inputs(**{**known, name: type(known[name])(value)}), costs)
-        except BadInput:  # at the end of its range
+        except BadInput:  # outside its range
             continue
         ratios = {result: getattr(plan, result) / getattr(base, result) for result in RESULTS}
         weight += sum(abs(log2(ratio)) for ratio in ratios.values())

@@ -1,4 +1,4 @@
-"""What is simulated: the settings, the machines, and what befalls them."""
+"""The settings, the machines and the event of a simulated run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DEFAULTS = {name: field.default for name, field in Settings.model_fields.items(
 
 @dataclass(frozen=True)
 class Setup:
-    """One run; seconds, and requests a second, unless a name says otherwise."""
+    """One run; values are seconds, or requests per second, unless a name says otherwise."""
 
     seconds: float
     pictures: int
@@ -29,30 +29,29 @@ class Setup:
     warm_first: int = _DEFAULTS["warm_first"]
 
     web_processes: int = 2
-    places: int = THREADS // 2  # of each web process
+    places: int = THREADS // 2  # waiting requests of each web process
     connections: int = 1000  # of each web process
     worker_processes: int = 2
     threads: int = 32  # of each worker process
     shards: int = 1
     hit_us: float = 250.0  # of one core of a web process
     miss_us: float = 2000.0
-    ask_us: float = 500.0  # of publishing for a list
     call_seconds: float = 0.08
     download_seconds: float = 0.08
-    task_seconds: float = 0.01  # of a warming beside the two calls
-    spread: float = 0.3  # a call takes up to so much more or less
+    task_seconds: float = 0.01  # of a warming without its two calls
+    spread: float = 0.3  # a call takes up to this share more or less
 
-    surge: float = 1.0  # times as many requests,
+    surge: float = 1.0  # factor on the requests
     surge_from: float = 0.0
     surge_until: float = 0.0
-    pause_at: float = -1.0  # Telegram answers 429 from then on,
+    pause_at: float = -1.0  # Telegram answers 429 from then on
     pause_seconds: float = 0.0
-    loss_at: float = -1.0  # a shard is away from then on,
+    loss_at: float = -1.0  # a shard is away from then on
     loss_seconds: float = 0.0
-    is_replicated: bool = False  # and comes back with what it held
+    is_replicated: bool = False  # the shard comes back with its data
 
     def list_changes(self, other: Setup) -> dict[str, float]:
-        """What the other one has otherwise."""
+        """The fields in which the other one differs."""
         return {
             name: getattr(other, name)
             for name in self.__dataclass_fields__

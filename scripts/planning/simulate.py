@@ -1,4 +1,4 @@
-"""The command `scripts/simulate`: play the scenarios, or hold the simulation to the running service."""
+"""The command `scripts/simulate`: runs the scenarios, or compares the simulation with the running service."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from planning import page
 from planning.costs import FOLDER, load_costs
 from planning.draw import draw
 from planning.scenarios import Scenario, list_inputs, list_scenarios, sum_up
-from planning.simulation import SEED, play
+from planning.simulation import SEED, run_simulation
 
 FILE = FOLDER / "scenarios.json"
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Compare with the running service instead: three minutes.")
+@click.option("--check", is_flag=True, help="Compare with the running service instead, in three minutes.")
 @click.argument("names", nargs=-1)
 def main(*, check: bool, names: tuple[str, ...]) -> None:
-    """Play the scenarios, or those that are named; all together write docs/scaling and docs/scaling.md."""
+    """Run the scenarios, all or the named ones; a run of all writes docs/scaling and docs/scaling.md."""
     if check:
         sys.exit(_check())
     scenarios = list_scenarios(load_costs())
     if unknown := set(names) - {scenario.name for scenario in scenarios}:
         raise click.BadParameter(f"no scenario is named {unknown.pop()!r}", param_hint="NAMES")
-    record = {one.name: _play(one, is_drawn=not names) for one in scenarios if not names or one.name in names}
+    record = {one.name: _run_scenario(one, is_drawn=not names) for one in scenarios if not names or one.name in names}
     if not names:
         whole = {"seed": SEED, "inputs": list_inputs().model_dump(), "scenarios": record}
         FILE.write_text(json.dumps(whole, indent=1) + "\n", "utf-8")
@@ -37,17 +37,17 @@ def main(*, check: bool, names: tuple[str, ...]) -> None:
         click.echo(f"Written: {FILE}, its pictures, docs/scaling.md")
 
 
-def _play(scenario: Scenario, *, is_drawn: bool) -> dict[str, Any]:
-    """Every run of a scenario; what they come to."""
+def _run_scenario(scenario: Scenario, *, is_drawn: bool) -> dict[str, Any]:
+    """Run a scenario with each of its settings; the results as JSON."""
     click.echo(f"{scenario.title}…")
-    ledgers, outcomes = {}, {}
+    timelines, outcomes = {}, {}
     for name, setup in scenario.list_runs().items():
-        ledgers[name] = play(setup)
-        outcomes[name] = sum_up(setup, ledgers[name])
+        timelines[name] = run_simulation(setup)
+        outcomes[name] = sum_up(setup, timelines[name])
         served = f"{outcomes[name].served_share:.1%} of the misses served"
         click.echo(f"  {name}: breaks first: {outcomes[name].broke_first}; {served}")
     if is_drawn:
-        draw(scenario.title, ledgers, FOLDER / f"{scenario.name}.png")
+        draw(scenario.title, timelines, FOLDER / f"{scenario.name}.png")
     runs = {
         name: asdict(outcomes[name]) | {"changed": scenario.base.list_changes(setup)}
         for name, setup in scenario.list_runs().items()
@@ -56,7 +56,7 @@ def _play(scenario: Scenario, *, is_drawn: bool) -> dict[str, Any]:
 
 
 def _check() -> int:
-    """The exit status: 1 where a figure is too far off."""
+    """The exit status: 1 if a figure differs too much."""
     found = checking.check(load_costs(), click.echo)
     for one in found:
         click.echo(checking.show(one))

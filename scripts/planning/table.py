@@ -1,4 +1,4 @@
-"""The plan as a table for people."""
+"""Prints the plan as a table."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ NAMES = {
 
 
 def list_lines(plan: Plan, given: Inputs) -> list[Line]:
-    """What is needed: a name, a figure with its unit, a remark."""
+    """The lines of the plan: a name, a figure with its unit, a remark."""
     rate = "" if plan.is_rate_enough else f"TELEGRAM_RATE is {given.telegram_rate:g}: too low, or PHOTO_TTL too short"
     cold = "" if plan.can_all_be_warm else "longer than PHOTO_TTL: never all at once"
     each = show(plan.redis_commands / plan.redis_shards)
     copies = f"{given.replicas} replica{'' if given.replicas == 1 else 's'} each"
     return [
         ("requests for pictures", f"{show(plan.requests)} /s", "at the peak"),
-        ("hits", f"{plan.hit_ratio:.2%}", f"{plan.shelf_ratio:.0%} of them without Redis"),
+        ("hits", f"{plan.hit_ratio:.2%}", f"{plan.cache_ratio:.0%} of them without Redis"),
         ("pictures stored", show(plan.stored_pictures), f"of {show(given.partners)}"),
         ("Redis memory in use", f"{show(plan.redis_gb)} GB", "one copy"),
         ("Redis memory to buy", f"{show(plan.redis_total_gb)} GB", f"headroom {given.redis_headroom:g}, {copies}"),
         ("Redis shards", str(plan.redis_shards), f"{plan.redis_servers} servers, up to {given.shard_gb:g} GB each"),
-        ("Redis commands", f"{show(plan.redis_commands)} /s", f"{each} a shard"),
+        ("Redis commands", f"{show(plan.redis_commands)} /s", f"{each} per shard"),
         ("web processes", str(plan.web_processes), f"{show(plan.web_cores)} cores"),
         ("worker processes", str(plan.worker_processes), f"{show(plan.worker_cores)} cores"),
         ("machines for them", str(plan.machines), f"of {given.machine_cores} cores"),
         ("network to clients", f"{show(plan.network_out_mbit)} Mbit/s", ""),
         ("network from Telegram", f"{show(plan.network_in_mbit)} Mbit/s", ""),
         ("network out of Redis", f"{show(plan.redis_out_mbit)} Mbit/s", ""),
-        ("calls to Telegram", f"{show(plan.telegram_calls)} /s", "methods; downloads come beside"),
+        ("calls to Telegram", f"{show(plan.telegram_calls)} /s", "methods, without downloads"),
         ("TELEGRAM_RATE needed", f"{show(plan.telegram_rate_needed)} /s", rate),
         ("everything cold to warm", f"{show(plan.cold_hours)} h", cold),
         ("renewals", f"{show(plan.renewals)} /s", "without a call"),
@@ -49,7 +49,7 @@ def list_lines(plan: Plan, given: Inputs) -> list[Line]:
 
 
 def print_plan(plan: Plan, given: Inputs, influences: Sequence[Influence], console: Console) -> None:
-    """One table, and the three assumptions that matter."""
+    """Print the table, and the assumptions with the largest influence."""
     table = Table(title=f"{given.partners:,} partners", title_justify="left")
     table.add_column("needed")
     table.add_column("figure", justify="right")
@@ -57,17 +57,17 @@ def print_plan(plan: Plan, given: Inputs, influences: Sequence[Influence], conso
     for line in list_lines(plan, given):
         table.add_row(*line)
     console.print(table)
-    console.print("The assumptions that move this most:")
+    console.print("The assumptions with the largest influence:")
     for place, one in enumerate(influences, 1):
         console.print(f"  {place}. {describe(one)}", highlight=False)
 
 
 def describe(one: Influence) -> str:
-    """What doubling it does, in one line."""
+    """The effect of doubling the input, in one line."""
     option = "--" + one.name.replace("_", "-")
-    return f"{option} (now {show(one.value)}): twice as much makes {NAMES[one.result]} {one.change:.2f} ×"
+    return f"{option} (now {show(one.value)}): doubling it changes {NAMES[one.result]} by a factor of {one.change:.2f}"
 
 
 def show(value: float) -> str:
-    """Three digits that count, and no more."""
+    """The number with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,13 +1,13 @@
-"""Everything of the Procfile, kept running on one machine.
+"""Keeps all processes of the Procfile running on one machine.
 
-The way of a start, a module a step:
+The steps of a start, one module per step:
 
-    folders     DATA_DIR and what is in it; one runner holds its lock
-    leftovers   what a killed start left running is ended
-    plan        which settings are given, which are made; all are checked before anything starts
-    supervise   the Procfile's lines, Redis and the fake Telegram under supervisord
-    ready       the page answers: its URL is printed
-    journal     what supervisord says about processes that end
+    folders     makes DATA_DIR and its folders, and takes the lock of the one runner
+    leftovers   ends the processes of an earlier start that was killed
+    plan        collects the given settings, makes the missing ones, and checks all before anything starts
+    supervise   runs the Procfile's lines, Redis and the fake Telegram under supervisord
+    ready       waits until the page answers
+    exits       reports processes that end, from supervisord's log
 
-`procfile`, `ports`, `made_keys`, `redis_server`, `demo`, `local_http` and `terminal` each know one thing of it.
+`procfile`, `ports`, `redis_server`, `demo`, `local_http` and `terminal` are their helpers.
 """

@@ -1,4 +1,4 @@
-"""A start without a bot token: a fake Telegram, two dozen partners, nobody else on the network."""
+"""A start without a bot token: a fake Telegram and two dozen partners, on loopback only."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from runner.terminal import StartFailed
 
 TOKEN = "123456789:FAKE-made-up-for-the-demo"  # noqa: S105 - opens nothing
 PROGRAM = Path(__file__).resolve().parent.parent / "fake_telegram.py"
-DEADLINE = 10.0  # seconds for one partner; the server may be busy with its start
+DEADLINE = 10.0  # seconds per partner; the server may still be starting
 
 
 def environment(port: int) -> dict[str, str]:
-    """The settings of a demo; its page signs every visitor in, so it is for this machine only."""
+    """The settings of a demo; its page signs every visitor in, so it listens on loopback only."""
     return {
         "DEMO": "1",
         "HOST": "127.0.0.1",
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "TELEGRAM_API_URL": f"http://127.0.0.1:{port}",
-        "TELEGRAM_RATE": "100",  # the fake has no limit, and the page is looked at at once
+        "TELEGRAM_RATE": "100",  # the fake has no limit, and a visitor opens the page at once
     }
 
 
 def telegram_command(api_url: str) -> list[str]:
-    """How the fake Telegram is started; the users it has by itself are the demo's."""
+    """The command of the fake Telegram; its default users are the demo's."""
     port = urlsplit(api_url).port
     return [sys.executable, str(PROGRAM), "--host", "127.0.0.1", "--port", str(port), "--token", TOKEN]
 
 
 def register_partners(page: str, api_key: str, is_stopping: Callable[[], bool]) -> None:
-    """Register the demo's people; at each start again, which changes nothing for those who are there.
+    """Register the demo's users at each start; registered ones do not change.
 
-    The order is mixed, but the same in every run; the last one is the newest, and the demo's user.
+    The order is random, but the same in every run; the last one is the newest, and the demo's signed-in user.
     """
     people = demo_users()
     random.Random("warm").shuffle(people)  # noqa: S311 - an order, not a secret
@@ -56,7 +56,7 @@ def register_partners(page: str, api_key: str, is_stopping: Callable[[], bool]) 
 
 
 def _wait_until_warm(page: str, api_key: str, is_stopping: Callable[[], bool]) -> None:
-    """The page is looked at as soon as its URL is printed; slow pictures do not hold it back for long."""
+    """Wait until all pictures are ready, but not for long: a visitor opens the page as soon as its URL is printed."""
     deadline = time.monotonic() + DEADLINE
     while not is_stopping() and time.monotonic() < deadline:
         _, answer = ask(f"{page}api/partner/recent?limit=100", api_key=api_key)

@@ -1,4 +1,4 @@
-"""DATA_DIR and what is in it."""
+"""DATA_DIR and its folders."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pathlib import Path
 from runner.terminal import StartFailed
 
 SOCKET_PATH_BYTES = 100  # the kernels' limits are 104 (macOS) and 108 (Linux)
-URL_SAFE = re.compile(r"[A-Za-z0-9_./-]+")  # a path that stands in a URL as it is
+URL_SAFE = re.compile(r"[A-Za-z0-9_./-]+")  # a path that needs no quoting in a URL
 
 
 @dataclass(frozen=True)
 class Folders:
-    """The places a runner uses; all of them are the owner's alone."""
+    """The folders and files of a runner; only their owner can read them."""
 
     data: Path
 
     @property
     def run(self) -> Path:
-        """What belongs to one start: sockets, generated configuration, metrics."""
+        """The files of one start: sockets, generated configuration, metrics."""
         return self.data / "run"
 
     @property
@@ -46,12 +46,12 @@ class Folders:
 
     @property
     def mark(self) -> Path:
-        """Holds the mark that every process of the current start carries in its environment."""
+        """The file with the mark that every process of the current start has in its environment."""
         return self.run / "mark"
 
     @property
     def running(self) -> Path:
-        """What this start made up, for other programs; `warmer.settings` reads it."""
+        """The settings that this start made, for other programs; `warmer.settings` reads the file."""
         return self.data / "running.env"
 
     @property
@@ -59,7 +59,7 @@ class Folders:
         return self.data / "keys.env"
 
     def shown(self, path: Path) -> str:
-        """The path as a person at the project root would type it."""
+        """The path relative to the current folder, if it is inside."""
         return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
@@ -69,7 +69,7 @@ def make(data_dir: str) -> Folders:
     try:
         is_ours = not folders.data.exists() or folders.run.is_dir() or not any(folders.data.iterdir())
         folders.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if is_ours:  # somebody's home folder, or /tmp, keeps the mode it has
+        if is_ours:  # a home folder, or /tmp, keeps its mode
             folders.data.chmod(0o700)
         for folder in (folders.run, folders.logs, folders.redis):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -80,7 +80,7 @@ def make(data_dir: str) -> Folders:
 
 
 def lock(folders: Folders) -> int:
-    """Be the one runner of this DATA_DIR for as long as this process lives."""
+    """Take the lock of this DATA_DIR until this process ends; raises StartFailed if another runner has it."""
     handle = os.open(folders.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,13 +95,13 @@ def lock(folders: Folders) -> int:
 
 
 def empty_metrics(folders: Folders) -> None:
-    """Prometheus' multi-process files count one start only."""
+    """Delete the metrics of the last start: Prometheus' multi-process files count one start only."""
     shutil.rmtree(folders.metrics, ignore_errors=True)
     folders.metrics.mkdir(mode=0o700)
 
 
 def socket_path(folders: Folders, name: str) -> Path:
-    """Where a unix socket may be: in DATA_DIR, or in the private folder if that path is too long or odd."""
+    """The path of a unix socket: in DATA_DIR, or in the private folder if that path is too long or needs quoting."""
     inside = folders.run / name
     if len(os.fsencode(inside)) < SOCKET_PATH_BYTES and URL_SAFE.fullmatch(str(inside)):
         return inside
@@ -109,9 +109,9 @@ def socket_path(folders: Folders, name: str) -> Path:
 
 
 def private_folder() -> Path:
-    """A 0700 folder of this user outside DATA_DIR, for what has to have a short path or be shared by runners.
+    """A 0700 folder of this user outside DATA_DIR, for files with a short path or shared by runners.
 
-    Anybody may write to the temporary folder, so one that somebody else has put there is not used.
+    Every user may write to the temporary folder, so a folder of another user is refused with StartFailed.
     """
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
     if not (base.is_dir() and os.access(base, os.W_OK)):
@@ -128,7 +128,7 @@ def private_folder() -> Path:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Put the file there in one step, 0600 from its first moment."""
+    """Write the file in one atomic step, with mode 0600 from the start."""
     unfinished = path.with_name(f"{path.name}.new")
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,7 +1,7 @@
-"""What a start that was killed has left running is ended by the next one.
+"""Ends the processes of an earlier start that was killed.
 
-Every process of a start carries a mark, random and new each time, in its environment, as do all its descendants: it
-tells them from everybody else's, even when process ids have been used again.
+Every process of a start has a mark in its environment, random and new for each start, and its descendants inherit it.
+The mark identifies them even if process ids are reused.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from runner.folders import Folders
 from runner.terminal import say
 
 MARK = "AVATAR_WARMER_START"
-KEEP_ENVIRONMENT = {"SPT_NOENV": "1"}  # else setproctitle, where it is installed, writes titles over the environment
-GRACE = 10.0  # seconds; less than a stop, since somebody waits for the new start
+KEEP_ENVIRONMENT = {"SPT_NOENV": "1"}  # keeps setproctitle, if installed, from overwriting the environment
+GRACE = 10.0  # seconds; less than for a stop, since a person waits for the new start
 
 
 def end_leftovers(folders: Folders) -> None:
-    """End all processes of the start before this one, and forget what it said about itself."""
+    """End all processes of the last start, and delete its settings."""
     folders.running.unlink(missing_ok=True)
     if ended := end_marked(folders):
         say(f"An earlier start was killed: ended {ended} of its processes.")
 
 
 def end_marked(folders: Folders, grace: float = GRACE) -> int:
-    """End every process that carries the mark, supervisord first because it ends the others in order."""
+    """End every process with the mark, supervisord first: it ends the others in order. Returns their number."""
     if not folders.mark.exists():
         return 0
     mark = folders.mark.read_text()
-    found = _carriers(mark)
+    found = _list_marked(mark)
     if grace:
         supervisord = [process for process in found if _is_supervisord(process)]
         for process in supervisord or found:
@@ -40,7 +40,7 @@ def end_marked(folders: Folders, grace: float = GRACE) -> int:
                 process.terminate()
         _wait(found, grace)
     deadline = time.monotonic() + 5
-    while (left := _carriers(mark)) and time.monotonic() < deadline:  # again: they may have had children meanwhile
+    while (left := _list_marked(mark)) and time.monotonic() < deadline:  # again: they may have new children
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -49,12 +49,12 @@ def end_marked(folders: Folders, grace: float = GRACE) -> int:
     return len(found)
 
 
-def _carriers(mark: str) -> set[psutil.Process]:
-    carriers = {process for process in psutil.process_iter() if _mark_of(process) == mark}
-    for process in tuple(carriers):
+def _list_marked(mark: str) -> set[psutil.Process]:
+    marked = {process for process in psutil.process_iter() if _mark_of(process) == mark}
+    for process in tuple(marked):
         with contextlib.suppress(psutil.Error):
-            carriers.update(process.children(recursive=True))
-    return {process for process in carriers if _is_alive(process)}
+            marked.update(process.children(recursive=True))
+    return {process for process in marked if _is_alive(process)}
 
 
 def _mark_of(process: psutil.Process) -> str | None:
@@ -78,7 +78,7 @@ def _wait(processes: Iterable[psutil.Process], seconds: float) -> None:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs; a zombie has ended, even where nobody collects it."""
+    """Returns True if it still runs; a zombie has ended, even if its parent does not collect it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""Requests to our own page."""
+"""Requests to our own server."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 TIMEOUT = 5.0  # seconds
 
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy, whatever the environment says
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # ignores proxies in the environment
 
 
 def ask(url: str, *, method: str = "GET", body: Any = None, api_key: str = "") -> tuple[int, Any]:
-    """The status and the JSON of the answer; 0 and None while nobody answers."""
+    """The status and the JSON of the answer; 0 and None if there is no answer."""
     request = urllib.request.Request(url, method=method)  # noqa: S310 - http to ourselves
     if api_key:
         request.add_header("Authorization", f"Bearer {api_key}")

@@ -1,13 +1,14 @@
-"""Which settings are given, which are made; everything is checked before anything starts.
+"""Collects the given settings, makes the missing ones, and checks all before anything starts.
 
-After `make_plan` the environment of this process is the one that every child gets.
+After `make_plan` this process has the environment that every child inherits.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,23 +16,23 @@ from dotenv import dotenv_values
 
 from runner import demo, ports, procfile, redis_server
 from runner.folders import Folders, socket_path, write_private
-from runner.made_keys import as_env, made_keys
 from runner.terminal import StartFailed
 from warmer.settings import TELEGRAM, Settings, load_settings
 
 SERVER_KEYS = ("API_KEYS", "URL_SIGNING_KEYS")
+KEYS_HEADER = "# Made by scripts/run. These keys grant a server's rights; without them every photo URL changes.\n"
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how this machine reaches a server that listens everywhere
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is going to run."""
+    """The settings and commands of a start."""
 
     folders: Folders
     settings: Settings
     services: Mapping[str, str]  # the Procfile's commands
-    helpers: Mapping[str, list[str]]  # redis and telegram, where this start needs its own
-    made: frozenset[str]  # names of the settings that nobody gave
+    helpers: Mapping[str, list[str]]  # redis and telegram, if this start needs its own
+    made: frozenset[str]  # names of the settings that were not given
 
     @property
     def is_demo(self) -> bool:
@@ -39,25 +40,25 @@ class Plan:
 
     @property
     def page(self) -> str:
-        """The page's URL, as this machine reaches it."""
+        """The page's URL for this machine."""
         host = LOOPBACK.get(self.settings.host, self.settings.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}/"
 
 
 def given_settings() -> dict[str, str]:
-    """What the environment and `.env` say; an empty value says nothing."""
+    """The settings in the environment and in `.env`; empty values do not count."""
     sources = (dotenv_values(".env"), os.environ)  # the later one wins
     return {name.upper(): value for source in sources for name, value in source.items() if value}
 
 
 def make_plan(folders: Folders, given: Mapping[str, str]) -> Plan:
-    """Decide and check everything, and put it into the environment.
+    """Make the plan, and put its settings into the environment.
 
     Raises ConfigError or StartFailed; the message names the variable.
     """
     services = procfile.read(Path("Procfile"))
     made = _made_values(folders, given)
-    os.environ["DEMO"] = "0"  # a demo signs its visitors in: no setting makes one, only a missing token does
+    os.environ["DEMO"] = "0"  # a demo signs its visitors in: only a missing token starts one, no setting
     os.environ.update(made, DATA_DIR=str(folders.data))
     settings = load_settings()
     made.update(_ports(settings, given), HOST=settings.host)
@@ -65,12 +66,12 @@ def make_plan(folders: Folders, given: Mapping[str, str]) -> Plan:
     settings = load_settings()
     _complete_environment(folders, settings)
     helpers = _helpers(folders, settings, given)
-    write_private(folders.running, as_env(made))
+    write_private(folders.running, _as_env(made))
     return Plan(folders, settings, services, helpers, frozenset(made))
 
 
 def _made_values(folders: Folders, given: Mapping[str, str]) -> dict[str, str]:
-    """The settings that nobody gave, so that a clone and a Python are enough."""
+    """Values for the missing settings: a clone and Python are enough to start."""
     made: dict[str, str] = {}
     if "TELEGRAM_BOT_TOKEN" not in given:
         if given.get("TELEGRAM_API_URL", TELEGRAM).rstrip("/") != TELEGRAM:
@@ -81,11 +82,11 @@ def _made_values(folders: Folders, given: Mapping[str, str]) -> dict[str, str]:
     if "REDIS_URL" not in given:
         made["REDIS_URL"] = f"unix://{socket_path(folders, 'redis.sock')}?db=0"
         keys += SERVER_KEYS
-    return made | made_keys(folders.keys, [name for name in keys if name not in given])
+    return made | _make_keys(folders.keys, [name for name in keys if name not in given])
 
 
 def _ports(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
-    """The chosen ones first: the others then give way to them."""
+    """Choose the ports, the given ones first: defaults give way to them."""
     found: dict[str, int] = {}
     wanted = {"PORT": (settings.host, settings.port), "FLOWER_PORT": ("127.0.0.1", settings.flower_port)}
     for name in sorted(wanted, key=lambda name: name not in given):
@@ -95,7 +96,7 @@ def _ports(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _complete_environment(folders: Folders, settings: Settings) -> None:
-    """What the children need beside the settings; secrets reach them here only, never in a command line."""
+    """Add variables that the children need. Secrets reach them through the environment only, never a command line."""
     programs = Path(sys.prefix) / "bin"
     if settings.flower_basic_auth:
         os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()  # Flower reads no .env
@@ -118,3 +119,29 @@ def _helpers(folders: Folders, settings: Settings, given: Mapping[str, str]) -> 
     if "TELEGRAM_BOT_TOKEN" not in given:
         helpers["telegram"] = demo.telegram_command(settings.telegram_api_url)
     return helpers
+
+
+def _make_keys(file: Path, names: Iterable[str]) -> dict[str, str]:
+    """The kept key of each name; missing ones are made now. Raises StartFailed."""
+    try:
+        kept = {name: value for name, value in dotenv_values(file).items() if value} if file.exists() else {}
+        missing = [name for name in names if name not in kept]
+        if missing:
+            kept.update({name: _make_key(name) for name in missing})
+            write_private(file, KEYS_HEADER + _as_env(kept))
+        elif file.exists():
+            file.chmod(0o600)
+    except OSError as error:
+        raise StartFailed(f"DATA_DIR: {file}: {error.strerror}") from None
+    return {name: kept[name] for name in names}
+
+
+def _as_env(values: Mapping[str, str]) -> str:
+    """The lines of an env file in python-dotenv's syntax."""
+    quoted = {name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in values.items()}
+    return "".join(f"{name}='{value}'\n" for name, value in quoted.items())
+
+
+def _make_key(name: str) -> str:
+    key = secrets.token_urlsafe(32)
+    return f"admin:{key}" if name == "FLOWER_BASIC_AUTH" else key

@@ -1,6 +1,6 @@
-"""Which TCP ports to listen on.
+"""Chooses the TCP ports to listen on.
 
-A taken default gives way to the next free port; a taken port that somebody chose stops the start.
+If a default port is taken, the next free one is used; if a given port is taken, the start fails.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from runner.terminal import StartFailed, say
 
 ATTEMPTS = 200  # ports to try after the default
 
-_reserved: dict[Path, int] = {}  # locked files, and the handles that hold the locks
+_reserved: dict[Path, int] = {}  # locked files, and the handles that hold their locks
 
 
 def choose(name: str, port: int, *, host: str, chosen: bool, avoid: frozenset[int] = frozenset()) -> int:
-    """The port that the setting `name` gets; `avoid` are those that another setting has."""
+    """The port for the setting `name`; `avoid` are the ports of other settings. Raises StartFailed."""
     if chosen:
         if port in avoid:
-            raise StartFailed(f"{name}: {port} stands in another setting, too")
+            raise StartFailed(f"{name}: {port} is the value of another setting, too")
         if not _is_free(name, host, port) or not _reserve(port):
             raise StartFailed(f"{name}: {port} is taken")
         return port
@@ -36,7 +36,7 @@ def choose(name: str, port: int, *, host: str, chosen: bool, avoid: frozenset[in
 
 
 def free_loopback_port() -> int:
-    """Any port that nobody listens on now."""
+    """A port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -57,14 +57,14 @@ def _is_free(name: str, host: str, port: int) -> bool:
             if error.errno == errno.EACCES:
                 raise StartFailed(f"{name}: this user may not listen on {port}") from None
             raise StartFailed(f"HOST: {host!r} is no address of this machine") from None
-    # Elsewhere than on Linux all addresses can be bound while 127.0.0.1 has a listener.
+    # macOS binds all addresses even while 127.0.0.1 has a listener.
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _reserve(port: int) -> bool:
-    """Keep other runners off the port until its server listens: two that start at once would both find it free."""
+    """Reserve the port until its server listens: two runners that start at once would both find it free."""
     path = private_folder() / f"port-{port}"
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -77,9 +77,9 @@ def _reserve(port: int) -> bool:
 
 
 def release() -> None:
-    """Let others have the ports again.
+    """Release the reserved ports.
 
-    Whoever opens the file just before it goes may share a port then: that is seen when the server does not come up.
+    A runner that opens a file just before it is deleted may get the same port; its server then fails to start.
     """
     while _reserved:
         path, handle = _reserved.popitem()

@@ -1,4 +1,4 @@
-"""The Procfile: the one list of commands."""
+"""Reads the Procfile, the only list of commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
 
 
 def read(path: Path) -> dict[str, str]:
-    """The commands by their names, in the order of the file."""
+    """The commands by name, in the order of the file; raises StartFailed."""
     try:
         lines = path.read_text().splitlines()
     except OSError as error:

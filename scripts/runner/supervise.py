@@ -1,4 +1,4 @@
-"""The processes under supervisord: which, in which order, and what they may take to end."""
+"""Runs the processes under supervisord: their order, and their time to stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runner.leftovers import KEEP_ENVIRONMENT, MARK
 from runner.plan import Plan
 from runner.terminal import StartFailed
 
-GRACE = 25  # seconds a process may take to end after SIGTERM
+GRACE = 25  # seconds for a process to end after SIGTERM
 STOP_DEADLINE = 30.0  # seconds for all of them; then SIGKILL
 
 SUPERVISORD = """\
@@ -36,7 +36,7 @@ directory = {directory}
 {user}
 """
 
-# startsecs = 0: one that ends at once comes back at the next turn, after a second, and never after a growing pause.
+# startsecs = 0: a process that ends at once restarts after a second, without a growing pause.
 PROGRAM = """
 [program:{name}]
 command = {command}
@@ -52,7 +52,7 @@ stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 3
 """
 
-# One group: its members are told to end at the same moment, and the helpers only after them.
+# One group: its members get SIGTERM at the same moment, and the helpers only after they ended.
 SERVICES = """
 [group:services]
 programs = {names}
@@ -61,19 +61,19 @@ priority = 100
 
 
 def config(plan: Plan) -> str:
-    """The text of supervisord.conf; it holds no secret."""
+    """The text of supervisord.conf, without secrets; raises StartFailed."""
     logs = _escaped(str(plan.folders.logs))
     parts = [
         SUPERVISORD.format(
             logs=logs,
             run=_escaped(str(plan.folders.run)),
             directory=_escaped(str(Path.cwd())),
-            user="user = root" if os.geteuid() == 0 else "",  # said aloud, or supervisord warns
+            user="user = root" if os.geteuid() == 0 else "",  # explicit, or supervisord warns
         )
     ]
     commands = {name: shlex.join(command) for name, command in plan.helpers.items()} | dict(plan.services)
     if len(commands) < len(plan.helpers) + len(plan.services):
-        raise StartFailed(f"Procfile: {' and '.join(plan.helpers)} are started without a line")
+        raise StartFailed(f"Procfile: {' and '.join(plan.helpers)} start without a line")
     for name, command in commands.items():
         program = shlex.split(command)[0]
         if not shutil.which(program):
@@ -92,9 +92,9 @@ def config(plan: Plan) -> str:
 
 
 def start(plan: Plan) -> subprocess.Popen[bytes]:
-    """Start supervisord, in a session of its own: the terminal's signals reach the runner only.
+    """Start supervisord in its own session: the terminal's signals reach only the runner.
 
-    SIGHUP would make supervisord start everything anew instead of ending.
+    SIGHUP would make supervisord restart everything instead of stopping.
     """
     empty_metrics(plan.folders)
     write_private(plan.folders.supervisor_config, config(plan))
@@ -112,14 +112,14 @@ def start(plan: Plan) -> subprocess.Popen[bytes]:
 
 
 def stop(supervisord: subprocess.Popen[bytes]) -> None:
-    """Let supervisord end everything, in order: the services at once, then the helpers."""
+    """Let supervisord end all processes in order: the services together, then the helpers."""
     supervisord.send_signal(signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         supervisord.wait(STOP_DEADLINE)
 
 
 def _escaped(value: str) -> str:
-    """The value as supervisord's configuration spells it: % expands there, and ` ;` starts a comment."""
+    """Escape a value for supervisord's configuration: % expands there, and ` ;` starts a comment."""
     if re.search(r"\s[;#]|[\r\n]", value):
-        raise StartFailed(f"supervisord cannot be told this, because of its ; or #: {value}")
+        raise StartFailed(f"supervisord's configuration cannot hold a ; or # after a space: {value}")
     return value.replace("%", "%%")

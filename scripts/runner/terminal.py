@@ -1,4 +1,4 @@
-"""What the person at the terminal reads."""
+"""Output for the person at the terminal."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ STDOUT, STDERR = 1, 2
 
 
 class StartFailed(Exception):
-    """The start cannot go on; the message is what the person reads."""
+    """The start failed; the message is for the person at the terminal."""
 
 
 def say(line: str, stream: int = STDOUT) -> None:
     """Write a line, unbuffered.
 
-    A terminal may be gone by now: that must not keep us from stopping what we started.
+    The terminal may be closed: that must not keep the runner from stopping its processes.
     """
     with contextlib.suppress(OSError):
         os.write(stream, f"{line}\n".encode(sys.getfilesystemencoding(), "replace"))
 
 
 def complain(line: str) -> None:
-    """Say what went wrong, in the form that the services themselves use."""
+    """Print an error in the services' own format."""
     say(f"avatar-warmer: {line}", STDERR)

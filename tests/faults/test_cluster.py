@@ -40,7 +40,8 @@ def test_slots_move_under_load(stage: Stage, cluster: RedisCluster, figure: Figu
     people = stage.warm(PEOPLE)
     moving = {key_slot(KEYS.preview(file_id).encode()) for file_id in people.values()}
     moving |= {key_slot(key.encode()) for key in (KEYS.schedule, KEYS.purge, KEYS.budget, KEYS.recent)}
-    with crowd(stage, people) as (_, rest):
+    hot, *others = people.values()
+    with crowd(stage, hot, others) as (_, rest):
         for slot in sorted(moving):
             move(cluster, slot)
         (last,) = stage.add_people(1).items()
@@ -72,7 +73,8 @@ def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Fi
     """What the loss of a master is held to, whatever it is."""
     people = stage.warm(PEOPLE)
     wait_until(cluster.has_replicas, DEADLINE)  # what was written a moment before a master dies may not be there
-    with crowd(stage, people) as (hits, rest):
+    hot, *others = people.values()
+    with crowd(stage, hot, others) as (hits, rest):
         lost_at = time.monotonic()
         victim.process.send_signal(act)
         (last,) = stage.add_people(1).items()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from itertools import cycle
 
 import pytest
 
 from faketelegram import TEST_TOKEN
 from tests.conftest import wait_until
+from tests.support.crowd import crowd
 from tests.support.faults import (
     DEADLINE,
     LEASE_DEADLINE,
-    Clients,
     Figure,
     RedisServer,
     Stage,
@@ -44,19 +43,9 @@ def check_outage(stage: Stage, server: RedisServer, name: str, figure: Figure, l
     """What every outage is held to: hits go on while it lasts, the rest says 503, and all of it comes back."""
     hot, cold = next(iter(stage.warm(1).values())), next(iter(stage.add_people(1).values()))
     stage.fake.fail("getFile", "internal-error", times=None, file_id=cold)
-    late, fresh = next(iter(stage.add_people(1).values())), cycle(stage.add_people(500).items())
+    late = next(iter(stage.add_people(1).values()))
     running = {process.pid for process in stage.processes("web", "worker", "worker2", "beat")}
-    with (
-        Clients(lambda session: stage.get(hot, session)) as hits,
-        Clients(
-            lambda session: stage.get(cold, session),
-            lambda session: stage.ask("/api/partner/recent", session=session),
-            lambda session: stage.put(*next(fresh), session),
-            number=3,
-            pause=0.1,
-        ) as others,
-    ):
-        wait_until(lambda: len(hits.answers) > 100 and len(others.answers) > 3, DEADLINE)
+    with crowd(stage, hot, [cold], number=3, pause=0.1, answers=3) as (hits, others):
         started = time.monotonic()
         lose()
         wait_until(lambda: len(hits.since(started)) > 100 and len(others.refused_since(started)) > 9, DEADLINE)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from itertools import cycle
 
 import pytest
 
 from tests.conftest import wait_until
-from tests.support.faults import DEADLINE, Clients, Figure, RedisServer, Stage, run_stage
+from tests.support.crowd import crowd
+from tests.support.faults import DEADLINE, Figure, RedisServer, Stage, run_stage
 from tests.support.slow_proxy import SlowProxy
 
 SLOW_SECONDS = 0.1  # a command
@@ -32,18 +32,7 @@ def test_a_slow_redis_leaves_every_hit_and_refuses_the_rest_while_it_lasts(
     stage: Stage, proxy: SlowProxy, figure: Figure
 ) -> None:
     (hot, stored) = stage.warm(2).values()
-    fresh = cycle(stage.add_people(100).items())
-    with (
-        Clients(lambda session: stage.get(hot, session)) as hits,
-        Clients(
-            lambda session: stage.get(stored, session),
-            lambda session: stage.ask("/api/partner/recent", session=session),
-            lambda session: stage.put(*next(fresh), session),
-            number=3,
-            pause=0.3,
-        ) as others,
-    ):
-        wait_until(lambda: len(hits.answers) > 100 and len(others.answers) > 3, DEADLINE)
+    with crowd(stage, hot, [stored], number=3, pause=0.3, answers=3) as (hits, others):
         slow_at = time.monotonic()
         proxy.seconds = SLOW_SECONDS
         wait_until(lambda: len(hits.since(slow_at)) > 100 and len(others.refused_since(slow_at)) > 5, DEADLINE)

@@ -1,4 +1,4 @@
-"""scripts/mutate: which tests a mutant is tried with, and what kills it. cosmic-ray makes it, elsewhere."""
+"""scripts/mutate: which tests run for a mutant, and what kills it. cosmic-ray makes mutants elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from mutants import Mutant
 from mutants.tests import Recorded
-from mutants.trial import Bench
+from mutants.trial import Workspace
 
 CODE = """
 def double(number):
@@ -58,7 +58,7 @@ def make_mutant(before: str, after: str) -> Mutant:
 
 def judge(project: Path, mutant: Mutant, *tests: str, start_seconds: float = 600) -> str:
     recorded = Recorded({"thing.py": {3: set(tests)}}, dict.fromkeys(tests, 0.1))
-    return Bench(project, project.parent / "bench", recorded, start_seconds).judge(mutant).killed_by
+    return Workspace(project, project.parent / "bench", recorded, start_seconds).judge(mutant).killed_by
 
 
 def test_a_mutant_is_killed_by_the_test_that_notices_it_and_leaves_the_project_as_it_was(project: Path) -> None:

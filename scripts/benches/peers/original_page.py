@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import original  # type: ignore[import-not-found]  # beside this file, which uvicorn is told by --app-dir
+import original  # type: ignore[import-not-found]  # beside this file: uvicorn gets its folder by --app-dir
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles

@@ -1,4 +1,4 @@
-"""What the logs say about processes that ended."""
+"""Reports processes that ended, from supervisord's log."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from runner.folders import Folders
 from runner.terminal import say
 
 EXITED = re.compile(r"exited: (?P<name>[\w-]+) \((?P<how>[^;)]*)")
-QUIET = 10.0  # seconds between lines about the same process
+QUIET = 10.0  # seconds between two lines about the same process
 TAIL = 15  # lines
 
 
-class Journal:
-    """Follows supervisord's log from where it ends now.
+class ExitLog:
+    """Follows supervisord's log from its current end.
 
-    `ends` counts how often each process ended without being asked to; `last` says how, the last time.
+    `counts` holds the number of unexpected exits per process, `reasons` the reason of the last one.
     """
 
     def __init__(self, folders: Folders) -> None:
-        self.ends: Counter[str] = Counter()
-        self.last: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+        self.reasons: dict[str, str] = {}
         self._folders = folders
         self._log = folders.logs / "supervisord.log"
         self._inode, self._position = self._place()
-        self._said: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
 
     def report(self) -> None:
-        """Say which processes have ended since the last call; they are back after a second."""
-        for name, how in self._news():
-            self.ends[name] += 1
-            self.last[name] = how
-            if time.monotonic() > self._said.get(name, float("-inf")) + QUIET:
-                self._said[name] = time.monotonic()
-                say(f"{name} ended ({how}) and is started again; see {self.shown(name)}")
+        """Print the processes that ended since the last call; supervisord restarts them after a second."""
+        for name, how in self._read_new_exits():
+            self.counts[name] += 1
+            self.reasons[name] = how
+            if time.monotonic() > self._reported.get(name, float("-inf")) + QUIET:
+                self._reported[name] = time.monotonic()
+                say(f"{name} ended ({how}) and restarts; see {self.shown(name)}")
 
     def shown(self, name: str) -> str:
-        """Where a process' own log is, as a person here would type it."""
+        """The path of a process' own log, relative to the current folder if it is inside."""
         return self._folders.shown(self._folders.logs / f"{name}.log")
 
     def tail(self, name: str) -> str:
-        """The end of a process' own log."""
+        """The last lines of a process' own log."""
         try:
             text = (self._folders.logs / f"{name}.log").read_text(errors="replace")
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-TAIL:])
 
-    def _news(self) -> list[tuple[str, str]]:
+    def _read_new_exits(self) -> list[tuple[str, str]]:
         inode, size = self._place()
         if inode != self._inode or size < self._position:  # a new file after a rotation
             self._inode, self._position = inode, 0

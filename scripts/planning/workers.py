@@ -1,4 +1,9 @@
-"""The workers in simulated time: four queues in strict order, threads, claims and ticks."""
+"""The workers in simulated time: four queues in strict order, threads, leases and ticks.
+
+Imported from `warmer`: the order of the queues, the limits of each, the lease, the numbers of a tick, and when a
+message counts as lost. Restated, because there they are steps between Redis and Celery: one message per picture and
+lane (`broker/publish`), stale messages and leases (`flow/attempt`), what happens after an outcome (`flow`).
+"""
 
 from __future__ import annotations
 
@@ -10,18 +15,18 @@ from typing import Any, Literal
 import numpy as np
 import simpy
 
-from planning.duties import Duties
-from planning.ledger import Ledger
+from planning.budget import Budget
+from planning.photos import PhotoStore
+from planning.schedule import Schedule
 from planning.setup import Setup
-from planning.stock import Stock
-from planning.tokens import Tokens
+from planning.timeline import Timeline
 from warmer.broker.publish import EAGER_MAX, LOST_SECONDS
 from warmer.keys import QUEUES, Lane
 from warmer.state.lease import LEASE_SECONDS
 from warmer.worker.beat import WAITING_MAX
 from warmer.worker.rounds import KEEP_SECONDS, POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, TICK_SECONDS
 
-ASKED_MORE_SECONDS = 3.0  # a message counts as on its way so much longer than PHOTO_WAIT (warmer/broker/publish.py)
+ENQUEUED_EXTRA_SECONDS = 3.0  # beyond PHOTO_WAIT, for which a message counts as enqueued (warmer/broker/publish.py)
 Outcome = Literal["done", "postponed"]
 Steps = Generator[simpy.Event, Any, None]
 
@@ -32,58 +37,58 @@ class _Message:
     lane: Lane
 
 
-class Crew:
-    """Queues, and the threads that work them off."""
+class Workers:
+    """The queues, and the threads that take messages from them."""
 
-    def __init__(self, env: simpy.Environment, setup: Setup, stock: Stock, ledger: Ledger,
-                 chance: np.random.Generator) -> None:  # fmt: skip
-        self.env, self.setup, self.stock, self.ledger, self.chance = env, setup, stock, ledger, chance
-        self.duties = Duties(env)
-        self.tokens = Tokens(env, setup.telegram_rate, chance)
+    def __init__(self, env: simpy.Environment, setup: Setup, photos: PhotoStore, timeline: Timeline,
+                 rng: np.random.Generator) -> None:  # fmt: skip
+        self.env, self.setup, self.photos, self.timeline, self.rng = env, setup, photos, timeline, rng
+        self.schedule = Schedule(env)
+        self.budget = Budget(env, setup.telegram_rate, rng)
         self.announce: Callable[[int, Outcome], None] = lambda _picture, _outcome: None
         self._queues: dict[str, deque[_Message]] = {name: deque() for name in QUEUES}
         self._free = setup.worker_processes * setup.threads
-        self._asked: dict[tuple[Lane, int], float] = {}  # until when
+        self._enqueued: dict[tuple[Lane, int], float] = {}  # the instant when the marker expires
         self._leased: set[int] = set()
         env.process(self._beat())
         env.process(self._keep_newest())
 
     def ask(self, picture: int, lane: Lane) -> bool:
-        """Publish unless a message is on its way in this lane; False where it is shed."""
+        """Publish unless a message is already queued in this lane. Returns False if the queue is full."""
         if lane == "hot" and picture in self._leased:
             return True
-        if self._asked.get((lane, picture), 0.0) > self.env.now:
+        if self._enqueued.get((lane, picture), 0.0) > self.env.now:
             return True
         if len(self._queues[lane]) >= (self.setup.hot_max if lane == "hot" else EAGER_MAX):
             return False
-        self._asked[lane, picture] = self.env.now + self.setup.photo_wait + ASKED_MORE_SECONDS
+        self._enqueued[lane, picture] = self.env.now + self.setup.photo_wait + ENQUEUED_EXTRA_SECONDS
         self._enqueue(_Message(picture, lane))
         return True
 
     def ask_all(self, pictures: Sequence[int]) -> None:
-        """In the lane that nobody waits for; what cannot be published becomes due."""
-        self.duties.schedule_by(pictures, LOST_SECONDS + EAGER_MAX / self.setup.telegram_rate)
+        """Warm many pictures ahead of time; those that do not fit into the queue become due."""
+        self.schedule.schedule_by(pictures, LOST_SECONDS + EAGER_MAX / self.setup.telegram_rate)
         waiting = len(self._queues["warm"])
         published = [picture for picture in pictures if self.ask(picture, "warm")]
-        self.duties.schedule_by(published, LOST_SECONDS + waiting / self.setup.telegram_rate)
+        self.schedule.schedule_by(published, LOST_SECONDS + waiting / self.setup.telegram_rate)
         for picture in set(pictures) - set(published):
-            self.duties.set(picture, 0)
+            self.schedule.set(picture, 0)
 
     def _enqueue(self, message: _Message) -> None:
         self._queues[message.lane].append(message)
         self._dispatch()
-        self.ledger.peak(message.lane, len(self._queues[message.lane]))
+        self.timeline.peak(message.lane, len(self._queues[message.lane]))
 
     def _dispatch(self) -> None:
-        """Give free threads what waits, in the order of the queues."""
+        """Give messages to free threads, in the order of the queues."""
         while self._free and (name := next((name for name in QUEUES if self._queues[name]), None)):
             message = self._queues[name].popleft()
             if name == "tick":
                 self._start(self._tick())
-            elif message.lane == "hot" and self._asked.get(("hot", message.picture), 0.0) <= self.env.now:
-                self.ledger.count("stale")
+            elif message.lane == "hot" and self._enqueued.get(("hot", message.picture), 0.0) <= self.env.now:
+                self.timeline.count("stale")
             elif message.picture in self._leased:
-                self._asked.pop((message.lane, message.picture), None)
+                self._enqueued.pop((message.lane, message.picture), None)
             else:
                 self._leased.add(message.picture)
                 self._start(self._warm(message))
@@ -99,47 +104,47 @@ class Crew:
 
     def _warm(self, message: _Message) -> Steps:
         picture, env = message.picture, self.env
-        had_no_turn = self.duties.set(picture, LEASE_SECONDS + 1)
+        was_unscheduled = self.schedule.set(picture, LEASE_SECONDS + 1)
         verdict, wait = "granted", 0.0
-        if not self.stock.is_stored(picture, env.now):
-            verdict, wait = yield from self.tokens.take(message.lane, self.setup.photo_wait)
+        if not self.photos.is_stored(picture, env.now):
+            verdict, wait = yield from self.budget.take(message.lane, self.setup.photo_wait)
             if verdict == "granted":
                 wait = yield from self._fetch()
                 verdict = "paused" if wait else "granted"
         if verdict == "granted":
-            if not self.stock.is_stored(picture, env.now) or message.lane == "rewarm":
-                self.stock.put(picture, env.now)
-            self._settle(message, "done")
+            if not self.photos.is_stored(picture, env.now) or message.lane == "rewarm":
+                self.photos.put(picture, env.now)
+            self._finish(message, "done")
             return
-        if verdict == "postponed" and message.lane == "hot" and had_no_turn and not self._is_kept_warm(picture):
-            self.duties.drop(picture)
+        if verdict == "postponed" and message.lane == "hot" and was_unscheduled and not self._is_kept_warm(picture):
+            self.schedule.cancel(picture)
         else:
-            self.duties.set(picture, wait * self.chance.uniform(1, 1.1))
-        self._settle(message, "postponed")
+            self.schedule.set(picture, wait * self.rng.uniform(1, 1.1))
+        self._finish(message, "postponed")
 
     def _fetch(self) -> Generator[simpy.Event, Any, float]:
-        """The two calls and our own work; the seconds of the pause, where Telegram asks for one."""
+        """The two calls and our own work. Returns the seconds of a pause if Telegram asks for one, else 0."""
         setup = self.setup
         for name, seconds in (("getFile", setup.call_seconds), ("download", setup.download_seconds)):
-            if pause := self.tokens.get_pause():
+            if pause := self.budget.get_pause():
                 return pause
-            self.ledger.count(name)
-            yield self.env.timeout(seconds * self.chance.uniform(1 - setup.spread, 1 + setup.spread))
+            self.timeline.count(name)
+            yield self.env.timeout(seconds * self.rng.uniform(1 - setup.spread, 1 + setup.spread))
             if setup.pause_at <= self.env.now < setup.pause_at + setup.pause_seconds:
-                self.tokens.pause(setup.pause_at + setup.pause_seconds - self.env.now)
-                return self.tokens.get_pause()
+                self.budget.pause(setup.pause_at + setup.pause_seconds - self.env.now)
+                return self.budget.get_pause()
         yield self.env.timeout(setup.task_seconds)
         return 0.0
 
-    def _settle(self, message: _Message, outcome: Outcome) -> None:
+    def _finish(self, message: _Message, outcome: Outcome) -> None:
         picture = message.picture
         self._leased.discard(picture)
-        self._asked.pop((message.lane, picture), None)
+        self._enqueued.pop((message.lane, picture), None)
         if outcome == "done":
             if self._is_kept_warm(picture):
-                self.duties.set(picture, self.stock.ttl / 2)
+                self.schedule.set(picture, self.photos.ttl / 2)
             else:
-                self.duties.drop(picture)
+                self.schedule.cancel(picture)
         if outcome == "done" or message.lane == "hot":
             self.announce(picture, outcome)
 
@@ -154,22 +159,22 @@ class Crew:
             yield self.env.timeout(TICK_SECONDS)
 
     def _tick(self) -> Steps:
-        """Publish what is due, evenly over the round."""
+        """Publish the due pictures, evenly over the round."""
         room = REWARM_MAX - len(self._queues["rewarm"])
         per_round = max(1, int(self.setup.telegram_rate * TICK_SECONDS * 0.9))
-        pictures = self.duties.take(max(0, min(room, per_round)), POSTPONE_SECONDS)
-        pause = 0.0 if len(pictures) <= self.tokens.burst / 3 else 0.8 * TICK_SECONDS / len(pictures)
+        pictures = self.schedule.take(max(0, min(room, per_round)), POSTPONE_SECONDS)
+        pause = 0.0 if len(pictures) <= self.budget.burst / 3 else 0.8 * TICK_SECONDS / len(pictures)
         for picture in pictures:
             self.ask(picture, "rewarm")
             yield self.env.timeout(pause)
-        self.ledger.peak("due", len(self.duties))
+        self.timeline.peak("due", len(self.schedule))
 
     def _keep_newest(self) -> Steps:
         kept = min(self.setup.rewarm_partners, self.setup.pictures)
         if not self.setup.is_cold:
             for picture in range(kept):
-                self.duties.ensure(picture, self.chance.uniform(0, self.stock.ttl / 2))
+                self.schedule.schedule_if_absent(picture, self.rng.uniform(0, self.photos.ttl / 2))
         while True:
             for picture in range(kept):
-                self.duties.ensure(picture, self.chance.uniform(0, SPREAD_SECONDS))
+                self.schedule.schedule_if_absent(picture, self.rng.uniform(0, SPREAD_SECONDS))
             yield self.env.timeout(KEEP_SECONDS)

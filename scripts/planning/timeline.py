@@ -1,4 +1,4 @@
-"""What a simulated run writes down: counts, waits and peaks, in slices of time."""
+"""The record of a simulated run: counts, waits and peaks in slices of time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import simpy
 
 Refusal = Literal["places", "queue", "late", "postponed", "shard", "web"]
 REFUSALS: dict[Refusal, str] = {
-    "places": "as many requests wait as may",
+    "places": "too many waiting requests",
     "queue": "HOT_MAX messages wait",
     "late": "not ready within PHOTO_WAIT",
     "postponed": "no token, or a pause",
@@ -22,15 +22,15 @@ REFUSALS: dict[Refusal, str] = {
 
 @dataclass
 class Slice:
-    """Some seconds of a run."""
+    """One slice of a run."""
 
     counts: Counter[str] = field(default_factory=Counter)  # hits, misses, calls, and each refusal
-    waits: list[float] = field(default_factory=list)  # seconds, of misses that were answered with the picture
+    waits: list[float] = field(default_factory=list)  # seconds of each served miss
     peaks: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
-class Ledger:
-    """Slices of so many seconds each."""
+class Timeline:
+    """All slices of a run."""
 
     def __init__(self, env: simpy.Environment, seconds: float, slice_seconds: float) -> None:
         self.env = env
@@ -39,31 +39,31 @@ class Ledger:
 
     @property
     def now(self) -> Slice:
-        """The slice of this moment."""
+        """The current slice."""
         return self.slices[min(int(self.env.now / self.slice_seconds), len(self.slices) - 1)]
 
     def count(self, name: str, number: int = 1) -> None:
-        """So many more of these."""
+        """Add to a count."""
         self.now.counts[name] += number
 
     def wait(self, seconds: float) -> None:
-        """A client has its picture after so long."""
+        """Record the wait of a served miss."""
         self.now.waits.append(seconds)
 
     def peak(self, name: str, value: float) -> None:
-        """The largest of each slice is kept."""
+        """Record a value; each slice keeps its largest."""
         peaks = self.now.peaks
         peaks[name] = max(peaks[name], value)
 
     def total(self, name: str) -> int:
-        """Of the whole run."""
+        """A count over the whole run."""
         return sum(one.counts[name] for one in self.slices)
 
     def highest(self, name: str) -> float:
-        """Of the whole run."""
+        """A peak over the whole run."""
         return max(one.peaks[name] for one in self.slices)
 
     def percentile(self, percent: float, first: int = 0) -> float:
-        """Of all waits from that slice on, in seconds; 0 without any."""
+        """Of all waits from slice `first` on, in seconds; 0 if there are none."""
         waits = [wait for one in self.slices[first:] for wait in one.waits]
         return float(np.percentile(waits, percent)) if waits else 0.0
