@@ -8,11 +8,11 @@ from math import ceil
 from planning.costs import Costs, Work
 from planning.inputs import Inputs
 from planning.popularity import Popularity
+from warmer.worker.rounds import TICK_SHARE
 from web.photos.cache import OVERHEAD_BYTES
 
 DAY, YEAR = 86_400, 31_536_000  # seconds
 MICRO = 1e-6
-TICKS_SHARE = 0.9  # of TELEGRAM_RATE, that beat's ticks hand out (warmer/worker/rounds.py)
 MIN_PROCESSES = 2  # of each kind: one may restart
 
 
@@ -57,7 +57,7 @@ def make_plan(given: Inputs, costs: Costs) -> Plan:
     threads = traffic.warmings * 2 * given.upstream_seconds / given.busy  # two calls per picture
     web_processes = max(MIN_PROCESSES, ceil(web_cores))
     worker_processes = max(MIN_PROCESSES, ceil(worker_cores), ceil(threads / given.threads))
-    cold_seconds = given.partners / (TICKS_SHARE * given.telegram_rate)
+    cold_seconds = given.partners / (TICK_SHARE * given.telegram_rate)
     return Plan(
         requests=traffic.requests,
         hit_ratio=traffic.hit_ratio,
@@ -67,8 +67,8 @@ def make_plan(given: Inputs, costs: Costs) -> Plan:
         stored_pictures=traffic.stored,
         renewals=traffic.renewals,
         telegram_calls=traffic.calls,
-        telegram_rate_needed=traffic.calls / TICKS_SHARE,
-        is_rate_enough=traffic.calls <= TICKS_SHARE * given.telegram_rate,
+        telegram_rate_needed=traffic.calls / TICK_SHARE,
+        is_rate_enough=traffic.calls <= TICK_SHARE * given.telegram_rate,
         cold_hours=cold_seconds / 3600,
         can_all_be_warm=cold_seconds < given.photo_ttl,
         redis_gb=gigabytes,

@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from planning.popularity import Popularity, Ranks
 from planning.setup import Setup
-
-JITTER = 0.1  # share of PHOTO_TTL, to both sides (warmer/state/photos.py)
+from warmer.state.photos import TTL_JITTER
 
 
 class PhotoStore:
@@ -31,7 +30,7 @@ class PhotoStore:
 
     def put(self, picture: int, now: float) -> None:
         """Store or renew the picture for one TTL."""
-        self._until[picture] = now + self.ttl * self._rng.uniform(1 - JITTER, 1 + JITTER)
+        self._until[picture] = now + self.ttl * self._rng.uniform(1 - TTL_JITTER, 1 + TTL_JITTER)
 
     def lose(self, shard: int) -> None:
         """Remove all pictures of one shard."""

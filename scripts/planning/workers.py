@@ -1,8 +1,9 @@
 """The workers in simulated time: four queues in strict order, threads, leases and ticks.
 
-Imported from `warmer`: the order of the queues, the limits of each, the lease, the numbers of a tick, and when a
-message counts as lost. Restated, because there they are steps between Redis and Celery: one message per picture and
-lane (`broker/publish`), stale messages and leases (`flow/attempt`), what happens after an outcome (`flow`).
+Rules that are plain values and functions come from `warmer`: order and limits of the queues, the length of the lease,
+when a message counts as lost, size and pace of a tick, the spread of postponed work. Restated here are the steps that
+`warmer` takes in Redis and Celery: one message per picture and lane (`broker/publish`), leases, stale messages and the
+next run after an outcome (`flow/attempt`), and the schedule of the newest partners' pictures (`worker/rounds`).
 """
 
 from __future__ import annotations
@@ -20,13 +21,21 @@ from planning.photos import PhotoStore
 from planning.schedule import Schedule
 from planning.setup import Setup
 from planning.timeline import Timeline
-from warmer.broker.publish import EAGER_MAX, LOST_SECONDS
+from warmer.broker.publish import EAGER_MAX, ENQUEUED_EXTRA_SECONDS, count_lost_after, get_max_waiting
+from warmer.flow.attempt import POSTPONE_SPREAD
 from warmer.keys import QUEUES, Lane
 from warmer.state.lease import LEASE_SECONDS
 from warmer.worker.beat import WAITING_MAX
-from warmer.worker.rounds import KEEP_SECONDS, POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, TICK_SECONDS
+from warmer.worker.rounds import (
+    KEEP_SECONDS,
+    POSTPONE_SECONDS,
+    REWARM_MAX,
+    SPREAD_SECONDS,
+    TICK_SECONDS,
+    count_per_tick,
+    get_pause_within_tick,
+)
 
-ENQUEUED_EXTRA_SECONDS = 3.0  # beyond PHOTO_WAIT, for which a message counts as enqueued (warmer/broker/publish.py)
 Outcome = Literal["done", "postponed"]
 Steps = Generator[simpy.Event, Any, None]
 
@@ -59,7 +68,7 @@ class Workers:
             return True
         if self._enqueued.get((lane, picture), 0.0) > self.env.now:
             return True
-        if len(self._queues[lane]) >= (self.setup.hot_max if lane == "hot" else EAGER_MAX):
+        if len(self._queues[lane]) >= get_max_waiting(lane, self.setup.hot_max):
             return False
         self._enqueued[lane, picture] = self.env.now + self.setup.photo_wait + ENQUEUED_EXTRA_SECONDS
         self._enqueue(_Message(picture, lane))
@@ -67,10 +76,10 @@ class Workers:
 
     def ask_all(self, pictures: Sequence[int]) -> None:
         """Warm many pictures ahead of time; those that do not fit into the queue become due."""
-        self.schedule.schedule_by(pictures, LOST_SECONDS + EAGER_MAX / self.setup.telegram_rate)
+        self.schedule.schedule_by(pictures, count_lost_after(EAGER_MAX, self.setup.telegram_rate))
         waiting = len(self._queues["warm"])
         published = [picture for picture in pictures if self.ask(picture, "warm")]
-        self.schedule.schedule_by(published, LOST_SECONDS + waiting / self.setup.telegram_rate)
+        self.schedule.schedule_by(published, count_lost_after(waiting, self.setup.telegram_rate))
         for picture in set(pictures) - set(published):
             self.schedule.set(picture, 0)
 
@@ -119,7 +128,7 @@ class Workers:
         if verdict == "postponed" and message.lane == "hot" and was_unscheduled and not self._is_kept_warm(picture):
             self.schedule.cancel(picture)
         else:
-            self.schedule.set(picture, wait * self.rng.uniform(1, 1.1))
+            self.schedule.set(picture, wait * self.rng.uniform(*POSTPONE_SPREAD))
         self._finish(message, "postponed")
 
     def _fetch(self) -> Generator[simpy.Event, Any, float]:
@@ -161,9 +170,9 @@ class Workers:
     def _tick(self) -> Steps:
         """Publish the due pictures, evenly over the round."""
         room = REWARM_MAX - len(self._queues["rewarm"])
-        per_round = max(1, int(self.setup.telegram_rate * TICK_SECONDS * 0.9))
-        pictures = self.schedule.take(max(0, min(room, per_round)), POSTPONE_SECONDS)
-        pause = 0.0 if len(pictures) <= self.budget.burst / 3 else 0.8 * TICK_SECONDS / len(pictures)
+        limit = min(room, count_per_tick(self.setup.telegram_rate))
+        pictures = self.schedule.take(max(0, limit), POSTPONE_SECONDS)
+        pause = get_pause_within_tick(len(pictures), self.budget.burst)
         for picture in pictures:
             self.ask(picture, "rewarm")
             yield self.env.timeout(pause)

@@ -22,6 +22,7 @@ from warmer.state.schedule import Schedule
 
 BREAKER_SECONDS = 1.0  # so long a broker that failed is left alone
 BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
+ENQUEUED_EXTRA_SECONDS = 3.0  # beyond PHOTO_WAIT, for which a message counts as enqueued
 LOST_SECONDS = 30.0  # after so long a message may be lost: a worker died with it, or could note it nowhere
 LATER_SECONDS = 5.0
 EAGER_MAX = 1000  # waiting messages of a lane that nobody waits for; what is more is due instead
@@ -44,7 +45,7 @@ class Publisher:
         self.redis = redis
         self.keys = keys
         self.schedule = schedule
-        self.enqueued_ms = int((settings.photo_wait + 3) * 1000)
+        self.enqueued_ms = int((settings.photo_wait + ENQUEUED_EXTRA_SECONDS) * 1000)
         self.hot_max = settings.hot_max
         self.rate = settings.telegram_rate  # of pictures a second, about
         self._clock = clock
@@ -72,7 +73,7 @@ class Publisher:
     def _ask(self, subjects: Sequence[str], lane: Lane) -> bool:
         if lane == "warm":
             # Before `asked`, which would make a repeat of nothing.
-            self.schedule.schedule_by(subjects, self._count_lost_after(EAGER_MAX))
+            self.schedule.schedule_by(subjects, count_lost_after(EAGER_MAX, self.rate))
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.set(self.keys.enqueued(subject, lane), "1", nx=True, px=self.enqueued_ms)
@@ -105,20 +106,26 @@ class Publisher:
         try:
             with self.app.producer_or_acquire() as producer, cut_when_it_fails(producer.connection):
                 waiting = count_waiting(self.app, lane, producer.connection)
-                room = (self.hot_max if lane == "hot" else EAGER_MAX) - waiting
+                room = get_max_waiting(lane, self.hot_max) - waiting
                 for subject in subjects[: max(0, room)]:
                     self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer, headers=headers)
                     published += 1
             if lane == "warm":
-                self.schedule.schedule_by(subjects[:published], self._count_lost_after(waiting))
+                self.schedule.schedule_by(subjects[:published], count_lost_after(waiting, self.rate))
         except BROKER_FAILED as error:
             self._closed_until = self._clock() + BREAKER_SECONDS
             log.warning("the broker is away (%s), not asked again for %.1f s", type(error).__name__, BREAKER_SECONDS)
         return subjects[published:]
 
-    def _count_lost_after(self, waiting: int) -> float:
-        """After so many seconds a message behind so many others is taken for lost."""
-        return LOST_SECONDS + waiting / self.rate
+
+def get_max_waiting(lane: Lane, hot_max: int) -> int:
+    """How many messages may wait in this lane."""
+    return hot_max if lane == "hot" else EAGER_MAX
+
+
+def count_lost_after(waiting: int, rate: float) -> float:
+    """The seconds after which a message behind `waiting` others counts as lost, at `rate` pictures per second."""
+    return LOST_SECONDS + waiting / rate
 
 
 def count_waiting(app: Celery, queue: str, by: Connection | None = None) -> int:

@@ -21,6 +21,7 @@ from warmer.state.photos import PhotoStore
 from warmer.state.schedule import Schedule
 
 BACKOFF_MAX_SECONDS = 600
+POSTPONE_SPREAD = (1.0, 1.1)  # factors on a wait that the budget or a pause asks for
 log = logging.getLogger(__name__)
 
 
@@ -98,7 +99,7 @@ class Attempts:
 
     def _try_later(self, lease: Lease, error: Transient) -> None:
         if isinstance(error, Postponed | Busy | Paused | TokenRejected):
-            seconds = (error.retry_after or 1) * self._uniform(1, 1.1)
+            seconds = (error.retry_after or 1) * self._uniform(*POSTPONE_SPREAD)
         else:
             self.failures.note(lease.subject, error)
             failures = self.store.count_failure(lease)

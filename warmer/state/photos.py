@@ -30,6 +30,7 @@ from warmer.state.scripts import load_script
 Spread = Callable[[float, float], float]  # a random number between two: what was stored together ends apart
 FAILURES_SECONDS = 86_400  # so long a failure counts, and a memory after it has passed
 WANTED_SECONDS = 60
+TTL_JITTER = 0.1  # share of a TTL, to both sides
 MEMORY_MAX_SECONDS = 604_800  # no failure is remembered longer than a week
 
 
@@ -241,7 +242,7 @@ class PhotoStore:
         return passing + [keys.enqueued(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
     def _jitter(self, seconds: int) -> int:
-        return max(1, round(seconds * self._spread(0.9, 1.1)))
+        return max(1, round(seconds * self._spread(1 - TTL_JITTER, 1 + TTL_JITTER)))
 
 
 def _unique_id(about: Any) -> str | None:

@@ -11,6 +11,7 @@ from warmer.state.workers import list_worker_statuses
 from warmer.wiring import WorkerContext
 
 TICK_SECONDS = 2.0
+TICK_SHARE = 0.9  # of the budget, which a tick may publish for; the rest is for new pictures
 POSTPONE_SECONDS = 60.0  # a due subject whose message is lost comes again so much later
 REWARM_MAX = 200  # waiting rewarm tasks above which what is due stays due
 KEEP_SECONDS = 600.0
@@ -23,13 +24,23 @@ def run_tick(context: WorkerContext, sleep: Callable[[float], None] = time.sleep
     if not context.schedule.take_slot("tick", TICK_SECONDS):
         return 0
     room = REWARM_MAX - context.publisher.count_waiting("rewarm")
-    per_round = max(1, int(context.settings.telegram_rate * TICK_SECONDS * 0.9))
-    subjects = context.schedule.take(max(0, min(room, per_round)), POSTPONE_SECONDS)
-    pause = 0.0 if len(subjects) <= context.budget.burst / 3 else 0.8 * TICK_SECONDS / len(subjects)
+    limit = min(room, count_per_tick(context.settings.telegram_rate))
+    subjects = context.schedule.take(max(0, limit), POSTPONE_SECONDS)
+    pause = get_pause_within_tick(len(subjects), context.budget.burst)
     for subject in subjects:
         context.publisher.ask(subject, "rewarm")
         sleep(pause)
     return len(subjects)
+
+
+def count_per_tick(rate: float) -> int:
+    """How many subjects a tick publishes at most, with a budget of `rate` calls per second."""
+    return max(1, int(rate * TICK_SECONDS * TICK_SHARE))
+
+
+def get_pause_within_tick(number: int, burst: float) -> float:
+    """Seconds after each of `number` messages: few go out at once, many are spread over the tick."""
+    return 0.0 if number <= burst / 3 else 0.8 * TICK_SECONDS / number
 
 
 def sample_lengths(context: WorkerContext) -> bool:
