@@ -8,10 +8,13 @@ first design, which fetches each picture when it is requested. Telegram's calls 
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +24,8 @@ from init_data_py.models import UnsignedInitData, User
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from benches import peers_env
+from benches.first_four_plot import draw
+from benches.machine import describe_machine
 from benches.phone import PARTNERS, SHOWN, App, app_of_original, app_of_service
 from benches.results import Measurement, Recorder
 from benches.rivals import BEFORE, PEERS, Rival
@@ -28,8 +33,9 @@ from benches.service import SETTINGS, Service, is_up, start_service
 from benches.testbed import BOTH, ROOT, Testbed, open_testbed, wait_for
 from benches.upstream import Upstream, start_upstream
 from runner.ports import free_loopback_port
-from runner.terminal import StartFailed
+from runner.terminal import StartFailed, complain, say
 
+RESULTS, PICTURE = (ROOT / "docs" / "benchmarks" / name for name in ("first-four.json", "first-four.png"))
 ROUNDS, WARM_UP = 9, 1
 COLD, WARM, AGAIN = "cold", "warm", "warm, and the browser's own cache"
 FIGURE = "ms"
@@ -45,6 +51,25 @@ LAST_OF_FOUR = f"""() => {{
   return images.length === {SHOWN} && times.every(Boolean) ? Math.max(...times) : 0;
 }}"""
 Say = Callable[[str], None]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, and draw docs/benchmarks/first-four.png; with `--draw-only`, draw what was measured last.
+
+    Wants a Chromium on the PATH; the first time, the original's packages are installed into .venv.bench.
+    """
+    if arguments not in ([], ["--draw-only"]):
+        complain("first-four takes no argument but --draw-only")
+        return 2
+    if not arguments:
+        for problem in peers_env.prepare(say, ["original"]):
+            complain(problem)
+        measurements = [asdict(one) for one in measure(say)]
+        machine = describe_machine() | {"date": time.strftime("%Y-%m-%d")}
+        record = {"machine": machine, "rounds": ROUNDS, "measurements": measurements}
+        RESULTS.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    draw(json.loads(RESULTS.read_text("utf-8")), PICTURE)
+    return 0
 
 
 def measure(say: Say) -> list[Measurement]:

@@ -1,8 +1,9 @@
-"""The command `scripts/capacity`: plans a deployment; `measure` measures the costs behind the plan."""
+"""The command `scripts/capacity`: plans a deployment; its subcommands measure the figures behind the plan."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +17,8 @@ from planning.inputs import BadInput, Inputs, read_inputs
 from planning.model import make_plan
 from planning.sensitivity import rank_inputs
 from planning.table import print_plan
+from runner.terminal import StartFailed
+from warmer.errors import ConfigError
 
 
 def _add_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -56,6 +59,37 @@ def measure() -> None:
     save_costs(measure_costs(click.echo))
     page.rewrite()
     click.echo(f"Written: {FILE}, docs/scaling.md")
+
+
+@main.command()
+def scale_out() -> None:
+    """Measure more and more processes, for three minutes; wants wrk and two cores with nothing else to do."""
+    from benches import load, machine, scale_out, tools  # a whole service, which a plan does not need
+
+    try:
+        tools.prepare(click.echo)
+        measurements = [asdict(one) for one in scale_out.measure(click.echo)]
+    except (StartFailed, TimeoutError, load.BrokenRound) as error:
+        raise click.ClickException(str(error)) from None
+    facts = machine.describe_machine() | {"date": time.strftime("%Y-%m-%d")}
+    record = {"machine": facts, "rounds": scale_out.ROUNDS, "measurements": measurements}
+    page.CLUSTER.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    page.rewrite()
+    click.echo(f"Written: {page.CLUSTER}, docs/scaling.md")
+
+
+@main.command()
+def memory() -> None:
+    """Measure how much Redis memory a partner takes in the service that runs here."""
+    from planning.sizing import list_sizes  # the service's own parts, which a plan does not need
+
+    try:
+        for line in list_sizes():
+            click.echo(line)
+    except ConfigError as error:
+        raise click.ClickException(f"{error} (is the service running?)") from None
+    except BadInput as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from runner.local_http import ask
 from runner.terminal import StartFailed
 
 TOKEN = "123456789:FAKE-made-up-for-the-demo"  # noqa: S105 - opens nothing
-PROGRAM = Path(__file__).resolve().parent.parent / "fake_telegram.py"
+PROGRAM = Path(__file__).resolve().parents[1] / "faketelegram"
 DEADLINE = 10.0  # seconds per partner; the server may still be starting
 
 

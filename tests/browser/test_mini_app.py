@@ -19,7 +19,7 @@ def built() -> Path:
 
 def sign_in(demo: Service) -> str:
     """Init data of one of the demo's people, as Telegram would put it into the launch fragment."""
-    command = [sys.executable, "scripts/init_data.py", "--user", "7000000001", "--name", "Amara Okafor"]
+    command = [sys.executable, "scripts/runner/init_data.py", "--user", "7000000001", "--name", "Amara Okafor"]
     done = subprocess.run(command, cwd=ROOT, env=demo.environment, capture_output=True, text=True, check=True)
     return done.stdout.strip().removeprefix("Authorization: tma ")
 

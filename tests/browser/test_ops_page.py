@@ -11,7 +11,7 @@ from flask import Flask
 from playwright.sync_api import Browser
 from redis import Redis
 
-from ops_screenshot import make_up_day
+from screenshots.ops import make_up_day
 from tests.conftest import wait_until
 from tests.support.serving import serve
 from web.context import get_context

@@ -23,7 +23,7 @@ COPIED = [name for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.M
 
 
 def test_the_compose_file_is_what_the_procfile_gives(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, ROOT / "scripts" / "compose", tmp_path / "compose.yaml"], check=True)
+    subprocess.run([sys.executable, ROOT / "deploy" / "compose.py", tmp_path / "compose.yaml"], check=True)
     assert (DEPLOY / "compose.yaml").read_text() == (tmp_path / "compose.yaml").read_text()
     assert set(SERVICES) == {*COMMANDS, "redis"}
 

@@ -44,6 +44,7 @@ SCRIPTS: dict[str, set[str]] = {
     "runner": {"faketelegram", "warmer"},
     "benches": {"faketelegram", "runner", "warmer", "web"},
     "planning": {"benches", "faketelegram", "runner", "warmer", "web"},
+    "screenshots": {"runner", "warmer", "web"},
 }
 NOTHING_OF_OURS = ("errors", "photo", "keys", "images.orientation")
 STANDARD_LIBRARY_ALONE = tuple(f"images.{name}" for name in ("headers", "jpeg", "png_webp", "orientation", "memory"))

@@ -23,7 +23,7 @@ def read_all(folder: Path) -> dict[str, str]:
 
 
 def test_what_is_there_is_what_the_procfile_gives(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, ROOT / "scripts" / "units", tmp_path], check=True)
+    subprocess.run([sys.executable, ROOT / "deploy" / "units.py", tmp_path], check=True)
     assert read_all(UNITS) == read_all(tmp_path)
     assert len(read_all(UNITS)) == len(COMMANDS) + 1
 

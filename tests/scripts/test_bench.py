@@ -86,11 +86,12 @@ def test_every_peers_requirements_are_pinned() -> None:
 
 
 def test_an_unknown_part_is_answered_in_one_line() -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "nonsense"]
+    command = [sys.executable, str(ROOT / "scripts" / "benches"), "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "avatar-warmer: no part is named 'nonsense': there are hits, cold, open-app, render, memory, scale\n"
+        "avatar-warmer: no part is named 'nonsense': "
+        "there are hits, cold, open-app, render, memory, scale, first-four\n"
     )
 
 

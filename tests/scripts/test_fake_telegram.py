@@ -20,8 +20,8 @@ import requests
 import telegram
 from PIL import Image
 
-import fake_telegram
 from faketelegram import FAULTS, FakeTelegram, FieldError, UnknownAccountError, demo_users
+from faketelegram.__main__ import main
 from faketelegram.users import FIELDS, load
 from tests.support.waiting import wait_until
 
@@ -835,7 +835,7 @@ def test_every_field_of_a_user_is_documented() -> None:
 
 
 def command(*switches: str) -> subprocess.Popen[str]:
-    script = str(ROOT / "scripts" / "fake_telegram.py")
+    script = str(ROOT / "scripts" / "faketelegram")
     pipe, quiet = subprocess.PIPE, os.environ | {"PYTHONPATH": ""}
     return subprocess.Popen([sys.executable, script, *switches], stdout=pipe, stderr=pipe, text=True, env=quiet)
 
@@ -864,7 +864,7 @@ def test_a_taken_port_is_one_line_and_exit_1(fake: FakeTelegram) -> None:
     with command("--port", str(fake.port)) as process:
         _, complaints = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert complaints == f"fake_telegram.py: cannot listen on {fake.url}: the port is taken\n"
+    assert complaints == f"faketelegram: cannot listen on {fake.url}: the port is taken\n"
 
 
 @pytest.mark.parametrize(
@@ -883,7 +883,7 @@ def test_a_bad_switch_is_one_line_and_exit_2(
     switches: list[str], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        fake_telegram.main(switches)
+        main(switches)
     complaints = capsys.readouterr().err
     assert ended.value.code == 2
     assert named in complaints
@@ -895,6 +895,6 @@ def test_a_bad_users_file_is_one_line_that_names_the_field(tmp_path: Path) -> No
     with command("--users", str(tmp_path / "users.json")) as process:
         _, complaints = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
-    assert complaints == "fake_telegram.py: users[1].first_name: must be a text, not 7\n"
+    assert complaints == "faketelegram: users[1].first_name: must be a text, not 7\n"
     with pytest.raises(FieldError, match=r"users\[1\]\.first_name"):
         load(tmp_path / "users.json")

@@ -1,4 +1,4 @@
-"""What scripts/run starts, and how all of it ends: scripts/serve.py as a real process, with stubs in the Procfile."""
+"""What scripts/run starts, and how all of it ends: scripts/runner as a real process, with stubs in the Procfile."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def run_service(folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator
         **settings,
     }
     log = folder / "run.log"
-    command = [sys.executable, str(root / "scripts" / "serve.py")]
+    command = [sys.executable, str(root / "scripts" / "runner")]
     with log.open("w") as out, subprocess.Popen(command, cwd=root, env=environment, stdout=out, stderr=out) as runner:
         try:
             yield Service(_wait_for_url(runner, log), folder / "data", _find_key(folder, settings), environment)

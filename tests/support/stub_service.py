@@ -1,4 +1,4 @@
-"""A start of scripts/serve.py as a real process, with a Procfile of stubs in a folder of its own."""
+"""A start of scripts/runner as a real process, with a Procfile of stubs in a folder of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 from tests.conftest import wait_until
 from warmer.settings import Settings
 
-SERVE = Path(__file__).resolve().parents[2] / "scripts" / "serve.py"
+SERVE = Path(__file__).resolve().parents[2] / "scripts" / "runner"
 PATIENCE = 120  # seconds that a start or an end may take
 GIVEN = {name.upper() for name in Settings.model_fields} | {"DEMO"}
 
@@ -98,7 +98,7 @@ def _name(process: psutil.Process) -> str:
         line = " ".join(process.cmdline())
     except psutil.Error:
         return ""
-    words = {"valkey-server": "redis", "redis-server": "redis", "fake_telegram": "telegram", "web.py": "web"}
+    words = {"valkey-server": "redis", "redis-server": "redis", "faketelegram": "telegram", "web.py": "web"}
     return next((name for word, name in words.items() if word in line), "worker")
 
 

@@ -19,9 +19,9 @@ def run(is_json: bool) -> None:
     Example:
       avatar-warmer run
     """
-    program = PROJECT / "scripts" / "serve.py"
-    if not program.is_file():
-        raise click.ClickException("there is no scripts/serve.py: this is not a clone of the project")
+    program = PROJECT / "scripts" / "runner"
+    if not program.is_dir():
+        raise click.ClickException("there is no scripts/runner: this is not a clone of the project")
     if is_json:
         echo_json({"starts": str(program)})
     sys.stdout.flush()

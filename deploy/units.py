@@ -1,14 +1,15 @@
-#!/usr/bin/env python3
 """Write deploy/systemd/ from the Procfile; with a folder as its argument, there."""
 
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from runner import procfile
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 TARGET = """\
-# Written by scripts/units from the Procfile.
+# Written by deploy/units.py from the Procfile.
 [Unit]
 Description=avatar-warmer
 Wants={wants}
@@ -17,7 +18,7 @@ Wants={wants}
 WantedBy=multi-user.target
 """
 SERVICE = """\
-# Written by scripts/units from the Procfile.
+# Written by deploy/units.py from the Procfile.
 [Unit]
 Description=avatar-warmer: {name}
 PartOf=avatar-warmer.target

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from runner import demo, folders, leftovers, ports, supervise
 from runner.exits import ExitLog

@@ -1,8 +1,10 @@
 """Measure the service beside others: `scripts/bench` runs this in the project's environment.
 
     scripts/bench [hits] [cold] [open-app] [render] [memory] [scale]
+    scripts/bench first-four [--draw-only]
 
-All parts together write their results to docs/benchmarks; named parts only show them.
+All parts together write their results to docs/benchmarks; named parts only show them. `first-four` has
+a file and a picture of its own.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benches import load, peers_env, report, tools
 from benches.results import Part
@@ -24,19 +27,22 @@ from benches.testbed import BOTH
 from runner.terminal import StartFailed, complain, say
 
 PARTS = ("hits", "cold", "open-app", "render", "memory", "scale")
+APART = "first-four"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(names: Sequence[str]) -> int:
     """Return the exit status: 0 even where a target is missed, since that is a result."""
-    if unknown := [name for name in names if name not in PARTS]:
-        complain(f"no part is named {unknown[0]!r}: there are {', '.join(PARTS)}")
+    if unknown := [name for name in names if name not in PARTS and names[0] != APART]:
+        complain(f"no part is named {unknown[0]!r}: there are {', '.join((*PARTS, APART))}")
         return 2
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # ignored under nohup
             signal.signal(number, _stop)
     started = time.monotonic()
     try:
+        if names[:1] == [APART]:
+            return int(_find_module(APART).main(names[1:]))
         _check_cores()
         missing = [*tools.prepare(say), *peers_env.prepare(say)]
         parts = [_run(name) for name in names or PARTS]
@@ -54,12 +60,15 @@ def main(names: Sequence[str]) -> int:
 
 def _run(name: str) -> Part:
     started = time.monotonic()
-    module = importlib.import_module(f"benches.{name.replace('-', '_')}")
-    part: Part = module.run(lambda line: say(f"{name}: {line}"))
+    part: Part = _find_module(name).run(lambda line: say(f"{name}: {line}"))
     for line in (*map(report.show_row, part.rows), *(f"skipped: {reason}" for reason in part.skipped)):
         say(f"{name}: {line}")
     say(f"{name}: took {time.monotonic() - started:.0f} s")
     return part
+
+
+def _find_module(name: str) -> ModuleType:
+    return importlib.import_module(f"benches.{name.replace('-', '_')}")
 
 
 def _check_cores() -> None:

@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""A fake Telegram Bot API on loopback. See docs/fake-telegram.md."""
+"""A fake Telegram Bot API on loopback: `python scripts/faketelegram`. See docs/fake-telegram.md."""
 
 import argparse
 import errno
@@ -10,6 +9,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from faketelegram import FAULTS, FakeTelegram, FieldError, demo_users
 from faketelegram.backend import TOKEN
@@ -46,7 +47,7 @@ class ListFaults(argparse.Action):
 
 def parser() -> Parser:
     shape = argparse.RawDescriptionHelpFormatter
-    it = Parser("fake_telegram.py", description=__doc__, epilog=EXAMPLES, formatter_class=shape)
+    it = Parser("faketelegram", description=__doc__, epilog=EXAMPLES, formatter_class=shape)
     it.add_argument("--port", type=port, default=8081, help="0: any free one (default: %(default)s)")
     it.add_argument("--host", default="127.0.0.1", help="default: %(default)s; it has no protection at all")
     it.add_argument("--token", type=token, default="123456789:FAKE", help="the bot's (default: %(default)s)")

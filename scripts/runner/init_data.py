@@ -1,10 +1,10 @@
 """Print a valid `Authorization: tma …` header, to try the user's routes without Telegram.
 
-    scripts/init_data.py --user 42 [--name "Ann Lee"] [--age 3600]
+    scripts/runner/init_data.py --user 42 [--name "Ann Lee"] [--age 3600]
 
 Signed with TELEGRAM_BOT_TOKEN of the environment, of `.env`, or of the demo that `scripts/run` started:
 
-    curl -H "$(.venv/bin/python scripts/init_data.py --user 42)" -X POST http://127.0.0.1:8000/api/partner/me
+    curl -H "$(.venv/bin/python scripts/runner/init_data.py --user 42)" -X POST http://127.0.0.1:8000/api/partner/me
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from pathlib import Path
 from init_data_py import sign
 from init_data_py.models import UnsignedInitData, User
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from warmer.errors import ConfigError
 from warmer.keys import MAX_ID
 from warmer.settings import load_settings
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
@@ -34,7 +36,7 @@ def main() -> int:
     if not 0 < options.user < MAX_ID:
         parser.error("--user: must be a positive Telegram id")
     try:
-        os.chdir(Path(__file__).resolve().parent.parent)  # where .env and DATA_DIR are, as for scripts/run
+        os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
         secret = load_settings().init_data_secret
     except ConfigError as error:
         print(f"init_data: {error} (is the service running?)", file=sys.stderr)

@@ -1,6 +1,6 @@
 """Take the pictures of `/ops` in `docs/pictures/`, of a made-up day with a bad hour.
 
-    .venv/bin/python scripts/ops_screenshot.py
+    .venv/bin/python scripts/screenshots/ops.py
 
 Wants a Chromium on the PATH, the packages of the tests, and Debian's fonts-noto-core, fonts-noto-cjk and
 fonts-noto-color-emoji, so that every picture of the documentation has the same letters.
@@ -32,7 +32,8 @@ from redis.exceptions import ConnectionError
 from redis.retry import Retry
 from werkzeug.serving import make_server
 
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from runner.redis_server import find_server
 from warmer.errors import InvalidFileId, UpstreamFailed, WarmerError
@@ -42,7 +43,7 @@ from warmer.state.failures import Failures
 from warmer.state.stats import MinuteStats, count_latencies
 from web import create_app
 
-PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {  # pixels; without a height, the whole page
     "ops": (1200, 0, "light"),

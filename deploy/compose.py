@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write deploy/compose.yaml from the Procfile; with a file as its argument, there."""
 
 import json
@@ -6,12 +5,14 @@ import shlex
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from runner import procfile
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 LEFT_OUT = "flower"  # it listens on 127.0.0.1, which in a container nobody else reaches
 HEAD = """\
-# Written by scripts/compose from the Procfile.
+# Written by deploy/compose.py from the Procfile.
 name: avatar-warmer
 
 x-ours: &ours

@@ -1,6 +1,6 @@
 """Take the pictures of `docs/` from a running demo, and of Flower beside it where its URL is given.
 
-    .venv/bin/python scripts/screenshots.py http://127.0.0.1:8000/ [http://admin:password@127.0.0.1:5555/]
+    .venv/bin/python scripts/screenshots/pages.py http://127.0.0.1:8000/ [http://admin:password@127.0.0.1:5555/]
 
 Wants a Chromium on the PATH, the packages of the tests, and fonts for every name: without Debian's fonts-noto-core,
 fonts-noto-cjk and fonts-noto-color-emoji some are boxes.
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 2}
 SMALL_PHONE: dict[str, Any] = {"viewport": {"width": 320, "height": 568}, "device_scale_factor": 2}

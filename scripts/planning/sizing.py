@@ -1,20 +1,13 @@
-"""How much Redis memory a partner takes, measured on the running service.
-
-    .venv/bin/python scripts/sizing.py
-
-Adds up MEMORY USAGE of every key of the recent partners, bytes of allocator and key included.
-"""
+"""The Redis memory of a partner: MEMORY USAGE of all keys of the recent partners, allocator and key included."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from warmer.errors import ConfigError
+from planning.costs import ROOT
+from planning.inputs import BadInput
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import load_settings
 from warmer.wiring import WorkerContext, open_worker_context
@@ -36,23 +29,17 @@ def measure(context: WorkerContext, limit: int = 100) -> tuple[int, Counter[str]
     return len(partners), total
 
 
-def main() -> int:
-    try:
-        os.chdir(Path(__file__).resolve().parent.parent)  # where .env and DATA_DIR are, as for scripts/run
-        settings = load_settings()
-    except ConfigError as error:
-        print(f"sizing: {error} (is the service running?)", file=sys.stderr)
-        return 1
+def list_sizes() -> Iterator[str]:
+    """A line for each kind of key; raises ConfigError where the service has no settings, BadInput where no partner is.
+
+    Measured on the service that runs in this folder.
+    """
+    os.chdir(ROOT)  # where .env and DATA_DIR are, as for scripts/run
+    settings = load_settings()
     number, total = measure(open_worker_context(settings, connect_worker(settings)))
     if not number:
-        print("sizing: no partner with a picture is registered", file=sys.stderr)
-        return 1
+        raise BadInput("no partner with a picture is registered")
     for kind, size in total.items():
         if size:
-            print(f"{kind:>10}  {size / number:8.0f} B a partner")
-    print(f"{'all':>10}  {total.total() / number:8.0f} B a partner: {total.total() / number / 1000:.1f} MB per 1,000")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            yield f"{kind:>10}  {size / number:8.0f} B a partner"
+    yield f"{'all':>10}  {total.total() / number:8.0f} B a partner: {total.total() / number / 1000:.1f} MB per 1,000"
