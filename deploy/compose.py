@@ -1,4 +1,4 @@
-"""Write deploy/compose.yaml from the Procfile; with a file as its argument, there."""
+"""Write deploy/compose.yaml, or the file given as the argument, from the Procfile."""
 
 import json
 import shlex
@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from runner import procfile
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT_OUT = "flower"  # it listens on 127.0.0.1, which in a container nobody else reaches
+LEFT_OUT = "flower"  # it listens on 127.0.0.1, which nothing outside its container reaches
 HEAD = """\
 # Written by deploy/compose.py from the Procfile.
 name: avatar-warmer
@@ -32,7 +32,7 @@ x-ours: &ours
   init: true
   stop_grace_period: 30s
   read_only: true
-  # /metrics is of one container: process ids, which name its files, repeat in the others.
+  # /metrics covers one container: process ids name its files, and they repeat in other containers.
   tmpfs: [/tmp, "/run/avatar-warmer:mode=0700,uid=10001,gid=10001"]
   cap_drop: [ALL]
   security_opt: ["no-new-privileges:true"]
@@ -71,11 +71,11 @@ volumes:
 
 
 def main(file: Path) -> None:
-    """One service a command, and the Redis of them all."""
+    """One service per command, and the Redis that they share."""
     services = ""
     for name, command in procfile.read(ROOT / "Procfile").items():
         if name != LEFT_OUT:
-            words = json.dumps(shlex.split(command.replace("$", "$$")))  # compose's own sign
+            words = json.dumps(shlex.split(command.replace("$", "$$")))  # $ is special in compose
             services += SERVICE.format(name=name, command=words) + (WEB if name == "web" else "")
     file.write_text(HEAD + services + TAIL)
 

@@ -1,4 +1,4 @@
-"""Write deploy/systemd/ from the Procfile; with a folder as its argument, there."""
+"""Write deploy/systemd/, or the folder given as the argument, from the Procfile."""
 
 import sys
 from pathlib import Path
@@ -31,7 +31,7 @@ User=avatar-warmer
 WorkingDirectory=/opt/avatar-warmer
 EnvironmentFile=/etc/avatar-warmer.env
 Environment=PATH=/opt/avatar-warmer/.venv/bin:/usr/bin:/bin
-# One folder for web and workers, which each start of the machine empties.
+# One folder for web and workers, emptied at each boot.
 Environment=PROMETHEUS_MULTIPROC_DIR=/run/avatar-warmer
 RuntimeDirectory=avatar-warmer
 RuntimeDirectoryPreserve=yes
@@ -63,12 +63,12 @@ WantedBy=avatar-warmer.target
 
 
 def main(folder: Path) -> None:
-    """One unit a command, and the target of them all."""
+    """One unit per command, and the target that starts them all."""
     commands = procfile.read(ROOT / "Procfile")
     names = {name: f"avatar-warmer-{name}.service" for name in commands}
     folder.mkdir(parents=True, exist_ok=True)
     for name, command in commands.items():
-        escaped = command.replace("%", "%%").replace("$", "$$")  # systemd's own signs
+        escaped = command.replace("%", "%%").replace("$", "$$")  # % and $ are special in systemd
         (folder / names[name]).write_text(SERVICE.format(name=name, command=escaped))
     (folder / "avatar-warmer.target").write_text(TARGET.format(wants=" ".join(names.values())))
 
