@@ -1,4 +1,4 @@
-"""Real parts for every test: a Redis server of our own, and the fake Telegram over HTTP."""
+"""Fixtures with real parts for every test: our own Redis server, and the fake Telegram over HTTP."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ _ids = count(5_000_000)
 
 
 def next_id() -> int:
-    """An id for the fake Telegram's world that no other test has."""
+    """Returns an id that no other test uses in the fake Telegram's world."""
     return next(_ids)
 
 
 def make_picture(
     width: int = 64, height: int = 64, color: Any = "teal", fmt: str = "JPEG", mode: str = "RGB", **options: Any
 ) -> bytes:
-    """A picture of one colour, as a file."""
+    """Returns an image file of one colour."""
     out = BytesIO()
     Image.new(mode, (width, height), color).save(out, fmt, **options)
     return out.getvalue()
 
 
 def list_traces(redis: Redis, *names: str | int) -> list[str]:
-    """Keys, tombstones aside, that hold one of these in their name or in their value."""
+    """List the keys, except tombstones, that contain one of these in their name or value."""
     reads: dict[Any, Callable[[Any], Any]] = {
         b"string": redis.get,
         b"set": redis.smembers,
         b"hash": redis.hgetall,
         b"zset": lambda key: redis.zrange(key, 0, -1),
         b"list": lambda key: redis.lrange(key, 0, -1),
-        b"none": lambda _: None,  # it has just expired
+        b"none": lambda _: None,  # the key has just expired
     }
     keys = [key for key in redis.scan_iter("*") if not key.endswith(b":forgotten")]
     told = {key.decode(): f"{key!r} {reads[redis.type(key)](key)!r}" for key in keys}
@@ -69,14 +69,14 @@ def list_traces(redis: Redis, *names: str | int) -> list[str]:
 
 @contextmanager
 def listening(redis: Redis, *channels: str) -> Iterator[Callable[[], Any]]:
-    """Gives the next thing that is said on the channels, None after a second of silence."""
+    """Yields a function that returns the next message on the channels, or None after one silent second."""
     with subscribed(redis, *channels) as subscription:
         yield lambda: (message := subscription.get_message(timeout=1)) and message["data"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _heeding_the_terminal() -> Iterator[None]:
-    """A run of the tests in a shell's background ignores Ctrl-C, or a closed terminal; so would all that it starts."""
+def _restore_terminal_signals() -> Iterator[None]:
+    """A background shell job ignores Ctrl-C and SIGHUP, and so would every process that the tests start."""
     usual = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
         signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
@@ -88,7 +88,7 @@ def _heeding_the_terminal() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def redis_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A Redis for this run of the tests, of the kind that is asked for."""
+    """The settings of this run's Redis, of the kind that KIND names."""
     with run_kind(KIND, tmp_path_factory.mktemp("redis")) as settings:
         yield settings
 
@@ -136,7 +136,7 @@ def redis(settings: Settings) -> Iterator[Redis]:
     """A client of an empty Redis."""
     from warmer.celery import app as celery
 
-    # From its first message on Celery sends as it was configured then, and web and workers differ in that.
+    # Celery fixes its sending configuration at the first message, and web and workers configure it differently.
     vars(celery.amqp).pop("send_task_message", None)
     with connect_worker(settings) as client:
         for one in {client, connect_broker(settings)}:
@@ -151,7 +151,7 @@ def keys(settings: Settings) -> Keys:
 
 @pytest.fixture
 def telegram(telegram_server: FakeTelegram) -> FakeTelegram:
-    """The fake Telegram with no faults and no counts; the world keeps what other tests added: use ids of your own."""
+    """The fake Telegram without faults or counts. Its world keeps the people of other tests: use your own ids."""
     telegram_server.latency = 0.0
     telegram_server.connect_latency = 0.0
     telegram_server.reset()
@@ -179,8 +179,8 @@ def worker(redis: Redis, telegram: FakeTelegram) -> Iterator[Any]:
     with start_worker(celery, pool="threads", concurrency=8, perform_ping_check=False, shutdown_timeout=60) as running:
         yield running
     pool: Any = running.pool
-    pool.executor.shutdown()  # Celery leaves the pool's threads to the end of the process
-    close_worker_context()  # a task that was still under way has opened it again
+    pool.executor.shutdown()  # Celery stops the pool's threads only when the process ends
+    close_worker_context()  # a task that was still running has opened it again
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def as_server() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The whole service as a deployment runs it, at a fake Telegram of its own; `telegram` is at `.telegram`."""
+    """The whole service as in a deployment, with its own fake Telegram at `.telegram`."""
     folder = tmp_path_factory.mktemp("service")
     with FakeTelegram(latency=0.05) as fake:
         settings = {
@@ -201,13 +201,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             "URL_SIGNING_KEYS": SIGNING_KEY,
         }
         with run_service(folder, **settings) as running:
-            # One that still starts would take the cores from the tests that look at times.
+            # A starting worker would take CPU time from the tests.
             wait_until(lambda: "avatar_workers 2.0" in running.call("GET", "/metrics").text, 30)
             yield replace(running, telegram=fake)
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The whole service as `scripts/run` starts it without any setting."""
+    """The whole service as `scripts/run` starts it with no setting."""
     with run_service(tmp_path_factory.mktemp("demo")) as running:
         yield running

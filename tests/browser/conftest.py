@@ -1,4 +1,4 @@
-"""Fixtures of the page's tests: a real Chromium, the stand-in for the service, an empty page to put elements on."""
+"""Fixtures of the browser tests: a real Chromium, a stub of the service, and an empty page for elements."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 QUIET += ["--disable-component-update", "--disable-sync"]
 COUNT_TIMERS = """
   window.timers = new Set();
-  window.waits = []; // ms, all that were asked for
+  window.waits = []; // ms, every requested delay
   const { setTimeout: set, clearTimeout: clear } = window;
   window.setTimeout = (call, ms) => {
     const id = set(() => { window.timers.delete(id); call(); }, ms);
@@ -29,7 +29,7 @@ COUNT_TIMERS = """
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A missing Chromium skips on a laptop and fails in CI, where nobody would see the skip."""
+    """Without Chromium the tests are skipped on a laptop and fail in CI, where a skip would go unnoticed."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Chromium on this machine")
@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """For these tests: while Playwright's loop is open, other tests of this process can run none."""
+    """Package scope: while Playwright's event loop is open, no other test in this process can run one."""
     expect.set_options(timeout=PATIENCE_MS)
     with chromium() as browser:
         yield browser
@@ -56,8 +56,8 @@ def server() -> Iterator[PageStub]:
 
 
 @pytest.fixture(autouse=True)
-def _connections_end() -> Iterator[None]:
-    """Chromium opens some ahead of time, and closes them a moment after their page."""
+def _wait_for_connections_to_close() -> Iterator[None]:
+    """Chromium opens spare connections and closes them shortly after their page."""
     yield
     wait_until(lambda: not Silent.handling)
 
@@ -81,7 +81,7 @@ def blank(browser: Browser, stub: PageStub) -> Iterator[Page]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """Fails the test afterwards if anything was said on the console, but for the answers that a test has scripted."""
+    """A page whose test fails if the console shows an error or warning, HTTP errors that the test scripts aside."""
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     said: list[str] = []

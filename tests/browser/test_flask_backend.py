@@ -17,7 +17,9 @@ def statuses(service: Service, *ids: int) -> list[str]:
     return [photos[str(one)]["status"] for one in ids]
 
 
-def test_users_have_their_pictures_and_one_without_has_initials(service: Service, page: Page, tmp_path: Path) -> None:
+def test_users_with_a_photo_show_it_and_a_user_without_shows_initials(
+    service: Service, page: Page, tmp_path: Path
+) -> None:
     ann, bob, eve = next_id(), next_id(), next_id()
     assert service.telegram
     service.telegram.world.add_user(ann, "Ann")
@@ -28,7 +30,7 @@ def test_users_have_their_pictures_and_one_without_has_initials(service: Service
     page.on("response", lambda answer: answers.append(answer.status) if "/api/photos/" in answer.url else None)
 
     def shows_both() -> bool:
-        """It looks again, as a person would: a service that is busy may answer too late for a page."""
+        """Reload like a person would: a busy service may answer too late for one page load."""
         answers.clear()
         page.goto(url)
         page.wait_for_function("[...document.images].every((one) => one.complete)")
@@ -47,7 +49,7 @@ def test_users_have_their_pictures_and_one_without_has_initials(service: Service
     ]
 
 
-def test_a_picture_that_is_not_there_shows_the_initials_that_the_service_draws(
+def test_a_missing_picture_shows_the_initials_that_the_service_draws(
     service: Service, page: Page, tmp_path: Path
 ) -> None:
     hidden = next_id()

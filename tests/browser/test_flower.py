@@ -1,4 +1,4 @@
-"""Flower of the running service, in a browser: what the workers did, how long it took, and why something failed."""
+"""Flower beside the running service: what each worker did, how long it took, and why a task failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.running import REQUEST_SECONDS, Service
 
 @pytest.fixture
 def flower(browser: Browser, service: Service) -> Iterator[Page]:
-    """Its page, signed in with the password that the start has made; it knows the workers already."""
+    """Flower's page, signed in with the generated password, once Flower knows the workers."""
     keys = (service.data_dir / "keys.env").read_text()
     user, password = re.search(r"FLOWER_BASIC_AUTH='?(\w+):([^'\n]+)", keys).groups()  # type: ignore[union-attr]  # made
     url = f"http://127.0.0.1:{service.environment['FLOWER_PORT']}"
@@ -33,9 +33,7 @@ def flower(browser: Browser, service: Service) -> Iterator[Page]:
     context.close()
 
 
-def test_flower_names_each_warming_with_its_picture_its_duration_and_why_it_failed(
-    flower: Page, service: Service
-) -> None:
+def test_flower_lists_each_warming_with_its_picture_duration_and_failure_cause(flower: Page, service: Service) -> None:
     assert service.telegram
     good, bad, odd = (service.telegram.world.add_file(make_picture()) for _ in range(3))
     service.telegram.fail("getFile", "invalid-file-id", times=None, file_id=bad)
@@ -48,7 +46,7 @@ def test_flower_names_each_warming_with_its_picture_its_duration_and_why_it_fail
         expect(row.first).to_contain_text("warm")
         expect(row.first).to_contain_text("SUCCESS")
         expect(row.first).to_contain_text(re.compile(outcome))
-        expect(row.first.locator("td").filter(has_text=re.compile(r"^[\d.]+ m?s$"))).to_be_visible()  # its duration
+        expect(row.first.locator("td").filter(has_text=re.compile(r"^[\d.]+ m?s$"))).to_be_visible()  # the duration
     _search(flower, "result:unavailable")
     wait_until(lambda: _list_found(flower) >= {bad, odd} and good not in _list_found(flower))
     _search(flower, f'result:"unavailable: not-an-image" {odd}')
@@ -59,7 +57,7 @@ def test_flower_names_each_warming_with_its_picture_its_duration_and_why_it_fail
 
 
 def _is_listed(flower: Page, file_id: str) -> bool:
-    """Whether a finished warming of it is shown; Flower's list is asked for anew."""
+    """Reload Flower's list. Returns True if it shows a finished warming of this picture."""
     flower.goto("/tasks")
     flower.locator("#tasks-table tbody tr").first.wait_for()
     row = flower.locator("#tasks-table tbody tr").filter(has_text=file_id).filter(has_text="SUCCESS")
@@ -67,16 +65,16 @@ def _is_listed(flower: Page, file_id: str) -> bool:
 
 
 def _search(flower: Page, words: str) -> None:
-    """Ask Flower as docs/operations.md says."""
+    """Search as docs/operations.md describes."""
     flower.get_by_role("searchbox").fill(words)
 
 
 def _list_found(flower: Page) -> set[str]:
-    """The pictures in its table."""
+    """Returns the file ids in Flower's table."""
     return set(re.findall(r"\['([\w-]+)', '\w+'\]", flower.locator("#tasks-table tbody").inner_text()))
 
 
-def test_flower_lets_nobody_in_without_the_password(service: Service, flower: Page) -> None:
+def test_flower_requires_the_password(service: Service, flower: Page) -> None:
     url = f"http://127.0.0.1:{service.environment['FLOWER_PORT']}/tasks"
     answer = requests.get(url, timeout=REQUEST_SECONDS)
     assert answer.status_code == 401

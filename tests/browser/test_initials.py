@@ -1,11 +1,11 @@
-"""What <lazy-image> shows of a person without a picture."""
+"""The initials that <lazy-image> shows for a person without a picture."""
 
 from playwright.sync_api import Page, expect
 
 from tests.support.page_stub import add
 
 
-def test_it_is_an_image_with_a_name_for_who_cannot_see_it(blank: Page) -> None:
+def test_initials_are_an_image_with_an_accessible_name(blank: Page) -> None:
     add(blank, name="Ann Lee")
     expect(blank.get_by_role("img", name="Ann Lee")).to_be_visible()
 
@@ -31,7 +31,7 @@ def test_initials_are_the_first_letters_of_the_first_and_the_last_word(blank: Pa
     assert shown == INITIALS
 
 
-def test_the_same_name_has_the_same_colour_everywhere(blank: Page) -> None:
+def test_the_same_name_always_gets_the_same_colour(blank: Page) -> None:
     for name in ("Ann", "Bob", "Ann"):
         add(blank, name=name)
     colours = blank.evaluate(

@@ -1,4 +1,4 @@
-"""<lazy-image> in a real browser: what it shows at which moment, and what it asks the server for."""
+"""<lazy-image> in a real browser: what it shows at each moment, and what it requests from the server."""
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -10,13 +10,13 @@ GIVE_UP_AFTER_MS = 30_000
 DEADLINE_AND_PAUSE = 2  # timers
 
 
-def statuses(image: Locator) -> bool:
+def is_pulsing(image: Locator) -> bool:
     names: list[str] = image.evaluate("(host) => host.shadowRoot.getAnimations().map((one) => one.animationName)")
     return "pulse" in names
 
 
 def pictures(image: Locator) -> list[str]:
-    """The paths of the pictures that lie in the box."""
+    """The paths of the pictures in the box."""
     script = "(host) => [...host.shadowRoot.querySelectorAll('.picture')].map((one) => new URL(one.src).pathname)"
     found: list[str] = image.evaluate(script)
     return found
@@ -28,7 +28,7 @@ def test_the_preview_is_shown_before_the_picture(blank: Page, stub: PageStub) ->
     image = add(blank, src="/ann", name="Ann", placeholder=PREVIEW)
     has_status(image, "loading")
     expect(image.locator(".preview")).to_be_visible()
-    assert not statuses(image), "a preview needs no skeleton"
+    assert not is_pulsing(image), "a skeleton pulses behind the preview"
     gate.set()
     has_status(image, "loaded")
     expect(image.locator(".picture")).to_be_visible()
@@ -40,25 +40,25 @@ def test_the_skeleton_pulses_only_while_the_picture_loads(blank: Page, stub: Pag
     stub.answers["/ann"] = [Answer(gate=gate)]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "loading")
-    assert statuses(image)
+    assert is_pulsing(image)
     gate.set()
     has_status(image, "loaded")
-    assert not statuses(image)
+    assert not is_pulsing(image)
 
 
-def test_the_skeleton_is_still_for_who_prefers_less_motion(blank: Page, stub: PageStub) -> None:
+def test_the_skeleton_does_not_pulse_with_reduced_motion(blank: Page, stub: PageStub) -> None:
     blank.emulate_media(reduced_motion="reduce")
     stub.answers["/ann"] = [Answer(gate=stub.gate())]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "loading")
-    assert not statuses(image)
+    assert not is_pulsing(image)
 
 
-def test_a_missing_picture_ends_in_initials_and_is_not_asked_for_again(blank: Page, stub: PageStub) -> None:
+def test_a_missing_picture_shows_initials_and_is_not_requested_again(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [NO_PHOTO]
     image = add(blank, src="/ann", name="Ann Lee", placeholder=PREVIEW)
     has_status(image, "error")
-    assert not statuses(image)
+    assert not is_pulsing(image)
     expect(image.locator(".initials")).to_be_visible()
     expect(image.locator(".initials")).to_have_text("AL")
     assert blank.evaluate("events") == ["loading", "error", "error"]
@@ -67,25 +67,27 @@ def test_a_missing_picture_ends_in_initials_and_is_not_asked_for_again(blank: Pa
     assert stub.calls == ["GET /ann", "HEAD /ann"]
 
 
-def test_a_picture_that_is_not_ready_is_asked_for_again_and_then_appears(blank: Page, stub: PageStub) -> None:
+def test_a_picture_that_is_not_ready_is_requested_again_and_then_shown(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [NOT_READY, NOT_READY, Answer()]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "loaded")
     paused, not_paused = (ms for ms in blank.evaluate("waits") if ms < GIVE_UP_AFTER_MS)
     assert paused >= 1000, "Retry-After: 1 was not honoured"
-    assert not_paused == 0, "the second HEAD found it ready"
+    assert not_paused == 0, "it paused although the second HEAD found the picture ready"
     assert stub.calls == ["GET /ann", "HEAD /ann"] * 2 + ["GET /ann"]
     assert blank.evaluate("events") == ["loading", "loaded", "load"]
     assert blank.evaluate("timers.size") == 0
 
 
-def test_bytes_that_are_no_picture_are_given_up(blank: Page, stub: PageStub) -> None:
+def test_bytes_that_are_not_an_image_end_in_an_error(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [Answer(picture=b"no picture")]
     has_status(add(blank, src="/ann", name="Ann"), "error")
     assert stub.calls.count("GET /ann") == 2
 
 
-def test_who_must_wait_too_long_sees_initials_until_the_network_is_back(blank: Page, stub: PageStub) -> None:
+def test_a_picture_with_a_long_retry_after_shows_initials_until_the_network_returns(
+    blank: Page, stub: PageStub
+) -> None:
     stub.answers["/ann"] = [NEVER]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "error")
@@ -94,7 +96,7 @@ def test_who_must_wait_too_long_sees_initials_until_the_network_is_back(blank: P
     has_status(image, "loaded")
 
 
-def test_being_online_again_ends_the_wait_for_the_next_try(blank: Page, stub: PageStub) -> None:
+def test_the_online_event_ends_the_pause_before_the_next_try(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [PATIENCE]
     image = add(blank, src="/ann", name="Ann")
     until(lambda: blank.evaluate("timers.size") == DEADLINE_AND_PAUSE, "a pause before the next try")
@@ -103,7 +105,7 @@ def test_being_online_again_ends_the_wait_for_the_next_try(blank: Page, stub: Pa
     has_status(image, "loaded")
 
 
-def test_a_picture_asked_for_offline_comes_when_online(blank: Page, stub: PageStub) -> None:
+def test_a_picture_requested_offline_loads_when_the_network_returns(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [Answer()]
     blank.context.set_offline(True)
     image = add(blank, src="/ann", name="Ann")
@@ -112,18 +114,18 @@ def test_a_picture_asked_for_offline_comes_when_online(blank: Page, stub: PageSt
     has_status(image, "loaded")
 
 
-def test_a_removed_element_leaves_no_timer_and_asks_no_more(blank: Page, stub: PageStub) -> None:
+def test_a_removed_element_stops_its_timers_and_requests(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [PATIENCE]
     image = add(blank, src="/ann", name="Ann")
     until(lambda: blank.evaluate("timers.size") == DEADLINE_AND_PAUSE, "a pause before the next try")
-    assert statuses(image)
+    assert is_pulsing(image)
     blank.evaluate("window.removed = document.querySelector('lazy-image'); removed.remove()")
     assert blank.evaluate("[timers.size, removed.status, removed.shadowRoot.getAnimations().length]") == [0, "idle", 0]
     blank.evaluate("dispatchEvent(new Event('online'))")
     assert stub.calls == ["GET /ann", "HEAD /ann"]
 
 
-def test_the_old_picture_stays_until_the_new_one_is_there(blank: Page, stub: PageStub) -> None:
+def test_the_old_picture_stays_until_the_new_one_has_loaded(blank: Page, stub: PageStub) -> None:
     gate = stub.gate()
     stub.answers |= {"/old": [Answer()], "/new": [Answer(picture=jpeg(colour="navy"), gate=gate)]}
     image = add(blank, src="/old", name="Ann")
@@ -131,13 +133,13 @@ def test_the_old_picture_stays_until_the_new_one_is_there(blank: Page, stub: Pag
     image.evaluate("(host) => host.setAttribute('src', '/new')")
     has_status(image, "loading")
     assert pictures(image) == ["/old"]
-    assert not statuses(image)
+    assert not is_pulsing(image)
     gate.set()
     has_status(image, "loaded")
     until(lambda: pictures(image) == ["/new"], "the new picture alone")
 
 
-def test_a_new_source_stops_the_download_of_the_one_before(blank: Page, stub: PageStub) -> None:
+def test_a_new_source_stops_the_previous_download(blank: Page, stub: PageStub) -> None:
     stub.answers |= {"/slow": [Answer(gate=stub.gate())], "/new": [Answer()]}
     stopped: list[str] = []
     blank.on("requestfailed", lambda request: stopped.append(request.url.removeprefix(stub.url)))
@@ -150,7 +152,7 @@ def test_a_new_source_stops_the_download_of_the_one_before(blank: Page, stub: Pa
     assert blank.evaluate("events") == ["loading", "idle", "loading", "loaded", "load"]
 
 
-def test_nothing_is_asked_for_until_the_box_is_near_the_viewport(blank: Page, stub: PageStub) -> None:
+def test_the_element_requests_nothing_until_it_is_near_the_viewport(blank: Page, stub: PageStub) -> None:
     stub.answers |= {"/near": [Answer()], "/far": [Answer()]}
     blank.evaluate("document.body.append(Object.assign(document.createElement('div'), { id: 'gap' }))")
     blank.evaluate("document.querySelector('#gap').style.height = '3000px'")
@@ -161,14 +163,12 @@ def test_nothing_is_asked_for_until_the_box_is_near_the_viewport(blank: Page, st
     has_status(near, "loaded")
     assert stub.calls == ["GET /near"]
     has_status(far, "idle")
-    assert not statuses(far)
+    assert not is_pulsing(far)
     far.scroll_into_view_if_needed()
     has_status(far, "loaded")
 
 
-def test_the_smallest_picture_that_fills_the_box_is_chosen_and_the_box_does_not_move(
-    blank: Page, stub: PageStub
-) -> None:
+def test_the_smallest_picture_that_fills_the_box_is_loaded_without_a_layout_shift(blank: Page, stub: PageStub) -> None:
     for size in (80, 160, 320):
         stub.answers[f"/{size}"] = [Answer(picture=jpeg(size), gate=stub.gates[0] if stub.gates else stub.gate())]
     image = add(blank, src="/160", srcset="/80 80w, /160 160w, /320 320w", name="Ann")

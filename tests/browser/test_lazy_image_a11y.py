@@ -1,4 +1,4 @@
-"""<lazy-image> for who cannot see it, sees other colours, prints it, or lets a page do only what its policy says."""
+"""Accessibility of <lazy-image>: screen readers, contrast, forced colours, print, and a strict content policy."""
 
 from typing import Literal
 from urllib.parse import urlsplit
@@ -41,7 +41,7 @@ def css(image: Locator, part: str, *properties: str) -> list[str]:
 
 @pytest.fixture
 def all_states(blank: Page, stub: PageStub) -> Page:
-    """One element in each state, on a page as an author would write it."""
+    """One element in each state, on an ordinary page."""
     stub.answers |= {"/ann": [Answer()], "/bo": [NO_PHOTO], "/cy": [Answer(gate=stub.gate())]}
     blank.evaluate("document.body.append(Object.assign(document.createElement('h1'), { textContent: 'People' }))")
     has_status(add(blank, src="/ann", name="Ann Lee", placeholder=PREVIEW), "loaded")
@@ -52,7 +52,7 @@ def all_states(blank: Page, stub: PageStub) -> Page:
     return blank
 
 
-def test_axe_finds_nothing_in_any_state_in_light_and_dark(all_states: Page) -> None:
+def test_axe_finds_no_violation_in_any_state_in_light_or_dark(all_states: Page) -> None:
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
         all_states.emulate_media(color_scheme=scheme)
@@ -60,18 +60,18 @@ def test_axe_finds_nothing_in_any_state_in_light_and_dark(all_states: Page) -> N
         assert result.violations_count == 0, f"{scheme}: {result.generate_report()}"
 
 
-def test_a_picture_with_a_name_is_an_image_and_one_without_is_decoration(all_states: Page) -> None:
+def test_an_element_with_a_name_is_an_image_and_one_without_is_decoration(all_states: Page) -> None:
     heading, *images = all_states.locator("body").aria_snapshot().splitlines()
     assert heading == '- heading "People" [level=1]'
     assert images == ['- img "Ann Lee"', '- img "محمد علي"', '- img "Cy"', '- img "Di"']
 
 
-def test_initials_are_not_read_out_as_text(blank: Page) -> None:
+def test_screen_readers_do_not_read_the_initials_as_text(blank: Page) -> None:
     add(blank, name="")
     assert blank.locator("body").aria_snapshot() == ""
 
 
-def test_a_new_name_is_the_new_description(blank: Page) -> None:
+def test_a_changed_name_changes_the_description(blank: Page) -> None:
     image = add(blank, name="Ann")
     image.evaluate("(host) => { host.name = 'Bo'; }")
     expect(blank.get_by_role("img", name="Bo", exact=True)).to_have_count(1)
@@ -80,7 +80,7 @@ def test_a_new_name_is_the_new_description(blank: Page) -> None:
     assert image.get_attribute("aria-label") is None
 
 
-def test_what_the_author_says_of_it_stays(blank: Page) -> None:
+def test_the_element_keeps_the_aria_attributes_of_the_author(blank: Page) -> None:
     said: list[dict[str, str]] = [
         {"aria-label": "Portrait"},
         {"role": "button"},
@@ -95,7 +95,7 @@ def test_what_the_author_says_of_it_stays(blank: Page) -> None:
     assert kept == [{"role": "img"} | own for own in said]
 
 
-def test_a_description_elsewhere_makes_it_an_image(blank: Page) -> None:
+def test_aria_labelledby_makes_the_element_an_image(blank: Page) -> None:
     blank.evaluate(
         "document.body.append(Object.assign(document.createElement('p'), { id: 'who', textContent: 'Ann' }))"
     )
@@ -103,15 +103,15 @@ def test_a_description_elsewhere_makes_it_an_image(blank: Page) -> None:
     expect(blank.get_by_role("img", name="Ann", exact=True)).to_have_count(1)
 
 
-def test_a_clone_describes_itself_anew(blank: Page) -> None:
+def test_a_clone_has_its_own_description(blank: Page) -> None:
     image = add(blank, name="Ann")
     image.evaluate("(host) => { const clone = host.cloneNode(); document.body.append(clone); clone.name = 'Bo'; }")
     expect(blank.get_by_role("img", name="Bo", exact=True)).to_have_count(1)
 
 
-def test_initials_are_readable_on_every_colour(blank: Page) -> None:
+def test_initials_have_enough_contrast_on_every_colour(blank: Page) -> None:
     ratios = add(blank, name="Ann").evaluate(CONTRASTS)
-    assert min(ratios) >= 4.5, "WCAG 2.2, 1.4.3"
+    assert min(ratios) >= 4.5, "below WCAG 2.2, 1.4.3"
 
 
 def test_the_skeleton_takes_the_colour_of_the_text(blank: Page, stub: PageStub) -> None:
@@ -124,7 +124,7 @@ def test_the_skeleton_takes_the_colour_of_the_text(blank: Page, stub: PageStub) 
     assert [colour.startswith(f"color(srgb {ink}") for colour, ink in zip(colours, "01", strict=True)] == [True, True]
 
 
-def test_forced_colours_leave_a_box_and_letters_to_be_seen(all_states: Page) -> None:
+def test_with_forced_colours_the_box_and_the_letters_stay_visible(all_states: Page) -> None:
     all_states.emulate_media(forced_colors="active")
     images = all_states.locator("lazy-image")
     assert css(images.nth(2), ".skeleton", "border-top-width", "border-top-style") == ["1px", "solid"]
@@ -132,7 +132,7 @@ def test_forced_colours_leave_a_box_and_letters_to_be_seen(all_states: Page) -> 
     assert colour == line != paper
 
 
-def test_paper_shows_the_picture_or_else_initials(all_states: Page) -> None:
+def test_print_shows_the_picture_or_the_initials(all_states: Page) -> None:
     all_states.emulate_media(media="print")
     images = all_states.locator("lazy-image")
     expect(images.nth(0).locator(".picture")).to_be_visible()
@@ -142,7 +142,7 @@ def test_paper_shows_the_picture_or_else_initials(all_states: Page) -> None:
         assert css(images.nth(place), ".initials", "color") == ["rgb(0, 0, 0)"]
 
 
-def test_its_parts_can_be_styled_from_outside(blank: Page) -> None:
+def test_a_page_can_style_the_parts(blank: Page) -> None:
     image = add(blank, name="Ann")
     blank.evaluate(
         """() => {
@@ -153,10 +153,10 @@ def test_its_parts_can_be_styled_from_outside(blank: Page) -> None:
         }"""
     )
     assert css(image, ".initials", "background-color", "width", "height") == ["rgb(1, 2, 3)", "90px", "120px"]
-    assert css(image, ".initials", "font-size") == ["34.2px"], "0.38 of the width"
+    assert css(image, ".initials", "font-size") == ["34.2px"], "not 0.38 of the width"
 
 
-def test_it_works_under_a_strict_policy_with_trusted_types_and_asks_nobody_else(page: Page, stub: PageStub) -> None:
+def test_the_element_works_under_a_strict_content_policy_and_contacts_no_other_host(page: Page, stub: PageStub) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     html = STRICT_PAGE.format(preview=PREVIEW).encode()

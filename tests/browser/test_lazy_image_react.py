@@ -1,4 +1,4 @@
-"""<LazyImage>, with React 18 and 19: rendered on a server, taken over in a browser, changed, and removed."""
+"""<LazyImage> with React 18 and 19: rendered on a server, hydrated in a browser, changed and removed."""
 
 import shutil
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Built:
 
 @pytest.fixture(scope="module", params=["react 18", "react 19"])
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The three files copied beside an app of that React, as the documentation says."""
+    """The three files beside an app with that React version, copied as the documentation says."""
     folder = tmp_path_factory.mktemp("react")
     for file in (*(STATIC / name for name in COPIED), *SCENE.glob("*.tsx")):
         shutil.copy(file, folder)
@@ -50,11 +50,11 @@ def start(page: Page, stub: PageStub) -> None:
     page.add_script_tag(url=f"{stub.url}/client.js")
 
 
-def has_told(page: Page, *words: str) -> None:
+def has_events(page: Page, *words: str) -> None:
     until(lambda: page.evaluate("told") == list(words), f"{words}, but {page.evaluate('told')}")
 
 
-def test_its_types_fit_that_react_and_refuse_wrong_properties(built: Built) -> None:
+def test_the_types_fit_that_react_version_and_reject_wrong_properties(built: Built) -> None:
     (built.folder / "wrong.tsx").write_text(
         "import { LazyImage } from './LazyImage';\nexport const one = <LazyImage delayMs='soon' />;\n"
         "export const two = <lazy-image placeholder={3} />;\n"
@@ -64,39 +64,41 @@ def test_its_types_fit_that_react_and_refuse_wrong_properties(built: Built) -> N
     assert places == ["wrong.tsx(2", "wrong.tsx(3"], said
 
 
-def test_a_server_renders_it_as_an_element_with_attributes(built: Built) -> None:
+def test_a_server_renders_the_element_with_its_attributes(built: Built) -> None:
     assert built.markup.startswith("<lazy-image ")
     for attribute in ('src="/ann"', 'srcset="/ann 160w"', 'name="Ann Lee"', 'delay-ms="200"', 'class="face"'):
         assert attribute in built.markup
 
 
-def test_it_tells_what_becomes_of_its_picture(page: Page, stub: PageStub, built: Built) -> None:
+def test_the_component_reports_what_happens_to_its_picture(page: Page, stub: PageStub, built: Built) -> None:
     stub.answers["/ann"] = [Answer()]
     image = open_app(page, stub, built)
     start(page, stub)
-    has_told(page, "loading", "loaded", "load")
+    has_events(page, "loading", "loaded", "load")
     assert page.evaluate("[ref.current.status, ref.current.delayMs, ref.current.className]") == ["loaded", 200, "face"]
     expect(image.locator(".picture")).to_be_visible()
 
 
-def test_what_was_there_before_react_came_is_told_and_nothing_is_loaded_twice(
+def test_a_picture_loaded_before_hydration_is_reported_and_not_loaded_twice(
     page: Page, stub: PageStub, built: Built
 ) -> None:
     stub.answers["/ann"] = [Answer()]
     image = open_app(page, stub, built, ELEMENT, built.markup)
     expect(image).to_have_attribute("status", "loaded")
     start(page, stub)
-    has_told(page, "loaded", "load")
+    has_events(page, "loaded", "load")
     assert stub.calls.count("GET /ann") == 1
 
 
-def test_new_properties_reach_the_element_and_removed_ones_leave_it(page: Page, stub: PageStub, built: Built) -> None:
+def test_new_properties_reach_the_element_and_removed_ones_are_cleared(
+    page: Page, stub: PageStub, built: Built
+) -> None:
     stub.answers |= {"/ann": [Answer()], "/bo": [NO_PHOTO]}
     image = open_app(page, stub, built)
     start(page, stub)
-    has_told(page, "loading", "loaded", "load")
+    has_events(page, "loading", "loaded", "load")
     page.evaluate("show({ name: 'Bo', src: '/bo', srcSet: null, className: 'other', style: { opacity: 0.5 } })")
-    has_told(page, "loading", "loaded", "load", "idle", "loading", "error", "error")
+    has_events(page, "loading", "loaded", "load", "idle", "loading", "error", "error")
     expect(page.get_by_role("img", name="Bo", exact=True)).to_have_css("opacity", "0.5")
     assert image.evaluate("(host) => [host.className, host.hasAttribute('srcset')]") == ["other", False]
     page.evaluate("show({ src: null, srcSet: undefined })")
@@ -104,11 +106,11 @@ def test_new_properties_reach_the_element_and_removed_ones_leave_it(page: Page, 
     expect(image).to_have_attribute("status", "idle")
 
 
-def test_a_removed_one_is_heard_no_more(page: Page, stub: PageStub, built: Built) -> None:
+def test_a_removed_component_reports_no_more_events(page: Page, stub: PageStub, built: Built) -> None:
     stub.answers["/ann"] = [Answer(gate=stub.gate())]
     open_app(page, stub, built)
     start(page, stub)
-    has_told(page, "loading")
+    has_events(page, "loading")
     page.evaluate("window.gone = ref.current; leave()")
     until(lambda: page.evaluate("!gone.isConnected && ref.current === null"), "the element is gone")
     page.evaluate("gone.dispatchEvent(new Event('load'))")

@@ -1,4 +1,4 @@
-"""How <lazy-image> waits, gives up, and is told what to do: delay-ms, deadline, properties, other names."""
+"""How <lazy-image> waits, gives up and is configured: delay-ms, the deadline, properties, other element names."""
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -16,7 +16,7 @@ def skeleton(image: Locator) -> Locator:
     return image.locator(".skeleton")
 
 
-def test_a_fast_picture_shows_no_skeleton_when_there_is_a_delay(blank: Page, stub: PageStub) -> None:
+def test_with_a_delay_the_skeleton_is_hidden_at_first(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [Answer(gate=stub.gate())]
     image = add(blank, src="/ann", name="Ann", **{"delay-ms": LONG})
     expect(skeleton(image)).to_be_hidden()
@@ -24,7 +24,7 @@ def test_a_fast_picture_shows_no_skeleton_when_there_is_a_delay(blank: Page, stu
     expect(skeleton(image)).to_be_hidden()
 
 
-def test_a_slow_picture_shows_its_skeleton_after_the_delay(blank: Page, stub: PageStub) -> None:
+def test_after_the_delay_a_slow_picture_shows_its_skeleton(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [Answer(gate=stub.gate())]
     image = add(blank, name="Ann", **{"delay-ms": "300"})
     script = """(host) => new Promise((resolve) => {
@@ -39,7 +39,7 @@ def test_a_slow_picture_shows_its_skeleton_after_the_delay(blank: Page, stub: Pa
     expect(skeleton(image)).to_be_visible()
 
 
-def test_the_delay_holds_for_who_prefers_less_motion(blank: Page, stub: PageStub) -> None:
+def test_the_delay_also_applies_with_reduced_motion(blank: Page, stub: PageStub) -> None:
     blank.emulate_media(reduced_motion="reduce")
     stub.answers["/ann"] = [Answer(gate=stub.gate())]
     image = add(blank, src="/ann", name="Ann", **{"delay-ms": LONG})
@@ -47,7 +47,7 @@ def test_the_delay_holds_for_who_prefers_less_motion(blank: Page, stub: PageStub
     expect(skeleton(image)).to_be_hidden()
 
 
-def test_a_delay_holds_back_neither_the_preview_nor_initials_that_are_final(blank: Page, stub: PageStub) -> None:
+def test_a_delay_does_not_hide_the_preview_or_final_initials(blank: Page, stub: PageStub) -> None:
     stub.answers |= {"/ann": [Answer(gate=stub.gate())], "/none": [NO_PHOTO]}
     delay = {"delay-ms": LONG}
     expect(add(blank, src="/ann", placeholder=PREVIEW, **delay).locator(".preview")).to_be_visible()
@@ -55,7 +55,7 @@ def test_a_delay_holds_back_neither_the_preview_nor_initials_that_are_final(blan
     expect(add(blank, name="Cy", **delay).locator(".initials")).to_be_visible()
 
 
-def test_a_server_that_never_answers_is_given_up_after_half_a_minute(blank: Page, stub: PageStub) -> None:
+def test_a_picture_that_never_answers_ends_in_an_error_after_30_seconds(blank: Page, stub: PageStub) -> None:
     stopped: list[str] = []
     blank.on("requestfailed", lambda request: stopped.append(request.url.removeprefix(stub.url)))
     stop_clock(blank)
@@ -71,16 +71,16 @@ def test_a_server_that_never_answers_is_given_up_after_half_a_minute(blank: Page
     until(lambda: stopped == ["/ann"], "the download is stopped")
 
 
-def test_a_server_that_never_says_why_is_given_up_too(blank: Page, stub: PageStub) -> None:
+def test_a_status_request_that_never_answers_ends_in_an_error_after_30_seconds(blank: Page, stub: PageStub) -> None:
     stop_clock(blank)
     stub.answers["/ann"] = [Answer(503, picture=b""), Answer(503, picture=b"", gate=stub.gate())]
     image = add(blank, src="/ann", name="Ann")
-    until(lambda: "HEAD /ann" in stub.calls, "asked why")
+    until(lambda: "HEAD /ann" in stub.calls, "a HEAD request for the status")
     blank.clock.run_for(30_500)
     has_status(image, "error")
 
 
-def test_what_was_given_up_is_tried_again_when_the_network_is_back(blank: Page, stub: PageStub) -> None:
+def test_a_picture_that_timed_out_is_requested_again_when_the_network_returns(blank: Page, stub: PageStub) -> None:
     stop_clock(blank)
     stub.answers["/ann"] = [Answer(gate=stub.gate())]
     image = add(blank, src="/ann", name="Ann")
@@ -92,17 +92,17 @@ def test_what_was_given_up_is_tried_again_when_the_network_is_back(blank: Page, 
     has_status(image, "loaded")
 
 
-def test_the_pulse_ends_by_itself_should_the_script_be_stopped(blank: Page, stub: PageStub) -> None:
+def test_the_pulse_ends_shortly_after_the_deadline_even_if_the_script_stops(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [Answer(gate=stub.gate())]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "loading")
     script = """(host) => host.shadowRoot.getAnimations()
       .filter((one) => one.animationName === 'pulse').map((one) => one.effect.getComputedTiming().endTime)"""
     [end] = image.evaluate(script)
-    assert 30_000 <= end <= 35_000, "ms; as long as the deadline, and hardly longer"
+    assert 30_000 <= end <= 35_000, "ms, not close to the deadline"
 
 
-def test_a_refused_picture_is_asked_for_again_when_told_to(blank: Page, stub: PageStub) -> None:
+def test_retry_requests_a_missing_picture_again(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [NO_PHOTO]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "error")
@@ -111,18 +111,20 @@ def test_a_refused_picture_is_asked_for_again_when_told_to(blank: Page, stub: Pa
     has_status(image, "loaded")
 
 
-def test_an_eager_picture_does_not_wait_until_it_is_near_the_viewport(blank: Page, stub: PageStub) -> None:
+def test_an_eager_picture_loads_far_from_the_viewport(blank: Page, stub: PageStub) -> None:
     stub.answers |= {"/80": [Answer()], "/far": [Answer()]}
     blank.evaluate("document.body.style.paddingTop = '9000px'")
     image = add(blank, loading="eager", name="Ann")
     image.evaluate("(host) => { host.src = '/far'; host.srcset = '/80 80w'; }")
     has_status(image, "loaded")
     assert stub.calls == ["GET /80"]
-    assert blank.evaluate("events") == ["loading", "loaded", "load"], "src and srcset together are one request"
+    assert blank.evaluate("events") == ["loading", "loaded", "load"], (
+        "src and srcset set together caused more than one request"
+    )
     assert image.evaluate("(host) => host.shadowRoot.querySelector('.picture').fetchPriority") == "high"
 
 
-def test_neither_preview_nor_picture_moves_what_stands_beside_it(blank: Page, stub: PageStub) -> None:
+def test_neither_preview_nor_picture_shifts_the_layout(blank: Page, stub: PageStub) -> None:
     gate = stub.gate()
     stub.answers["/ann"] = [Answer(gate=gate)]
     image = add(blank, src="/ann", name="Ann", placeholder=PREVIEW)
@@ -155,7 +157,7 @@ def test_properties_mirror_the_attributes(blank: Page) -> None:
     assert image.evaluate(script) == [[*names, "250"], [*names, 0], []]
 
 
-def test_another_name_can_be_given_and_what_was_set_before_that_counts(blank: Page, stub: PageStub) -> None:
+def test_an_element_registered_under_another_name_takes_over_properties_set_before(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [Answer()]
     blank.evaluate(
         """async () => {
@@ -172,7 +174,9 @@ def test_another_name_can_be_given_and_what_was_set_before_that_counts(blank: Pa
     assert avatar.evaluate("(host) => [host.getAttribute('delay-ms'), host.getAttribute('name')]") == ["100", "Ann Lee"]
 
 
-def test_a_second_copy_leaves_the_first_element_alone_and_can_take_another_name(blank: Page, stub: PageStub) -> None:
+def test_a_second_copy_of_the_script_leaves_the_first_element_alone_and_can_register_another_name(
+    blank: Page, stub: PageStub
+) -> None:
     stub.answers["/ann"] = [Answer()]
     taken = """async () => {
       const first = customElements.get('lazy-image');
@@ -187,7 +191,7 @@ def test_a_second_copy_leaves_the_first_element_alone_and_can_take_another_name(
     has_status(blank.locator("other-image"), "loaded")
 
 
-def test_an_element_that_is_moved_keeps_its_picture(blank: Page, stub: PageStub) -> None:
+def test_a_moved_element_keeps_its_picture(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [Answer()]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "loaded")

@@ -1,4 +1,4 @@
-"""lazy-image.js as a file to copy: its types, its documentation, and what importing it asks of the world."""
+"""lazy-image.js as a file to copy: its types, its documentation, and the effects of importing it."""
 
 import json
 import re
@@ -12,8 +12,8 @@ GUIDE = (ROOT / "docs" / "lazy-image.md").read_text("utf-8")
 OBSERVED = re.findall(r"'([a-z-]+)'", SCRIPT.partition("observedAttributes = [")[2].partition("]")[0])
 
 
-def imported(expression: str) -> object:
-    """The value of a JavaScript expression over `all`, what lazy-image.js exports, where no document is."""
+def evaluate_module(expression: str) -> object:
+    """Returns the value of a JavaScript expression in Node, where `all` holds the exports of lazy-image.js."""
     code = (
         f"import({json.dumps(str(STATIC / 'lazy-image.js'))}).then((all) => console.log(JSON.stringify({expression})))"
     )
@@ -24,19 +24,19 @@ def imported(expression: str) -> object:
     return json.loads(done.stdout)
 
 
-def test_the_scripts_of_the_page_pass_a_strict_type_check() -> None:
+def test_the_page_scripts_pass_a_strict_type_check() -> None:
     files = sorted(path.name for path in STATIC.glob("*.js"))
     assert "lazy-image.js" in files
     assert check_types(STATIC, *files, "lazy-image.d.ts") == ""
 
 
-def test_importing_it_on_a_server_throws_nothing_and_defines_nothing() -> None:
-    assert imported("[all.defineLazyImage('my-avatar') ?? null, all.initials('Ann Lee')]") == [None, "AL"]
+def test_importing_the_module_on_a_server_has_no_effect() -> None:
+    assert evaluate_module("[all.defineLazyImage('my-avatar') ?? null, all.initials('Ann Lee')]") == [None, "AL"]
 
 
-def test_the_types_name_what_is_exported() -> None:
+def test_the_types_name_every_export() -> None:
     declared = re.findall(r"^export (?:class|function) (\w+)", TYPES, re.MULTILINE)
-    assert imported("Object.keys(all).sort()") == sorted(declared)
+    assert evaluate_module("Object.keys(all).sort()") == sorted(declared)
 
 
 def test_the_types_name_every_attribute() -> None:
@@ -44,11 +44,11 @@ def test_the_types_name_every_attribute() -> None:
     assert sorted(re.findall(r"^  '?([a-z-]+)'?\?:", attributes, re.MULTILINE)) == sorted(["class", *OBSERVED])
 
 
-def test_it_is_one_file_that_asks_nobody_else_for_anything() -> None:
+def test_the_script_is_one_file_without_network_addresses_imports_or_eval() -> None:
     assert re.findall(r"https?://|^import |url\(|innerHTML|\beval\b", SCRIPT, re.MULTILINE) == []
 
 
-def test_everything_that_can_be_set_or_heard_is_documented() -> None:
+def test_the_guide_names_every_attribute_part_property_and_event() -> None:
     kinds = {
         "attribute": OBSERVED,
         "part": [*re.findall(r"makePart\('\w+', '(\w+)'\)", SCRIPT), "picture"],

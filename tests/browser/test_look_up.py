@@ -1,4 +1,4 @@
-"""The page at / for whoever is not signed in: which bot this is, and a try with one's own id."""
+"""The page at / without a signed-in user: the bot's name, and a lookup of one's own id."""
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -9,7 +9,7 @@ PROBLEM = {"type": "about:blank", "title": "Bad", "detail": "id: a whole number 
 PICTURE = {"id": 42, "photo_url": "/photo", "photo_srcset": "/photo 160w", "photo_placeholder": PREVIEW}
 
 
-def test_without_init_data_the_page_names_the_bot_and_offers_no_look_up(page: Page, stub: PageStub) -> None:
+def test_without_init_data_the_page_names_the_bot_and_offers_no_lookup(page: Page, stub: PageStub) -> None:
     stub.context["bot"] = {"name": "Warm & Co", "username": "warm_bot"}
     page.goto(stub.url)
     expect(page.get_by_role("heading")).to_have_text("Warm & Co")
@@ -35,13 +35,13 @@ def look_up(page: Page, stub: PageStub, text: str) -> Locator:
         (Answer(500, picture=b"?"), "did not answer"),
     ],
 )
-def test_a_look_up_without_a_picture_says_why(page: Page, stub: PageStub, answer: Answer, words: str) -> None:
+def test_a_lookup_without_a_picture_says_why(page: Page, stub: PageStub, answer: Answer, words: str) -> None:
     stub.answers["/try"] = [answer]
     expect(look_up(page, stub, "42")).to_contain_text(words)
     expect(page.locator("#look-up lazy-image")).to_be_hidden()
 
 
-def test_a_look_up_waits_for_a_picture_that_is_warming_and_shows_it(page: Page, stub: PageStub) -> None:
+def test_a_lookup_waits_for_a_warming_picture_and_shows_it(page: Page, stub: PageStub) -> None:
     stub.answers |= {
         "/try": [Answer(json=PICTURE | {"status": "warming"}), Answer(json=PICTURE | {"status": "ready"})],
         "/photo": [Answer()],

@@ -1,4 +1,4 @@
-"""The example Mini App, built from its lock file and opened against the whole running service, as inside Telegram."""
+"""The example Mini App, built from its lock file and opened beside the running service, as inside Telegram."""
 
 import subprocess
 import sys
@@ -18,20 +18,22 @@ def built() -> Path:
 
 
 def sign_in(demo: Service) -> str:
-    """Init data of one of the demo's people, as Telegram would put it into the launch fragment."""
+    """Returns init data of one demo user, as Telegram puts it into the launch fragment."""
     command = [sys.executable, "scripts/runner/init_data.py", "--user", "7000000001", "--name", "Amara Okafor"]
     done = subprocess.run(command, cwd=ROOT, env=demo.environment, capture_output=True, text=True, check=True)
     return done.stdout.strip().removeprefix("Authorization: tma ")
 
 
 def launch(page: Page, demo: Service, built: Path, fragment: str = "") -> None:
-    """Opens it under the service's own origin, as a proxy before both would serve it."""
+    """Open the app under the service's own origin, as behind one proxy."""
     for file in built.iterdir():
         page.route(f"{demo.url}/mini-app/{file.name}", lambda route, _, file=file: route.fulfill(path=file))
     page.goto(f"{demo.url}/mini-app/index.html{fragment}")
 
 
-def test_it_signs_in_and_shows_who_joined_last_with_pictures(page: Page, demo: Service, built: Path) -> None:
+def test_the_mini_app_signs_in_and_shows_the_newest_partners_with_pictures(
+    page: Page, demo: Service, built: Path
+) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     launch(page, demo, built, f"#tgWebAppData={quote(sign_in(demo))}&tgWebAppVersion=9.1&tgWebAppPlatform=web")
@@ -49,21 +51,21 @@ def test_it_signs_in_and_shows_who_joined_last_with_pictures(page: Page, demo: S
     expect(people).to_have_count(20)
 
 
-def test_outside_telegram_it_says_where_to_open_it(page: Page, demo: Service, built: Path) -> None:
+def test_outside_telegram_the_mini_app_says_where_to_open_it(page: Page, demo: Service, built: Path) -> None:
     launch(page, demo, built)
     expect(page.get_by_text("Open this page inside Telegram.")).to_be_visible()
 
 
-def test_a_sign_in_that_is_refused_is_said(page: Page, demo: Service, built: Path) -> None:
+def test_the_mini_app_reports_a_refused_sign_in(page: Page, demo: Service, built: Path) -> None:
     launch(page, demo, built, "#tgWebAppData=user%3D1%26hash%3Dab")
     expect(page.get_by_role("status")).to_contain_text("could not be loaded")
 
 
-def test_what_is_built_from_web_static_is_not_kept_twice() -> None:
+def test_files_built_from_web_static_are_not_committed() -> None:
     kept = subprocess.run(["git", "ls-files", str(MINI_APP)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert [name for name in kept.stdout.split() if "azy" in name or name.endswith(("app.js", "public/app.css"))] == []
 
 
-def test_the_lock_files_name_no_host() -> None:
+def test_the_lock_files_contain_no_url() -> None:
     for folder in (MINI_APP, ROOT / "tests" / "support" / "react"):
         assert "://" not in (folder / "package-lock.json").read_text("utf-8")

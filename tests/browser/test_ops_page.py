@@ -1,4 +1,4 @@
-"""The page for operators, as a browser shows it."""
+"""The operators' page in a browser."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from web.context import get_context
 
 @pytest.fixture
 def made_up(redis: Redis, app: Flask) -> Iterator[str]:
-    """The page of a made-up day, over HTTP; its URL."""
+    """Serves the page with the numbers of a made-up day. Yields its URL."""
     make_up_day(redis, get_context(app).keys)
     with serve(app) as url:
         yield f"{url}/ops"
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
-def test_it_is_accessible_fits_the_screen_and_says_nothing_on_the_console(
+def test_the_page_is_accessible_fits_the_screen_and_logs_nothing_to_the_console(
     browser: Browser,
     made_up: str,
     scheme: Any,
     width: int,
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    wait_until(lambda: (answer := page.goto(made_up)) and answer.ok)  # a busy machine may have opened the breaker
+    wait_until(lambda: (answer := page.goto(made_up)) and answer.ok)  # the circuit breaker may be open
     said: list[str] = []
     page.on("console", lambda line: said.append(line.text))
     wait_until(lambda: (answer := page.reload()) and answer.ok and page.locator("polyline").count() > 20)

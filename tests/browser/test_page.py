@@ -1,4 +1,4 @@
-"""The page at /: against scripted answers, and (with `demo`) against the whole running service."""
+"""The page at / against scripted answers and, with `demo`, against the running service."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -30,7 +30,7 @@ def partner(ident: int, name: str = "", status: str = "ready", **changes: Any) -
 
 
 def script_list(stub: PageStub, *lists: list[dict[str, Any]]) -> None:
-    """What the service will say of its partners, list after list, with Ann signed in."""
+    """Script the answers: Ann is signed in, and /recent returns these lists one after another."""
     stub.answers["/api/partner/me"] = [Answer(json=partner(1, "Ann"))]
     stub.answers["/api/partner/recent"] = [Answer(json={"partners": partners}) for partners in lists]
     for ident in range(5):
@@ -43,7 +43,7 @@ def open_signed_in(page: Page, stub: PageStub) -> Locator:
     return page.get_by_role("listitem")
 
 
-def test_names_come_at_once_and_pictures_take_their_place_without_moving_them(page: Page, stub: PageStub) -> None:
+def test_names_appear_at_once_and_pictures_load_without_moving_them(page: Page, stub: PageStub) -> None:
     script_list(stub, [partner(1, "Ann"), partner(2, "Bo")])
     gate = stub.gate()
     for ident in (1, 2):
@@ -58,7 +58,7 @@ def test_names_come_at_once_and_pictures_take_their_place_without_moving_them(pa
     assert [people.nth(place).bounding_box() for place in range(2)] == before
 
 
-def test_the_list_is_asked_for_again_only_while_a_picture_is_warming(page: Page, stub: PageStub) -> None:
+def test_the_page_reloads_the_list_only_while_a_picture_is_warming(page: Page, stub: PageStub) -> None:
     stop_clock(page)
     nothing = dict.fromkeys(photo(2))
     script_list(stub, [partner(2, "Bo", "warming", **nothing), partner(3)], [partner(2, "Bo"), partner(3)])
@@ -71,14 +71,14 @@ def test_the_list_is_asked_for_again_only_while_a_picture_is_warming(page: Page,
     expect(people.first.locator("lazy-image")).to_have_attribute("status", "loaded")
     gate.set()
     expect(people.locator("lazy-image[status=loaded]")).to_have_count(2)
-    assert stub.calls.count("GET /photo/3") == 1, "a refresh began a picture anew"
+    assert stub.calls.count("GET /photo/3") == 1, "a refresh of the list loaded the picture again"
     assert page.evaluate("document.querySelector('li').mark") == "the same element"
     page.clock.run_for(60_000)
     expect(people).to_have_count(2)
     assert stub.calls.count("GET /api/partner/recent") == 2
 
 
-def test_a_newcomer_is_put_where_it_belongs_and_who_left_is_gone(page: Page, stub: PageStub) -> None:
+def test_a_refresh_inserts_new_partners_in_order_and_removes_old_ones(page: Page, stub: PageStub) -> None:
     stop_clock(page)
     script_list(stub, [partner(2, "Bo", "warming"), partner(3, "Cy")], [partner(1, "Ann"), partner(2, "Bo")])
     people = open_signed_in(page, stub)
@@ -99,13 +99,13 @@ def test_inside_telegram_the_launch_fragment_signs_in_and_leaves_the_address_bar
     expect(page.get_by_role("listitem")).to_have_count(1)
 
 
-def test_a_name_is_shown_as_text_whatever_it_holds(page: Page, stub: PageStub) -> None:
+def test_a_name_with_markup_is_shown_as_text(page: Page, stub: PageStub) -> None:
     name = '"><img src=x onerror=alert(1)>'
     script_list(stub, [partner(2, name)])
     expect(open_signed_in(page, stub).locator(".name")).to_have_text(name)
 
 
-def test_a_list_that_fails_says_so_and_can_be_tried_again(page: Page, stub: PageStub) -> None:
+def test_a_failed_list_shows_an_error_and_a_retry_button_that_works(page: Page, stub: PageStub) -> None:
     script_list(stub, [])
     stub.answers["/api/partner/recent"] = [Answer(503, json=PROBLEM), Answer(json={"partners": [partner(2)]})]
     people = open_signed_in(page, stub)
@@ -115,19 +115,19 @@ def test_a_list_that_fails_says_so_and_can_be_tried_again(page: Page, stub: Page
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_a_sign_in_that_is_no_longer_valid_is_named(page: Page, stub: PageStub) -> None:
+def test_an_expired_sign_in_shows_an_error(page: Page, stub: PageStub) -> None:
     stub.answers["/api/partner/me"] = [Answer(401, json=PROBLEM)]
     open_signed_in(page, stub)
     expect(page.get_by_role("alert")).to_contain_text("sign-in is no longer valid")
 
 
-def test_an_empty_list_is_friendly(page: Page, stub: PageStub) -> None:
+def test_an_empty_list_shows_a_message(page: Page, stub: PageStub) -> None:
     script_list(stub, [])
     open_signed_in(page, stub)
     expect(page.get_by_text("Nobody here yet")).to_be_visible()
 
 
-def test_the_demo_shows_24_people_each_with_a_picture_and_asks_nobody_else(page: Page, demo: Demo) -> None:
+def test_the_demo_shows_24_people_with_pictures_and_contacts_no_other_host(page: Page, demo: Demo) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     page.goto(demo.url)
@@ -146,10 +146,10 @@ def test_the_demo_shows_24_people_each_with_a_picture_and_asks_nobody_else(page:
     assert hosts - {""} == {urlsplit(demo.url).netloc}
 
 
-def test_the_warm_demo_says_nothing_on_the_console(page: Page, demo: Demo) -> None:
+def test_the_warm_demo_causes_no_failed_request(page: Page, demo: Demo) -> None:
     failed: list[str] = []
     page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
-    for _ in range(2):  # the first look may find a picture that is still on its way
+    for _ in range(2):  # the first page load may find a picture that is still warming
         failed.clear()
         page.goto(demo.url)
         expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible(timeout=20_000)

@@ -1,4 +1,4 @@
-"""The page on the whole running service: cold, with a slow Telegram, with a broken photo, and warm."""
+"""The page of the running service: cold, with a slow Telegram, with a broken photo, and warm."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tests.support.seen import MOST_SHIFTED, NOTE_SHIFTS, list_on_top, measure_s
 
 
 class Join(Protocol):
-    """Makes a person whom Telegram knows, and whom it serves with this fault, join."""
+    """Register a new person for whose picture Telegram has this fault. Returns the id."""
 
     def __call__(self, name: str, fault: dict[str, object]) -> int: ...
 
@@ -40,8 +40,8 @@ def join(demo: Service) -> Iterator[Join]:
         demo.call("DELETE", f"/api/partner/{ident}").raise_for_status()
 
 
-def see(page: Page, name: str, what: str) -> Locator:
-    """The picture of that person, once this lies on top in its box."""
+def wait_for_part(page: Page, name: str, what: str) -> Locator:
+    """Returns the person's <lazy-image> once this part is on top in its box."""
     image = page.get_by_role("listitem").filter(has_text=name).locator("lazy-image")
     wait_until(lambda: list_on_top(image) == [what])
     return image
@@ -51,22 +51,20 @@ def status_of(demo: Service, ident: int) -> Callable[[], str]:
     return lambda: str(demo.call("GET", f"/api/partner/{ident}").json()["photo_status"])
 
 
-def test_a_picture_that_is_slow_is_waited_for_beyond_one_request_and_then_seen(
-    page: Page, demo: Service, join: Join
-) -> None:
+def test_a_slow_picture_appears_after_more_than_one_request(page: Page, demo: Service, join: Join) -> None:
     page.add_init_script(NOTE_SHIFTS)
     join("Slowly Coming", {"fault": "late", "seconds": 3})
     page.goto(demo.url)
-    see(page, "Slowly Coming", "skeleton")
-    see(page, "Slowly Coming", "picture")
+    wait_for_part(page, "Slowly Coming", "skeleton")
+    wait_for_part(page, "Slowly Coming", "picture")
     assert measure_shift(page) < MOST_SHIFTED
 
 
-def test_a_broken_photo_ends_in_initials_and_spoils_no_other(page: Page, demo: Service, join: Join) -> None:
+def test_a_broken_photo_shows_initials_and_affects_no_other_photo(page: Page, demo: Service, join: Join) -> None:
     ident = join("Broken Photo", {"fault": "invalid-file-id"})
     wait_until(lambda: status_of(demo, ident)() in ("unavailable", "none"))
     page.goto(demo.url)
-    see(page, "Broken Photo", "initials")
+    wait_for_part(page, "Broken Photo", "initials")
     expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible()
     expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
     shown = [what for what in list_on_top(page.locator("#people-list lazy-image")) if what != "nothing"]
@@ -74,7 +72,7 @@ def test_a_broken_photo_ends_in_initials_and_spoils_no_other(page: Page, demo: S
     assert shown.count("initials") == 1
 
 
-def test_the_warm_page_shows_pictures_alone_and_stays_where_it_is(page: Page, demo: Service) -> None:
+def test_the_warm_page_shows_only_pictures_and_does_not_shift(page: Page, demo: Service) -> None:
     page.add_init_script(NOTE_SHIFTS)
     failed: list[str] = []
     page.on("requestfailed", lambda request: failed.append(request.url))

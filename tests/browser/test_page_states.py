@@ -1,4 +1,4 @@
-"""The page in each of its states, as a person sees it: light and dark, on a small phone and on a wide desktop."""
+"""The page in each state: light and dark, on a small phone and a wide desktop."""
 
 from collections.abc import Callable
 
@@ -42,7 +42,7 @@ def open_error(page: Page, stub: PageStub) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
 
 
-def open_look_up(page: Page, stub: PageStub) -> None:
+def open_lookup(page: Page, stub: PageStub) -> None:
     stub.context |= {"may_look_up": True, "bot": {"name": "Warm & Co", "username": "warm_bot"}}
     stub.answers |= {"/try": [Answer(json={"id": 42, "status": "ready", "photo_url": "/photo"})], "/photo": [Answer()]}
     page.goto(stub.url)
@@ -57,7 +57,7 @@ def open_nameless(page: Page, stub: PageStub) -> None:
     expect(page.get_by_role("heading")).to_be_visible()
 
 
-@pytest.mark.parametrize("open_state", [open_list, open_empty, open_error, open_look_up, open_nameless])
+@pytest.mark.parametrize("open_state", [open_list, open_empty, open_error, open_lookup, open_nameless])
 def test_every_state_is_accessible_and_fits_in_light_and_dark_on_phone_and_desktop(
     page: Page, stub: PageStub, open_state: Callable[[Page, PageStub], None]
 ) -> None:
@@ -71,25 +71,27 @@ def test_every_state_is_accessible_and_fits_in_light_and_dark_on_phone_and_deskt
             assert list_violations(page) == ""
 
 
-def test_200_avatars_are_all_seen_while_scrolling_and_nothing_moves(page: Page, stub: PageStub) -> None:
+def test_200_avatars_load_while_scrolling_without_a_layout_shift(page: Page, stub: PageStub) -> None:
     page.add_init_script(NOTE_SHIFTS)
     script_list(stub, [partner(ident) for ident in range(1, 201)])
     stub.answers |= {f"/photo/{ident}": [Answer()] for ident in range(1, 201)}
     people = open_signed_in(page, stub)
     expect(people).to_have_count(200)
-    assert len([call for call in stub.calls if "/photo/" in call]) < 100, "far away pictures were asked for"
+    assert len([call for call in stub.calls if "/photo/" in call]) < 100, (
+        "pictures far from the viewport were requested"
+    )
     images = page.locator("#people-list lazy-image")
     for place in range(0, 200, 10):
         images.nth(place).scroll_into_view_if_needed()
         expect(images.nth(place)).to_have_attribute("status", "loaded")
     images.nth(199).scroll_into_view_if_needed()
     expect(page.locator("#people-list lazy-image[status=loaded]")).to_have_count(200)
-    assert set(list_on_top(images)) == {"picture", "nothing"}, "a skeleton or a broken picture is left"
+    assert set(list_on_top(images)) == {"picture", "nothing"}, "a skeleton or a broken picture is still shown"
     assert measure_shift(page) < MOST_SHIFTED
     assert stub.calls.count("GET /photo/100") == 1
 
 
-def test_names_pictures_and_words_come_without_moving_anything(page: Page, stub: PageStub) -> None:
+def test_names_pictures_and_texts_appear_without_a_layout_shift(page: Page, stub: PageStub) -> None:
     page.add_init_script(NOTE_SHIFTS)
     gate = stub.gate()
     script_list(stub, [partner(ident) for ident in range(1, 5)])
@@ -102,7 +104,7 @@ def test_names_pictures_and_words_come_without_moving_anything(page: Page, stub:
     assert measure_shift(page) < MOST_SHIFTED
 
 
-def test_pictures_scrolled_to_while_offline_come_when_the_network_is_back(page: Page, stub: PageStub) -> None:
+def test_pictures_scrolled_to_while_offline_load_when_the_network_returns(page: Page, stub: PageStub) -> None:
     script_list(stub, [partner(ident) for ident in range(1, 61)])
     stub.answers |= {f"/photo/{ident}": [Answer()] for ident in range(1, 61)}
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict
@@ -119,8 +121,8 @@ def test_pictures_scrolled_to_while_offline_come_when_the_network_is_back(page: 
     assert list_on_top(last) == ["picture"]
 
 
-def test_the_keyboard_shows_where_it_is(page: Page, stub: PageStub) -> None:
-    open_look_up(page, stub)
+def test_keyboard_focus_is_visible(page: Page, stub: PageStub) -> None:
+    open_lookup(page, stub)
     for selector in ("#look-up-id", "#look-up button"):
         page.locator(selector).focus()
         page.keyboard.press("Shift+Tab")

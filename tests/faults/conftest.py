@@ -1,4 +1,4 @@
-"""How the fault tests are spread: by module, the longest first, so that none of them is alone at the end."""
+"""The order of the fault tests: by module, the longest first, so that no long module runs alone at the end."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LONGEST_FIRST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A module shares a service; those with many tests, with which xdist would begin, are the quick ones."""
+    """Distribute by file, since a module shares a service, and keep our order, in which the quick tests come last."""
     if config.getoption("dist", "no") == "load":
         config.option.dist = "loadfile"
     config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of other folders stay where they are, before these."""
+    """Sort the fault tests by LONGEST_FIRST, after the tests of other folders."""
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
 
     def place_of(item: pytest.Item) -> int:

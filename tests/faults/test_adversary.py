@@ -1,4 +1,4 @@
-"""A Telegram that means harm: no request leaves for another host, and nothing odd is believed or kept."""
+"""A hostile Telegram: no request goes to another host, and no malformed value is trusted or stored."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ from warmer.wiring import WorkerContext, get_worker_context
 pytest_plugins = ["tests.support.adversary_fixtures"]
 
 
-def test_the_host_that_is_told_nothing_gives_pictures(hostile_context: WorkerContext) -> None:
+def test_pictures_and_the_bot_name_come_through_the_hostile_host_while_it_behaves(
+    hostile_context: WorkerContext,
+) -> None:
     assert [run_task(method) for method in ("getFile", "getUserProfilePhotos", "getChat")] == ["done"] * 3
     assert hostile_context.telegram.get_me(Deadline(5)).username == "bo_bot"
 
@@ -42,7 +44,7 @@ def test_the_host_that_is_told_nothing_gives_pictures(hostile_context: WorkerCon
 # Other hosts
 
 
-def test_a_redirect_is_not_followed(attempt: Try, elsewhere: Host) -> None:
+def test_the_client_follows_no_redirect(attempt: Try, elsewhere: Host) -> None:
     places = (elsewhere.url, f"//{elsewhere.name}/x", f"http://u:p@{elsewhere.name}/", "http://[", "\ud800", "")
     rows = product(METHODS, (301, 302, 303, 307, 308), places)
     assert not [
@@ -86,7 +88,9 @@ LED_ASTRAY = [
 ]
 
 
-def test_a_path_that_could_lead_elsewhere_is_not_asked_for(attempt: Try, telegram_host: Host, elsewhere: Host) -> None:
+def test_the_client_does_not_request_a_path_that_could_lead_elsewhere(
+    attempt: Try, telegram_host: Host, elsewhere: Host
+) -> None:
     wrong = []
     for path in LED_ASTRAY:
         told, asked = path.format(there=elsewhere.name) if isinstance(path, str) else path, len(telegram_host.heads)
@@ -106,7 +110,7 @@ ODD_FILE_IDS += [
 ]
 
 
-def test_an_odd_file_id_is_not_asked_for(attempt: Try, telegram_host: Host) -> None:
+def test_the_client_does_not_request_a_malformed_file_id(attempt: Try, telegram_host: Host) -> None:
     odd = [*ODD_FILE_IDS, 7, None, ["a" * 30], {"file_id": FILE_ID}, True]
     wrong = []
     for method, file_id in product(("getUserProfilePhotos", "getChat"), odd):
@@ -118,7 +122,7 @@ def test_an_odd_file_id_is_not_asked_for(attempt: Try, telegram_host: Host) -> N
     assert wrong == []
 
 
-def test_a_cookie_is_not_sent_back(say: Say, telegram_host: Host) -> None:
+def test_the_client_sends_no_cookie_back(say: Say, telegram_host: Host) -> None:
     for domain in ("", "; Domain=127.0.0.1; Path=/", "; Max-Age=99999"):
         say("download", reply(PICTURE, f"Set-Cookie: who=me{domain}"))
         assert run_task("getFile") == "done"
@@ -144,10 +148,10 @@ ODD_PHOTOS: list[Any] = [
 ODD_PHOTOS += [[[{**SIZE, "width": "320"}]], [[{**SIZE, "width": float("nan")}]], [[{"file_id": FILE_ID, "width": 1}]]]
 
 
-def test_odd_photos_are_tried_again_and_do_not_end_the_one_that_is_shown(attempt: Try, say: Say) -> None:
+def test_malformed_photos_are_retried_and_the_shown_picture_stays(attempt: Try, say: Say) -> None:
     wrong = []
     for photos in ODD_PHOTOS:
-        assert attempt("getMe", GOOD["getMe"]) == "done"  # a new worker, and a picture that is shown
+        assert attempt("getMe", GOOD["getMe"]) == "done"  # a new worker, and a stored picture
         steps, user_id = get_worker_context().steps, new_id()
         assert run_subject(user_subject(user_id)) == "done"
         steps.profiles.mark_old(user_id)
@@ -158,12 +162,12 @@ def test_odd_photos_are_tried_again_and_do_not_end_the_one_that_is_shown(attempt
     assert wrong == []
 
 
-def test_an_odd_width_is_a_width(attempt: Try) -> None:
+def test_an_odd_integer_is_accepted_as_a_width(attempt: Try) -> None:
     answers = {width: result({"photos": [[{**SIZE, "width": width}, SIZE]]}) for width in (-1, 0, 10**400, True, 2**63)}
     assert not [width for width, answer in answers.items() if attempt("getUserProfilePhotos", answer) != "done"]
 
 
-def test_an_odd_unique_id_is_not_kept(attempt: Try) -> None:
+def test_a_malformed_unique_id_is_not_stored(attempt: Try) -> None:
     odd: list[Any] = [7, None, [], {}, "\ud800", "a b", "a" * 300, "a" * MEBI, TEST_TOKEN, "\x00"]
     wrong = []
     for method, unique_id in product(("getUserProfilePhotos", "getChat", "getFile"), odd):
@@ -176,7 +180,7 @@ def test_an_odd_unique_id_is_not_kept(attempt: Try) -> None:
 
 
 @pytest.mark.parametrize("name", ["Bo\n2026 CRITICAL x: y", "\ud800Bo", "B" * 999, 7, None, ["Bo"], "Bo\x1b[31m\u2028"])
-def test_the_name_of_a_bot_can_be_logged_and_shown(say: Say, hostile_context: WorkerContext, name: Any) -> None:
+def test_a_hostile_bot_name_is_cleaned_and_shortened(say: Say, hostile_context: WorkerContext, name: Any) -> None:
     say("getMe", result({"first_name": name, "username": name}))
     bot = hostile_context.telegram.get_me(Deadline(5))
     assert (bot.name, len(bot.name.encode()) <= 64) == (bot.username, True)
@@ -184,7 +188,7 @@ def test_the_name_of_a_bot_can_be_logged_and_shown(say: Say, hostile_context: Wo
     assert bot.name.startswith("B") == isinstance(name, str)
 
 
-def test_a_pause_lasts_an_hour_at_most_and_is_said(attempt: Try, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_pause_lasts_at_most_an_hour_and_is_logged(attempt: Try, caplog: pytest.LogCaptureFixture) -> None:
     odd: list[Any] = [-5, 0, 10**9, 10**400, "8", 2.5, None, float("nan"), float("inf"), [], True, {"seconds": 8}]
     wrong = []
     for method, retry_after in product(METHODS, odd):

@@ -1,4 +1,4 @@
-"""A Telegram that means harm: odd bodies, odd HTTP and endless amounts have an outcome, in bounded memory."""
+"""A hostile Telegram: malformed bodies, malformed HTTP and endless answers end in an outcome, in bounded memory."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ ODD_BODIES = [
 ]
 
 
-def test_an_answer_that_makes_no_sense_is_tried_again(attempt: Try) -> None:
+def test_a_malformed_answer_is_retried(attempt: Try) -> None:
     rows = product(METHODS[:-1], ODD_BODIES)
     outcomes = [(method, body[:60], attempt(method, reply(body))) for method, body in rows]
     assert not [row for row in outcomes if not row[2].startswith("postponed")]
 
 
-def test_a_success_under_another_status_is_none(attempt: Try) -> None:
+def test_a_success_body_with_another_status_is_a_failure(attempt: Try) -> None:
     statuses = (201, 204, 206, 304, 305, 401, 403, 404, 409, 418, 500, 503)
     good = {method: b"".join(list(GOOD[method])[1:]) for method in METHODS}
     rows = product(METHODS, statuses)
@@ -70,12 +70,12 @@ ODD_HEADS = {
 }
 
 
-def test_odd_http_has_an_outcome(attempt: Try) -> None:
+def test_malformed_http_is_a_failure(attempt: Try) -> None:
     assert not [row for row in product(METHODS, ODD_HEADS) if not fails(attempt(row[0], ODD_HEADS[row[1]]))]
 
 
 def has_outcome(redis: Redis, keys: Keys, file_id: str) -> bool:
-    """One that was remembered, and no crash."""
+    """Returns True if the worker stored a failure and no crash."""
     is_told = redis.exists(keys.failures(file_id), keys.unavailable(file_id))
     return bool(is_told and not redis.exists(keys.lease(file_id), keys.crashes(file_id)))
 
@@ -84,7 +84,7 @@ def always(pieces: Pieces) -> Answer:
     return lambda _: pieces
 
 
-def test_a_worker_gives_each_of_them_an_outcome_and_goes_on(
+def test_a_worker_stores_an_outcome_for_each_malformed_answer(
     telegram_host: Host, worker: Any, redis: Redis, keys: Keys
 ) -> None:
     from warmer.worker.tasks import warm  # reads the environment of the tests
@@ -98,8 +98,8 @@ def test_a_worker_gives_each_of_them_an_outcome_and_goes_on(
 # Amounts
 
 
-def take_peak(run: Callable[[], object]) -> int:
-    """Bytes that Python held more at the height of this."""
+def measure_peak(run: Callable[[], object]) -> int:
+    """Returns the most bytes that Python allocated during the call."""
     tracemalloc.start()
     try:
         run()
@@ -109,7 +109,7 @@ def take_peak(run: Callable[[], object]) -> int:
 
 
 def endless(*headers: str, status: int = 200) -> Pieces:
-    """100 MiB without a length."""
+    """An answer of 100 MiB without a length."""
     return (*reply(b"", *headers, status=status, has_length=False), *repeat(bytes(MEBI), 100))
 
 
@@ -117,12 +117,12 @@ def test_an_endless_body_is_not_read_to_its_end(attempt: Try, elsewhere: Host) -
     wrong = []
     for method, status in product(METHODS, (200, 302, 404, 429, 502)):
         pieces = endless(f"Location: {elsewhere.url}", status=status)
-        if (peak := take_peak(partial(attempt, method, pieces))) >= 40 * MEBI:
+        if (peak := measure_peak(partial(attempt, method, pieces))) >= 40 * MEBI:
             wrong.append((method, status, peak))
     assert wrong == []
 
 
-def test_an_endless_answer_that_is_no_file_says_nothing_about_the_file(say: Say) -> None:
+def test_an_endless_answer_condemns_the_file_only_if_it_is_the_download(say: Say) -> None:
     for method, status in (("getFile", 200), ("download", 502), ("download", 302)):
         say(method, endless(status=status))
         assert run_task(method).startswith("postponed")
@@ -130,8 +130,8 @@ def test_an_endless_answer_that_is_no_file_says_nothing_about_the_file(say: Say)
     assert run_task("download").startswith("unavailable: too-big")
 
 
-def test_a_compressed_answer_is_not_asked_for_and_not_unpacked(attempt: Try, telegram_host: Host) -> None:
+def test_the_client_requests_and_unpacks_no_compressed_answer(attempt: Try, telegram_host: Host) -> None:
     packed = reply(gzip.compress(bytes(100 * MEBI)), "Content-Encoding: gzip")
-    peaks = {method: take_peak(partial(attempt, method, packed)) for method in METHODS}
+    peaks = {method: measure_peak(partial(attempt, method, packed)) for method in METHODS}
     assert not [(method, peak) for method, peak in peaks.items() if peak >= 10 * MEBI]
     assert all("Accept-Encoding: identity" in head for head in telegram_host.heads)

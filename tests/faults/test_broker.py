@@ -1,4 +1,4 @@
-"""The broker alone is away: what is stored is served, what is not says so at once."""
+"""Only the broker is away: hits are served, misses get 503 at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, broker: RedisServer) -> Iter
 
 
 def count_commands(broker: RedisServer) -> Counter[str]:
-    """Which commands the broker has had; BRPOP, which only workers send, counts when it ends."""
+    """Returns the broker's command counts, without BRPOP, which only workers send and which counts when it ends."""
     stats = broker.client.info("commandstats")
     aside = ("cmdstat_info", "cmdstat_brpop")
     return Counter({name: one["calls"] for name, one in stats.items() if name not in aside})
@@ -45,9 +45,7 @@ def test_a_hit_makes_no_call_to_the_broker(stage: Stage, broker: RedisServer) ->
 
 
 @pytest.mark.parametrize("how", ["killed", "paused"])
-def test_a_miss_is_refused_while_the_broker_is_away(
-    stage: Stage, broker: RedisServer, figure: Figure, how: str
-) -> None:
+def test_a_miss_gets_503_while_the_broker_is_away(stage: Stage, broker: RedisServer, figure: Figure, how: str) -> None:
     (hot,) = stage.warm(1).values()
     cold = list(stage.add_people(20).values())
     broker.process.send_signal(signal.SIGKILL if how == "killed" else signal.SIGSTOP)
@@ -62,7 +60,7 @@ def test_a_miss_is_refused_while_the_broker_is_away(
     (user_id,) = (registered := stage.add_people(1))
     put = stage.put(user_id, registered[user_id])
     assert (listed.status, put.status) == (200, 201)
-    # All of it was answered before the broker is back.
+    # All of these answers came before the broker is back.
     if how == "killed":
         broker.process.wait(10)
         broker.start()

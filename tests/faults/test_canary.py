@@ -1,4 +1,4 @@
-"""A recognisable token, every path at DEBUG, good and bad: nothing the service lets out holds it, nor any other key."""
+"""A recognisable token and every code path at DEBUG: no output of the service contains it or any other key."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OWN_FILES = ("keys.env", "running.env")
 
 @dataclass
 class Run:
-    """One run of the service: what it let out, and what it may not have let out."""
+    """One run of the service: its outputs, and the secrets they must not contain."""
 
     log_format: str
     service: Service
@@ -61,7 +61,7 @@ class Run:
     def read_logs(self) -> str:
         return "".join(path.read_text(errors="replace") for path in (self.service.data_dir / "logs").iterdir())
 
-    def order(self, when: str, *words: str, **more: str) -> int:
+    def run_command(self, when: str, *words: str, **more: str) -> int:
         environment = {**self.service.environment, **more}
         return run_and_note(self.places, f"avatar-warmer {when} {words}", [str(COMMAND), *words], environment)
 
@@ -72,7 +72,7 @@ class Run:
 
 @pytest.fixture(scope="module", params=["text", "json"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """As text with keys that were given and every fault; as JSON with keys that were made, and what is quick."""
+    """Text logs: given keys and every fault. JSON logs: generated keys and the quick faults."""
     folder = tmp_path_factory.mktemp("canary")
     with FakeTelegram(token=TOKEN) as fake:
         fake.fail("getMe", "odd-headers")
@@ -90,13 +90,13 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         without = {"REDIS_URL": f"unix://{socket}", **{name: run.secrets[name] for name in GIVEN}}
         run.diagnose("without Redis", **without)
         for words in drive.ORDERS_IN_VAIN:
-            assert run.order("without Redis", *words, **without)
+            assert run.run_command("without Redis", *words, **without)
         run.places |= {f"{AFTER}{name}": held for name, held in read_files(folder).items()}
         yield run
 
 
 def list_secrets(run: Run, given: dict[str, str]) -> dict[str, str]:
-    """The token, and what was given or made beside it."""
+    """The token, and every other key, given or generated."""
     kept = {name: str(value) for name, value in dotenv_values(run.service.data_dir / "keys.env").items()}
     keys = {**kept, **given}
     with pytest.MonkeyPatch.context() as patch:
@@ -107,7 +107,7 @@ def list_secrets(run: Run, given: dict[str, str]) -> dict[str, str]:
 
 
 def drive_all(run: Run, redis: Redis) -> None:
-    """Everything that can happen."""
+    """Run every code path."""
     service, fake, key = run.service, run.fake, run.secrets["URL_SIGNING_KEYS"]
     notes, flower = Notebook(service.url), Notebook(f"http://127.0.0.1:{service.environment['FLOWER_PORT']}")
     operator, is_long = ("admin", run.secrets["FLOWER_PASSWORD"]), run.log_format == "text"
@@ -129,13 +129,13 @@ def drive_all(run: Run, redis: Redis) -> None:
     drive.read_flower(flower, operator)
     diagnose_all(run)
     for words in drive.list_orders(fake.world.add_file(make_picture())):
-        run.order("with Redis", *words)
+        run.run_command("with Redis", *words)
     run.places |= {f"web {name}": held for name, held in notes.places.items()}
     run.places |= {f"Flower {name}": held for name, held in flower.places.items()}
 
 
 def diagnose_all(run: Run) -> None:
-    """With each option, while all is well, with a Telegram that answers oddly, and without one."""
+    """Run diagnose with each option, with a healthy Telegram, with malformed answers, and without Telegram."""
     run.fake.fail("getMe", "redirect", location=f"{run.fake.url}/bot{TOKEN}/getMe")
     run.fake.fail("getMe", "odd-headers")
     with ThreadPoolExecutor() as at_once:
@@ -147,15 +147,15 @@ def diagnose_all(run: Run) -> None:
 
 
 def collect(run: Run, redis: Redis, taps: dict[str, Wiretap]) -> None:
-    """Whatever has been written, said or shown."""
+    """Collect everything that was written, sent or shown."""
     run.places |= read_redis(redis)
     run.places |= read_files(run.service.data_dir.parent)
     run.places |= read_command_lines()
     run.places |= {name: bytes(tap.heard) for name, tap in taps.items()}
 
 
-def test_nothing_shows_a_secret(run: Run) -> None:
-    """Keys that were made lie in the two files that are for them."""
+def test_no_output_contains_a_secret(run: Run) -> None:
+    """Generated keys may stand in the two files that hold them."""
     leaks = find_leaks(run.places, run.secrets)
     made = [
         name for name in run.secrets if run.log_format == "json" and "TOKEN" not in name and name != "INIT_DATA_SECRET"
@@ -164,14 +164,14 @@ def test_nothing_shows_a_secret(run: Run) -> None:
     assert not [leak for leak in leaks if not leak.startswith(own)]
 
 
-def test_the_run_has_come_down_the_paths_that_hold_a_token(run: Run) -> None:
-    """Or it would prove nothing: each of these lines is the end of one path."""
+def test_the_run_reached_every_code_path_that_handles_a_token(run: Run) -> None:
+    """Each of these log lines ends one such path; without them the run would prove nothing."""
     logged = b"".join(held for name, held in run.places.items() if ".log" in name).decode(errors="replace")
     ends = SLOW_ENDS + ENDS if run.log_format == "text" else ENDS
     assert [end for end in ends if end not in logged] == []
 
 
-def test_the_run_has_seen_every_status_and_every_kind_of_place(run: Run) -> None:
+def test_the_run_produced_every_status_and_every_kind_of_output(run: Run) -> None:
     def held(start: str) -> bytes:
         return b"".join(text for name, text in run.places.items() if name.startswith(start))
 
@@ -181,7 +181,7 @@ def test_the_run_has_seen_every_status_and_every_kind_of_place(run: Run) -> None
     assert b"EVALSHA" in held("MONITOR")
     assert b":done" in held("PSUBSCRIBE")
     assert b"budget" in held("Redis")
-    assert b"AgACAg" in held("Flower")  # what the tasks were about
+    assert b"AgACAg" in held("Flower")  # the arguments of the tasks
     assert b"gunicorn" in held("process")
     assert b"Does the bot answer?" in held("diagnose")
     assert [said for said in ENDS_OF_THE_COMMAND if said not in held("avatar-warmer")] == []

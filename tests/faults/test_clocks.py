@@ -1,4 +1,4 @@
-"""A second beat, and a worker and a beat whose clock is five minutes off."""
+"""Several beats, and a worker and a beat whose clock is five minutes off."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from warmer.keys import QUEUES, Keys
 KEYS = Keys(TEST_TOKEN.partition(":")[0])
 TTL_SECONDS, CHECK_SECONDS, WATCHED_SECONDS = 20, 5, 24
 SETTINGS = {"PHOTO_TTL": str(TTL_SECONDS), "PROFILE_CHECK_EVERY": str(CHECK_SECONDS)}
-LATE_SECONDS = 7.0  # longer than between two looks for the tasks of dead workers
+LATE_SECONDS = 7.0  # longer than the interval at which workers take over tasks of dead workers
 WORKER = ["worker", "--hostname", "off@%h", "--pool", "threads", "--concurrency", "32"]
 
 
 @contextmanager
-def one_more(stage: Stage, *arguments: str, clock_seconds: int) -> Iterator[None]:
-    """One more process of the service, on a host whose clock is so far off."""
+def run_extra(stage: Stage, *arguments: str, clock_seconds: int) -> Iterator[None]:
+    """One more process of the service, on a host whose clock is off by this much."""
     (environ, *_) = [process.environ() for process in stage.processes("worker")]
     command = [sys.executable, "-m", "celery", "-A", "warmer", *arguments]
     with subprocess.Popen(
@@ -46,25 +46,25 @@ def one_more(stage: Stage, *arguments: str, clock_seconds: int) -> Iterator[None
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with run_stage(tmp_path_factory.mktemp("clock-faults"), **SETTINGS) as stage, ExitStack() as others:
-        others.enter_context(one_more(stage, "beat", clock_seconds=0))
+        others.enter_context(run_extra(stage, "beat", clock_seconds=0))
         for seconds in (300, -300):
-            others.enter_context(one_more(stage, "beat", clock_seconds=seconds))
-        others.enter_context(one_more(stage, *WORKER, clock_seconds=300))
+            others.enter_context(run_extra(stage, "beat", clock_seconds=seconds))
+        others.enter_context(run_extra(stage, *WORKER, clock_seconds=300))
         wait_until(lambda: "avatar_workers 3.0" in stage.service.call("GET", "/metrics").text, DEADLINE)
         yield stage
 
 
-def test_no_work_is_done_twice_and_no_rewarming_is_lost(stage: Stage, figure: Figure) -> None:
+def test_wrong_clocks_cause_no_duplicate_work_and_lose_no_rewarming(stage: Stage, figure: Figure) -> None:
     pinned, following = stage.warm(10), stage.add_people(5)
     assert {stage.put(user_id).status for user_id in following} == {201}
     wait_until(lambda: all(map(stage.is_ready, following)), DEADLINE)
     stage.fake.reset()
     started = time.monotonic()
-    while time.monotonic() < started + WATCHED_SECONDS or count_looks(stage, following)[0] < 2:
+    while time.monotonic() < started + WATCHED_SECONDS or count_lookups(stage, following)[0] < 2:
         assert time.monotonic() < started + DEADLINE
         assert {stage.state_of(user_id) for user_id in pinned | following} == {"ready"}
         let_pass(0.5)
-    fetched, (_, most) = stage.fake.calls["download"], count_looks(stage, following)
+    fetched, (_, most) = stage.fake.calls["download"], count_lookups(stage, following)
     turns = (time.monotonic() - started) / CHECK_SECONDS
     figure("clocks 5 min off: fetches of stored pictures during their renewal", fetched)
     assert fetched <= 1
@@ -72,19 +72,19 @@ def test_no_work_is_done_twice_and_no_rewarming_is_lost(stage: Stage, figure: Fi
     assert most <= turns + 1
 
 
-def count_looks(stage: Stage, following: dict[int, str]) -> tuple[int, int]:
-    """How often Telegram was asked for the profile that it was asked for least, and most."""
+def count_lookups(stage: Stage, following: dict[int, str]) -> tuple[int, int]:
+    """Returns how often Telegram was asked for the least and for the most frequently requested profile."""
     asked = Counter(str(said["user_id"]) for _, method, said in stage.fake.log if method == "getUserProfilePhotos")
     looks = [asked[str(user_id)] for user_id in following]
     return min(looks), max(looks)
 
 
 def has_no_message(redis: Redis) -> bool:
-    """Whether no lane holds a message, and no worker has one in hand."""
+    """Returns True if no queue holds a message and no worker has an unacknowledged one."""
     return not redis.exists(f"{KEYS.queue_prefix}unacked", *(KEYS.queue_prefix + name for name in QUEUES))
 
 
-def test_a_task_that_a_wrong_clock_delivers_again_is_not_done_again(stage: Stage, figure: Figure) -> None:
+def test_a_task_redelivered_by_a_wrong_clock_is_not_repeated(stage: Stage, figure: Figure) -> None:
     people = stage.add_people(10)
     for file_id in people.values():
         stage.fake.fail("download", "late", file_id=file_id, seconds=LATE_SECONDS)
@@ -93,7 +93,7 @@ def test_a_task_that_a_wrong_clock_delivers_again_is_not_done_again(stage: Stage
         stage.put(user_id, file_id)
     wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
     with stage.connect() as redis:
-        wait_until(lambda: has_no_message(redis), DEADLINE)  # what was delivered again is done with as well
+        wait_until(lambda: has_no_message(redis), DEADLINE)  # redelivered messages are done, too
     downloads = stage.fake.calls["download"]
     figure("clocks 5 min off: downloads of 10 pictures", downloads)
     assert downloads <= len(people) + 1

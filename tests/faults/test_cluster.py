@@ -1,4 +1,4 @@
-"""A Redis Cluster of three masters and three replicas that loses a master, or moves its slots, under load."""
+"""A Redis Cluster of three masters and three replicas that loses a master or moves slots under load."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, cluster: RedisCluster) -> It
         yield stage
 
 
-def test_slots_move_under_load(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
-    """The first of these tests: the masters are still those that the cluster began with."""
+def test_every_request_succeeds_while_slots_move(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
+    """Runs first: the masters are still the original ones."""
     people = stage.warm(PEOPLE)
     moving = {key_slot(KEYS.preview(file_id).encode()) for file_id in people.values()}
     moving |= {key_slot(key.encode()) for key in (KEYS.schedule, KEYS.purge, KEYS.budget, KEYS.recent)}
@@ -57,7 +57,7 @@ def test_slots_move_under_load(stage: Stage, cluster: RedisCluster, figure: Figu
 
 
 def move(cluster: RedisCluster, slot: int) -> None:
-    """Give the slot and its keys to another master, as redis-cli does."""
+    """Move the slot and its keys to another master, as redis-cli does."""
     source = cluster.master_of(slot)
     target = next(node for node in cluster.nodes[:3] if node is not source)
     ids = {node: node.client.execute_command("CLUSTER MYID").decode() for node in (source, target)}
@@ -70,9 +70,9 @@ def move(cluster: RedisCluster, slot: int) -> None:
 
 
 def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Figure, victim: Node, act: int) -> None:
-    """What the loss of a master is held to, whatever it is."""
+    """Check that hits continue, other requests get 503 for a while, and no data is lost when this master is lost."""
     people = stage.warm(PEOPLE)
-    wait_until(cluster.has_replicas, DEADLINE)  # what was written a moment before a master dies may not be there
+    wait_until(cluster.has_replicas, DEADLINE)  # a write just before a master dies may not reach the replica
     hot, *others = people.values()
     with crowd(stage, hot, others) as (hits, rest):
         lost_at = time.monotonic()
@@ -91,15 +91,17 @@ def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Fi
 
 
 @pytest.mark.parametrize("what", ["schedule", "purges"])
-def test_a_master_is_killed(stage: Stage, cluster: RedisCluster, figure: Figure, what: str) -> None:
-    """The master that holds the schedule, or the one whose purges every web process listens to."""
+def test_the_service_recovers_from_a_killed_master(
+    stage: Stage, cluster: RedisCluster, figure: Figure, what: str
+) -> None:
+    """Kill the master with the schedule, or the one whose purge channel every web process subscribes to."""
     victim = cluster.master_of(key_slot({"schedule": KEYS.schedule, "purges": KEYS.purge}[what].encode()))
     check_lost_master(stage, cluster, f"cluster, the master of the {what} killed", figure, victim, signal.SIGKILL)
     victim.start()
     wait_until(cluster.is_whole, DEADLINE)
 
 
-def test_a_master_is_paused(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
+def test_the_service_recovers_from_a_paused_master(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
     victim = cluster.master_of(key_slot(KEYS.schedule.encode()))
     check_lost_master(stage, cluster, "cluster, a master paused", figure, victim, signal.SIGSTOP)
     victim.process.send_signal(signal.SIGCONT)

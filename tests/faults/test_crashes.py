@@ -1,4 +1,4 @@
-"""Workers that are killed, and pictures that end them."""
+"""Workers that are killed, and pictures that crash them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def stage(folder: Path) -> Iterator[Stage]:
         yield stage
 
 
-def test_the_photos_of_a_killed_worker_are_there_after_its_lease(stage: Stage, folder: Path, figure: Figure) -> None:
+def test_another_worker_stores_the_photos_of_a_killed_one_after_its_lease(
+    stage: Stage, folder: Path, figure: Figure
+) -> None:
     downloading, encoding = stage.add_people(1), stage.add_people(1, make_picture(TAKES_LONG, TAKES_LONG))
     stage.fake.fail("download", "hang", file_id=next(iter(downloading.values())))
     with ThreadPoolExecutor(2) as clients:
@@ -36,11 +38,11 @@ def test_the_photos_of_a_killed_worker_are_there_after_its_lease(stage: Stage, f
         process.kill()
     killed_at = time.monotonic()
     for name, people in {"mid-download": downloading, "mid-encode": encoding}.items():
-        wait_until(lambda: stage.is_stored(*people.values()), LEASE_DEADLINE)  # noqa: B023 - ends before the next turn
+        wait_until(lambda: stage.is_stored(*people.values()), LEASE_DEADLINE)  # noqa: B023 - runs before the next iteration
         figure(f"worker killed {name}: its photo is stored", time.monotonic() - killed_at)
 
 
-def test_a_picture_that_ends_its_workers_is_given_up_while_others_are_warmed(stage: Stage, figure: Figure) -> None:
+def test_a_picture_that_crashes_its_workers_is_given_up_while_others_are_warmed(stage: Stage, figure: Figure) -> None:
     (user_id,) = (people := stage.add_people(1, make_picture(ENDS_THE_PROCESS, ENDS_THE_PROCESS)))
     started, others = time.monotonic(), [0.0]
     stage.put(user_id, people[user_id])

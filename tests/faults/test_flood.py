@@ -1,4 +1,4 @@
-"""A flood of misses: hits go on as before, nothing grows without bound, and nothing that was promised is lost."""
+"""A flood of misses: hits continue, memory and queues stay bounded, and no registered picture is lost."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.faults import DEADLINE, Figure, Stage, let_pass, run_stage
 from tests.support.running import ROOT
 
 MISSES_A_SECOND, CONNECTIONS, SECONDS, RATE = 240, 64, 30, 12
-HOT_MAX = 200  # waiting tasks above which a miss is refused
-GROWTH_MB = 60  # in its second half; to keep 20 kB of each miss would be 70
+HOT_MAX = 200  # waiting tasks above which a miss gets 503
+GROWTH_MB = 60  # in the second half; keeping 20 kB of each miss would be 70
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @contextmanager
 def load(folder: Path, name: str, urls: list[str], connections: int, rate: float, seconds: float) -> Iterator[Any]:
-    """A load in a process of its own, which does not outlive the block."""
+    """Run the load in its own process, which ends with the block."""
     (folder / name).write_text("\n".join(urls))
     command = [
         sys.executable,
@@ -51,7 +51,7 @@ def load(folder: Path, name: str, urls: list[str], connections: int, rate: float
             process.kill()
 
 
-def told(process: Any) -> dict[str, Any]:
+def read_result(process: Any) -> dict[str, Any]:
     output, _ = process.communicate(timeout=SECONDS + DEADLINE)
     return dict(json.loads(output))
 
@@ -65,7 +65,7 @@ def metric(stage: Stage, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def test_hits_go_on_through_a_flood_of_misses(stage: Stage, tmp_path: Path, figure: Figure) -> None:
+def test_hits_continue_through_a_flood_of_misses(stage: Stage, tmp_path: Path, figure: Figure) -> None:
     hot = [stage.url(file_id) for file_id in stage.warm(4).values()]
     picture = drawn("flood")[320]
     cold = [stage.url(stage.fake.world.add_file(picture)) for _ in range(MISSES_A_SECOND * SECONDS)]
@@ -77,7 +77,7 @@ def test_hits_go_on_through_a_flood_of_misses(stage: Stage, tmp_path: Path, figu
         stage.register(registered)
         longest, growth_mb = watch(stage, flood)
         ended_at = time.monotonic()
-        flooded, served = told(flood), told(hits)
+        flooded, served = read_result(flood), read_result(hits)
     figure("flood: growth of web, workers and Redis in its second half, MB", growth_mb)
     figure("flood: p99 of a hit", served["p99"])
     figure("flood: longest hot queue", longest)
@@ -94,7 +94,7 @@ def test_hits_go_on_through_a_flood_of_misses(stage: Stage, tmp_path: Path, figu
 
 
 def watch(stage: Stage, flood: Any) -> tuple[float, float]:
-    """The longest queue of hot tasks while this lasts, and how many MB more are held since its middle."""
+    """Returns the longest hot queue during the flood, and the memory growth since its middle in MB."""
     processes = stage.processes("web", "worker", "worker2", "redis")
     longest, started, half_mb = 0.0, time.monotonic(), 0.0
     while flood.poll() is None:

@@ -1,4 +1,4 @@
-"""Two hosts, each with a whole service, at one Redis and one Telegram: together they are as careful as one."""
+"""Two hosts, each with a whole service, share one Redis and one Telegram and keep the limits of one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from web.photos.urls import sign
 
 RATE = 20
 PAUSE_SECONDS = 8
-IN_FLIGHT_SECONDS = 3  # until even the busiest worker has read the 429 and every other one has heard of it
-METHODS = {"getFile", "getUserProfilePhotos", "getChat"}  # what the budget counts
+IN_FLIGHT_SECONDS = 3  # until the busiest worker has read the 429 and all others know of it
+METHODS = {"getFile", "getUserProfilePhotos", "getChat"}  # that the budget counts
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +47,22 @@ def hosts(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Iter
 
 
 def log_of(host: Stage) -> str:
-    """What the workers of a host have said."""
+    """Returns the log of the host's workers."""
     return host.log("worker") + host.log("worker2")
 
 
 def register_at_both(hosts: tuple[Stage, Stage], people: dict[int, str]) -> None:
-    """Half of them here, half of them there."""
+    """Register half of the people at each host."""
     for number, host in enumerate(hosts):
         host.register(dict(list(people.items())[number::2]))
 
 
 def most_within(times: list[float], seconds: float) -> int:
-    """The most calls in any so many seconds."""
+    """Returns the most calls within any window of this length."""
     return max(sum(start <= at < start + seconds for at in times) for start in times)
 
 
-def test_both_spend_one_budget(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+def test_two_hosts_spend_one_budget(hosts: tuple[Stage, Stage], figure: Figure) -> None:
     one = hosts[0]
     people = one.add_people(10 * RATE)
     one.fake.reset()
@@ -74,11 +74,11 @@ def test_both_spend_one_budget(hosts: tuple[Stage, Stage], figure: Figure) -> No
     assert all(re.search(r"AgAC\S+ done \[", log_of(host)) for host in hosts)
     figure("two hosts: most calls to Telegram in one second, at a rate of 20", most_within(times, 1))
     figure("two hosts: calls a second, at a rate of 20", (len(times) - RATE) / (times[-1] - times[0]))
-    # Two budgets would be spent in half of this; a busy machine only takes longer.
+    # Two budgets would take half of this time; a busy machine only takes longer.
     assert times[-1] - started >= (len(times) - RATE) / RATE
 
 
-def test_a_pause_that_one_was_asked_for_is_kept_by_both(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+def test_both_hosts_keep_a_pause_that_telegram_asked_of_one(hosts: tuple[Stage, Stage], figure: Figure) -> None:
     one, other = hosts
     people = one.add_people(40)
     paused_by = next(iter(people.values()))
@@ -93,7 +93,7 @@ def test_a_pause_that_one_was_asked_for_is_kept_by_both(hosts: tuple[Stage, Stag
     assert during == []
 
 
-def test_a_picture_that_both_are_asked_for_at_once_is_fetched_once(hosts: tuple[Stage, Stage]) -> None:
+def test_a_picture_requested_at_both_hosts_at_once_is_fetched_once(hosts: tuple[Stage, Stage]) -> None:
     cold = list(hosts[0].add_people(10).values())
     hosts[0].fake.reset()
     with ThreadPoolExecutor(4 * len(cold)) as clients:
@@ -102,11 +102,11 @@ def test_a_picture_that_both_are_asked_for_at_once_is_fetched_once(hosts: tuple[
     assert hosts[0].fake.calls == Counter(getFile=len(cold), download=len(cold))
 
 
-def test_a_picture_that_is_forgotten_at_one_is_gone_at_the_other(hosts: tuple[Stage, Stage]) -> None:
+def test_a_picture_forgotten_at_one_host_is_gone_at_the_other(hosts: tuple[Stage, Stage]) -> None:
     one, other = hosts
     ((user_id, file_id),) = one.warm(1).items()
     with Clients(lambda session: other.get(file_id, session), number=8) as clients:
-        wait_until(lambda: len(clients.answers) > 200)  # every process of the other one has it in its memory
+        wait_until(lambda: len(clients.answers) > 200)  # every process of the other host has it in its cache
         assert one.ask(f"/api/partner/{user_id}", "DELETE").status == 204
         done_at = time.monotonic()
         wait_until(lambda: {answer.status for answer in clients.answers[-50:]} == {404}, DEADLINE)
@@ -114,7 +114,7 @@ def test_a_picture_that_is_forgotten_at_one_is_gone_at_the_other(hosts: tuple[St
     assert {answer.status for answer in clients.answers if answer.at > done_at} == {404}
 
 
-def test_a_new_picture_given_to_one_is_shown_by_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+def test_a_new_picture_put_at_one_host_is_served_by_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
     one, other = hosts
     ((user_id, old),) = one.warm(1).items()
     new = next(iter(one.warm(1).values()))
@@ -131,9 +131,7 @@ def test_a_new_picture_given_to_one_is_shown_by_the_other(hosts: tuple[Stage, St
     figure("two hosts, a new picture at one: the other shows it", time.monotonic() - done_at)
 
 
-def test_a_client_that_waits_at_one_is_woken_by_a_worker_of_the_other(
-    hosts: tuple[Stage, Stage], figure: Figure
-) -> None:
+def test_a_worker_of_the_other_host_wakes_a_waiting_client(hosts: tuple[Stage, Stage], figure: Figure) -> None:
     one, other = hosts
     waits = {file_id: one.get(file_id) for file_id in one.add_people(30).values()}
     assert {answer.status for answer in waits.values()} == {200}
@@ -143,7 +141,7 @@ def test_a_client_that_waits_at_one_is_woken_by_a_worker_of_the_other(
     figure("two hosts: wait for the other's worker, median", statistics.median(elsewhere))
 
 
-def test_two_beats_bring_nothing_twice(hosts: tuple[Stage, Stage], server: RedisServer) -> None:
+def test_two_beats_enqueue_nothing_twice(hosts: tuple[Stage, Stage], server: RedisServer) -> None:
     one, other = hosts
     late = list(one.add_people(30).values())
     one.fake.reset()
@@ -152,7 +150,7 @@ def test_two_beats_bring_nothing_twice(hosts: tuple[Stage, Stage], server: Redis
     assert one.fake.calls == Counter(getFile=len(late), download=len(late))
 
 
-def test_what_a_lost_host_had_is_done_by_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
+def test_the_remaining_host_finishes_the_work_of_a_lost_one(hosts: tuple[Stage, Stage], figure: Figure) -> None:
     one, other = hosts
     people = other.add_people(20)
     for file_id in people.values():
@@ -170,7 +168,7 @@ def test_what_a_lost_host_had_is_done_by_the_other(hosts: tuple[Stage, Stage], f
 
 
 def lose(host: Stage) -> None:
-    """Everything of it ends at once, as when its power fails."""
+    """Kill every process of the host at once, as in a power failure."""
     supervisord = psutil.Process(int((host.service.data_dir / "run" / "supervisord.pid").read_text()))
     for process in [supervisord, *supervisord.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""Odd and hostile HTTP against the whole service: each has its documented answer, and no other client notices."""
+"""Malformed and hostile HTTP against the service: each request gets its documented answer, other clients are served."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def picture(service: Service) -> str:
 
 @pytest.fixture(scope="module")
 def log_starts(service: Service) -> dict[str, int]:
-    """How long the logs were before these tests."""
+    """The size of each log before these tests."""
     return {path.name: path.stat().st_size for path in (service.data_dir / "logs").iterdir()}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def bystander(service: Service, picture: str, log_starts: dict[str, int]) -> Iterator[Bystander]:
-    with Bystander(service.url, ["/healthz", picture]) as somebody:
-        yield somebody
+    with Bystander(service.url, ["/healthz", picture]) as running:
+        yield running
 
 
 def ask(service: Service, data: bytes) -> RawAnswer:
-    """The one answer to this."""
+    """Send this and return the only answer."""
     answers = [answer for answer in exchange(service.url, data) if answer.status != 100]
     assert len(answers) == 1
-    assert_tells_nothing(answers[0])
+    assert_reveals_nothing(answers[0])
     return answers[0]
 
 
-def assert_tells_nothing(answer: RawAnswer) -> None:
+def assert_reveals_nothing(answer: RawAnswer) -> None:
     assert answer.headers.get("server", "gunicorn") == "gunicorn"  # no version
     assert not [word for word in (b"Traceback", b'File "', str(ROOT).encode()) if word in answer.body]
     if answer.body and answer.status >= 400 and answer.headers["content-type"] != "text/html":  # gunicorn's own page
@@ -59,7 +59,7 @@ def to_chunks(*parts: bytes) -> bytes:
 
 
 def put(*fields: str, body: bytes = ANN) -> bytes:
-    """A PUT of a partner with these fields."""
+    """Returns a PUT of a partner with these header fields."""
     return head(PUT, AS_SERVER, JSON, *fields) + body
 
 
@@ -99,14 +99,14 @@ HEADS = {
 
 
 def list_wrong(service: Service, requests: Mapping[str, tuple[int, bytes]]) -> list[str]:
-    """The requests whose answer has another status than they should, and which."""
+    """Returns the requests whose answer has the wrong status, with both statuses."""
     answers = {name: ask(service, data).status for name, (_, data) in requests.items()}
     return [
         f"{name}: {answers[name]}, not {status}" for name, (status, _) in requests.items() if answers[name] != status
     ]
 
 
-def test_an_odd_head_is_answered(service: Service) -> None:
+def test_a_malformed_head_gets_its_documented_status(service: Service) -> None:
     assert list_wrong(service, HEADS) == []
 
 
@@ -141,13 +141,13 @@ BODIES = {
 }  # fmt: skip
 
 
-def test_an_odd_body_is_answered(service: Service) -> None:
+def test_a_malformed_body_gets_its_documented_status(service: Service) -> None:
     assert len(gzip.compress(ANN)) == 35
     service.call("PUT", "/api/partner/77", json={"name": "Ann"})
     assert list_wrong(service, BODIES) == []
 
 
-def test_a_body_that_ends_half_way_is_not_acted_on(service: Service) -> None:
+def test_an_incomplete_body_changes_nothing(service: Service) -> None:
     service.call("DELETE", "/api/partner/78")
     for more in ([], ["Expect: 100-continue"]):
         data = head("PUT /api/partner/78 HTTP/1.1", AS_SERVER, JSON, "Content-Length: 30", *more) + ANN
@@ -184,18 +184,18 @@ TARGETS = [
 ]
 
 
-def test_an_odd_path_is_answered(service: Service) -> None:
+def test_a_malformed_path_gets_its_documented_status(service: Service) -> None:
     requests = {ascii(target): (status, head(f"GET {target} HTTP/1.1", AS_SERVER)) for target, status in TARGETS}
     assert len(requests) == len(TARGETS)
     assert list_wrong(service, requests) == []
 
 
-def test_a_picture_by_an_absolute_uri_is_a_picture(service: Service, picture: str) -> None:
+def test_a_picture_can_be_requested_by_an_absolute_uri(service: Service, picture: str) -> None:
     for path, status in ((picture, 200), (picture + "&size=160", 400), (picture.replace("160", "160%00"), 400)):
         assert ask(service, head(f"GET http://other.example{path} HTTP/1.1")).status == status
 
 
-def test_repeated_fields_are_one_list(service: Service, picture: str) -> None:
+def test_repeated_header_fields_form_one_list(service: Service, picture: str) -> None:
     line = f"GET {picture} HTTP/1.1"
     etag = ask(service, head(line)).headers["etag"]
     assert ask(service, head(line, 'If-None-Match: "x"', f"If-None-Match: {etag}")).status == 304
@@ -205,7 +205,7 @@ def test_repeated_fields_are_one_list(service: Service, picture: str) -> None:
     assert ask(service, head(line, "Accept: ;;;q=,=,\xff/\xff;q=NaN")).headers["content-type"] == "image/webp"
 
 
-def test_forged_forwarding_changes_nothing(service: Service, picture: str) -> None:
+def test_forged_forwarding_headers_change_nothing(service: Service, picture: str) -> None:
     forged = ["X-Forwarded-Host: evil.example", "X-Forwarded-Prefix: /evil", "Forwarded: host=evil.example;proto=https"]
     forged += ["X-Forwarded-Proto: https", "X-Forwarded-Ssl: off", "X-Script-Name: /evil", "SCRIPT_NAME: /evil"]
     line = "GET /api/partner/recent HTTP/1.1"
@@ -217,7 +217,7 @@ def test_forged_forwarding_changes_nothing(service: Service, picture: str) -> No
     assert all(url.startswith("/") for url in urls)
 
 
-def test_twenty_requests_in_one_packet_have_their_answers_in_order(service: Service, picture: str) -> None:
+def test_20_pipelined_requests_are_answered_in_order(service: Service, picture: str) -> None:
     etag = ask(service, head(f"GET {picture} HTTP/1.1")).headers["etag"]
     five = [
         (200, "GET", head(f"GET {picture} HTTP/1.1")),
@@ -234,11 +234,11 @@ def test_twenty_requests_in_one_packet_have_their_answers_in_order(service: Serv
     assert all(answer.body == b'{"photos":{}}\n' for answer in answers[3::5])
 
 
-def test_meanwhile_every_other_client_was_served(bystander: Bystander) -> None:
+def test_other_clients_were_served_the_whole_time(bystander: Bystander) -> None:
     assert set(bystander.answers) == {200}
 
 
-def test_no_log_holds_an_error_or_a_traceback(service: Service, log_starts: dict[str, int]) -> None:
+def test_no_log_contains_an_error_or_a_traceback(service: Service, log_starts: dict[str, int]) -> None:
     for path in (service.data_dir / "logs").iterdir():
         said = path.read_bytes()[log_starts.get(path.name, 0) :].decode()
         assert not [word for word in ("Traceback", " ERROR ", " CRITICAL ", '"level": "ERROR"') if word in said], said

@@ -1,4 +1,4 @@
-"""Two releases whose keys are laid out differently, at one Redis and Telegram: strangers who do each other no harm."""
+"""Two releases with different key layouts share one Redis and one Telegram and do not affect each other."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def both(deploy: Deploy) -> tuple[Stage, Stage]:
     return deploy.start("old"), deploy.start("new")
 
 
-def read_lasting(deploy: Deploy, prefix: str) -> dict[bytes, Any]:
-    """What lies under this prefix, but for what is written all the time."""
+def read_stored(deploy: Deploy, prefix: str) -> dict[bytes, Any]:
+    """Returns the records under this prefix, without the counters and heartbeats that change all the time."""
     redis, passing = (
         deploy.server.client,
         (b"stats:", b"worker:", b"workers", b"slot:", b"budget", b"queue:", b"limits"),
@@ -42,21 +42,21 @@ def read_lasting(deploy: Deploy, prefix: str) -> dict[bytes, Any]:
     return {key: redis.dump(key) for key in names if redis.type(key) in (b"string", b"set", b"zset")}
 
 
-def test_neither_touches_what_is_the_others(deploy: Deploy, both: tuple[Stage, Stage]) -> None:
+def test_neither_release_touches_the_keys_of_the_other(deploy: Deploy, both: tuple[Stage, Stage]) -> None:
     old, new = both
     people = old.warm(20)
-    before = read_lasting(deploy, KEYS.prefix)
+    before = read_stored(deploy, KEYS.prefix)
     deploy.fake.reset()
     new.register(people)
     wait_until(lambda: all(map(new.is_ready, people)), DEADLINE)
     assert {new.get(file_id).status for file_id in people.values()} == {200}
-    assert deploy.fake.calls == Counter(getFile=len(people), download=len(people))  # the new one starts cold
-    assert read_lasting(deploy, KEYS.prefix) == before
+    assert deploy.fake.calls == Counter(getFile=len(people), download=len(people))  # the new release starts cold
+    assert read_stored(deploy, KEYS.prefix) == before
     assert new.ask(f"/api/partner/{next(iter(people))}", "DELETE").status == 204
-    assert read_lasting(deploy, KEYS.prefix) == before
+    assert read_stored(deploy, KEYS.prefix) == before
 
 
-def test_neither_takes_the_others_messages(both: tuple[Stage, Stage]) -> None:
+def test_neither_release_takes_messages_of_the_other(both: tuple[Stage, Stage]) -> None:
     old, new = both
     of_old, of_new = old.warm(10), new.warm(10)
     assert not any(file_id in log_of(new) for file_id in of_old.values())
@@ -68,7 +68,7 @@ def are_ready(release: Stage, people: dict[int, str]) -> bool:
     return all(map(release.is_ready, people))
 
 
-def test_each_has_a_budget_of_its_own(deploy: Deploy, both: tuple[Stage, Stage], figure: Figure) -> None:
+def test_each_release_has_its_own_budget(deploy: Deploy, both: tuple[Stage, Stage], figure: Figure) -> None:
     crowds = [release.add_people(5 * RATE) for release in both]
     deploy.fake.reset()
     started = time.monotonic()
@@ -82,7 +82,7 @@ def test_each_has_a_budget_of_its_own(deploy: Deploy, both: tuple[Stage, Stage],
     assert times[-1] - started >= (len(times) - 2 * RATE) / (2 * RATE)  # a busy machine only takes longer
 
 
-def test_the_new_one_takes_over_and_the_old_one_comes_back(
+def test_the_new_release_takes_over_and_a_rollback_works(
     deploy: Deploy, both: tuple[Stage, Stage], figure: Figure
 ) -> None:
     old, new = both

@@ -1,4 +1,4 @@
-"""RabbitMQ as the broker: the whole service at it, and what becomes of it when RabbitMQ goes away."""
+"""RabbitMQ as the broker: the whole service with it, and while RabbitMQ is away."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from warmer.celery import app as celery
 from warmer.keys import QUEUES
 
 EAGER, THREADS = 500, 64
-FAST_SECONDS, SLOW_SECONDS = 0.02, 1.0  # of a call of Telegram
+FAST_SECONDS, SLOW_SECONDS = 0.02, 1.0  # per Telegram call
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +38,17 @@ def test_a_cold_picture_is_warmed_and_served(stage: Stage) -> None:
     assert stage.get(cold).status == 200
 
 
-def test_registered_people_are_warm(stage: Stage) -> None:
+def test_registered_people_become_warm(stage: Stage) -> None:
     stage.warm(20, within=DEADLINE)
 
 
-def test_the_figures_show_every_queue(stage: Stage) -> None:
+def test_metrics_report_the_length_of_every_queue(stage: Stage) -> None:
     figures = stage.service.call("GET", "/metrics").text
     assert set(re.findall(r'avatar_queue_length\{queue="(\w+)"\}', figures)) == set(QUEUES)
 
 
-def test_a_client_does_not_wait_behind_500_pictures_without_clients(stage: Stage, figure: Figure) -> None:
-    """A worker takes its share of every queue there, so that a hot one is next for a thread."""
+def test_a_client_does_not_wait_behind_500_eager_pictures(stage: Stage, figure: Figure) -> None:
+    """A worker prefetches from every queue, so that a hot task gets the next thread."""
     eager, hot = list(stage.add_people(EAGER).values()), list(stage.add_people(3).values())
     stage.fake.reset()
     stage.fake.latency = SLOW_SECONDS
@@ -56,7 +56,7 @@ def test_a_client_does_not_wait_behind_500_pictures_without_clients(stage: Stage
         for start in range(0, EAGER, 100):
             body = {"photo_file_ids": eager[start : start + 100]}
             assert stage.ask("/api/photos/warm", "POST", json=body).status == 202
-        wait_until(lambda: stage.fake.traffic.in_flight >= THREADS / 2, DEADLINE)  # of the two workers
+        wait_until(lambda: stage.fake.traffic.in_flight >= THREADS / 2, DEADLINE)  # of both workers
         with ThreadPoolExecutor(len(hot)) as clients:
             seconds = list(clients.map(partial(wait_for_picture, stage), hot))
         figure("RabbitMQ, a miss behind 500, at 2 s a picture: the slowest", max(seconds))
@@ -64,17 +64,17 @@ def test_a_client_does_not_wait_behind_500_pictures_without_clients(stage: Stage
         stage.fake.latency = FAST_SECONDS
     wait_until(lambda: all(map(stage.is_stored, eager)), LEASE_DEADLINE)
     asked = [str(said["file_id"]) for _, method, said in stage.fake.log if method == "getFile"]
-    assert len(asked) - max(map(asked.index, hot)) > EAGER / 5  # so many of the others came after them
+    assert len(asked) - max(map(asked.index, hot)) > EAGER / 5  # more than a fifth of the eager pictures came later
 
 
 def wait_for_picture(stage: Stage, file_id: str) -> float:
-    """How long a client waits that asks until it is there."""
+    """Returns the seconds that a client has to repeat its request."""
     started = time.monotonic()
     wait_until(lambda: stage.get(file_id).status == 200, DEADLINE)
     return time.monotonic() - started
 
 
-def test_what_a_killed_worker_had_comes_again(stage: Stage, figure: Figure) -> None:
+def test_other_workers_finish_the_messages_of_a_killed_one(stage: Stage, figure: Figure) -> None:
     people = stage.add_people(10)
     for file_id in people.values():
         stage.fake.fail("download", "hang", file_id=file_id)
@@ -89,7 +89,7 @@ def test_what_a_killed_worker_had_comes_again(stage: Stage, figure: Figure) -> N
 
 
 @pytest.mark.parametrize("how", ["killed", "paused"])
-def test_a_miss_is_refused_while_rabbitmq_is_away(stage: Stage, rabbit: RabbitServer, figure: Figure, how: str) -> None:
+def test_a_miss_gets_503_while_rabbitmq_is_away(stage: Stage, rabbit: RabbitServer, figure: Figure, how: str) -> None:
     (hot,) = stage.warm(1).values()
     cold = list(stage.add_people(20).values())
     running = {process.pid for process in stage.processes("web", "worker", "worker2", "beat")}
@@ -113,8 +113,8 @@ def test_a_miss_is_refused_while_rabbitmq_is_away(stage: Stage, rabbit: RabbitSe
     assert {process.pid for process in stage.processes("web", "worker", "worker2", "beat")} == running
 
 
-def test_a_worker_tells_of_itself_once_while_rabbitmq_is_away(rabbit: RabbitServer) -> None:
-    """Celery tries for ever, and the worker does nothing else."""
+def test_a_worker_sends_an_event_only_once_while_rabbitmq_is_away(rabbit: RabbitServer) -> None:
+    """Celery would retry without end and block the worker."""
     with celery.connection_for_write(url=rabbit.url) as connection:
         dispatcher = celery.events.Dispatcher(connection)
         dispatcher.send("worker-online", retry=True)
@@ -128,12 +128,12 @@ def test_a_worker_tells_of_itself_once_while_rabbitmq_is_away(rabbit: RabbitServ
         assert is_over
 
 
-def test_queued_work_survives_a_crash(stage: Stage, rabbit: RabbitServer, figure: Figure) -> None:
+def test_queued_work_survives_a_crash_of_rabbitmq(stage: Stage, rabbit: RabbitServer, figure: Figure) -> None:
     workers, queued = stage.processes("worker", "worker2"), stage.add_people(20)
     with suspended(workers):
         assert {stage.put(user_id, file_id).status for user_id, file_id in queued.items()} == {201}
         rabbit.kill()
         rabbit.start()
     back_at = time.monotonic()
-    wait_until(lambda: all(map(stage.is_ready, queued)), LEASE_DEADLINE)  # what was lost on its way is due after 30 s
+    wait_until(lambda: all(map(stage.is_ready, queued)), LEASE_DEADLINE)  # a lost message is scheduled again after 30 s
     figure("RabbitMQ killed with messages: every queued picture is warm", time.monotonic() - back_at)

@@ -1,4 +1,4 @@
-"""Redis that is stopped, killed, paused, full, read-only or slow: hits flow, the rest says so, all comes back."""
+"""Redis stopped, killed, paused, full or read-only: hits continue, other requests get 503, and everything recovers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Iter
 
 
 def check_outage(stage: Stage, server: RedisServer, name: str, figure: Figure, lose: Act, mend: Act) -> None:
-    """What every outage is held to: hits go on while it lasts, the rest says 503, and all of it comes back."""
+    """Check an outage: hits continue, other requests get 503, and everything recovers without a restart."""
     hot, cold = next(iter(stage.warm(1).values())), next(iter(stage.add_people(1).values()))
     stage.fake.fail("getFile", "internal-error", times=None, file_id=cold)
     late = next(iter(stage.add_people(1).values()))
@@ -68,12 +68,14 @@ def check_outage(stage: Stage, server: RedisServer, name: str, figure: Figure, l
 
 
 def is_normal(stage: Stage, user_id: int, file_id: str) -> bool:
-    """Whether each web process takes a registration, and the picture is warm."""
+    """Returns True if each web process accepts a registration and the picture is warm."""
     return all(stage.put(user_id, file_id).status in (200, 201) for _ in range(6)) and stage.is_ready(user_id)
 
 
-def test_redis_stopped_for_long(stage: Stage, server: RedisServer, figure: Figure) -> None:
-    """So long that the pauses between two tries to connect have grown."""
+def test_the_service_recovers_from_a_redis_that_was_stopped_for_long(
+    stage: Stage, server: RedisServer, figure: Figure
+) -> None:
+    """Long enough for the reconnect delays to reach their maximum."""
 
     def stop() -> None:
         server.stop()
@@ -82,11 +84,11 @@ def test_redis_stopped_for_long(stage: Stage, server: RedisServer, figure: Figur
     check_outage(stage, server, "stopped for 10 s", figure, stop, server.start)
 
 
-def test_redis_killed_and_restarted(stage: Stage, server: RedisServer, figure: Figure) -> None:
+def test_the_service_recovers_from_a_killed_redis(stage: Stage, server: RedisServer, figure: Figure) -> None:
     check_outage(stage, server, "killed and restarted", figure, server.kill, server.start)
 
 
-def test_redis_paused(stage: Stage, server: RedisServer, figure: Figure) -> None:
+def test_the_service_recovers_from_a_paused_redis(stage: Stage, server: RedisServer, figure: Figure) -> None:
     def pause() -> None:
         server.process.send_signal(signal.SIGSTOP)
         let_pass(5)
@@ -94,14 +96,14 @@ def test_redis_paused(stage: Stage, server: RedisServer, figure: Figure) -> None
     check_outage(stage, server, "paused for 5 s", figure, pause, lambda: server.process.send_signal(signal.SIGCONT))
 
 
-def test_redis_read_only(stage: Stage, server: RedisServer, figure: Figure) -> None:
-    """A replica of nothing takes no writes."""
+def test_the_service_recovers_from_a_read_only_redis(stage: Stage, server: RedisServer, figure: Figure) -> None:
+    """A replica without a master refuses writes."""
     redis = server.client
     lose, mend = (lambda: redis.replicaof("127.0.0.1", "1")), (lambda: redis.replicaof("NO", "ONE"))
     check_outage(stage, server, "read-only", figure, lose, mend)
 
 
-def test_redis_full(stage: Stage, server: RedisServer, figure: Figure) -> None:
+def test_the_service_recovers_from_a_full_redis(stage: Stage, server: RedisServer, figure: Figure) -> None:
     def give(memory: str) -> None:
         server.client.config_set("maxmemory", memory)
 
@@ -118,8 +120,8 @@ def test_partners_and_queued_work_survive_a_crash_and_a_full_cache(
         server.kill()
         server.start()
         server.client.config_set("maxmemory", "1mb")
-        wait_until(lambda: not is_stored(server, partners[first]), DEADLINE)  # the pictures alone may be evicted
-    let_pass(2)  # in which a worker takes messages that it can note nowhere
+        wait_until(lambda: not is_stored(server, partners[first]), DEADLINE)  # only the pictures may be evicted
+    let_pass(2)  # meanwhile a worker takes messages but cannot write
     server.client.config_set("maxmemory", "256mb")
     mended = time.monotonic()
     assert {stage.ask(f"/api/partner/{user_id}").status for user_id in (*partners, *queued)} == {200}

@@ -1,6 +1,6 @@
-"""Two releases of one layout at once, as every rolling deploy and its rollback have them: other code, the same keys.
+"""Two releases with the same key layout run side by side, as in every rolling deploy and rollback.
 
-The new one says more than the old one knows, in records, heartbeats and messages.
+The new release adds fields to records, heartbeats and messages that the old one does not know.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         yield Pair(deploy, deploy.start("old"), deploy.start("new", 4))
 
 
-def check_no_process_has_failed(pair: Pair) -> None:
+def check_logs(pair: Pair) -> None:
     for release in (pair.old, pair.new):
         assert "Traceback" not in log_of(release)
 
 
-def test_either_does_what_the_other_asks_for(pair: Pair) -> None:
+def test_each_release_does_the_work_that_the_other_enqueues(pair: Pair) -> None:
     people = pair.old.add_people(60)
     releases = (pair.old, pair.new)
     for number, release in enumerate(releases):
@@ -58,10 +58,10 @@ def test_either_does_what_the_other_asks_for(pair: Pair) -> None:
     assert pair.deploy.fake.calls["download"] == len(people)
     for release in releases:
         assert any(f"{file_id} done [warm]" in log_of(release) for file_id in people.values())
-    check_no_process_has_failed(pair)
+    check_logs(pair)
 
 
-def test_what_the_new_one_knows_of_a_partner_survives_the_old_one(pair: Pair) -> None:
+def test_fields_of_the_new_release_survive_a_write_by_the_old_one(pair: Pair) -> None:
     (user_id,) = pair.old.add_people(1)
     assert pair.new.put(user_id).status == 201
     wait_until(lambda: pair.new.is_ready(user_id), DEADLINE)
@@ -69,30 +69,30 @@ def test_what_the_new_one_knows_of_a_partner_survives_the_old_one(pair: Pair) ->
     assert pair.read(KEYS.partner(user_id)).items() >= {"badge": "gold", "name": "Renamed"}.items()
 
 
-def test_each_reads_what_the_other_has_looked_up(pair: Pair) -> None:
+def test_each_release_reads_the_profiles_that_the_other_looked_up(pair: Pair) -> None:
     ids = list(pair.old.add_people(20))
     for release in (pair.old, pair.new):
         wait_until(partial(are_ready, release, ids), DEADLINE)
     said = [pair.read(KEYS.profile(user_id)).get("shape") for user_id in ids]
-    assert set(said) == {"round", None}  # some were looked up by each
-    check_no_process_has_failed(pair)
+    assert set(said) == {"round", None}  # each release looked up some
+    check_logs(pair)
 
 
 def are_ready(release: Stage, ids: list[int]) -> bool:
-    """Whether this release has the pictures of these ids; it looks up and warms what is missing."""
+    """Returns True if this release has all pictures of these ids; the request warms missing ones."""
     answer = release.service.call("POST", "/api/photos/resolve", json={"ids": ids})
     assert answer.status_code == 200
     return {photo["status"] for photo in answer.json()["photos"].values()} == {"ready"}
 
 
-def test_each_sees_the_workers_of_both(pair: Pair) -> None:
+def test_each_release_counts_the_workers_of_both(pair: Pair) -> None:
     for release in (pair.old, pair.new):
         assert "avatar_workers 4.0" in release.service.call("GET", "/metrics").text
         assert release.service.call("GET", "/readyz").json()["status"] == "ok"
         assert release.ask("/ops").status == 200
 
 
-def test_a_message_that_nobody_understands_is_gone_and_no_worker_with_it(pair: Pair) -> None:
+def test_an_unknown_message_is_dropped_and_crashes_no_worker(pair: Pair) -> None:
     redis, running = pair.deploy.server.client, {process.pid for process in list_workers(pair)}
     with Celery("later", broker=to_kombu_url(pair.deploy.server.url), set_as_current=False) as later:
         later.conf.update(broker_transport_options={"global_keyprefix": KEYS.queue_prefix, "priority_steps": [0]})
@@ -114,7 +114,7 @@ def list_workers(pair: Pair) -> list[psutil.Process]:
     return [process for release in (pair.old, pair.new) for process in release.processes("worker", "worker2")]
 
 
-def test_the_old_one_goes_and_comes_back_and_nothing_is_missing(pair: Pair, figure: Figure) -> None:
+def test_the_old_release_stops_and_starts_again_without_a_missing_picture(pair: Pair, figure: Figure) -> None:
     before = pair.old.warm(10)
     with Clients(*(lambda session, f=file_id: pair.new.get(f, session) for file_id in before.values())) as clients:
         pair.deploy.stop("old")

@@ -1,4 +1,4 @@
-"""A Redis behind three Sentinels that loses its master: hits flow, the rest says so, and its replica takes over."""
+"""A Redis behind three Sentinels loses its master: hits continue, other requests get 503, the replica takes over."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory, watched: WatchedRedis) -> It
 
 
 def lose_master(stage: Stage, watched: WatchedRedis, figure: Figure, how: str, act: int) -> Node:
-    """What the loss of the master is held to, however it goes; the lost one."""
+    """Lose the master under load and check that everything recovers. Returns the lost node."""
     name, victim = f"Sentinels, the master {how}", watched.master
     hot, *others = (people := stage.warm(20)).values()
     queued, fresh = stage.add_people(20), cycle(stage.add_people(500).items())
     running = {process.pid for process in stage.processes(*PROCESSES)}
     with (
-        ExitStack() as workers_stand_still,
+        ExitStack() as stopped_workers,
         Clients(lambda session: stage.get(hot, session)) as hits,
         Clients(
             *(lambda session, file_id=file_id: stage.get(file_id, session) for file_id in others[:3]),
@@ -49,13 +49,13 @@ def lose_master(stage: Stage, watched: WatchedRedis, figure: Figure, how: str, a
             pause=0.1,
         ) as rest,
     ):
-        workers_stand_still.enter_context(suspended(stage.processes("worker", "worker2")))
+        stopped_workers.enter_context(suspended(stage.processes("worker", "worker2")))
         stage.register(queued)
         wait_until(lambda: len(hits.answers) > 100 and len(rest.answers) > 20, DEADLINE)
-        wait_until(victim.is_followed, DEADLINE)  # what was written a moment before a master dies may not be there
+        wait_until(victim.is_followed, DEADLINE)  # a write just before a master dies may not reach the replica
         lost_at = time.monotonic()
         victim.process.send_signal(act)
-        workers_stand_still.close()
+        stopped_workers.close()
         (last,) = stage.add_people(1).items()
         wait_until(lambda: stage.put(*last).status in (200, 201), DEADLINE)
         figure(f"{name}: a registration succeeds again", time.monotonic() - lost_at)
@@ -72,7 +72,7 @@ def lose_master(stage: Stage, watched: WatchedRedis, figure: Figure, how: str, a
 
 
 def check_answers(name: str, hits: Clients, rest: Clients, figure: Figure) -> None:
-    """Every hit is answered, and the rest with success or a 503 that says when to ask again."""
+    """Check that every hit is 200 and every other answer a success, or a 503 with Retry-After."""
     assert {answer.status for answer in hits.answers} == {200}
     assert {answer.status for answer in rest.answers} <= {200, 201, 503}
     refused = [answer for answer in rest.answers if answer.status == 503]
@@ -81,19 +81,19 @@ def check_answers(name: str, hits: Clients, rest: Clients, figure: Figure) -> No
     figure(f"{name}: the slowest 503", max(answer.seconds for answer in refused))
 
 
-def becomes_replica(node: Node) -> bool:
+def is_replica(node: Node) -> bool:
     return bool(node.client.info("replication")["role"] == "slave")
 
 
-def test_the_master_is_killed(stage: Stage, watched: WatchedRedis, figure: Figure) -> None:
+def test_the_service_recovers_from_a_killed_master(stage: Stage, watched: WatchedRedis, figure: Figure) -> None:
     victim = lose_master(stage, watched, figure, "killed", signal.SIGKILL)
     victim.start()
-    wait_until(lambda: becomes_replica(victim), DEADLINE)
+    wait_until(lambda: is_replica(victim), DEADLINE)
     stage.warm(3)
 
 
-def test_the_master_is_paused(stage: Stage, watched: WatchedRedis, figure: Figure) -> None:
+def test_the_service_recovers_from_a_paused_master(stage: Stage, watched: WatchedRedis, figure: Figure) -> None:
     victim = lose_master(stage, watched, figure, "paused", signal.SIGSTOP)
     victim.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: becomes_replica(victim), DEADLINE)
+    wait_until(lambda: is_replica(victim), DEADLINE)
     stage.warm(3)

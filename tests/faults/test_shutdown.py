@@ -1,4 +1,4 @@
-"""SIGTERM under load: what is being served is finished, no task is lost, and all ends in time."""
+"""SIGTERM under load: running requests finish, no task is lost, and every process exits in time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conftest import wait_until
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, run_stage_at
 
 
-def test_sigterm_under_load_finishes_what_is_served_and_loses_no_task(tmp_path: Path, figure: Figure) -> None:
+def test_sigterm_under_load_finishes_running_requests_and_loses_no_task(tmp_path: Path, figure: Figure) -> None:
     with FakeTelegram(latency=0.02) as fake, ThreadPoolExecutor(20) as clients:
         with run_stage_at(fake, tmp_path) as stage:
             asked, queued, hanging = stage.add_people(20), stage.add_people(150), stage.add_people(1)
@@ -24,7 +24,7 @@ def test_sigterm_under_load_finishes_what_is_served_and_loses_no_task(tmp_path: 
             wait_until(lambda: fake.calls["getFile"] > calls + 5, DEADLINE)
             ended_at = time.monotonic()
         figure("SIGTERM under load: every process has exited", time.monotonic() - ended_at)
-        assert "SIGKILL" not in stage.log("supervisord")  # all of it ended by itself, within the grace
+        assert "SIGKILL" not in stage.log("supervisord")  # every process exited on its own, within the grace period
         assert {answer.result().status for answer in answers} <= {200, 503}
         fake.latency = 0.02
         with run_stage_at(fake, tmp_path) as stage:

@@ -1,4 +1,4 @@
-"""Clients that take their time, hundreds at once, against the whole service: they wait for it, and nobody for them."""
+"""Hundreds of slow clients at once against the whole service: they delay no other client."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support.running import Service
 from tests.support.web_parts import warm_picture
 
 BYSTANDER_ANSWERS = 50  # while the slow clients hold their connections
-CUT_OFF_SECONDS = 150.0  # ten times what it takes
+CUT_OFF_SECONDS = 150.0  # ten times the expected duration
 GONE = (ConnectionResetError, BrokenPipeError)
 
 
 class SlowClient:
-    """Sends some bytes at once, then one with each step; may also read one with each."""
+    """Sends some bytes at once, then one byte per step; may also read one byte per step."""
 
     def __init__(self, url: str, at_once: bytes, then: bytes = b"", *, reads: bool = False) -> None:
         self.sock = connect(url, receive_buffer=2048 if reads else 0)
@@ -30,7 +30,7 @@ class SlowClient:
             self.sock.send(at_once)
 
     def step(self) -> None:
-        """Send a byte, read a byte, notice the end."""
+        """Send a byte, read a byte, notice a closed connection."""
         try:
             if not self.is_cut_off and (byte := next(self.then, None)) is not None:
                 self.sock.send(bytes([byte]))
@@ -43,7 +43,7 @@ class SlowClient:
 
 
 def gather_slow_clients(url: str) -> list[SlowClient]:
-    """So many as would hold each thread of each process twice over, of every kind."""
+    """Open enough slow clients of each kind to block every thread of every process twice."""
     line, fields = "PUT /api/partner/5 HTTP/1.1", ["Content-Type: application/json", "Content-Length: 1000"]
     as_server = f"Authorization: Bearer {API_KEY}"
     get = head("GET /static/lazy-image.js HTTP/1.1")
@@ -61,7 +61,7 @@ def gather_slow_clients(url: str) -> list[SlowClient]:
     ]
 
 
-def test_hundreds_of_slow_clients_hold_up_nobody_and_are_cut_off(service: Service) -> None:
+def test_hundreds_of_slow_clients_delay_no_other_client_and_are_cut_off(service: Service) -> None:
     picture = warm_picture(service)
     with Bystander(service.url, ["/healthz", picture], every=0.1) as bystander:
         clients = gather_slow_clients(service.url)
@@ -76,7 +76,7 @@ def test_hundreds_of_slow_clients_hold_up_nobody_and_are_cut_off(service: Servic
 
 
 def step_all(clients: list[SlowClient]) -> bool:
-    """Takes one step of each client a second; the pause is what makes them slow."""
+    """Take one step of each client per second; the pause makes them slow."""
     next_at = time.monotonic() + 1
     for client in clients:
         client.step()

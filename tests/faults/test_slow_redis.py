@@ -1,4 +1,4 @@
-"""Redis that takes 100 ms for a command, by way of a proxy."""
+"""A Redis that takes 100 ms per command, through a proxy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.crowd import crowd
 from tests.support.faults import DEADLINE, Figure, RedisServer, Stage, run_stage
 from tests.support.slow_proxy import SlowProxy
 
-SLOW_SECONDS = 0.1  # a command
+SLOW_SECONDS = 0.1  # per command
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, proxy: SlowProxy) -> Iterato
         yield stage
 
 
-def test_a_slow_redis_leaves_every_hit_and_refuses_the_rest_while_it_lasts(
+def test_with_a_slow_redis_hits_continue_and_other_requests_get_503(
     stage: Stage, proxy: SlowProxy, figure: Figure
 ) -> None:
     (hot, stored) = stage.warm(2).values()

@@ -1,4 +1,4 @@
-"""Telegram that refuses, hangs, drips, breaks off, fails and asks for pauses: every photo arrives in the end."""
+"""Telegram refuses, hangs, drips, breaks off, fails and asks for pauses: every photo is stored in the end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.conftest import wait_until
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, let_pass, run_stage
 
 PAUSE_SECONDS = 8
-DRIP_SECONDS = 0.5  # a byte: the answer would take minutes
-IN_FLIGHT_SECONDS = 3  # until even the busiest worker has read the 429 and every other one has heard of it
+DRIP_SECONDS = 0.5  # per byte: the whole answer would take minutes
+IN_FLIGHT_SECONDS = 3  # until the busiest worker has read the 429 and all others know of it
 FAULTS = [
     (method, fault)
     for fault in (
@@ -38,12 +38,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def task_seconds(stage: Stage) -> list[float]:
-    """How long each warming of every worker took."""
+    """Returns the duration of every finished warming."""
     lines = stage.log("worker") + stage.log("worker2")
     return [int(milliseconds) / 1000 for milliseconds in re.findall(r"warmer\.tasks: .* in (\d+)ms", lines)]
 
 
-def test_every_photo_arrives_in_the_end_and_what_was_there_is_served(stage: Stage, figure: Figure) -> None:
+def test_every_photo_is_stored_despite_19_kinds_of_failure_and_hits_continue(stage: Stage, figure: Figure) -> None:
     (hot,) = stage.warm(1).values()
     people = stage.add_people(len(FAULTS))
     for (method, fault), file_id in zip(FAULTS, people.values(), strict=True):
@@ -82,7 +82,7 @@ def test_no_worker_calls_during_a_pause(stage: Stage, figure: Figure) -> None:
     figure("429 with 8 s: every photo is stored", time.monotonic() - refused_at)
 
 
-def test_an_outage_of_telegram_is_outlived(stage: Stage, figure: Figure) -> None:
+def test_photos_registered_during_a_telegram_outage_are_stored_afterwards(stage: Stage, figure: Figure) -> None:
     (hot,) = stage.warm(1).values()
     people = stage.add_people(10)
     with Clients(lambda session: stage.get(hot, session), number=1) as clients:

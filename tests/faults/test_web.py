@@ -1,4 +1,4 @@
-"""Web processes that are killed, and forgetting in the middle of things."""
+"""Web processes that are killed, and a person forgotten during other work."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.mark.parametrize("which", ["one of its processes", "its master"])
-def test_a_web_process_killed_under_load_costs_at_most_open_connections(
-    stage: Stage, figure: Figure, which: str
-) -> None:
+def test_a_killed_web_process_costs_at_most_its_open_connections(stage: Stage, figure: Figure, which: str) -> None:
     (hot,) = stage.warm(1).values()
     with Clients(lambda session: stage.get(hot, session), number=CLIENTS) as clients:
         wait_until(lambda: len(clients.answers) > 200, DEADLINE)
@@ -40,7 +38,7 @@ def test_a_web_process_killed_under_load_costs_at_most_open_connections(
         after = len(clients.answers)
         wait_until(lambda: len(clients.answers) > after + 5 * CLIENTS, DEADLINE)
     broken = [answer for answer in clients.answers if answer.status == 0]
-    refused = [answer for answer in clients.answers if answer.status == 503]  # new processes start on a full machine
+    refused = [answer for answer in clients.answers if answer.status == 503]  # new processes start on a loaded machine
     assert {answer.status for answer in clients.answers} <= {200, 0, 503}
     assert {answer.retry_after for answer in refused} <= {"1"}
     figure(f"web, {which} killed: 503s with Retry-After", len(refused))
@@ -51,13 +49,13 @@ def test_a_web_process_killed_under_load_costs_at_most_open_connections(
         assert len(broken) <= CLIENTS
 
 
-def has_ended(stage: Stage, file_id: str) -> bool:
-    """Whether a worker has said how it went."""
+def is_task_logged(stage: Stage, file_id: str) -> bool:
+    """Returns True if a worker has logged the outcome."""
     lines = (stage.log("worker") + stage.log("worker2")).splitlines()
     return any("warmer.worker.tasks: " in line and file_id in line for line in lines)
 
 
-def test_forgetting_during_a_warming_leaves_nothing(stage: Stage, figure: Figure) -> None:
+def test_forgetting_a_person_during_a_warming_leaves_no_trace(stage: Stage, figure: Figure) -> None:
     (user_id,) = (people := stage.add_people(1))
     file_id = people[user_id]
     stage.fake.fail("download", "late", file_id=file_id, seconds=1.5)
@@ -69,19 +67,17 @@ def test_forgetting_during_a_warming_leaves_nothing(stage: Stage, figure: Figure
     with stage.connect() as redis:
         wait_until(lambda: all(key.endswith(":unacked") for key in list_traces(redis, user_id, file_id)), DEADLINE)
         figure("forgotten during a warming: only a message is left", time.monotonic() - forgotten_at)
-        wait_until(lambda: has_ended(stage, file_id), DEADLINE)
+        wait_until(lambda: is_task_logged(stage, file_id), DEADLINE)
         wait_until(lambda: not list_traces(redis, user_id, file_id), DEADLINE)
         figure("forgotten during a warming: the message is gone, too", time.monotonic() - forgotten_at)
     assert {stage.get(file_id).status for _ in range(20)} == {404}
 
 
-def test_forgetting_between_a_read_and_its_insertion_leaves_nothing_in_any_process(
-    stage: Stage, figure: Figure
-) -> None:
+def test_forgetting_a_person_during_requests_leaves_no_cached_copy_in_any_process(stage: Stage, figure: Figure) -> None:
     people = stage.warm(12)
     slowest = 0.0
     for user_id, file_id in people.items():
-        with Clients(lambda session: stage.get(file_id, session), number=8, pause=0) as clients:  # noqa: B023 - ends here
+        with Clients(lambda session: stage.get(file_id, session), number=8, pause=0) as clients:  # noqa: B023 - ends in this iteration
             wait_until(lambda: len(clients.answers) > 20, DEADLINE)
             assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
             forgotten_at = time.monotonic()
@@ -94,11 +90,11 @@ def test_forgetting_between_a_read_and_its_insertion_leaves_nothing_in_any_proce
 
 
 def count_listeners(redis: Redis) -> int:
-    """How many web processes hear what is announced: those that have looked for a picture."""
+    """Returns the number of web processes that subscribe to purges."""
     return int(redis.publish(Keys(TEST_TOKEN.partition(":")[0]).purge, "nobody"))
 
 
-def test_a_forgetting_that_not_every_process_has_heard_says_so_and_can_be_repeated(stage: Stage) -> None:
+def test_a_delete_that_one_process_does_not_acknowledge_answers_503_and_can_be_repeated(stage: Stage) -> None:
     (user_id,) = (people := stage.warm(1))
     _, *children = stage.processes("web")
     with stage.connect() as redis:

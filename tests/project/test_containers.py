@@ -1,4 +1,4 @@
-"""The compose file and the image: held to the Procfile and to what the project consists of."""
+"""The compose file and the image agree with the Procfile and the project's packages."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 COPIED = [name for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for name in line.split()[:-1]]
 
 
-def test_the_compose_file_is_what_the_procfile_gives(tmp_path: Path) -> None:
+def test_the_compose_file_is_generated_from_the_procfile(tmp_path: Path) -> None:
     subprocess.run([sys.executable, ROOT / "deploy" / "compose.py", tmp_path / "compose.yaml"], check=True)
     assert (DEPLOY / "compose.yaml").read_text() == (tmp_path / "compose.yaml").read_text()
     assert set(SERVICES) == {*COMMANDS, "redis"}
 
 
-def test_each_service_runs_the_line_of_the_procfile() -> None:
+def test_each_service_runs_its_line_of_the_procfile() -> None:
     run = {name: [word.replace("$$", "$") for word in SERVICES[name]["command"]] for name in COMMANDS}
     assert run == {name: shlex.split(line) for name, line in COMMANDS.items()}
 
 
-def test_each_service_waits_for_redis_and_may_do_little() -> None:
+def test_each_service_waits_for_redis_and_has_few_rights() -> None:
     wanted = {
         "depends_on": {"redis": {"condition": "service_healthy"}},
         "read_only": True,
@@ -45,24 +45,24 @@ def test_each_service_waits_for_redis_and_may_do_little() -> None:
     )
 
 
-def test_redis_keeps_what_has_no_lifetime() -> None:
+def test_redis_persists_data_and_evicts_only_keys_with_a_ttl() -> None:
     command = " ".join(SERVICES["redis"]["command"])
     assert "--appendonly yes" in command
     assert "--maxmemory-policy volatile-lfu" in command
     assert SERVICES["redis"]["volumes"] == ["redis:/data"]
 
 
-def test_only_the_machine_itself_reaches_the_web_tier_and_nobody_redis() -> None:
+def test_only_the_web_tier_has_a_port_and_only_on_loopback() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
         "web": ["127.0.0.1:8000:8000"]
     }
 
 
-def test_the_web_tier_counts_as_healthy_when_it_is_alive() -> None:
+def test_the_health_check_of_the_web_tier_requests_healthz() -> None:
     assert "/healthz" in " ".join(SERVICES["web"]["healthcheck"]["test"])
 
 
-def test_the_image_holds_every_package_and_nothing_private() -> None:
+def test_the_image_contains_every_package_and_only_the_allowed_files() -> None:
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     packages = {name.rstrip("*") for name in config["options.packages.find"]["include"].split()}
@@ -72,6 +72,6 @@ def test_the_image_holds_every_package_and_nothing_private() -> None:
     assert allowed == set(COPIED)
 
 
-def test_the_image_installs_locked_versions_and_runs_without_root() -> None:
+def test_the_image_installs_locked_versions_and_does_not_run_as_root() -> None:
     assert "--require-hashes --only-binary :all: --no-deps -r requirements/run.lock" in DOCKERFILE
     assert re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE) == ["10001:10001"]

@@ -1,4 +1,4 @@
-"""Documentation is tested: what is not documented does not exist."""
+"""The documentation names every setting, metric, signal, key and script, and its links work."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ EXAMPLES = dict(re.findall(r"^#?\s*([A-Z_]+)=(.*)$", (ROOT / ".env.example").rea
 SETTINGS = sorted(name.upper() for name in Settings.model_fields if name != "demo")
 
 
-def skip_unless_ci(reason: str) -> None:
-    """Skip on a laptop; fail in CI, which has everything."""
+def skip_or_fail(reason: str) -> None:
+    """Skip on a laptop; fail in CI, where every tool is installed."""
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
@@ -38,11 +38,11 @@ def test_every_setting_is_on_the_settings_page() -> None:
     assert [name for name in SETTINGS if f"`{name}`" not in SETTINGS_PAGE] == []
 
 
-def test_env_example_names_every_setting_and_no_other() -> None:
+def test_env_example_names_exactly_the_settings() -> None:
     assert sorted(EXAMPLES) == SETTINGS
 
 
-def test_the_default_in_env_example_is_the_default() -> None:
+def test_env_example_shows_the_defaults() -> None:
     wrong = []
     for name in SETTINGS:
         default = Settings.model_fields[name.lower()].default
@@ -71,7 +71,7 @@ def test_every_signal_is_documented() -> None:
     assert [name for name in names if f"`{name}`" not in ARCHITECTURE] == []
 
 
-def test_every_key_is_in_the_schema() -> None:
+def test_every_key_is_documented_in_keys_py() -> None:
     keys = Keys("1")
     schema = Path(str(sys.modules["warmer.keys"].__file__)).read_text("utf-8")
     patterns = {
@@ -101,46 +101,46 @@ def test_every_key_is_in_the_schema() -> None:
     assert [pattern for pattern in patterns.values() if f"`{pattern}`" not in schema] == []
 
 
-def test_the_worked_example_of_the_signature_is_right() -> None:
+def test_the_worked_example_of_the_signature_is_correct() -> None:
     example = re.search(r"key `([^`]+)`.*?message `([^`]+)`.*?signature `([^`]+)`", BACKEND, re.DOTALL)
     assert example
     assert sign(example[1], example[2]) == example[3]
 
 
 @pytest.mark.parametrize("language", ["python", "javascript"])
-def test_the_signature_in_five_lines_gives_the_same(language: str) -> None:
+def test_the_documented_sign_functions_agree_with_ours(language: str) -> None:
     code = next(block for block in re.findall(rf"```{language}\n(.*?)```", BACKEND, re.DOTALL) if "def sign" in block
                 or "function sign" in block)  # fmt: skip
     interpreter = [sys.executable, "-c"] if language == "python" else ["node", "-e"]
     show = "print" if language == "python" else "console.log"
     call = f'{show}(sign("{SIGNING_KEY}", "user:42"))'
     if shutil.which(interpreter[0]) is None:
-        skip_unless_ci("no node on this machine")
+        skip_or_fail("no node on this machine")
     done = subprocess.run([*interpreter, code + "\n" + call], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == sign(SIGNING_KEY, "user:42")
 
 
-def test_every_link_to_a_file_leads_somewhere() -> None:
+def test_every_link_to_a_file_works() -> None:
     link = re.compile(r"\]\((?!https?://|#|mailto:)([^)#]+)")
     links = [(path, target) for path, text in DOCS.items() for target in link.findall(text)]
     assert [(path.name, target) for path, target in links if not (path.parent / target).exists()] == []
 
 
-def test_the_built_site_loads_nothing_from_elsewhere() -> None:
+def test_the_built_site_loads_nothing_from_other_hosts() -> None:
     site = ROOT / "build" / "docs"
     if not site.exists():
-        skip_unless_ci("scripts/check builds the site first")
+        skip_or_fail("scripts/check builds the site first")
     pages = {path.name: path.read_text("utf-8") for path in site.glob("*.html")}
     routes = pages["http.html"].split("Every route", 1)[1]
     assert "/api/photos/resolve" in routes
-    assert ".. http:" not in routes  # what the generator writes was read, too
+    assert ".. http:" not in routes  # the generator's output was parsed
     pictures = {name: re.findall(r"<img[^>]*\ssrc=\"([^\"]+)", page) for name, page in pages.items()}
     assert [src for srcs in pictures.values() for src in srcs if not (site / src).exists()] == []
     loads = r"<(?:script|img|iframe)[^>]*\ssrc=\"(?:https?:)?//|<link[^>]*rel=\"stylesheet\"[^>]*href=\"(?:https?:)?//"
     assert [name for name, page in pages.items() if re.search(loads, page)] == []
 
 
-def test_every_script_that_the_pages_call_exists() -> None:
+def test_every_script_that_the_pages_name_exists() -> None:
     lines = "\n".join(DOCS.values()).splitlines()
     called = {word.removeprefix("./") for line in lines for word in _words(line) if "](" not in word}
     assert {"scripts/run", "scripts/test"} <= called

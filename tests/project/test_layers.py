@@ -1,4 +1,4 @@
-"""Who may import whom: the arrows of the architecture, read from the code."""
+"""The import rules of the architecture, checked in the code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("warmer", "web")
-# Which rooms each room of `warmer` may import, beside the shared vocabulary in the root.
+# The rooms that each room of `warmer` may import, besides the shared vocabulary in the root.
 VOCABULARY = {
     "settings",
     "errors",
@@ -37,7 +37,7 @@ ROOMS: dict[str, set[str]] = {
     "worker": {"wiring", "celery", "broker", "flow", "observe", "state", "telegram"},
     "cli": {"wiring", "broker", "flow", "redis_client", "state", "worker"},
 }
-# Which packages each folder of `scripts` may import; the files beside the folders may import all of them.
+# The packages that each folder of `scripts` may import; the files beside the folders may import all of them.
 SCRIPTS: dict[str, set[str]] = {
     "faketelegram": set(),
     "mutants": set(),
@@ -62,12 +62,12 @@ def modules(package: str) -> list[Path]:
 
 
 def find(name: str) -> Path:
-    """The file of a module of `warmer`, named from there."""
+    """Returns the file of a module of `warmer`, named from there."""
     return ROOT.joinpath("warmer", *name.split(".")).with_suffix(".py")
 
 
 def imports_of(path: Path) -> set[str]:
-    """Every module that the file imports, as written."""
+    """Returns every module that the file imports, as written."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -83,18 +83,18 @@ def packages_of(path: Path) -> set[str]:
 
 
 def foreign_to(name: str) -> set[str]:
-    """The packages outside the standard library and this project that a module of `warmer` imports."""
+    """Returns the third-party packages that a module of `warmer` imports."""
     return packages_of(find(name)) - set(sys.stdlib_module_names) - set(OURS)
 
 
 def room_of(module: str) -> str | None:
-    """The room of `warmer` that a module is in, None for the vocabulary and for what is not in `warmer`."""
+    """Returns the room of `warmer` that a module is in, None for the vocabulary and for other packages."""
     top, _, rest = module.partition(".")
     name = rest.partition(".")[0]
     return name if top == "warmer" and name and name not in VOCABULARY else None
 
 
-def test_a_room_of_the_back_imports_only_the_rooms_that_the_table_allows() -> None:
+def test_a_room_of_warmer_imports_only_the_rooms_that_the_table_allows() -> None:
     offenders = [
         f"{path.relative_to(ROOT)}: {imported}"
         for path in modules("warmer")
@@ -107,18 +107,18 @@ def test_a_room_of_the_back_imports_only_the_rooms_that_the_table_allows() -> No
     assert offenders == []
 
 
-def test_no_arrow_of_the_table_runs_back() -> None:
+def test_the_table_of_rooms_has_no_cycle() -> None:
     TopologicalSorter(ROOMS).prepare()  # raises CycleError
 
 
 def list_script_modules() -> dict[str, Path]:
-    """Every module below `scripts` by the name under which the others import it."""
+    """Returns every module below `scripts` by the name under which the others import it."""
     folder = ROOT / "scripts"
     names = {".".join(path.relative_to(folder).with_suffix("").parts): path for path in folder.rglob("*.py")}
     return {name.removesuffix(".__init__"): path for name, path in names.items() if "peers" not in path.parts}
 
 
-def test_a_folder_of_the_scripts_imports_only_what_the_table_allows() -> None:
+def test_a_folder_of_scripts_imports_only_the_packages_that_the_table_allows() -> None:
     ours = {name.partition(".")[0] for name in list_script_modules()} | set(OURS)
     offenders = [
         f"{name}: {imported}"
@@ -129,13 +129,13 @@ def test_a_folder_of_the_scripts_imports_only_what_the_table_allows() -> None:
     assert offenders == []
 
 
-def test_every_folder_of_the_scripts_is_in_the_table_and_no_arrow_of_it_runs_back() -> None:
+def test_the_table_of_scripts_has_every_folder_and_no_cycle() -> None:
     folders = {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")}
     assert folders == set(SCRIPTS)
     TopologicalSorter({name: allowed & folders for name, allowed in SCRIPTS.items()}).prepare()  # raises CycleError
 
 
-def test_no_modules_of_the_scripts_import_each_other_in_a_circle() -> None:
+def test_the_modules_of_scripts_have_no_import_cycle() -> None:
     known = list_script_modules()
     graph: dict[str, set[str]] = {}
     for name, path in known.items():
@@ -145,61 +145,61 @@ def test_no_modules_of_the_scripts_import_each_other_in_a_circle() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
 
 
-def test_values_keys_and_errors_import_nothing_of_ours() -> None:
+def test_values_keys_and_errors_import_no_module_of_ours() -> None:
     assert [name for name in NOTHING_OF_OURS if packages_of(find(name)) & set(OURS)] == []
 
 
-def test_a_step_knows_one_outside_thing() -> None:
+def test_a_step_imports_at_most_one_third_party_library() -> None:
     allowed = {name: {outside} | RELATED.get(outside, set()) for name, outside in ONE_OUTSIDE_THING.items()}
     assert {name: foreign_to(name) - known for name, known in allowed.items() if foreign_to(name) - known} == {}
 
 
-def test_what_is_read_before_pillow_needs_the_standard_library_alone() -> None:
+def test_the_code_that_runs_before_pillow_imports_only_the_standard_library() -> None:
     assert {name: foreign_to(name) for name in STANDARD_LIBRARY_ALONE if foreign_to(name)} == {}
 
 
-def test_the_flow_imports_no_library_at_all() -> None:
+def test_the_flow_imports_no_third_party_library() -> None:
     assert {name: foreign_to(name) for name in ("flow.warm", "flow.profile", "flow.steps") if foreign_to(name)} == {}
 
 
-def test_the_flow_is_told_in_at_most_40_lines() -> None:
+def test_the_flow_has_at_most_40_lines() -> None:
     assert len(find("flow.warm").read_text().splitlines()) <= 40
 
 
-def test_the_back_and_the_command_know_nothing_of_the_web() -> None:
+def test_warmer_imports_nothing_of_the_web_tier() -> None:
     web_context = {"web", "flask", "blinker", "flask_cors"}
     assert [path.name for path in modules("warmer") if packages_of(path) & web_context] == []
 
 
-def test_the_web_knows_no_telegram_no_pillow_and_no_tasks() -> None:
+def test_the_web_tier_imports_no_telegram_client_no_pillow_and_no_tasks() -> None:
     backstage = re.compile(r"(PIL|requests|warmer\.(telegram|images|wiring|worker|cli))\b")
     assert [path.name for path in modules("web") if any(map(backstage.match, imports_of(path)))] == []
 
 
-def test_only_the_command_knows_click_and_rich_and_nobody_imports_it() -> None:
+def test_only_the_command_imports_click_and_rich_and_no_room_imports_the_command() -> None:
     others = [path for package in OURS for path in modules(package) if path.parent != ROOT / "warmer" / "cli"]
     assert not any({"click", "rich"} & packages_of(path) for path in others)
     assert not any(name.startswith("warmer.cli") for path in others for name in imports_of(path))
 
 
-def test_only_receivers_ask_the_queue() -> None:
+def test_only_receivers_publish_to_the_queue() -> None:
     askers = {path.stem for path in modules("web") if "publisher.ask" in path.read_text()}
     assert askers == {"receivers"}
 
 
-def test_only_one_class_and_the_settings_hold_the_token() -> None:
+def test_only_the_settings_and_the_wiring_touch_the_token() -> None:
     holders = {path.stem for package in OURS for path in modules(package) if "telegram_bot_token" in path.read_text()}
-    assert holders == {"settings", "wiring"}  # wiring hands it from the one to the other, unopened
+    assert holders == {"settings", "wiring"}  # the wiring passes it from the settings to the client
 
 
-def test_importing_the_web_loads_neither_pillow_nor_the_telegram_client() -> None:
+def test_importing_the_web_tier_loads_neither_pillow_nor_the_telegram_client() -> None:
     unwanted = {"PIL", "requests", "warmer.telegram.client", "warmer.worker.tasks"}
     code = f"import sys, web; print(sorted({unwanted} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_every_key_is_spelled_in_one_place() -> None:
+def test_the_key_prefix_is_spelled_in_one_file() -> None:
     spelled = [path.name for package in OURS for path in modules(package) if '"v2:' in path.read_text()]
     assert spelled == ["keys.py"]
 

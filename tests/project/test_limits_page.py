@@ -1,4 +1,4 @@
-"""docs/limits.md states the limits that the code has."""
+"""docs/limits.md states the limits of the code."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ LIMITS = {
 }
 
 
-def test_every_limit_on_the_page_is_the_limit_in_the_code() -> None:
+def test_every_limit_on_the_page_equals_the_limit_in_the_code() -> None:
     assert ROWS == LIMITS
 
 
-def test_profiles_keep_as_many_former_pictures_as_partners_do() -> None:
+def test_profiles_keep_as_many_former_pictures_as_partners() -> None:
     assert profiles.FORMER_MAX == partners.FORMER_MAX

@@ -1,4 +1,4 @@
-"""The lock files: exact versions with hashes for all that setup.cfg asks for, and nothing else."""
+"""The lock files: exact versions with hashes for every requirement of setup.cfg, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXTRAS = {"run": "", "test": "test", "granian": "granian"}
 PLATFORMS = [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 MACHINES = list(itertools.product(PLATFORMS, PYTHONS))
-# A comment, a pin, or a hash: no option (an index, a folder to look in), no URL, no path has room here.
+# Only a comment, a pin or a hash: no option (an index, a folder to search), no URL and no path fits.
 LINE = re.compile(r"#.*|[a-z0-9-]+==[0-9a-z.]+( ; [^/@]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
 
 Machine = dict[str, str]
@@ -36,14 +36,14 @@ def machine(platform: tuple[str, str], python: str) -> Machine:
 
 
 def entries(lock: str) -> list[tuple[Requirement, list[str]]]:
-    """Each pin of the lock with its hashes."""
+    """Returns each pin of the lock with its hashes."""
     text = re.sub(r"^#.*\n", "", (FOLDER / f"{lock}.lock").read_text("utf-8"), flags=re.MULTILINE)
     parts = [line.split("--hash=") for line in text.replace("\\\n", "").splitlines()]
     return [(Requirement(pin), hashes) for pin, *hashes in parts]
 
 
 def pins(lock: str, on: Machine) -> dict[str, str]:
-    """What the lock installs on that machine: version by name."""
+    """Returns the versions by name that the lock installs on that machine."""
     found = [pin for pin, _ in entries(lock) if pin.marker is None or pin.marker.evaluate(on)]
     names = [canonicalize_name(pin.name) for pin in found]
     assert sorted(set(names)) == sorted(names)
@@ -51,7 +51,7 @@ def pins(lock: str, on: Machine) -> dict[str, str]:
 
 
 def wanted(lock: str) -> list[Requirement]:
-    """What setup.cfg and pyproject.toml ask for, by the lock that has to hold it."""
+    """Returns the requirements of setup.cfg and pyproject.toml that this lock has to contain."""
     if lock == "tools":
         lines = (FOLDER / "tools.in").read_text("utf-8").splitlines()
     else:
@@ -71,7 +71,7 @@ def test_every_extra_has_its_lock() -> None:
 
 
 @pytest.mark.parametrize("lock", [*EXTRAS, "tools"])
-def test_what_is_asked_for_is_locked_on_every_machine(lock: str) -> None:
+def test_every_requirement_is_locked_for_every_machine(lock: str) -> None:
     missing = []
     for here in [machine(*one) for one in MACHINES]:
         locked = pins(lock, here)
@@ -84,7 +84,7 @@ def test_what_is_asked_for_is_locked_on_every_machine(lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", EXTRAS)
-def test_what_a_wanted_extra_brings_is_locked(lock: str) -> None:
+def test_the_requirements_of_an_extra_of_a_requirement_are_locked(lock: str) -> None:
     names = {canonicalize_name(pin.name) for pin, _ in entries(lock)}
     for requirement in wanted(lock):
         for extra in requirement.extras:
@@ -104,7 +104,7 @@ def test_every_pin_is_exact_and_has_hashes(lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", [*EXTRAS, "tools"])
-def test_a_lock_names_no_host_no_url_and_no_path(lock: str) -> None:
+def test_a_lock_contains_no_host_no_url_and_no_path(lock: str) -> None:
     lines = (FOLDER / f"{lock}.lock").read_text("utf-8").splitlines()
     assert [line for line in lines if not LINE.fullmatch(line)] == []
     assert {line for line in lines if line.startswith("#")} <= {
@@ -113,7 +113,7 @@ def test_a_lock_names_no_host_no_url_and_no_path(lock: str) -> None:
     }
 
 
-def test_all_extras_fit_into_one_environment() -> None:
+def test_all_extras_can_be_installed_together() -> None:
     for here in MACHINES:
         run, test, granian = (pins(lock, machine(*here)) for lock in ("run", "test", "granian"))
         assert run.items() <= test.items(), here

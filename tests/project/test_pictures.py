@@ -13,14 +13,14 @@ SCRIPTS = "\n".join(path.read_text("utf-8") for path in (ROOT / "scripts").rglob
 MAX_BYTES = 150_000
 
 
-def test_each_picture_of_the_documentation_is_named_by_a_script() -> None:
-    """By its whole name, or by its stem where a script writes one for each of its subjects."""
+def test_a_script_names_each_picture_of_the_documentation() -> None:
+    """By its whole name, or by its stem where a script writes one picture per subject."""
     assert PICTURES
     names = {path: f"{re.escape(path.name)}|{re.escape(path.stem)}" for path in PICTURES}
     assert [path.name for path, name in names.items() if not re.search(rf'["/]({name})"', SCRIPTS)] == []
 
 
-def test_each_screenshot_is_small_and_shown() -> None:
+def test_each_screenshot_is_small_and_used() -> None:
     screenshots = sorted((ROOT / "docs" / "pictures").iterdir())
     assert screenshots
     assert [path.name for path in screenshots if path.stat().st_size >= MAX_BYTES] == []
@@ -28,14 +28,14 @@ def test_each_screenshot_is_small_and_shown() -> None:
     assert [path.name for path in screenshots if f"pictures/{path.name}" not in pages] == []
 
 
-def test_the_performance_page_tells_what_the_browser_measured() -> None:
+def test_the_performance_page_shows_the_measured_browser_times() -> None:
     page = (ROOT / "docs" / "performance.md").read_text("utf-8")
     told = re.findall(r"^\| (cold|warm[^|]*) \| ([\d,]+) ms \| ([\d,]+) ms \|$", page, re.MULTILINE)
     ours, original = (list_first_four(who) for who in ("this service", "the original, before"))
     assert told == [(work, ours[work], original[work]) for work in ours]
 
 
-def test_the_readme_tells_what_was_measured() -> None:
+def test_the_readme_shows_the_measured_figures() -> None:
     parts = json.loads((ROOT / "docs/benchmarks/results.json").read_text("utf-8"))["parts"]
     found = {(one["work"], one["who"], one["figure"]): one["value"] for part in parts for one in part["measurements"]}
     told = re.findall(r"[\d,]+(?= ms| with gunicorn| with granian)", (ROOT / "README.md").read_text("utf-8"))
@@ -46,6 +46,6 @@ def test_the_readme_tells_what_was_measured() -> None:
 
 
 def list_first_four(who: str) -> dict[str, str]:
-    """The milliseconds until the first four pictures are on screen, by work, as a page shows them."""
+    """Returns the milliseconds until the first four pictures are on screen, by work, formatted as on a page."""
     results = json.loads((ROOT / "docs/benchmarks/first-four.json").read_text("utf-8"))
     return {one["work"]: f"{one['value']:,.0f}" for one in results["measurements"] if one["who"] == who}

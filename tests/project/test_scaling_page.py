@@ -1,4 +1,4 @@
-"""docs/scaling.md says what the files beside it say, and they what the model says."""
+"""docs/scaling.md agrees with the files beside it, and they agree with the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from planning.costs import FOLDER, load_costs
 TEXT = page.PAGE.read_text("utf-8")
 
 
-def test_every_table_is_made_from_its_file() -> None:
+def test_every_table_is_generated_from_its_file() -> None:
     assert page.fill(TEXT) == TEXT
 
 
@@ -20,12 +20,12 @@ def test_the_plans_are_those_of_the_model() -> None:
     assert json.loads(page.PLANS.read_text("utf-8")) == json.loads(json.dumps(page.make_record(load_costs())))
 
 
-def test_a_table_without_its_marks_is_missed() -> None:
+def test_a_missing_table_marker_raises_an_error() -> None:
     with pytest.raises(ValueError, match="<!-- sizes -->"):
         page.fill(TEXT.replace("<!-- sizes -->", ""))
 
 
-def test_the_simulation_was_as_near_to_the_service_as_it_is_said_to_be() -> None:
+def test_the_simulation_was_as_close_to_the_service_as_stated() -> None:
     check = json.loads((FOLDER / "check.json").read_text("utf-8"))
     assert check["allowed"] == 0.25
     assert check["runs"] == 5
@@ -33,12 +33,12 @@ def test_the_simulation_was_as_near_to_the_service_as_it_is_said_to_be() -> None
     assert [one["figure"] for one in check["figures"] if abs(one["simulated"] / one["real"] - 1) > 0.25] == []
 
 
-def test_every_scenario_has_a_picture_that_is_small() -> None:
+def test_every_scenario_has_a_small_picture() -> None:
     names = ("cold", "viral", "shard", "pause")
     assert [name for name in names if f"(scaling/{name}.png)" not in TEXT] == []
     sizes = {name: (FOLDER / f"{name}.png").stat().st_size for name in names}
     assert {name: size for name, size in sizes.items() if not 10_000 < size < 150_000} == {}
 
 
-def test_there_is_one_place_for_the_figures_of_a_cluster() -> None:
+def test_the_figures_of_a_cluster_stand_in_one_place() -> None:
     assert TEXT.count("<!-- cluster -->") == TEXT.count("<!-- /cluster -->") == 1

@@ -1,4 +1,4 @@
-"""The systemd units: written from the Procfile, and what systemd thinks of them."""
+"""The systemd units: generated from the Procfile and accepted by systemd."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def read_all(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
-def test_what_is_there_is_what_the_procfile_gives(tmp_path: Path) -> None:
+def test_the_units_are_generated_from_the_procfile(tmp_path: Path) -> None:
     subprocess.run([sys.executable, ROOT / "deploy" / "units.py", tmp_path], check=True)
     assert read_all(UNITS) == read_all(tmp_path)
     assert len(read_all(UNITS)) == len(COMMANDS) + 1
 
 
-def test_each_unit_runs_the_line_of_the_procfile() -> None:
+def test_each_unit_runs_its_line_of_the_procfile() -> None:
     started = {}
     for name in COMMANDS:
         text = (UNITS / f"avatar-warmer-{name}.service").read_text()
@@ -41,11 +41,11 @@ def test_each_unit_runs_the_line_of_the_procfile() -> None:
     }
 
 
-def test_the_users_part_of_a_host_name_is_not_systemds() -> None:
+def test_percent_signs_are_escaped_in_the_units() -> None:
     assert "worker@%%h" in (UNITS / "avatar-warmer-worker.service").read_text()
 
 
-def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
+def test_systemd_analyze_reports_nothing(tmp_path: Path) -> None:
     if (analyze := shutil.which("systemd-analyze")) is None:
         pytest.skip("no systemd on this machine")
     done = subprocess.run([analyze, "verify", *UNITS.iterdir()], capture_output=True, text=True, check=False)

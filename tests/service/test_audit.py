@@ -1,4 +1,4 @@
-"""What scripts/audit says of an advisory service on loopback; scripts/check asks the real one."""
+"""scripts/audit against a local advisory server; scripts/check uses the real one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Advisories(BaseHTTPRequestHandler):
-    """An advisory service of the OSV API that knows one vulnerability, in one package."""
+    """An advisory server with the OSV API that knows one vulnerability, in one package."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["package"]["name"]
@@ -27,12 +27,10 @@ class Advisories(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
-class Service(ThreadingHTTPServer):
-    """Where the advisories are served."""
-
+class AdvisoryServer(ThreadingHTTPServer):
     vulnerable: str | None = None
 
     @property
@@ -41,42 +39,42 @@ class Service(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    with Service(("127.0.0.1", 0), Advisories) as service:
-        Thread(target=service.serve_forever, daemon=True).start()
-        yield service
-        service.shutdown()
+def server() -> Iterator[AdvisoryServer]:
+    with AdvisoryServer(("127.0.0.1", 0), Advisories) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 def audit(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([ROOT / "scripts/audit", *options], capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_locks_that_nothing_is_known_about_are_clean(service: Service) -> None:
-    answer = audit(*service.options)
+def test_locks_without_known_advisories_pass(server: AdvisoryServer) -> None:
+    answer = audit(*server.options)
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr.count("No known vulnerabilities found") == 4
 
 
 @pytest.mark.parametrize(("name", "locks"), [("flask", 3), ("granian", 1), ("uv", 1)])
-def test_a_vulnerable_version_fails_the_audit_and_is_named(service: Service, name: str, locks: int) -> None:
-    service.vulnerable = name
-    answer = audit(*service.options)
+def test_a_vulnerable_version_fails_the_audit_and_is_named(server: AdvisoryServer, name: str, locks: int) -> None:
+    server.vulnerable = name
+    answer = audit(*server.options)
     assert answer.returncode == 1
     assert answer.stdout.count("MADE-UP-1") == locks
 
 
-def test_an_audit_that_nobody_answered_is_not_clean(service: Service) -> None:
-    service.shutdown()
-    service.server_close()
-    assert audit(*service.options).returncode == 1
+def test_an_audit_without_an_answer_fails(server: AdvisoryServer) -> None:
+    server.shutdown()
+    server.server_close()
+    assert audit(*server.options).returncode == 1
 
 
-def test_only_a_service_that_knows_an_old_advisory_counts_as_one_that_answers(service: Service) -> None:
-    silent = audit("--answers", *service.options).returncode
-    service.vulnerable = "jinja2"
-    answering = audit("--answers", *service.options).returncode
-    service.shutdown()
-    service.server_close()
-    gone = audit("--answers", *service.options).returncode
+def test_the_answers_check_requires_a_service_that_knows_an_old_advisory(server: AdvisoryServer) -> None:
+    silent = audit("--answers", *server.options).returncode
+    server.vulnerable = "jinja2"
+    answering = audit("--answers", *server.options).returncode
+    server.shutdown()
+    server.server_close()
+    gone = audit("--answers", *server.options).returncode
     assert (silent, answering, gone) == (1, 0, 1)

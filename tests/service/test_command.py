@@ -10,7 +10,7 @@ from tests.support.cli_parts import COMMAND
 from tests.support.running import Service
 
 
-def test_the_installed_command_asks_a_running_service(service: Service, tmp_path: Path) -> None:
+def test_the_installed_command_reports_the_workers_of_a_running_service(service: Service, tmp_path: Path) -> None:
     done = subprocess.run(
         [COMMAND, "status", "--json"], cwd=tmp_path, env=service.environment, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Alerts and dashboard as Prometheus reads them, beside a running service."""
+"""Alerts and dashboard, checked with promtool and beside a running service."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from tests.support.web_parts import file_url, new_file_id, warm_picture
 
 
 def promtool(*arguments: str, folder: Path = FOLDER) -> None:
-    """A missing promtool skips on a laptop and fails in CI, where nobody would see the skip."""
+    """Without promtool the tests are skipped on a laptop and fail in CI, where a skip would go unnoticed."""
     if shutil.which("promtool") is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no promtool on this machine")
     done = subprocess.run(["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_fires_when_it_should_and_only_then() -> None:
+def test_every_alert_fires_under_its_condition_and_only_then() -> None:
     promtool("check", "rules", "alerts.yml")
     promtool("test", "rules", "alerts.test.yml")
 
 
-def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
+def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
     for name in ("prometheus.yml", "alerts.yml"):
         shutil.copy(FOLDER / name, tmp_path)
     (tmp_path / "avatar-warmer.key").write_text("key")
     promtool("check", "config", "prometheus.yml", folder=tmp_path)
 
 
-def test_the_expressions_of_the_dashboard_can_be_parsed(tmp_path: Path) -> None:
+def test_the_dashboard_expressions_parse(tmp_path: Path) -> None:
     rules = [
         {"record": "x", "expr": expression.replace("$__rate_interval", "5m").replace("$job", "avatar-warmer")}
         for expression in EXPRESSIONS
@@ -51,7 +51,7 @@ def name_metrics(expressions: str) -> set[str]:
     return set(re.findall(r"\bavatar_[a-z_]+", expressions))
 
 
-def test_every_figure_that_they_ask_for_is_in_the_metrics_of_a_running_service(service: Service) -> None:
+def test_a_running_service_exports_every_metric_that_alerts_and_dashboard_use(service: Service) -> None:
     asked = name_metrics(RULES) | name_metrics(" ".join(EXPRESSIONS))
     service.call("GET", warm_picture(service))
     service.call("GET", file_url(new_file_id()))

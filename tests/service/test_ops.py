@@ -1,4 +1,4 @@
-"""The page for operators shows what the whole service did."""
+"""The operators' page beside a running service."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tests.support.running import Service
 from tests.support.web_parts import warm_picture
 
 
-def test_it_shows_what_web_and_workers_of_a_running_service_did(service: Service) -> None:
+def test_the_page_shows_the_activity_of_web_and_workers(service: Service) -> None:
     service.call("GET", warm_picture(service))
 
-    def has_arrived() -> Any:
+    def read_shown() -> Any:
         shown = service.call("GET", "/ops.json").json()
         day = shown["day"]
         return day["hit_rate"] and day["calls"] >= 2 and day["warmings"] and day["due"] is not None and shown
 
-    shown = wait_until(has_arrived)
+    shown = wait_until(read_shown)
     assert len(shown["now"]["workers"]) == 2
-    assert shown["day"]["workers"] in (0, 1, 2)  # some may have started after the first sample
+    assert shown["day"]["workers"] in (0, 1, 2)  # a worker may have started after the first sample
     assert (shown["now"]["bot"], shown["redis"], shown["broker"]) == ("ok", "ok", "ok")

@@ -1,4 +1,4 @@
-"""The shipped nginx and Caddy configurations: the real proxies in front of the real service."""
+"""The shipped nginx and Caddy configurations: real proxies in front of the real service."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cached(folder: Path, pipe: Pipe) -> Iterator[str]:
-    """nginx; its URL."""
+    """The URL of nginx."""
     with nginx(folder, pipe.url) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterator[str]:
-    """Caddy; its URL."""
+    """The URL of Caddy."""
     with caddy(tmp_path_factory.mktemp("caddy"), service.url) as url:
         yield url
 
 
 @pytest.fixture(params=["cached", "plain"])
 def proxy(request: pytest.FixtureRequest) -> str:
-    """Either."""
+    """The URL of each proxy."""
     url: str = request.getfixturevalue(request.param)
     return url
 
@@ -68,7 +68,7 @@ def fake(service: Service) -> FakeTelegram:
 
 
 def add_cold_photo(fake: FakeTelegram) -> str:
-    """The path of a new person's picture, which was never asked for."""
+    """Returns the URL path of a new person's picture that no client has requested."""
     user_id = next(_ids)
     fake.world.add_user(user_id, "Ann")
     file_id = fake.world.file_id(user_id)
@@ -77,7 +77,7 @@ def add_cold_photo(fake: FakeTelegram) -> str:
 
 @pytest.fixture
 def photo(service: Service, fake: FakeTelegram) -> str:
-    """The path of a picture that the service has stored, and no proxy yet."""
+    """The path of a picture that the service has stored and no proxy has cached."""
     path = add_cold_photo(fake)
     assert service.get(path).status_code == 200
     return path
@@ -91,7 +91,7 @@ def get_once(url: str, accept: str = "*/*", **headers: str) -> requests.Response
     return requests.get(url, headers={"Accept": accept, **headers}, timeout=REQUEST_SECONDS)
 
 
-def test_a_hundred_clients_of_a_picture_are_one_request_upstream(cached: str, pipe: Pipe, photo: str) -> None:
+def test_100_concurrent_clients_of_a_picture_cause_one_upstream_request(cached: str, pipe: Pipe, photo: str) -> None:
     started: list[int] = []
 
     def ask(number: int) -> requests.Response:
@@ -109,7 +109,7 @@ def test_a_hundred_clients_of_a_picture_are_one_request_upstream(cached: str, pi
     assert pipe.sent.count(photo.encode()) == 1
 
 
-def test_a_hit_is_the_proxys_and_keeps_what_matters(cached: str, pipe: Pipe, photo: str) -> None:
+def test_a_proxy_hit_keeps_the_headers_of_the_service(cached: str, pipe: Pipe, photo: str) -> None:
     url = cached + photo
     first, passed = get(url), pipe.sent.count(photo.encode())
     second = get(url)
@@ -130,7 +130,7 @@ def test_a_hit_is_the_proxys_and_keeps_what_matters(cached: str, pipe: Pipe, pho
     assert get(url, **{"If-None-Match": second.headers["ETag"]}).status_code == 304
 
 
-def test_formats_are_never_mixed_up(cached: str, service: Service, photo: str) -> None:
+def test_the_proxy_never_mixes_up_formats(cached: str, service: Service, photo: str) -> None:
     accepts = [CHROMIUM, "image/jpeg", FIREFOX, OLD_FIREFOX, ODD, "*/*", "image/jpeg;q=0.5,image/webp;q=0.4", "image/*"]
     for accept in accepts * 2:
         expected = service.get(photo, Accept=accept)
@@ -139,13 +139,13 @@ def test_formats_are_never_mixed_up(cached: str, service: Service, photo: str) -
         assert got.content == expected.content
 
 
-def test_browsers_of_one_taste_share_a_copy(cached: str, photo: str) -> None:
+def test_browsers_with_the_same_format_preference_share_a_cached_copy(cached: str, photo: str) -> None:
     url = cached + photo
     found = [get(url, accept).headers["X-Cache-Status"] for accept in (FIREFOX, OLD_FIREFOX, CHROMIUM, "image/*")]
     assert found == ["MISS", "HIT", "MISS", "HIT"]
 
 
-def test_a_picture_that_is_not_ready_is_asked_for_again(cached: str, fake: FakeTelegram) -> None:
+def test_the_proxy_does_not_cache_a_503(cached: str, fake: FakeTelegram) -> None:
     url = cached + add_cold_photo(fake)
     fake.fail("getFile", "late", seconds=2.6)  # longer than a request waits
     refused = get_once(url)
@@ -153,7 +153,7 @@ def test_a_picture_that_is_not_ready_is_asked_for_again(cached: str, fake: FakeT
     assert get(url).status_code == 200
 
 
-def test_no_photo_is_kept_for_its_minute_alone(cached: str, service: Service, fake: FakeTelegram) -> None:
+def test_the_proxy_caches_a_404_for_one_minute(cached: str, service: Service, fake: FakeTelegram) -> None:
     user_id = next(_ids)
     fake.world.add_user(user_id, "Bob", picture=None)
     path = f"/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
@@ -166,14 +166,14 @@ def test_no_photo_is_kept_for_its_minute_alone(cached: str, service: Service, fa
     assert "max-age=60" in answers[1].headers["Cache-Control"]
 
 
-def test_a_refusal_is_never_kept(cached: str) -> None:
+def test_the_proxy_never_caches_a_403(cached: str) -> None:
     url = f"{cached}/api/photos/user/1?size=160&sig=wrong"
     assert [(answer.status_code, answer.headers["X-Cache-Status"]) for answer in (get(url), get(url))] == [
         (403, "MISS")
     ] * 2
 
 
-def test_removed_copies_are_asked_for_again(cached: str, folder: Path, photo: str) -> None:
+def test_a_removed_copy_is_requested_again(cached: str, folder: Path, photo: str) -> None:
     url = cached + photo
     get(url)
     subject = photo.partition("?")[0]
@@ -182,13 +182,13 @@ def test_removed_copies_are_asked_for_again(cached: str, folder: Path, photo: st
     assert get(url).headers["X-Cache-Status"] == "MISS"
 
 
-def test_connections_to_the_service_are_kept(cached: str, pipe: Pipe) -> None:
+def test_the_proxy_reuses_its_connections_to_the_service(cached: str, pipe: Pipe) -> None:
     before = pipe.connections
     assert {get(f"{cached}/healthz").status_code for _ in range(20)} == {200}
-    assert pipe.connections - before <= 2  # one a process of nginx
+    assert pipe.connections - before <= 2  # one per nginx process
 
 
-def test_kept_pictures_are_served_while_the_service_is_away(tmp_path: Path, service: Service, photo: str) -> None:
+def test_cached_pictures_are_served_while_the_service_is_away(tmp_path: Path, service: Service, photo: str) -> None:
     with closing(Pipe(service.url)) as way, nginx(tmp_path, way.url) as url:
         shown = get(url + photo).content
         way.shut()
@@ -197,7 +197,7 @@ def test_kept_pictures_are_served_while_the_service_is_away(tmp_path: Path, serv
 
 
 class ShortLived(BaseHTTPRequestHandler):
-    """Answers everything with a picture that is good for a second."""
+    """Answers every request with a picture that is fresh for one second."""
 
     protocol_version = "HTTP/1.1"
 
@@ -209,12 +209,12 @@ class ShortLived(BaseHTTPRequestHandler):
         self.wfile.write(b"picture")
 
     def log_message(self, *_: object) -> None:
-        """Silent."""
+        """Log nothing."""
 
 
 @contextmanager
 def short_lived() -> Iterator[str]:
-    """The URL of a service of such pictures."""
+    """Serves such pictures. Yields the URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), ShortLived) as stub:
         thread = threading.Thread(target=stub.serve_forever, args=(0.05,))
         thread.start()
@@ -225,7 +225,7 @@ def short_lived() -> Iterator[str]:
             thread.join()
 
 
-def test_old_copies_are_served_while_the_service_is_away(tmp_path: Path) -> None:
+def test_stale_copies_are_served_while_the_service_is_away(tmp_path: Path) -> None:
     with short_lived() as stub, closing(Pipe(stub)) as way, nginx(tmp_path, way.url) as url:
         photo = f"{url}/api/photos/file/AgAC?size=160"
         assert get(photo).headers["X-Cache-Status"] == "MISS"
@@ -234,19 +234,19 @@ def test_old_copies_are_served_while_the_service_is_away(tmp_path: Path) -> None
         assert get(photo).content == b"picture"
 
 
-def test_what_is_for_the_operator_is_not_public(proxy: str, service: Service) -> None:
+def test_the_proxy_hides_the_operators_routes(proxy: str, service: Service) -> None:
     private = ["/metrics", "/ops", "/ops.json", "/readyz", "//metrics", "/%6Detrics", "/x/../readyz"]
     request = requests.Request("GET", proxy, headers=service.as_server).prepare()
 
     def ask(path: str) -> int:
-        request.url = proxy + path  # as it is, not normalised
+        request.url = proxy + path  # not normalised
         return session.send(request, timeout=REQUEST_SECONDS).status_code
 
     with requests.Session() as session:
         assert [path for path in private if ask(path) != 404] == []
 
 
-def test_the_api_works_through_it(proxy: str, service: Service) -> None:
+def test_the_api_works_through_the_proxy(proxy: str, service: Service) -> None:
     def ask(method: str, **options: Any) -> int:
         url, headers = f"{proxy}/api/partner/77", service.as_server
         return requests.request(method, url, headers=headers, timeout=REQUEST_SECONDS, **options).status_code
@@ -255,15 +255,15 @@ def test_the_api_works_through_it(proxy: str, service: Service) -> None:
     wait_until(lambda: ask("DELETE") == 204)
 
 
-def test_a_large_head_and_a_large_body_are_refused(proxy: str, service: Service) -> None:
+def test_the_proxy_refuses_a_large_head_and_a_large_body(proxy: str, service: Service) -> None:
     assert get(f"{proxy}/healthz", **{"X-Large": "x" * 40_000}).status_code in (400, 431)
-    with suppress(requests.ConnectionError):  # refused before it was sent: the connection ends, and so may the answer
+    with suppress(requests.ConnectionError):  # the answer to an early refusal may be lost
         headers = {**service.as_server, "Content-Type": "application/json"}
         large = requests.post(f"{proxy}/api/photos/warm", data=b"x" * 70_000, headers=headers, timeout=60)
-        assert large.status_code in (413, 502)  # 502: Caddy, when the service refuses or the limit cuts it off
+        assert large.status_code in (413, 502)  # 502: from Caddy, when the service or the limit cuts the request off
 
 
-def test_the_request_id_goes_through(cached: str, pipe: Pipe) -> None:
+def test_the_proxy_passes_the_request_id_on(cached: str, pipe: Pipe) -> None:
     assert (
         get(f"{cached}/healthz", **{"X-Request-ID": "an-id-of-a-client"}).headers["X-Request-ID"] == "an-id-of-a-client"
     )

@@ -1,4 +1,4 @@
-"""The running service, held to its own description: whatever a client sends, the answer is a documented one."""
+"""The running service against its own OpenAPI document: every answer to any request is documented."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHOWN = 5_000_000_042  # a user with a picture
 CALLERS = [42, 43, 44, 45, 46]  # each may register only a few times a minute
 callers = cycle(CALLERS)
 
-# Read here, since there is a test for each operation.
+# At import time, since Schemathesis makes one test per operation.
 routes = schemathesis.openapi.from_path(DOCUMENT, config=schemathesis.Config.from_dict(REQUESTS))
 guarded = routes.include(path_regex="^/(metrics|try|api/partner/|api/photos/(warm|resolve)$)")
 photos = routes.include(path_regex="^/api/photos/(file|user)/")
@@ -40,7 +40,7 @@ photos = routes.include(path_regex="^/api/photos/(file|user)/")
 
 @schemathesis.hook
 def filter_body(_context: HookContext, body: Any) -> bool:
-    """JSON Schema takes 42.0 for an integer, and this API does not."""
+    """JSON Schema accepts 42.0 as an integer, this API does not."""
     ids = [body.get("id"), body.get("ids")] if isinstance(body, dict) else []
     numbers = [*ids, *(ids[1] if ids and isinstance(ids[1], list) else [])]
     return not any(isinstance(number, float) and number.is_integer() for number in numbers)
@@ -56,7 +56,7 @@ def telegram_world() -> Iterator[FakeTelegram]:
 
 @pytest.fixture(scope="module")
 def described(telegram_world: FakeTelegram, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service of its own: what is sent to it is not fit for other tests."""
+    """Its own service, since the random requests would disturb other tests."""
     settings = {
         "TELEGRAM_BOT_TOKEN": TEST_TOKEN,
         "TELEGRAM_API_URL": telegram_world.url,
@@ -74,25 +74,25 @@ def stored(described: Service, telegram_world: FakeTelegram) -> dict[str, str]:
     """A user and a file whose pictures are stored."""
     file_id = telegram_world.world.file_id(SHOWN, 320)
     for url in (user_url(SHOWN), file_url(file_id)):
-        wait_until(partial(described.call, "GET", url))  # an answer that is an error is false
+        wait_until(partial(described.call, "GET", url))  # an error answer is falsy
     return {"id": str(SHOWN), "photo_file_id": file_id}
 
 
 def add_signature(case: Case[Any]) -> None:
-    """Signed as the service reads it, whatever it is that the path names."""
+    """Add the signature for the id or file id in the path."""
     *_, kind, name = case.formatted_path.split("/")
     case.query["sig"] = sign(SIGNING_KEY, f"{kind}:{unquote(name)}")
 
 
 def send(case: Case[Any], service: Service, headers: dict[str, str], *excluded: CheckFunction) -> None:
-    """Send it, and check the answer.
+    """Send the request and check the answer.
 
-    A picture may not be ready, or a forgetting not heard in time: a documented 503 is no mistake there, any other 5xx
-    is documented nowhere.
+    A picture may not be ready, or a purge may be acknowledged too late: there a documented 503 is correct. Other 5xx
+    answers are never documented.
     """
     may_be_late = case.method == "DELETE" or "sig" in case.query
     late = [not_a_server_error] if may_be_late else []
-    # JSON Schema cannot say what a letter is, as people count them.
+    # JSON Schema has no notion of a letter as a person sees it.
     refused = [] if re.fullmatch("[A-Za-z]{0,2}", str(case.query.get("initials", ""))) else [positive_data_acceptance]
     case.call_and_validate(service.url, headers=headers, excluded_checks=[*late, *refused, *excluded])
 
@@ -119,9 +119,11 @@ def test_with_a_good_signature_every_answer_is_documented(case: Case[Any], descr
 
 
 @photos.parametrize()
-def test_a_stored_picture_comes_as_documented(case: Case[Any], described: Service, stored: dict[str, str]) -> None:
+def test_the_answer_with_a_stored_picture_is_documented(
+    case: Case[Any], described: Service, stored: dict[str, str]
+) -> None:
     for name in case.path_parameters:
         case.path_parameters[name] = stored[name]
     add_signature(case)
-    send(case, described, {}, negative_data_rejection)  # what was wrong with the path is so no more
+    send(case, described, {}, negative_data_rejection)  # the path is valid now, whatever the generator made of it
     send(case, described, {"If-None-Match": "*"}, negative_data_rejection)

@@ -1,4 +1,4 @@
-"""The simulation beside the running service: what is counted. The seconds are held by `scripts/simulate --check`."""
+"""The simulation beside the running service: the counts. `scripts/simulate --check` compares the seconds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from planning.trial import Trial, simulate
 
 TRIAL = Trial(missed=100, warmed=60, flood_seconds=3, telegram_rate=20)
 COUNTED = ("miss_calls", "warm_calls")
-ALLOWED = 0.25  # a call that is tried again counts, too
+ALLOWED = 0.25  # retried calls count, too
 
 
-def test_the_service_calls_telegram_as_often_as_the_simulation_says() -> None:
+def test_the_service_calls_telegram_as_often_as_the_simulation_predicts() -> None:
     with open_service(TRIAL, runs=1) as running:
         real = run_trial(TRIAL, running)
     compared = {one.figure: one for one in compare(real, simulate(TRIAL, load_costs()))}

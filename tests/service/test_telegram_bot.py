@@ -1,4 +1,4 @@
-"""The example bot, a process of its own that polls a fake Telegram, beside the whole running service."""
+"""The example bot as its own process, polling a fake Telegram beside the running service."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOT = ROOT / "examples" / "telegram-bot" / "bot.py"
 
 @pytest.fixture
 def chats() -> Iterator[FakeTelegram]:
-    """A fake Telegram of its own, so that nobody else counts its calls."""
+    """Its own fake Telegram, so that no other test adds to its calls."""
     with FakeTelegram() as fake:
         yield fake
 
@@ -46,9 +46,9 @@ def list_answers(chats: FakeTelegram) -> list[str]:
 
 @contextmanager
 def busy_service(times: int, first: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Says 503 so many times, to come again at once, then 204; gives its URL, and what it was asked.
+    """Answers the first `times` requests with 503 and Retry-After: 0, then 204. Yields its URL and the requests.
 
-    Where a request must come `first`, a DELETE is answered only after it.
+    With `first`, a DELETE is answered only after that request has arrived.
     """
     asked: list[str] = []
 
@@ -65,7 +65,7 @@ def busy_service(times: int, first: str = "") -> Iterator[tuple[str, list[str]]]
         do_DELETE = do_PUT
 
         def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
@@ -77,7 +77,7 @@ def busy_service(times: int, first: str = "") -> Iterator[tuple[str, list[str]]]
             thread.join()
 
 
-def test_a_user_who_writes_is_registered_and_is_forgotten_on_request(
+def test_a_user_who_writes_is_registered_and_can_be_forgotten(
     service: Service, chats: FakeTelegram, tmp_path: Path
 ) -> None:
     ann, log = next_id(), tmp_path / "bot.log"
@@ -94,7 +94,7 @@ def test_a_user_who_writes_is_registered_and_is_forgotten_on_request(
     assert chats.token not in log.read_text()
 
 
-def test_a_busy_service_is_asked_again_and_in_the_order_of_the_messages(chats: FakeTelegram, tmp_path: Path) -> None:
+def test_the_bot_retries_a_busy_service_in_the_order_of_the_messages(chats: FakeTelegram, tmp_path: Path) -> None:
     chats.world.add_user(42, "Ann")
     chats.write(42, "hello")
     chats.write(42, "/forget")
@@ -103,7 +103,7 @@ def test_a_busy_service_is_asked_again_and_in_the_order_of_the_messages(chats: F
     assert asked == ["PUT /api/partner/42"] * 3 + ["DELETE /api/partner/42"]
 
 
-def test_a_service_that_stays_busy_is_given_up_and_nothing_is_promised(chats: FakeTelegram, tmp_path: Path) -> None:
+def test_the_bot_gives_up_a_busy_service_and_tells_the_user(chats: FakeTelegram, tmp_path: Path) -> None:
     chats.world.add_user(42, "Ann")
     chats.write(42, "/forget")
     with busy_service(99) as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
@@ -112,17 +112,17 @@ def test_a_service_that_stays_busy_is_given_up_and_nothing_is_promised(chats: Fa
     assert list_answers(chats)[0].startswith("That did not work just now.")
 
 
-def test_a_request_that_waits_holds_up_no_other_user(chats: FakeTelegram, tmp_path: Path) -> None:
+def test_a_waiting_request_delays_no_other_user(chats: FakeTelegram, tmp_path: Path) -> None:
     for user, text in ((42, "/forget"), (43, "hello")):
         chats.world.add_user(user, "Ann")
         chats.write(user, text)
     with busy_service(0, "PUT /api/partner/43") as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
         wait_until(lambda: list_answers(chats))
     assert sorted(asked) == ["DELETE /api/partner/42", "PUT /api/partner/43"]
-    assert "forgotten" in list_answers(chats)[0], "held up, it would have given up"
+    assert "forgotten" in list_answers(chats)[0], "the bot gave up, since another user's request was delayed"
 
 
-def test_a_service_that_is_away_is_said(chats: FakeTelegram, tmp_path: Path) -> None:
+def test_the_bot_tells_the_user_that_the_service_is_away(chats: FakeTelegram, tmp_path: Path) -> None:
     chats.world.add_user(42, "Ann")
     chats.write(42, "/forget")
     with polling(chats, f"http://127.0.0.1:{free_loopback_port()}", "any", tmp_path / "bot.log"):

@@ -1,4 +1,4 @@
-"""The whole story from outside: real gunicorn, workers, beat and Redis, over the contract alone."""
+"""The whole service over its public HTTP contract: real gunicorn, workers, beat and Redis."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def fake(service: Service) -> FakeTelegram:
     return service.telegram
 
 
-def calls_for_pictures(fake: FakeTelegram) -> dict[str, int]:
-    """The calls since the test began, but for the getMe of a worker that starts just now."""
+def count_picture_calls(fake: FakeTelegram) -> dict[str, int]:
+    """Returns calls by method since the test began, without the getMe of a starting worker."""
     return {method: number for method, number in fake.calls.items() if method != "getMe"}
 
 
 def add_people(fake: FakeTelegram, number: int) -> dict[int, str]:
-    """So many people with drawn pictures; their file ids by id."""
+    """Add people with drawn pictures. Returns their file ids by user id."""
     people = {}
     for user_id in (next(_ids) for _ in range(number)):
         fake.world.add_user(user_id, f"Person {user_id}")
@@ -57,7 +57,7 @@ def wait_until_ready(service: Service, *ids: int) -> None:
 
 
 def register_ready(service: Service, fake: FakeTelegram) -> dict[str, Any]:
-    """A partner whose picture is warm: nothing of it comes into another test."""
+    """Register a new partner, wait until the picture is warm, and return the Partner."""
     (partner,) = put_all(service, add_people(fake, 1))
     wait_until_ready(service, partner["id"])
     return partner
@@ -71,10 +71,10 @@ def test_six_registered_partners_are_warm_before_anyone_asks(service: Service, f
     people = add_people(fake, 6)
     put_all(service, people)
     wait_until_ready(service, *people)
-    assert calls_for_pictures(fake) == {"getFile": 6, "download": 6}
+    assert count_picture_calls(fake) == {"getFile": 6, "download": 6}
 
 
-def test_a_warm_picture_is_served_and_then_confirmed(service: Service, fake: FakeTelegram) -> None:
+def test_a_stored_picture_is_served_and_then_revalidated_with_304(service: Service, fake: FakeTelegram) -> None:
     url = register_ready(service, fake)["photo_url"]
     first = service.get(url)
     again = service.get(url, **{"If-None-Match": first.headers["ETag"]})
@@ -87,15 +87,15 @@ def test_a_forged_signature_is_refused(service: Service, fake: FakeTelegram) -> 
     assert service.get(register_ready(service, fake)["photo_url"] + "x").status_code == 403
 
 
-def test_a_client_that_takes_no_webp_gets_jpeg_without_another_call(service: Service, fake: FakeTelegram) -> None:
+def test_a_client_without_webp_gets_a_jpeg_without_another_telegram_call(service: Service, fake: FakeTelegram) -> None:
     partner = register_ready(service, fake)
-    calls = calls_for_pictures(fake)
+    calls = count_picture_calls(fake)
     answer = service.get(partner["photo_url"], Accept="image/jpeg")
     assert (answer.status_code, answer.headers["Content-Type"], answer.content[:2]) == (200, "image/jpeg", b"\xff\xd8")
-    assert calls_for_pictures(fake) == calls
+    assert count_picture_calls(fake) == calls
 
 
-def test_400_clients_of_one_cold_photo_cause_one_fetch_and_each_gets_it(service: Service, fake: FakeTelegram) -> None:
+def test_400_clients_of_one_cold_photo_cause_one_fetch_and_all_get_it(service: Service, fake: FakeTelegram) -> None:
     (file_id,) = add_people(fake, 1).values()
     statuses: list[int] = []
 
@@ -111,28 +111,28 @@ def test_400_clients_of_one_cold_photo_cause_one_fetch_and_each_gets_it(service:
     with ThreadPoolExecutor(100) as pool:
         assert list(pool.map(get, range(400))) == [200] * 400
     assert set(statuses) <= {200, 503}
-    assert calls_for_pictures(fake) == {"getFile": 1, "download": 1}
+    assert count_picture_calls(fake) == {"getFile": 1, "download": 1}
 
 
-def test_after_delete_every_url_answers_404_and_causes_no_call(service: Service, fake: FakeTelegram) -> None:
+def test_after_a_delete_every_url_answers_404_without_a_telegram_call(service: Service, fake: FakeTelegram) -> None:
     partner = register_ready(service, fake)
     urls = [part.split()[0] for part in partner["photo_srcset"].split(", ")]
     urls.append(f"/api/photos/user/{partner['id']}?size=80&sig={sign(SIGNING_KEY, 'user:' + str(partner['id']))}")
     assert service.ask("DELETE", f"/api/partner/{partner['id']}").status_code == 204
     fake.reset()
     assert [service.get(url).status_code for url in urls] == [404] * len(urls)
-    assert not calls_for_pictures(fake)
+    assert not count_picture_calls(fake)
 
 
-def test_a_partner_without_a_file_id_is_looked_up(service: Service, fake: FakeTelegram) -> None:
+def test_a_partner_without_a_file_id_gets_the_photo_of_the_profile(service: Service, fake: FakeTelegram) -> None:
     (user_id,) = add_people(fake, 1)
     service.ask("PUT", f"/api/partner/{user_id}", json={"name": "Ann"})
     wait_until_ready(service, user_id)
-    assert calls_for_pictures(fake) == {"getUserProfilePhotos": 1, "getFile": 1, "download": 1}
+    assert count_picture_calls(fake) == {"getUserProfilePhotos": 1, "getFile": 1, "download": 1}
     assert service.ask("GET", f"/api/partner/{user_id}").json()["photo_file_id"] == fake.world.file_id(user_id, 320)
 
 
-def test_a_passing_failure_is_healed_by_the_beat(service: Service, fake: FakeTelegram) -> None:
+def test_the_beat_retries_after_a_temporary_telegram_error(service: Service, fake: FakeTelegram) -> None:
     people = add_people(fake, 1)
     fake.fail("getFile", "bad-gateway", times=1)
     put_all(service, people)
@@ -140,7 +140,9 @@ def test_a_passing_failure_is_healed_by_the_beat(service: Service, fake: FakeTel
     assert fake.calls["getFile"] == 2
 
 
-def test_the_figures_tell_the_story(service: Service, fake: FakeTelegram) -> None:
+def test_metrics_report_hits_telegram_calls_queue_length_and_warm_duration(
+    service: Service, fake: FakeTelegram
+) -> None:
     service.get(register_ready(service, fake)["photo_url"])
     names = (
         'avatar_photos_total{result="hit"}',
@@ -151,7 +153,7 @@ def test_the_figures_tell_the_story(service: Service, fake: FakeTelegram) -> Non
     wait_until(lambda: not [name for name in names if name not in service.ask("GET", "/metrics").text])
 
 
-def test_a_partner_with_a_new_picture_who_opens_the_app_is_soon_shown_with_it(
+def test_a_user_who_changed_the_photo_and_opens_the_app_soon_gets_the_new_one(
     service: Service, fake: FakeTelegram
 ) -> None:
     (user_id,) = add_people(fake, 1)

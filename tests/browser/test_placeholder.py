@@ -1,4 +1,4 @@
-"""A browser shows what is drawn for a picture that is not there."""
+"""A browser shows the placeholder that comes with an error status."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LOAD = """(url) => new Promise((done) => {
 
 @pytest.fixture
 def address(app: Flask) -> Iterator[str]:
-    """The app over HTTP, without patience."""
+    """Serves the app without waiting for cold pictures. Yields its URL."""
     get_context(app).waiting.wait_seconds = 0
     with serve(app) as url:
         yield url
 
 
-def test_a_browser_shows_it_although_the_status_is_an_error(browser: Browser, app: Flask, address: str) -> None:
+def test_a_browser_shows_the_placeholder_of_an_error_answer(browser: Browser, app: Flask, address: str) -> None:
     absent = remember_none(app, new_file_id(), InvalidFileId("x"))
     page = browser.new_page()
     page.goto(f"{address}/healthz")
