@@ -15,7 +15,7 @@ from prometheus_client import multiprocess
 from warmer.observe.logs import logging_config
 from warmer.settings import load_settings_or_exit
 from web import close_app
-from web.photos.waiting import THREADS
+from web.wiring import THREADS
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 

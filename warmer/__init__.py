@@ -2,7 +2,7 @@
 
 The flow, one module a step:
 
-    publish    a subject enters the queue, once per lane               (web/receivers.py asks for it)
+    publish    a subject enters the queue, once per lane               (web/photos/lookup.py and web/receivers.py ask)
     tasks      what the queue may ask for
     warm       the story of one picture, and of one profile            read this first
     hold       one worker per subject, and what becomes of an error    → claim, due

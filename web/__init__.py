@@ -1,7 +1,8 @@
 """The web tier: from a request to an answer, at once. It knows no Telegram calls and no Pillow.
 
-request → photos.py, in front of Flask ── shelf.py, else look.py ─→ 200 / 304 / 404
-             └ nothing stored: signal photo_missed → receivers.py → the queue; waiting.py until "done"
+request → photos/app, in front of Flask ── photos/cache, else photos/lookup ─→ 200 / 304 / 404
+             └ nothing stored: photos/lookup requests the picture and waits (photos/waiting) until "done"
+api/ registers and lists, receivers warm ahead of time what it signals; pages/ are for people; observe/ only listens.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from warmer.settings import Settings, load_settings_or_exit
 from web import problems, receivers, redis_breaker
 from web.api import health, openapi, partners
 from web.api.partners import PartnerName
-from web.context import NAME, get_context
+from web.context import NAME
 from web.observe import metrics, request_log
 from web.pages import demo, ops
 from web.photos.app import PhotoLayer
-from web.wiring import open_context
+from web.wiring import get_web_context, open_context
 
 __all__ = ["close_app", "create_app", "receivers"]  # receivers listen as soon as they are imported
 
@@ -38,28 +39,29 @@ def create_app(
     """The Flask app; opens no connection before the first request, so that gunicorn can fork."""
     settings = settings or load_settings_or_exit()
     app = Flask(__name__)
-    # A body that tells no length is cut there: one byte more shows that it was too long.
+    # A body without a declared length is cut there: one byte more shows that it was too long.
     app.config["MAX_CONTENT_LENGTH"] = problems.MAX_BODY_BYTES + 1
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # of Flask's default provider
-    app.url_map.merge_slashes = False  # a path of another spelling is unknown, and no redirect
+    app.url_map.merge_slashes = False  # a path in another spelling is unknown: no redirect
     app.url_map.converters["partner"] = PartnerName
-    app.extensions[NAME] = context = open_context(settings, clock=clock, wall_clock=wall_clock)
-    request_log.init_app(app)  # first, so that what it says of an answer is the last word
-    metrics.init_app(app)
+    context = open_context(settings, clock=clock, wall_clock=wall_clock)
+    app.extensions[NAME] = context.list_by_class()
+    request_log.init_app(app, clock)  # first, so that it sees the final answer
+    metrics.init_app(app, clock)
     redis_breaker.init_app(app, context.breaker, context.redis)
     problems.init_app(app)
     for module in (partners, health, ops, demo, openapi):
         app.register_blueprint(module.bp)
     if settings.cors_origins:
         CORS(app, resources=_cors_rules(settings), send_wildcard=True)
-    app.wsgi_app = PhotoLayer(app.wsgi_app, app)  # type: ignore[method-assign]  # as Flask's documentation does
-    atexit.register(context.close)  # for servers that know no hook
+    app.wsgi_app = PhotoLayer(app.wsgi_app, app, context.photos)  # type: ignore[method-assign]  # as Flask's documentation does
+    atexit.register(context.close)  # for servers without a hook for it
     return app
 
 
 def close_app(app: Flask) -> None:
     """Close what the app has opened: its threads, its subscription and its connections. Closing twice is harmless."""
-    context = get_context(app)
+    context = get_web_context(app)
     atexit.unregister(context.close)
     context.close()
 
@@ -69,6 +71,6 @@ def _cors_rules(settings: Settings) -> dict[str | re.Pattern[str], dict[str, Any
         "origins": list(settings.cors_origins),
         "allow_headers": ["Authorization", "Content-Type", REQUEST_ID],
         "expose_headers": [REQUEST_ID],
-        "always_send": False,  # without an Origin it would name all of them
+        "always_send": False,  # without an Origin the answer would name all of them
     }
     return {r"/api/.*": rule}

@@ -1,23 +1,55 @@
-"""What happens in the web tier, one signal a line; the sender is the app. The listeners are `receivers`, `metrics`
-and `request_log`.
+"""What happens in the web tier, one signal a line; the sender is the app.
 
-Those of the photo routes are sent outside of Flask: there is no request and no current app, only the sender. Those
-that tell of an answer (served, not found, not served) also carry kind, method, request_id: str, and seconds: float. Of
-the others `warmer.request_id.get_request_id` tells which request they belong to.
+Signals only announce: `announce` ignores what a receiver returns, and logs what it raises. The receivers of this
+project are in `receivers`, `observe.metrics` and `observe.request_log`.
+
+The signals of the photo routes are sent outside of Flask: there is no request and no current app, only the sender.
+Those about an answer (served, not found, not served) also carry kind, method, request_id: str, and seconds: float. For
+the others `warmer.request_id.get_request_id` returns the id of the request.
 """
 
 from __future__ import annotations
 
-from blinker import Namespace
+import logging
+from typing import Any
+
+from blinker import NamedSignal, Namespace
+from flask import Flask
 
 _signals = Namespace()
+log = logging.getLogger(__name__)
 
-photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: Cut | None, the variant; True: at it
+photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: VariantSpec | None, the variant
 photo_served = _signals.signal("photo-served")  # subject: str, status: str, was_hit: bool; 200 or 304
 photo_not_found = _signals.signal("photo-not-found")  # subject: str; 404
 photo_not_served = _signals.signal("photo-not-served")  # status: int; any answer but 200 and 304
-photo_overloaded = _signals.signal("photo-shed")  # subject: str; 503 at once, too many wait or the broker is away
+photo_overloaded = _signals.signal("photo-overloaded")  # subject: str; 503 at once: too many wait, or no broker
 partners_listed = _signals.signal("partners-listed")  # subjects: list[str], not ready, in the order of the list
 partner_registered = _signals.signal("partner-registered")  # subject, is_settled, is_repeat (in the minute)
-photos_requested = _signals.signal("photos-requested")  # subjects: list[str]; a backend asks for them ahead of time
+photos_requested = _signals.signal("photos-requested")  # subjects: list[str]; a backend requests them ahead of time
 profile_aged = _signals.signal("profile-aged")  # subject: str; served, but looked up long ago
+
+
+class ReceiverFailed(Exception):
+    """Raised by a receiver whose work the answer depends on; `error` then becomes the answer."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def announce(signal: NamedSignal, app: Flask, **payload: Any) -> None:
+    """Call every receiver. One that raises changes no answer: it is logged, and the others still run.
+
+    The exception is ReceiverFailed: after all receivers have run, its error is raised.
+    """
+    failure: ReceiverFailed | None = None
+    for receiver in signal.receivers_for(app):
+        try:
+            receiver(app, **payload)
+        except ReceiverFailed as failed:
+            failure = failed
+        except Exception:
+            log.exception("a receiver of %s failed", signal.name)
+    if failure is not None:
+        raise failure.error

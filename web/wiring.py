@@ -1,11 +1,13 @@
-"""Where the parts of the web tier are put together; nothing is opened here, so that gunicorn can fork."""
+"""Puts the parts of the web tier together, a context for each room. No connection is opened before the fork."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
+from flask import Flask
 from redis import Redis
 
 from warmer.broker.publish import Publisher
@@ -16,24 +18,67 @@ from warmer.keys import Keys
 from warmer.redis_client.clients import connect_listener, connect_web
 from warmer.redis_url import is_cluster
 from warmer.settings import Settings
+from warmer.state.budget import Budget
 from warmer.state.partners import PartnerDirectory
 from warmer.state.photos import PhotoStore
 from warmer.state.profiles import Profiles
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
+from web.api.context import ApiContext
 from web.api.rate_limit import RateLimiter
-from web.context import WebContext
+from web.context import get_context
 from web.observe.access_log import AccessLog
+from web.observe.context import ObserveContext
 from web.observe.metrics import count_served
 from web.observe.request_ids import RequestIds
+from web.pages.context import PageContext
 from web.photos.cache import ResponseCache
+from web.photos.context import PhotoContext
 from web.photos.listener import Listener
 from web.photos.request import PhotoRequestParser
 from web.photos.urls import PhotoUrls
-from web.photos.waiting import THREADS, Waiting
+from web.photos.waiting import Waiting
+from web.receivers import ReceiverContext
 from web.redis_breaker import BreakablePool, Breaker
 
+THREADS = 64  # of the server, per process: its own settings and the pools below take the number from here
+PLACES = THREADS // 2  # for waiting requests, so that hits always find a thread
 PUBLISH_SECONDS = 0.5  # at most for each step of publishing
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """What one web process has opened, and the part of it that each room works with."""
+
+    settings: Settings
+    redis: Redis
+    keys: Keys
+    breaker: Breaker
+    photos: PhotoContext
+    api: ApiContext
+    pages: PageContext
+    observe: ObserveContext
+    receivers: ReceiverContext
+
+    def list_by_class(self) -> dict[type, object]:
+        """Where `get_context` looks."""
+        contexts = (self, self.photos, self.api, self.pages, self.observe, self.receivers)
+        return {type(context): context for context in contexts}
+
+    def close(self) -> None:
+        """End the threads, write the last lines and figures, and close the connections to Redis.
+
+        In this order: the access log counts into the figures, and they go to Redis.
+        """
+        self.photos.listener.close()
+        self.observe.access_log.close()
+        self.observe.stats.close()
+        self.redis.close()
+
+
+def get_web_context(app: Flask) -> WebContext:
+    """Everything that the app has opened."""
+    return get_context(WebContext, app)
 
 
 def open_context(
@@ -42,39 +87,33 @@ def open_context(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
 ) -> WebContext:
-    """Put the parts together."""
-    keys = Keys(settings.bot_id)
-    breaker = Breaker(clock)
+    """Put the parts together: first what the rooms share, then the context of each room."""
+    keys, breaker = Keys(settings.bot_id), Breaker(clock)
     redis: Redis = connect_web(settings, THREADS, BreakablePool, breaker=breaker)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
-    directory = PartnerDirectory(redis, keys, settings.rewarm_partners)
+    partners = PartnerDirectory(redis, keys, settings.rewarm_partners)
     profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
-    schedule = Schedule(redis, keys)
+    schedule, budget = Schedule(redis, keys), Budget(redis, keys, settings.telegram_rate)
+    publisher, stats = _open_publisher(settings, redis, keys, schedule), MinuteStats(redis, keys)
     urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
-    cache, waiting = ResponseCache(settings.photo_cache_mb * 2**20, clock), Waiting(settings.photo_wait, clock=clock)
-    stats = MinuteStats(redis, keys)
-    return WebContext(
-        settings=settings,
-        redis=redis,
-        breaker=breaker,
-        keys=keys,
-        store=store,
-        partners=directory,
-        profiles=profiles,
-        forget=Forget(directory, profiles, store, schedule),
-        publisher=_open_publisher(settings, redis, keys, schedule),
-        urls=urls,
-        request_parser=PhotoRequestParser(urls, settings.photo_formats),
-        cache=cache,
-        waiting=waiting,
-        listener=_open_listener(settings, keys, waiting, cache, redis),
-        stats=stats,
-        rate_limiter=RateLimiter(redis, keys, urls, wall_clock),
-        access_log=AccessLog(partial(count_served, stats)),
-        request_ids=RequestIds(),
-        clock=clock,
-        wall_clock=wall_clock,
+    parser = PhotoRequestParser(urls, settings.photo_formats)
+    cache = ResponseCache(settings.photo_cache_mb * 2**20, clock)
+    waiting = Waiting(settings.photo_wait, PLACES, clock=clock)
+    listener = _open_listener(settings, keys, waiting, cache, redis)
+    forget, rate_limiter = Forget(partners, profiles, store, schedule), RateLimiter(redis, keys, urls, wall_clock)
+    photos = PhotoContext(
+        store, partners, profiles, publisher, parser, cache, waiting, listener, RequestIds(), clock=clock
+    )  # fmt: skip
+    api = ApiContext(
+        settings, redis, keys, breaker, store, partners, profiles, forget, urls, rate_limiter, wall_clock=wall_clock
+    )  # fmt: skip
+    pages = PageContext(settings, redis, keys, partners, publisher, schedule, budget, wall_clock=wall_clock)
+    access_log = AccessLog(partial(count_served, stats))
+    observe = ObserveContext(
+        redis, keys, publisher, schedule, budget, stats, access_log, clock=clock, wall_clock=wall_clock
     )
+    receivers = ReceiverContext(publisher, settings.warm_first)
+    return WebContext(settings, redis, keys, breaker, photos, api, pages, observe, receivers)
 
 
 def _open_publisher(settings: Settings, redis: Redis, keys: Keys, schedule: Schedule) -> Publisher:
@@ -82,7 +121,7 @@ def _open_publisher(settings: Settings, redis: Redis, keys: Keys, schedule: Sche
         broker_transport_options=celery.conf.broker_transport_options
         | choose_publishing_options(settings, PUBLISH_SECONDS),
         broker_connection_timeout=PUBLISH_SECONDS,
-        broker_heartbeat=0,  # nobody sends them for a connection that rests in the pool, and RabbitMQ would close it
+        broker_heartbeat=0,  # a connection at rest in the pool sends none, and RabbitMQ would close it
         task_publish_retry=False,
         broker_pool_limit=THREADS,
         broker_pool_acquire_timeout=0.25,
@@ -93,9 +132,9 @@ def _open_publisher(settings: Settings, redis: Redis, keys: Keys, schedule: Sche
 def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, cache: ResponseCache, redis: Redis) -> Listener:
     has_slots = is_cluster(settings.redis_url)
 
-    def join() -> None:
-        if not has_slots and isinstance(redis.connection_pool, BreakablePool):  # a cluster's nodes have their own
-            redis.connection_pool.begin_anew()  # they may lead to the master of before
+    def on_joined() -> None:
+        if not has_slots and isinstance(redis.connection_pool, BreakablePool):  # a cluster has one a node
+            redis.connection_pool.begin_anew()  # its connections may lead to the former master
         cache.open()
 
     return Listener(
@@ -103,7 +142,7 @@ def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, cache: Resp
         keys,
         on_done=waiting.wake,
         on_purge=cache.purge,
-        on_joined=join,
+        on_joined=on_joined,
         on_lost=cache.close,
         has_slots=has_slots,
     )

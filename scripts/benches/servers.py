@@ -17,7 +17,7 @@ from benches.rivals import AFTER, PEERS, THUMBOR
 from benches.service import FORMAT, SIZE
 from benches.testbed import Cores, Testbed, wait_for
 from runner.ports import free_loopback_port
-from web.photos.waiting import THREADS
+from web.wiring import THREADS
 
 CORE: Cores = (0,)
 PROGRAMS = Path(sys.executable).parent

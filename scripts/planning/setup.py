@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from warmer.settings import Settings
-from web.photos.waiting import THREADS
+from web.wiring import THREADS
 
 _DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
 

@@ -14,13 +14,13 @@ from redis import Redis
 from screenshots.ops import make_up_day
 from tests.conftest import wait_until
 from tests.support.serving import serve
-from web.context import get_context
+from web.wiring import get_web_context
 
 
 @pytest.fixture
 def made_up(redis: Redis, app: Flask) -> Iterator[str]:
     """Serves the page with the numbers of a made-up day. Yields its URL."""
-    make_up_day(redis, get_context(app).keys)
+    make_up_day(redis, get_web_context(app).keys)
     with serve(app) as url:
         yield f"{url}/ops"
 

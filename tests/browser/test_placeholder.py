@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from tests.support.serving import serve
 from tests.support.web_parts import file_url, new_file_id, remember_none
 from warmer.errors import InvalidFileId
-from web.context import get_context
+from web.wiring import get_web_context
 
 LOAD = """(url) => new Promise((done) => {
   const image = new Image();
@@ -24,7 +24,7 @@ LOAD = """(url) => new Promise((done) => {
 @pytest.fixture
 def address(app: Flask) -> Iterator[str]:
     """Serves the app without waiting for cold pictures. Yields its URL."""
-    get_context(app).waiting.wait_seconds = 0
+    get_web_context(app).photos.waiting.wait_seconds = 0
     with serve(app) as url:
         yield url
 

@@ -9,6 +9,8 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("warmer", "web")
 # The rooms that each room of `warmer` may import, besides the shared vocabulary in the root.
@@ -36,6 +38,32 @@ ROOMS: dict[str, set[str]] = {
     "wiring": {"celery", "broker", "flow", "images", "observe", "redis_client", "state", "telegram"},
     "worker": {"wiring", "celery", "broker", "flow", "observe", "state", "telegram"},
     "cli": {"wiring", "broker", "flow", "redis_client", "state", "worker"},
+}
+# The rooms of `web` that each room of it may import, and those of `warmer`, besides the vocabulary. A module in the
+# root of `web` is a room of its own; `__init__` makes the app.
+WEB: dict[str, set[str]] = {
+    "context": set(),
+    "problems": set(),
+    "signals": set(),
+    "redis_breaker": set(),
+    "observe": {"context", "signals"},
+    "photos": {"observe", "problems", "signals"},
+    "receivers": {"context", "signals"},
+    "api": {"context", "observe", "photos", "problems", "redis_breaker", "signals"},
+    "pages": {"api", "context", "problems"},
+    "wiring": {"api", "context", "observe", "pages", "photos", "receivers", "redis_breaker"},
+    "__init__": {"api", "context", "observe", "pages", "photos", "problems", "receivers", "redis_breaker", "wiring"},
+    "server": {"__init__", "problems"},
+}
+BACK_OF_WEB: dict[str, set[str]] = {
+    "redis_breaker": {"redis_client"},
+    "observe": {"broker", "observe", "state"},
+    "photos": {"broker", "state"},
+    "receivers": {"broker"},
+    "api": {"flow", "state"},
+    "pages": {"broker", "state"},
+    "wiring": {"broker", "celery", "flow", "redis_client", "state"},
+    "server": {"observe"},
 }
 # The packages that each folder of `scripts` may import; the files beside the folders may import all of them.
 SCRIPTS: dict[str, set[str]] = {
@@ -107,8 +135,37 @@ def test_a_room_of_warmer_imports_only_the_rooms_that_the_table_allows() -> None
     assert offenders == []
 
 
-def test_the_table_of_rooms_has_no_cycle() -> None:
-    TopologicalSorter(ROOMS).prepare()  # raises CycleError
+def list_rooms_of_web() -> dict[Path, str]:
+    """The room of every module of `web`."""
+    folder = ROOT / "web"
+    return {path: path.relative_to(folder).with_suffix("").parts[0] for path in modules("web")}
+
+
+def room_of_web(module: str) -> str | None:
+    """The room of `web` that an imported name is in, None outside of `web`."""
+    top, _, rest = module.partition(".")
+    name = rest.partition(".")[0]
+    return None if top != "web" else name if name in WEB else "__init__"
+
+
+def test_a_room_of_web_imports_only_the_rooms_that_the_tables_allow() -> None:
+    offenders = [
+        f"{path.relative_to(ROOT)}: {imported}"
+        for path, own in list_rooms_of_web().items()
+        for imported in sorted(imports_of(path))
+        if ((room := room_of_web(imported)) and room != own and room not in WEB.get(own, set()))
+        or ((back := room_of(imported)) and back not in BACK_OF_WEB.get(own, set()))
+    ]
+    assert offenders == []
+
+
+def test_every_room_of_web_is_in_the_table() -> None:
+    assert set(list_rooms_of_web().values()) == set(WEB)
+
+
+@pytest.mark.parametrize("table", [ROOMS, WEB], ids=["warmer", "web"])
+def test_a_table_of_rooms_has_no_cycle(table: dict[str, set[str]]) -> None:
+    TopologicalSorter(table).prepare()  # raises CycleError
 
 
 def list_script_modules() -> dict[str, Path]:
@@ -182,9 +239,10 @@ def test_only_the_command_imports_click_and_rich_and_no_room_imports_the_command
     assert not any(name.startswith("warmer.cli") for path in others for name in imports_of(path))
 
 
-def test_only_receivers_publish_to_the_queue() -> None:
-    askers = {path.stem for path in modules("web") if "publisher.ask" in path.read_text()}
-    assert askers == {"receivers"}
+def test_a_lookup_publishes_to_the_hot_lane_and_receivers_to_the_others() -> None:
+    askers = {path.stem: path.read_text() for path in modules("web") if "publisher.ask" in path.read_text()}
+    hot = {name for name, text in askers.items() if '"hot"' in text}
+    assert (set(askers), hot) == ({"lookup", "receivers"}, {"lookup"})
 
 
 def test_only_the_settings_and_the_wiring_touch_the_token() -> None:

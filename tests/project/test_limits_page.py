@@ -10,11 +10,10 @@ from warmer.broker import publish
 from warmer.images import render as images
 from warmer.state import partners, profiles
 from warmer.telegram import client as telegram
-from web import problems
+from web import problems, wiring
 from web.api import partners as routes
 from web.api import rate_limit as throttle
 from web.photos import placeholder as placeholder
-from web.photos import waiting
 from web.server import connection, worker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +28,7 @@ LIMITS = {
     "writes per caller, method and minute": "a user {user}, a server {server:,}".format(**throttle.PER_MINUTE),
     "the head of a request, its body": f"{connection.MAX_HEAD_BYTES // KIB} KiB, {problems.MAX_BODY_BYTES // KIB} KiB",
     "time to send a request": f"{worker.GatheringWorker.request_seconds:.0f} s",
-    "requests in progress per web process": (f"{waiting.THREADS}, of which half may wait for a picture"),
+    "requests in progress per web process": (f"{wiring.THREADS}, of which half may wait for a picture"),
     "initials in a URL": f"{placeholder.LETTERS_MAX} letters, numbers or emoji",
     "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {images.MAX_PIXELS // 1_000_000} megapixels"),
     "an inline preview": f"{images.PREVIEW_MAX_CHARACTERS} characters",

@@ -18,7 +18,7 @@ from tests.support.web_parts import MakeApp
 from warmer.redis_client.clients import Patience
 from warmer.settings import load_settings
 from web import close_app, create_app
-from web.context import get_context
+from web.wiring import get_web_context
 
 
 def _wait_a_minute(_connect: float, _read: float, _pool: float, retry: Retry) -> Patience:
@@ -45,7 +45,7 @@ def make_app() -> Iterator[MakeApp]:
                     patch.setattr("warmer.redis_client.clients.Patience", _wait_a_minute)
                 app = create_app(load_settings(**overrides), clock=clock, wall_clock=wall_clock)
             if is_patient:
-                get_context(app).breaker.clock = Clock()
+                get_web_context(app).breaker.clock = Clock()
             opened.callback(close_app, app)
             return app
 

@@ -10,9 +10,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from flask import Flask
@@ -25,8 +26,10 @@ from tests.support.running import Service
 from warmer.errors import NoPhoto, Permanent
 from warmer.photo import Rendering, Variant
 from warmer.state.lease import LeaseManager
-from web.context import get_context
+from web.photos.app import PhotoLayer
 from web.photos.urls import sign
+from web.photos.waiting import Waiting
+from web.wiring import get_web_context
 
 PREVIEW = "data:image/webp;base64,UklGRg=="
 _numbers = count(1)
@@ -55,11 +58,11 @@ def user_url(user_id: int, **query: object) -> str:
 
 def shelve(app: Flask, file_id: str = "", fmt: str = "webp", sizes: tuple[int, ...] = (80, 160, 320)) -> str:
     """Store a picture as a worker does, of made-up bytes (`body_of`); its file id."""
-    web_context, file_id = get_context(app), file_id or new_file_id()
+    web_context, file_id = get_web_context(app), file_id or new_file_id()
     leases = LeaseManager(web_context.redis, web_context.keys)
     lease = leases.take(file_id, "warm")
     variants = tuple(Variant(size, fmt, body_of(file_id, size, fmt)) for size in sizes)
-    web_context.store.put(lease, Rendering(variants, PREVIEW, f"unique-{file_id}"))
+    web_context.photos.store.put(lease, Rendering(variants, PREVIEW, f"unique-{file_id}"))
     leases.release(lease)
     return file_id
 
@@ -80,19 +83,25 @@ def body_of(file_id: str, size: int = 160, fmt: str = "webp") -> bytes:
     return f"{file_id} {size} {fmt}".encode()
 
 
+def leave_no_place(app: Flask) -> None:
+    """As if as many requests waited as may."""
+    layer = cast(PhotoLayer, app.wsgi_app)
+    layer.context = replace(layer.context, waiting=Waiting(0.05, places=0))
+
+
 def remember_none(app: Flask, subject: str, error: Permanent | None = None) -> str:
     """Remember, as a worker does, that there is nothing to serve."""
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     leases = LeaseManager(web_context.redis, web_context.keys)
     lease = leases.take(subject, "warm")
-    web_context.store.put_unavailable(lease, error or NoPhoto("none"))
+    web_context.photos.store.put_unavailable(lease, error or NoPhoto("none"))
     leases.release(lease)
     return subject
 
 
 def queued(app: Flask, lane: str = "warm") -> list[str]:
     """The subjects of the messages that wait in this lane, oldest first."""
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     messages: Any = connect_broker(web_context.settings).lrange(f"{web_context.keys.queue_prefix}{lane}", 0, -1)
     bodies = [json.loads(base64.b64decode(json.loads(message)["body"])) for message in messages]
     assert all(args[1] == lane for args, _, _ in bodies)
@@ -101,7 +110,7 @@ def queued(app: Flask, lane: str = "warm") -> list[str]:
 
 def dump(app: Flask) -> dict[str, Any]:
     """Everything in Redis but figures, heartbeats and kombu's own."""
-    redis = get_context(app).redis
+    redis = get_web_context(app).redis
     names: list[Any] = list(redis.scan_iter("v2:*"))
     doing = (b":stats:", b":worker", b":budget", b":limits:", b"_kombu", b"unacked")
     return {name.decode(): redis.dump(name) for name in names if not any(word in name for word in doing)}

@@ -21,8 +21,8 @@ from redis.exceptions import ResponseError
 
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, shelve, user_url
-from web.context import get_context
 from web.problems import is_away
+from web.wiring import get_web_context
 
 Headers = dict[str, str]
 
@@ -179,7 +179,7 @@ def test_the_detail_is_one_public_sentence(client: FlaskClient, as_server: Heade
 
 def test_a_mistake_of_ours_is_a_500_that_tells_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     app.add_url_rule("/broken", "broken", lambda: vars()["a secret"])
-    app.add_url_rule("/wrong", "wrong", lambda: str(get_context(app).redis.eval("a secret", 0)))
+    app.add_url_rule("/wrong", "wrong", lambda: str(get_web_context(app).redis.eval("a secret", 0)))
     for path in ("/broken", "/wrong"):
         answer = app.test_client().get(path)
         assert_problem(answer, 500)
@@ -246,7 +246,7 @@ def test_a_redis_that_hangs_is_503_and_then_not_asked(
     answer = ask(apart, "GET", apart.config["stored"])
     assert_problem(answer, 503)
     assert answer.headers["Retry-After"] == "1"
-    monkeypatch.setattr(get_context(apart).breaker, "begin_call", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(get_web_context(apart).breaker, "begin_call", lambda: pytest.fail("asked"))
     answers = [(path, ask(apart, method, path, **more)) for method, path, more in asks(apart, as_server)]
     expected = (503, "1")
     wrong = [path for path, one in answers if (one.status_code, one.headers.get("Retry-After")) != expected]
@@ -319,15 +319,15 @@ def test_a_redis_that_cannot_be_reached_is_503(url: str, make_app: MakeApp) -> N
 
 
 def refuse_for_memory(app: Flask) -> None:
-    get_context(app).redis.config_set("maxmemory", "1")
+    get_web_context(app).redis.config_set("maxmemory", "1")
 
 
 def refuse_as_a_replica(app: Flask) -> None:
-    get_context(app).redis.replicaof("127.0.0.1", 1)
+    get_web_context(app).redis.replicaof("127.0.0.1", 1)
 
 
 def refuse_for_a_full_disk(app: Flask) -> None:
-    redis = get_context(app).redis
+    redis = get_web_context(app).redis
     redis.config_set("save", "3600 1")
     shutil.rmtree(app.config["folder"], ignore_errors=True)
     redis.bgsave()
@@ -341,7 +341,7 @@ REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk]
 def test_without_writes_hits_and_lists_are_served_and_the_rest_is_away(
     apart: Flask, as_server: Headers, refuse: Any
 ) -> None:
-    web_context, aged, shown = get_context(apart), new_id(), shelve(apart)
+    web_context, aged, shown = get_web_context(apart), new_id(), shelve(apart)
     # A profile looked up long ago is asked for again beside the answer: that write fails, the answer stands.
     profile = json.dumps({"file_id": shown, "unique_id": "u", "looked_up_at": 0})
     web_context.redis.set(web_context.keys.profile(aged), profile)

@@ -17,8 +17,8 @@ from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new
 from warmer.celery import app as celery
 from warmer.keys import user_subject
 from warmer.settings import Settings
-from web.context import get_context
-from web.signals import partners_listed
+from web.signals import announce, partners_listed
+from web.wiring import get_web_context
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def list_some(app: Flask, client: FlaskClient, headers: dict[str, str], count: i
     """Subjects of partners who are listed, newest first, each third with a ready picture."""
     file_ids = [shelve(app) if number % 3 == 0 else new_file_id() for number in range(count)]
     for file_id in file_ids:
-        get_context(app).partners.register(new_id(), "Ann", file_id)
+        get_web_context(app).photos.partners.register(new_id(), "Ann", file_id)
     assert client.get("/api/partner/recent", headers=headers).status_code == 200
     return [file_id for number, file_id in enumerate(file_ids) if number % 3][::-1]
 
@@ -55,8 +55,8 @@ def test_a_list_seen_by_many_asks_once(app: Flask, client: FlaskClient, as_serve
 
 def test_the_log_line_of_the_original_is_kept(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", "web"):
-        partners_listed.send(app, subjects=[new_file_id() for _ in range(9)])
-        partners_listed.send(app, subjects=[])
+        announce(partners_listed, app, subjects=[new_file_id() for _ in range(9)])
+        announce(partners_listed, app, subjects=[])
     assert [line for line in caplog.messages if "🔥" in line] == ["🔥 Eagerly warming 4 priority photos..."]
 
 
@@ -70,14 +70,14 @@ def test_who_waits_comes_in_the_hot_lane_and_may_overtake(
 
 
 def test_the_variant_that_is_waited_for_is_wanted_before_it_is_asked_for(app: Flask, client: FlaskClient) -> None:
-    web_context, file_id = get_context(app), shelve(app)
+    web_context, file_id = get_web_context(app), shelve(app)
     client.get(file_url(file_id), headers={"Accept": "image/jpeg"})
     assert web_context.redis.smembers(web_context.keys.wanted(file_id)) == {b"160.jpeg"}
     assert queued(app, "hot") == [file_id]
 
 
 def test_a_profile_looked_up_long_ago_is_served_and_checked_when_there_is_room(app: Flask, client: FlaskClient) -> None:
-    web_context, file_id = get_context(app), shelve(app)
+    web_context, file_id = get_web_context(app), shelve(app)
     for user_id, looked_up_at in ((old := new_id(), 0), (new_id(), int(time.time()))):
         profile = {"file_id": file_id, "unique_id": "u", "looked_up_at": looked_up_at}
         web_context.redis.set(web_context.keys.profile(user_id), json.dumps(profile))
@@ -119,7 +119,7 @@ def test_a_broker_that_is_away_does_not_change_what_redis_can_answer(broken: Fla
     cold = list_some(broken, client, as_server)
     assert client.get(file_url(shelve(broken))).status_code == 200
     assert client.post("/api/partner/me", headers=as_user(42)).status_code == 201
-    web_context = get_context(broken)
+    web_context = get_web_context(broken)
     # What could not be published is due: the tick publishes it when the broker is back.
     assert all(
         web_context.redis.zscore(web_context.keys.schedule, subject) for subject in [*cold[:4], user_subject(42)]

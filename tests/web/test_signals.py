@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 from blinker import NamedSignal
 from flask import Flask
 from flask.testing import FlaskClient
+from redis.exceptions import RedisError
 
-from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, remember_none, shelve, user_url
+from tests.support.web_parts import (
+    MakeApp,
+    as_user,
+    file_url,
+    leave_no_place,
+    new_file_id,
+    new_id,
+    queued,
+    remember_none,
+    shelve,
+    user_url,
+)
 from warmer.errors import InvalidFileId
 from warmer.keys import user_subject
 from web import signals
-from web.context import NAME, get_context
-from web.photos.waiting import Waiting
+from web.wiring import get_web_context
 
 ALL = [value for value in vars(signals).values() if isinstance(value, NamedSignal)]
 
@@ -44,7 +54,7 @@ def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
 
 def test_there_are_the_five_of_the_contract_and_four_more() -> None:
     assert {signal.name for signal in ALL} == {
-        "photo-missed", "photo-served", "photo-not-found", "photo-shed", "photo-not-served", "profile-aged",
+        "photo-missed", "photo-served", "photo-not-found", "photo-overloaded", "photo-not-served", "profile-aged",
         "partners-listed", "partner-registered", "photos-requested",
     }  # fmt: skip
 
@@ -101,12 +111,87 @@ def test_a_cold_id_is_photo_missed_with_the_id_as_its_subject(app: Flask, client
 
 
 def test_a_miss_without_a_place_is_photo_overloaded(app: Flask, client: FlaskClient) -> None:
-    web_context, file_id = get_context(app), new_file_id()
-    app.extensions[NAME] = replace(web_context, waiting=Waiting(1.0, places=0))
+    file_id = new_file_id()
+    leave_no_place(app)
     with heard(app) as said:
         client.get(file_url(file_id))
-    assert [name for name, _ in said] == ["photo-missed", "photo-shed"]
+    assert [name for name, _ in said] == ["photo-missed", "photo-overloaded"]
     assert said[-1][1] == {"subject": file_id}
+
+
+# Receivers of a user's own
+
+
+def fail(_: Flask, **__: Any) -> None:
+    raise RedisError("of a receiver")
+
+
+@pytest.fixture
+def failing(app: Flask) -> Iterator[None]:
+    """Every signal has a receiver that raises."""
+    with ExitStack() as connected:
+        for signal in ALL:
+            connected.enter_context(signal.connected_to(fail, app))
+        yield
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_receiver_that_raises_changes_no_answer_of_the_photo_routes_and_is_logged(
+    app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    absent = remember_none(app, new_file_id(), InvalidFileId("x"))
+    urls = [file_url(shelve(app)), file_url(absent), file_url(cold := new_file_id()), file_url(cold, sig="x")]
+    assert [client.get(url).status_code for url in urls] == [200, 404, 503, 403]
+    assert queued(app, "hot") == [cold]
+    for name in ("photo-served", "photo-not-found", "photo-missed", "photo-not-served"):
+        assert f"a receiver of {name} failed" in caplog.messages
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_receiver_that_raises_changes_no_answer_of_the_api_and_keeps_no_warming_back(
+    app: Flask, client: FlaskClient, as_server: dict[str, str]
+) -> None:
+    user_id, file_ids = new_id(), [new_file_id(), new_file_id()]
+    assert client.post("/api/partner/me", headers=as_user(user_id)).status_code == 201
+    get_web_context(app).photos.partners.register(new_id(), "Ann", file_ids[0])
+    assert client.get("/api/partner/recent?limit=1", headers=as_server).status_code == 200
+    body = {"photo_file_ids": file_ids[1:]}
+    assert client.post("/api/photos/warm", json=body, headers=as_server).status_code == 202
+    assert queued(app) == [user_subject(user_id), *file_ids]
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+def test_what_a_receiver_of_photo_missed_returns_makes_no_request_wait(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(hot_max=0, photo_wait=10)
+    monkeypatch.setattr(get_web_context(app).photos.waiting, "_pause", lambda *_: pytest.fail("waited"))
+    told: list[str] = []
+
+    def promise(_: Flask, *, subject: str, **__: Any) -> bool:
+        told.append(subject)
+        return True
+
+    with signals.photo_missed.connected_to(promise, app):
+        assert app.test_client().get(file_url(file_id := new_file_id())).status_code == 503
+    assert set(told) == {file_id}
+
+
+def test_a_receiver_may_declare_that_the_answer_depends_on_it_and_the_others_still_run(app: Flask) -> None:
+    told: list[str] = []
+
+    def refuse(_: Flask, **__: Any) -> None:
+        raise signals.ReceiverFailed(KeyError("mine"))
+
+    def listen(_: Flask, **__: Any) -> None:
+        told.append("heard")
+
+    with ExitStack() as connected:
+        for receiver in (listen, refuse, fail):
+            connected.enter_context(signals.photo_not_found.connected_to(receiver, app))
+        with pytest.raises(KeyError):
+            signals.announce(signals.photo_not_found, app)
+    assert told == ["heard"]
 
 
 @pytest.mark.parametrize("refused", [{"sig": "x"}, {"size": 1}])
@@ -119,7 +204,7 @@ def test_what_is_refused_signals_nothing(app: Flask, client: FlaskClient, refuse
 def test_a_list_is_partners_listed_with_what_is_not_ready_in_its_order(
     app: Flask, client: FlaskClient, as_server: dict[str, str]
 ) -> None:
-    directory, (first, second, third, fourth) = get_context(app).partners, [new_id() for _ in range(4)]
+    directory, (first, second, third, fourth) = get_web_context(app).photos.partners, [new_id() for _ in range(4)]
     directory.register(first, "cold", cold := new_file_id())
     directory.register(second, "ready", shelve(app))
     directory.register(third, "no photo", None)
@@ -173,7 +258,7 @@ def test_the_rest_signals_nothing(
 def test_a_profile_looked_up_long_ago_is_profile_aged_when_resolved(
     app: Flask, client: FlaskClient, as_server: dict[str, str], age_seconds: int, is_aged: bool
 ) -> None:
-    user_id, web_context = new_id(), get_context(app)
+    user_id, web_context = new_id(), get_web_context(app)
     profile = {"file_id": shelve(app), "unique_id": "u", "looked_up_at": web_context.redis.time()[0] - age_seconds}
     web_context.redis.set(web_context.keys.profile(user_id), json.dumps(profile))
     with heard(app) as said:

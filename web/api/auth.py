@@ -18,6 +18,7 @@ from init_data_py.models import User
 
 from warmer.keys import MAX_ID
 from warmer.names import NAME_MAX, without_controls
+from web.api.context import ApiContext
 from web.context import get_context
 from web.problems import Problem
 
@@ -58,11 +59,11 @@ def require(*roles: Role, takes_basic: bool = False) -> Caller:
 
 def count_write(caller: Caller) -> None:
     """One write more of this caller; raises Problem: 429 when that is one too many."""
-    get_context().rate_limiter.count(caller.role, caller.id, request.method)
+    get_context(ApiContext).rate_limiter.count(caller.role, caller.id, request.method)
 
 
 def _check_init_data(credential: str) -> Caller | None:
-    context = get_context()
+    context = get_context(ApiContext)
     settings, now = context.settings, context.wall_clock()
     try:
         data = validate_by_hash(
@@ -97,5 +98,5 @@ def _read_password() -> str:
 def _is_api_key(credential: str) -> bool:
     """Every key is tried, each in constant time."""
     given = credential.encode("latin-1", "replace")  # as above
-    keys = get_context().settings.api_keys
+    keys = get_context(ApiContext).settings.api_keys
     return sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in keys) > 0

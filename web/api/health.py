@@ -7,7 +7,9 @@ from redis.exceptions import RedisError
 
 from warmer.state.workers import judge_bot, list_worker_statuses
 from web.api.auth import require
+from web.api.context import ApiContext
 from web.context import get_context
+from web.observe.context import ObserveContext
 from web.observe.metrics import render_metrics
 from web.problems import is_away
 
@@ -23,7 +25,7 @@ def is_alive() -> Response:
 @bp.get("/readyz")
 def is_ready() -> tuple[Response, int]:
     """Whether this process can answer hits; workers and bot as they say of themselves, never by a broadcast."""
-    context = get_context()
+    context = get_context(ApiContext)
     try:
         statuses = list_worker_statuses(context.redis, context.keys)
     except RedisError as error:
@@ -38,5 +40,5 @@ def is_ready() -> tuple[Response, int]:
 def show_metrics() -> Response:
     """Prometheus figures of web and workers on this machine, and of the queues."""
     require("server")
-    body, content_type = render_metrics(get_context())
+    body, content_type = render_metrics(get_context(ObserveContext))
     return Response(body, content_type=content_type)

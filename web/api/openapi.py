@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response
 
+from web.api.context import ApiContext
 from web.context import get_context
 from web.photos.urls import PhotoUrls
 
@@ -20,7 +21,7 @@ CACHE_CONTROL = "public, max-age=300"
 @bp.get("/openapi.json")
 def show_document() -> Response:
     """The document, for whoever asks."""
-    response = Response(_render(get_context().urls), mimetype="application/json")
+    response = Response(_render(get_context(ApiContext).urls), mimetype="application/json")
     response.headers["Cache-Control"] = CACHE_CONTROL
     return response
 

@@ -14,10 +14,11 @@ from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
 from warmer.names import NAME_MAX, has_controls
 from warmer.state.partners import Partner, subject_of
 from web.api.auth import count_write, require
+from web.api.context import ApiContext
 from web.api.views import show_partners, show_status
-from web.context import WebContext, get_app, get_context
+from web.context import get_app, get_context
 from web.problems import Problem, parse_body
-from web.signals import partner_registered, partners_listed, photos_requested, profile_aged
+from web.signals import announce, partner_registered, partners_listed, photos_requested, profile_aged
 
 bp = Blueprint("partners", __name__, url_prefix="/api")
 
@@ -68,11 +69,11 @@ def list_recent() -> Response:
     limit, *more = request.args.getlist("limit") or [str(LIST_DEFAULT)]
     if more or not LIMIT.fullmatch(limit):
         raise Problem(400, f"limit: must be a number from 1 to {LIST_MAX}")
-    context = get_context()
+    context = get_context(ApiContext)
     partners = context.partners.list_recent(int(limit))
     shown = show_partners(partners, context)
     waiting = [subject_of(p) for p, view in zip(partners, shown, strict=True) if view["photo_status"] == "warming"]
-    partners_listed.send(get_app(), subjects=waiting)
+    announce(partners_listed, get_app(), subjects=waiting)
     return jsonify(partners=shown)
 
 
@@ -81,7 +82,7 @@ def register_me() -> tuple[Response, int]:
     """The caller registers: named from the init data, pictured from the profile."""
     caller = require("user")
     count_write(caller)
-    profiles = get_context().profiles
+    profiles = get_context(ApiContext).profiles
     answer = _register(caller.id, caller.name, None, is_users=True, is_repeat=profiles.has_registered(caller.id))
     profiles.note_registration(caller.id)  # last: one that broke off is made again
     return answer
@@ -130,7 +131,7 @@ def warm_photos() -> tuple[Response, int]:
     """Pictures by file id, ahead of time."""
     caller, file_ids = require("server"), list(dict.fromkeys(parse_body(WarmBody).photo_file_ids))
     count_write(caller)
-    context = get_context()
+    context = get_context(ApiContext)
     return jsonify(photos=dict(zip(file_ids, _request_all(file_ids, context), strict=True))), 202
 
 
@@ -144,20 +145,20 @@ def resolve_photos() -> Response:
 
 def resolve(ids: list[int]) -> list[dict[str, Any]]:
     """Status of the picture of each id; the missing ones are asked for."""
-    context = get_context()
+    context = get_context(ApiContext)
     partners, profiles = context.partners.get_many(ids), context.profiles.get_many(ids)
     subjects = []
     for user_id, partner, profile in zip(ids, partners, profiles, strict=True):
         known = (partner.photo_file_id if partner else None) or (profile.file_id if profile else None)
         follows = profile if partner is None else None if partner.is_pinned else partner
         if known and follows and context.profiles.is_aged(follows.looked_up_at):
-            profile_aged.send(get_app(), subject=user_subject(user_id))
+            announce(profile_aged, get_app(), subject=user_subject(user_id))
         subjects.append(known or user_subject(user_id))
     context.store.clear_tombstones(*map(user_subject, ids))
     return _request_all(subjects, context)
 
 
-def _request_all(subjects: list[str], context: WebContext) -> list[dict[str, Any]]:
+def _request_all(subjects: list[str], context: ApiContext) -> list[dict[str, Any]]:
     """Lift what was forgotten, ask for what is not ready, and show the state of each."""
     context.store.clear_tombstones(*subjects)
     photo_statuses = context.store.get_statuses(subjects) if subjects else []
@@ -166,7 +167,7 @@ def _request_all(subjects: list[str], context: WebContext) -> list[dict[str, Any
         for subject, get_statuses in zip(subjects, photo_statuses, strict=True)
         if get_statuses.status == "warming"
     ]
-    photos_requested.send(get_app(), subjects=missing)
+    announce(photos_requested, get_app(), subjects=missing)
     return [
         show_status(subject, get_statuses, context)
         for subject, get_statuses in zip(subjects, photo_statuses, strict=True)
@@ -177,7 +178,7 @@ def _register(
     partner_id: int, name: str, file_id: str | None, *, is_users: bool = False, is_repeat: bool = False
 ) -> tuple[Response, int]:
     """Register; a user's does not unpin a picture, and repeated within the minute it publishes nothing."""
-    context = get_context()
+    context = get_context(ApiContext)
     context.store.clear_tombstones(user_subject(partner_id), *([file_id] if file_id else []))
     partner, is_new = context.partners.register(partner_id, name, file_id, unpin=not is_users)
     is_repeat = is_repeat and not is_new
@@ -189,12 +190,12 @@ def _register(
         context.profiles.mark_old(partner_id)
         is_settled = False
     subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
-    partner_registered.send(get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
+    announce(partner_registered, get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
     return jsonify(show_partners([partner], context)[0]), 201 if is_new else 200
 
 
 def _forget(partner_id: int) -> tuple[str, int]:
-    context = get_context()
+    context = get_context(ApiContext)
     context.forget.partner(partner_id)
     context.breaker.end_request()  # waiting for other processes is no time spent with a slow Redis
     if not wait_for_acknowledgements(context.redis, context.keys):
@@ -203,7 +204,7 @@ def _forget(partner_id: int) -> tuple[str, int]:
 
 
 def _show(partner_id: int) -> Response:
-    context = get_context()
+    context = get_context(ApiContext)
     partner: Partner | None = context.partners.get(partner_id)
     if partner is None:
         raise Problem(404, "no such partner")

@@ -8,13 +8,13 @@ from typing import Any
 
 from warmer.photo import PhotoStatus
 from warmer.state.partners import Partner, subject_of
-from web.context import WebContext
+from web.api.context import ApiContext
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Json = dict[str, Any]
 
 
-def show_partners(partners: Sequence[Partner], context: WebContext) -> list[Json]:
+def show_partners(partners: Sequence[Partner], context: ApiContext) -> list[Json]:
     """The partners with the state of their pictures, in one round trip for all."""
     photo_statuses = context.store.get_statuses([subject_of(partner) for partner in partners]) if partners else []
     return [
@@ -23,7 +23,7 @@ def show_partners(partners: Sequence[Partner], context: WebContext) -> list[Json
     ]
 
 
-def show_status(subject: str, get_statuses: PhotoStatus, context: WebContext) -> Json:
+def show_status(subject: str, get_statuses: PhotoStatus, context: ApiContext) -> Json:
     """Status: whether the picture is there, and its URLs unless there is none."""
     url, srcset = context.urls.of(subject) if get_statuses.status != "none" else (None, None)
     return {
@@ -35,7 +35,7 @@ def show_status(subject: str, get_statuses: PhotoStatus, context: WebContext) ->
     }
 
 
-def _show_partner(partner: Partner, get_statuses: PhotoStatus, context: WebContext) -> Json:
+def _show_partner(partner: Partner, get_statuses: PhotoStatus, context: ApiContext) -> Json:
     status = show_status(subject_of(partner), get_statuses, context)
     return {
         "id": partner.id,

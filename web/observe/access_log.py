@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from warmer.observe.logs import Line, LineHandler, make_record
 from warmer.repeater import Repeater
-from web.photos.request import ROUTES
 
 WRITE_SECONDS = 0.05  # between batches: short ones hold up nobody
+ROUTES = {"file": "/api/photos/file/<photo_file_id>", "user": "/api/photos/user/<id>"}  # by kind
 log = logging.getLogger(__name__)
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 from bisect import bisect_left
 from collections import Counter as Counted
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from flask import Flask, Response, g, request, request_finished
@@ -17,12 +17,11 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED
-from warmer.state.budget import Budget
-from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats, count_latencies
 from warmer.state.workers import list_worker_statuses
-from web.context import WebContext, get_context
+from web.context import get_context
 from web.observe.access_log import Entry
+from web.observe.context import ObserveContext
 from web.signals import photo_not_found, photo_not_served, photo_overloaded, photo_served
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -48,7 +47,7 @@ def note_served(
     **_: Any,
 ) -> None:
     """A picture went out; hit: it was stored when the request arrived."""
-    context = get_context(app)
+    context = get_context(ObserveContext, app)
     context.access_log.note(Entry(subject, kind, status, seconds, was_hit, context.wall_clock(), method, request_id))
 
 
@@ -77,7 +76,7 @@ def _observe_all(histogram: Histogram, values: Sequence[float]) -> None:
 def count_not_found(app: Flask, **_: Any) -> None:
     """No photo; counted apart from hits and misses."""
     PHOTOS.labels("not_found").inc()
-    get_context(app).stats.count({"requests": 1, "not_found": 1})
+    get_context(ObserveContext, app).stats.count({"requests": 1, "not_found": 1})
 
 
 @photo_overloaded.connect
@@ -92,7 +91,7 @@ def count_not_served(app: Flask, *, kind: str, status: int, **_: Any) -> None:
     REQUESTS.labels(f"photos.{kind}", str(status)).inc()
     if status >= 500:
         PHOTOS.labels("error").inc()
-        get_context(app).stats.count({"requests": 1, "misses": 1, "errors": 1})
+        get_context(ObserveContext, app).stats.count({"requests": 1, "misses": 1, "errors": 1})
     elif status in (400, 403):
         PHOTOS.labels("refused").inc()
 
@@ -103,9 +102,8 @@ def count_request(_app: Flask, *, response: Response, **_: Any) -> None:
     REQUESTS.labels(request.endpoint or "none", str(response.status_code)).inc()
 
 
-def init_app(app: Flask) -> None:
-    """Time every request; listen."""
-    clock = get_context(app).clock
+def init_app(app: Flask, clock: Callable[[], float]) -> None:
+    """Time every request of Flask's routes; `clock` returns seconds."""
 
     @app.before_request
     def start_clock() -> None:
@@ -123,7 +121,7 @@ def init_app(app: Flask) -> None:
 class RedisFigures(Collector):
     """What lives in Redis, read when it is asked for: queues, schedule, workers, pause."""
 
-    def __init__(self, context: WebContext) -> None:
+    def __init__(self, context: ObserveContext) -> None:
         self.context = context
 
     def collect(self) -> Iterator[Metric]:
@@ -136,22 +134,22 @@ class RedisFigures(Collector):
         except BROKER_FAILED as error:
             log.warning("no queue lengths: %s", type(error).__name__)
         try:
-            schedule = Schedule(context.redis, context.keys)
-            yield GaugeMetricFamily("avatar_due", "Subjects with a next run.", schedule.count())
+            yield GaugeMetricFamily("avatar_due", "Subjects with a next run.", context.schedule.count())
             yield GaugeMetricFamily(
-                "avatar_due_late_seconds", "How late the earliest next run is.", schedule.get_lateness()
+                "avatar_due_late_seconds", "How late the earliest next run is.", context.schedule.get_lateness()
             )
             alive = len(list_worker_statuses(context.redis, context.keys))
             yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
-            budget = Budget(context.redis, context.keys, context.settings.telegram_rate)
-            pause = budget.get_pause()
+            pause = context.budget.get_pause()
             yield GaugeMetricFamily("avatar_upstream_pause_seconds", "Until Telegram may be called.", pause)
-            yield GaugeMetricFamily("avatar_upstream_halted", "1 while the token is refused.", int(budget.is_halted()))
+            yield GaugeMetricFamily(
+                "avatar_upstream_halted", "1 while Telegram refuses the token.", int(context.budget.is_halted())
+            )
         except RedisError as error:
             log.warning("no figures from Redis: %s", type(error).__name__)
 
 
-def render_metrics(context: WebContext) -> tuple[bytes, str]:
+def render_metrics(context: ObserveContext) -> tuple[bytes, str]:
     """The exposition: this machine's processes through their shared folder, and what is in Redis."""
     context.access_log.write()
     processes: CollectorRegistry = REGISTRY

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, g, request
 
 from warmer.request_id import HEADER, get_request_id
-from web.context import get_context
-from web.photos.request import ROUTES
+from web.observe.access_log import ROUTES
 from web.signals import photo_not_found, photo_not_served
 
 QUIET = ("health.is_alive", "health.is_ready", "health.show_metrics", "static")  # asked all day, by machines
@@ -34,9 +34,8 @@ def log_not_served(
         _write(logging.INFO, _tell(method, ROUTES[kind], status, seconds, request_id))
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, clock: Callable[[], float]) -> None:
     """Give every answer of Flask's routes the id of its request, and a line."""
-    clock = get_context(app).clock
 
     @app.after_request
     def log_answer(response: Response) -> Response:

@@ -11,7 +11,8 @@ from redis.exceptions import RedisError
 from warmer.settings import LOOPBACK
 from warmer.state.workers import WorkerStatus, list_worker_statuses
 from web.api.partners import LIST_MAX, UserId, resolve
-from web.context import WebContext, get_context
+from web.context import get_context
+from web.pages.context import PageContext
 from web.problems import Problem, is_away, parse_body
 
 bp = Blueprint("pages", __name__)
@@ -33,7 +34,7 @@ class TryBody(BaseModel):
 @bp.get("/")
 def index() -> Response:
     """The recent partners with their pictures; with a real token, which bot this is."""
-    context = get_context()
+    context = get_context(PageContext)
     pulse = _get_pulse(context)
     page = render_template(
         "index.html",
@@ -55,7 +56,7 @@ def index() -> Response:
 @bp.post("/try")
 def look_up_one() -> Response:
     """The picture of one id, for whoever sits at this machine."""
-    if not is_at_home() or get_context().settings.demo:
+    if not is_at_home() or get_context(PageContext).settings.demo:
         raise Problem(403, "this field works on the machine itself only")
     user_id = parse_body(TryBody).id
     return jsonify(id=user_id, **resolve([user_id])[0])
@@ -69,7 +70,7 @@ def is_at_home() -> bool:
     return bool(is_direct and LOOPBACK.fullmatch(request.remote_addr or "") and LOOPBACK.fullmatch(host))
 
 
-def _get_pulse(context: WebContext) -> WorkerStatus:
+def _get_pulse(context: PageContext) -> WorkerStatus:
     """What the workers say of the bot; one that knows its name tells most."""
     try:
         statuses = list_worker_statuses(context.redis, context.keys)
@@ -80,7 +81,7 @@ def _get_pulse(context: WebContext) -> WorkerStatus:
     return max(statuses, key=lambda pulse: (pulse.bot == "ok", bool(pulse.bot_username)), default=WorkerStatus("none"))
 
 
-def _sign_in_demo_user(context: WebContext) -> str | None:
+def _sign_in_demo_user(context: PageContext) -> str | None:
     """Init data of the first demo partner, as Telegram would sign it; who is tried out later changes nothing."""
     partners = context.partners.list_recent(LIST_MAX)
     if not partners:

@@ -13,6 +13,7 @@ from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
 from web.api.auth import require
 from web.context import get_context
 from web.pages.charts import HEIGHT, WIDTH, draw_all, spell
+from web.pages.context import PageContext
 from web.pages.demo import is_at_home
 from web.pages.overview import take_overview
 
@@ -28,7 +29,7 @@ CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500
 def show_page() -> Response:
     """How it is, how the last day was, and what failed last."""
     _let_in()
-    overview = take_overview(get_context())
+    overview = take_overview(get_context(PageContext))
     page = render_template(
         "ops.html",
         overview=overview,
@@ -51,7 +52,7 @@ def show_page() -> Response:
 def show_figures() -> Response:
     """The same for scripts."""
     _let_in()
-    response = jsonify(asdict(take_overview(get_context())))
+    response = jsonify(asdict(take_overview(get_context(PageContext))))
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -71,7 +72,7 @@ def format_instant(at: int) -> str:
 
 def _let_in() -> None:
     """On the machine itself no key is asked for, unless a proxy stands in front, which may be on this machine, too."""
-    public_url = get_context().settings.public_url
+    public_url = get_context(PageContext).settings.public_url
     has_proxy = bool(public_url) and not LOOPBACK.fullmatch(urlsplit(public_url).hostname or "")
     if has_proxy or not is_at_home():
         require("server", takes_basic=True)

@@ -8,12 +8,10 @@ from typing import Literal
 from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED
-from warmer.state.budget import Budget
 from warmer.state.failures import Failure, list_failures
-from warmer.state.schedule import Schedule
 from warmer.state.stats import list_minutes
 from warmer.state.workers import BotState, judge_bot, list_worker_statuses
-from web.context import WebContext
+from web.pages.context import PageContext
 from web.pages.history import Figures, add_up, split_steps, summarize
 from web.problems import is_away
 
@@ -57,7 +55,7 @@ class Overview:
     steps: list[Step] = field(default_factory=list)
 
 
-def take_overview(context: WebContext) -> Overview:
+def take_overview(context: PageContext) -> Overview:
     """Look at everything, in some ten round trips; 24 hours of minutes take 60 ms of them, measured."""
     queues = _count_queues(context)
     broker: Literal["ok", "away"] = "away" if queues is None else "ok"
@@ -84,24 +82,22 @@ def take_overview(context: WebContext) -> Overview:
     )
 
 
-def _look_now(context: WebContext) -> Now:
+def _look_now(context: PageContext) -> Now:
     statuses = list_worker_statuses(context.redis, context.keys)
-    budget = Budget(context.redis, context.keys, context.settings.telegram_rate)
-    schedule = Schedule(context.redis, context.keys)
-    within_minute, within_hour = schedule.count_within(60, 3600)
+    within_minute, within_hour = context.schedule.count_within(60, 3600)
     return Now(
         workers=sorted(pulse.name for pulse in statuses),
         bot=judge_bot(statuses),
-        paused_seconds=round(budget.get_pause(), 1),
-        is_halted=budget.is_halted(),
-        due=schedule.count(),
+        paused_seconds=round(context.budget.get_pause(), 1),
+        is_halted=context.budget.is_halted(),
+        due=context.schedule.count(),
         due_within_minute=within_minute,
         due_within_hour=within_hour,
-        late_seconds=round(schedule.get_lateness(), 1),
+        late_seconds=round(context.schedule.get_lateness(), 1),
     )
 
 
-def _count_queues(context: WebContext) -> dict[str, int] | None:
+def _count_queues(context: PageContext) -> dict[str, int] | None:
     try:
         return context.publisher.count_all_waiting()
     except BROKER_FAILED:

@@ -1,8 +1,8 @@
-"""The pictures: a WSGI layer in front of Flask, since most requests are for them and end at the first look.
+"""The pictures: a WSGI layer in front of Flask, since most requests are for them and end in the process's own cache.
 
-request → wishes.py → shelf.py, found: 200 / 304
-             └ otherwise look.py, one look into Redis: 200 / 304 / 404
-                   └ nothing: signal photo_missed → receivers.py → the queue; waiting.py until "done"
+request.py → cache.py, found: 200 / 304
+     └ otherwise lookup.py reads Redis: 200 / 304 / 404
+           └ nothing stored: it requests the picture from the workers and waits (waiting.py) until "done"
 Everything else goes on to Flask.
 """
 
@@ -18,14 +18,14 @@ from werkzeug.wrappers import Response
 
 from warmer.photo import Unavailable
 from warmer.request_id import HEADER, working_for
-from web.context import NAME, WebContext, get_context
 from web.photos.cache import Answer, Headers
+from web.photos.context import PhotoContext
 from web.photos.lookup import Hit, PhotoLookup
 from web.photos.placeholder import MIME_TYPE, draw
 from web.photos.request import PREFIX_LENGTH, PREFIXES, PhotoRequest, read_choice
 from web.photos.response import ABSENT_CACHE, HIT, MISS, NO_SNIFFING, SANDBOX, finish, is_known, list_common_headers
 from web.problems import Problem, is_away, to_problem, to_response
-from web.signals import photo_not_found, photo_not_served, photo_served
+from web.signals import announce, photo_not_found, photo_not_served, photo_served
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,17 +41,19 @@ PREFLIGHT = {
 class PhotoLayer:
     """Answers the photo routes; wrapped around the WSGI app of everything else."""
 
-    def __init__(self, inner: WSGIApplication, app: Flask) -> None:
+    def __init__(self, inner: WSGIApplication, app: Flask, context: PhotoContext) -> None:
+        """`app` is the sender of the signals."""
         self.inner = inner
         self.app = app
-        self.common = list_common_headers(get_context(app).store.formats)
+        self.context = context
+        self.common = list_common_headers(context.store.formats)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
         if path[:PREFIX_LENGTH] in PREFIXES and path[PREFIX_LENGTH : PREFIX_LENGTH + 1] not in ("", "/"):
             return Exchange(self, environ, start_response).answer(path)
         environ["PATH_INFO"] = path or "/"  # http://host without a path (RFC 9110, 4.2.3), and no redirect
-        with working_for(get_context(self.app).request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))):
+        with working_for(self.context.request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))):
             return self.inner(environ, start_response)
 
 
@@ -63,7 +65,7 @@ class Exchange:
     )  # fmt: skip
 
     def __init__(self, layer: PhotoLayer, environ: WSGIEnvironment, start_response: StartResponse) -> None:
-        self.context: WebContext = layer.app.extensions[NAME]
+        self.context = layer.context
         self.started = self.context.clock()
         self.app = layer.app
         self.common = layer.common
@@ -141,7 +143,8 @@ class Exchange:
             return self._serve(photo_request, answer, was_hit=was_hit)
         if isinstance(found, Unavailable):
             self.context.cache.drop(photo_request)
-            photo_not_found.send(
+            announce(
+                photo_not_found,
                 self.app,
                 subject=photo_request.subject,
                 kind=photo_request.kind,
@@ -157,7 +160,8 @@ class Exchange:
         is_same = self.known is not None and is_known(answer.etag, self.known)
         status, headers = ("304 NOT MODIFIED", answer.headers_of_304) if is_same else ("200 OK", answer.headers)
         seconds = self.context.clock() - self.started
-        photo_served.send(  # before the answer begins: a listener that raises is answered as any mistake
+        announce(
+            photo_served,
             self.app,
             subject=photo_request.subject,
             kind=photo_request.kind,
@@ -173,7 +177,8 @@ class Exchange:
     def _send(self, response: Response, path: str) -> Iterable[bytes]:
         """Any other answer."""
         seconds = self.context.clock() - self.started
-        photo_not_served.send(
+        announce(
+            photo_not_served,
             self.app,
             kind=PREFIXES[path[:PREFIX_LENGTH]],
             status=response.status_code,

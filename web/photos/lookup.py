@@ -1,4 +1,4 @@
-"""One look into Redis: a picture, the knowledge that there is none, or nothing; and the wait for what is missing."""
+"""Reads Redis: a picture is stored, known to be unavailable, or missing. A missing one is requested and awaited."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import NamedTuple
 from flask import Flask
 
 from warmer.photo import StoredVariant, Unavailable, VariantSpec
-from web.context import WebContext
+from web.photos.context import PhotoContext
 from web.photos.request import PhotoRequest
 from web.photos.response import is_known
 from web.photos.waiting import Overloaded
-from web.signals import photo_missed, photo_overloaded, profile_aged
+from web.signals import announce, photo_missed, photo_overloaded, profile_aged
 
 
 class Hit(NamedTuple):
-    """A stored picture; `shown` is what the subject shows, the newest first: an earlier one until that is ready."""
+    """A stored picture. `shown`: the file ids that the subject shows, newest first."""
 
     variant: StoredVariant
     format: str
@@ -28,16 +28,18 @@ class Hit(NamedTuple):
 
 
 class PhotoLookup:
-    """Looks for one wish of one request."""
+    """Looks for the picture of one request."""
 
-    def __init__(self, app: Flask, context: WebContext, photo_request: PhotoRequest, if_none_match: str | None) -> None:
+    def __init__(
+        self, app: Flask, context: PhotoContext, photo_request: PhotoRequest, if_none_match: str | None
+    ) -> None:
         self.app = app
         self.context = context
         self.photo_request = photo_request
         self.if_none_match = if_none_match
 
     def now(self) -> Hit | Unavailable | None:
-        """What is stored for it now."""
+        """What is stored now: the picture, or why there is none. None if nothing is known."""
         shown = self._list_shown()
         for file_id in shown:
             for fmt in self.photo_request.formats:
@@ -46,17 +48,19 @@ class PhotoLookup:
         return self.context.store.get_unavailable(shown[0] if shown else self.photo_request.subject)
 
     def until_ready(self) -> Hit | Unavailable | None:
-        """Ask for the picture, and wait a bounded while."""
+        """Request the picture from the workers, and wait a bounded while. Returns None if it is not ready then."""
         try:
-            return self.context.waiting.wait_for({self.photo_request.subject, *self._list_shown()}, self.now, self._ask)
+            return self.context.waiting.wait_for(
+                {self.photo_request.subject, *self._list_shown()}, self.now, self._request_warming
+            )
         except Overloaded:
-            self._ask()  # for the client's next try
+            self._request_warming()  # so that the client's next try finds it
         if (found := self.now()) is None:
-            photo_overloaded.send(self.app, subject=self.photo_request.subject)
+            announce(photo_overloaded, self.app, subject=self.photo_request.subject)
         return found
 
     def _list_shown(self) -> list[str]:
-        """The file ids to look for, best first: what the id shows now, then what it showed until that is ready."""
+        """The file ids to look for: the one that the id shows now, then the one it showed before."""
         subject, context = self.photo_request.subject, self.context
         if self.photo_request.kind == "file":
             return [subject]
@@ -73,10 +77,10 @@ class PhotoLookup:
 
     def _check_age(self, looked_up_at: int) -> None:
         if self.context.profiles.is_aged(looked_up_at):
-            profile_aged.send(self.app, subject=self.photo_request.subject)
+            announce(profile_aged, self.app, subject=self.photo_request.subject)
 
     def _get(self, file_id: str, fmt: str) -> StoredVariant | None:
-        """The variant, without its bytes where the client has them."""
+        """The variant, without its bytes if the client has them."""
         store, size = self.context.store, self.photo_request.size
         if self.if_none_match:
             header = store.get_header(file_id, size, fmt)
@@ -84,9 +88,13 @@ class PhotoLookup:
                 return header
         return store.get(file_id, size, fmt)
 
-    def _ask(self) -> bool:
+    def _request_warming(self) -> bool:
+        """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
         subject = next(iter(self._list_shown()), self.photo_request.subject)
         wanted = (
             None if subject.startswith("user:") else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
         )
-        return any(at_it for _, at_it in photo_missed.send(self.app, subject=subject, wanted=wanted))
+        announce(photo_missed, self.app, subject=subject, wanted=wanted)
+        if wanted:  # before the message: the worker that holds the lease reads it once more before it ends
+            self.context.store.want(subject, wanted)
+        return self.context.publisher.ask(subject, "hot")

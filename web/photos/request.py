@@ -17,7 +17,6 @@ from web.photos.urls import PhotoUrls
 from web.problems import Problem
 
 PREFIXES = {"/api/photos/file/": "file", "/api/photos/user/": "user"}
-ROUTES = {"file": "/api/photos/file/<photo_file_id>", "user": "/api/photos/user/<id>"}  # as log lines name them
 PREFIX_LENGTH = 17
 REMEMBERED = 4096  # wishes
 REMEMBERED_CHARACTERS = 600  # of path, query and Accept; a longer one is read each time

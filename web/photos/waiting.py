@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TypeVar
 
-THREADS = 64  # per web process; at most half of them wait, so that hits always find one
 LOOK_SECONDS = 0.25  # between looks while nothing is announced: a message can be lost
 T = TypeVar("T")
 
@@ -31,7 +30,7 @@ class Waiting:
     def __init__(
         self,
         wait_seconds: float,
-        places: int = THREADS // 2,
+        places: int,
         *,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[threading.Event, float], object] = threading.Event.wait,

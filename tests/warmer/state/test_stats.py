@@ -17,8 +17,8 @@ from tests.support.web_parts import file_url, new_file_id, new_id, private_redis
 from warmer.errors import InvalidFileId
 from warmer.keys import Keys, user_subject
 from warmer.state.stats import MinuteStats, count_latencies, list_minutes, sum_minutes
-from web.context import get_context
 from web.signals import photo_missed
+from web.wiring import get_web_context
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def count(app: Flask) -> Counter[str]:
 
 
 def count_all(app: Flask) -> Counter[str]:
-    web_context = get_context(app)
-    web_context.access_log.write()
-    web_context.stats.flush()
+    web_context = get_web_context(app)
+    web_context.observe.access_log.write()
+    web_context.observe.stats.flush()
     return sum_minutes(web_context.redis, web_context.keys, 2)
 
 
@@ -51,8 +51,8 @@ def test_a_hit_was_stored_when_the_request_arrived_200_or_304(app: Flask, client
 
 
 def test_the_time_of_every_served_picture_is_counted_cached_and_uncached_apart(app: Flask, client: FlaskClient) -> None:
-    web_context, file_id = get_context(app), new_file_id()
-    web_context.waiting.wait_seconds = 5
+    web_context, file_id = get_web_context(app), new_file_id()
+    web_context.photos.waiting.wait_seconds = 5
     client.get(file_url(shelve(app))), client.get(file_url(shelve(app)))
 
     def come(_: object, **__: object) -> None:
@@ -72,8 +72,8 @@ def test_a_bound_belongs_to_the_bucket_below_it_and_the_last_one_has_none() -> N
 
 
 def test_a_picture_that_came_while_waiting_is_a_miss(app: Flask, client: FlaskClient) -> None:
-    file_id, web_context = new_file_id(), get_context(app)
-    web_context.waiting.wait_seconds = 5
+    file_id, web_context = new_file_id(), get_web_context(app)
+    web_context.photos.waiting.wait_seconds = 5
 
     def come(_: object, **__: object) -> None:
         shelve(app, file_id)
@@ -106,18 +106,18 @@ def test_a_bucket_lives_for_25_hours(app: Flask, client: FlaskClient, redis: Red
     before = redis.time()[0] // 60
     client.get(file_url(shelve(app)))
     count(app)
-    buckets: list[Any] = list(redis.scan_iter(f"{get_context(app).keys.prefix}stats:*"))
+    buckets: list[Any] = list(redis.scan_iter(f"{get_web_context(app).keys.prefix}stats:*"))
     assert 24.9 * 3600 < redis.ttl(buckets[0]) <= 25 * 3600
     assert before <= int(buckets[0].rpartition(b":")[2]) <= redis.time()[0] // 60
 
 
 def test_the_figures_are_written_within_a_second_or_so(app: Flask, client: FlaskClient) -> None:
     client.get(file_url(shelve(app)))
-    wait_until(lambda: sum_minutes(get_context(app).redis, get_context(app).keys, 2)["hits"] == 1)
+    wait_until(lambda: sum_minutes(get_web_context(app).redis, get_web_context(app).keys, 2)["hits"] == 1)
 
 
 def test_figures_are_kept_while_redis_is_away(tmp_path: Path, app: Flask, redis: Redis) -> None:
-    keys = get_context(app).keys
+    keys = get_web_context(app).keys
     with private_redis(tmp_path) as (url, _):
         stats = MinuteStats(Redis.from_url(url), keys)
         stats.redis.ping()

@@ -17,12 +17,12 @@ from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, private_redis
 from warmer.wiring import WorkerContext
 from warmer.worker.heartbeat import TTL_SECONDS, Heartbeat
-from web.context import get_context
+from web.wiring import get_web_context
 
 
 def beat(app: Flask, name: str, **state: str) -> None:
     """Write a heartbeat as a worker does."""
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     web_context.redis.set(web_context.keys.worker(name), json.dumps({"name": name, **state}), ex=TTL_SECONDS)
     web_context.redis.zadd(web_context.keys.workers, {name: time.time()})
 
@@ -59,7 +59,7 @@ def test_the_bot_is_as_the_workers_say(app: Flask, client: FlaskClient, bots: li
 
 def test_a_worker_that_fell_silent_is_missing(app: Flask, client: FlaskClient) -> None:
     beat(app, "worker-1", bot="ok")
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     assert 0 < web_context.redis.ttl(web_context.keys.worker("worker-1")) <= 15
     web_context.redis.delete(web_context.keys.worker("worker-1"))  # as its TTL does
     assert client.get("/readyz").json["checks"]["worker"] == "missing"  # type: ignore[index]

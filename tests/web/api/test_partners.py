@@ -27,7 +27,7 @@ from tests.support.web_parts import (
 )
 from warmer.broker.publish import LATER_SECONDS
 from warmer.keys import user_subject
-from web.context import get_context
+from web.wiring import get_web_context
 
 Headers = dict[str, str]
 PARTNER_FIELDS = {
@@ -246,7 +246,7 @@ def test_a_user_who_registers_twice_within_the_minute_publishes_nothing_and_is_l
     redis.delete(*redis.scan_iter("*:enqueued:*"))
     assert me(client, user_id).status_code == 200
     assert queued(app) == [user_subject(user_id)]
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     turn: Any = redis.zscore(web_context.keys.schedule, user_subject(user_id))
     assert 0 < turn - redis.time()[0] <= LATER_SECONDS + 1
 
@@ -392,7 +392,7 @@ def test_a_delete_that_not_every_process_hears_says_so_and_is_no_fault_of_redis(
     app: Flask, backend: Backend, client: FlaskClient, redis: Redis
 ) -> None:
     backend.put(user_id := new_id())
-    with subscribed(redis, get_context(app).keys.acknowledge):
+    with subscribed(redis, get_web_context(app).keys.acknowledge):
         answer = client.delete(f"/api/partner/{user_id}", headers={"Authorization": f"Bearer {API_KEY}"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert '"detail": "forgotten, but' in answer.text
@@ -426,7 +426,7 @@ def test_after_delete_every_url_is_404_and_asks_for_nothing(
     urls += handed_out(backend.put(user_id, "Ann", new).json)
     assert {client.get(url).status_code for url in urls} == {200}
     backend.delete(user_id)
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     connect_broker(web_context.settings).delete(f"{web_context.keys.queue_prefix}warm")
     answers = [client.get(url, headers={"Accept": accept}) for url in urls]
     assert {(answer.status_code, answer.headers["Cache-Control"]) for answer in answers} == {
@@ -468,7 +468,7 @@ def test_me_lifts_it(app: Flask, client: FlaskClient) -> None:
     user_id = new_id()
     me(client, user_id), me(client, user_id, method="DELETE")
     assert me(client, user_id).status_code == 201
-    assert not get_context(app).store.get_unavailable(user_subject(user_id))
+    assert not get_web_context(app).photos.store.get_unavailable(user_subject(user_id))
 
 
 def test_warm_lifts_it(app: Flask, backend: Backend) -> None:
@@ -484,10 +484,10 @@ def test_resolve_lifts_it(app: Flask, backend: Backend) -> None:
     backend.put(user_id, "Ann")
     backend.delete(user_id)
     assert backend.resolve(user_id).json["photos"][str(user_id)]["status"] == "warming"
-    assert not get_context(app).store.get_unavailable(user_subject(user_id))
+    assert not get_web_context(app).photos.store.get_unavailable(user_subject(user_id))
 
 
 def test_a_get_of_a_partner_lifts_nothing(app: Flask, backend: Backend) -> None:
     user_id = new_id()
     backend.put(user_id), backend.delete(user_id), backend.get(user_id), backend.recent()
-    assert get_context(app).store.get_unavailable(user_subject(user_id))
+    assert get_web_context(app).photos.store.get_unavailable(user_subject(user_id))

@@ -14,13 +14,13 @@ from warmer.errors import GaveUp, InvalidFileId
 from warmer.keys import user_subject
 from warmer.photo import version_of
 from web.api.views import show_partners, show_status
-from web.context import get_context
 from web.photos.urls import sign
+from web.wiring import get_web_context
 
 
 def show(app: Flask, subject: str) -> dict[str, Any]:
-    web_context = get_context(app)
-    return show_status(subject, web_context.store.get_statuses([subject])[0], web_context)
+    web_context = get_web_context(app)
+    return show_status(subject, web_context.photos.store.get_statuses([subject])[0], web_context.api)
 
 
 def test_ready_is_every_size_in_the_first_format(app: Flask) -> None:
@@ -35,7 +35,7 @@ def test_a_picture_that_cannot_be_had_is_unavailable(app: Flask, error: Any, sta
 
 
 def test_no_photo_and_a_forgotten_one_are_none_and_have_no_url(app: Flask) -> None:
-    get_context(app).store.forget(forgotten := shelve(app))
+    get_web_context(app).photos.store.forget(forgotten := shelve(app))
     for subject in (remember_none(app, user_subject(new_id())), forgotten):
         assert show(app, subject) == {
             "status": "none",
@@ -51,19 +51,19 @@ def test_a_ready_picture_shows_its_urls_its_preview_and_its_version(app: Flask) 
     shown = show(app, file_id)
     assert shown["photo_placeholder"] == PREVIEW
     assert shown["photo_version"] == version_of(f"unique-{file_id}") != show(app, shelve(app))["photo_version"]
-    assert (shown["photo_url"], shown["photo_srcset"]) == get_context(app).urls.of(file_id)
+    assert (shown["photo_url"], shown["photo_srcset"]) == get_web_context(app).api.urls.of(file_id)
 
 
 def test_a_partner_whose_picture_is_not_known_yet_shows_the_url_of_the_id(app: Flask) -> None:
-    web_context, user_id = get_context(app), new_id()
-    partner, _ = web_context.partners.register(user_id, "Ann", None)
-    (shown,) = show_partners([partner], web_context)
+    web_context, user_id = get_web_context(app), new_id()
+    partner, _ = web_context.photos.partners.register(user_id, "Ann", None)
+    (shown,) = show_partners([partner], web_context.api)
     assert (shown["photo_status"], shown["photo_ready"], shown["photo_file_id"]) == ("warming", False, None)
     assert shown["photo_url"] == f"/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
 
 
 def test_nobody_is_an_empty_list_without_asking_redis(app: Flask) -> None:
-    assert show_partners([], get_context(app)) == []
+    assert show_partners([], get_web_context(app).api) == []
 
 
 @pytest.mark.usefixtures("redis", "telegram")

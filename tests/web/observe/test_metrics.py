@@ -19,7 +19,7 @@ from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, reme
 from warmer.errors import InvalidFileId
 from warmer.keys import QUEUES, Lane, user_subject
 from warmer.state.budget import Budget
-from web.context import get_context
+from web.wiring import get_web_context
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 Read = Callable[[], Figures]
@@ -124,13 +124,13 @@ def test_the_length_of_each_queue_is_read(app: Flask, figures: Read) -> None:
     lanes: list[tuple[Lane, int]] = [("hot", 3), ("warm", 2), ("rewarm", 1)]
     for lane, length in lanes:
         for _ in range(length):
-            get_context(app).publisher.ask(new_file_id(), lane)
+            get_web_context(app).photos.publisher.ask(new_file_id(), lane)
     lengths = {queue: figures()["avatar_queue_length", (("queue", queue),)] for queue in QUEUES}
     assert lengths == {"tick": 0, "hot": 3, "warm": 2, "rewarm": 1}
 
 
 def test_what_lives_in_redis_is_read(app: Flask, figures: Read) -> None:
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     web_context.redis.zadd(web_context.keys.workers, {"w": 1})
     web_context.redis.set(web_context.keys.worker("w"), json.dumps({"name": "w"}))
     web_context.redis.zadd(web_context.keys.schedule, {user_subject(1): 1, user_subject(2): 2})
@@ -142,7 +142,7 @@ def test_what_lives_in_redis_is_read(app: Flask, figures: Read) -> None:
 
 
 def test_a_pause_is_shown_in_seconds(app: Flask, figures: Read) -> None:
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     Budget(web_context.redis, web_context.keys, 12).pause(30)
     assert figures()["avatar_upstream_pause_seconds", ()] == remaining(30)
 
@@ -180,7 +180,7 @@ def test_the_log_lines_of_the_original_are_kept(
     stored, absent = shelve(app), remember_none(app, new_file_id(), InvalidFileId("x"))
     with caplog.at_level("INFO", "web"):
         client.get(file_url(stored)), client.get(file_url(absent))
-        get_context(app).access_log.write()
+        get_web_context(app).observe.access_log.write()
     not_found, served = [line for line in caplog.messages if "..." in line]
     assert served.startswith(f"📸 Photo served for {stored[:20]}... in ")
     assert served.endswith("ms")

@@ -18,8 +18,8 @@ from warmer.errors import InvalidFileId
 from warmer.request_id import MESSAGE_HEADER, get_request_id, working_for
 from warmer.settings import Settings
 from warmer.wiring import WorkerContext
-from web.context import get_context
 from web.observe.request_ids import RequestIds
+from web.wiring import get_web_context
 
 __all__ = ["restored"]
 
@@ -35,7 +35,7 @@ def read(settings: Settings, restored: None) -> Read:
 
 
 def lines(app: Flask, read: Read, request_id: str) -> list[dict[str, Any]]:
-    get_context(app).access_log.write()
+    get_web_context(app).observe.access_log.write()
     return [line for line in map(json.loads, read().splitlines()) if line.get("request_id") == request_id]
 
 
@@ -78,7 +78,7 @@ def test_as_text_the_id_stands_at_the_end(app: Flask, client: FlaskClient, setti
     read, url = start(settings, "text", "INFO"), file_url(shelve(app))
     client.get(url, headers={"X-Request-ID": "hit"})
     client.get("/nowhere", headers={"X-Request-ID": "other"})
-    get_context(app).access_log.write()
+    get_web_context(app).observe.access_log.write()
     written = read()
     assert re.search(r"📸 Photo served for \S+\.\.\. in \d+ms \[hit\]\n", written)
     assert re.search(r"GET none 404 in \d+ms \[other\]\n", written)
@@ -86,7 +86,7 @@ def test_as_text_the_id_stands_at_the_end(app: Flask, client: FlaskClient, setti
 
 def test_the_id_goes_with_the_message(app: Flask, client: FlaskClient) -> None:
     client.get(file_url(new_file_id()), headers={"X-Request-ID": "miss"})
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     (message,) = web_context.redis.lrange(f"{web_context.keys.queue_prefix}hot", 0, -1)
     assert json.loads(message)["headers"][MESSAGE_HEADER] == "miss"
 

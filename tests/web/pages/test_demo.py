@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, new_id, private_redis, queued
 from warmer.keys import user_subject
-from web.context import get_context
+from web.wiring import get_web_context
 
 PROXIES = ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP"]
 NAMES = [b"look-up-id", b'id="look-up"']
@@ -78,14 +78,14 @@ def test_scripts_that_scripts_import_are_asked_for_with_the_page(client: FlaskCl
 
 
 def test_with_a_real_token_nobody_is_signed_in(app: Flask, client: FlaskClient) -> None:
-    get_context(app).partners.register(new_id(), "Ann", None)
+    get_web_context(app).photos.partners.register(new_id(), "Ann", None)
     assert b"data-init-data" not in client.get("/").data
 
 
 def test_in_the_demo_the_newest_partner_is_signed_in(demo_app: Flask) -> None:
     client, user_id = demo_app.test_client(), new_id()
     assert b"data-init-data" not in client.get("/").data  # nobody there yet
-    get_context(demo_app).partners.register(user_id, "Ann Lee <b>&'\"", None)
+    get_web_context(demo_app).photos.partners.register(user_id, "Ann Lee <b>&'\"", None)
     found = re.search(r'data-init-data="([^"]+)"', client.get("/").get_data(as_text=True))
     assert found
     headers = {"Authorization": f"tma {html.unescape(found[1])}"}
@@ -101,7 +101,7 @@ def test_the_demo_says_so_and_has_no_field(demo_app: Flask) -> None:
 
 
 def test_the_page_names_the_bot_that_a_worker_reported(app: Flask, client: FlaskClient) -> None:
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     assert b"https://t.me/" not in client.get("/").data
     pulse = {"name": "w", "bot": "ok", "bot_name": "<Warm & Co>", "bot_username": "warm_bot"}
     web_context.redis.set(web_context.keys.worker("w"), json.dumps(pulse))

@@ -20,10 +20,10 @@ from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new
 from warmer.errors import InvalidFileId
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
-from web.context import get_context
 from web.pages.history import Figures
 from web.pages.ops import format_age
 from web.pages.overview import Now, Overview
+from web.wiring import get_web_context
 
 FAR = {"environ_base": {"REMOTE_ADDR": "203.0.113.7"}}  # RFC 5737
 WANTED = 'Bearer realm="avatar-warmer", Basic realm="avatar-warmer", charset="UTF-8"'
@@ -112,12 +112,14 @@ def test_the_page_lets_nothing_in_and_is_not_kept(client: FlaskClient) -> None:
 
 
 def test_answers_calls_and_lengths_show(app: Flask, client: FlaskClient) -> None:
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     client.get(file_url(shelve(app)))
-    web_context.access_log.write()
-    web_context.stats.count({"calls": 3, "failed_calls": 1, "pauses": 1, "warmings": 2, "unavailable:too-big": 1})
-    web_context.stats.flush()
-    web_context.stats.sample({"due": 5, "queue:hot": 7, "workers": 1})
+    web_context.observe.access_log.write()
+    web_context.observe.stats.count(
+        {"calls": 3, "failed_calls": 1, "pauses": 1, "warmings": 2, "unavailable:too-big": 1}
+    )
+    web_context.observe.stats.flush()
+    web_context.observe.stats.sample({"due": 5, "queue:hot": 7, "workers": 1})
     for period in ("hour", "day"):
         shown = read(client)[period]
         assert (shown["requests"], shown["hit_rate"], shown["error_rate"]) == (1, 1, 0)
@@ -127,7 +129,7 @@ def test_answers_calls_and_lengths_show(app: Flask, client: FlaskClient) -> None
 
 
 def test_the_hour_is_a_part_of_the_day(app: Flask, client: FlaskClient) -> None:
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     minute = web_context.redis.time()[0] // 60
     for ago in (30, 90, 1500):
         web_context.redis.hset(web_context.keys.stats(minute - ago), "requests", ago)
@@ -138,7 +140,7 @@ def test_the_hour_is_a_part_of_the_day(app: Flask, client: FlaskClient) -> None:
 
 
 def test_what_holds_now_shows(app: Flask, client: FlaskClient) -> None:
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     Budget(web_context.redis, web_context.keys, 12).pause(30)
     Budget(web_context.redis, web_context.keys, 12).halt()
     web_context.redis.set(web_context.keys.worker("w1"), json.dumps({"name": "w1", "bot": "unauthorized"}))
@@ -155,15 +157,17 @@ def test_what_holds_now_shows(app: Flask, client: FlaskClient) -> None:
 
 
 def test_a_pause_shows_with_the_seconds_that_are_left(app: Flask, client: FlaskClient) -> None:
-    web_context = get_context(app)
+    web_context = get_web_context(app)
     Budget(web_context.redis, web_context.keys, 12).pause(30)
     assert read(client)["now"]["paused_seconds"] == remaining(30)
     assert "Telegram asked for a pause" in client.get("/ops").get_data(as_text=True)
 
 
 def test_failures_show_with_their_reasons_and_nothing_of_them_is_markup(app: Flask, client: FlaskClient) -> None:
-    web_context, file_id = get_context(app), new_file_id()
-    Failures(web_context.redis, web_context.keys, web_context.stats).note(file_id, InvalidFileId("getFile: <b>400</b>"))
+    web_context, file_id = get_web_context(app), new_file_id()
+    Failures(web_context.redis, web_context.keys, web_context.observe.stats).note(
+        file_id, InvalidFileId("getFile: <b>400</b>")
+    )
     [failure] = read(client)["failures"]
     assert (failure["subject"], failure["cause"], failure["reason"]) == (
         file_id, "invalid-file-id", "getFile: <b>400</b>"
@@ -174,9 +178,9 @@ def test_failures_show_with_their_reasons_and_nothing_of_them_is_markup(app: Fla
 
 
 def test_what_misses_its_target_is_marked_in_words_too(app: Flask, client: FlaskClient) -> None:
-    web_context = get_context(app)
-    web_context.stats.count({"requests": 100, "hits": 80, "misses": 20})
-    web_context.stats.flush()
+    web_context = get_web_context(app)
+    web_context.observe.stats.count({"requests": 100, "hits": 80, "misses": 20})
+    web_context.observe.stats.flush()
     assert "⚠ target over 90 %" in client.get("/ops").get_data(as_text=True)
 
 
@@ -212,7 +216,7 @@ def test_while_redis_is_away_it_is_still_a_page_and_says_so(tmp_path: Path, make
 def test_while_the_broker_is_away_the_rest_shows(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     with Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False) as nobody:
         nobody.conf.update(broker_transport_options={"max_retries": 0})
-        monkeypatch.setattr(get_context(app).publisher, "app", nobody)
+        monkeypatch.setattr(get_web_context(app).photos.publisher, "app", nobody)
         shown, answer = read(app.test_client()), app.test_client().get("/ops")
     assert (shown["redis"], shown["broker"], shown["queues"]) == ("ok", "away", {})
     assert shown["now"]

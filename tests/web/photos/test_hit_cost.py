@@ -12,7 +12,7 @@ from werkzeug.test import create_environ
 
 from tests.conftest import wait_until
 from tests.support.web_parts import file_url, shelve
-from web.context import get_context
+from web.wiring import get_web_context
 
 # Of one hit from the process's own cache, counted with CPython 3.11; of a new figure say why in the commit.
 # CPython 3.12 executes as many; 3.13 reports only the first of each frame, so there nothing can be counted.
@@ -43,11 +43,11 @@ def count_bytecodes(call: Any) -> int:
 @pytest.fixture
 def hit(app: Flask) -> tuple[Flask, str, str]:
     """An app whose cache holds a picture, the picture's URL, and its ETag."""
-    web_context, url = get_context(app), file_url(shelve(app))
-    web_context.listener.ensure_started()
-    wait_until(lambda: web_context.cache.hears_purges)
+    web_context, url = get_web_context(app), file_url(shelve(app))
+    web_context.photos.listener.ensure_started()
+    wait_until(lambda: web_context.photos.cache.hears_purges)
     etag = app.test_client().get(url).headers["ETag"]
-    wait_until(lambda: web_context.cache.bytes)
+    wait_until(lambda: web_context.photos.cache.bytes)
     return app, url, etag
 
 

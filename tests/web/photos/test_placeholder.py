@@ -12,8 +12,8 @@ from redis import Redis
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, body_of, file_url, new_file_id, remember_none, shelve
 from warmer.errors import InvalidFileId
-from web.context import get_context
 from web.photos.placeholder import Placeholder, draw
+from web.wiring import get_web_context
 
 OWN = ("Content-Type", "Content-Length", "Content-Security-Policy", "X-Request-ID", "X-Response-Time", "Server-Timing")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -54,15 +54,15 @@ def test_d_404_is_what_happens_without_it(client: FlaskClient, absent: str) -> N
 
 
 def test_a_picture_is_the_same_with_it_and_takes_one_place(app: Flask, client: FlaskClient) -> None:
-    web_context, file_id = get_context(app), shelve(app)
-    web_context.listener.ensure_started()
-    wait_until(lambda: web_context.cache.hears_purges)
+    web_context, file_id = get_web_context(app), shelve(app)
+    web_context.photos.listener.ensure_started()
+    wait_until(lambda: web_context.photos.cache.hears_purges)
     first = client.get(file_url(file_id))
-    size = web_context.cache.bytes
+    size = web_context.photos.cache.bytes
     second = client.get(file_url(file_id, d="initials", initials="AL"))
     assert first.data == second.data == body_of(file_id)
     assert first.headers["ETag"] == second.headers["ETag"]
-    assert (web_context.cache.bytes, size > 0) == (size, True)
+    assert (web_context.photos.cache.bytes, size > 0) == (size, True)
     known = {"If-None-Match": first.headers["ETag"]}
     assert client.get(file_url(file_id, d="blank"), headers=known).status_code == 304
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from tests.support.web_parts import (
     MakeApp,
     body_of,
     file_url,
+    leave_no_place,
     new_file_id,
     new_id,
     queued,
@@ -29,9 +29,9 @@ from tests.support.web_parts import (
     user_url,
 )
 from warmer.errors import InvalidFileId
-from web.context import NAME, get_context
 from web.photos.response import CACHE_CONTROL
-from web.photos.waiting import LOOK_SECONDS, THREADS, Overloaded, Waiting
+from web.photos.waiting import LOOK_SECONDS, Overloaded, Waiting
+from web.wiring import PLACES, THREADS, get_web_context
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def in_background(call: Any) -> Iterator[Any]:
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
     """The web tier without a worker, whose requests wait longer than anything here takes."""
     app = make_app(photo_wait=10)
-    get_context(app).waiting.wait_seconds = 60.0
+    get_web_context(app).photos.waiting.wait_seconds = 60.0
     return app
 
 
@@ -53,16 +53,16 @@ def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
 def pauses(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Of each pause of a waiting request whether news ended it: this app looks again for nothing else."""
     ended: list[bool] = []
-    monkeypatch.setattr(get_context(app).waiting, "_pause", lambda news, _: ended.append(news.wait(60)))
+    monkeypatch.setattr(get_web_context(app).photos.waiting, "_pause", lambda news, _: ended.append(news.wait(60)))
     return ended
 
 
 @pytest.fixture
 def is_heard(app: Flask) -> None:
     """The app's listener listens."""
-    web_context = get_context(app)
-    web_context.listener.ensure_started()
-    wait_until(lambda: web_context.cache.hears_purges)
+    web_context = get_web_context(app)
+    web_context.photos.listener.ensure_started()
+    wait_until(lambda: web_context.photos.cache.hears_purges)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def clock() -> Clock:
 @pytest.fixture
 def waiting(clock: Clock) -> Waiting:
     """A place to wait where no time is lost."""
-    return Waiting(2.0, clock=clock, pause=lambda _, seconds: clock.sleep(seconds))
+    return Waiting(2.0, PLACES, clock=clock, pause=lambda _, seconds: clock.sleep(seconds))
 
 
 # Woken
@@ -85,7 +85,7 @@ def test_done_wakes_a_waiting_request_at_once(app: Flask, client: FlaskClient, p
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
         shelve(app, file_id)
-        get_context(app).store.announce(file_id, "stored")
+        get_web_context(app).photos.store.announce(file_id, "stored")
         assert answer.result().data == body_of(file_id)
     assert pauses == [True]
     assert answer.result().headers["Cache-Status"] == "avatar-warmer; fwd=miss"
@@ -105,7 +105,7 @@ def test_unavailable_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> 
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
         remember_none(app, file_id, InvalidFileId("x"))
-        get_context(app).store.announce(file_id, "unavailable")
+        get_web_context(app).photos.store.announce(file_id, "unavailable")
         assert answer.result().status_code == 404
 
 
@@ -113,7 +113,7 @@ def test_forgetting_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> N
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        get_context(app).store.forget(file_id)
+        get_web_context(app).photos.store.forget(file_id)
         assert answer.result().status_code == 404
 
 
@@ -122,7 +122,7 @@ def test_postponed_ends_the_wait_with_503(app: Flask, client: FlaskClient, pause
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        get_context(app).store.announce(file_id, "postponed")
+        get_web_context(app).photos.store.announce(file_id, "postponed")
         assert (answer.result().status_code, answer.result().headers["Retry-After"]) == (503, "1")
     assert pauses == [True]
 
@@ -136,7 +136,7 @@ def test_what_is_done_for_another_picture_wakes_no_request(clock: Clock) -> None
         woken.append(news.is_set())
         clock.sleep(seconds)
 
-    place = Waiting(LOOK_SECONDS, clock=clock, pause=pause)
+    place = Waiting(LOOK_SECONDS, PLACES, clock=clock, pause=pause)
     assert place.wait_for({"mine"}, lambda: None, lambda: True) is None
     assert woken == [False]
 
@@ -149,13 +149,13 @@ def test_the_wait_is_bounded_and_looks_four_times_a_second(waiting: Waiting, clo
 
 
 def test_a_wait_shorter_than_a_look_ends_in_time(clock: Clock) -> None:
-    waiting = Waiting(0.1, clock=clock, pause=lambda _, seconds: clock.sleep(seconds))
+    waiting = Waiting(0.1, PLACES, clock=clock, pause=lambda _, seconds: clock.sleep(seconds))
     assert waiting.wait_for({"a"}, lambda: None, lambda: True) is None
     assert clock.slept == [pytest.approx(0.1)]
 
 
 def test_what_never_comes_is_503(app: Flask, client: FlaskClient) -> None:
-    get_context(app).waiting.wait_seconds = 0.01
+    get_web_context(app).photos.waiting.wait_seconds = 0.01
     assert client.get(file_url(new_file_id())).status_code == 503
 
 
@@ -169,7 +169,7 @@ def test_it_registers_before_it_looks(clock: Clock) -> None:
         place.wake("mine done")  # arrives while we look
         return "found" if len(looks) == 2 else None
 
-    place = Waiting(2.0, clock=clock, pause=lambda news, _: paused.append(news.is_set()))
+    place = Waiting(2.0, PLACES, clock=clock, pause=lambda news, _: paused.append(news.is_set()))
     assert place.wait_for({"mine"}, look, lambda: True) == "found"
     assert paused == [True]
 
@@ -179,26 +179,26 @@ def test_nothing_remains_of_a_wait_however_it_ends(waiting: Waiting) -> None:
     with pytest.raises(ZeroDivisionError):
         waiting.wait_for({"a"}, lambda: 1 / 0, lambda: True)
     assert not waiting._waiters
-    assert waiting._places._value == THREADS // 2
+    assert waiting._places._value == PLACES
 
 
 # Bounded in number
 
 
 def test_half_of_the_threads_wait_and_the_others_are_answered_at_once(app: Flask) -> None:
-    web_context, file_ids = get_context(app), [new_file_id() for _ in range(THREADS)]
+    web_context, file_ids = get_web_context(app), [new_file_id() for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
         answers = {pool.submit(app.test_client().get, file_url(file_id)): file_id for file_id in file_ids}
         wait_until(lambda: sum(answer.done() for answer in answers) == THREADS // 2)
         waiting = [answer for answer in answers if not answer.done()]
         for answer in waiting:
-            web_context.store.announce(answers[answer], "postponed")
+            web_context.photos.store.announce(answers[answer], "postponed")
     assert len(waiting) == THREADS // 2
     assert {answer.result().status_code for answer in answers} == {503}
 
 
 def test_a_hit_needs_no_place(app: Flask, client: FlaskClient) -> None:
-    app.extensions[NAME] = replace(get_context(app), waiting=Waiting(0.05, places=0))
+    leave_no_place(app)
     assert client.get(file_url(shelve(app))).status_code == 200
     shed = client.get(file_url(file_id := new_file_id()))
     assert (shed.status_code, shed.headers["Retry-After"], shed.headers["Cache-Control"]) == (503, "1", "no-store")
@@ -219,25 +219,25 @@ def test_above_hot_max_nothing_is_published_and_it_is_503_at_once(
     client, file_ids = app.test_client(), [new_file_id() for _ in range(4)]
     for file_id in file_ids[:2]:
         client.get(file_url(file_id))
-    monkeypatch.setattr(get_context(app).waiting, "_pause", lambda *_: pytest.fail("waited"))
+    monkeypatch.setattr(get_web_context(app).photos.waiting, "_pause", lambda *_: pytest.fail("waited"))
     shed = [client.get(file_url(file_id)) for file_id in file_ids[2:]]
     assert [(a.status_code, a.headers["Retry-After"], a.headers["Cache-Control"]) for a in shed] == [
         (503, "1", "no-store")
     ] * 2
     assert queued(app, "hot") == file_ids[:2]
-    assert not get_context(app).redis.exists(get_context(app).keys.enqueued(file_ids[2], "hot"))
+    assert not get_web_context(app).redis.exists(get_web_context(app).keys.enqueued(file_ids[2], "hot"))
 
 
 def test_many_requests_for_one_picture_publish_one_message(app: Flask) -> None:
     file_id = new_file_id()
-    get_context(app).waiting.wait_seconds = 0.4
+    get_web_context(app).photos.waiting.wait_seconds = 0.4
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: app.test_client().get(file_url(file_id)), range(16)))
     assert queued(app, "hot") == [file_id]
 
 
 def test_it_asks_again_when_the_worker_left_without_an_outcome(app: Flask, client: FlaskClient) -> None:
-    file_id, web_context = new_file_id(), get_context(app)
+    file_id, web_context = new_file_id(), get_web_context(app)
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
         web_context.redis.delete(web_context.keys.enqueued(file_id, "hot"))  # as a worker does that met the claim held

@@ -1,0 +1,35 @@
+"""What the routes of the API work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from redis import Redis
+
+from warmer.flow.forget import Forget
+from warmer.keys import Keys
+from warmer.settings import Settings
+from warmer.state.partners import PartnerDirectory
+from warmer.state.photos import PhotoStore
+from warmer.state.profiles import Profiles
+from web.api.rate_limit import RateLimiter
+from web.photos.urls import PhotoUrls
+from web.redis_breaker import Breaker
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """The parts of the API."""
+
+    settings: Settings
+    redis: Redis
+    keys: Keys
+    breaker: Breaker
+    store: PhotoStore
+    partners: PartnerDirectory
+    profiles: Profiles
+    forget: Forget
+    urls: PhotoUrls
+    rate_limiter: RateLimiter
+    wall_clock: Callable[[], float]  # Unix time, in seconds

@@ -1,0 +1,29 @@
+"""What the pages for people work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from redis import Redis
+
+from warmer.broker.publish import Publisher
+from warmer.keys import Keys
+from warmer.settings import Settings
+from warmer.state.budget import Budget
+from warmer.state.partners import PartnerDirectory
+from warmer.state.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class PageContext:
+    """The parts of the pages."""
+
+    settings: Settings
+    redis: Redis
+    keys: Keys
+    partners: PartnerDirectory
+    publisher: Publisher
+    schedule: Schedule
+    budget: Budget
+    wall_clock: Callable[[], float]  # Unix time, in seconds

@@ -1,0 +1,32 @@
+"""What the photo routes work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from warmer.broker.publish import Publisher
+from warmer.state.partners import PartnerDirectory
+from warmer.state.photos import PhotoStore
+from warmer.state.profiles import Profiles
+from web.observe.request_ids import RequestIds
+from web.photos.cache import ResponseCache
+from web.photos.listener import Listener
+from web.photos.request import PhotoRequestParser
+from web.photos.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoContext:
+    """The parts of the photo routes."""
+
+    store: PhotoStore
+    partners: PartnerDirectory
+    profiles: Profiles
+    publisher: Publisher
+    request_parser: PhotoRequestParser
+    cache: ResponseCache
+    waiting: Waiting
+    listener: Listener
+    request_ids: RequestIds
+    clock: Callable[[], float]  # seconds, from no instant in particular
