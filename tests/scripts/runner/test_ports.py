@@ -20,7 +20,7 @@ def _own_reservations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     ports.release()
 
 
-def test_a_taken_default_port_gives_way_to_the_next_free_one_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_taken_default_port_gives_way_to_the_next_free_one_with_a_message(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         found = ports.choose("PORT", taken, host="127.0.0.1", chosen=False)
@@ -28,7 +28,7 @@ def test_a_taken_default_port_gives_way_to_the_next_free_one_and_says_so(capfd: 
     assert capfd.readouterr().out == f"Port {taken} is taken: PORT is {found} this time.\n"
 
 
-def test_a_taken_chosen_port_is_an_error_that_names_it() -> None:
+def test_a_taken_given_port_is_an_error_that_names_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(StartFailed, match=r"^PORT: \d+ is taken$"):
         ports.choose("PORT", other.getsockname()[1], host="0.0.0.0", chosen=True)
 
@@ -53,13 +53,13 @@ def test_a_socket_gets_a_short_plain_path_in_a_private_folder(tmp_path: Path, na
     assert S_IMODE(socket_path.parent.stat().st_mode) == 0o700
 
 
-def test_a_folder_that_others_may_enter_is_no_private_one(tmp_path: Path) -> None:
+def test_a_folder_that_other_users_may_enter_is_refused(tmp_path: Path) -> None:
     folders.private_folder().chmod(0o755)
     with pytest.raises(StartFailed, match=f"^{tmp_path}.* is not a private folder"):
         folders.private_folder()
 
 
-def test_a_data_folder_of_somebodys_keeps_its_mode(tmp_path: Path) -> None:
+def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "documents").write_text("")
     tmp_path.chmod(0o755)
     folders.make(str(tmp_path))

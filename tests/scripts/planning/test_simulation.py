@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import simpy
+from click.testing import CliRunner
 from redis import Redis
 
 from planning.budget import Budget, Verdict
+from planning.check import compare
 from planning.costs import load_costs
 from planning.scenarios import list_scenarios, sum_up
 from planning.schedule import Schedule
 from planning.setup import Setup
+from planning.simulate import main
 from planning.simulation import Simulation, build_simulation, run_simulation
 from planning.timeline import REFUSALS
+from planning.trial import Trial, simulate
 from warmer.deadline import JobContext
 from warmer.errors import Paused, Postponed
 from warmer.keys import Keys, Lane
@@ -216,7 +220,7 @@ def test_every_refusal_and_every_answer_is_counted_once() -> None:
     assert timeline.total("misses") - served - refused <= 64  # that still wait
 
 
-def test_a_change_of_a_scenario_is_another_setting() -> None:
+def test_every_change_of_a_scenario_changes_a_setting() -> None:
     scenarios = list_scenarios(load_costs())
     assert [scenario.name for scenario in scenarios] == ["cold", "viral", "shard", "pause"]
     for scenario in scenarios:
@@ -228,3 +232,16 @@ def test_a_short_hot_queue_serves_more_clients_of_a_cold_start() -> None:
     long, short = (sum_up(one, run_simulation(one)) for one in (cold, replace(cold, hot_max=24)))
     assert short.served_share > 3 * long.served_share
     assert short.calls_per_second == pytest.approx(long.calls_per_second, rel=0.05)
+
+
+def test_the_command_names_an_unknown_scenario() -> None:
+    done = CliRunner().invoke(main, ["flood"])
+    assert done.exit_code == 2
+    assert "no scenario is named 'flood'" in done.output
+
+
+def test_the_comparison_notices_another_rate() -> None:
+    trial, costs = Trial(missed=100, warmed=60, flood_seconds=3, telegram_rate=20), load_costs()
+    right, wrong = (simulate(one, costs) for one in (trial, replace(trial, telegram_rate=8.0)))
+    off = {one.figure for one in compare(right, wrong) if not one.holds(0.45)}
+    assert {"miss_seconds", "flood_served"} <= off

@@ -44,11 +44,11 @@ def service(tmp_path: Path) -> Iterator[StubService]:
         service.stop()
 
 
-def test_the_url_of_the_page_is_said(started: StubService) -> None:
+def test_the_start_prints_the_url_of_the_page(started: StubService) -> None:
     assert f"Avatars are warm at http://127.0.0.1:{started.environ['PORT']}/\n" in started.said()
 
 
-def test_what_runs_are_the_procfiles_lines_and_what_a_demo_needs(started: StubService) -> None:
+def test_the_procfiles_lines_and_the_helpers_of_a_demo_run(started: StubService) -> None:
     lines = [line.partition(": ")[2].removeprefix("env LANE=100%% ") for line in PROCFILE.splitlines()]
     running = {name: child.cmdline() for name, child in started.children().items()}
     assert sorted(running) == ["redis", "telegram", "web", "worker"]
@@ -56,7 +56,7 @@ def test_what_runs_are_the_procfiles_lines_and_what_a_demo_needs(started: StubSe
     assert started.children()["worker"].environ()["LANE"] == "100%%"
 
 
-def test_the_children_are_told_what_was_made(started: StubService) -> None:
+def test_the_children_get_the_made_settings(started: StubService) -> None:
     environ = json.loads((started.folder / "environment.json").read_text())
     running = dotenv_values(started.data / "running.env")
     assert {name: environ[name] for name in running} == running
@@ -109,7 +109,7 @@ def test_ctrl_c_and_a_closed_terminal_end_everything(service: StubService, numbe
     assert not (service.data / "running.env").exists()
 
 
-def test_what_a_killed_start_left_running_is_ended_by_the_next(service: StubService) -> None:
+def test_a_start_ends_the_processes_of_a_killed_one(service: StubService) -> None:
     service.start_up()
     left = psutil.Process(service.process.pid).children(recursive=True)
     service.process.kill()
@@ -120,7 +120,7 @@ def test_what_a_killed_start_left_running_is_ended_by_the_next(service: StubServ
     assert not [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_without_its_supervisor_a_start_ends_all_and_says_so(service: StubService) -> None:
+def test_a_start_without_its_supervisor_ends_all_processes_with_a_message(service: StubService) -> None:
     service.start_up()
     left = service.supervisord().children()
     service.supervisord().kill()
@@ -129,14 +129,14 @@ def test_without_its_supervisor_a_start_ends_all_and_says_so(service: StubServic
     assert not [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_a_web_that_does_not_come_up_is_named_with_its_last_words(service: StubService) -> None:
+def test_a_web_process_that_does_not_start_is_named_with_the_end_of_its_log(service: StubService) -> None:
     (service.folder / "web.py").write_text("raise SystemExit('no room left')")
     said = service.fail()
     assert "avatar-warmer: web did not come up" in said
     assert said.endswith("no room left\n")
 
 
-def test_a_bot_with_a_token_is_no_demo_whatever_is_set(service: StubService) -> None:
+def test_a_bot_with_a_token_is_never_a_demo(service: StubService) -> None:
     (service.folder / ".env").write_text("DEMO=1\n")
     service.start_up()
     assert json.loads((service.folder / "environment.json").read_text())["DEMO"] == "0"
@@ -160,7 +160,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line(
     assert re.fullmatch(rf"avatar-warmer: {complaint}.*\n", service.fail())
 
 
-def test_a_taken_chosen_port_stops_the_start(service: StubService) -> None:
+def test_a_taken_given_port_stops_the_start(service: StubService) -> None:
     with socket.create_server(("127.0.0.1", int(service.environ["PORT"]))):
         assert service.fail() == f"avatar-warmer: PORT: {service.environ['PORT']} is taken\n"
 
@@ -171,6 +171,6 @@ def test_settings_are_read_from_the_env_file(service: StubService) -> None:
     assert service.fail().startswith("avatar-warmer: TELEGRAM_BOT_TOKEN: is not of the form")
 
 
-def test_what_was_made_is_in_no_folder_but_its_own(started: StubService) -> None:
+def test_made_files_are_in_the_data_folder_only(started: StubService) -> None:
     assert {path.name for path in started.data.iterdir()} == {"keys.env", "logs", "redis", "run", "running.env"}
     assert os.listdir(started.data / "run/metrics") == []  # noqa: PTH208 - emptied at the start

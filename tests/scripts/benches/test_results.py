@@ -12,7 +12,7 @@ import pytest
 from benches import hits, load, peers_env, report
 from benches.results import Measurement, Part, Recorder, Row, percentile
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MET = Row("hit", "thumbor", measured=4.2, target=4.0)
 MISSED = Row("304", "photo bytes", measured=17.0, target=0.0, is_floor=False, unit="B", note="one look")
 PART = Part("hits", [Measurement("hit", "thumbor", "requests/s", 1290, 1200, 1300)], [MET, MISSED], ["nginx: missing"])
@@ -107,7 +107,7 @@ def test_rounds_become_a_median_with_its_range() -> None:
     assert recorder.list_measurements() == [Measurement("cold", "somebody", "photos/s", 20.0, 10.0, 30.0)]
 
 
-def test_what_was_not_measured_is_no_figure() -> None:
+def test_a_figure_that_was_not_measured_raises_an_error() -> None:
     recorder = Recorder()
     recorder.note("cold", "somebody", {"photos/s": 1.0})
     assert not recorder.has("cold", "somebody else")

@@ -24,7 +24,7 @@ def test_libvips_is_given_the_same_picture(python: Path, tmp_path: Path) -> None
     assert (tmp_path / "out.webp").read_bytes() == b"a picture"
 
 
-def test_a_libvips_that_does_not_run_says_why(python: Path, tmp_path: Path) -> None:
+def test_a_libvips_that_fails_says_why(python: Path, tmp_path: Path) -> None:
     python.write_text("#!/bin/sh\necho 'no pyvips here' >&2; exit 1\n")
     python.chmod(0o755)
     with pytest.raises(render.DoesNotRun, match="no pyvips here"):

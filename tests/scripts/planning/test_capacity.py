@@ -48,14 +48,14 @@ def test_the_command_shows_one_table_and_three_assumptions() -> None:
     assert "  4. --" not in done.output
 
 
-def test_the_command_says_the_same_to_programs() -> None:
+def test_the_command_prints_the_same_as_json() -> None:
     told = json.loads(CliRunner().invoke(main, ["--json", "--partners", "1000000"]).output)
     assert told["inputs"]["partners"] == 1_000_000
     assert told["plan"]["redis_shards"] == make_plan(MILLION, COSTS).redis_shards
     assert len(told["influences"]) == 3
 
 
-def test_every_assumption_is_an_option_that_says_what_it_is() -> None:
+def test_every_assumption_is_an_option_with_a_description() -> None:
     shown = CliRunner().invoke(main, ["--help"]).output
     assert [name for name, field in Inputs.model_fields.items() if not field.description] == []
     assert [name for name in Inputs.model_fields if f"--{name.replace('_', '-')}" not in shown] == []
@@ -66,7 +66,7 @@ def test_costs_survive_their_file(tmp_path: Path) -> None:
     assert load_costs(tmp_path / "costs.json") == COSTS
 
 
-def test_redis_holds_the_records_of_all_and_the_pictures_of_those_that_are_asked_for() -> None:
+def test_redis_holds_all_records_and_the_pictures_that_clients_request() -> None:
     plan, memory = make_plan(read_inputs(partners=100_000, zipf=0, rewarm_partners=0), COSTS), COSTS.memory
     asked = 0.2 * 12 / 86_400 * 604_800  # requests for each picture within its life
     picture = 3 * (memory.variant_bytes + memory.variant_overhead) + memory.preview
@@ -74,19 +74,19 @@ def test_redis_holds_the_records_of_all_and_the_pictures_of_those_that_are_asked
     assert plan.redis_gb == pytest.approx(expected / 1e9, rel=0.01)
 
 
-def test_a_miss_costs_one_call_and_so_does_every_check_and_two_are_for_who_joins() -> None:
+def test_a_miss_and_a_check_cost_one_call_each_and_a_new_partner_two() -> None:
     given = read_inputs(partners=100_000, hit_ratio=0.9, churn_per_year=0, joins_per_day=0.01, peak_factor=1)
     misses, joins = 0.1 * 0.2 * 100_000 * 12 / 86_400, 100_000 * 0.01 / 86_400
     assert make_plan(given, COSTS).telegram_calls == pytest.approx(misses + 2 * joins + 1000 / 21_600)
 
 
-def test_commands_decide_the_shards_where_they_are_more_than_memory_needs() -> None:
+def test_commands_decide_the_shards_if_they_need_more_than_memory() -> None:
     plan = make_plan(read_inputs(partners=1_000_000, shard_ops=100), COSTS)
     assert plan.redis_shards == np.ceil(plan.redis_commands / 100)
     assert plan.redis_servers == 2 * plan.redis_shards
 
 
-def test_a_rate_below_what_expires_is_not_enough() -> None:
+def test_a_rate_below_that_of_expiring_pictures_is_not_enough() -> None:
     assert make_plan(MILLION, COSTS).is_rate_enough
     assert not make_plan(read_inputs(partners=10_000_000), COSTS).is_rate_enough
     assert not make_plan(read_inputs(partners=10_000_000), COSTS).can_all_be_warm
@@ -102,7 +102,7 @@ def test_slow_calls_need_more_threads() -> None:
     assert make_plan(slow, COSTS).worker_processes > make_plan(read_inputs(partners=10_000_000), COSTS).worker_processes
 
 
-def test_an_influence_is_what_doubling_does() -> None:
+def test_an_influence_is_the_effect_of_doubling() -> None:
     for one in rank_inputs(MILLION, COSTS):
         doubled = read_inputs(**{**MILLION.model_dump(), one.name: 2 * one.value})
         ratio = getattr(make_plan(doubled, COSTS), one.result) / getattr(make_plan(MILLION, COSTS), one.result)
@@ -134,14 +134,14 @@ def test_bins_of_ranks_come_to_the_same_as_every_rank(exponent: float) -> None:
     assert misses == pytest.approx((asked / (1 + asked)).sum() / 600, rel=0.01)
 
 
-def test_a_shelf_keeps_what_it_has_room_for() -> None:
+def test_a_cache_keeps_as_many_pictures_as_fit() -> None:
     popularity = Popularity(10_000, 0.8)
     age = popularity.find_age(1000, room=500, age_seconds=60)
     assert popularity.split(1000, age)[1] == pytest.approx(500, rel=0.01)
     assert popularity.find_age(1000, room=10_001, age_seconds=60) == 60
 
 
-def test_a_meter_counts_what_a_piece_of_work_takes(redis: Redis) -> None:
+def test_a_meter_counts_the_cost_of_a_piece_of_work(redis: Redis) -> None:
     meter = Meter(redis, psutil.Process(), [])
     work = meter.measure(1000, lambda: [redis.set("counted", "x" * 100) for _ in range(1000)])
     assert work.commands == pytest.approx(1, abs=0.05)
@@ -149,7 +149,7 @@ def test_a_meter_counts_what_a_piece_of_work_takes(redis: Redis) -> None:
     assert work.web_us > 1
 
 
-def test_a_meter_leaves_out_what_an_idle_service_takes(redis: Redis) -> None:
+def test_a_meter_leaves_out_the_cost_of_an_idle_service(redis: Redis) -> None:
     meter = Meter(redis, psutil.Process(), [])
     meter.idle = Work(commands=1e9)
     assert meter.measure(1, redis.ping).commands == 0

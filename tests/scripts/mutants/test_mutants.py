@@ -80,7 +80,7 @@ def test_a_mutant_that_never_ends_is_killed(project: Path) -> None:
     assert judge(project, mutant, DOUBLED, start_seconds=1) == "time-out"
 
 
-def test_a_test_that_fails_without_the_mutant_kills_nothing(project: Path) -> None:
+def test_a_test_that_fails_without_the_mutant_kills_no_mutant(project: Path) -> None:
     (project / "tests" / "tried").touch()
     assert judge(project, make_mutant("word.upper()", "None"), UNLUCKY, SHOUTED) == ""
 

@@ -1,0 +1,30 @@
+"""A fake that runs, and its pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event
+
+import pytest
+
+from faketelegram import FakeTelegram
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeTelegram]:
+    with FakeTelegram() as running:
+        running.world.add_user(42, "Ann", last_name="Lee", username="annlee")
+        yield running
+
+
+@pytest.fixture
+def pauses(fake: FakeTelegram) -> list[float]:
+    """Every pause that the fake makes, in seconds; none of them takes any time."""
+    seen: list[float] = []
+
+    def wait(_: Event, seconds: float) -> bool:
+        seen.append(seconds)
+        return False
+
+    fake.wait = wait
+    return seen
