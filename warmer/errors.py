@@ -2,23 +2,25 @@
 
 WarmerError
 ├── ConfigError            stop the start; the message names the variable
-├── Stuck                  stop waiting: nobody is there to do it
-├── NotMine                end quietly: somebody else is at it, or nobody waits any more
-├── Permanent              remember: asking again now would give the same answer
+├── Stuck                  stop waiting: no worker can do it
+├── NotMine                end quietly: another worker has the lease, or the subject is forgotten
+├── Permanent              negative cache: the same call would get the same answer
 │   ├── NoPhoto            the person has none, hides it, or is unknown to the bot
 │   ├── InvalidFileId      Telegram does not know this id
 │   ├── TooBig             more bytes or pixels than we accept
-│   ├── NotAnImage         the bytes are no picture we read
-│   ├── Crashed            the picture ended its worker three times
-│   └── GaveUp             a passing failure that did not pass
-└── Transient              again later
-    ├── Postponed          no token is left, or no room to decode
-    ├── Busy               another worker has it in hand: whoever waits goes on waiting
+│   ├── NotAnImage         the bytes are no picture that we can decode
+│   ├── Crashed            the picture crashed its worker three times
+│   └── GaveUp             a transient failure that lasted too long
+└── Transient              retry
+    ├── Postponed          no token is left, or no memory to decode
+    ├── Busy               another worker is working on it: clients that wait keep waiting
     ├── Paused             Telegram asked for a pause: no worker calls it until then
     ├── TokenRejected      every call is halted until getMe passes
-    ├── DeadlineExceeded   the total time of the task is over
-    └── UpstreamFailed     5xx, resets, time-outs, short or odd answers
-        └── TemporarilyUnavailable   400 with these words: inner failures hide in it
+    ├── DeadlineExceeded   the total time of the job is over
+    └── UpstreamFailed     5xx, resets, timeouts, truncated or malformed answers
+        └── TemporarilyUnavailable   400 with these words: it hides internal failures of Telegram
+
+`warmer.flow.retry` says for how long, after how many seconds, and how often.
 """
 
 from __future__ import annotations
@@ -35,33 +37,27 @@ class ConfigError(WarmerError):
 
 
 class Stuck(WarmerError):
-    """The broker is away, or no worker lives; the message says which."""
+    """The broker is away, or no worker is running; the message says which."""
 
 
 class NotMine(WarmerError):
-    """This worker has nothing to do here; the message says why."""
+    """This worker has no lease, or lost it; the message says why."""
 
 
 class Permanent(WarmerError):
-    """The same question would get the same answer: remember it.
-
-    `cause` is the word kept in Redis; `memory_seconds` is how long the first memory lasts, it doubles with each
-    repetition up to a week.
-    """
+    """The same call would get the same answer. `cause` is the word for it in Redis, metrics and logs."""
 
     cause: ClassVar[str] = "permanent"
-    memory_seconds: ClassVar[int] = 86_400
 
 
 class NoPhoto(Permanent):
     """No photo, or a hidden one: the two look alike (Bot API, getUserProfilePhotos)."""
 
     cause = "none"
-    memory_seconds = 600  # short: it changes when the person opens the bot
 
 
 class InvalidFileId(Permanent):
-    """Telegram answers 400 for this id, for ever."""
+    """Telegram always answers 400 for this id."""
 
     cause = "invalid-file-id"
 
@@ -73,33 +69,25 @@ class TooBig(Permanent):
 
 
 class NotAnImage(Permanent):
-    """The bytes do not decode as a picture of an allowed format."""
+    """The bytes do not decode as a picture in an allowed format."""
 
     cause = "not-an-image"
 
 
 class Crashed(Permanent):
-    """Three claims ended without an outcome: the picture ends its worker."""
+    """Three leases ended without an outcome: the picture crashes its worker."""
 
     cause = "crashed"
-    memory_seconds = 3600
 
 
 class GaveUp(Permanent):
-    """A failure that should pass did not, after as many tries as it deserves."""
+    """A transient failure came back in every attempt."""
 
     cause = "gave-up"
-    memory_seconds = 3600
 
 
 class Transient(WarmerError):
-    """The same question may get another answer later.
-
-    `retry_after` is in seconds, None leaves it to the backoff. `tries` bounds how often it is tried in a row before
-    it counts as `GaveUp`.
-    """
-
-    tries: ClassVar[int] = 20
+    """The same call may get another answer later, after `retry_after` seconds if that is known."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -107,11 +95,11 @@ class Transient(WarmerError):
 
 
 class Postponed(Transient):
-    """Not now: no token is left, or no room to decode; no failure of this photo."""
+    """No token is left, or no memory to decode; no failure of this photo."""
 
 
 class Busy(Transient):
-    """Another worker has the picture in hand; no failure, and no end of a client's wait."""
+    """Another worker is working on the picture; no failure, and clients that wait keep waiting."""
 
 
 class Paused(Transient):
@@ -127,10 +115,8 @@ class DeadlineExceeded(Transient):
 
 
 class UpstreamFailed(Transient):
-    """Telegram failed in a way that passes: 5xx, time-out, reset, short or odd answer."""
+    """Telegram failed for now: 5xx, timeout, reset, truncated or malformed answer."""
 
 
 class TemporarilyUnavailable(UpstreamFailed):
-    """400 `wrong file_id or the file is temporarily unavailable`: inner 429 and 5xx hide in it."""
-
-    tries = 3
+    """400 `wrong file_id or the file is temporarily unavailable`: it hides internal 429 and 5xx of Telegram."""

@@ -42,7 +42,7 @@ its subscribers.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, Self
 
 Lane = Literal["hot", "warm", "rewarm"]
 QUEUES = ("tick", "hot", "warm", "rewarm")  # strictly in this order: bookkeeping, a client waits, eager, renewals
@@ -52,14 +52,45 @@ USER_ID = re.compile(r"0|-?[1-9][0-9]{0,15}")
 MAX_ID = 2**52  # Bot API: ids have at most 52 significant bits
 
 
-def user_subject(user_id: int) -> str:
+class Subject(str):
+    """A picture (its file id) or a person or chat (`user:42`). It is the text that Redis, messages and logs show."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of_person(cls, user_id: int) -> Self:
+        """The picture that this person or chat shows now."""
+        return cls(f"user:{user_id}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """The subject that a user spells as a file id or an id. Returns None if it is neither."""
+        if (user_id := parse_user_id(text)) is not None:
+            return cls.of_person(user_id)
+        return cls(text) if FILE_ID.fullmatch(text) else None
+
+    @property
+    def is_person(self) -> bool:
+        return self.startswith("user:")
+
+    @property
+    def user_id(self) -> int:
+        """The id of the person or chat. Raises ValueError for a picture."""
+        if not self.is_person:
+            raise ValueError("the subject is a picture")
+        return int(self[5:])
+
+    @property
+    def file_id(self) -> str:
+        """The file id of the picture. Raises ValueError for a person or chat."""
+        if self.is_person:
+            raise ValueError("the subject is a person")
+        return str(self)
+
+
+def user_subject(user_id: int) -> Subject:
     """The subject of "the picture that this id shows now"."""
-    return f"user:{user_id}"
-
-
-def user_of(subject: str) -> int | None:
-    """The id inside a user subject, None for a file id."""
-    return int(subject.removeprefix("user:")) if subject.startswith("user:") else None
+    return Subject.of_person(user_id)
 
 
 def parse_user_id(text: str) -> int | None:

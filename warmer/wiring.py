@@ -1,8 +1,8 @@
-"""Where the parts are put together, for a worker and for the tools beside it."""
+"""Puts the parts together, for a worker and for the command."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -11,20 +11,22 @@ from redis import Redis
 
 from warmer.broker.publish import Publisher
 from warmer.celery import app
-from warmer.flow.attempt import Attempts
-from warmer.flow.fetch import Fetch
+from warmer.deadline import JobContext
+from warmer.flow.attempt import AttemptRunner
+from warmer.flow.fetch import PhotoFetcher
 from warmer.flow.forget import Forget
+from warmer.flow.outcome import Outcome
 from warmer.flow.profile import ProfileLookup
 from warmer.flow.steps import FlowSteps
 from warmer.images.render import render
-from warmer.keys import Keys
-from warmer.observe.metrics import count_call, timed, timed_each
-from warmer.photo import Rendering, SourceImage, VariantSpec
+from warmer.keys import Keys, Lane, Subject
+from warmer.observe.metrics import STEP_SECONDS, count_call, time_each
+from warmer.photo import PhotoSize, Rendering, SourceImage, VariantSpec
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings_or_exit
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
-from warmer.state.lease import LeaseManager
+from warmer.state.lease import Lease, LeaseManager
 from warmer.state.partners import PartnerDirectory
 from warmer.state.photos import PhotoStore
 from warmer.state.profiles import Profiles
@@ -35,9 +37,54 @@ from warmer.telegram.client import BotApi
 CONNECTIONS = 50  # to Telegram, per worker process; at least as many as threads
 
 
+class WorkerSteps(FlowSteps):
+    """The steps of the flow as workers run them, each timed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        telegram: BotApi,
+        budget: Budget,
+        schedule: Schedule,
+        failures: Failures,
+        leases: LeaseManager,
+        store: PhotoStore,
+        partners: PartnerDirectory,
+        profiles: Profiles,
+    ) -> None:
+        self.leases = leases
+        self.store = store
+        self.partners = partners
+        self.profiles = profiles
+        self.forget = Forget(partners, profiles, store, schedule)
+        self.attempts = AttemptRunner(leases, schedule, store, partners, failures, settings.profile_check_every)
+        self.fetcher = PhotoFetcher(telegram, budget, store, settings.file_path_ttl)
+        self.profile_lookup = ProfileLookup(telegram, budget)
+        self.first_format = settings.photo_formats[0]
+
+    def attempt(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
+        return self.attempts.run(subject, lane, work)
+
+    def fetch(self, lease: Lease, job: JobContext) -> SourceImage:
+        with STEP_SECONDS.labels("fetch").time():
+            return self.fetcher.fetch(lease, job)
+
+    def look_up_profile(self, user_id: int, job: JobContext) -> list[PhotoSize]:
+        with STEP_SECONDS.labels("look_up").time():
+            return self.profile_lookup.look_up(user_id, job)
+
+    def render(self, source: SourceImage, batches: Sequence[Sequence[VariantSpec]]) -> Iterator[Rendering]:
+        with_preview = any(spec.format == self.first_format for batch in batches for spec in batch)
+        return time_each("render", render(source, batches, with_preview=with_preview))
+
+    def put(self, lease: Lease, rendering: Rendering) -> None:
+        with STEP_SECONDS.labels("put").time():
+            self.store.put(lease, rendering)
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """Everything one worker process works with."""
+    """What a worker process works with."""
 
     settings: Settings
     redis: Redis
@@ -51,21 +98,21 @@ class WorkerContext:
     steps: FlowSteps
 
     def close(self) -> None:
-        """End the threads, write the last figures, and close the connections to Telegram and Redis."""
+        """Stop the threads, write the last figures, and close the connections to Telegram and Redis."""
         self.telegram.close()
         self.stats.close()
         self.redis.close()
 
 
 class _OfThisProcess:
-    """Threads that come first at the same moment share one workshop."""
+    """The context, and the lock that keeps two threads from making it at the same time."""
 
     lock = Lock()
     worker_context: WorkerContext | None = None
 
 
 def get_worker_context() -> WorkerContext:
-    """The workshop of this process, made when it is first needed."""
+    """Returns the context of this process, made on first use."""
     with _OfThisProcess.lock:
         if _OfThisProcess.worker_context is None:
             settings = load_settings_or_exit()
@@ -74,7 +121,7 @@ def get_worker_context() -> WorkerContext:
 
 
 def close_worker_context() -> None:
-    """Close the workshop of this process, if there is one."""
+    """Close the context of this process, if there is one."""
     with _OfThisProcess.lock:
         worker_context, _OfThisProcess.worker_context = _OfThisProcess.worker_context, None
     if worker_context is not None:
@@ -82,7 +129,7 @@ def close_worker_context() -> None:
 
 
 def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
-    """Put a workshop together; it closes the client of Redis with everything else."""
+    """Make the context. It closes the Redis client, too."""
     keys = Keys(settings.bot_id)
     stats = MinuteStats(redis, keys)
     on_call = partial(count_call, stats)
@@ -92,24 +139,7 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     partners = PartnerDirectory(redis, keys, settings.rewarm_partners)
     profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
-    leases = LeaseManager(redis, keys)
+    failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
     publisher = Publisher(app, redis, keys, schedule, settings)
-    steps = FlowSteps(
-        hold=Attempts(leases, schedule, store, partners, Failures(redis, keys, stats), settings.profile_check_every),
-        fetch=timed("fetch", Fetch(telegram, budget, store, settings.file_path_ttl)),
-        look_up=timed("look_up", ProfileLookup(telegram, budget)),
-        render=timed_each("render", partial(_render, settings.photo_formats[0])),
-        put=timed("put", store.put),
-        leases=leases,
-        store=store,
-        partners=partners,
-        profiles=profiles,
-        forget=Forget(partners, profiles, store, schedule),
-    )
+    steps = WorkerSteps(settings, telegram, budget, schedule, failures, leases, store, partners, profiles)
     return WorkerContext(settings, redis, keys, telegram, budget, schedule, partners, publisher, stats, steps)
-
-
-def _render(first_format: str, source: SourceImage, batches: Sequence[Sequence[VariantSpec]]) -> Iterator[Rendering]:
-    """The preview comes with the first format."""
-    with_preview = any(spec.format == first_format for batch in batches for spec in batch)
-    return render(source, batches, with_preview=with_preview)

@@ -54,7 +54,7 @@ def main(threads: int) -> None:
     context = get_worker_context()
 
     def warm(file_id: str) -> str:
-        return warm_photo(file_id, JobContext.start("warm", context.settings.photo_wait), context.steps)
+        return str(warm_photo(file_id, JobContext.start("warm", context.settings.photo_wait), context.steps))
 
     with ThreadPoolExecutor(threads) as pool:
         for line in sys.stdin:

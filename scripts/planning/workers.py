@@ -22,7 +22,7 @@ from planning.schedule import Schedule
 from planning.setup import Setup
 from planning.timeline import Timeline
 from warmer.broker.publish import EAGER_MAX, ENQUEUED_EXTRA_SECONDS, count_lost_after, get_max_waiting
-from warmer.flow.attempt import POSTPONE_SPREAD
+from warmer.flow.retry import POSTPONE_SPREAD
 from warmer.keys import QUEUES, Lane
 from warmer.state.lease import LEASE_SECONDS
 from warmer.worker.beat import WAITING_MAX

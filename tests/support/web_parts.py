@@ -94,7 +94,7 @@ def remember_none(app: Flask, subject: str, error: Permanent | None = None) -> s
     web_context = get_web_context(app)
     leases = LeaseManager(web_context.redis, web_context.keys)
     lease = leases.take(subject, "warm")
-    web_context.photos.store.put_unavailable(lease, error or NoPhoto("none"))
+    web_context.photos.store.put_unavailable(lease, (error or NoPhoto("none")).cause, 600, 600)
     leases.release(lease)
     return subject
 

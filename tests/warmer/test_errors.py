@@ -42,10 +42,6 @@ def test_a_transient_error_carries_the_seconds_to_wait() -> None:
     assert errors.UpstreamFailed("m").retry_after is None
 
 
-def test_temporarily_unavailable_deserves_three_tries() -> None:
-    assert errors.TemporarilyUnavailable.tries == 3
-
-
 def test_errors_of_other_modules_are_in_the_tree_too() -> None:
     assert issubclass(telegram.PathExpired, Transient)
     assert issubclass(telegram.DownloadUnauthorized, Transient)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 
-from warmer.keys import FILE_ID, MAX_ID, Keys, parse_user_id, user_of, user_subject
+import pytest
+
+from warmer.keys import FILE_ID, MAX_ID, Keys, Subject, parse_user_id
 
 KEYS = Keys("123")
-SUBJECT = "AgACAgIAAxkBAAIB"
+PICTURE = Subject("AgACAgIAAxkBAAIBcGab")
 
 
 def keys_of(subject: str) -> list[str]:
@@ -23,13 +26,13 @@ def keys_of(subject: str) -> list[str]:
 
 def test_the_version_and_the_bot_stand_in_every_key() -> None:
     plain = [KEYS.recent, KEYS.schedule, KEYS.budget, KEYS.workers, KEYS.done, KEYS.purge, KEYS.queue_prefix]
-    assert all(key.startswith("v2:123:") for key in [*plain, *keys_of(SUBJECT), KEYS.partner(1), KEYS.profile(1)])
+    assert all(key.startswith("v2:123:") for key in [*plain, *keys_of(PICTURE), KEYS.partner(1), KEYS.profile(1)])
 
 
 def test_all_keys_of_a_picture_differ_and_share_their_slot() -> None:
-    keys = keys_of(SUBJECT)
+    keys = keys_of(PICTURE)
     assert len(set(keys)) == len(keys) > 10
-    assert all(f"{{{SUBJECT}}}:" in key for key in keys)
+    assert all(f"{{{PICTURE}}}:" in key for key in keys)
 
 
 def test_two_bots_never_share_a_key() -> None:
@@ -39,18 +42,40 @@ def test_two_bots_never_share_a_key() -> None:
 
 def test_the_profile_of_an_id_lies_in_the_slot_of_its_subject() -> None:
     assert "{user:42}" in KEYS.profile(42)
-    assert "{user:42}" in KEYS.lease(user_subject(42))
+    assert "{user:42}" in KEYS.lease(Subject.of_person(42))
 
 
-def test_a_subject_gives_its_id_back() -> None:
+def test_the_subject_of_a_person_knows_the_id() -> None:
     ids = [0, 42, -1001234567890, MAX_ID - 1]
-    assert [user_of(user_subject(user_id)) for user_id in ids] == ids
+    assert [Subject.of_person(user_id).user_id for user_id in ids] == ids
     assert [parse_user_id(str(user_id)) for user_id in ids] == ids
 
 
-def test_a_file_id_is_no_user_subject() -> None:
-    assert user_of(SUBJECT) is None
-    assert not FILE_ID.fullmatch(user_subject(42))
+def test_a_subject_is_a_picture_or_a_person_and_never_both() -> None:
+    person = Subject.of_person(42)
+    assert (PICTURE.is_person, PICTURE.file_id) == (False, PICTURE)
+    assert (person.is_person, person.user_id) == (True, 42)
+    assert not FILE_ID.fullmatch(person)
+    with pytest.raises(ValueError, match="picture"):
+        _ = PICTURE.user_id
+    with pytest.raises(ValueError, match="person"):
+        _ = person.file_id
+
+
+def test_a_subject_is_parsed_from_an_id_or_a_file_id() -> None:
+    assert [Subject.parse(text) for text in ("42", "-1", PICTURE, "042", "user:42", "AgAC")] == [
+        "user:42",
+        "user:-1",
+        PICTURE,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_a_subject_is_its_text_in_redis_messages_and_logs() -> None:
+    person = Subject.of_person(42)
+    assert (f"{person}", str(person), json.dumps([person])) == ("user:42", "user:42", '["user:42"]')
 
 
 def test_an_id_has_one_spelling_and_52_bits() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from warmer.cli.rows import Row
-from warmer.keys import user_of, user_subject
+from warmer.keys import Subject, user_subject
 from warmer.state.partners import subject_of
 from warmer.wiring import WorkerContext
 
@@ -83,9 +83,9 @@ class Bulk:
 
     def _list_shown(self, subjects: Sequence[str]) -> list[str]:
         """Each subject, an id's picture instead of the id where it is known, in two round trips."""
-        ids = [user_id for subject in subjects if (user_id := user_of(subject)) is not None]
+        ids = [one.user_id for one in map(Subject, subjects) if one.is_person]
         partners, profiles = self.context.partners.get_many(ids), self.context.steps.profiles.get_many(ids)
-        known = {
+        known: dict[str, str] = {
             user_subject(user_id): profile.file_id if profile else user_subject(user_id)
             for user_id, profile in zip(ids, profiles, strict=True)
         }

@@ -1,32 +1,38 @@
-"""One worker per subject, and what becomes of whatever happens while it holds it.
+"""One attempt at one subject: take the lease, do the work, and settle how it ended.
 
-Recovery does not depend on the queue: `due` says "again at the end of the lease" before the claim is taken, and an
-outcome replaces that. A killed worker's photo is thus warm within lease + tick.
+Recovery does not depend on the queue: before the lease is taken, the schedule gets a run for the moment after the lease
+expires, and an outcome replaces that run. So the picture of a killed worker is warm within the lease and one tick.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from warmer.errors import Busy, Crashed, GaveUp, NotMine, Paused, Permanent, Postponed, TokenRejected, Transient
-from warmer.keys import Lane, user_of, user_subject
+from warmer.errors import Crashed, GaveUp, NotMine, Permanent, Transient
+from warmer.flow.outcome import Outcome
+from warmer.flow.retry import (
+    MAX_CRASHES,
+    NEGATIVE_CACHE_MAX_SECONDS,
+    Retry,
+    choose_delay,
+    get_negative_cache_seconds,
+    get_retry,
+)
+from warmer.keys import Lane, Subject
 from warmer.photo import Unavailable
 from warmer.state.failures import Failures
-from warmer.state.lease import MAX_CRASHES, Forgotten, Lease, LeaseManager
+from warmer.state.lease import Forgotten, Lease, LeaseManager
 from warmer.state.partners import PartnerDirectory
 from warmer.state.photos import PhotoStore
 from warmer.state.schedule import Schedule
 
-BACKOFF_MAX_SECONDS = 600
-POSTPONE_SPREAD = (1.0, 1.1)  # factors on a wait that the budget or a pause asks for
 log = logging.getLogger(__name__)
 
 
-class Attempts:
-    """Claims subjects, and turns the errors of the work into outcomes that are remembered."""
+class AttemptRunner:
+    """Runs attempts, and carries out the retry policy."""
 
     def __init__(
         self,
@@ -38,7 +44,7 @@ class Attempts:
         profile_check_seconds: int,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """`uniform`: a random number between two, which spreads load and hides nothing."""
+        """`uniform`: returns a random number between two, to spread load."""
         self.leases = leases
         self.schedule = schedule
         self.store = store
@@ -47,97 +53,91 @@ class Attempts:
         self.profile_check_seconds = profile_check_seconds
         self._uniform = uniform
 
-    @contextmanager
-    def __call__(self, subject: str, lane: Lane) -> Iterator[Lease]:
-        """Hold the subject in this block. A Permanent error is remembered, a Transient one tried again later.
+    def run(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
+        """Do the work under the lease. Returns its outcome, or the one that the retry policy has for its error.
 
-        Raises NotMine where there is nothing to do: held elsewhere, stale, forgotten, or given up after crashes. Any
-        other error leaves the claim to its lease, and counts as a crash.
+        An error that is neither permanent nor transient is a bug and propagates: the lease expires and counts as a
+        crash.
         """
         try:
-            lease = self._take(subject, lane)
-            try:
-                yield lease
-            except Permanent as error:
-                self._remember(lease, error)
-            except Transient as error:
-                self._try_later(lease, error)
-            else:
-                self._plan(lease)
-                self.store.announce(subject, "done")
-        except Forgotten:
+            return self._run(subject, lane, work)
+        except Forgotten as reason:
             self.schedule.cancel(subject)
             self.failures.drop(subject)
-            raise
+            return Outcome("skipped", str(reason))
+        except NotMine as reason:
+            return Outcome("skipped", str(reason))
 
-    def _take(self, subject: str, lane: Lane) -> Lease:
-        # `due` first, claim second: they live in different slots, and a second too late loses nothing.
-        turn = self.schedule.set(subject, self.leases.lease_seconds + 1)
+    def _run(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
+        # The schedule comes first: it lives in another slot than the lease, and a run too many does no harm.
+        next_run = self.schedule.set(subject, self.leases.lease_seconds + 1)
         lease = self.leases.take(subject, lane)
-        lease.next_run = turn
-        if lease.crash_count > MAX_CRASHES:
-            self._remember(lease, Crashed(f"{MAX_CRASHES} workers ended with it"))
-            raise NotMine("given up: it ended its worker three times")
-        return lease
+        try:
+            if lease.crash_count > MAX_CRASHES:
+                raise Crashed(f"{MAX_CRASHES} workers ended with it")
+            outcome = work(lease)
+        except Permanent as error:
+            return self._end_unavailable(lease, error)
+        except Transient as error:
+            return self._retry_or_give_up(lease, error, next_run)
+        self._end_done(lease)
+        return outcome
 
-    def _remember(self, lease: Lease, error: Permanent) -> None:
-        self.failures.note(lease.subject, error)
-        seconds = self.store.put_unavailable(lease, error)
-        if self.partners.is_kept_warm(lease.subject):  # a turn of its own, or `keep_newest` gives an earlier one
-            is_profile = user_of(lease.subject) is not None
-            self.schedule.set(lease.subject, max(seconds, self.profile_check_seconds) if is_profile else seconds)
+    def _end_unavailable(self, lease: Lease, error: Permanent) -> Outcome:
+        subject = lease.subject
+        self.failures.note(subject, error)
+        first_seconds = get_negative_cache_seconds(error)
+        seconds = self.store.put_unavailable(lease, error.cause, first_seconds, NEGATIVE_CACHE_MAX_SECONDS)
+        if self.partners.is_kept_warm(subject):  # set here, or `keep_newest` would choose an earlier run
+            self.schedule.set(subject, max(seconds, self.profile_check_seconds) if subject.is_person else seconds)
         else:
-            self.schedule.cancel(lease.subject)
-        for partner_id in self.partners.list_following(lease.subject):
-            self.schedule.set(
-                user_subject(partner_id), 0
-            )  # a file id may be dead because the profile shows another now
+            self.schedule.cancel(subject)
+        for partner_id in self.partners.list_following(subject):
+            self.schedule.set(Subject.of_person(partner_id), 0)  # the profile may show another picture by now
         self.leases.release(lease)
-        self.store.announce(lease.subject, "unavailable")
-        lease.outcome = f"unavailable: {error.cause}, {error}"
-        log.warning("⚠️ %s is unavailable (%s) for %d s: %s", lease.subject, error.cause, seconds, error)
+        self.store.announce(subject, "unavailable")
+        log.warning("⚠️ %s is unavailable (%s) for %d s: %s", subject, error.cause, seconds, error)
+        return Outcome("unavailable", f"{error.cause}, {error}")
 
-    def _try_later(self, lease: Lease, error: Transient) -> None:
-        if isinstance(error, Postponed | Busy | Paused | TokenRejected):
-            seconds = (error.retry_after or 1) * self._uniform(*POSTPONE_SPREAD)
-        else:
+    def _retry_or_give_up(self, lease: Lease, error: Transient, next_run: str | None) -> Outcome:
+        retry, failures = get_retry(error), 0
+        if retry.max_tries is not None:
             self.failures.note(lease.subject, error)
             failures = self.store.count_failure(lease)
-            if failures >= error.tries:
-                self._remember(lease, GaveUp(f"after {failures} tries, {error}"))
-                return
-            seconds = min(2**failures, BACKOFF_MAX_SECONDS) * self._uniform(0.8, 1.2)
-        lease.outcome = f"postponed: {error}, again in {seconds:.1f} s"
-        if not self._let_go(lease, error):
-            self.schedule.set(lease.subject, seconds)
-        self.leases.release(lease)
-        if lease.lane == "hot" and not isinstance(error, Busy):
-            self.store.announce(lease.subject, "postponed")
-
-    def _let_go(self, lease: Lease, error: Transient) -> bool:
-        """Let go of what nobody but a client wanted, who asks again: a flood would leave minutes of work to be done.
-
-        Whoever wanted it meanwhile has given it another turn, which stays.
-        """
-        if lease.lane != "hot" or not isinstance(error, Postponed) or lease.next_run is None:
-            return False
-        if self.partners.is_kept_warm(lease.subject):
-            return False
-        self.schedule.cancel_if(lease.subject, lease.next_run)
-        lease.outcome = f"let go: {error}, until somebody asks again"
-        return True
-
-    def _plan(self, lease: Lease) -> None:
-        """The next turn of a finished subject: what the newest partners show is renewed at half its TTL."""
-        if user_of(lease.subject) is not None:
-            self.store.clear_unavailable(lease.subject)  # a picture's own memories end with its put
-        if not self.partners.is_kept_warm(lease.subject):
-            self.schedule.cancel(lease.subject)
-        elif user_of(lease.subject) is None:
-            self.schedule.set(lease.subject, self.store.ttl / 2)
+            if failures >= retry.max_tries:
+                return self._end_unavailable(lease, GaveUp(f"after {failures} tries, {error}"))
+        seconds = choose_delay(error, failures, self._uniform)
+        if self._can_drop(lease, retry, next_run):
+            self.schedule.cancel_if(lease.subject, str(next_run))  # a run that was scheduled meanwhile stays
+            outcome = Outcome("dropped", f"{error}, until a client asks again")
         else:
-            self.schedule.set(lease.subject, self.profile_check_seconds * self._uniform(0.9, 1.1))
+            self.schedule.set(lease.subject, seconds)
+            outcome = Outcome("postponed", f"{error}, again in {seconds:.1f} s")
+        self.leases.release(lease)
+        if lease.lane == "hot" and retry.wakes_clients:
+            self.store.announce(lease.subject, "postponed")
+        return outcome
+
+    def _can_drop(self, lease: Lease, retry: Retry, next_run: str | None) -> bool:
+        """Returns True if only a client wants it, who asks again: retries of a flood would take minutes.
+
+        `next_run`: the run that this attempt scheduled, None if the subject had one before.
+        """
+        wanted_by_client_only = lease.lane == "hot" and next_run is not None
+        return wanted_by_client_only and retry.drops_hot and not self.partners.is_kept_warm(lease.subject)
+
+    def _end_done(self, lease: Lease) -> None:
+        subject = lease.subject
+        if subject.is_person:
+            self.store.clear_unavailable(subject)  # of a picture, put() does that
+        if not self.partners.is_kept_warm(subject):
+            self.schedule.cancel(subject)
+        elif subject.is_person:
+            self.schedule.set(subject, self.profile_check_seconds * self._uniform(0.9, 1.1))
+        else:
+            self.schedule.set(subject, self.store.ttl / 2)
         if not lease.is_released:
             self.leases.release(lease)
-        elif self.store.get_unavailable(lease.subject) == Unavailable("forgotten"):
-            raise Forgotten("forgotten since it was released")  # or the turn just given would outlive the forgetting
+        elif self.store.get_unavailable(subject) == Unavailable("forgotten"):
+            raise Forgotten("forgotten since it was released")  # or the next run would outlive the forgetting
+        self.store.announce(subject, "done")

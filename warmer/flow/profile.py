@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from warmer.deadline import JobContext
-from warmer.errors import Busy, GaveUp, NoPhoto, NotMine, Postponed
+from warmer.errors import Busy, GaveUp, NoPhoto, Postponed
+from warmer.flow.outcome import Outcome
 from warmer.flow.steps import FlowSteps
 from warmer.flow.warm import warm_photo
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from warmer.photo import PhotoSize
 from warmer.state.budget import Budget
 from warmer.state.lease import Forgotten, Lease
@@ -15,16 +16,17 @@ from warmer.telegram.client import BotApi
 SOON_SECONDS = 0.1  # the next tick decides
 
 
-def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> str:
-    """One profile: look its newest picture up, warm it, then show it; the old one stays until the new one is ready.
+def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> Outcome:
+    """Look up the newest picture of a profile, warm it, then show it; the old one stays until the new one is ready.
 
     A picture has changed if the unique id of the one shown is in none of the sizes of the newest: a unique id names
-    one size. Raises NotMine where another worker is at it.
+    one size.
     """
-    with steps.hold(user_subject(user_id), job.lane) as lease:
+
+    def work(lease: Lease) -> Outcome:
         partner = steps.partners.get(user_id)
         if partner and partner.is_pinned:
-            return "done: the picture is pinned"
+            return Outcome("done", "the picture is pinned")
         try:
             photo = _find_known(user_id, steps) or _look_up(lease, user_id, job, steps)
         except NoPhoto:
@@ -32,7 +34,9 @@ def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> str:
             steps.profiles.drop(user_id)
             raise
         _warm_and_show(user_id, photo, job, steps)
-    return lease.outcome
+        return Outcome("done")
+
+    return steps.attempt(Subject.of_person(user_id), job.lane, work)
 
 
 def _find_known(user_id: int, steps: FlowSteps) -> PhotoSize | None:
@@ -48,7 +52,7 @@ def _find_known(user_id: int, steps: FlowSteps) -> PhotoSize | None:
 
 
 def _look_up(lease: Lease, user_id: int, job: JobContext, steps: FlowSteps) -> PhotoSize:
-    sizes = steps.look_up(user_id, job)
+    sizes = steps.look_up_profile(user_id, job)
     shown = _get_shown(user_id, steps)
     is_unchanged = shown is not None and shown.unique_id in {size.unique_id for size in sizes}
     photo = shown if shown and is_unchanged else choose_size(sizes, steps.store.sizes[-1])
@@ -76,11 +80,10 @@ def _list_shown(user_id: int, steps: FlowSteps) -> set[str]:
 
 
 def _warm_and_show(user_id: int, photo: PhotoSize, job: JobContext, steps: FlowSteps) -> None:
-    try:
-        if not steps.store.get_unavailable(photo.file_id):
-            warm_photo(photo.file_id, job, steps)
-    except NotMine as error:
-        raise Busy(f"its picture: {error}", retry_after=SOON_SECONDS) from None
+    if not steps.store.get_unavailable(photo.file_id):
+        outcome = warm_photo(photo.file_id, job, steps)
+        if outcome.kind == "skipped":
+            raise Busy(f"its picture: {outcome.detail}", retry_after=SOON_SECONDS)
     if (cause := steps.store.get_unavailable(photo.file_id)) and not cause.is_absence:
         steps.profiles.drop(user_id)
         raise GaveUp(f"its picture is unavailable ({cause.cause})")
@@ -93,14 +96,14 @@ def _warm_and_show(user_id: int, photo: PhotoSize, job: JobContext, steps: FlowS
 
 
 class ProfileLookup:
-    """Asks getUserProfilePhotos first and getChat second, which also knows public photos, groups and channels."""
+    """Calls getUserProfilePhotos first, then getChat, which also knows public photos, groups and channels."""
 
     def __init__(self, telegram: BotApi, budget: Budget) -> None:
         self.telegram = telegram
         self.budget = budget
 
-    def __call__(self, user_id: int, job: JobContext) -> list[PhotoSize]:
-        """Every size of the newest picture; raises NoPhoto where there is none to see."""
+    def look_up(self, user_id: int, job: JobContext) -> list[PhotoSize]:
+        """Returns every size of the newest picture. Raises NoPhoto if the bot can see none."""
         sizes: list[PhotoSize] = []
         if user_id > 0:
             sizes = self.budget.spend(job, lambda deadline: self.telegram.get_profile_photo(user_id, deadline))

@@ -1,26 +1,31 @@
-"""THE FLOW: from a file id to finished bytes in Redis. Everything it needs lies on the desk."""
+"""THE FLOW: from a file id to finished bytes in Redis. Everything it needs is passed in."""
 
 from __future__ import annotations
 
 from warmer.deadline import JobContext
+from warmer.flow.outcome import Outcome
 from warmer.flow.steps import FlowSteps
+from warmer.keys import Subject
 from warmer.photo import prioritize_variants
+from warmer.state.lease import Lease
 
 
-def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> str:
-    """One picture: claim it, get the bytes, render what is missing, store it, tell whoever waits; how it ended.
+def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> Outcome:
+    """Warm one picture: take the lease, get the bytes, render the missing variants, store and announce them.
 
-    The format that every client gets, in all sizes, and the formats that somebody asked for; of these first the
-    variants that a client waits for. Telegram is asked only where nothing large enough is stored. Raises NotMine where
-    another worker is at it.
+    It makes all sizes in the first format, and each other format that a client waits for. Variants that a client waits
+    for come first. Telegram is called only if no stored variant is large enough to render the others from.
     """
     store = steps.store
-    with steps.hold(file_id, job.lane) as lease:
-        for wanted in steps.leases.rounds(lease):
+
+    def work(lease: Lease) -> Outcome:
+        for wanted in steps.leases.iterate_wanted(lease):
             if missing := store.list_missing(file_id, wanted):
                 source = store.get_source(file_id) or steps.fetch(lease, job)
                 for rendering in steps.render(source, prioritize_variants(missing, store.list_wanted(file_id))):
                     steps.put(lease, rendering)
-        if job.lane == "rewarm" and steps.partners.is_kept_warm(file_id):
+        if job.lane == "rewarm" and steps.partners.is_kept_warm(lease.subject):
             store.renew(file_id)
-    return lease.outcome
+        return Outcome("done")
+
+    return steps.attempt(Subject(file_id), job.lane, work)

@@ -1,7 +1,7 @@
 """One worker per subject: a lease in Redis with a token, released only by its holder.
 
-The claim is for efficiency, not for correctness: two fetches of one picture would be harmless, so this is a plain
-`SET NX PX` and no Redlock. What is written under a claim checks the token in the same script.
+The lease is for efficiency, not for correctness: two fetches of one picture would be harmless, so this is a plain
+`SET NX PX` and no Redlock. A script that writes under a lease checks the token in the same step.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from redis import Redis
 
 from warmer.errors import NotMine
-from warmer.keys import Keys, Lane
+from warmer.keys import Keys, Lane, Subject
 from warmer.state.scripts import load_script
 
-LEASE_SECONDS = 30  # longer than a task's total deadline of 20 s
-MAX_CRASHES = 3  # leases without an outcome before the subject counts as crashing
+LEASE_SECONDS = 30  # longer than a job's total deadline of 20 s
 
 
 class Forgotten(NotMine):
@@ -25,11 +24,11 @@ class Forgotten(NotMine):
 
 
 def require_lease(answer: int) -> int:
-    """What a script that writes under a claim answered; raises NotMine or Forgotten where it wrote nothing."""
+    """Check the answer of a script that writes under a lease. Raises NotMine or Forgotten if it wrote nothing."""
     if answer == -2:
-        raise Forgotten("forgotten while at it")
+        raise Forgotten("forgotten meanwhile")
     if answer == 0:
-        raise NotMine("the lease ran out")
+        raise NotMine("the lease expired")
     return answer
 
 
@@ -37,18 +36,16 @@ def require_lease(answer: int) -> int:
 class Lease:
     """The right to work on a subject, for `LEASE_SECONDS`."""
 
-    subject: str
+    subject: Subject
     lane: Lane
     token: str
     crash_count: int  # leases without an outcome, this one included
-    wanted: tuple[str, ...] = ()  # variants that somebody waited for when it was taken
+    wanted: tuple[str, ...] = ()  # variants that clients waited for when it was taken
     is_released: bool = False
-    next_run: str | None = None  # the one that was scheduled with the lease, None where there was another already
-    outcome: str = "done"  # one line, for the log and for Flower
 
 
 class LeaseManager:
-    """Takes and releases claims."""
+    """Takes and releases leases."""
 
     def __init__(self, redis: Redis, keys: Keys, lease_seconds: float = LEASE_SECONDS) -> None:
         self.redis = redis
@@ -57,29 +54,27 @@ class LeaseManager:
         self._take = load_script(redis, "take_lease")
         self._release = load_script(redis, "release_lease")
 
-    def check_needed(self, subject: str, lane: Lane) -> None:
-        """Raises NotMine for a message that has been overtaken; what is due is always needed.
+    def find_skip_reason(self, subject: Subject, lane: Lane) -> str | None:
+        """Returns why the message needs no work any more, None if it does.
 
-        A hot one whose `asked` is gone is stale: the client has its answer. Where the picture is known to be
-        unavailable by now, another message brought that out.
+        A hot message whose `enqueued` marker is gone is stale: its client has an answer, or has left. A negative cache
+        entry means that another message was handled first. A rewarm message is always needed.
         """
         if lane == "rewarm":
-            return
-        asked, unavailable = self.redis.mget(self.keys.enqueued(subject, lane), self.keys.unavailable(subject))
-        if lane == "hot" and not asked:
-            raise NotMine("stale, nobody waits any more")
+            return None
+        enqueued, unavailable = self.redis.mget(self.keys.enqueued(subject, lane), self.keys.unavailable(subject))
+        if lane == "hot" and not enqueued:
+            return "stale, no client waits any more"
         if unavailable:
             self.redis.delete(self.keys.enqueued(subject, lane))
-            raise NotMine("known to be unavailable")
+            return "known to be unavailable"
+        return None
 
     def take(self, subject: str, lane: Lane) -> Lease:
-        """Claim the subject.
-
-        Raises NotMine where another worker holds it, and Forgotten.
-        """
+        """Take the lease. Raises NotMine if another worker has it, and Forgotten."""
         keys = self.keys
         token = secrets.token_hex(8)
-        attempt, *wanted = self._take(
+        crash_count, *wanted = self._take(
             keys=[
                 keys.lease(subject),
                 keys.crashes(subject),
@@ -89,25 +84,26 @@ class LeaseManager:
             ],
             args=[token, int(self.lease_seconds * 1000)],
         )
-        if attempt == -2:
+        if crash_count == -2:
             raise Forgotten("forgotten")
-        if attempt == 0:
+        if crash_count == 0:
             raise NotMine("held by another worker")
-        return Lease(subject, lane, token, int(attempt), _names(wanted))
+        return Lease(Subject(subject), lane, token, int(crash_count), _names(wanted))
 
-    def rounds(self, lease: Lease) -> Iterator[tuple[str, ...]]:
-        """The variants that are wanted: at first, and then as long as somebody asks meanwhile for others.
+    def iterate_wanted(self, lease: Lease) -> Iterator[tuple[str, ...]]:
+        """Yield the variants that clients want: first those of the lease, then those that they asked for meanwhile.
 
-        The claim is released when nobody wants more, in the same step as the look, so that no wish falls between.
+        The lease is released in the same step that finds no more of them, so none can be lost in between.
         """
         yield lease.wanted
         while wanted := self.release(lease, unless_wanted=True):
             yield wanted
 
     def release(self, lease: Lease, *, unless_wanted: bool = False) -> tuple[str, ...]:
-        """Give the claim back; the variants that were asked for meanwhile, if any: the claim is then kept.
+        """Release the lease. Returns an empty tuple.
 
-        Raises NotMine where the lease has run out, and Forgotten.
+        `unless_wanted`: keep it if clients asked for variants meanwhile, and return these. Raises NotMine if the lease
+        has expired, and Forgotten.
         """
         keys, subject = self.keys, lease.subject
         state, *wanted = self._release(
@@ -121,9 +117,9 @@ class LeaseManager:
             args=[lease.token, int(unless_wanted)],
         )
         if state == -2:
-            raise Forgotten("forgotten while at it")
+            raise Forgotten("forgotten meanwhile")
         if state == -1:
-            raise NotMine("the lease ran out")
+            raise NotMine("the lease expired")
         lease.is_released = state == 0
         return _names(wanted)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from warmer.keys import Keys, user_of, user_subject
+from warmer.keys import Keys, Subject, user_subject
 from warmer.state.scripts import load_script
 
 RECENT_CAP = 10_000  # partners that can be listed or kept warm, REWARM_PARTNERS if more; records have no cap
@@ -151,15 +151,15 @@ class PartnerDirectory:
 
     def is_kept_warm(self, subject: str) -> bool:
         """Whether one of the newest partners shows it, so that it is kept warm and up to date."""
-        user_id = user_of(subject)
+        subject = Subject(subject)
         pipe = self.redis.pipeline(transaction=False)
-        for member in self._list_showing(subject) if user_id is None else [user_id]:
+        for member in [subject.user_id] if subject.is_person else self._list_showing(subject):
             pipe.zrevrank(self.keys.recent, str(member))
         return any(rank is not None and rank < self.keep for rank in pipe.execute())
 
     def list_following(self, file_id: str) -> list[int]:
         """The partners that show this picture because their profile did."""
-        members: Any = self.redis.smembers(self.keys.partners(file_id)) if user_of(file_id) is None else ()
+        members: Any = self.redis.smembers(self.keys.partners(file_id)) if not Subject(file_id).is_person else ()
         partners = self.get_many([int(member) for member in members])
         return [partner.id for partner in partners if partner and not partner.is_pinned]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from redis import Redis
 
-from warmer.errors import Permanent
 from warmer.keys import Keys
 from warmer.photo import (
     FORMATS,
@@ -28,10 +27,9 @@ from warmer.state.lease import Lease, require_lease
 from warmer.state.scripts import load_script
 
 Spread = Callable[[float, float], float]  # a random number between two: what was stored together ends apart
-FAILURES_SECONDS = 86_400  # so long a failure counts, and a memory after it has passed
+FAILURES_SECONDS = 86_400  # how long a failure counts, and how long an expired negative cache entry does
 WANTED_SECONDS = 60
 TTL_JITTER = 0.1  # share of a TTL, to both sides
-MEMORY_MAX_SECONDS = 604_800  # no failure is remembered longer than a week
 
 
 class PhotoStore:
@@ -148,13 +146,13 @@ class PhotoStore:
             args += (value, wish)
         require_lease(self._put(keys=keys, args=args))
 
-    def put_unavailable(self, lease: Lease, error: Permanent) -> int:
-        """Remember that there is nothing to serve, longer with each repetition; the seconds of this memory.
+    def put_unavailable(self, lease: Lease, cause: str, first_seconds: int, max_seconds: int) -> int:
+        """Add a negative cache entry. Returns its seconds: those of the first, doubled with each one in a row.
 
         Raises NotMine and Forgotten as `put` does.
         """
         keys = [*self._guards(lease.subject), *self._failings(lease.subject)]
-        args: list[str | int] = [lease.token, error.cause, error.memory_seconds, MEMORY_MAX_SECONDS, FAILURES_SECONDS]
+        args: list[str | int] = [lease.token, cause, first_seconds, max_seconds, FAILURES_SECONDS]
         return require_lease(self._remember(keys=keys, args=args))
 
     def put_path(self, lease: Lease, path: FilePath, ttl: int) -> None:

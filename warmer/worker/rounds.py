@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from warmer.state.workers import list_worker_statuses
 from warmer.wiring import WorkerContext
 
@@ -64,7 +64,7 @@ def keep_newest(context: WorkerContext) -> int:
         found = context.partners.get_many(ids)
         context.partners.drop_places([one for one, partner in zip(ids, found, strict=True) if partner is None])
         partners = [partner for partner in found if partner]
-        subjects = [user_subject(partner.id) for partner in partners if not partner.is_pinned]
+        subjects: list[str] = [Subject.of_person(partner.id) for partner in partners if not partner.is_pinned]
         subjects += [partner.photo_file_id for partner in partners if partner.photo_file_id]
         context.schedule.schedule_if_absent(subjects, random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - spreads load, hides nothing
     return len(newest)

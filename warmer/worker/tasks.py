@@ -1,4 +1,4 @@
-"""What the queue may ask for. The bodies are thin: the story is told in `warm` and `follow`."""
+"""The tasks of the queue. They are thin: `flow/warm.py` and `flow/profile.py` tell the story."""
 
 from __future__ import annotations
 
@@ -16,45 +16,58 @@ from redis.exceptions import RedisError
 
 from warmer.celery import app
 from warmer.deadline import JobContext
-from warmer.errors import NotMine
+from warmer.flow.outcome import Outcome
 from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
-from warmer.keys import Lane, user_of
+from warmer.keys import Lane, Subject
 from warmer.observe.metrics import count_warming
 from warmer.request_id import MESSAGE_HEADER, working_for
 from warmer.wiring import close_worker_context, get_worker_context
 from warmer.worker import rounds
 from warmer.worker.heartbeat import Heartbeat
 
-AWAY_SECONDS = 1.0  # before a message goes back: a broker that is there while Redis is not would return it at once
+AWAY_SECONDS = 1.0  # before a message goes back: a broker that works while Redis does not would redeliver it at once
 log = logging.getLogger(__name__)
 _heartbeats: list[Heartbeat] = []
 
 
 @app.task(name="warm", bind=True)
 def warm(self: Task[..., str], subject: str, lane: Lane, *_: Any, **__: Any) -> str:
-    """Warm a file id, or the newest picture behind `user:<id>`; how it ended.
+    """Warm a file id, or the newest picture behind `user:<id>`. Returns the outcome as text, which Flower shows.
 
-    What a later release may say beside that is left out: two releases take each other's messages while one replaces
-    the other.
+    Further arguments are ignored: during a rolling restart an older release takes the messages of a newer one.
     """
-    with working_for(self.request.get(MESSAGE_HEADER)):  # no id: it was due, or asked for by an earlier release
-        return _warm(subject, lane)
+    with working_for(self.request.get(MESSAGE_HEADER)):  # no request id if the schedule or an earlier release sent it
+        return str(_warm(Subject(subject), lane))
 
 
-def _warm(subject: str, lane: Lane) -> str:
+def _warm(subject: Subject, lane: Lane) -> Outcome:
     started = time.monotonic()
     outcome = _run(subject, lane)
     seconds = time.monotonic() - started
-    count_warming(get_worker_context().stats, lane, outcome, seconds)
-    fields = {"subject": subject, "outcome": outcome, "lane": lane, "milliseconds": round(seconds * 1000, 1)}
+    count_warming(get_worker_context().stats, lane, outcome.kind, seconds)
+    fields = {"subject": subject, "outcome": str(outcome), "lane": lane, "milliseconds": round(seconds * 1000, 1)}
     log.info("🖼️ %s %s [%s] in %.0fms", subject, outcome, lane, seconds * 1000, extra=fields)
     return outcome
 
 
+def _run(subject: Subject, lane: Lane) -> Outcome:
+    context = get_worker_context()
+    job = JobContext.start(lane, context.settings.photo_wait)
+    try:
+        if reason := context.steps.leases.find_skip_reason(subject, lane):
+            return Outcome("skipped", reason)
+        if subject.is_person:
+            return refresh_profile(subject.user_id, job, context.steps)
+        return warm_photo(subject.file_id, job, context.steps)
+    except RedisError as error:
+        time.sleep(AWAY_SECONDS)
+        raise Reject(f"Redis is away ({type(error).__name__})", requeue=True) from None
+
+
 @app.task(name="tick", send_events=False)  # Flower shows the work, not the clock
 def tick(*_: Any, **__: Any) -> int:
-    """Every 2 s: publish what is due; once a minute, note how much waits."""
+    """Every 2 s: publish the subjects that are due; once a minute, record the lengths of the queues."""
     published = rounds.run_tick(get_worker_context())
     rounds.sample_lengths(get_worker_context())
     return published
@@ -62,24 +75,8 @@ def tick(*_: Any, **__: Any) -> int:
 
 @app.task(name="keep_newest", send_events=False)
 def keep_newest(*_: Any, **__: Any) -> int:
-    """Every 10 min: nothing of the newest partners is without a turn."""
+    """Every 10 min: schedule the newest partners that have no next run."""
     return rounds.keep_newest(get_worker_context())
-
-
-def _run(subject: str, lane: Lane) -> str:
-    context = get_worker_context()
-    job = JobContext.start(lane, context.settings.photo_wait)
-    user_id = user_of(subject)
-    try:
-        context.steps.leases.check_needed(subject, lane)
-        if user_id is None:
-            return warm_photo(subject, job, context.steps)
-        return refresh_profile(user_id, job, context.steps)
-    except NotMine as reason:
-        return f"skipped: {reason}"
-    except RedisError as error:
-        time.sleep(AWAY_SECONDS)
-        raise Reject(f"Redis is away ({type(error).__name__})", requeue=True) from None
 
 
 @worker_ready.connect
@@ -90,7 +87,7 @@ def _start_heartbeat(**_: Any) -> None:
     _heartbeats.append(heartbeat)
     heartbeat.start()
     gc.collect()
-    gc.freeze()  # the collector need not walk through what lives as long as the process
+    gc.freeze()  # what lives as long as the process: the collector need not look at it again
 
 
 @worker_shutdown.connect

@@ -18,7 +18,7 @@ SIZES = [PhotoSize(f"id-{width}", f"unique-{width}", width) for width in (640, 1
 
 
 def look_up(context: WorkerContext, user_id: int) -> list[PhotoSize]:
-    return context.steps.look_up(user_id, JobContext.start("warm", 0))
+    return context.steps.look_up_profile(user_id, JobContext.start("warm", 0))
 
 
 def test_a_visible_photo_takes_one_call(context: WorkerContext, telegram: FakeTelegram) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -12,13 +11,13 @@ from PIL import Image
 
 from faketelegram import FakeTelegram
 from tests.conftest import listening, make_picture
+from tests.support.steps import replace_steps
 from warmer.deadline import JobContext
-from warmer.errors import NotMine
 from warmer.flow.steps import FlowSteps
 from warmer.flow.warm import warm_photo
 from warmer.keys import Lane
 from warmer.photo import Rendering, SourceImage, Unavailable, VariantSpec
-from warmer.state.lease import Forgotten, Lease
+from warmer.state.lease import Lease
 from warmer.wiring import WorkerContext
 
 
@@ -31,25 +30,18 @@ JPEG = VariantSpec(160, "jpeg")
 
 
 def warm(context: WorkerContext, file_id: str, lane: Lane = "warm", steps: FlowSteps | None = None) -> str:
-    return warm_photo(file_id, JobContext.start(lane, 0), steps or context.steps)
-
-
-def try_warm(context: WorkerContext, file_id: str) -> str:
-    try:
-        return warm(context, file_id)
-    except NotMine as reason:
-        return str(reason)
+    return str(warm_photo(file_id, JobContext.start(lane, 0), steps or context.steps))
 
 
 def meanwhile(context: WorkerContext, happens: Callable[[], object]) -> FlowSteps:
-    """A desk where something happens while the bytes are being fetched."""
+    """The steps, where something happens while the bytes are being fetched."""
 
     def fetch(lease: Lease, job: JobContext) -> SourceImage:
         source = context.steps.fetch(lease, job)
         happens()
         return source
 
-    return replace(context.steps, fetch=fetch)
+    return replace_steps(context.steps, fetch=fetch)
 
 
 def test_every_size_in_the_first_format_and_a_preview_are_there(context: WorkerContext, file_id: str) -> None:
@@ -78,7 +70,7 @@ def test_a_warm_picture_costs_no_call(context: WorkerContext, file_id: str, tele
 def test_many_workers_make_one_fetch(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
     telegram.latency = 0.05
     with ThreadPoolExecutor(16) as pool:
-        outcomes = list(pool.map(lambda _: try_warm(context, file_id), range(16)))
+        outcomes = list(pool.map(lambda _: warm(context, file_id), range(16)))
     assert outcomes.count("done") >= 1
     assert telegram.calls == {"getFile": 1, "download": 1}
 
@@ -174,19 +166,15 @@ def test_a_wrong_content_type_does_not_matter(context: WorkerContext, file_id: s
 
 def test_a_picture_forgotten_in_the_middle_stays_forgotten(context: WorkerContext, file_id: str) -> None:
     context.partners.register(1, "Ann", file_id)
-    with pytest.raises(Forgotten):
-        warm(context, file_id, steps=meanwhile(context, lambda: context.steps.forget.partner(1)))
+    steps = meanwhile(context, lambda: context.steps.forget.partner(1))
+    assert warm(context, file_id, steps=steps).startswith("skipped: forgotten")
     assert list(context.redis.scan_iter(f"*{file_id}*")) == [context.keys.forgotten(file_id).encode()]
     assert context.schedule.count() == 0
 
 
 def test_who_lost_the_lease_in_the_middle_stores_nothing(context: WorkerContext, file_id: str) -> None:
-    with pytest.raises(NotMine, match="lease"):
-        warm(
-            context,
-            file_id,
-            steps=meanwhile(context, lambda: context.redis.set(context.keys.lease(file_id), "another")),
-        )
+    steps = meanwhile(context, lambda: context.redis.set(context.keys.lease(file_id), "another"))
+    assert warm(context, file_id, steps=steps) == "skipped: the lease expired"
     assert not context.steps.store.is_ready(file_id)
 
 
@@ -208,13 +196,13 @@ def test_what_a_client_waits_for_is_stored_and_announced_first(
 
 
 def noting(steps: FlowSteps, stored: list[list[str]]) -> FlowSteps:
-    """The same desk; what is stored is noted, put by put."""
+    """The same steps, which note what each put stores."""
 
     def put(lease: Lease, rendering: Rendering) -> None:
         steps.put(lease, rendering)
         stored.append([str(variant.spec) for variant in rendering.variants])
 
-    return replace(steps, put=put)
+    return replace_steps(steps, put=put)
 
 
 def test_where_nobody_waits_the_size_that_is_shown_comes_first(context: WorkerContext, file_id: str) -> None:

@@ -10,16 +10,17 @@ from redis import Redis
 
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces
-from warmer.errors import GaveUp, InvalidFileId, NoPhoto, Permanent, Postponed, UpstreamFailed, WarmerError
-from warmer.flow.attempt import Attempts
-from warmer.keys import Keys, user_subject
+from warmer.errors import GaveUp, InvalidFileId, NoPhoto, Postponed, UpstreamFailed, WarmerError
+from warmer.flow.attempt import AttemptRunner
+from warmer.flow.outcome import Outcome
+from warmer.keys import Keys, Subject
 from warmer.state.failures import KEPT, Failure, Failures, list_failures
-from warmer.state.lease import Forgotten, Lease
+from warmer.state.lease import Lease
 from warmer.state.photos import PhotoStore
 from warmer.state.stats import MinuteStats, sum_minutes
 from warmer.wiring import WorkerContext
 
-FID, USER = "AgACAgIAAxkBAAIBcGab", user_subject(42)
+FID, USER = Subject("AgACAgIAAxkBAAIBcGab"), Subject.of_person(42)
 
 
 @pytest.fixture
@@ -38,9 +39,11 @@ def count(failures: Failures) -> dict[str, int]:
     return sum_minutes(failures.redis, failures.keys, 2)
 
 
-def fail(context: WorkerContext, error: WarmerError, subject: str = FID) -> None:
-    with context.steps.hold(subject, "warm"):
+def fail(context: WorkerContext, error: WarmerError, subject: Subject = FID) -> None:
+    def work(_: Lease) -> Outcome:
         raise error
+
+    context.steps.attempt(subject, "warm", work)
 
 
 def test_a_failure_is_listed_with_its_cause_its_reason_and_its_instant(failures: Failures) -> None:
@@ -111,13 +114,11 @@ def test_forgetting_removes_the_failures_of_a_picture_and_of_a_profile(
 
 @pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
 def test_a_forgetting_in_the_middle_of_the_work_leaves_no_failure(context: WorkerContext, error: WarmerError) -> None:
-    def work() -> None:
-        with context.steps.hold(FID, "warm"):
-            context.steps.store.forget(FID)
-            raise error
+    def work(_: Lease) -> Outcome:
+        context.steps.store.forget(FID)
+        raise error
 
-    with pytest.raises(Forgotten):
-        work()
+    assert context.steps.attempt(FID, "warm", work).kind == "skipped"
     assert list_traces(context.redis, FID) == []
 
 
@@ -126,10 +127,10 @@ class Overtaken(PhotoStore):
 
     forgets_before = True
 
-    def put_unavailable(self, lease: Lease, error: Permanent) -> int:
+    def put_unavailable(self, lease: Lease, cause: str, first_seconds: int, max_seconds: int) -> int:
         if self.forgets_before:
             self.forget(lease.subject)
-        seconds = super().put_unavailable(lease, error)
+        seconds = super().put_unavailable(lease, cause, first_seconds, max_seconds)
         self.forget(lease.subject)
         return seconds
 
@@ -141,9 +142,12 @@ def test_a_forgetting_beside_the_remembering_leaves_no_failure(
     store = Overtaken(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
     store.forgets_before = before
     failures = Failures(context.redis, context.keys, context.stats)
-    hold = Attempts(context.steps.leases, context.schedule, store, context.partners, failures, 60)
-    with pytest.raises(Forgotten), hold(FID, "warm"):
+    attempts = AttemptRunner(context.steps.leases, context.schedule, store, context.partners, failures, 60)
+
+    def work(_: Lease) -> Outcome:
         raise InvalidFileId("getFile: 400")
+
+    assert attempts.run(FID, "warm", work).kind == "skipped"
     assert list_traces(context.redis, FID) == []
 
 

@@ -11,11 +11,11 @@ from redis import Redis
 from tests.conftest import listening
 from tests.support.redis_kinds import forget_calls, list_calls
 from tests.support.remaining import remaining
-from warmer.errors import Crashed, InvalidFileId, NoPhoto, NotMine
+from warmer.errors import NotMine
 from warmer.keys import Keys
 from warmer.photo import FilePath, PhotoStatus, Rendering, StoredVariant, Unavailable, Variant, VariantSpec, version_of
 from warmer.state.lease import Forgotten, Lease, LeaseManager
-from warmer.state.photos import FAILURES_SECONDS, MEMORY_MAX_SECONDS, PhotoStore
+from warmer.state.photos import FAILURES_SECONDS, PhotoStore
 
 FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
 SIZES, FORMATS = (80, 160, 320), ("webp", "jpeg")
@@ -43,11 +43,11 @@ def render(*sizes: int, fmt: str = "webp", preview: str = PREVIEW) -> Rendering:
     return Rendering(tuple(Variant(size, fmt, b"%d" % size) for size in sizes or SIZES), preview, "AQADunique")
 
 
-def fail_again(store: PhotoStore, leases: LeaseManager, error: Any, keys: Keys) -> int:
-    """Remember the error once more, as after the memory has passed."""
+def put_unavailable_again(store: PhotoStore, leases: LeaseManager, keys: Keys) -> int:
+    """Add one more negative cache entry, as after the one before has expired. Returns its seconds."""
     store.redis.delete(keys.unavailable(FID))
     lease = leases.take(FID, "warm")
-    seconds = store.put_unavailable(lease, error)
+    seconds = store.put_unavailable(lease, "invalid-file-id", DAY, 7 * DAY)
     leases.release(lease)
     return seconds
 
@@ -114,7 +114,7 @@ def test_what_is_stored_together_does_not_end_together(store: PhotoStore, leases
 
 def test_a_put_ends_what_was_remembered(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
     store.count_failure(lease)
-    store.put_unavailable(lease, NoPhoto("m"))
+    store.put_unavailable(lease, "none", 600, 7 * DAY)
     store.count_failure(lease)
     store.put(lease, render())
     assert store.get_unavailable(FID) is None
@@ -130,7 +130,7 @@ def test_without_the_claim_nothing_is_written(
     redis.delete(key) if loss == "run out" else redis.set(key, "another")
     arguments: dict[str, tuple[Any, ...]] = {
         "put": (render(),),
-        "put_unavailable": (NoPhoto("m"),),
+        "put_unavailable": ("none", 600, 7 * DAY),
         "put_path": (FilePath("p", "u"), 60),
         "count_failure": (),
     }
@@ -205,40 +205,40 @@ def test_later_formats_are_cut_from_the_largest_stored(store: PhotoStore, lease:
 # Unavailable
 
 
-def test_the_cause_is_remembered_for_its_time(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
-    assert store.put_unavailable(lease, NoPhoto("m")) == 600
+def test_the_first_negative_cache_entry_lasts_as_long_as_it_is_told(
+    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
+) -> None:
+    assert store.put_unavailable(lease, "none", 600, 7 * DAY) == 600
     assert store.get_unavailable(FID) == Unavailable("none")
     assert redis.ttl(keys.unavailable(FID)) == remaining(600)
 
 
-def test_a_crash_is_remembered_for_an_hour(store: PhotoStore, lease: Lease) -> None:
-    assert store.put_unavailable(lease, Crashed("m")) == 3600
+def test_each_negative_cache_entry_in_a_row_lasts_twice_as_long_up_to_the_maximum(
+    store: PhotoStore, leases: LeaseManager, keys: Keys
+) -> None:
+    seconds = [put_unavailable_again(store, leases, keys) for _ in range(5)]
+    assert seconds == [DAY, 2 * DAY, 4 * DAY, 7 * DAY, 7 * DAY]
 
 
-def test_the_memory_doubles_up_to_a_week(store: PhotoStore, leases: LeaseManager, keys: Keys) -> None:
-    seconds = [fail_again(store, leases, InvalidFileId("m"), keys) for _ in range(5)]
-    assert seconds == [DAY, 2 * DAY, 4 * DAY, MEMORY_MAX_SECONDS, MEMORY_MAX_SECONDS]
-
-
-def test_the_count_of_memories_outlives_each_memory(
+def test_the_count_of_entries_outlives_each_entry(
     store: PhotoStore, leases: LeaseManager, redis: Redis, keys: Keys
 ) -> None:
     for _ in range(3):
-        seconds = fail_again(store, leases, InvalidFileId("m"), keys)
+        seconds = put_unavailable_again(store, leases, keys)
         assert redis.ttl(keys.negative_count(FID)) == remaining(seconds + FAILURES_SECONDS)
 
 
-def test_failures_before_do_not_lengthen_the_first_memory(
+def test_earlier_failures_do_not_lengthen_the_first_entry(
     store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
     assert [store.count_failure(lease) for _ in range(3)] == [1, 2, 3]
     assert redis.ttl(keys.failures(FID)) == remaining(DAY)
-    assert store.put_unavailable(lease, NoPhoto("m")) == 600
+    assert store.put_unavailable(lease, "none", 600, 7 * DAY) == 600
     assert store.count_failure(lease) == 1
 
 
 def test_who_asks_anew_starts_with_a_clean_slate(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
-    store.put_unavailable(lease, NoPhoto("m"))
+    store.put_unavailable(lease, "none", 600, 7 * DAY)
     store.count_failure(lease)
     store.clear_unavailable(FID)
     assert list_keys(redis) == {keys.lease(FID), keys.crashes(FID)}
@@ -339,7 +339,7 @@ def crowded(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> PhotoS
     for fmt in FORMATS:
         store.put(lease, render(fmt=fmt))
     store.put_path(lease, FilePath("p", "u"), 60)
-    store.put_unavailable(lease, NoPhoto("m"))
+    store.put_unavailable(lease, "none", 600, 7 * DAY)
     store.count_failure(lease)
     store.want(FID, VariantSpec(160, "jpeg"))
     redis.sadd(keys.partners(FID), 42)

@@ -12,12 +12,13 @@ from tests.conftest import make_picture, next_id
 from tests.support.clock import Clock
 from tests.support.remaining import remaining
 from warmer.deadline import JobContext
-from warmer.errors import NotMine
+from warmer.flow.outcome import Outcome
 from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
-from warmer.keys import user_of, user_subject
+from warmer.keys import Subject, user_subject
 from warmer.settings import Settings
 from warmer.state.budget import Budget
+from warmer.state.lease import Lease
 from warmer.state.stats import sum_minutes
 from warmer.wiring import WorkerContext
 from warmer.worker import rounds
@@ -51,16 +52,12 @@ def list_published(context: WorkerContext) -> list[str]:
 def work_off(context: WorkerContext) -> list[str]:
     """What a worker would do with the waiting rewarm messages; how each ended."""
     outcomes = []
-    for subject in list_published(context):
-        job, user_id = JobContext.start("rewarm", 0), user_of(subject)
-        try:
-            outcomes.append(
-                warm_photo(subject, job, context.steps)
-                if user_id is None
-                else refresh_profile(user_id, job, context.steps)
-            )
-        except NotMine as reason:
-            outcomes.append(str(reason))
+    for published in list_published(context):
+        job, subject = JobContext.start("rewarm", 0), Subject(published)
+        if subject.is_person:
+            outcomes.append(str(refresh_profile(subject.user_id, job, context.steps)))
+        else:
+            outcomes.append(str(warm_photo(subject.file_id, job, context.steps)))
     return outcomes
 
 
@@ -183,7 +180,7 @@ def test_a_passing_failure_is_tried_again_by_the_round(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getFile", "bad-gateway")
-    assert warm_photo(file_id, JobContext.start("warm", 0), context.steps).startswith("postponed")
+    assert warm_photo(file_id, JobContext.start("warm", 0), context.steps).kind == "postponed"
     make_due(context, file_id)
     run_tick(context)
     assert work_off(context) == ["done"]
@@ -191,8 +188,11 @@ def test_a_passing_failure_is_tried_again_by_the_round(
 
 
 def test_the_picture_of_a_killed_worker_is_warm_after_its_lease(context: WorkerContext, file_id: str) -> None:
-    with pytest.raises(SystemExit), context.steps.hold(file_id, "warm"):
+    def die(_: Lease) -> Outcome:
         raise SystemExit
+
+    with pytest.raises(SystemExit):
+        context.steps.attempt(Subject(file_id), "warm", die)
     context.redis.delete(context.keys.lease(file_id))  # the lease ran out
     make_due(context, file_id)
     run_tick(context)
@@ -205,7 +205,7 @@ def test_a_forgotten_subject_has_had_its_last_turn(
     context.steps.store.forget(file_id)
     make_due(context, file_id)
     run_tick(context)
-    assert work_off(context) == ["forgotten"]
+    assert work_off(context) == ["skipped: forgotten"]
     assert list_turns(context) == {}
     assert not telegram.calls
 

@@ -1,0 +1,24 @@
+"""The steps of the flow, some of them replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from warmer.flow.steps import FlowSteps
+
+
+class _Replaced:
+    def __init__(self, steps: FlowSteps, replacements: dict[str, Callable[..., Any]]) -> None:
+        self._steps = steps
+        self.__dict__.update(replacements)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._steps, name)
+
+
+def replace_steps(steps: FlowSteps, **replacements: Callable[..., Any]) -> FlowSteps:
+    """The same steps and state, but for these steps."""
+    if unknown := [name for name in replacements if not hasattr(steps, name)]:
+        raise AttributeError(f"no such steps: {unknown}")
+    return cast(FlowSteps, _Replaced(steps, replacements))

@@ -1,0 +1,26 @@
+"""How a job ended, as a value: the log, Flower and the metrics are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "done",
+    "unavailable",  # in the negative cache
+    "postponed",  # scheduled again
+    "dropped",  # not scheduled: a client that still wants it asks again
+    "skipped",  # nothing to do here: another worker has the lease, the message is stale, or the subject is forgotten
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`kind` is the label of the metric; `detail` is one public line for people, empty if there is nothing to add."""
+
+    kind: Kind
+    detail: str = ""
+
+    def __str__(self) -> str:
+        """As the log and Flower show it."""
+        return f"{self.kind}: {self.detail}" if self.detail else self.kind

@@ -1,0 +1,89 @@
+"""The retry policy: what follows from each error. `warmer.flow.attempt` carries it out.
+
+A permanent error puts the subject into the negative cache: until the entry expires, the answer is 404 and Telegram is
+not called for it. A transient error schedules another attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from warmer.errors import (
+    Busy,
+    Crashed,
+    DeadlineExceeded,
+    GaveUp,
+    InvalidFileId,
+    NoPhoto,
+    NotAnImage,
+    Paused,
+    Permanent,
+    Postponed,
+    TemporarilyUnavailable,
+    TokenRejected,
+    TooBig,
+    Transient,
+    UpstreamFailed,
+)
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Another attempt after a transient error."""
+
+    max_tries: int | None  # in a row, then GaveUp; None: the error is no failure of this subject and is not counted
+    drops_hot: bool = False  # a hot job whose picture is not kept warm: a client that still wants it asks again
+    wakes_clients: bool = True  # clients that wait stop waiting and are told to ask again
+
+
+# No retry, but an entry in the negative cache. It lasts this many seconds the first time, and twice as long each time
+# that the next attempt fails, too.
+NEGATIVE_CACHE_SECONDS: dict[type[Permanent], int] = {
+    NoPhoto: 10 * MINUTE,  # short: it changes when the person opens the bot
+    InvalidFileId: DAY,
+    TooBig: DAY,
+    NotAnImage: DAY,
+    Crashed: HOUR,
+    GaveUp: HOUR,
+}
+NEGATIVE_CACHE_MAX_SECONDS = 7 * DAY
+
+# A retry. Without `max_tries` it comes when the error says (`retry_after`), or after a second. With `max_tries` it
+# backs off: after 2, 4, 8 seconds and so on, with each failure in a row.
+RETRIES: dict[type[Transient], Retry] = {
+    Postponed: Retry(max_tries=None, drops_hot=True),
+    Busy: Retry(max_tries=None, wakes_clients=False),  # the worker that has the lease will wake them
+    Paused: Retry(max_tries=None),
+    TokenRejected: Retry(max_tries=None),
+    DeadlineExceeded: Retry(max_tries=20),
+    UpstreamFailed: Retry(max_tries=20),
+    TemporarilyUnavailable: Retry(max_tries=3),
+}
+BACKOFF_MAX_SECONDS = 10 * MINUTE
+BACKOFF_SPREAD = (0.8, 1.2)  # factors, at random, so that retries do not come in bursts
+POSTPONE_SPREAD = (1.0, 1.1)  # never earlier than the error says
+
+MAX_CRASHES = 3  # leases in a row that ended without an outcome, then Crashed
+
+
+def get_negative_cache_seconds(error: Permanent) -> int:
+    """How long the first entry for this error lasts."""
+    return next(NEGATIVE_CACHE_SECONDS[kind] for kind in type(error).__mro__ if kind in NEGATIVE_CACHE_SECONDS)
+
+
+def get_retry(error: Transient) -> Retry:
+    """The retry for this error: that of its class, or of the nearest class above it."""
+    return next(RETRIES[kind] for kind in type(error).__mro__ if kind in RETRIES)
+
+
+def choose_delay(error: Transient, failures: int, uniform: Callable[[float, float], float]) -> float:
+    """The seconds until the retry.
+
+    `failures`: how many there were in a row, 0 for an error that is not counted.
+    """
+    if failures:
+        return min(2.0**failures, BACKOFF_MAX_SECONDS) * uniform(*BACKOFF_SPREAD)
+    return (error.retry_after or 1) * uniform(*POSTPONE_SPREAD)
