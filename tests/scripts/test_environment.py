@@ -1,4 +1,4 @@
-"""How scripts make their environment: scripts/setup/environment.sh, in a small project with a real venv and pip."""
+"""How the scripts make their environment: scripts/setup/environment.sh in a small project with a real venv and pip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def project(tmp_path: Path) -> SmallProject:
     return SmallProject(tmp_path)
 
 
-def test_the_first_start_installs_what_is_locked_and_the_second_installs_nothing(
+def test_the_first_start_installs_the_locked_packages_and_the_second_installs_nothing(
     project: SmallProject, tmp_path: Path
 ) -> None:
     project.put_stub("python3", version="3.9.2", too_old=1)
@@ -45,12 +45,12 @@ def test_a_changed_lock_is_installed_into_the_environment_and_a_failure_leaves_i
     assert kept.exists()
 
 
-def test_an_environment_that_is_half_made_or_was_moved_is_made_anew(project: SmallProject) -> None:
+def test_an_incomplete_or_moved_environment_is_made_again(project: SmallProject) -> None:
     project.put_stub(make="mkdir .venv; touch .venv/half-made; echo $$ > pid; exec sleep 600")
     with project.start() as start:
-        installer = psutil.Process(number_in(project.folder / "pid"))
+        installer = psutil.Process(read_number(project.folder / "pid"))
         start.kill()
-        installer.kill()  # both, as when the machine goes down
+        installer.kill()  # both, as in a crash of the machine
     project.put_python()
     project.run()
     assert not (project.venv / "half-made").exists()
@@ -58,7 +58,7 @@ def test_an_environment_that_is_half_made_or_was_moved_is_made_anew(project: Sma
     assert project.run(moved / "scripts/run")[0] == f"version 1 in {moved}/.venv x\n"
 
 
-def test_a_linked_environment_is_not_emptied(project: SmallProject, tmp_path: Path) -> None:
+def test_a_linked_environment_keeps_its_files(project: SmallProject, tmp_path: Path) -> None:
     project.put_stub()
     (tmp_path / "other").mkdir()
     (tmp_path / "other/kept").touch()
@@ -82,7 +82,7 @@ def test_a_failed_install_leaves_nothing_and_shows_its_last_lines(project: Small
 def test_an_interrupted_install_leaves_nothing(project: SmallProject, number: signal.Signals) -> None:
     project.put_stub(make="mkdir .venv; echo $$ > pid; exec sleep 600")
     start = project.start()
-    installer = psutil.Process(number_in(project.folder / "pid"))
+    installer = psutil.Process(read_number(project.folder / "pid"))
     start.send_signal(number)
     _, said = start.communicate()
     assert (start.returncode, said.splitlines()[-1]) == (130, "avatar-warmer: interrupted")
@@ -93,15 +93,15 @@ def test_an_interrupted_install_leaves_nothing(project: SmallProject, number: si
 def test_a_start_beside_another_waits_and_uses_the_same_environment(project: SmallProject) -> None:
     project.put_stub(make=f'echo $$ > pid; until [ -e go ]; do sleep 0.1; done; exec "{PYTHON}" "$@"')
     with project.start() as first, project.start() as second:
-        number_in(project.folder / "pid")
-        waiting = next(one for one in (first, second) if said_at_once(one).startswith("Waiting for another script"))
+        read_number(project.folder / "pid")
+        waiting = next(one for one in (first, second) if read_first_line(one).startswith("Waiting for another script"))
         (project.folder / "go").touch()
         said = {one: one.communicate() for one in (first, second)}
     assert {printed for printed, _ in said.values()} == {f"version 1 in {project.venv} x\n"}
     assert said[waiting][1] == ""
 
 
-def test_a_python_that_is_too_old_is_one_line_that_says_what_to_install(project: SmallProject) -> None:
+def test_a_too_old_python_causes_one_line_that_says_what_to_install(project: SmallProject) -> None:
     project.put_stub(version="3.9.2", too_old=1)
     assert project.fail() == (
         "avatar-warmer: needs Python 3.11 to 3.14, and python3 is Python 3.9.2 "
@@ -109,7 +109,7 @@ def test_a_python_that_is_too_old_is_one_line_that_says_what_to_install(project:
     )
 
 
-def test_a_missing_venv_module_is_one_line_that_names_the_package(project: SmallProject) -> None:
+def test_a_missing_venv_module_causes_one_line_that_names_the_package(project: SmallProject) -> None:
     project.put_stub("python3", too_old=1)
     project.put_stub("python3.13", no_venv=1)
     assert project.fail() == (
@@ -117,19 +117,19 @@ def test_a_missing_venv_module_is_one_line_that_names_the_package(project: Small
     )
 
 
-def test_the_loops_of_a_busy_run_end_with_it(project: SmallProject, tmp_path: Path) -> None:
+def test_the_busy_loops_end_with_the_test_run(project: SmallProject, tmp_path: Path) -> None:
     project.pretend_to_have_pytest()
     script = str(project.folder / "scripts/test")
-    with (tmp_path / "said").open("w+") as said:  # a loop would hold a pipe open
+    with (tmp_path / "said").open("w+") as said:  # a loop would keep a pipe open
         subprocess.run([script, "busy", "x"], env=project.environ, stdout=said, check=True)
         assert (said.seek(0), said.read())[1] == "pytest ran x\n"
     wait_until(lambda: not any(script in (one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])))
 
 
-def number_in(file: Path) -> int:
+def read_number(file: Path) -> int:
     return int(wait_until(lambda: file.exists() and file.read_text().strip()))
 
 
-def said_at_once(start: subprocess.Popen[str]) -> str:
+def read_first_line(start: subprocess.Popen[str]) -> str:
     assert start.stderr
     return start.stderr.readline()

@@ -1,4 +1,4 @@
-"""The search for leaks finds what was planted, in every spelling and in every kind of place."""
+"""The leak finder finds planted secrets in every encoding and every kind of place."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def finds(places: Places, secret: str = SECRET) -> list[str]:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_each_spelling_is_found(spelling: str) -> None:
+def test_each_encoding_of_a_secret_is_found(spelling: str) -> None:
     secret = SECRET.lower() if spelling == "in small letters" else SECRET
     text = f"before {SPELLINGS[spelling](secret)} after"
     assert finds({"here": text.encode(), "there": b"nothing"}, secret) == ["here"]
 
 
-def test_base64_is_found_wherever_it_begins_and_ends() -> None:
+def test_base64_is_found_at_every_offset() -> None:
     places = {
         f"{encode.__name__} {before} {after}": encode(b"\xff" * before + SECRET.encode() + b"\xff" * after)
         for encode, before, after in product((b64encode, urlsafe_b64encode), range(6), range(3))
@@ -75,14 +75,14 @@ def test_a_secret_in_redis_is_found(redis: Redis, kind: str) -> None:
     assert len(finds(read_redis(redis))) == 1
 
 
-def test_a_secret_that_passes_through_redis_is_found(redis: Redis, redis_url: str) -> None:
+def test_a_secret_that_only_passes_through_redis_is_found(redis: Redis, redis_url: str) -> None:
     with tapping(redis_url.removeprefix("unix://")) as taps:
         wait_until(lambda: redis.publish("channel", quote(SECRET, safe="")) and taps["MONITOR"].heard)
         redis.set("k", SECRET.encode().hex(), px=1)
         wait_until(lambda: len(finds({name: bytes(tap.heard) for name, tap in taps.items()})) == 2)
 
 
-def test_a_wiretap_that_was_cut_comes_back(redis: Redis, redis_url: str) -> None:
+def test_a_disconnected_wiretap_reconnects(redis: Redis, redis_url: str) -> None:
     with tapping(redis_url.removeprefix("unix://")) as taps:
         for _ in range(2):
             taps["MONITOR"].heard.clear()

@@ -1,4 +1,4 @@
-"""Alerts, dashboard and runbook: they fire, they are explained, and they ask only for figures that there are."""
+"""Alerts, dashboard and runbook: each alert is tested and explained."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in pan
 
 
 def list_sections() -> dict[str, str]:
-    """The sections of the runbook that are about alerts."""
+    """Returns the sections of the runbook about alerts."""
     parts = re.split(r"^## (\w+)$", RUNBOOK, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_every_alert_is_tested_both_ways() -> None:
+def test_every_alert_has_a_test_that_it_fires_and_one_that_it_does_not() -> None:
     cases = re.findall(r"- name: (\w+) (fires|does not fire)$", (FOLDER / "alerts.test.yml").read_text(), re.MULTILINE)
     assert sorted(cases) == sorted((name, way) for name in ALERTS for way in ("fires", "does not fire"))
 
 
-def test_every_alert_has_a_section_in_the_runbook_and_every_section_an_alert() -> None:
+def test_every_alert_has_one_section_in_the_runbook() -> None:
     assert list(list_sections()) == ALERTS
     links = re.findall(r"runbook: (\S+)", RULES)
     assert links == [f"docs/runbook.md#{name.lower()}" for name in ALERTS]
 
 
-def test_a_section_says_what_it_means_where_to_look_what_to_do_and_when_it_is_over() -> None:
+def test_every_section_says_meaning_first_look_action_and_end() -> None:
     parts = {name: re.findall(r"^\*\*([\w ]+)\.\*\*", text, re.MULTILINE) for name, text in list_sections().items()}
     assert {name: found for name, found in parts.items() if found != PARTS} == {}
 
 
-def test_the_targets_are_those_of_the_page() -> None:
+def test_the_alert_thresholds_are_the_targets_of_the_operators_page() -> None:
     for target in (f"> {1 - HIT_RATE_MIN:.1f}", f"> {ERROR_RATE_MAX}", f"> {CACHED_MS_MAX / 1000}"):
         assert target in RULES
     assert f"> {UNCACHED_MS_MAX / 1000}" in RULES
 
 
-def test_the_panels_of_the_dashboard_stand_side_by_side() -> None:
+def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
     places = [panel["gridPos"] for panel in DASHBOARD["panels"]]
     cells = [(place["x"] + dx, place["y"]) for place in places for dx in range(place["w"])]
     assert len(set(cells)) == len(cells)

@@ -1,4 +1,4 @@
-"""The cluster that is measured holds pictures as the service's own does."""
+"""The benchmarked cluster spreads pictures as the service's own does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warmer.keys import Keys
 from warmer.redis_client.cluster import list_infos
 
 
-def test_its_masters_share_the_pictures() -> None:
+def test_every_master_of_the_cluster_holds_pictures() -> None:
     with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "s") as testbed:
         redis = start_cluster(testbed)
         store_avatars(redis, Keys("123456789"), 24)

@@ -9,7 +9,9 @@ from warmer.keys import Keys, user_subject
 from warmer.wiring import WorkerContext
 
 
-def test_every_written_partner_is_listed_with_a_warm_picture(context: WorkerContext, redis: Redis, keys: Keys) -> None:
+def test_every_written_partner_is_listed_with_a_stored_picture(
+    context: WorkerContext, redis: Redis, keys: Keys
+) -> None:
     write_partners(redis, keys, 30)
     partners = context.partners.list_recent(100)
     glances = context.steps.store.get_statuses([str(partner.photo_file_id) for partner in partners])

@@ -1,4 +1,4 @@
-"""Rendering is compared on one picture, and a peer that does not run is told of."""
+"""The rendering benchmark: all libraries get the same picture, and a library that fails is reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benches import peers_env, render
 
 @pytest.fixture
 def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What stands in for the Python of the peers' environment."""
+    """The path of a stub for the Python of the peers' environment."""
     program = tmp_path / "python"
     monkeypatch.setattr(peers_env, "find", lambda _: program)
     return program

@@ -1,4 +1,4 @@
-"""The benchmark's own arithmetic; what it measures is no test."""
+"""The benchmark's own arithmetic; its measurements are not tested."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ def told(**errors: int) -> str:
 
 
 def rates(**values: float) -> list[Measurement]:
-    """What the part `hits` has measured, by contestant."""
+    """Returns measurements of the part `hits` by contestant."""
     found = [Measurement("hit", getattr(hits, who), hits.RATE, value, value, value) for who, value in values.items()]
     from_redis = Measurement("304", hits.OURS, hits.FROM_REDIS, 24, 24, 24)
     return [*found, Measurement("304", hits.OURS, hits.RATE, 500, 500, 500), from_redis]
 
 
-def test_a_floor_holds_from_its_target_on_and_a_ceiling_up_to_it() -> None:
+def test_a_floor_holds_from_its_target_up_and_a_ceiling_up_to_its_target() -> None:
     assert Row("", "", 1.0, 1.0).holds
     assert not Row("", "", 0.99, 1.0).holds
     assert Row("", "", 1.0, 1.0, is_floor=False).holds
     assert not Row("", "", 1.01, 1.0, is_floor=False).holds
 
 
-def test_a_round_is_read_from_what_wrk_writes() -> None:
+def test_the_output_of_wrk_is_parsed() -> None:
     assert load.parse(told()) == load.Load(3000, rate=1000.0, p50=2.5, p99=9.0, bytes_each=6000.0)
 
 
 @pytest.mark.parametrize("error", load.ERRORS)
-def test_a_round_with_an_error_does_not_count(error: str) -> None:
+def test_a_round_with_an_error_is_rejected(error: str) -> None:
     with pytest.raises(load.BrokenRound, match=f"2 × {error}"):
         load.parse(told(**{error: 2}))
 
 
-def test_a_round_without_an_answer_does_not_count() -> None:
+def test_a_round_without_an_answer_is_rejected() -> None:
     for output in ("unable to connect\n", json.dumps(TOLD | WELL | {"requests": 0})):
         with pytest.raises(load.BrokenRound):
             load.parse(output)
 
 
-def test_ratios_are_of_medians_and_a_missing_peer_has_no_row() -> None:
+def test_ratios_compare_medians_and_a_missing_peer_has_no_row() -> None:
     rows = hits.make_rows(rates(OURS=400, GRANIAN=800, CEILING=500, THUMBOR=100))
     assert [(row.against, row.measured) for row in rows] == [
         ("gunicorn, constant answer", 0.8),
@@ -64,7 +64,7 @@ def test_ratios_are_of_medians_and_a_missing_peer_has_no_row() -> None:
     ]
 
 
-def test_the_table_shows_what_holds_and_what_is_missed() -> None:
+def test_the_table_shows_held_and_missed_targets() -> None:
     table = report.make_table([MET, MISSED]).splitlines()
     assert table[2:] == [
         "| hit | thumbor | ≥ 4 × | 4.2 × | holds |",
@@ -72,20 +72,20 @@ def test_the_table_shows_what_holds_and_what_is_missed() -> None:
     ]
 
 
-def test_the_page_shows_measurements_and_what_was_skipped() -> None:
+def test_the_page_shows_measurements_and_skipped_peers() -> None:
     page = report.make_page([PART], ["libvips: no network"], {"memory": "4 GiB"}, {"Python": "3.11"})
     for line in ("- memory: 4 GiB", "| hit | thumbor | requests/s | 1,290 | 1,200 – 1,300 |", "- libvips: no network"):
         assert f"\n{line}\n" in page
     assert page.endswith("- hits: nginx: missing\n")
 
 
-def test_every_peers_requirements_are_pinned() -> None:
+def test_the_requirements_of_every_peer_are_pinned() -> None:
     groups = peers_env.read_groups(peers_env.REQUIREMENTS.read_text("utf-8"))
     assert set(groups) == {"original", "libvips", "plot", "thumbor", "curl"}
     assert all(" == " in line for lines in groups.values() for line in lines)
 
 
-def test_an_unknown_part_is_answered_in_one_line() -> None:
+def test_an_unknown_part_is_rejected_in_one_line() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "benches"), "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
@@ -95,7 +95,7 @@ def test_an_unknown_part_is_answered_in_one_line() -> None:
     )
 
 
-def test_a_percentile_is_a_value_that_was_measured() -> None:
+def test_a_percentile_is_one_of_the_measured_values() -> None:
     values = [float(number) for number in range(100, 0, -1)]
     assert (percentile(values, 50), percentile(values, 99), percentile([7.0], 99)) == (50.0, 99.0, 7.0)
 
@@ -103,13 +103,13 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
 def test_rounds_become_a_median_with_its_range() -> None:
     recorder = Recorder()
     for rate in (30.0, 10.0, 20.0):
-        recorder.note("cold", "somebody", {"photos/s": rate})
-    assert recorder.list_measurements() == [Measurement("cold", "somebody", "photos/s", 20.0, 10.0, 30.0)]
+        recorder.note("cold", "a peer", {"photos/s": rate})
+    assert recorder.list_measurements() == [Measurement("cold", "a peer", "photos/s", 20.0, 10.0, 30.0)]
 
 
 def test_a_figure_that_was_not_measured_raises_an_error() -> None:
     recorder = Recorder()
-    recorder.note("cold", "somebody", {"photos/s": 1.0})
-    assert not recorder.has("cold", "somebody else")
+    recorder.note("cold", "a peer", {"photos/s": 1.0})
+    assert not recorder.has("cold", "another peer")
     with pytest.raises(KeyError):
-        recorder.median("cold", "somebody", "p50 ms")
+        recorder.median("cold", "a peer", "p50 ms")

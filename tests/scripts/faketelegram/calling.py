@@ -10,7 +10,7 @@ from PIL import Image
 
 from faketelegram import FakeTelegram
 
-PATIENCE = 60.0  # seconds, of a client of these tests
+PATIENCE = 60.0  # seconds, per request
 
 
 def call(fake: FakeTelegram, method: str, **params: str | int) -> Any:
@@ -32,7 +32,7 @@ def download(fake: FakeTelegram, path: str, timeout: float = PATIENCE) -> reques
     return requests.get(url, timeout=timeout, allow_redirects=False)
 
 
-def an_image(width: int = 300, height: int = 200) -> bytes:
+def make_png(width: int = 300, height: int = 200) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (width, height), "red").save(out, "PNG")
     return out.getvalue()

@@ -19,7 +19,7 @@ def fake() -> Iterator[FakeTelegram]:
 
 @pytest.fixture
 def pauses(fake: FakeTelegram) -> list[float]:
-    """Every pause that the fake makes, in seconds; none of them takes any time."""
+    """Every pause that the fake makes, in seconds; none of them takes time."""
     seen: list[float] = []
 
     def wait(_: Event, seconds: float) -> bool:

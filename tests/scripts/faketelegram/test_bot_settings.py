@@ -30,7 +30,7 @@ def test_a_webhook_is_set_reported_and_deleted(fake: FakeTelegram) -> None:
     ]
 
 
-def test_get_updates_is_a_conflict_while_a_webhook_is_set(fake: FakeTelegram) -> None:
+def test_get_updates_conflicts_with_a_webhook(fake: FakeTelegram) -> None:
     fake.write(42, "hello")
     call(fake, "setWebhook", url="https://example.com/hook")
     refused = call(fake, "getUpdates")
@@ -45,7 +45,7 @@ def test_setting_a_webhook_can_drop_pending_updates(fake: FakeTelegram) -> None:
     assert call(fake, "getWebhookInfo")["result"]["pending_update_count"] == 0
 
 
-def test_commands_are_kept_by_scope_and_language(fake: FakeTelegram) -> None:
+def test_commands_are_stored_by_scope_and_language(fake: FakeTelegram) -> None:
     everywhere = [{"command": "start", "description": "Begin"}]
     private = {"type": "all_private_chats"}
     assert call(fake, "setMyCommands", commands=json.dumps(everywhere))["result"] is True

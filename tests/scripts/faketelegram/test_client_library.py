@@ -30,7 +30,7 @@ def test_python_telegram_bot_reads_photos_chats_and_files(fake: FakeTelegram) ->
 
 
 @pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
-def test_python_telegram_bot_understands_the_faults(fake: FakeTelegram) -> None:
+def test_python_telegram_bot_raises_the_expected_errors_for_faults(fake: FakeTelegram) -> None:
     async def read() -> None:
         async with telegram.Bot(fake.token, f"{fake.url}/bot", f"{fake.url}/file/bot") as bot:
             fake.fail("getFile", "too-many-requests", retry_after=7)

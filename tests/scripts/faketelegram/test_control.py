@@ -6,10 +6,10 @@ import pytest
 import requests
 
 from faketelegram import FakeTelegram
-from tests.scripts.faketelegram.calling import PATIENCE, an_image, get_file
+from tests.scripts.faketelegram.calling import PATIENCE, get_file, make_png
 
 
-def test_faults_and_counters_can_be_reached_over_http(fake: FakeTelegram) -> None:
+def test_faults_and_counters_can_be_controlled_over_http(fake: FakeTelegram) -> None:
     control = f"{fake.url}/_fake"
     wanted = {"method": "getFile", "fault": "too-many-requests", "times": "forever", "retry_after": 3}
     assert requests.post(f"{control}/faults", json=wanted, timeout=PATIENCE).json() == [wanted]
@@ -26,7 +26,7 @@ def test_people_and_photos_can_be_changed_over_http(fake: FakeTelegram) -> None:
     added = requests.post(people, json={"id": 43, "first_name": "Bob", "photo": False}, timeout=PATIENCE)
     assert (added.status_code, added.json()["file_ids"]) == (201, {})
     drawn = requests.post(f"{people}/43/photo", timeout=PATIENCE).json()["file_ids"]["320"]
-    given = requests.post(f"{people}/43/photo", data=an_image(), timeout=PATIENCE).json()["file_ids"]["320"]
+    given = requests.post(f"{people}/43/photo", data=make_png(), timeout=PATIENCE).json()["file_ids"]["320"]
     assert drawn != given == fake.world.file_id(43)
     assert requests.delete(f"{people}/43/photo", timeout=PATIENCE).json()["file_ids"] == {}
     assert [one["name"] for one in requests.get(people, timeout=PATIENCE).json()] == ["Ann Lee", "Bob"]
@@ -53,7 +53,7 @@ def test_people_and_photos_can_be_changed_over_http(fake: FakeTelegram) -> None:
         ("nothing", b"", 404, None),
     ],
 )
-def test_bad_input_is_refused_with_the_name_of_its_field(
+def test_invalid_input_is_rejected_with_the_name_of_its_field(
     fake: FakeTelegram, path: str, body: bytes, code: int, field: str | None
 ) -> None:
     answer = requests.post(f"{fake.url}/_fake/{path}", data=body, timeout=PATIENCE)

@@ -28,21 +28,21 @@ def test_a_429_has_its_delay_in_body_and_header(fake: FakeTelegram) -> None:
     }
 
 
-def test_a_fault_lasts_its_number_of_times_and_the_next_one_follows(fake: FakeTelegram) -> None:
+def test_a_fault_applies_its_number_of_times_and_then_the_next_one(fake: FakeTelegram) -> None:
     fake.fail("getMe", "internal-error", times=2)
     fake.fail("*", "user-not-found")
     codes = [call(fake, "getMe").get("error_code") for _ in range(4)]
     assert codes == [500, 500, 400, None]
 
 
-def test_a_fault_without_a_number_lasts_until_it_is_cleared(fake: FakeTelegram) -> None:
+def test_a_fault_without_a_number_applies_until_it_is_cleared(fake: FakeTelegram) -> None:
     fake.fail("getMe", "unauthorized", times=None)
     assert [call(fake, "getMe")["ok"] for _ in range(3)] == [False] * 3
     fake.clear_faults()
     assert call(fake, "getMe")["ok"]
 
 
-def test_a_fault_can_be_for_one_user_or_one_file(fake: FakeTelegram) -> None:
+def test_a_fault_can_be_limited_to_one_user_or_one_file(fake: FakeTelegram) -> None:
     fake.world.add_user(43, "Bob")
     fake.fail("*", "temporarily-unavailable", times=None, user_id=43)
     fake.fail("getFile", "invalid-file-id", times=None, file_id=fake.world.file_id(42, 640))
@@ -95,7 +95,7 @@ def test_a_file_path_can_be_hostile(fake: FakeTelegram, fault: str, path: str | 
     assert answer["result"].get("file_path") == path
 
 
-def test_an_expired_path_stays_dead_until_get_file_gives_another(fake: FakeTelegram) -> None:
+def test_an_expired_path_stays_invalid_until_get_file_returns_another(fake: FakeTelegram) -> None:
     path = path_of(fake)
     fake.fail("download", "path-expired")
     assert [download(fake, path).status_code for _ in range(2)] == [404, 404]
@@ -115,7 +115,7 @@ def test_a_redirect_leads_to_its_location(fake: FakeTelegram) -> None:
 
 
 @pytest.mark.parametrize(("fault", "told"), [("oversize", True), ("oversize-chunked", False)])
-def test_an_oversize_file_still_decodes_and_may_hide_its_length(fake: FakeTelegram, fault: str, told: bool) -> None:
+def test_an_oversize_file_still_decodes_and_can_omit_its_length(fake: FakeTelegram, fault: str, told: bool) -> None:
     path = path_of(fake)
     fake.fail("download", fault)
     answer = download(fake, path)
@@ -130,7 +130,7 @@ def test_an_oversize_answer_is_still_json(fake: FakeTelegram) -> None:
     assert (len(answer.content), answer.json()["ok"]) == (100_000, True)
 
 
-def test_content_can_be_of_the_wrong_type_or_the_wrong_kind(fake: FakeTelegram) -> None:
+def test_a_download_can_have_the_wrong_type_or_no_image(fake: FakeTelegram) -> None:
     path = path_of(fake)
     fake.fail("download", "wrong-content-type", content_type="image/svg+xml")
     fake.fail("download", "not-an-image")
@@ -141,7 +141,7 @@ def test_content_can_be_of_the_wrong_type_or_the_wrong_kind(fake: FakeTelegram) 
         call(fake, "getMe")
 
 
-def test_a_truncated_body_is_shorter_than_promised(fake: FakeTelegram) -> None:
+def test_a_truncated_body_is_shorter_than_its_length(fake: FakeTelegram) -> None:
     path = path_of(fake)
     fake.fail("download", "truncated-body")
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="more expected"):
@@ -156,13 +156,13 @@ def test_a_reset_is_a_tcp_reset_and_not_a_regular_end(fake: FakeTelegram) -> Non
             client.recv(100)
 
 
-def test_a_late_answer_is_the_right_one(fake: FakeTelegram, pauses: list[float]) -> None:
+def test_a_late_answer_is_correct(fake: FakeTelegram, pauses: list[float]) -> None:
     fake.fail("getMe", "late", seconds=7)
     assert call(fake, "getMe")["ok"]
     assert pauses == [7]
 
 
-def test_without_a_latency_the_fake_waits_for_nothing(fake: FakeTelegram, pauses: list[float]) -> None:
+def test_without_latency_the_fake_does_not_pause(fake: FakeTelegram, pauses: list[float]) -> None:
     download(fake, path_of(fake))
     assert pauses == []
 
@@ -171,7 +171,7 @@ def test_a_slow_body_arrives_byte_by_byte(fake: FakeTelegram, pauses: list[float
     fake.fail("getMe", "slow-body", interval=0.5)
     answer = requests.get(f"{fake.url}/bot{fake.token}/getMe", timeout=PATIENCE)
     assert answer.json()["ok"]
-    wait_until(lambda: len(pauses) == len(answer.content))  # the last one comes after the last byte
+    wait_until(lambda: len(pauses) == len(answer.content))  # the last pause comes after the last byte
     assert set(pauses) == {0.5}
 
 

@@ -10,7 +10,7 @@ import requests
 import telegram
 
 from faketelegram import FakeTelegram
-from tests.scripts.faketelegram.calling import PATIENCE, an_image, call, download, get_file
+from tests.scripts.faketelegram.calling import PATIENCE, call, download, get_file, make_png
 from tests.support.waiting import wait_until
 
 
@@ -21,15 +21,15 @@ def test_a_photo_is_sent_by_its_file_id_or_uploaded(fake: FakeTelegram) -> None:
     assert (sent["photo"][0]["width"], sent["photo"][0]["height"]) == (320, 320)
     url, chat = f"{fake.url}/bot{fake.token}/sendPhoto", {"chat_id": "42"}
     for fields, name in ((chat, "photo"), ({**chat, "photo": "attach://one"}, "one")):
-        files = {name: ("a.png", an_image(30, 20))}
+        files = {name: ("a.png", make_png(30, 20))}
         [size] = requests.post(url, data=fields, files=files, timeout=PATIENCE).json()["result"]["photo"]
         assert (size["width"], size["height"]) == (30, 20)
-        assert download(fake, get_file(fake, size["file_id"])["result"]["file_path"]).content == an_image(30, 20)
+        assert download(fake, get_file(fake, size["file_id"])["result"]["file_path"]).content == make_png(30, 20)
     broken = requests.post(url, data=chat, files={"photo": ("a.png", b"no image")}, timeout=PATIENCE).json()
     assert broken["description"] == "Bad Request: IMAGE_PROCESS_FAILED"
 
 
-def test_a_client_library_sets_up_a_bot_and_sends_a_photo(fake: FakeTelegram) -> None:
+def test_python_telegram_bot_sets_up_a_bot_and_sends_a_photo(fake: FakeTelegram) -> None:
     async def use() -> tuple[telegram.WebhookInfo, telegram.Message]:
         async with telegram.Bot(fake.token, f"{fake.url}/bot", f"{fake.url}/file/bot") as bot:
             await bot.set_webhook("https://example.com/hook", secret_token="s3cret")
@@ -39,13 +39,13 @@ def test_a_client_library_sets_up_a_bot_and_sends_a_photo(fake: FakeTelegram) ->
             assert await bot.send_chat_action(42, "upload_photo")
             with pytest.raises(telegram.error.EndPointNotFound):
                 await bot.do_api_request("sendNothing")
-            return await bot.get_webhook_info(), await bot.send_photo(42, an_image(), caption="Hi")
+            return await bot.get_webhook_info(), await bot.send_photo(42, make_png(), caption="Hi")
 
     info, message = asyncio.run(use())
     assert (info.url, message.caption, message.photo[-1].width) == ("https://example.com/hook", "Hi", 300)
 
 
-def test_an_update_comes_again_until_it_is_confirmed(fake: FakeTelegram) -> None:
+def test_an_update_is_repeated_until_it_is_confirmed(fake: FakeTelegram) -> None:
     fake.write(42, "/start now")
     fake.write(42, "hello")
     first, second = call(fake, "getUpdates")["result"]
@@ -106,7 +106,7 @@ def test_sending_a_message_answers_with_that_message(fake: FakeTelegram) -> None
         (44, "Hi", 403, "Forbidden: user is deactivated"),
     ],
 )
-def test_a_message_that_cannot_be_sent_is_refused(
+def test_a_message_that_cannot_be_sent_gets_an_error(
     fake: FakeTelegram, chat_id: int, text: str, code: int, description: str
 ) -> None:
     fake.world.add_user(44, "Gone")

@@ -22,7 +22,7 @@ def test_get_me_names_the_bot_of_the_token(fake: FakeTelegram) -> None:
     assert (me["id"], me["is_bot"]) == (123456789, True)
 
 
-def test_a_photo_comes_in_three_sizes_with_ids_of_their_own(fake: FakeTelegram) -> None:
+def test_a_photo_has_three_sizes_with_different_ids(fake: FakeTelegram) -> None:
     photos = call(fake, "getUserProfilePhotos", user_id=42, limit=1)["result"]
     sizes = photos["photos"][0]
     assert photos["total_count"] == 1
@@ -47,9 +47,7 @@ def test_another_bot_sees_other_file_ids_but_the_same_unique_ids(fake: FakeTeleg
 
 
 @pytest.mark.parametrize(("width", "least", "most"), [(160, 9, 13), (320, 16, 39), (640, 55, 115)])
-def test_downloads_are_jpeg_squares_as_heavy_as_the_real_ones(
-    fake: FakeTelegram, width: int, least: int, most: int
-) -> None:
+def test_downloads_are_square_jpegs_of_realistic_size(fake: FakeTelegram, width: int, least: int, most: int) -> None:
     answer = download(fake, path_of(fake, width))
     image = Image.open(io.BytesIO(answer.content))
     assert (image.format, image.size) == ("JPEG", (width, width))
@@ -57,7 +55,7 @@ def test_downloads_are_jpeg_squares_as_heavy_as_the_real_ones(
     assert least * 1000 < len(answer.content) < most * 1000
 
 
-def test_parameters_may_come_as_query_form_json_or_multipart(fake: FakeTelegram) -> None:
+def test_parameters_are_accepted_as_query_form_json_or_multipart(fake: FakeTelegram) -> None:
     url, wanted = f"{fake.url}/bot{fake.token}/getFile", {"file_id": fake.world.file_id(42)}
     answers = [
         requests.get(url, params=wanted, timeout=PATIENCE),
@@ -70,12 +68,12 @@ def test_parameters_may_come_as_query_form_json_or_multipart(fake: FakeTelegram)
     assert [answer.json()["ok"] for answer in answers] == [True] * 6
 
 
-def test_method_names_are_case_insensitive_and_counted_by_their_proper_name(fake: FakeTelegram) -> None:
+def test_method_names_are_case_insensitive_and_counted_by_their_canonical_name(fake: FakeTelegram) -> None:
     assert call(fake, "GETME")["ok"]
     assert fake.calls == {"getMe": 1}
 
 
-def test_offset_and_limit_page_through_older_photos_newest_first(fake: FakeTelegram) -> None:
+def test_offset_and_limit_page_through_photos_newest_first(fake: FakeTelegram) -> None:
     first = fake.world.file_id(42)
     fake.world.change_photo(42)
     newest = call(fake, "getUserProfilePhotos", user_id=42, limit=1)["result"]
@@ -85,7 +83,7 @@ def test_offset_and_limit_page_through_older_photos_newest_first(fake: FakeTeleg
     assert [photo[1]["file_id"] for photo in older["photos"]] == [first]
 
 
-def test_get_chat_has_ids_of_its_own_for_the_same_pictures(fake: FakeTelegram) -> None:
+def test_get_chat_gives_other_file_ids_for_the_same_pictures(fake: FakeTelegram) -> None:
     photo = call(fake, "getChat", chat_id=42)["result"]["photo"]
     small, _, big = call(fake, "getUserProfilePhotos", user_id=42)["result"]["photos"][0]
     assert photo["small_file_unique_id"] == small["file_unique_id"]
@@ -102,13 +100,13 @@ def test_only_the_ids_from_get_chat_become_invalid_when_the_photo_changes(fake: 
     assert get_file(fake, from_profile)["ok"]
 
 
-def test_a_public_photo_shows_in_get_chat_alone(fake: FakeTelegram) -> None:
+def test_a_public_photo_appears_only_in_get_chat(fake: FakeTelegram) -> None:
     fake.world.add_user(43, "Bob", public_only=True)
     assert call(fake, "getUserProfilePhotos", user_id=43)["result"] == {"total_count": 0, "photos": []}
     assert call(fake, "getChat", chat_id=43)["result"]["photo"]["big_file_id"] == fake.world.file_id(43)
 
 
-def test_a_hidden_photo_looks_like_none_until_it_is_shown_again(fake: FakeTelegram) -> None:
+def test_a_hidden_photo_looks_like_no_photo_until_it_is_shown_again(fake: FakeTelegram) -> None:
     fake.world.hide_photo(42)
     assert call(fake, "getUserProfilePhotos", user_id=42)["result"] == {"total_count": 0, "photos": []}
     assert "photo" not in call(fake, "getChat", chat_id=42)["result"]
@@ -116,7 +114,7 @@ def test_a_hidden_photo_looks_like_none_until_it_is_shown_again(fake: FakeTelegr
     assert get_file(fake, call(fake, "getChat", chat_id=42)["result"]["photo"]["small_file_id"])["ok"]
 
 
-def test_groups_and_channels_answer_to_negative_ids_and_to_names(fake: FakeTelegram) -> None:
+def test_groups_and_channels_have_negative_ids_and_user_names(fake: FakeTelegram) -> None:
     fake.world.add_chat(-1001234567890, "News", kind="channel", username="our_news")
     by_id = call(fake, "getChat", chat_id=-1001234567890)["result"]
     assert (by_id["type"], by_id["title"]) == ("channel", "News")
@@ -132,7 +130,7 @@ def test_a_path_stays_the_same_until_it_expires(fake: FakeTelegram) -> None:
     assert path_of(fake) == "photos/file_1.jpg"
 
 
-def test_given_bytes_are_served_as_they_are(fake: FakeTelegram) -> None:
+def test_given_bytes_are_served_unchanged(fake: FakeTelegram) -> None:
     fake.world.add_user(43, "Bob", picture=b"not even an image")
     for file_id, data in ((fake.world.file_id(43), b"not even an image"), (fake.world.add_file(b"123"), b"123")):
         path = get_file(fake, file_id)["result"]["file_path"]
@@ -200,7 +198,7 @@ def test_given_bytes_are_served_as_they_are(fake: FakeTelegram) -> None:
         ("setChatMenuButton", {"chat_id": 7}, 400, "Bad Request: user not found"),
     ],
 )
-def test_refusals_come_in_telegrams_own_words(
+def test_error_descriptions_match_those_of_telegram(
     fake: FakeTelegram, method: str, params: dict[str, str | int], code: int, description: str
 ) -> None:
     fake.world.add_user(44, "Gone")
@@ -210,7 +208,7 @@ def test_refusals_come_in_telegrams_own_words(
     assert answer.json() == {"ok": False, "error_code": code, "description": description}
 
 
-def test_a_removed_user_takes_the_files_along(fake: FakeTelegram) -> None:
+def test_removing_a_user_also_removes_the_files(fake: FakeTelegram) -> None:
     file_id = fake.world.file_id(42)
     fake.world.remove_user(42)
     assert get_file(fake, file_id)["error_code"] == 400
@@ -218,12 +216,12 @@ def test_a_removed_user_takes_the_files_along(fake: FakeTelegram) -> None:
         fake.world.change_photo(42)
 
 
-def test_a_file_over_twenty_megabytes_is_too_big(fake: FakeTelegram) -> None:
+def test_a_file_over_20_megabytes_is_too_big(fake: FakeTelegram) -> None:
     file_id = fake.world.add_file(bytes(20 * 1024 * 1024 + 1))
     assert get_file(fake, file_id)["description"] == "Bad Request: file is too big"
 
 
 @pytest.mark.parametrize(("token", "code"), [("123456789:WRONG", 401), ("nonsense", 404)])
-def test_a_wrong_token_is_unauthorized_and_a_malformed_one_not_found(fake: FakeTelegram, token: str, code: int) -> None:
+def test_a_wrong_token_gets_401_and_a_malformed_one_404(fake: FakeTelegram, token: str, code: int) -> None:
     assert requests.get(f"{fake.url}/bot{token}/getMe", timeout=PATIENCE).status_code == code
     assert requests.get(f"{fake.url}/file/bot{token}/photos/file_0.jpg", timeout=PATIENCE).status_code == code

@@ -26,7 +26,7 @@ def test_one_connection_serves_many_calls(fake: FakeTelegram) -> None:
     assert (fake.connections, fake.max_in_flight, fake.calls["getMe"]) == (1, 1, 5)
 
 
-def test_calls_at_the_same_moment_show_in_max_in_flight(fake: FakeTelegram) -> None:
+def test_max_in_flight_counts_simultaneous_calls(fake: FakeTelegram) -> None:
     fake.fail("getMe", "hang", times=3)
     clients = [socket.create_connection(("127.0.0.1", fake.port)) for _ in range(3)]
     for client in clients:
@@ -37,7 +37,7 @@ def test_calls_at_the_same_moment_show_in_max_in_flight(fake: FakeTelegram) -> N
     wait_until(lambda: fake.traffic.in_flight == 0)
 
 
-def test_latency_is_per_call_and_connect_latency_per_connection(fake: FakeTelegram, pauses: list[float]) -> None:
+def test_latency_applies_per_call_and_connect_latency_per_connection(fake: FakeTelegram, pauses: list[float]) -> None:
     fake.latency, fake.connect_latency = 0.05, 0.2
     with requests.Session() as session:
         for _ in range(2):

@@ -10,13 +10,13 @@ from PIL import Image
 
 from faketelegram import FAULTS, FakeTelegram, demo_users
 from faketelegram.users import FIELDS, load
-from tests.scripts.faketelegram.calling import an_image, call, download, get_file
+from tests.scripts.faketelegram.calling import call, download, get_file, make_png
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTATION = (ROOT / "docs" / "fake-telegram.md").read_text(encoding="utf-8")
 
 
-def test_the_demo_world_has_two_dozen_people_with_photos() -> None:
+def test_the_demo_world_has_24_people_with_photos() -> None:
     with FakeTelegram(users=demo_users()) as fake:
         accounts = fake.world.accounts()
         assert len({account.id for account in accounts}) == 24 == len({account.name for account in accounts})
@@ -25,7 +25,7 @@ def test_the_demo_world_has_two_dozen_people_with_photos() -> None:
 
 
 def test_the_documented_users_file_loads(tmp_path: Path) -> None:
-    (tmp_path / "ann.jpg").write_bytes(an_image())
+    (tmp_path / "ann.jpg").write_bytes(make_png())
     example = re.search(r"```json\n(\[.*?\])\n```", DOCUMENTATION, re.DOTALL)
     assert example is not None
     (tmp_path / "users.json").write_text(example[1], encoding="utf-8")

@@ -1,4 +1,4 @@
-"""scripts/mutate: which tests run for a mutant, and what kills it. cosmic-ray makes mutants elsewhere."""
+"""scripts/mutate: the tests that run for a mutant, and the result. cosmic-ray makes the mutants elsewhere."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ UNLUCKY = "tests/test_thing.py::test_it_fails_from_the_second_time_on"
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One module, and its tests."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take most of the time of so small a run
+    """A project with one module and its tests."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # plugins take most of the time of such a small run
     root = tmp_path / "project"
     (root / "tests").mkdir(parents=True)
     (root / "thing.py").write_text(CODE)
@@ -61,7 +61,7 @@ def judge(project: Path, mutant: Mutant, *tests: str, start_seconds: float = 600
     return Workspace(project, project.parent / "bench", recorded, start_seconds).judge(mutant).killed_by
 
 
-def test_a_mutant_is_killed_by_the_test_that_notices_it_and_leaves_the_project_as_it_was(project: Path) -> None:
+def test_a_mutant_is_killed_by_the_test_that_notices_it_and_the_project_stays_unchanged(project: Path) -> None:
     assert judge(project, make_mutant("number * 2", "number * 3"), DOUBLED, SHOUTED) == DOUBLED
     assert (project / "thing.py").read_text() == CODE
     assert (project.parent / "bench" / "tree" / "thing.py").read_text() == CODE
@@ -85,7 +85,7 @@ def test_a_test_that_fails_without_the_mutant_kills_no_mutant(project: Path) -> 
     assert judge(project, make_mutant("word.upper()", "None"), UNLUCKY, SHOUTED) == ""
 
 
-def test_the_own_tests_of_a_module_come_first_and_then_the_fastest() -> None:
+def test_tests_of_the_module_run_first_and_then_the_fastest() -> None:
     own, fast, slow = (
         "tests/web/photos/test_lookup.py::test_a",
         "tests/web/test_x.py::test_b",
@@ -95,6 +95,6 @@ def test_the_own_tests_of_a_module_come_first_and_then_the_fastest() -> None:
     assert recorded.list_tests("web/photos/lookup.py", (6, 7)) == [own, fast, slow]
 
 
-def test_a_line_that_runs_at_import_has_all_tests_that_reach_the_module() -> None:
+def test_for_a_line_that_runs_at_import_every_test_of_the_module_runs() -> None:
     recorded = Recorded({"web/photos/lookup.py": {1: set(), 7: {"a"}, 8: {"b"}}}, {})
     assert recorded.list_tests("web/photos/lookup.py", (1, 1)) == ["a", "b"]

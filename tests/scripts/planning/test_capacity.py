@@ -1,4 +1,4 @@
-"""What a deployment needs: the arithmetic, the options, and the three assumptions that matter most."""
+"""The capacity model: its arithmetic, its options, and the three assumptions with the most influence."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def test_every_assumption_is_an_option_with_a_description() -> None:
     assert [name for name in Inputs.model_fields if f"--{name.replace('_', '-')}" not in shown] == []
 
 
-def test_costs_survive_their_file(tmp_path: Path) -> None:
+def test_saved_costs_can_be_loaded_again(tmp_path: Path) -> None:
     save_costs(COSTS, tmp_path / "costs.json")
     assert load_costs(tmp_path / "costs.json") == COSTS
 
 
 def test_redis_holds_all_records_and_the_pictures_that_clients_request() -> None:
     plan, memory = make_plan(read_inputs(partners=100_000, zipf=0, rewarm_partners=0), COSTS), COSTS.memory
-    asked = 0.2 * 12 / 86_400 * 604_800  # requests for each picture within its life
+    asked = 0.2 * 12 / 86_400 * 604_800  # requests for each picture within its TTL
     picture = 3 * (memory.variant_bytes + memory.variant_overhead) + memory.preview
     expected = 100_000 * (memory.record + memory.shown_by + asked / (1 + asked) * picture)
     assert plan.redis_gb == pytest.approx(expected / 1e9, rel=0.01)
@@ -92,7 +92,7 @@ def test_a_rate_below_that_of_expiring_pictures_is_not_enough() -> None:
     assert not make_plan(read_inputs(partners=10_000_000), COSTS).can_all_be_warm
 
 
-def test_dearer_hits_need_more_web_processes() -> None:
+def test_slower_hits_need_more_web_processes() -> None:
     dearer = replace(COSTS, redis_hit=replace(COSTS.redis_hit, web_us=100 * COSTS.redis_hit.web_us))
     assert make_plan(MILLION, dearer).web_processes > make_plan(MILLION, COSTS).web_processes
 
@@ -109,14 +109,14 @@ def test_an_influence_is_the_effect_of_doubling() -> None:
         assert one.change == pytest.approx(ratio, rel=0.001)
 
 
-def test_the_influences_are_in_the_order_of_their_weight() -> None:
+def test_influences_are_sorted_by_weight() -> None:
     weights = [one.weight for one in rank_inputs(MILLION, COSTS, number=100)]
     assert weights == sorted(weights, reverse=True)
     assert weights[0] > 2 * weights[5]
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.8, 1.0, 1.3])
-def test_draws_follow_the_rates(exponent: float) -> None:
+def test_draws_follow_the_popularity_rates(exponent: float) -> None:
     popularity = Popularity(1000, exponent)
     drawn = np.bincount(popularity.draw(np.random.default_rng(1), 200_000), minlength=1000)
     rates = popularity.list_rates(200_000)
@@ -126,7 +126,7 @@ def test_draws_follow_the_rates(exponent: float) -> None:
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.8, 1.0])
-def test_bins_of_ranks_come_to_the_same_as_every_rank(exponent: float) -> None:
+def test_binned_ranks_give_the_same_result_as_single_ranks(exponent: float) -> None:
     popularity = Popularity(50_000, exponent)
     asked = popularity.list_rates(100) * 600
     misses, stored = popularity.split(100, 600)

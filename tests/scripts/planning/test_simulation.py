@@ -1,4 +1,4 @@
-"""The simulated service keeps the rules of the real one."""
+"""The simulated service follows the rules of the real one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUIET = replace(SMALL, requests=0.0, warm_first=0)
 
 
 def take_all(budget: Budget, lane: Lane, takers: int, patience: float, seconds: float) -> list[Verdict]:
-    """The verdicts of threads that take tokens again and again."""
+    """Returns the verdicts of threads that take tokens repeatedly."""
     verdicts: list[Verdict] = []
 
     def work() -> Generator[simpy.Event, Any, None]:
@@ -52,7 +52,7 @@ def make_budget(rate: float = 12) -> Budget:
 
 
 def ask_for(simulation: Simulation, pictures: range) -> list[bool]:
-    """Request these; the answers, as they arrive."""
+    """Request these pictures. Returns the list that collects the answers."""
     answers: list[bool] = []
     for picture in pictures:
         simulation.web.miss(picture, answers.append)
@@ -60,7 +60,7 @@ def ask_for(simulation: Simulation, pictures: range) -> list[bool]:
 
 
 def ask_simulated(budget: Budget, lane: Lane) -> tuple[Verdict, float]:
-    """The verdict for a thread without patience, and the seconds to wait."""
+    """Returns the verdict for a thread that does not wait, and the seconds to wait."""
     with pytest.raises(StopIteration) as ended:
         next(budget.take(lane, 0))
     verdict: tuple[Verdict, float] = ended.value.value
@@ -79,7 +79,7 @@ def ask_real(budget: real_budget.Budget, lane: Lane) -> tuple[Verdict, float]:
 
 
 @pytest.mark.parametrize("rate", [1.0, 12.0])
-def test_the_simulated_budget_answers_as_the_services_own(redis: Redis, keys: Keys, rate: float) -> None:
+def test_the_simulated_budget_answers_like_the_services_own(redis: Redis, keys: Keys, rate: float) -> None:
     simulated, rng = make_budget(rate), np.random.default_rng(7)
     real = real_budget.Budget(redis, keys, rate, clock=lambda: 1000 + float(simulated.env.now))
     lanes: tuple[Lane, ...] = ("hot", "warm", "rewarm")
@@ -92,7 +92,7 @@ def test_the_simulated_budget_answers_as_the_services_own(redis: Redis, keys: Ke
         lane = lanes[rng.integers(3)]
         (verdict, wait), (real_verdict, real_wait) = ask_simulated(simulated, lane), ask_real(real, lane)
         assert (step, lane, verdict) == (step, lane, real_verdict)
-        assert wait == pytest.approx(real_wait, abs=0.002)  # Redis answers whole milliseconds
+        assert wait == pytest.approx(real_wait, abs=0.002)  # Redis answers in whole milliseconds
         verdicts.add(verdict)
     assert verdicts == {"granted", "postponed", "paused"}
 
@@ -105,24 +105,24 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 
 @pytest.mark.parametrize("takers", [1, 50])
-def test_tokens_come_at_their_rate_after_one_burst(takers: int) -> None:
+def test_tokens_are_granted_at_their_rate_after_one_burst(takers: int) -> None:
     verdicts = take_all(make_budget(), "hot", takers, patience=2, seconds=60)
     assert verdicts.count("granted") == pytest.approx(12 + 60 * 12, abs=2)
 
 
 @pytest.mark.parametrize(("lane", "burst"), [("hot", 12), ("warm", 8), ("rewarm", 4)])
-def test_a_lane_leaves_its_part_of_the_burst_to_the_others(lane: Lane, burst: int) -> None:
+def test_each_lane_leaves_its_share_of_the_burst_to_warmer_lanes(lane: Lane, burst: int) -> None:
     verdicts = take_all(make_budget(), lane, takers=1, patience=0, seconds=0.2)
     assert verdicts.count("granted") == pytest.approx(burst + 0.2 * 12, abs=1)
 
 
-def test_only_hot_waits_for_a_token_and_within_its_patience() -> None:
+def test_only_hot_waits_for_a_token_and_only_within_its_patience() -> None:
     assert "postponed" not in take_all(make_budget(), "hot", takers=5, patience=2, seconds=10)
     assert "postponed" in take_all(make_budget(), "hot", takers=50, patience=2, seconds=10)
     assert "postponed" in take_all(make_budget(), "warm", takers=5, patience=2, seconds=10)
 
 
-def test_no_lane_gets_a_token_during_a_pause_not_even_a_waiting_one() -> None:
+def test_no_lane_gets_a_token_during_a_pause_and_waiting_threads_end() -> None:
     budget = make_budget()
     verdicts = take_all(budget, "hot", takers=5, patience=2, seconds=5)
     before = len(verdicts)
@@ -131,7 +131,7 @@ def test_no_lane_gets_a_token_during_a_pause_not_even_a_waiting_one() -> None:
     assert set(verdicts[before:]) == {"paused"}
 
 
-def test_an_earlier_next_run_stays_and_a_later_one_moves_forward() -> None:
+def test_schedule_by_moves_a_later_run_forward_and_keeps_an_earlier_one() -> None:
     schedule = Schedule(simpy.Environment())
     schedule.set(1, 10)
     schedule.set(2, 100)
@@ -142,7 +142,7 @@ def test_an_earlier_next_run_stays_and_a_later_one_moves_forward() -> None:
     assert schedule.take(10, 60) == [2]
 
 
-def test_a_due_picture_comes_again_unless_it_is_settled() -> None:
+def test_a_scheduled_picture_is_repeated_unless_it_is_cancelled() -> None:
     schedule = Schedule(simpy.Environment())
     schedule.set(1, 0)
     schedule.set(2, 0)
@@ -176,13 +176,13 @@ def test_no_more_requests_wait_than_there_are_places() -> None:
     assert simulation.timeline.total("places") == 6
 
 
-def test_a_full_hot_queue_refuses() -> None:
+def test_a_full_hot_queue_refuses_requests() -> None:
     simulation = build_simulation(replace(QUIET, hot_max=5, worker_processes=1, threads=2))
     ask_for(simulation, range(20))
-    assert simulation.timeline.total("queue") == 20 - 5 - 2  # the two threads have one each
+    assert simulation.timeline.total("queue") == 20 - 5 - 2  # the two threads have one task each
 
 
-def test_a_waiting_client_goes_before_eager_warming() -> None:
+def test_a_waiting_client_is_served_before_eager_warming() -> None:
     simulation = build_simulation(replace(QUIET, worker_processes=1, threads=2, telegram_rate=1000, hot_max=100))
     simulation.workers.ask_all(range(100, 200))
     answers = ask_for(simulation, range(5))
@@ -190,7 +190,7 @@ def test_a_waiting_client_goes_before_eager_warming() -> None:
     assert answers == [True] * 5
 
 
-def test_a_picture_without_a_token_becomes_due_and_is_stored_later() -> None:
+def test_a_picture_without_a_token_is_scheduled_and_stored_later() -> None:
     simulation = build_simulation(replace(QUIET, pictures=100))
     simulation.workers.ask_all(range(100))
     simulation.env.run(until=3)
@@ -200,7 +200,7 @@ def test_a_picture_without_a_token_becomes_due_and_is_stored_later() -> None:
 
 
 @pytest.mark.parametrize("is_replicated", [True, False])
-def test_a_lost_shard_comes_back_empty_unless_it_has_a_replica(is_replicated: bool) -> None:
+def test_a_lost_shard_is_empty_afterwards_unless_it_has_a_replica(is_replicated: bool) -> None:
     setup = replace(SMALL, is_cold=False, shards=4, loss_at=30.0, loss_seconds=5.0, is_replicated=is_replicated)
     outcomes = run_simulation(setup)
     assert outcomes.total("shard") > 100
@@ -208,7 +208,7 @@ def test_a_lost_shard_comes_back_empty_unless_it_has_a_replica(is_replicated: bo
     assert (after > 3 * max(before, 10)) is not is_replicated
 
 
-def test_too_few_web_processes_turn_requests_away() -> None:
+def test_too_few_web_processes_refuse_requests() -> None:
     assert run_simulation(replace(SMALL, requests=4000, web_processes=1, hit_us=1000, miss_us=1000)).total("web") > 1000
     assert run_simulation(replace(SMALL, requests=400, web_processes=1, hit_us=1000, miss_us=1000)).total("web") == 0
 
@@ -217,7 +217,7 @@ def test_every_refusal_and_every_answer_is_counted_once() -> None:
     timeline = run_simulation(replace(SMALL, seconds=300))
     served = sum(len(one.waits) for one in timeline.slices)
     refused = sum(timeline.total(name) for name in REFUSALS)
-    assert timeline.total("misses") - served - refused <= 64  # that still wait
+    assert timeline.total("misses") - served - refused <= 64  # requests that still wait
 
 
 def test_every_change_of_a_scenario_changes_a_setting() -> None:

@@ -1,4 +1,4 @@
-"""Which ports a start takes, and where it puts its sockets."""
+"""The ports and socket paths that a start chooses."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def test_a_taken_given_port_is_an_error_that_names_it() -> None:
         ports.choose("PORT", other.getsockname()[1], host="0.0.0.0", chosen=True)
 
 
-def test_two_starts_at_once_do_not_take_the_same_port() -> None:
+def test_two_concurrent_starts_do_not_choose_the_same_port() -> None:
     port = ports.free_loopback_port()
     first = ports.choose("FLOWER_PORT", port, host="127.0.0.1", chosen=False)
     second = ports.choose("FLOWER_PORT", port, host="127.0.0.1", chosen=False)
     assert first != second
 
 
-def test_an_address_that_is_not_this_machines_is_an_error_that_names_it() -> None:
+def test_an_address_of_another_machine_is_an_error_with_its_name() -> None:
     with pytest.raises(StartFailed, match=r"^HOST: '192\.0\.2\.1' is no address of this machine$"):
         ports.choose("PORT", ports.free_loopback_port(), host="192.0.2.1", chosen=False)
 
 
 @pytest.mark.parametrize("name", ["long" * 30, "with space", "100%"])
-def test_a_socket_gets_a_short_plain_path_in_a_private_folder(tmp_path: Path, name: str) -> None:
+def test_a_socket_gets_a_short_path_in_a_private_folder(tmp_path: Path, name: str) -> None:
     places = folders.make(str(tmp_path / name))
     socket_path = folders.socket_path(places, "redis.sock")
     assert socket_path.parent.parent == tmp_path

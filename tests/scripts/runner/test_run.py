@@ -1,4 +1,4 @@
-"""What scripts/run starts, and how all of it ends: scripts/runner as a real process, with stubs in the Procfile."""
+"""How scripts/run starts and stops its processes: the real program, with stubs in the Procfile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXTERNAL["URL_SIGNING_KEYS"] = "k" * 32
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StubService]:
-    """A start without a single setting but ports; tests leave it as it was."""
+    """A start with no setting but ports; tests leave it unchanged."""
     service = StubService(tmp_path_factory.mktemp("started"))
     try:
         service.start_up()
@@ -36,7 +36,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StubService]:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[StubService]:
-    """A folder with what an outside Redis and a real bot need; what a test starts in it is ended."""
+    """A folder with the settings of an outside Redis and a real bot; every process that a test starts is ended."""
     service = StubService(tmp_path / "a service, 100%", **EXTERNAL)
     try:
         yield service
@@ -79,7 +79,7 @@ def test_the_embedded_redis_has_a_private_socket_and_no_tcp_port(started: StubSe
     assert len(str(sock)) < 100
 
 
-def test_keys_are_for_their_owner_only_and_in_no_command_line(started: StubService) -> None:
+def test_only_the_owner_can_read_the_keys_and_no_command_line_contains_them(started: StubService) -> None:
     modes = {name: S_IMODE((started.data / name).stat().st_mode) for name in (".", "keys.env", "running.env")}
     assert modes == {".": 0o700, "keys.env": 0o600, "running.env": 0o600}
     seen = (started.data / "run/supervisord.conf").read_text()
@@ -87,21 +87,21 @@ def test_keys_are_for_their_owner_only_and_in_no_command_line(started: StubServi
     assert not [key for key in dotenv_values(started.data / "keys.env").values() if str(key) in seen]
 
 
-def test_a_second_start_is_refused_and_leaves_the_first_alone(started: StubService) -> None:
+def test_a_second_start_is_refused_and_the_first_keeps_running(started: StubService) -> None:
     second = StubService(started.folder / "second", DATA_DIR=str(started.data))
     assert re.fullmatch(r"avatar-warmer: already running in .*\n", second.fail())
     assert (started.data / "running.env").exists()
 
 
 @pytest.mark.parametrize("name", ["redis", "worker"])
-def test_a_killed_process_comes_back(started: StubService, name: str) -> None:
+def test_a_killed_process_is_restarted(started: StubService, name: str) -> None:
     killed = started.children()[name]
     killed.kill()
     wait_until(lambda: started.children().get(name, killed) != killed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_ctrl_c_and_a_closed_terminal_end_everything(service: StubService, number: int) -> None:
+def test_ctrl_c_and_a_closed_terminal_end_every_process(service: StubService, number: int) -> None:
     service.start_up()
     everything = psutil.Process(service.process.pid).children(recursive=True)
     assert service.stop(number) == 0
