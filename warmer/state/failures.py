@@ -1,4 +1,4 @@
-"""The last failures with their reasons, for who is asked why a picture is not there; and how many there were."""
+"""The last failures with their reasons, which say why a picture is missing, and how many there were."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from redis.client import Pipeline
 from warmer.errors import GaveUp, NoPhoto, Permanent, WarmerError
 from warmer.keys import Keys
 from warmer.state.scripts import load_script
-from warmer.state.stats import KEEP_SECONDS, MinuteStats
+from warmer.state.stats import STATS_TTL_SECONDS, MinuteStats
 
-KEPT = 50  # subjects, each with its newest failure
+MAX_KEPT = 50  # subjects, each with its newest failure
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a subject failed; `cause` as it is remembered, or the class of a failure that passes."""
+    """Why a subject failed. `cause`: that of the negative cache, or the class of a transient error."""
 
     subject: str
     cause: str
@@ -29,7 +29,7 @@ class Failure:
 
 
 class Failures:
-    """Where workers note what went wrong. Nothing but the subject says whose picture it is; forgetting removes it."""
+    """Records failures. A record names nobody but the subject, and forgetting the subject removes it."""
 
     def __init__(self, redis: Redis, keys: Keys, stats: MinuteStats) -> None:
         self.redis = redis
@@ -38,9 +38,11 @@ class Failures:
         self._note = load_script(redis, "note_failure")
 
     def note(self, subject: str, error: WarmerError) -> None:
-        """Note it *before* it is remembered under the claim: a forgetting after that removes it, one before that shows.
+        """Count the failure and record its reason.
 
-        A missing photo is counted by its cause, and no failure; giving up is the end of failures counted before.
+        Call this *before* the write that checks the lease: if the subject is forgotten before that write, the write
+        fails and the caller calls `drop`; if later, forgetting removes the record. A missing photo is no failure, and
+        giving up counts no further one; both count under their cause.
         """
         cause = error.cause if isinstance(error, Permanent) else type(error).__name__
         if isinstance(error, Permanent):
@@ -50,23 +52,23 @@ class Failures:
         if not isinstance(error, GaveUp):
             self.stats.count({"failures": 1})
         reason = json.dumps({"cause": cause, "reason": str(error)})
-        self._note(keys=[self.keys.failed, self.keys.reasons], args=[subject, reason, KEPT, KEEP_SECONDS])
+        self._note(keys=[self.keys.failed, self.keys.reasons], args=[subject, reason, MAX_KEPT, STATS_TTL_SECONDS])
 
     def drop(self, subject: str) -> None:
-        """It was forgotten meanwhile."""
+        """Remove the record: the subject was forgotten meanwhile."""
         pipe = self.redis.pipeline(transaction=False)
         drop_failures(pipe, self.keys, [subject])
         pipe.execute()
 
 
 def drop_failures(pipe: Pipeline, keys: Keys, subjects: Sequence[str]) -> None:
-    """Leave nothing of these subjects among the failures."""
+    """Remove the records of these subjects."""
     pipe.zrem(keys.failed, *subjects)
     pipe.hdel(keys.reasons, *subjects)
 
 
 def list_failures(redis: Redis, keys: Keys) -> list[Failure]:
-    """The last failures, the newest first, in one round trip."""
+    """Returns the last failures, newest first, in one round trip."""
     pipe = redis.pipeline(transaction=False)
     pipe.zrevrange(keys.failed, 0, -1, withscores=True)
     pipe.hgetall(keys.reasons)
@@ -81,5 +83,5 @@ def list_failures(redis: Redis, keys: Keys) -> list[Failure]:
 
 
 def _read(subject: bytes, at: float, said: dict[str, str]) -> Failure:
-    """What another release may have written: fields that we do not know are left out."""
+    """A newer release may have written fields that this one does not know: they are ignored."""
     return Failure(subject.decode(), cause=said.get("cause", ""), reason=said.get("reason", ""), at=int(at))

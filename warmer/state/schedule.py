@@ -1,4 +1,4 @@
-"""What to do again, and when: a sorted set of subjects by the instant of their next turn."""
+"""What to do again, and when: a sorted set of subjects by the instant of their next run."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from warmer.state.scripts import load_script
 
 
 class Schedule:
-    """The warmer's memory of its duties; it outlives workers, queues and restarts."""
+    """The next run of each subject. It survives workers, queues and restarts."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis = redis
         self.keys = keys
         self._schedule = load_script(redis, "schedule")
-        self._take_back = load_script(redis, "cancel_if")
+        self._cancel_if = load_script(redis, "cancel_if")
         self._take = load_script(redis, "take_due")
 
     def set(self, subject: str, seconds: float) -> str | None:
-        """Give the subject its next turn in so many seconds, instead of any other; the turn, None if it had one."""
-        is_new, turn = self._schedule(keys=[self.keys.schedule], args=[seconds, "", subject])
-        return turn.decode() if is_new else None
+        """Replace the next run. Returns its instant for `cancel_if`, None if there was another one before."""
+        is_new, next_run = self._schedule(keys=[self.keys.schedule], args=[seconds, "", subject])
+        return next_run.decode() if is_new else None
 
-    def cancel_if(self, subject: str, turn: str) -> None:
-        """Drop this turn, unless somebody has given the subject another one meanwhile."""
-        self._take_back(keys=[self.keys.schedule], args=[subject, turn])
+    def cancel_if(self, subject: str, next_run: str) -> None:
+        """Cancel the next run if it is still this one."""
+        self._cancel_if(keys=[self.keys.schedule], args=[subject, next_run])
 
     def set_all(self, subjects: Sequence[str], seconds: float) -> None:
-        """The same for many."""
+        """Set the next run of many."""
         if subjects:
             self._schedule(keys=[self.keys.schedule], args=[seconds, "", *subjects])
 
     def schedule_by(self, subjects: Sequence[str], seconds: float) -> None:
-        """Give the subjects a turn in at most so many seconds; an earlier one stays."""
+        """Make the next run happen within these seconds; an earlier one stays."""
         if subjects:
             self._schedule(keys=[self.keys.schedule], args=[seconds, "LT", *subjects])
 
     def schedule_if_absent(self, subjects: list[str], seconds: float) -> None:
-        """Give a turn to those subjects that have none."""
+        """Set the next run of the subjects that have none."""
         if subjects:
             self._schedule(keys=[self.keys.schedule], args=[seconds, "NX", *subjects])
 
     def cancel(self, *subjects: str) -> None:
-        """Nothing is to be done for these again."""
+        """Cancel the next run of these."""
         if subjects:
             self.redis.zrem(self.keys.schedule, *subjects)
 
     def take(self, limit: int, postpone_seconds: float) -> list[str]:
-        """At most `limit` subjects whose turn has come; each comes again after `postpone_seconds` unless settled."""
+        """Returns at most `limit` subjects that are due. Each runs again after `postpone_seconds`, unless set anew."""
         return [subject.decode() for subject in self._take(keys=[self.keys.schedule], args=[limit, postpone_seconds])]
 
     def count(self) -> int:
-        """How many subjects have a turn."""
+        """How many subjects have a next run."""
         return int(self.redis.zcard(self.keys.schedule))
 
     def count_within(self, *seconds: float) -> list[int]:
-        """For each of these: how many have their turn within so many seconds, those included that are late."""
+        """For each of these periods: how many runs are due within it, late ones included."""
         now = self._now()
         pipe = self.redis.pipeline(transaction=False)
         for period in seconds:
@@ -67,7 +67,7 @@ class Schedule:
         return [int(number) for number in pipe.execute()]
 
     def get_lateness(self) -> float:
-        """The seconds by which the earliest turn is late, 0 where none is."""
+        """The seconds by which the earliest run is late, 0 if none is."""
         first: Any = self.redis.zrange(self.keys.schedule, 0, 0, withscores=True)
         return max(0.0, self._now() - first[0][1]) if first else 0.0
 

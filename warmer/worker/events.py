@@ -1,4 +1,4 @@
-"""The events for Flower, which the thread of the consumer's loop alone sends."""
+"""The events for Flower: only the thread of the consumer's loop sends them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from celery.worker.consumer import Consumer
 
 
 class LoopDispatcher(EventDispatcher):
-    """Leaves what the tasks' threads have to say to the next flush of the loop, however much it is.
+    """Buffers the events of the tasks' threads until the loop flushes them.
 
-    Celery's lets a thread send what has piled up, and wait until RabbitMQ confirms it. The loop reads from the same
-    connection: whoever gets the answer, the other one waits for ever, and the worker with it.
+    Celery's dispatcher sends a full buffer from the task's thread, which then waits for RabbitMQ's confirmation. The
+    loop reads from the same connection: if it receives the confirmation, that thread waits forever, and the worker
+    hangs.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | {"buffer_limit": sys.maxsize})
 
     def send(self, *args: Any, **options: Any) -> Any:
-        """Try once: what fails is kept for the next flush, and the loop connects again.
+        """Try once: an event that fails is kept for the next flush, and the loop connects again.
 
-        Celery tries a worker's heartbeat for ever. On a connection that RabbitMQ lost while the worker was held up,
-        that opens 200 connections a second, each in vain, and the loop never turns again.
+        Celery retries a worker's heartbeat forever. If RabbitMQ closed the connection while the worker was blocked,
+        that opens 200 connections per second in vain, and the loop never continues.
         """
         return super().send(*args, **options | {"retry": False})
 
 
 class Events(CeleryEvents):
-    """Celery's, with this dispatcher."""
+    """Celery's events, with this dispatcher."""
 
     dispatcher_cls = "warmer.worker.events:LoopDispatcher"
 
@@ -39,15 +40,15 @@ FLUSH_SECONDS = 0.25
 
 
 class BatchingConsumer(Consumer):
-    """Celery's flushes events whenever its loop turns, which is for nearly every task: a sixth of its time."""
+    """Flushes events four times per second. Celery's flushes for nearly every task: a sixth of the worker's time."""
 
     def register_with_event_loop(self, hub: Any) -> None:
         super().register_with_event_loop(hub)
         hub.call_repeatedly(FLUSH_SECONDS, self._flush_events)  # type: ignore[attr-defined]  # celery-types does not know it
 
     def on_send_event_buffered(self) -> None:  # type: ignore[override]  # celery-types is wrong
-        """Wait for the next round."""
+        """Leave the event to the next flush."""
 
     def shutdown(self) -> None:
-        self._flush_events()  # type: ignore[attr-defined]  # as above; or Flower shows the last tasks as running for ever
+        self._flush_events()  # type: ignore[attr-defined]  # as above; or Flower shows the last tasks as running forever
         super().shutdown()

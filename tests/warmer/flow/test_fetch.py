@@ -1,4 +1,4 @@
-"""From a file id to its bytes: the path is kept, and asked for once more when it has expired."""
+"""From a file id to its bytes: the path is remembered, and replaced when it has expired."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_known_path_saves_the_call(context: WorkerContext, lease: Lease, teleg
     assert telegram.calls == {"getFile": 1, "download": 2}
 
 
-def test_an_expired_path_is_asked_for_once_more(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+def test_an_expired_path_is_replaced_by_a_new_one(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
     fetch(context, lease)
     telegram.world.expire_paths(lease.subject)
     assert fetch(context, lease).data == DATA
@@ -53,7 +53,7 @@ def test_an_expired_path_is_asked_for_once_more(context: WorkerContext, lease: L
     assert telegram.calls["getFile"] == 2
 
 
-def test_an_expired_path_is_not_tried_again_even_if_there_is_no_other_yet(
+def test_an_expired_path_is_dropped_even_if_get_file_fails(
     context: WorkerContext, lease: Lease, telegram: FakeTelegram
 ) -> None:
     fetch(context, lease)
@@ -64,14 +64,16 @@ def test_an_expired_path_is_not_tried_again_even_if_there_is_no_other_yet(
     assert context.steps.store.get_path(lease.subject) is None
 
 
-def test_once_more_is_not_twice_more(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+def test_a_path_that_keeps_expiring_is_replaced_only_once(
+    context: WorkerContext, lease: Lease, telegram: FakeTelegram
+) -> None:
     telegram.fail("download", "path-expired", times=None)
     with pytest.raises(PathExpired):
         fetch(context, lease)
     assert telegram.calls == {"getFile": 2, "download": 2}
 
 
-def test_a_401_on_a_download_alone_passes(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+def test_a_401_on_a_download_alone_halts_nothing(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
     telegram.fail("download", "unauthorized")
     with pytest.raises(UpstreamFailed, match="getMe passes"):
         fetch(context, lease)
@@ -90,7 +92,7 @@ def test_a_401_that_get_me_confirms_halts_every_call(
 
 
 @pytest.mark.parametrize("method", ["getFile", "download"])
-def test_a_429_pauses_everybody_as_long_as_telegram_says(
+def test_a_429_pauses_all_workers_for_as_long_as_telegram_says(
     context: WorkerContext, lease: Lease, telegram: FakeTelegram, method: str
 ) -> None:
     telegram.fail(method, "too-many-requests", retry_after=9)
@@ -103,7 +105,7 @@ def test_a_429_pauses_everybody_as_long_as_telegram_says(
     assert telegram.calls == calls
 
 
-def test_without_a_token_telegram_is_not_asked(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+def test_without_a_token_telegram_is_not_called(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
     seconds, _ = context.redis.time()
     context.redis.hset(context.keys.budget, mapping={"tokens": 0, "at": seconds + 3600})
     with pytest.raises(Postponed):
@@ -118,7 +120,9 @@ def test_with_a_known_path_no_token_is_needed(context: WorkerContext, lease: Lea
     assert fetch(context, lease).data == DATA
 
 
-def test_who_lost_the_claim_downloads_nothing(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+def test_a_worker_that_lost_the_lease_downloads_nothing(
+    context: WorkerContext, lease: Lease, telegram: FakeTelegram
+) -> None:
     context.redis.set(context.keys.lease(lease.subject), "another")
     with pytest.raises(NotMine):
         fetch(context, lease)

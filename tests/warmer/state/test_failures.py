@@ -14,7 +14,7 @@ from warmer.errors import GaveUp, InvalidFileId, NoPhoto, Postponed, UpstreamFai
 from warmer.flow.attempt import AttemptRunner
 from warmer.flow.outcome import Outcome
 from warmer.keys import Keys, Subject
-from warmer.state.failures import KEPT, Failure, Failures, list_failures
+from warmer.state.failures import MAX_KEPT, Failure, Failures, list_failures
 from warmer.state.lease import Lease
 from warmer.state.photos import PhotoStore
 from warmer.state.stats import MinuteStats, sum_minutes
@@ -55,11 +55,11 @@ def test_a_failure_is_listed_with_its_cause_its_reason_and_its_instant(failures:
 
 
 def test_the_newest_come_first_and_the_oldest_make_room(failures: Failures) -> None:
-    for number in range(KEPT + 5):
+    for number in range(MAX_KEPT + 5):
         failures.note(f"{FID}{number:02}", InvalidFileId("getFile: 400"))
     for key in (failures.keys.failed, failures.keys.reasons):
         assert 24.9 * 3600 < failures.redis.ttl(key) <= 25 * 3600
-    assert failures.redis.hlen(failures.keys.reasons) == KEPT == len(list_all(failures))
+    assert failures.redis.hlen(failures.keys.reasons) == MAX_KEPT == len(list_all(failures))
 
 
 def test_a_subject_is_listed_once_with_its_newest_failure(failures: Failures) -> None:

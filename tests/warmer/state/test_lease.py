@@ -46,7 +46,7 @@ def test_a_released_subject_can_be_taken_again(leases: LeaseManager) -> None:
     assert leases.take(FID, "warm").crash_count == 1
 
 
-def test_a_lease_that_ran_out_can_be_taken(redis: Redis, keys: Keys) -> None:
+def test_an_expired_lease_can_be_taken(redis: Redis, keys: Keys) -> None:
     leases = LeaseManager(redis, keys, lease_seconds=0.05)
     leases.take(FID, "warm")
     assert wait_until(lambda: try_take(leases)).crash_count == 2
@@ -62,7 +62,9 @@ def test_only_the_holder_releases(leases: LeaseManager, redis: Redis, keys: Keys
     assert redis.get(keys.lease(FID)) == holder.token.encode()
 
 
-def test_who_lost_the_lease_takes_no_wish_away(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_a_worker_that_lost_the_lease_leaves_the_wanted_variants(
+    leases: LeaseManager, redis: Redis, keys: Keys
+) -> None:
     late = leases.take(FID, "warm")
     redis.set(keys.lease(FID), "another")
     redis.sadd(keys.wanted(FID), "160.jpeg")
@@ -71,14 +73,14 @@ def test_who_lost_the_lease_takes_no_wish_away(leases: LeaseManager, redis: Redi
     assert redis.smembers(keys.wanted(FID)) == {b"160.jpeg"}
 
 
-def test_a_wish_keeps_the_claim_in_the_same_step(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_a_wanted_variant_keeps_the_lease_in_the_same_step(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
     lease = leases.take(FID, "warm")
     redis.sadd(keys.wanted(FID), "160.jpeg", "80.avif")
     assert leases.release(lease, unless_wanted=True) == ("160.jpeg", "80.avif")
     assert (lease.is_released, redis.exists(keys.lease(FID), keys.wanted(FID))) == (False, 1)
 
 
-def test_the_rounds_go_on_as_long_as_somebody_wants_more(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_the_work_goes_on_while_clients_want_more_variants(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
     lease, seen = leases.take(FID, "warm"), []
     for wanted in leases.iterate_wanted(lease):
         seen.append(wanted)
@@ -88,35 +90,41 @@ def test_the_rounds_go_on_as_long_as_somebody_wants_more(leases: LeaseManager, r
     assert lease.is_released
 
 
-def test_the_first_round_brings_what_was_wanted_before(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_the_work_starts_with_the_variants_that_clients_wanted_before(
+    leases: LeaseManager, redis: Redis, keys: Keys
+) -> None:
     redis.sadd(keys.wanted(FID), "160.jpeg")
     lease = leases.take(FID, "warm")
     assert next(leases.iterate_wanted(lease)) == ("160.jpeg",)
-    assert redis.exists(keys.wanted(FID))  # it ends with the put that fulfils it
+    assert redis.exists(keys.wanted(FID))  # the put of that variant removes it
 
 
-def test_a_plain_release_does_not_look_for_wishes(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_a_plain_release_ignores_wanted_variants(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
     lease = leases.take(FID, "warm")
     redis.sadd(keys.wanted(FID), "160.jpeg")
     assert leases.release(lease) == ()
     assert not list(redis.scan_iter("*"))
 
 
-def test_attempts_count_claims_without_an_outcome(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_the_crash_count_is_the_number_of_leases_without_an_outcome(
+    leases: LeaseManager, redis: Redis, keys: Keys
+) -> None:
     for number in (1, 2, 3):
         assert leases.take(FID, "warm").crash_count == number
         redis.delete(keys.lease(FID))
     assert redis.ttl(keys.crashes(FID)) == -1
 
 
-def test_an_outcome_ends_the_count_and_the_asking(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_an_outcome_resets_the_crash_count_and_removes_the_enqueued_marker(
+    leases: LeaseManager, redis: Redis, keys: Keys
+) -> None:
     redis.set(keys.enqueued(FID, "hot"), "1")
     redis.set(keys.enqueued(FID, "warm"), "1")
     leases.release(leases.take(FID, "hot"))
     assert list(redis.scan_iter("*")) == [keys.enqueued(FID, "warm").encode()]
 
 
-def test_who_finds_it_held_ends_its_asking_and_counts_no_attempt(
+def test_a_worker_that_finds_the_lease_taken_removes_its_enqueued_marker_and_counts_no_crash(
     leases: LeaseManager, redis: Redis, keys: Keys
 ) -> None:
     leases.take(FID, "warm")
@@ -135,26 +143,28 @@ def test_a_forgotten_subject_cannot_be_taken_and_leaves_nothing(leases: LeaseMan
     assert list(redis.scan_iter("*")) == [keys.forgotten(FID).encode()]
 
 
-def test_one_forgotten_meanwhile_is_not_released(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_a_lease_whose_subject_is_forgotten_meanwhile_is_not_released(
+    leases: LeaseManager, redis: Redis, keys: Keys
+) -> None:
     lease = leases.take(FID, "warm")
     redis.set(keys.forgotten(FID), "1")
     with pytest.raises(Forgotten):
         leases.release(lease)
 
 
-def test_a_hot_task_whose_asking_is_gone_is_stale(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_a_hot_job_whose_enqueued_marker_is_gone_is_stale(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
     assert "stale" in str(leases.find_skip_reason(FID, "hot"))
     redis.set(keys.enqueued(FID, "hot"), "1")
     assert leases.find_skip_reason(FID, "hot") is None
 
 
-def test_only_hot_tasks_become_stale(leases: LeaseManager) -> None:
+def test_only_hot_jobs_become_stale(leases: LeaseManager) -> None:
     assert leases.find_skip_reason(FID, "warm") is None
     assert leases.find_skip_reason(FID, "rewarm") is None
 
 
 @pytest.mark.parametrize("lane", ["hot", "warm"])
-def test_what_another_message_found_unavailable_is_not_tried_again(
+def test_a_subject_that_another_message_found_unavailable_is_skipped(
     leases: LeaseManager, redis: Redis, keys: Keys, lane: Lane
 ) -> None:
     redis.mset({keys.enqueued(FID, lane): "1", keys.unavailable(FID): "invalid-file-id"})

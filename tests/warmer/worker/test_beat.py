@@ -1,4 +1,4 @@
-"""Rounds are sent while somebody takes them, and not stored up."""
+"""Beat sends rounds while workers take them, and lets none pile up."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def test_a_round_is_sent(scheduler: ModestScheduler, tick: Any) -> None:
     assert count_waiting(app, "tick") == 1
 
 
-def test_rounds_that_nobody_takes_are_left_out(scheduler: ModestScheduler, tick: Any) -> None:
+def test_rounds_are_skipped_while_no_worker_takes_them(scheduler: ModestScheduler, tick: Any) -> None:
     for _ in range(20):
         scheduler.apply_entry(tick)
     assert count_waiting(app, "tick") == WAITING_MAX + 1
 
 
-def test_the_schedule_is_known_and_kept_in_no_file(scheduler: ModestScheduler) -> None:
+def test_the_periodic_tasks_are_known_and_kept_in_no_file(scheduler: ModestScheduler) -> None:
     scheduler.setup_schedule()
     assert {entry.task for entry in scheduler.schedule.values()} >= {"tick", "keep_newest"}
     assert not hasattr(scheduler, "_store")

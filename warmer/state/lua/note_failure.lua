@@ -1,5 +1,5 @@
--- KEYS: subjects that failed, by instant; their reasons   ARGV: subject, reason, how many are kept, for how long in s
--- Notes the newest failure of the subject instead of an earlier one; the oldest of all makes room.
+-- KEYS: subjects that failed, by instant; their reasons   ARGV: subject, reason, how many to keep, their TTL in s
+-- Records a failure in place of an earlier one of the subject. If there are too many, the oldest is dropped.
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], time[1], ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])

@@ -1,6 +1,6 @@
 -- KEYS: lease, crashes, enqueued, wanted, forgotten   ARGV: token, 1 to keep the lease while variants are wanted
--- Returns {1, variant, ...} for variants asked for meanwhile (the lease is kept), {0} released, {-1} lost, {-2} forgotten.
--- One step, so that nobody can want one between the look and the release.
+-- Returns {1, variant, ...} with the variants that clients asked for meanwhile (the lease is kept), {0} released, {-1} lost,
+-- {-2} forgotten. One script, so that no request comes between the check and the release.
 if redis.call('EXISTS', KEYS[5]) == 1 then return {-2} end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1} end
 local wanted = redis.call('SMEMBERS', KEYS[4])

@@ -1,7 +1,7 @@
 -- KEYS: lease, forgotten, unavailable, failures, negative count
--- ARGV: token, cause, the first memory in s, the longest one in s, how long a memory that has passed counts in s
--- Remembers the cause, twice as long as the memory before. Returns the seconds of this memory, 0 if the lease is lost,
--- -2 if the subject was forgotten: nothing is written then.
+-- ARGV: token, cause, seconds of the first entry, seconds of the longest, seconds for which an expired entry counts
+-- Adds a negative cache entry, twice as long as the one before. Returns its seconds, 0 if the lease is lost, -2 if the
+-- subject was forgotten: nothing is written then.
 if redis.call('EXISTS', KEYS[2]) == 1 then return -2 end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local count = redis.call('INCR', KEYS[5])

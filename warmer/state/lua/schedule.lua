@@ -1,5 +1,6 @@
--- KEYS: schedule   ARGV: seconds from now, '' for whatever there is, NX for no turn yet, LT for none that early, then subjects
--- Returns {how many of them had no turn before, the instant as it was written}.
+-- KEYS: schedule
+-- ARGV: seconds from now; '' to replace any next run, NX to add one only, LT to make it earlier only; subjects
+-- Returns {number of subjects that had no next run, the instant as it was written}.
 local time = redis.call('TIME')
 local at = string.format('%.6f', tonumber(time[1]) + tonumber(time[2]) / 1000000 + tonumber(ARGV[1]))
 local new = 0

@@ -1,6 +1,6 @@
 -- KEYS: schedule   ARGV: limit, seconds
--- The subjects whose time has come. Each stays, that many seconds later, until its worker settles it: nothing is lost
--- if the message is.
+-- Returns the subjects whose next run is due. Each is scheduled again after that many seconds, which its worker changes:
+-- if the message is lost, the subject is not.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local subjects = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])

@@ -1,5 +1,6 @@
 -- KEYS: lease, crashes, enqueued, forgotten, wanted   ARGV: token, lease in ms
--- Returns {how many leases without an outcome, this one included, variant, ...} with the variants somebody waits for, or {0} held, {-2} forgotten.
+-- Returns {number of leases in a row without an outcome, this one included, variant, ...} with the variants that clients
+-- wait for, or {0} held by another worker, {-2} forgotten.
 if redis.call('EXISTS', KEYS[4]) == 1 then
   redis.call('DEL', KEYS[3])
   return {-2}

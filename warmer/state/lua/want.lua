@@ -1,3 +1,3 @@
--- KEYS: the variants that somebody waits for   ARGV: one more of them, for how long in seconds
+-- KEYS: variants that clients wait for   ARGV: one more of them, TTL in s
 redis.call('SADD', KEYS[1], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
