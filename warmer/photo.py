@@ -82,17 +82,23 @@ class SourceImage:
     unique_id: str = ""
 
 
+MAX_PROFILE_BYTES = 2**20  # of a color profile; a PNG holds it compressed
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture file says of itself, the parts of it that paint, and the memory that its decoder needs."""
+    """What the header of a picture file says, the parts that the decoder gets, and the memory that it needs."""
 
     format: str
     width: int
     height: int
     parts: list[memoryview] = field(repr=False)
     orientation: int  # EXIF's, 1 to 8
-    buffer_bytes: int  # needed at whatever size it is decoded
-    bytes_per_pixel: int = 4  # needed for those that are decoded
+    buffer_bytes: int  # at any decoded size
+    bytes_per_pixel: int = 4  # of the decoded size
+    bit_depth: int = 8  # of a sample
+    is_gray: bool = False  # with or without alpha
+    color_key: tuple[int, ...] = ()  # the one transparent color of a PNG, as samples of that depth
 
     @property
     def pixels(self) -> int:

@@ -75,8 +75,11 @@ SCRIPTS: dict[str, set[str]] = {
     "screenshots": {"runner", "warmer", "web"},
 }
 NOTHING_OF_OURS = ("errors", "photo", "keys", "images.orientation")
-STANDARD_LIBRARY_ALONE = tuple(f"images.{name}" for name in ("headers", "jpeg", "png_webp", "orientation", "memory"))
+STANDARD_LIBRARY_ALONE = tuple(
+    f"images.{name}" for name in ("headers", "jpeg", "png_webp", "vp8l", "orientation", "memory")
+)
 ONE_OUTSIDE_THING = {
+    "images.decode": "PIL",
     "images.render": "PIL",
     "images.steps": "PIL",
     "settings": "pydantic",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from warmer import deadline, keys, names
 from warmer.broker import publish
+from warmer.images import decode
 from warmer.images import render as images
 from warmer.state import partners, profiles
 from warmer.telegram import client as telegram
@@ -30,7 +31,7 @@ LIMITS = {
     "time to send a request": f"{worker.GatheringWorker.request_seconds:.0f} s",
     "requests in progress per web process": (f"{wiring.THREADS}, of which half may wait for a picture"),
     "initials in a URL": f"{placeholder.LETTERS_MAX} letters, numbers or emoji",
-    "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {images.MAX_PIXELS // 1_000_000} megapixels"),
+    "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {decode.MAX_PIXELS // 1_000_000} megapixels"),
     "an inline preview": f"{images.PREVIEW_MAX_CHARACTERS} characters",
     "one job of a worker": f"{deadline.TASK_SECONDS:.0f} s",
     "partners that the service lists or keeps warm": (

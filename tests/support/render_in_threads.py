@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tests.support.hostile_pictures import quarters, save, squares_of
 from warmer.errors import WarmerError
-from warmer.images import render as images
+from warmer.images import memory
 
 THREADS = 32  # Procfile
-TURN_SECONDS = 600.0
+TIMEOUT_SECONDS = 600.0
 
 
 def read_status_bytes(field: str) -> int:
@@ -39,7 +39,7 @@ def end_of(data: bytes) -> str:
 def main() -> None:
     rounds, *names = sys.argv[1:]
     pictures = [Path(name).read_bytes() for name in names] * int(rounds)
-    images.TURN_SECONDS = TURN_SECONDS
+    memory.TIMEOUT_SECONDS = TIMEOUT_SECONDS
     random.Random(1).shuffle(pictures)  # noqa: S311 - the same order in every run
     squares_of(save(quarters(640, 640), "JPEG"))
     before = read_status_bytes("VmRSS")

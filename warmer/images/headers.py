@@ -1,7 +1,7 @@
-"""The header of a picture file, read before any decoder sees it.
+"""The header of a picture file, read before any decoder sees the file.
 
-Metadata is where small files grow large: texts that unpack, tables that share their values, 100,000 segments. Only the
-parts that paint are handed on to the decoder; of the rest, the EXIF orientation is read.
+Metadata can make a small file expensive: compressed texts, tables that share their values, 100,000 segments. The
+decoder gets only the parts that affect pixels. From the rest, only the EXIF orientation is read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from warmer.photo import Header
 
 
 def read_header(data: bytes) -> Header:
-    """The header of a JPEG, PNG or WebP file; raises NotAnImage where there is none, or one that asks for too much."""
+    """The header of a JPEG, PNG or WebP file; raises NotAnImage for other files and for abusive headers."""
     try:
         if data.startswith(b"\xff\xd8\xff"):
             return read_jpeg(data)
@@ -24,5 +24,5 @@ def read_header(data: bytes) -> Header:
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return read_webp(data)
     except (struct.error, IndexError):
-        raise NotAnImage("its header is cut off") from None
-    raise NotAnImage("none of the formats we read")
+        raise NotAnImage("the header is cut off") from None
+    raise NotAnImage("not JPEG, PNG or WebP")

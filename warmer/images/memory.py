@@ -1,4 +1,4 @@
-"""What the allocator does with freed memory."""
+"""How much memory decoding may take."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from warmer.errors import Postponed
 
 MMAP_THRESHOLD = -3  # glibc's malloc.h, M_MMAP_THRESHOLD
 LARGE_BYTES = 262_144
+TIMEOUT_SECONDS = 3.0  # a task's 20 s, this and a decode's 5 s fit into the 30 s of the lease
 
 
 @cache
 def return_freed_memory() -> None:
-    """From now on, large blocks go back to the system when they are freed; without effect where there is no glibc.
+    """Make large blocks go back to the system when they are freed; no effect without glibc.
 
-    By itself glibc learns to keep them: 32 threads that decoded held 600 MB for good.
+    By default glibc learns to keep them: 32 threads that had decoded pictures kept 600 MB.
     """
     with suppress(OSError, AttributeError, TypeError):  # no such function, or no handle on the process: Windows
         ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE_BYTES)
 
 
 class ByteSemaphore:
-    """Whoever needs some of it waits in line, so that nobody waits for ever."""
+    """A number of bytes that threads share, first come, first served, so that a large request is not starved."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._free = size
-        self._line: deque[object] = deque()
+        self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
 
     @contextmanager
-    def take(self, amount: int, patience_seconds: float) -> Iterator[None]:
-        """Hold that much of it in this block. Raises Postponed where its turn does not come in time."""
-        self._enter(amount, patience_seconds)
+    def acquire(self, amount: int, timeout_seconds: float | None = None) -> Iterator[None]:
+        """Hold this many bytes in the block; raises Postponed if they are not free in time."""
+        self._acquire(amount, TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds)
         try:
             yield
         finally:
@@ -45,14 +46,14 @@ class ByteSemaphore:
                 self._free += amount
                 self._changed.notify_all()
 
-    def _enter(self, amount: int, patience_seconds: float) -> None:
+    def _acquire(self, amount: int, timeout_seconds: float) -> None:
         me = object()
         with self._changed:
-            self._line.append(me)
+            self._waiting.append(me)
             try:
-                if not self._changed.wait_for(lambda: self._line[0] is me and amount <= self._free, patience_seconds):
-                    raise Postponed("too many pictures are being decoded", retry_after=patience_seconds)
+                if not self._changed.wait_for(lambda: self._waiting[0] is me and amount <= self._free, timeout_seconds):
+                    raise Postponed("too many pictures are being decoded", retry_after=timeout_seconds)
                 self._free -= amount
             finally:
-                self._line.remove(me)
+                self._waiting.remove(me)
                 self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""The one thing that is read of a picture's EXIF: how it has to be turned."""
+"""The EXIF orientation, the only part of the metadata that is used."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _ENTRY_BYTES = 12
 
 
 def read_orientation(exif: memoryview) -> int:
-    """The orientation in EXIF, 1 to 8; 1, upright, where it says nothing that makes sense.
+    """The orientation in this EXIF, 1 to 8, or 1 (upright) if it is missing or invalid.
 
-    Only the first directory is read, and of it only this tag: entries may share one value of many bytes, and
-    directories may name each other in a circle.
+    Only this tag of the first directory is read: entries can share one large value, and directories can point at each
+    other in a circle.
     """
     blob = exif[6:] if bytes(exif[:6]) == b"Exif\0\0" else exif
     order = _ORDERS.get(bytes(blob[:4]))
@@ -27,6 +27,6 @@ def read_orientation(exif: memoryview) -> int:
             tag, kind, count, value = struct.unpack_from(f"{order}HHIH", blob, place)
             if (tag, kind, count) == (_ORIENTATION, _SHORT, 1):
                 return value if 1 <= value <= 8 else UPRIGHT
-    except struct.error:  # it ends before it should
+    except struct.error:  # cut off
         pass
     return UPRIGHT

@@ -1,4 +1,4 @@
-"""The steps between a decoded picture and its largest square; the order is `STEPS` in `images`."""
+"""The steps from a decoded picture to its largest square; `STEPS` in `decode` has their order."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from PIL import Image, ImageCms
 
-MAX_PROFILE_BYTES = 2**20
+from warmer.photo import MAX_PROFILE_BYTES
+
 BAND_PIXELS = 500_000
 
-Decoded = Image.Image
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -22,23 +22,25 @@ _TURNS = {
 }
 
 
-class Aim(NamedTuple):
-    """What a picture is to become: the side of its largest square in pixels; and how it lies, EXIF's 1 to 8."""
+class Target(NamedTuple):
+    """What the steps work towards."""
 
-    side: int
-    orientation: int
+    side: int  # of the largest square, in pixels
+    orientation: int  # of the source: EXIF's, 1 to 8
+    is_gray: bool = False  # the source has no colors, whatever mode it was decoded to
 
 
-def reduced(image: Decoded, aim: Aim) -> Decoded:
-    """The middle square, averaged down to not less than twice the side; by bands, so that no copy is large."""
+def shrink(image: Image.Image, target: Target) -> Image.Image:
+    """Crop to the central square and average it down to at least twice the side, band by band to save memory."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    factor = side // (2 * aim.side)
+    factor = side // (2 * target.side)
     if factor < 2:
-        return _averageable(image if image.width == image.height else image.crop((left, top, left + side, top + side)))
+        is_square = image.width == image.height
+        return _make_averageable(image if is_square else image.crop((left, top, left + side, top + side)))
     rows = factor * max(1, BAND_PIXELS // side // factor)
     bands = [
-        _averageable(image.crop((left, upper, left + side, min(upper + rows, top + side)))).reduce(factor)
+        _make_averageable(image.crop((left, upper, left + side, min(upper + rows, top + side)))).reduce(factor)
         for upper in range(top, top + side, rows)
     ]
     whole = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
@@ -48,23 +50,24 @@ def reduced(image: Decoded, aim: Aim) -> Decoded:
     return whole
 
 
-def srgb(image: Decoded, _: Aim) -> Decoded:
-    """In sRGB, where the picture brings a colour profile that can be used."""
+def apply_profile(image: Image.Image, target: Target) -> Image.Image:
+    """Convert to sRGB if the picture has a usable color profile."""
     profile = image.info.get("icc_profile") or b""
-    if not 0 < len(profile) <= MAX_PROFILE_BYTES or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
+    if not 0 < len(profile) <= MAX_PROFILE_BYTES:
         return image
-    target = "RGBA" if image.mode == "RGBA" else "RGB"
     try:
-        converted = ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode=target
-        )
+        if image.mode == "LA" or (image.mode == "RGBA" and target.is_gray):  # the library knows no gray with alpha
+            gray, alpha = image.convert("LA").split()
+            converted = _convert_to_srgb(gray, profile)
+            converted.putalpha(alpha)
+            return converted
+        return _convert_to_srgb(image, profile) if image.mode in ("RGB", "RGBA", "CMYK", "L") else image
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image  # a profile that lies about its picture is left out, the pixels stay
-    return converted or image
+        return image  # the profile does not fit the picture: ignore it
 
 
-def opaque(image: Decoded, _: Aim) -> Decoded:
-    """In RGB, what shines through on white."""
+def flatten(image: Image.Image, _: Target) -> Image.Image:
+    """Convert to RGB, with white behind transparent pixels."""
     if image.mode not in ("RGBA", "LA"):
         return image.convert("RGB")
     image = image.convert("RGBA")
@@ -73,29 +76,48 @@ def opaque(image: Decoded, _: Aim) -> Decoded:
     return ground
 
 
-def exact(image: Decoded, aim: Aim) -> Decoded:
-    """As large as its largest square."""
-    return resize(image, aim.side)
+def resize_to_target(image: Image.Image, target: Target) -> Image.Image:
+    """Resize to the largest square."""
+    return resize(image, target.side)
 
 
-def upright(image: Decoded, aim: Aim) -> Decoded:
-    """Turned as its EXIF orientation says."""
-    return image.transpose(_TURNS[aim.orientation]) if aim.orientation in _TURNS else image
+def turn_upright(image: Image.Image, target: Target) -> Image.Image:
+    """Turn as the EXIF orientation says."""
+    return image.transpose(_TURNS[target.orientation]) if target.orientation in _TURNS else image
 
 
-def resize(image: Decoded, size: int) -> Decoded:
-    """The square in that size."""
+def resize(image: Image.Image, size: int) -> Image.Image:
+    """The square in this size."""
     if image.size == (size, size):
         return image
     if image.size == (2 * size, 2 * size):
-        return image.reduce(2)  # a tenth of the time of the filter below, and half a decibel below it at most
+        return image.reduce(2)  # a tenth of the time of the filter below, and at most half a decibel worse
     return image.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def _averageable(image: Decoded) -> Decoded:
-    """In a mode whose values can be averaged."""
-    if image.mode.startswith("I"):  # 16 bits a channel, which convert() would clip
-        image = image.point(lambda value: value * (1 / 256)).convert("L")
+def _make_averageable(image: Image.Image) -> Image.Image:
+    """Convert to a mode whose values can be averaged, with the transparent color as alpha."""
+    if image.mode.startswith("I"):
+        return _reduce_to_8_bits(image)
     if "transparency" in image.info:
-        return image.convert("RGBA")
+        return image.convert("RGBA" if image.mode in ("RGB", "P") else "LA")
     return image.convert("L" if image.mode == "1" else "RGB") if image.mode in ("1", "P") else image
+
+
+def _reduce_to_8_bits(image: Image.Image) -> Image.Image:
+    """The upper 8 of 16 bits of gray; Pillow's own conversion clips. The transparent color is compared in 16 bits."""
+    gray = image.point(lambda value: value * (1 / 256)).convert("L")
+    key = image.info.get("transparency")
+    if key is not None:
+        gray.putalpha(image.convert("I").point([255 * (value != key) for value in range(2**16)], "L"))
+    return gray
+
+
+def _convert_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    target_mode = "RGBA" if image.mode == "RGBA" else "RGB"
+    return (
+        ImageCms.profileToProfile(
+            image, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode=target_mode
+        )
+        or image
+    )

@@ -16,7 +16,7 @@ from tests.support import hostile_pictures as hostile
 from tests.support.hostile_pictures import chunk, insert_segments, png, quarters, save, segment, squares_of
 from tests.support.hostile_webp import webp_of_groups
 from warmer.errors import NotAnImage, Postponed, TooBig
-from warmer.images import render as images
+from warmer.images import decode, memory, render
 from warmer.images.jpeg import MAX_SCANS, MAX_SEGMENTS
 from warmer.images.memory import ByteSemaphore
 from warmer.photo import Header
@@ -124,8 +124,8 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(sum(map(len, header.parts)))
         return real(header, side)
 
-    real = images._load
-    monkeypatch.setattr(images, "_load", load)
+    real = decode._load
+    monkeypatch.setattr(decode, "_load", load)
     return seen
 
 
@@ -225,10 +225,10 @@ def test_a_picture_begins_with_itself(head: bytes) -> None:
             squares_of(head + whole)
 
 
-@pytest.mark.parametrize("room", [images._room_for_a_large_one, images._room_for_encoders])
-def test_no_turn_in_time_means_again_later(monkeypatch: pytest.MonkeyPatch, room: ByteSemaphore) -> None:
-    monkeypatch.setattr(images, "TURN_SECONDS", 0)
+@pytest.mark.parametrize("semaphore", [decode._large_decode, render._encodes])
+def test_no_turn_in_time_means_again_later(monkeypatch: pytest.MonkeyPatch, semaphore: ByteSemaphore) -> None:
+    monkeypatch.setattr(memory, "TIMEOUT_SECONDS", 0)
     large = png(1500, 1500)
-    with room.take(room.size, 0), pytest.raises(Postponed):
+    with semaphore.acquire(semaphore.size, 0), pytest.raises(Postponed):
         squares_of(large)
     assert squares_of(large)

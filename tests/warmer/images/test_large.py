@@ -21,7 +21,7 @@ from tests.support.hostile_pictures import (
 from tests.warmer.images.test_render import swap_profile
 from warmer.images.headers import read_header
 from warmer.images.orientation import read_orientation
-from warmer.images.steps import MAX_PROFILE_BYTES
+from warmer.photo import MAX_PROFILE_BYTES
 
 AS_IT_IS = ["red", "green", "blue", "white"]
 TURNED = {

@@ -16,9 +16,11 @@ from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
 
 from tests.conftest import make_picture, wait_until
 from warmer.errors import NotAnImage, TooBig
+from warmer.images import decode, memory
 from warmer.images import render as images
-from warmer.images.render import MAX_PIXELS, PREVIEW_MAX_CHARACTERS, STEPS, encode, make_preview, render
-from warmer.images.steps import Aim
+from warmer.images.decode import MAX_PIXELS, STEPS
+from warmer.images.render import PREVIEW_MAX_CHARACTERS, encode, make_preview, render
+from warmer.images.steps import Target
 from warmer.photo import FORMATS, Rendering, SourceImage, VariantSpec
 
 SIZES = (80, 160, 320)
@@ -112,11 +114,11 @@ def test_the_middle_is_kept() -> None:
 def test_all_sizes_come_from_one_decode_no_larger_than_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
 
-    def look(image: Image.Image, _: Aim) -> Image.Image:
+    def look(image: Image.Image, _: Target) -> Image.Image:
         seen.append(image.size)
         return image
 
-    monkeypatch.setattr(images, "STEPS", (look, *STEPS))
+    monkeypatch.setattr(decode, "STEPS", (look, *STEPS))
     run(make_picture(2560, 1280))
     assert seen == [(640, 320)]
 
@@ -377,7 +379,7 @@ def test_damaged_bytes_give_a_picture_or_our_error(fmt: str) -> None:
 
 
 def test_more_than_16_megapixels_are_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(images, "_load")
+    monkeypatch.delattr(decode, "_load")
     for width, height in ((5000, 5000), (20_000, 20_000), (2**31 - 1, 2**31 - 1), (MAX_PIXELS + 1, 1)):
         with pytest.raises(TooBig):
             run(png_with_header(width, height))
@@ -392,7 +394,7 @@ def test_one_large_decode_runs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> Non
     inside, most = [0], [0]
     lock = threading.Lock()
 
-    def look(image: Image.Image, _: Aim) -> Image.Image:
+    def look(image: Image.Image, _: Target) -> Image.Image:
         with lock:
             inside[0] += 1
             most[0] = max(most[0], inside[0])
@@ -401,8 +403,8 @@ def test_one_large_decode_runs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> Non
             inside[0] -= 1
         return copy
 
-    monkeypatch.setattr(images, "STEPS", (look, *STEPS))
-    monkeypatch.setattr(images, "TURN_SECONDS", 600)
+    monkeypatch.setattr(decode, "STEPS", (look, *STEPS))
+    monkeypatch.setattr(memory, "TIMEOUT_SECONDS", 600)
     data = save(Image.new("L", (1600, 1600)))
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: run(data, sizes=(80,)), range(8)))
@@ -410,12 +412,12 @@ def test_one_large_decode_runs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_small_ones_do_not_wait_for_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "TURN_SECONDS", 600)
-    room = images._room_for_a_large_one
+    monkeypatch.setattr(memory, "TIMEOUT_SECONDS", 600)
+    semaphore = decode._large_decode
     with ThreadPoolExecutor(1) as pool:
-        with room.take(room.size, 0):
+        with semaphore.acquire(semaphore.size, 0):
             large = pool.submit(run, make_picture(1500, 1500))
-            wait_until(lambda: room._line)
+            wait_until(lambda: semaphore._waiting)
             assert run(make_picture(1400, 1400)).variants
             assert not large.done()
         assert large.result().variants
