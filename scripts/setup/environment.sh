@@ -27,20 +27,18 @@ is_whole() { [[ $(cat "$venv/whole" 2>/dev/null) == "$PWD" ]] && "$venv/bin/pyth
 is_ready() { cat setup.cfg "$lock" | cmp -s - "$venv/$name.installed" && is_whole; }
 
 wait_for_turn() {  # The lock ends with the last process that has the folder open. macOS has no flock command.
-  local tries=0
   exec 9<.
-  until "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null; do
-    ((tries % 50)) || say "Waiting for another script, which is making $venv…"
-    ((tries++ < 3000)) || fail "another script has been making $venv for ten minutes"
-    sleep 0.2
-  done
+  "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null && return
+  say "Waiting for another script, which is making $venv…"
+  "$python" -c 'import fcntl, signal; signal.alarm(600); fcntl.flock(9, fcntl.LOCK_EX)' 2>/dev/null ||
+    fail "another script has been making $venv for ten minutes"
 }
 
 run_step() {  # What, command…: in a process group of its own, so that a signal ends all that it has started.
   local what=$1 started=$SECONDS said=$SECONDS
   say "$what…"
   set -m
-  "${@:2}" </dev/null >>"$venv.log" 2>&1 & job=$!
+  PYTHONPATH='' "${@:2}" </dev/null >>"$venv.log" 2>&1 & job=$!
   set +m
   while kill -0 "$job" 2>/dev/null; do
     sleep 0.2
