@@ -6,6 +6,7 @@ from typing import Any
 
 from warmer.broker.queues import choose_transport_options, list_queues
 from warmer.settings import load_settings_or_exit
+from warmer.worker.rounds import KEEP_NEWEST_SECONDS, TICK_SECONDS
 
 _settings = load_settings_or_exit()
 
@@ -36,6 +37,6 @@ timezone = "UTC"
 beat_scheduler = "warmer.worker.beat:ModestScheduler"
 beat_max_loop_interval = 2  # seconds
 beat_schedule = {
-    "what-is-due": {"task": "tick", "schedule": 2.0, "options": {"queue": "tick"}},
-    "keep-the-newest": {"task": "keep_newest", "schedule": 600.0, "options": {"queue": "tick"}},
+    "what-is-due": {"task": "tick", "schedule": TICK_SECONDS, "options": {"queue": "tick"}},
+    "keep-the-newest": {"task": "keep_newest", "schedule": KEEP_NEWEST_SECONDS, "options": {"queue": "tick"}},
 }

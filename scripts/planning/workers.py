@@ -27,7 +27,7 @@ from warmer.keys import QUEUES, Lane
 from warmer.state.lease import LEASE_SECONDS
 from warmer.worker.beat import WAITING_MAX
 from warmer.worker.rounds import (
-    KEEP_SECONDS,
+    KEEP_NEWEST_SECONDS,
     POSTPONE_SECONDS,
     REWARM_MAX,
     SPREAD_SECONDS,
@@ -186,4 +186,4 @@ class Workers:
         while True:
             for picture in range(kept):
                 self.schedule.schedule_if_absent(picture, self.rng.uniform(0, SPREAD_SECONDS))
-            yield self.env.timeout(KEEP_SECONDS)
+            yield self.env.timeout(KEEP_NEWEST_SECONDS)

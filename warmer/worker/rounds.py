@@ -1,26 +1,32 @@
-"""The rounds that beat starts: what is due, and whether the newest are all looked after."""
+"""The rounds that beat starts: publish the subjects that are due, and schedule the newest partners."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from warmer.keys import Subject
 from warmer.state.workers import list_worker_statuses
-from warmer.wiring import WorkerContext
+
+if TYPE_CHECKING:
+    from warmer.wiring import WorkerContext  # at runtime, celeryconfig.py reads the periods here in every process
 
 TICK_SECONDS = 2.0
-TICK_SHARE = 0.9  # of the budget, which a tick may publish for; the rest is for new pictures
-POSTPONE_SECONDS = 60.0  # a due subject whose message is lost comes again so much later
-REWARM_MAX = 200  # waiting rewarm tasks above which what is due stays due
-KEEP_SECONDS = 600.0
-SPREAD_SECONDS = 300.0
+TICK_SHARE = 0.9  # of the budget: a tick publishes jobs for it; the rest is for new pictures
+POSTPONE_SECONDS = 60.0  # until the next run of a subject whose message is lost
+REWARM_MAX = 200  # waiting rewarm messages; with more, a tick publishes nothing
+KEEP_NEWEST_SECONDS = 600.0
+SPREAD_SECONDS = 300.0  # the first runs of a batch of partners start at a random moment within them
 SAMPLE_SECONDS = 60.0
 
 
 def run_tick(context: WorkerContext, sleep: Callable[[float], None] = time.sleep) -> int:
-    """Publish what is due, evenly over the round: a burst would find the budget empty and come back as a burst."""
+    """Publish the subjects that are due, evenly over the tick: a burst would empty the budget and return as a burst.
+
+    Returns their number.
+    """
     if not context.schedule.take_slot("tick", TICK_SECONDS):
         return 0
     room = REWARM_MAX - context.publisher.count_waiting("rewarm")
@@ -44,7 +50,7 @@ def get_pause_within_tick(number: int, burst: float) -> float:
 
 
 def sample_lengths(context: WorkerContext) -> bool:
-    """Note how much waits, once a minute whoever ticks; whether it was this time."""
+    """Record the lengths of queues and schedule, once per minute. Returns True if this call did."""
     if not context.schedule.take_slot("sample", SAMPLE_SECONDS):
         return False
     lengths = {f"queue:{queue}": number for queue, number in context.publisher.count_all_waiting().items()}
@@ -55,8 +61,8 @@ def sample_lengths(context: WorkerContext) -> bool:
 
 
 def keep_newest(context: WorkerContext) -> int:
-    """Give a turn to every picture and profile of the newest partners that has none; how many were looked at."""
-    if not context.schedule.take_slot("keep_newest", KEEP_SECONDS):
+    """Schedule the newest partners' pictures and profiles that have no next run. Returns the number of partners."""
+    if not context.schedule.take_slot("keep_newest", KEEP_NEWEST_SECONDS):
         return 0
     newest = context.partners.list_recent_ids(context.settings.rewarm_partners)
     for start in range(0, len(newest), 50):

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
+from warmer.keys import Subject
 from warmer.photo import choose_shown
 
 
@@ -49,7 +50,8 @@ class PhotoUrls:
 
     def _format(self, subject: str) -> tuple[str, str]:
         """`photo_url` and `photo_srcset` of a file id or of `user:<id>`."""
-        kind, name = ("user", subject.removeprefix("user:")) if subject.startswith("user:") else ("file", subject)
+        shown = Subject(subject)
+        kind, name = ("user", str(shown.user_id)) if shown.is_person else ("file", shown.file_id)
         signature = sign(self._keys[0], f"{kind}:{name}")
 
         def url(size: int) -> str:
