@@ -1,7 +1,6 @@
 """The environment, read once, checked, frozen. An error names the variable.
 
-Sources, the first one wins: the environment; `.env`; `running.env` in `DATA_DIR`, where `scripts/run` writes what it
-made.
+The first source wins: the environment; `.env`; `running.env` in `DATA_DIR`, which `scripts/run` writes.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import os
 import re
 import sys
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     rewarm_partners: int = Field(1000, ge=0, le=1_000_000)
     profile_check_every: int = Field(21_600, ge=1)  # seconds
     telegram_rate: float = Field(12.0, gt=0, le=1_000_000)  # Bot API methods per second, all workers
-    hot_max: int = Field(200, ge=0)  # waiting hot tasks
+    hot_max: int = Field(None, ge=0, validate_default=True)  # waiting hot tasks; unless set: derive_hot_max
     redis_maxmemory: str = "512mb"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
@@ -117,6 +117,12 @@ class Settings(BaseSettings):
             if not re.match(r"(redis|rediss|unix|amqps?)://.", value):
                 raise ValueError("must start with redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://")
         return value
+
+    @field_validator("hot_max", mode="before")
+    @classmethod
+    def _is_what_the_budget_serves(cls, value: Any, info: ValidationInfo) -> Any:
+        given = {"telegram_rate": 1.0, "photo_wait": 1.0} | info.data  # a wrong one is reported on its own line
+        return derive_hot_max(given["telegram_rate"], given["photo_wait"]) if value is None else value
 
     @field_validator("redis_maxmemory")
     @classmethod
@@ -202,6 +208,11 @@ class Settings(BaseSettings):
     def redact(self) -> Redactor:
         """What takes the token out of a text, for whatever is about to leave the process."""
         return Redactor(self.telegram_bot_token.get_secret_value())
+
+
+def derive_hot_max(telegram_rate: float, photo_wait: float) -> int:
+    """As many misses as the budget serves while their clients wait, or in the second until a refused client retries."""
+    return ceil(telegram_rate * max(photo_wait, 1.0))
 
 
 def _split(value: str) -> SplitResult:

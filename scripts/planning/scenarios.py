@@ -9,6 +9,7 @@ from planning.inputs import Inputs, read_inputs
 from planning.model import make_plan
 from planning.setup import Setup
 from planning.timeline import REFUSALS, Refusal, Timeline
+from warmer.settings import derive_hot_max
 
 PARTNERS = 10_000_000
 PHOTO_TTL = 30 * 86_400  # seconds: with a week, ten million pictures expire faster than TELEGRAM_RATE fetches them
@@ -81,19 +82,19 @@ def list_scenarios(costs: Costs) -> list[Scenario]:
     many = replace(viral, web_processes=4 * base.web_processes)
     loss = replace(base, loss_at=START, loss_seconds=15.0)
     pause = replace(base, seconds=START + HOUR, pause_at=START, pause_seconds=120.0)
-    patient = round(base.telegram_rate * base.photo_wait)  # requests that get a token while their clients wait
+    hot_max_at_30 = derive_hot_max(30.0, base.photo_wait)
     return [
         Scenario("cold", "A cold start", cold, {
-            f"HOT_MAX={patient}": replace(cold, hot_max=patient),
-            "TELEGRAM_RATE=30, HOT_MAX=60": replace(cold, telegram_rate=30.0, hot_max=60),
+            "HOT_MAX=200": replace(cold, hot_max=200),
+            "TELEGRAM_RATE=30": replace(cold, telegram_rate=30.0, hot_max=hot_max_at_30),
         }),
         Scenario("viral", "A viral hour, 20 × the requests", viral, {
             f"{many.web_processes} web processes": many,
-            f"{many.web_processes} web processes, HOT_MAX={patient}": replace(many, hot_max=patient),
+            f"{many.web_processes} web processes, HOT_MAX=200": replace(many, hot_max=200),
         }),
         Scenario("shard", "A lost shard", loss, {
             "a replica": replace(loss, is_replicated=True),
-            "TELEGRAM_RATE=30": replace(loss, telegram_rate=30.0),
+            "TELEGRAM_RATE=30": replace(loss, telegram_rate=30.0, hot_max=hot_max_at_30),
         }),
         Scenario("pause", "Telegram pauses for two minutes", pause, {
             "PHOTO_TTL of 90 days": replace(pause, photo_ttl=3.0 * PHOTO_TTL),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from warmer.settings import Settings
+from warmer.settings import Settings, derive_hot_max
 from web.wiring import THREADS
 
 _DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
@@ -24,7 +24,7 @@ class Setup:
     telegram_rate: float = _DEFAULTS["telegram_rate"]
     photo_ttl: float = _DEFAULTS["photo_ttl"]
     photo_wait: float = _DEFAULTS["photo_wait"]
-    hot_max: int = _DEFAULTS["hot_max"]
+    hot_max: int = derive_hot_max(_DEFAULTS["telegram_rate"], _DEFAULTS["photo_wait"])
     rewarm_partners: int = _DEFAULTS["rewarm_partners"]
     warm_first: int = _DEFAULTS["warm_first"]
 

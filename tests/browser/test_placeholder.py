@@ -33,7 +33,7 @@ def test_a_browser_shows_the_placeholder_of_an_error_answer(browser: Browser, ap
     absent = remember_none(app, new_file_id(), InvalidFileId("x"))
     page = browser.new_page()
     page.goto(f"{address}/healthz")
-    for file_id, query in ((absent, {"d": "initials", "initials": "AL"}), (new_file_id(), {"d": "blank"})):
+    for file_id, query in ((absent, {"d": "initials", "initials": "AL"}), (new_file_id(), {"d": "initials"})):
         assert page.evaluate(LOAD, address + file_url(file_id, **query)) == 160
     assert page.evaluate(LOAD, address + file_url(absent)) == "error"
     page.close()

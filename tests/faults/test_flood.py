@@ -21,7 +21,7 @@ from tests.support.faults import DEADLINE, Figure, Stage, let_pass, run_stage
 from tests.support.running import ROOT
 
 MISSES_A_SECOND, CONNECTIONS, SECONDS, RATE = 240, 64, 30, 12
-HOT_MAX = 200  # waiting tasks above which a miss gets 503
+HOT_MAX = 24  # RATE × PHOTO_WAIT: waiting tasks above which a miss gets 503
 GROWTH_MB = 60  # in the second half; keeping 20 kB of each miss would be 70
 
 

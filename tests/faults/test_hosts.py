@@ -121,7 +121,7 @@ def test_a_new_picture_put_at_one_host_is_served_by_the_other(hosts: tuple[Stage
     url = f"{other.service.url}/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
 
     def etag_of(where: str) -> str:
-        return requests.get(where, timeout=10).headers["ETag"]
+        return requests.get(where, headers={"Accept": "image/webp"}, timeout=10).headers["ETag"]
 
     before, after = etag_of(other.url(old)), etag_of(other.url(new))
     assert {etag_of(url) for _ in range(20)} == {before}

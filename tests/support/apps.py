@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from redis import Redis
 from redis.retry import Retry
 
 from faketelegram import FakeTelegram
 from tests.support.clock import Clock
+from tests.support.running import BROWSER_ACCEPT
 from tests.support.web_parts import MakeApp
 from warmer.redis_client.clients import Patience
 from warmer.settings import load_settings
@@ -23,6 +25,14 @@ from web.wiring import get_web_context
 
 def _wait_a_minute(_connect: float, _read: float, _pool: float, retry: Retry) -> Patience:
     return Patience(60, 60, 60, retry)
+
+
+class BrowserClient(FlaskClient):
+    """Names the formats of a browser, unless a request has an Accept header of its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.environ_base["HTTP_ACCEPT"] = BROWSER_ACCEPT
 
 
 @pytest.fixture
@@ -44,6 +54,7 @@ def make_app() -> Iterator[MakeApp]:
                 if is_patient := "redis_url" not in overrides:
                     patch.setattr("warmer.redis_client.clients.Patience", _wait_a_minute)
                 app = create_app(load_settings(**overrides), clock=clock, wall_clock=wall_clock)
+            app.test_client_class = BrowserClient
             if is_patient:
                 get_web_context(app).breaker.clock = Clock()
             opened.callback(close_app, app)

@@ -32,6 +32,8 @@ class Bystander:
         while not self._stop.wait(self.every):
             path = self.paths[len(self.answers) % len(self.paths)]
             try:
-                self.answers.append(requests.get(self.url + path, timeout=PATIENCE).status_code)
+                self.answers.append(
+                    requests.get(self.url + path, headers={"Accept": "image/webp"}, timeout=PATIENCE).status_code
+                )
             except requests.RequestException as error:
                 self.answers.append(type(error).__name__)

@@ -22,7 +22,7 @@ from faketelegram import FakeTelegram
 from faketelegram.world import DRAWN, Drawn
 from runner import redis_server
 from tests.conftest import API_KEY, SIGNING_KEY, wait_until
-from tests.support.running import ROOT, Service, run_service
+from tests.support.running import BROWSER_ACCEPT, ROOT, Service, run_service
 from warmer.keys import Keys
 from web.photos.urls import sign
 
@@ -132,7 +132,8 @@ def ask(url: str, session: requests.Session | None = None, method: str = "GET", 
     """One request, as a patient client makes it."""
     started = time.monotonic()
     try:
-        answer = (session or requests).request(method, url, timeout=PATIENCE, **options)
+        headers = {"Accept": BROWSER_ACCEPT, **options.pop("headers", {})}
+        answer = (session or requests).request(method, url, headers=headers, timeout=PATIENCE, **options)
     except requests.RequestException:
         return Answer(started, time.monotonic() - started, 0, None)
     return Answer(started, time.monotonic() - started, answer.status_code, answer.headers.get("Retry-After"))

@@ -49,7 +49,9 @@ class Load:
                 reader, writer = await asyncio.open_connection(self.host, self.port)
             started = time.monotonic()
             try:
-                writer.write(f"GET /api/{next(self.paths)} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
+                writer.write(
+                    f"GET /api/{next(self.paths)} HTTP/1.1\r\nHost: {self.host}\r\nAccept: image/webp\r\n\r\n".encode()
+                )
                 status = await self._read(reader)
             except (OSError, asyncio.IncompleteReadError):
                 status, writer = "broken", None

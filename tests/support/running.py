@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = STOP_SECONDS = 180.0  # on a busy machine, too
 REQUEST_SECONDS = 60.0
 
+BROWSER_ACCEPT = "image/webp,image/*,*/*;q=0.8"  # without a name for WebP the answer would be a JPEG
+
 
 @dataclass(frozen=True)
 class Service:
@@ -38,7 +40,7 @@ class Service:
 
     def call(self, method: str, path: str, **options: object) -> requests.Response:
         """A request with the API key."""
-        headers = {**self.as_server, **options.pop("headers", {})}  # type: ignore[dict-item]  # options of requests
+        headers = {"Accept": BROWSER_ACCEPT, **self.as_server, **options.pop("headers", {})}  # type: ignore[dict-item]  # options of requests
         timeout = options.pop("timeout", REQUEST_SECONDS)
         return requests.request(method, self.url + path, headers=headers, timeout=timeout, **options)  # type: ignore[arg-type]
 
@@ -48,7 +50,8 @@ class Service:
 
     def get(self, path: str, **headers: str) -> requests.Response:
         """A request without a key, as of a browser; a service that is busy is asked again."""
-        return ask_again(lambda: requests.get(self.url + path, headers=headers, timeout=REQUEST_SECONDS))
+        named = {"Accept": BROWSER_ACCEPT, **headers}
+        return ask_again(lambda: requests.get(self.url + path, headers=named, timeout=REQUEST_SECONDS))
 
 
 def ask_again(send: Callable[[], requests.Response]) -> requests.Response:

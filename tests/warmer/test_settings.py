@@ -137,6 +137,17 @@ def test_several_wrong_values_are_all_named(env: Set) -> None:
     assert {part.partition(":")[0] for part in str(caught.value).split("; ")} == {"PORT", "HOT_MAX", "API_KEYS"}
 
 
+@pytest.mark.parametrize(
+    ("rate", "wait", "hot_max"),
+    [("12", "2", 24), ("30", "2", 60), ("12", "0.5", 12), ("12", "0", 12), ("0.1", "2", 1), ("0.1", "0", 1)],
+)
+def test_hot_max_is_what_the_budget_serves_within_the_wait_or_one_second(
+    env: Set, rate: str, wait: str, hot_max: int
+) -> None:
+    assert env(TELEGRAM_RATE=rate, PHOTO_WAIT=wait).hot_max == hot_max
+    assert env(TELEGRAM_RATE=rate, PHOTO_WAIT=wait, HOT_MAX="7").hot_max == 7
+
+
 def test_a_program_stops_with_that_line(env: Set, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "x")
     with pytest.raises(SystemExit) as caught:
@@ -154,7 +165,7 @@ def test_the_defaults_are_those_of_the_contract(env: Set) -> None:
     assert (settings.photo_sizes, settings.photo_formats) == ((80, 160, 320), ("webp", "jpeg"))
     assert (settings.photo_ttl, settings.file_path_ttl, settings.photo_wait) == (604_800, 7200, 2.0)
     assert (settings.warm_first, settings.rewarm_partners, settings.profile_check_every) == (4, 1000, 21_600)
-    assert (settings.telegram_rate, settings.hot_max, settings.redis_maxmemory) == (12, 200, "512mb")
+    assert (settings.telegram_rate, settings.hot_max, settings.redis_maxmemory) == (12, 24, "512mb")
     assert (settings.init_data_max_age, settings.log_level, settings.log_format) == (86_400, "INFO", "text")
     assert not settings.demo
 

@@ -95,12 +95,14 @@ class Exchange:
         return request_parser.read(path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT", ""))
 
     def _format_error(self, error: Exception, path: str) -> Response:
-        """A problem, or the drawing that the client chose for a picture that is not there, or not yet."""
+        """A problem document, or the placeholder that the URL chooses for a picture that is missing or not ready."""
         with working_for(self.request_id):
             response = to_response(to_problem(error))
-        if response.status_code in (404, 503) and (choice := read_choice(self.environ.get("QUERY_STRING", ""))):
+        if response.status_code not in (404, 503):
+            return response
+        if (initials := read_choice(self.environ.get("QUERY_STRING", ""))) is not None:
             photo_request = self._read_photo_request(path)
-            response.data, response.content_type = draw(choice, photo_request.subject, photo_request.size), MIME_TYPE
+            response.data, response.content_type = draw(initials, photo_request.subject, photo_request.size), MIME_TYPE
             response.headers.add(*SANDBOX)
         return response
 

@@ -1,7 +1,7 @@
-"""What a plain `<img>` shows instead of a picture: a drawing as the body of a 404 or 503, which browsers show as well.
+"""The placeholder of a plain `<img>`: a drawing as the body of a 404 or 503, which browsers show as well.
 
-It is chosen in the URL: `d=initials` with `initials=AL`, or `d=blank`; `d=404` is what happens without it. Only the
-body of the answer changes, and its type: never the status, nor how long it is kept.
+The URL chooses it: `d=initials` with `initials=AL`; `d=404`, the default, sends a problem document. Only the body of
+the answer and its type change, never the status or the caching.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import NamedTuple
 from zlib import crc32
 
 from wcwidth import iter_graphemes
@@ -17,13 +16,13 @@ from wcwidth import iter_graphemes
 from web.problems import Problem
 
 MIME_TYPE = "image/svg+xml"
-CHOICES = ("404", "initials", "blank")
+CHOICES = ("404", "initials")
 LETTERS_MAX = 2
 CHARACTERS_MAX = 32  # code points: an emoji may be made of a dozen
 LETTER_CATEGORIES = ("L", "N", "So")  # Unicode's: letters, numbers, pictographs
 JOINED_CATEGORIES = (*LETTER_CATEGORIES, "M", "Sk", "Cf")  # marks, skin tones, joiners
-UNREADABLE = "\ufffd"  # what parsing leaves of bytes that are no UTF-8
-# White letters have a contrast of at least 4.5 on each (WCAG 1.4.3).
+UNREADABLE = "\ufffd"  # parsing replaces bytes that are not UTF-8
+# White letters have a contrast of at least 4.5 on each colour (WCAG 1.4.3).
 COLOURS = ("#b3261e", "#a8471a", "#83590a", "#54691b", "#2b7031", "#0a7264", "#0b6b8c", "#2f62b5", "#5a55c0",
            "#7d4bb0", "#9a3f93", "#ab3568")  # fmt: skip
 CALM, FIGURE = "#dde1e6", "#a3abb5"
@@ -38,34 +37,23 @@ PICTURE = (
 )
 
 
-class Placeholder(NamedTuple):
-    """A drawing that a client chose."""
-
-    choice: str  # initials or blank
-    initials: str  # of at most two letters; "" for a person without a face
-
-
-def read_placeholder(given: Mapping[str, Sequence[str]]) -> Placeholder | None:
-    """What the query asks to be shown instead, None for nothing; raises Problem: 400 naming the field."""
+def read_placeholder(given: Mapping[str, Sequence[str]]) -> str | None:
+    """The initials to draw: empty for the outline of a person, None if none is chosen. Raises Problem: 400."""
     choice, *more = given.get("d") or ["404"]
     if more or choice not in CHOICES:
         raise Problem(400, f"d: must be one of {', '.join(CHOICES)}")
     initials, *more = given.get("initials") or [""]
     if more or not _are_initials(initials):
         raise Problem(400, f"initials: must be at most {LETTERS_MAX} letters, numbers or emoji")
-    return None if choice == "404" else Placeholder(choice, initials)
+    return initials if choice == "initials" else None
 
 
-def draw(placeholder: Placeholder, subject: str, pixels: int) -> bytes:
-    """SVG 1.1, square, without styles and scripts; a subject has the same colour wherever it is drawn."""
-    ground, figure = CALM, ""
-    if placeholder.initials and placeholder.choice == "initials":
+def draw(initials: str, subject: str, pixels: int) -> bytes:
+    """A square SVG 1.1 without styles and scripts. A subject always has the same colour."""
+    ground, figure = CALM, PERSON
+    if initials:
         ground = COLOURS[crc32(subject.encode()) % len(COLOURS)]
-        figure = LETTERS.format(
-            letters=escape(placeholder.initials), size=50 if _count(placeholder.initials) == 1 else 42
-        )
-    elif placeholder.choice == "initials":
-        figure = PERSON
+        figure = LETTERS.format(letters=escape(initials), size=50 if _count(initials) == 1 else 42)
     return PICTURE.format(pixels=pixels, ground=ground, figure=figure).encode()
 
 
@@ -76,11 +64,11 @@ def _are_initials(text: str) -> bool:
 
 
 def _is_letter(letter: str) -> bool:
-    """Whether this is one letter, number or emoji, with all that belongs to it."""
+    """Whether this is one letter, number or emoji, with its marks and joiners."""
     first, *others = map(unicodedata.category, letter)
     return first.startswith(LETTER_CATEGORIES) and all(one.startswith(JOINED_CATEGORIES) for one in others)
 
 
 def _count(text: str) -> int:
-    """Letters as people see them (Unicode Standard Annex 29)."""
+    """The number of letters as people see them (Unicode Standard Annex 29)."""
     return sum(1 for _ in iter_graphemes(text))

@@ -1,4 +1,4 @@
-"""What a photo URL asks for: checked once, then remembered, since the same URLs are asked for again and again."""
+"""Reads photo URLs. The same URLs arrive again and again, so a valid one is checked once and then remembered."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from werkzeug.http import parse_accept_header
 
 from warmer.keys import FILE_ID, parse_user_id, user_subject
 from warmer.photo import MIME_TYPES
-from web.photos.placeholder import Placeholder, read_placeholder
+from web.photos.placeholder import read_placeholder
 from web.photos.urls import PhotoUrls
 from web.problems import Problem
 
 PREFIXES = {"/api/photos/file/": "file", "/api/photos/user/": "user"}
 PREFIX_LENGTH = 17
-REMEMBERED = 4096  # wishes
-REMEMBERED_CHARACTERS = 600  # of path, query and Accept; a longer one is read each time
+REMEMBERED = 4096  # requests
+REMEMBERED_CHARACTERS = 600  # of path, query and Accept; a longer request is read each time
 FORGED = "the signature does not fit this URL"
 
 
 class PhotoRequest(NamedTuple):
-    """A picture that a client wants: the size, and the formats it likes best."""
+    """A picture that a client requests: its size, and the formats that suit the client best."""
 
     kind: str  # file or user
     subject: str  # a file id, or user:<id>
     size: int  # pixels
-    formats: tuple[str, ...]  # of one quality, in our order
+    formats: tuple[str, ...]  # all suit equally; in the order of PHOTO_FORMATS
 
 
 class PhotoRequestParser:
-    """Reads wishes. What is refused raises, and is not remembered."""
+    """Reads requests, and remembers the valid ones."""
 
     def __init__(self, urls: PhotoUrls, formats: Sequence[str]) -> None:
         self.urls = urls
@@ -41,7 +41,7 @@ class PhotoRequestParser:
         self._recall: Callable[[str, str, str], PhotoRequest] = lru_cache(REMEMBERED)(self._read)
 
     def read(self, path: str, query: str, accept: str) -> PhotoRequest:
-        """The wish; raises Problem: 403 for a bad signature or a malformed id, then 400 for a field."""
+        """The request. Raises Problem: 403 for a bad signature or a malformed id, then 400 for a field."""
         is_short = len(path) + len(query) + len(accept) <= REMEMBERED_CHARACTERS
         return (self._recall if is_short else self._read)(path, query, accept)
 
@@ -57,7 +57,7 @@ class PhotoRequestParser:
         size, *more = given.get("size") or [str(self.urls.size)]
         if more or size not in map(str, self.urls.sizes):
             raise Problem(400, f"size: must be one of {', '.join(map(str, self.urls.sizes))}")
-        read_placeholder(given)  # no part of the wish: the picture is the same with it
+        read_placeholder(given)  # checked only: it does not change the picture
         accepted = parse_accept_header(accept, MIMEAccept)
         return PhotoRequest(kind, subject, int(size), tuple(rank_formats(accepted, self.formats)))
 
@@ -65,8 +65,8 @@ class PhotoRequestParser:
         return self.urls.verify(message, signature)
 
 
-def read_choice(query: str) -> Placeholder | None:
-    """What is to be shown instead of a picture that is not there; of a query that was not refused."""
+def read_choice(query: str) -> str | None:
+    """The initials to draw in place of a missing picture, None without a placeholder. The query is a valid one."""
     return read_placeholder(_parse(query))
 
 
@@ -79,16 +79,18 @@ def _subject_of(name: str) -> str:
     return "" if user_id is None else user_subject(user_id)
 
 
-ANY_PICTURE = {"*/*", "image/*"}
-
-
 def rank_formats(accept: MIMEAccept, formats: Sequence[str]) -> list[str]:
-    """The formats of the highest q, in our order; of these a stored one is sent first.
+    """The formats that suit this Accept header best, in the given order; of these a stored one is sent first.
 
-    No Accept, `*/*` and `image/*` get the first format, and so does a client that accepts none of ours: never 406.
+    WebP and AVIF need a client that names them: link previewers and old phones say `*/*` or `image/*` and show neither.
+    The fallback is JPEG, or the first format without it: `image/*`, `*/*` or no header is enough for it, and a client
+    that accepts none of the formats gets it. The highest q wins; at equal q a named format comes before the fallback.
     """
-    if all(mime in ANY_PICTURE for mime, _ in accept):
-        return list(formats[:1])
-    qualities = {fmt: accept.quality(MIME_TYPES[fmt]) for fmt in formats}
+    fallback = "jpeg" if "jpeg" in formats else formats[0]
+    named = {mime.lower() for mime, _ in accept}
+    qualities = {fmt: accept.quality(mime) for fmt in formats if (mime := MIME_TYPES[fmt]) in named or fmt == fallback}
     best = max(qualities.values())
-    return [fmt for fmt in formats if qualities[fmt] == best] if best > 0 else list(formats[:1])
+    if best <= 0:
+        return [fallback]
+    suited = [fmt for fmt in formats if qualities.get(fmt) == best]
+    return [fmt for fmt in suited if fmt != "jpeg" and MIME_TYPES[fmt] in named] or [fallback]

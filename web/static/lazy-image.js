@@ -113,7 +113,8 @@ function arrives(picture, source, signal) {
  * @param {string} url @param {AbortSignal} signal
  */
 function ask(url, signal) {
-  return fetch(url, { method: 'HEAD', cache: 'no-store', credentials: 'omit', signal }).catch(() => null);
+  const headers = { Accept: 'image/avif,image/webp,*/*' }; // as <img> does: without it, another format would be made
+  return fetch(url, { method: 'HEAD', cache: 'no-store', credentials: 'omit', headers, signal }).catch(() => null);
 }
 
 /**

@@ -371,31 +371,40 @@ def test_a_broken_value_in_redis_is_never_sent(app: Flask, client: FlaskClient) 
 @pytest.mark.parametrize(
     ("accept", "sent"),
     [
-        (None, "webp"),
-        ("*/*", "webp"),
-        ("image/*", "webp"),
+        (None, "jpeg"),
+        ("*/*", "jpeg"),
+        ("image/*", "jpeg"),
+        ("image/webp", "webp"),
+        ("image/webp, */*", "webp"),
         ("image/jpeg", "jpeg"),
         ("image/webp;q=0, */*", "jpeg"),
         ("image/jpeg, image/webp;q=0.9", "jpeg"),
         ("image/jpeg, image/webp", "webp"),
-        ("text/html", "webp"),
-        ("image/webp;q=0, image/jpeg;q=0", "webp"),
+        ("text/html", "jpeg"),
+        ("image/webp;q=0, image/jpeg;q=0", "jpeg"),
     ],
 )
-def test_the_format_follows_accept_and_is_never_refused(
-    app: Flask, client: FlaskClient, accept: str, sent: str
-) -> None:
+def test_the_format_follows_accept_and_is_never_refused(app: Flask, accept: str | None, sent: str) -> None:
     file_id = shelve(app)
     shelve(app, file_id, "jpeg")
-    answer = client.get(file_url(file_id), headers={"Accept": accept} if accept else {})
+    answer = FlaskClient(app).get(file_url(file_id), headers={"Accept": accept} if accept else {})
     assert (answer.status_code, answer.data) == (200, body_of(file_id, 160, sent))
     assert_has(answer, {"Content-Type": f"image/{sent}", "Vary": "Accept"})
 
 
-def test_of_two_that_are_as_good_the_stored_one_is_sent(app: Flask, client: FlaskClient) -> None:
+@pytest.mark.usefixtures("redis", "telegram")
+@pytest.mark.parametrize("stored", ["webp", "avif"])
+def test_of_two_that_suit_equally_the_stored_one_is_sent(make_app: MakeApp, stored: str) -> None:
+    app = make_app(photo_formats="avif,webp,jpeg")
+    headers = {"Accept": "image/webp, image/avif, image/jpeg"}
+    answer = app.test_client().get(file_url(shelve(app, fmt=stored)), headers=headers)
+    assert_has(answer, {"Content-Type": f"image/{stored}", "Cache-Status": "avatar-warmer; hit"})
+
+
+def test_a_named_format_is_made_although_a_jpeg_is_stored(app: Flask, client: FlaskClient) -> None:
     file_id = shelve(app, fmt="jpeg")
-    answer = client.get(file_url(file_id), headers={"Accept": "image/webp, image/jpeg"})
-    assert_has(answer, {"Content-Type": "image/jpeg", "Cache-Status": "avatar-warmer; hit"})
+    assert client.get(file_url(file_id), headers={"Accept": "image/webp, image/jpeg"}).status_code == 503
+    assert queued(app, "hot") == [file_id]
 
 
 @pytest.mark.usefixtures("redis", "telegram")

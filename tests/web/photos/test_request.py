@@ -23,9 +23,9 @@ def request_parser() -> PhotoRequestParser:
 
 
 def test_a_url_is_read_into_subject_size_and_formats(request_parser: PhotoRequestParser) -> None:
-    assert request_parser.read(PATH, f"size=80&sig={SIG}", "image/jpeg") == PhotoRequest("file", FILE_ID, 80, ("jpeg",))
+    assert request_parser.read(PATH, f"size=80&sig={SIG}", "image/webp") == PhotoRequest("file", FILE_ID, 80, ("webp",))
     path, sig = "/api/photos/user/-42", sign(SIGNING_KEY, "user:-42")
-    assert request_parser.read(path, f"sig={sig}", "") == PhotoRequest("user", "user:-42", 160, ("webp",))
+    assert request_parser.read(path, f"sig={sig}", "") == PhotoRequest("user", "user:-42", 160, ("jpeg",))
 
 
 def test_the_same_url_is_read_once(request_parser: PhotoRequestParser, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +51,7 @@ def test_what_is_refused_is_refused_each_time(request_parser: PhotoRequestParser
 BOTH = ("webp", "jpeg")
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 SAFARI = "image/webp,image/avif,image/jxl,image/heic,video/*;q=0.8,image/png,image/*;q=0.8,*/*;q=0.5"
+OLD_SAFARI = "image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5"
 
 
 def rank(header: str | None, *formats: str) -> list[str]:
@@ -58,23 +59,28 @@ def rank(header: str | None, *formats: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "*/*", "image/*", "image/*, */*", "*/*;q=0.1", "image/*;q=0.5, */*;q=0.1"]
+    "header",
+    [None, "", "*/*", "image/*", "image/*, */*", "*/*;q=0.1", "image/*;q=0.5, */*;q=0.1", OLD_SAFARI, "text/html, */*"],
 )
-def test_no_wish_gets_the_first_format(header: str | None) -> None:
-    assert rank(header) == ["webp"]
+@pytest.mark.parametrize("formats", [("webp", "jpeg"), ("avif", "webp", "jpeg"), ("jpeg", "webp"), ("jpeg",)])
+def test_a_client_that_names_no_format_gets_jpeg(header: str | None, formats: tuple[str, ...]) -> None:
+    assert rank(header, *formats) == ["jpeg"]
 
 
 @pytest.mark.parametrize(
     ("header", "formats"),
     [
         ("image/webp", ["webp"]),
+        ("IMAGE/WEBP", ["webp"]),
         ("image/jpeg", ["jpeg"]),
         ("IMAGE/JPEG", ["jpeg"]),
         ("image/jpeg, image/webp;q=0.9", ["jpeg"]),
         ("image/webp;q=0.8, image/jpeg;q=0.81", ["jpeg"]),
+        ("image/webp;q=0.81, image/*;q=0.8", ["webp"]),
         ("image/webp;q=0, */*", ["jpeg"]),
         ("image/webp;q=0, image/*;q=0.1", ["jpeg"]),
         ("image/webp;q=0.5, */*", ["jpeg"]),
+        ("image/webp;q=0.5, image/jpeg;q=0, */*", ["webp"]),
         ("text/html, image/jpeg;q=0.001", ["jpeg"]),
         (SAFARI, ["webp"]),
     ],
@@ -85,11 +91,16 @@ def test_the_highest_q_wins(header: str, formats: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["image/webp, image/jpeg", "image/jpeg, image/webp", "image/png, image/*;q=0.2", "text/html, */*;q=0.3", CHROME],
+    ["image/webp, image/jpeg", "image/jpeg, image/webp", "image/webp, */*", "image/webp;q=0.5, */*;q=0.5"],
 )
-def test_of_an_equal_q_all_are_as_good_in_our_order(header: str) -> None:
-    assert rank(header) == ["webp", "jpeg"]
-    assert rank(header, "jpeg", "webp") == ["jpeg", "webp"]
+def test_at_equal_q_a_named_format_comes_before_jpeg_whatever_the_order(header: str) -> None:
+    assert rank(header) == rank(header, "jpeg", "webp") == ["webp"]
+
+
+def test_at_equal_q_named_formats_keep_the_order_of_the_setting() -> None:
+    assert rank(CHROME, "avif", "webp", "jpeg") == rank(SAFARI, "avif", "jpeg", "webp") == ["avif", "webp"]
+    assert rank(SAFARI, "webp", "avif", "jpeg") == ["webp", "avif"]
+    assert rank("image/avif;q=0.9, image/webp", "avif", "webp", "jpeg") == ["webp"]
 
 
 @pytest.mark.parametrize(
@@ -105,8 +116,8 @@ def test_of_an_equal_q_all_are_as_good_in_our_order(header: str) -> None:
         ",;=",
     ],
 )
-def test_a_client_that_accepts_none_of_ours_gets_the_first(header: str) -> None:
-    assert rank(header) == ["webp"]
+def test_a_client_that_accepts_no_format_gets_jpeg(header: str) -> None:
+    assert rank(header) == ["jpeg"]
 
 
 @pytest.mark.parametrize("q", ["nan", "inf", "1e9", "-1", "x", "1.5", ""])
@@ -114,9 +125,15 @@ def test_an_odd_q_does_no_harm(q: str) -> None:
     assert rank(f"image/jpeg;q={q}, image/webp;q=0.5")[0] in BOTH
 
 
-def test_a_named_avif_is_negotiated_as_the_others() -> None:
-    assert rank(CHROME, "avif", "webp") == ["avif", "webp"]
-    assert rank(SAFARI, "webp", "avif", "jpeg") == ["webp", "avif"]
+@pytest.mark.parametrize("header", [None, "*/*", "image/*", "image/jpeg", "text/html", "image/webp;q=0"])
+def test_without_jpeg_the_first_format_takes_its_place(header: str | None) -> None:
+    assert rank(header, "webp") == rank(header, "webp", "avif") == ["webp"]
+
+
+def test_without_jpeg_the_first_format_may_be_named_like_the_others() -> None:
+    assert rank(CHROME, "webp", "avif") == ["webp", "avif"]
+    assert rank("image/avif, image/*", "webp", "avif") == ["avif"]
+    assert rank("image/avif;q=0.9, image/*", "webp", "avif") == ["webp"]
 
 
 @pytest.mark.parametrize("header", [None, "image/jpeg", "text/html", CHROME])
