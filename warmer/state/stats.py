@@ -1,13 +1,13 @@
-"""Minute buckets in Redis, for figures over hours: counted in the process, written once a second.
+"""Minute buckets in Redis, for figures over hours: each process counts, and writes once per second.
 
 | field | what | counted by |
 |---|---|---|
 | `requests`, `hits`, `misses`, `not_found`, `errors` | answers of the photo routes | web |
-| `hit_ms:<bound>`, `miss_ms:<bound>` | served photos by ms: at most this bound, and more than the one before | web |
+| `hit_ms:<bound>`, `miss_ms:<bound>` | served photos that took at most this many ms, and more than the bound before | web |
 | `calls`, `failed_calls`, `pauses` | calls to Telegram; those without a usable answer; 429 | workers |
-| `warmings`, `failures` | tasks that had something to do; failures of a subject | workers |
-| `unavailable:<cause>` | subjects remembered as unavailable | workers |
-| `queue:<name>`, `due`, `workers` | how many there were at an instant of that minute | a worker, once a minute |
+| `warmings`, `failures` | jobs that were not skipped; failures of a subject | workers |
+| `unavailable:<cause>` | negative cache entries | workers |
+| `queue:<name>`, `due`, `workers` | their number at an instant of that minute | a worker, once a minute |
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from warmer.repeater import Repeater
 
 STATS_TTL_SECONDS = 25 * 3600
 FLUSH_SECONDS = 1.0
-HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01  # targets: what is worse is shown as wrong
-LATENCY_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # upper bounds; the last holds all that is slower
+HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01  # targets: `/ops` marks a figure that misses them
+LATENCY_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # upper bounds; the last also counts slower ones
 log = logging.getLogger(__name__)
 
 
 class MinuteStats:
-    """Counts what one process saw."""
+    """The figures of one process."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis = redis
@@ -44,13 +44,13 @@ class MinuteStats:
         self._writer = Repeater("stats", FLUSH_SECONDS, self.flush)
 
     def count(self, counts: Mapping[str, int]) -> None:
-        """Add these; the writer's thread starts with the first count, after the fork."""
+        """Add these. The first call, after the fork, starts the thread that writes them."""
         with self._lock:
             self._counts.update(counts)
         self._writer.ensure_started()
 
     def flush(self) -> None:
-        """Write what was counted into the bucket of this minute; kept for the next time where Redis is away."""
+        """Write the counts into the bucket of this minute. If Redis is away, keep them for the next time."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
         if not counts:
@@ -63,7 +63,7 @@ class MinuteStats:
             pipe.expire(key, STATS_TTL_SECONDS)
             pipe.execute()
         except RedisError as error:
-            if not self._is_behind:  # one line an outage
+            if not self._is_behind:  # one line per outage
                 log.warning("figures kept for later: %s", type(error).__name__)
             self._is_behind = True
             with self._lock:
@@ -72,7 +72,7 @@ class MinuteStats:
             self._is_behind = False
 
     def sample(self, numbers: Mapping[str, int]) -> None:
-        """Write how many there are now; a later sample of the same minute replaces this one."""
+        """Write numbers of this instant; a later sample of the same minute replaces them."""
         key = self.keys.stats(self.redis.time()[0] // 60)
         pipe = self.redis.pipeline()
         for name, number in numbers.items():
@@ -81,20 +81,20 @@ class MinuteStats:
         pipe.execute()
 
     def close(self) -> None:
-        """End the writer's thread, and write what was counted since its last run."""
+        """Stop the thread, and write the counts since its last run."""
         self._writer.close()
         self.flush()
 
 
 def count_latencies(result: Literal["hit", "miss"], seconds: Iterable[float]) -> Counter[str]:
-    """The fields of a minute for photos that were served in so many seconds each."""
+    """Returns the fields of a minute for photos that took these seconds."""
     last = len(LATENCY_MS) - 1
     places = Counter(min(bisect_left(LATENCY_MS, 1000 * value), last) for value in seconds)
     return Counter({f"{result}_ms:{LATENCY_MS[place]}": number for place, number in places.items()})
 
 
 def list_minutes(redis: Redis, keys: Keys, minutes: int) -> tuple[int, list[Counter[str]]]:
-    """The number of the current minute since 1970, and the last so many buckets, the oldest first; in two round trips.
+    """Returns the current minute since 1970, and that many buckets up to now, oldest first, in two round trips.
 
     A minute in which nothing was counted is empty.
     """
@@ -107,7 +107,7 @@ def list_minutes(redis: Redis, keys: Keys, minutes: int) -> tuple[int, list[Coun
 
 
 def sum_minutes(redis: Redis, keys: Keys, minutes: int) -> Counter[str]:
-    """The sum of the last so many minutes; of what is sampled it means nothing."""
+    """Returns the sum over the last minutes. For sampled fields it is meaningless."""
     total: Counter[str] = Counter()
     for bucket in list_minutes(redis, keys, minutes)[1]:
         total.update(bucket)
