@@ -3,7 +3,7 @@
 | field | what | counted by |
 |---|---|---|
 | `requests`, `hits`, `misses`, `not_found`, `errors` | answers of the photo routes | web |
-| `hit_ms:<bound>`, `miss_ms:<bound>` | served photos that took at most this many ms, and more than the bound before | web |
+| `hit_ms:<bound>`, `miss_ms:<bound>` | served photos that took at most these ms, and more than the bound before | web |
 | `calls`, `failed_calls`, `pauses` | calls to Telegram; those without a usable answer; 429 | workers |
 | `warmings`, `failures` | jobs that were not skipped; failures of a subject | workers |
 | `unavailable:<cause>` | negative cache entries | workers |
