@@ -1,10 +1,10 @@
-"""Measure the service beside others: `scripts/bench` runs this in the project's environment.
+"""Compares the service with others: `scripts/bench` runs this in the project's environment.
 
     scripts/bench [hits] [cold] [open-app] [render] [memory] [scale]
     scripts/bench first-four [--draw-only]
 
-All parts together write their results to docs/benchmarks; named parts only show them. `first-four` has
-a file and a picture of its own.
+A run of all parts writes its results to docs/benchmarks; named parts only print them. `first-four` has
+its own file and picture.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(names: Sequence[str]) -> int:
-    """Return the exit status: 0 even where a target is missed, since that is a result."""
+    """Return the exit status: 0 even if a target is missed, since that is a result."""
     if unknown := [name for name in names if name not in PARTS and names[0] != APART]:
         complain(f"no part is named {unknown[0]!r}: there are {', '.join((*PARTS, APART))}")
         return 2
@@ -52,7 +52,7 @@ def main(names: Sequence[str]) -> int:
         complain(str(error))
         return 1
     except KeyboardInterrupt:
-        say("Interrupted; nothing is written.")
+        say("Interrupted; no results are written.")
         return 130
     say(f"Done in {time.monotonic() - started:.0f} s.")
     return 0
@@ -72,14 +72,14 @@ def _find_module(name: str) -> ModuleType:
 
 
 def _check_cores() -> None:
-    """Raises StartFailed where servers and load generators would share a core."""
+    """Raise StartFailed if servers and load generators would share a core."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     if not cores >= set(BOTH):
         raise StartFailed("the benchmark needs two cores, 0 and 1")
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    """End the work; a second signal must not keep the first one from ending the children."""
+    """Interrupt the work; further signals must not interrupt the end of the children."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -54,9 +54,9 @@ Say = Callable[[str], None]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, and draw docs/benchmarks/first-four.png; with `--draw-only`, draw what was measured last.
+    """Measure, and draw docs/benchmarks/first-four.png; with `--draw-only`, draw the last measurement.
 
-    Wants a Chromium on the PATH; the first time, the original's packages are installed into .venv.bench.
+    Needs a Chromium on the PATH. The first run installs the original's packages into .venv.bench.
     """
     if arguments not in ([], ["--draw-only"]):
         complain("first-four takes no argument but --draw-only")

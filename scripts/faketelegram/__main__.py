@@ -20,20 +20,20 @@ from faketelegram.users import load
 EXAMPLES = """\
 examples:
   %(prog)s --port 8081
-        two dozen made-up people with photos; then, for instance:
+        two dozen made-up users with photos; for example:
         curl "http://127.0.0.1:8081/bot123456789:FAKE/getUserProfilePhotos?user_id=7000000001&limit=1"
   %(prog)s --port 8081 --users users.json --latency-ms 50 --connect-latency-ms 100
-        your own people, and a network as slow as the real one
+        your own users, and a network as slow as the real one
   %(prog)s --fault getFile=too-many-requests,times=2,retry_after=3 --fault download=truncated-body,times=forever
-        two refusals, and no download ever arrives whole
+        two refusals, and all downloads are truncated
 
-All faults: --list-faults. Everything else, as the format of users.json: docs/fake-telegram.md
+All faults: --list-faults. The format of users.json and everything else: docs/fake-telegram.md
 """
 
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One line, without the usage in front of it."""
+        """Exit with one line, without the usage."""
         self.exit(2, f"{self.prog}: {message}\n")
 
 
@@ -49,7 +49,7 @@ def parser() -> Parser:
     shape = argparse.RawDescriptionHelpFormatter
     it = Parser("faketelegram", description=__doc__, epilog=EXAMPLES, formatter_class=shape)
     it.add_argument("--port", type=port, default=8081, help="0: any free one (default: %(default)s)")
-    it.add_argument("--host", default="127.0.0.1", help="default: %(default)s; it has no protection at all")
+    it.add_argument("--host", default="127.0.0.1", help="default: %(default)s; the server has no protection")
     it.add_argument("--token", type=token, default="123456789:FAKE", help="the bot's (default: %(default)s)")
     it.add_argument("--users", type=Path, metavar="FILE", help="JSON; default: two dozen made-up people")
     it.add_argument("--latency-ms", type=milliseconds, default=0.0, metavar="MS", help="per call and per download")
@@ -62,7 +62,7 @@ def parser() -> Parser:
         metavar="METHOD=FAULT[,times=N][,OPTION=VALUE]...",
         help="METHOD: a method's name, download, or *; times: 1, or a number, or forever",
     )
-    it.add_argument("--list-faults", action=ListFaults, nargs=0, help="say what there is for --fault, and end")
+    it.add_argument("--list-faults", action=ListFaults, nargs=0, help="list all values of --fault, and exit")
     return it
 
 

@@ -63,8 +63,8 @@ def measure() -> None:
 
 @main.command()
 def scale_out() -> None:
-    """Measure more and more processes, for three minutes; wants wrk and two cores with nothing else to do."""
-    from benches import load, machine, scale_out, tools  # a whole service, which a plan does not need
+    """Measure 1, 2 and 4 processes, for three minutes. Needs wrk and two idle cores."""
+    from benches import load, machine, scale_out, tools  # runs a whole service, which a plan does not need
 
     try:
         tools.prepare(click.echo)
@@ -80,8 +80,8 @@ def scale_out() -> None:
 
 @main.command()
 def memory() -> None:
-    """Measure how much Redis memory a partner takes in the service that runs here."""
-    from planning.sizing import list_sizes  # the service's own parts, which a plan does not need
+    """Measure the Redis memory per partner of the service that runs in this folder."""
+    from planning.sizing import list_sizes  # loads the service's parts, which a plan does not need
 
     try:
         for line in list_sizes():

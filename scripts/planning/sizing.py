@@ -1,4 +1,4 @@
-"""The Redis memory of a partner: MEMORY USAGE of all keys of the recent partners, allocator and key included."""
+"""The Redis memory per partner: MEMORY USAGE of all keys of the newest partners, including the allocator's bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from warmer.wiring import WorkerContext, open_worker_context
 
 
 def measure(context: WorkerContext, limit: int = 100) -> tuple[int, Counter[str]]:
-    """How many partners were looked at, and their bytes by kind of key."""
+    """The number of measured partners, and their bytes by kind of key."""
     partners = [partner for partner in context.partners.list_recent(limit) if partner.photo_file_id]
     total: Counter[str] = Counter()
     for partner in partners:
@@ -30,16 +30,16 @@ def measure(context: WorkerContext, limit: int = 100) -> tuple[int, Counter[str]
 
 
 def list_sizes() -> Iterator[str]:
-    """A line for each kind of key; raises ConfigError where the service has no settings, BadInput where no partner is.
+    """Measure the service that runs in this folder; a line per kind of key.
 
-    Measured on the service that runs in this folder.
+    Raises ConfigError if the service has no settings, BadInput if it has no partner with a picture.
     """
-    os.chdir(ROOT)  # where .env and DATA_DIR are, as for scripts/run
+    os.chdir(ROOT)  # the folder of .env and DATA_DIR, as for scripts/run
     settings = load_settings()
     number, total = measure(open_worker_context(settings, connect_worker(settings)))
     if not number:
         raise BadInput("no partner with a picture is registered")
     for kind, size in total.items():
         if size:
-            yield f"{kind:>10}  {size / number:8.0f} B a partner"
-    yield f"{'all':>10}  {total.total() / number:8.0f} B a partner: {total.total() / number / 1000:.1f} MB per 1,000"
+            yield f"{kind:>10}  {size / number:8.0f} B per partner"
+    yield f"{'all':>10}  {total.total() / number:8.0f} B per partner: {total.total() / number / 1000:.1f} MB per 1,000"

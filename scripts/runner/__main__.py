@@ -1,6 +1,6 @@
-"""Start everything of the Procfile, print the page's URL, and stop everything on Ctrl-C.
+"""Starts all processes of the Procfile, prints the page's URL, and stops everything on Ctrl-C.
 
-Run from the project's folder, in its environment: `scripts/run` does both. SIGINT, SIGTERM and SIGHUP end it.
+`scripts/run` runs this in the project's folder and environment. SIGINT, SIGTERM and SIGHUP stop it.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from runner.ready import ask_bot, check_supervisord, wait_until_ready
 from runner.terminal import StartFailed, complain, say
 from warmer.errors import ConfigError
 
-TURN = 0.2  # seconds
+POLL = 0.2  # seconds
 
 
-class Stop:
-    """Whether somebody wants the stop: the signal is noted, whoever works looks here between two steps."""
+class StopSignal:
+    """Remembers a signal to stop; the work checks it between two steps."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._is_set = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored under nohup
-                signal.signal(number, self._note)
+                signal.signal(number, self._set)
 
-    def asked(self) -> bool:
-        return self._asked
+    def is_set(self) -> bool:
+        return self._is_set
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked = True
+    def _set(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_set = True
 
 
 def main() -> int:
@@ -46,7 +46,7 @@ def main() -> int:
     if sys.argv[1:]:
         complain("scripts/run takes no arguments: settings come from the environment and .env")
         return 2
-    stop = Stop()
+    stop = StopSignal()
     try:
         given = given_settings()
         places = folders.make(given.get("DATA_DIR", "data"))
@@ -63,33 +63,33 @@ def main() -> int:
     return 0
 
 
-def serve(plan: Plan, stop: Stop) -> None:
-    """Run it all until somebody wants the stop."""
+def serve(plan: Plan, stop: StopSignal) -> None:
+    """Run all processes until the stop signal."""
     if plan.is_demo:
         say("No TELEGRAM_BOT_TOKEN: a demo, with a fake Telegram, for this machine only.")
     say(f"Starting {', '.join((*plan.helpers, *plan.services))}…")
     exits = ExitLog(plan.folders)
     supervisord = supervise.start(plan)
     try:
-        wait_until_ready(plan, exits, supervisord, stop.asked)
+        wait_until_ready(plan, exits, supervisord, stop.is_set)
         if plan.is_demo:
-            demo.register_partners(plan.page, plan.settings.api_keys[0].get_secret_value(), stop.asked)
-        if not stop.asked():
+            demo.register_partners(plan.page, plan.settings.api_keys[0].get_secret_value(), stop.is_set)
+        if not stop.is_set():
             announce(plan)
-        while not stop.asked():
+        while not stop.is_set():
             check_supervisord(supervisord, exits)
             exits.report()
-            time.sleep(TURN)
+            time.sleep(POLL)
     finally:
         end(plan, supervisord)
 
 
 def announce(plan: Plan) -> None:
-    """Say where everything is."""
+    """Print where everything is."""
     shown = plan.folders.shown
     say(f"Avatars are warm at {plan.page}")
     if ask_bot(plan) == "unauthorized":
-        say("Telegram refuses TELEGRAM_BOT_TOKEN: no picture can be fetched until it is right")
+        say("Telegram refuses TELEGRAM_BOT_TOKEN: no picture can be fetched until it is correct")
     if "flower" in plan.services:
         where = f" (user:password in {shown(plan.folders.keys)})" if "FLOWER_BASIC_AUTH" in plan.made else ""
         say(f"Flower: http://127.0.0.1:{plan.settings.flower_port}/{where}")
@@ -98,7 +98,7 @@ def announce(plan: Plan) -> None:
 
 
 def end(plan: Plan, supervisord: subprocess.Popen[bytes]) -> None:
-    """Stop everything that supervisord has started."""
+    """Stop all processes of this start."""
     if supervisord.poll() is None:
         say("Stopping…")
         supervise.stop(supervisord)

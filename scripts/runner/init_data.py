@@ -1,8 +1,8 @@
-"""Print a valid `Authorization: tma …` header, to try the user's routes without Telegram.
+"""Prints a valid `Authorization: tma …` header, to try the user routes without Telegram.
 
     scripts/runner/init_data.py --user 42 [--name "Ann Lee"] [--age 3600]
 
-Signed with TELEGRAM_BOT_TOKEN of the environment, of `.env`, or of the demo that `scripts/run` started:
+The signature uses TELEGRAM_BOT_TOKEN from the environment, from `.env`, or from a running demo:
 
     curl -H "$(.venv/bin/python scripts/runner/init_data.py --user 42)" -X POST http://127.0.0.1:8000/api/partner/me
 """
@@ -36,7 +36,7 @@ def main() -> int:
     if not 0 < options.user < MAX_ID:
         parser.error("--user: must be a positive Telegram id")
     try:
-        os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
+        os.chdir(PROJECT)  # the folder of .env and DATA_DIR, as for scripts/run
         secret = load_settings().init_data_secret
     except ConfigError as error:
         print(f"init_data: {error} (is the service running?)", file=sys.stderr)
