@@ -33,7 +33,7 @@ def test_a_merely_public_photo_is_found_by_get_chat(context: WorkerContext, tele
     assert telegram.calls == {"getUserProfilePhotos": 1, "getChat": 1}
 
 
-def test_a_group_is_asked_by_get_chat_alone(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_group_is_looked_up_by_get_chat_alone(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_chat(chat_id := -next_id(), "Us", picture=PICTURE)
     assert len(look_up(context, chat_id)) == 2
     assert telegram.calls == {"getChat": 1}
@@ -48,7 +48,7 @@ def test_no_photo_and_a_hidden_one_look_alike(context: WorkerContext, telegram: 
             look_up(context, user_id)
 
 
-def test_who_is_unknown_or_gone_has_no_photo(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_an_unknown_or_deleted_person_has_no_photo(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(gone := next_id(), "Ann", picture=PICTURE)
     telegram.world.deactivate(gone)
     for user_id in (gone, next_id(), -next_id(), 0):
@@ -63,7 +63,7 @@ def test_a_failure_of_get_chat_is_no_absence(context: WorkerContext, telegram: F
         look_up(context, user_id)
 
 
-def test_a_429_pauses_everybody(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_429_pauses_all_workers(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=PICTURE)
     telegram.fail("getUserProfilePhotos", "too-many-requests", retry_after=5)
     with pytest.raises(Paused):
@@ -72,5 +72,5 @@ def test_a_429_pauses_everybody(context: WorkerContext, telegram: FakeTelegram) 
 
 
 @pytest.mark.parametrize(("width", "chosen"), [(80, 160), (160, 160), (161, 320), (320, 320), (640, 640), (641, 640)])
-def test_the_smallest_size_that_covers_is_chosen(width: int, chosen: int) -> None:
+def test_the_smallest_size_that_is_large_enough_is_chosen(width: int, chosen: int) -> None:
     assert choose_size(SIZES, width).width == chosen

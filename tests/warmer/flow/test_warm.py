@@ -44,7 +44,7 @@ def meanwhile(context: WorkerContext, happens: Callable[[], object]) -> FlowStep
     return replace_steps(context.steps, fetch=fetch)
 
 
-def test_every_size_in_the_first_format_and_a_preview_are_there(context: WorkerContext, file_id: str) -> None:
+def test_every_size_in_the_first_format_and_a_preview_are_stored(context: WorkerContext, file_id: str) -> None:
     assert warm(context, file_id) == "done"
     for size in context.settings.photo_sizes:
         variant = context.steps.store.get(file_id, size, "webp")
@@ -85,7 +85,7 @@ def test_a_later_format_is_cut_from_what_is_stored(
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
-def test_a_format_wanted_meanwhile_is_made_under_the_same_claim(
+def test_a_format_that_a_client_wants_meanwhile_is_made_under_the_same_lease(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     warm(context, file_id, steps=meanwhile(context, lambda: context.steps.store.want(file_id, JPEG)))
@@ -103,7 +103,7 @@ def test_a_variant_that_was_evicted_is_made_from_a_larger_one(
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
-def test_afterwards_nothing_but_the_picture_and_its_path_is_there(context: WorkerContext, file_id: str) -> None:
+def test_only_the_picture_and_its_path_remain_in_redis(context: WorkerContext, file_id: str) -> None:
     warm(context, file_id)
     named = {key.decode().rpartition(":")[2] for key in context.redis.scan_iter(f"*{file_id}*")}
     assert named == {"80.webp", "160.webp", "320.webp", "preview", "path"}
@@ -121,7 +121,7 @@ def test_a_renewal_downloads_nothing_and_extends_everything(
     assert telegram.calls == calls
 
 
-def test_what_nobody_of_the_newest_shows_is_not_renewed(context: WorkerContext, file_id: str) -> None:
+def test_a_picture_that_is_not_kept_warm_is_not_renewed(context: WorkerContext, file_id: str) -> None:
     warm(context, file_id)
     context.redis.expire(key := context.keys.variant(file_id, 80, "webp"), 10)
     warm(context, file_id, "rewarm")
@@ -137,7 +137,7 @@ def test_what_nobody_of_the_newest_shows_is_not_renewed(context: WorkerContext, 
         ("download", "not-an-image", "not-an-image"),
     ],
 )
-def test_what_is_for_good_is_remembered(
+def test_a_permanent_failure_enters_the_negative_cache(
     context: WorkerContext, file_id: str, telegram: FakeTelegram, method: str, fault: str, cause: str
 ) -> None:
     telegram.fail(method, fault)
@@ -149,7 +149,7 @@ def test_what_is_for_good_is_remembered(
     "fault",
     ["bad-gateway", "connection-reset", "truncated-body", "temporarily-unavailable", "too-many-requests", "redirect"],
 )
-def test_what_passes_is_tried_again_and_then_warm(
+def test_a_transient_failure_is_retried_and_then_the_picture_is_warm(
     context: WorkerContext, file_id: str, telegram: FakeTelegram, fault: str
 ) -> None:
     telegram.fail("getFile", fault)
@@ -172,7 +172,7 @@ def test_a_picture_forgotten_in_the_middle_stays_forgotten(context: WorkerContex
     assert context.schedule.count() == 0
 
 
-def test_who_lost_the_lease_in_the_middle_stores_nothing(context: WorkerContext, file_id: str) -> None:
+def test_a_worker_that_lost_the_lease_in_the_middle_stores_nothing(context: WorkerContext, file_id: str) -> None:
     steps = meanwhile(context, lambda: context.redis.set(context.keys.lease(file_id), "another"))
     assert warm(context, file_id, steps=steps) == "skipped: the lease expired"
     assert not context.steps.store.is_ready(file_id)
@@ -205,13 +205,13 @@ def noting(steps: FlowSteps, stored: list[list[str]]) -> FlowSteps:
     return replace_steps(steps, put=put)
 
 
-def test_where_nobody_waits_the_size_that_is_shown_comes_first(context: WorkerContext, file_id: str) -> None:
+def test_if_no_client_waits_the_size_of_photo_url_comes_first(context: WorkerContext, file_id: str) -> None:
     stored: list[list[str]] = []
     warm(context, file_id, steps=noting(context.steps, stored))
     assert stored == [["160.webp"], ["320.webp", "80.webp"]]
 
 
-def test_who_begins_to_wait_during_the_fetch_is_served_first(context: WorkerContext, file_id: str) -> None:
+def test_a_variant_that_a_client_requests_during_the_fetch_comes_first(context: WorkerContext, file_id: str) -> None:
     stored: list[list[str]] = []
     steps = meanwhile(context, lambda: context.steps.store.want(file_id, VariantSpec(80, "webp")))
     warm(context, file_id, steps=noting(steps, stored))

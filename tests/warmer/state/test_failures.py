@@ -82,7 +82,7 @@ def test_a_missing_photo_is_counted_by_its_cause_and_no_failure(failures: Failur
         (GaveUp("x"), {"unavailable:gave-up": 1}),
     ],
 )
-def test_failures_are_counted_and_giving_up_is_none_of_its_own(
+def test_failures_are_counted_and_giving_up_is_no_further_failure(
     failures: Failures, error: WarmerError, counted: dict[str, int]
 ) -> None:
     failures.note(FID, error)
@@ -90,12 +90,12 @@ def test_failures_are_counted_and_giving_up_is_none_of_its_own(
 
 
 @pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
-def test_what_fails_under_a_claim_is_listed(context: WorkerContext, error: WarmerError) -> None:
+def test_a_failed_attempt_is_listed(context: WorkerContext, error: WarmerError) -> None:
     fail(context, error)
     assert [(one.subject, one.reason) for one in list_failures(context.redis, context.keys)] == [(FID, str(error))]
 
 
-def test_what_is_only_postponed_is_no_failure(context: WorkerContext) -> None:
+def test_a_postponed_attempt_is_no_failure(context: WorkerContext) -> None:
     fail(context, Postponed("no token left", retry_after=1))
     assert list_failures(context.redis, context.keys) == []
 
@@ -151,7 +151,7 @@ def test_a_forgetting_beside_the_remembering_leaves_no_failure(
     assert list_traces(context.redis, FID) == []
 
 
-def test_a_reason_or_a_place_that_was_evicted_is_left_out(failures: Failures) -> None:
+def test_an_entry_is_left_out_if_either_key_was_evicted(failures: Failures) -> None:
     failures.note(FID, InvalidFileId("x"))
     failures.redis.delete(failures.keys.reasons)
     assert list_all(failures) == []

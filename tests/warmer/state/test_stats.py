@@ -50,7 +50,9 @@ def test_a_hit_was_stored_when_the_request_arrived_200_or_304(app: Flask, client
     assert count(app) == {"requests": 3, "hits": 3}
 
 
-def test_the_time_of_every_served_picture_is_counted_cached_and_uncached_apart(app: Flask, client: FlaskClient) -> None:
+def test_the_time_of_every_served_picture_is_counted_with_cached_and_uncached_apart(
+    app: Flask, client: FlaskClient
+) -> None:
     web_context, file_id = get_web_context(app), new_file_id()
     web_context.photos.waiting.wait_seconds = 5
     client.get(file_url(shelve(app))), client.get(file_url(shelve(app)))
@@ -83,7 +85,7 @@ def test_a_picture_that_came_while_waiting_is_a_miss(app: Flask, client: FlaskCl
     assert count(app) == {"requests": 1, "misses": 1}
 
 
-def test_one_that_did_not_come_in_time_is_a_miss_and_an_error(app: Flask, client: FlaskClient) -> None:
+def test_a_picture_that_did_not_come_in_time_is_a_miss_and_an_error(app: Flask, client: FlaskClient) -> None:
     client.get(file_url(new_file_id()))
     assert count(app) == {"requests": 1, "misses": 1, "errors": 1}
 
@@ -94,7 +96,7 @@ def test_an_absent_picture_counts_apart(app: Flask, client: FlaskClient) -> None
     assert count(app) == {"requests": 2, "not_found": 2}
 
 
-def test_what_is_refused_and_other_routes_do_not_count(app: Flask, client: FlaskClient) -> None:
+def test_refused_requests_and_other_routes_do_not_count(app: Flask, client: FlaskClient) -> None:
     url = file_url(shelve(app))
     for other in (url + "x", url + "&size=1", "/healthz", "/", "/nowhere", "/api/partner/recent"):
         client.get(other)
@@ -129,7 +131,7 @@ def test_figures_are_kept_while_redis_is_away(tmp_path: Path, app: Flask, redis:
     assert sum_minutes(redis, keys, 2) == {"requests": 2, "hits": 1, "misses": 1}
 
 
-def test_the_sum_is_of_the_last_so_many_minutes(redis: Redis) -> None:
+def test_the_sum_covers_the_given_number_of_minutes(redis: Redis) -> None:
     keys, now = Keys("1"), redis.time()[0] // 60
     for ago in (0, 1, 59, 60):
         redis.hset(keys.stats(now - ago), "hits", 10**ago if ago < 2 else ago)
@@ -145,7 +147,7 @@ def test_the_minutes_come_oldest_first_and_empty_ones_too(redis: Redis) -> None:
     assert len(buckets) == 5
 
 
-def test_a_sample_replaces_the_one_before_and_lives_as_long_as_the_rest(redis: Redis) -> None:
+def test_a_sample_replaces_the_one_before_and_has_the_same_ttl_as_the_counts(redis: Redis) -> None:
     stats = MinuteStats(redis, Keys("1"))
     stats.sample({"due": 5})
     stats.sample({"due": 3})

@@ -1,4 +1,4 @@
-"""The rounds that beat starts: what is due is published, and the newest are all looked after."""
+"""The rounds that beat starts: ticks publish the subjects that are due, and the newest partners are scheduled."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def file_id(telegram: FakeTelegram) -> str:
     return telegram.world.add_file(make_picture())
 
 
-def list_turns(context: WorkerContext) -> dict[str, float]:
-    """Seconds until the turn of each subject that has one."""
+def list_next_runs(context: WorkerContext) -> dict[str, float]:
+    """Seconds until the next run of each subject that has one."""
     seconds, micros = context.redis.time()
     scores: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)
     return {subject.decode(): score - seconds - micros / 1e6 for subject, score in scores}
@@ -50,7 +50,7 @@ def list_published(context: WorkerContext) -> list[str]:
 
 
 def work_off(context: WorkerContext) -> list[str]:
-    """What a worker would do with the waiting rewarm messages; how each ended."""
+    """Do what a worker would with the waiting rewarm messages. Returns the outcomes."""
     outcomes = []
     for published in list_published(context):
         job, subject = JobContext.start("rewarm", 0), Subject(published)
@@ -62,7 +62,7 @@ def work_off(context: WorkerContext) -> list[str]:
 
 
 def open_slots(context: WorkerContext) -> None:
-    """As if the time of the next round had come."""
+    """As if the next period had begun."""
     context.redis.delete(context.keys.slot("tick"), context.keys.slot("keep_newest"))
 
 
@@ -74,17 +74,17 @@ def make_due(context: WorkerContext, *subjects: str) -> None:
 # What is due
 
 
-def test_what_is_due_is_published_and_nothing_else(context: WorkerContext) -> None:
+def test_a_tick_publishes_the_subjects_that_are_due_and_no_others(context: WorkerContext) -> None:
     make_due(context, f"{FID}1", f"{FID}2")
     context.schedule.set(f"{FID}3", 60)
     assert run_tick(context) == 2
     assert list_published(context) == [f"{FID}1", f"{FID}2"]
 
 
-def test_a_lost_message_comes_again(context: WorkerContext) -> None:
+def test_a_subject_whose_message_is_lost_runs_again(context: WorkerContext) -> None:
     make_due(context, FID)
     run_tick(context)
-    assert list_turns(context) == {FID: remaining(POSTPONE_SECONDS)}
+    assert list_next_runs(context) == {FID: remaining(POSTPONE_SECONDS)}
 
 
 def test_two_beats_make_one_round(context: WorkerContext) -> None:
@@ -93,7 +93,7 @@ def test_two_beats_make_one_round(context: WorkerContext) -> None:
     assert list_published(context) == [FID]
 
 
-def test_a_full_queue_leaves_what_is_due_where_it_is(context: WorkerContext) -> None:
+def test_a_tick_publishes_nothing_while_the_queue_is_full(context: WorkerContext) -> None:
     for number in range(REWARM_MAX - 1):
         context.publisher.ask(f"{FID}x{number}", "rewarm")
     make_due(context, f"{FID}1", f"{FID}2")
@@ -103,7 +103,7 @@ def test_a_full_queue_leaves_what_is_due_where_it_is(context: WorkerContext) -> 
     context.publisher.ask(FID, "rewarm")  # now it is more than full
     open_slots(context)
     assert run_tick(context) == 0
-    assert list_turns(context)[f"{FID}2"] < 0
+    assert list_next_runs(context)[f"{FID}2"] < 0
 
 
 def slow_down(context: WorkerContext, rate: float) -> WorkerContext:
@@ -111,7 +111,7 @@ def slow_down(context: WorkerContext, rate: float) -> WorkerContext:
     return replace(context, settings=settings, budget=Budget(context.redis, context.keys, rate))
 
 
-def test_a_round_publishes_no_more_than_telegram_can_take(
+def test_a_tick_publishes_no_more_than_the_budget_allows(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rounds, "TICK_SECONDS", 0.5)
@@ -119,7 +119,7 @@ def test_a_round_publishes_no_more_than_telegram_can_take(
     assert run_tick(slow_down(context, 12), Clock().sleep) == int(12 * 0.5 * 0.9)
 
 
-def test_a_round_spreads_a_burst_over_its_time(context: WorkerContext) -> None:
+def test_a_tick_spreads_many_messages_over_its_period(context: WorkerContext) -> None:
     make_due(context, *(f"{FID}{number}" for number in range(30)))
     clock = Clock()
     assert run_tick(slow_down(context, 12), clock.sleep) == len(clock.slept) > 1
@@ -127,7 +127,9 @@ def test_a_round_spreads_a_burst_over_its_time(context: WorkerContext) -> None:
     assert len(set(clock.slept)) == 1  # evenly
 
 
-def test_a_slow_budget_still_gets_one_a_round(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tick_publishes_one_subject_even_with_a_tiny_budget(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rounds, "TICK_SECONDS", 0.1)
     make_due(context, f"{FID}1", f"{FID}2")
     assert run_tick(slow_down(context, 0.1), Clock().sleep) == 1
@@ -152,15 +154,15 @@ def test_a_renewal_extends_every_ttl_without_any_call(
     assert work_off(context) == ["done"]
     assert not telegram.calls
     assert min(context.redis.ttl(key) for key in stored) > context.settings.photo_ttl * 0.89
-    assert list_turns(context)[file_id] == remaining(context.settings.photo_ttl / 2)
+    assert list_next_runs(context)[file_id] == remaining(context.settings.photo_ttl / 2)
 
 
-def test_a_picture_nobody_shows_any_more_has_had_its_last_turn(context: WorkerContext, file_id: str) -> None:
+def test_a_picture_that_no_partner_shows_any_more_has_no_next_run(context: WorkerContext, file_id: str) -> None:
     warm_photo(file_id, JobContext.start("warm", 0), context.steps)
     make_due(context, file_id)
     run_tick(context)
     work_off(context)
-    assert list_turns(context) == {}
+    assert list_next_runs(context) == {}
 
 
 def test_a_profile_is_checked_and_its_new_picture_shown(context: WorkerContext, telegram: FakeTelegram) -> None:
@@ -173,10 +175,10 @@ def test_a_profile_is_checked_and_its_new_picture_shown(context: WorkerContext, 
     run_tick(context)
     assert work_off(context) == ["done"]
     assert context.partners.list_photos(user_id) == [telegram.world.file_id(user_id, 320)]
-    assert list_turns(context)[user_subject(user_id)] > context.settings.profile_check_every * 0.89
+    assert list_next_runs(context)[user_subject(user_id)] > context.settings.profile_check_every * 0.89
 
 
-def test_a_passing_failure_is_tried_again_by_the_round(
+def test_the_next_tick_retries_a_transient_failure(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getFile", "bad-gateway")
@@ -187,26 +189,24 @@ def test_a_passing_failure_is_tried_again_by_the_round(
     assert context.steps.store.is_ready(file_id)
 
 
-def test_the_picture_of_a_killed_worker_is_warm_after_its_lease(context: WorkerContext, file_id: str) -> None:
+def test_the_picture_of_a_killed_worker_is_warm_after_its_lease_expires(context: WorkerContext, file_id: str) -> None:
     def die(_: Lease) -> Outcome:
         raise SystemExit
 
     with pytest.raises(SystemExit):
         context.steps.attempt(Subject(file_id), "warm", die)
-    context.redis.delete(context.keys.lease(file_id))  # the lease ran out
+    context.redis.delete(context.keys.lease(file_id))  # the lease expired
     make_due(context, file_id)
     run_tick(context)
     assert work_off(context) == ["done"]
 
 
-def test_a_forgotten_subject_has_had_its_last_turn(
-    context: WorkerContext, file_id: str, telegram: FakeTelegram
-) -> None:
+def test_a_forgotten_subject_has_no_next_run(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
     context.steps.store.forget(file_id)
     make_due(context, file_id)
     run_tick(context)
     assert work_off(context) == ["skipped: forgotten"]
-    assert list_turns(context) == {}
+    assert list_next_runs(context) == {}
     assert not telegram.calls
 
 
@@ -219,16 +219,16 @@ def test_every_picture_and_profile_of_the_newest_gets_a_turn(context: WorkerCont
     context.partners.adopt(2, f"{FID}2", "unique")
     context.partners.register(3, "not looked up yet", None)
     assert keep_newest(context) == 3
-    assert set(list_turns(context)) == {f"{FID}1", f"{FID}2", "user:2", "user:3"}
+    assert set(list_next_runs(context)) == {f"{FID}1", f"{FID}2", "user:2", "user:3"}
     half = SPREAD_SECONDS / 2
-    assert [turn for turn in list_turns(context).values() if turn != remaining(half, rel=1)] == []
+    assert [seconds for seconds in list_next_runs(context).values() if seconds != remaining(half, rel=1)] == []
 
 
 def test_a_turn_that_is_set_stays(context: WorkerContext) -> None:
     context.partners.register(1, "Ann", FID)
     context.schedule.set(FID, 1000)
     keep_newest(context)
-    assert list_turns(context) == {FID: remaining(1000)}
+    assert list_next_runs(context) == {FID: remaining(1000)}
 
 
 def test_a_picture_remembered_as_unavailable_gets_no_early_turn(
@@ -238,7 +238,7 @@ def test_a_picture_remembered_as_unavailable_gets_no_early_turn(
     context.partners.register(1, "Ann", file_id)
     warm_photo(file_id, JobContext.start("warm", 0), context.steps)
     keep_newest(context)
-    assert list_turns(context)[file_id] > 86_000
+    assert list_next_runs(context)[file_id] > 86_000
 
 
 def test_only_so_many_of_the_newest_are_kept(context: WorkerContext) -> None:
@@ -246,7 +246,7 @@ def test_only_so_many_of_the_newest_are_kept(context: WorkerContext) -> None:
     for number in range(70):
         context.partners.register(number + 1, "Ann", f"{FID}{number}")
     assert keep_newest(replace(context, settings=settings)) == 60
-    assert set(list_turns(context)) == {f"{FID}{number}" for number in range(10, 70)}
+    assert set(list_next_runs(context)) == {f"{FID}{number}" for number in range(10, 70)}
 
 
 def test_two_beats_look_after_the_newest_once(context: WorkerContext) -> None:
@@ -266,7 +266,7 @@ def test_a_place_that_a_forgetting_left_is_cleared(context: WorkerContext) -> No
 # How much waits
 
 
-def test_lengths_are_noted_once_a_minute_whoever_ticks(context: WorkerContext) -> None:
+def test_lengths_are_recorded_once_per_minute(context: WorkerContext) -> None:
     make_due(context, f"{FID}1", f"{FID}2")
     context.publisher.ask(f"{FID}3", "warm")
     assert rounds.sample_lengths(context)

@@ -1,4 +1,4 @@
-"""What the queue may ask for, through a real worker on the real queue."""
+"""The tasks of the queue, with a real worker on the real queue."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def are_queues_empty(context: WorkerContext) -> bool:
 
 
 @needs_worker
-def test_a_picture_that_is_asked_for_in_every_lane_becomes_warm_once(
+def test_a_picture_that_is_queued_in_every_lane_is_fetched_once(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     for lane in LANES:
@@ -56,14 +56,14 @@ def test_a_picture_that_is_asked_for_in_every_lane_becomes_warm_once(
 
 
 @needs_worker
-def test_an_id_that_is_asked_for_becomes_warm(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_queued_person_becomes_warm(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
     context.publisher.ask(user_subject(user_id), "hot")
     wait_until(lambda: context.steps.store.is_ready(telegram.world.file_id(user_id, 320)))
 
 
 @needs_worker
-def test_a_hot_task_that_is_stale_ends_and_a_warm_one_does_not(
+def test_a_stale_hot_message_is_skipped_and_a_warm_one_is_not(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     before = count_outcomes("hot", "skipped")
@@ -76,14 +76,14 @@ def test_a_hot_task_that_is_stale_ends_and_a_warm_one_does_not(
 
 
 @needs_worker
-def test_what_a_later_release_says_beside_the_task_is_left_out(context: WorkerContext, file_id: str) -> None:
+def test_arguments_that_only_a_newer_release_knows_are_ignored(context: WorkerContext, file_id: str) -> None:
     celery.send_task("warm", args=[file_id, "warm", "more"], kwargs={"and": "more"}, queue="warm")
     wait_until(lambda: context.steps.store.is_ready(file_id))
     wait_until(lambda: are_queues_empty(context))
 
 
 @needs_worker
-def test_a_task_that_only_a_later_release_knows_is_gone_and_the_worker_goes_on(
+def test_a_task_that_only_a_newer_release_knows_is_dropped_and_the_worker_goes_on(
     context: WorkerContext, file_id: str
 ) -> None:
     for lane in QUEUES:
@@ -94,7 +94,7 @@ def test_a_task_that_only_a_later_release_knows_is_gone_and_the_worker_goes_on(
 
 
 @needs_worker
-def test_a_redis_that_fails_gives_the_message_back(
+def test_a_message_returns_to_the_queue_if_redis_fails(
     context: WorkerContext, file_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "AWAY_SECONDS", 0.05)
@@ -120,13 +120,13 @@ def test_the_rounds_run(context: WorkerContext, file_id: str) -> None:
 
 @pytest.fixture
 def this_process(context: WorkerContext) -> Iterator[None]:
-    """The task runs here, and opens the workshop of this process."""
+    """The task runs in this process, and opens its context."""
     yield
     close_worker_context()
 
 
 @pytest.mark.usefixtures("this_process")
-def test_every_task_is_counted_and_logged_in_one_line(file_id: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_job_is_counted_and_logged_in_one_line(file_id: str, caplog: pytest.LogCaptureFixture) -> None:
     before = count_outcomes("warm", "done")
     caplog.set_level("INFO", "warmer.worker.tasks")
     assert tasks.warm(file_id, "warm") == "done"
@@ -135,13 +135,13 @@ def test_every_task_is_counted_and_logged_in_one_line(file_id: str, caplog: pyte
     assert f"{file_id} done [warm] in" in line
 
 
-def test_a_worker_beats_from_ready_to_shutdown(context: WorkerContext) -> None:
+def test_a_worker_has_a_heartbeat_from_ready_to_shutdown(context: WorkerContext) -> None:
     worker_ready.send(sender=None)
-    (pulse,) = wait_until(lambda: list_worker_statuses(context.redis, context.keys))
+    (status,) = wait_until(lambda: list_worker_statuses(context.redis, context.keys))
     worker_shutdown.send(sender=None)
-    assert (pulse.name.rpartition("-")[2], pulse.bot) == (str(os.getpid()), "ok")
+    assert (status.name.rpartition("-")[2], status.bot) == (str(os.getpid()), "ok")
     assert list_worker_statuses(context.redis, context.keys) == []
 
 
-def test_the_queue_may_ask_for_three_things() -> None:
+def test_the_queue_has_three_tasks() -> None:
     assert {name for name in celery.tasks if not name.startswith("celery.")} == {"warm", "tick", "keep_newest"}
