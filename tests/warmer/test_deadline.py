@@ -1,4 +1,4 @@
-"""How long a task may take, all in all."""
+"""The total time of a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from warmer.keys import Lane
 from warmer.state.lease import LEASE_SECONDS
 
 
-def test_a_deadline_runs_down_to_nothing_and_not_below() -> None:
+def test_a_deadline_counts_down_to_zero_and_stays_there() -> None:
     clock = Clock()
     deadline = Deadline(2, clock)
     assert deadline.require() == 2
@@ -21,7 +21,7 @@ def test_a_deadline_runs_down_to_nothing_and_not_below() -> None:
     assert deadline.remaining == 0
 
 
-def test_a_deadline_that_is_over_says_so() -> None:
+def test_an_expired_deadline_raises_an_error() -> None:
     with pytest.raises(DeadlineExceeded):
         Deadline(-1).require()
     assert issubclass(DeadlineExceeded, Transient)
@@ -32,6 +32,6 @@ def test_only_hot_has_patience(lane: Lane, patience: float) -> None:
     assert JobContext.start(lane, 2, clock=Clock()).patience.remaining == patience
 
 
-def test_a_task_ends_before_its_lease() -> None:
+def test_the_deadline_of_a_task_is_before_the_end_of_its_lease() -> None:
     assert JobContext.start("warm", 2, clock=Clock()).deadline.remaining == TASK_SECONDS
     assert TASK_SECONDS < LEASE_SECONDS

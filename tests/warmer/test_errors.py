@@ -1,4 +1,4 @@
-"""The tree of errors is arranged by what the caller should do."""
+"""The error tree is arranged by how the caller reacts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def descend(kind: type[WarmerError]) -> Iterator[type[WarmerError]]:
 LEAVES = [kind for kind in descend(WarmerError) if not kind.__subclasses__()]
 
 
-def test_every_leaf_says_what_to_do_about_it() -> None:
+def test_every_leaf_belongs_to_exactly_one_reaction() -> None:
     todo = (ConfigError, Stuck, NotMine, Permanent, Transient)
     assert LEAVES
     assert [leaf for leaf in LEAVES if sum(issubclass(leaf, kind) for kind in todo) != 1] == []
 
 
-def test_no_two_permanent_errors_are_remembered_under_one_word() -> None:
+def test_permanent_errors_have_different_causes() -> None:
     causes = [kind.cause for kind in descend(Permanent) if issubclass(kind, Permanent)]
     assert len(set(causes)) == len(causes)
     assert Permanent.cause not in causes
@@ -42,7 +42,7 @@ def test_a_transient_error_carries_the_seconds_to_wait() -> None:
     assert errors.UpstreamFailed("m").retry_after is None
 
 
-def test_errors_of_other_modules_are_in_the_tree_too() -> None:
+def test_errors_defined_elsewhere_are_in_the_tree_too() -> None:
     assert issubclass(telegram.PathExpired, Transient)
     assert issubclass(telegram.DownloadUnauthorized, Transient)
     assert issubclass(Forgotten, NotMine)

@@ -1,4 +1,4 @@
-"""Every key is spelled in one place, and one picture lives in one slot."""
+"""Key names: spelled in one place, and all keys of a picture in one slot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PICTURE = Subject("AgACAgIAAxkBAAIBcGab")
 
 
 def keys_of(subject: str) -> list[str]:
-    """Every key that takes a subject."""
+    """Returns every key of this subject."""
     named = [
         n
         for n, m in inspect.getmembers(KEYS, inspect.ismethod)
@@ -24,7 +24,7 @@ def keys_of(subject: str) -> list[str]:
     return [getattr(KEYS, name)(subject, *rest.get(name, ())) for name in named if not name.startswith("_")]
 
 
-def test_the_version_and_the_bot_stand_in_every_key() -> None:
+def test_every_key_starts_with_the_version_and_the_bot() -> None:
     plain = [KEYS.recent, KEYS.schedule, KEYS.budget, KEYS.workers, KEYS.done, KEYS.purge, KEYS.queue_prefix]
     assert all(key.startswith("v2:123:") for key in [*plain, *keys_of(PICTURE), KEYS.partner(1), KEYS.profile(1)])
 
@@ -40,7 +40,7 @@ def test_two_bots_never_share_a_key() -> None:
     assert not Keys("12").schedule.startswith(Keys("1").prefix)
 
 
-def test_the_profile_of_an_id_lies_in_the_slot_of_its_subject() -> None:
+def test_the_profile_of_an_id_shares_the_slot_of_its_subject() -> None:
     assert "{user:42}" in KEYS.profile(42)
     assert "{user:42}" in KEYS.lease(Subject.of_person(42))
 

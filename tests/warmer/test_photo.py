@@ -1,4 +1,4 @@
-"""The values that travel between the steps."""
+"""The values that are passed between the steps."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from warmer.photo import (
 )
 
 
-def test_a_packed_variant_comes_back_with_its_bytes() -> None:
+def test_a_packed_variant_keeps_its_bytes() -> None:
     stored = StoredVariant.unpack(Variant(80, "webp", b"bytes").pack())
     assert stored
     assert stored.body == b"bytes"
 
 
-def test_the_header_alone_gives_the_same_etag() -> None:
+def test_the_header_alone_has_the_same_etag() -> None:
     packed = Variant(80, "webp", b"bytes").pack()
     whole, header = StoredVariant.unpack(packed), StoredVariant.unpack(packed[:HEADER_LENGTH])
     assert whole
     assert header == StoredVariant(whole.etag, b"")
 
 
-def test_the_etag_is_a_hash_of_the_bytes_and_of_nothing_else() -> None:
+def test_the_etag_is_a_hash_of_the_bytes_only() -> None:
     one, same, other = (
         StoredVariant.unpack(Variant(size, "webp", body).pack()) for size, body in ((80, b"a"), (160, b"a"), (80, b"b"))
     )
@@ -42,27 +42,27 @@ def test_the_etag_is_a_hash_of_the_bytes_and_of_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"\x01short", b"\x02" + bytes(40)])
-def test_nothing_and_other_versions_unpack_to_none(value: bytes) -> None:
+def test_empty_values_and_other_versions_unpack_to_none(value: bytes) -> None:
     assert StoredVariant.unpack(value) is None
 
 
 @pytest.mark.parametrize(
     ("cause", "is_absence"), [("none", True), ("forgotten", True), ("too-big", False), ("crashed", False)]
 )
-def test_absence_is_not_failure(cause: str, is_absence: bool) -> None:
+def test_absence_is_not_a_failure(cause: str, is_absence: bool) -> None:
     assert Unavailable(cause).is_absence is is_absence
 
 
-def test_a_version_is_short_and_tells_two_pictures_apart() -> None:
+def test_a_version_is_short_and_differs_between_pictures() -> None:
     assert version_of("AQADone") == version_of("AQADone") != version_of("AQADtwo")
     assert len(version_of("AQADone")) == 12
 
 
-def test_every_format_has_a_type() -> None:
+def test_every_format_has_a_mime_type() -> None:
     assert set(MIME_TYPES) == set(FORMATS)
 
 
-def test_a_path_does_not_show_in_a_repr() -> None:
+def test_the_repr_of_a_path_hides_it() -> None:
     assert "photos/" not in repr(FilePath("photos/file_1.jpg", "AQAD"))
 
 
@@ -83,7 +83,7 @@ J160 = VariantSpec(160, "jpeg")
         ([W160, W80], {W160, W80}, [[W160, W80]]),
     ],
 )
-def test_what_is_waited_for_is_a_batch_of_its_own(
+def test_wanted_variants_form_the_first_batch(
     missing: list[VariantSpec], wanted: set[VariantSpec], batches: list[list[VariantSpec]]
 ) -> None:
     assert prioritize_variants(missing, wanted) == batches

@@ -1,4 +1,4 @@
-"""URLs of clusters and of Sentinels, and what kombu is told."""
+"""URLs of clusters and Sentinels, and their form for kombu."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import pytest
 from warmer.redis_url import Host, Place, parse_place, to_kombu_url
 
 
-def test_a_cluster_is_named_by_some_of_its_nodes() -> None:
+def test_a_cluster_url_names_some_of_its_nodes() -> None:
     place = parse_place("redis+cluster://a:7000,b,[::1]:7002")
     assert place == Place((Host("a", 7000), Host("b", 6379), Host("::1", 7002)))
 
 
-def test_sentinels_come_with_the_name_of_the_master_and_a_database() -> None:
+def test_a_sentinel_url_names_the_master_and_a_database() -> None:
     place = parse_place("redis+sentinel://a,b:5/avatars/3")
     assert place == Place((Host("a", 26379), Host("b", 5)), master="avatars", database=3)
 
 
-def test_credentials_are_unquoted_and_not_shown() -> None:
+def test_credentials_are_unquoted_and_hidden() -> None:
     place = parse_place("rediss+cluster://me:p%40ss@a")
     assert place is not None
     assert (place.username, place.password, place.is_encrypted) == ("me", "p@ss", True)
     assert "p@ss" not in repr(place)
 
 
-def test_other_urls_are_no_places() -> None:
+def test_other_urls_are_not_parsed() -> None:
     urls = ["redis://a", "rediss://a:1/2", "unix:///tmp/x", "amqp://a//"]
     assert [url for url in urls if parse_place(url) is not None] == []
 
@@ -45,7 +45,7 @@ def test_other_urls_are_no_places() -> None:
         "redis+cluster:a",
     ],
 )
-def test_a_malformed_one_is_refused(url: str) -> None:
+def test_a_malformed_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must"):
         parse_place(url)
 
@@ -66,5 +66,5 @@ def test_tls_with_sentinels_is_refused_by_its_name() -> None:
         ("redis+sentinel://u:p%40@a/m", "sentinel://u:p%40@a:26379/0"),
     ],
 )
-def test_kombu_is_told_in_its_own_words(url: str, kombu: str) -> None:
+def test_each_url_is_translated_for_kombu(url: str, kombu: str) -> None:
     assert to_kombu_url(url) == kombu

@@ -1,4 +1,4 @@
-"""The environment, read once, checked, frozen; an error names the variable and tells no secret."""
+"""Settings: read once from the environment, checked and frozen. An error names the variable and reveals no secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Set = Callable[..., Settings]
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
-    """The settings with these variables in the environment, None for one that is not there."""
+    """Load the settings with these variables in the environment; None removes a variable."""
     monkeypatch.chdir(tmp_path)
 
     def load(**variables: str | None) -> Settings:
@@ -35,7 +35,7 @@ def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
 
 
 def refuse(env: Set, name: str, value: str | None, **more: str) -> str:
-    """The one line that such a value is refused with."""
+    """Returns the one-line error for this value."""
     with pytest.raises(ConfigError) as caught:
         env(**{name: value}, **more)
     line = str(caught.value)
@@ -45,11 +45,11 @@ def refuse(env: Set, name: str, value: str | None, **more: str) -> str:
     return line
 
 
-# What is wrong
+# Wrong values
 
 
 @pytest.mark.parametrize("name", ["TELEGRAM_BOT_TOKEN", "REDIS_URL", "API_KEYS", "URL_SIGNING_KEYS"])
-def test_what_is_needed_and_missing_is_named(env: Set, name: str) -> None:
+def test_a_missing_required_setting_is_named(env: Set, name: str) -> None:
     assert [refuse(env, name, value) for value in (None, "")] == [f"{name}: is missing"] * 2
 
 
@@ -97,7 +97,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_value_gives_one_line_that_names_it(env: Set, name: str) -> None:
+def test_a_wrong_value_gives_one_line_that_names_its_setting(env: Set, name: str) -> None:
     wrong = []
     for value in filter(None, BAD[name]):
         try:
@@ -107,7 +107,7 @@ def test_a_bad_value_gives_one_line_that_names_it(env: Set, name: str) -> None:
     assert wrong == []
 
 
-def test_every_setting_that_can_be_wrong_is_tried() -> None:
+def test_wrong_values_are_tried_for_every_setting() -> None:
     anything_goes = {"HOST", "DATA_DIR"}
     assert set(BAD) | anything_goes == {name.upper() for name in Settings.model_fields}
 
@@ -124,14 +124,14 @@ def test_every_setting_that_can_be_wrong_is_tried() -> None:
         ("PUBLIC_URL", f"https://user:{SECRET}@a"),
     ],
 )
-def test_no_refusal_shows_a_secret(env: Set, name: str, value: str) -> None:
+def test_no_error_reveals_a_secret(env: Set, name: str, value: str) -> None:
     assert SECRET not in refuse(env, name, value)
     with pytest.raises(ConfigError) as caught:
         load_settings()
     assert caught.value.__suppress_context__
 
 
-def test_several_wrong_values_are_all_named(env: Set) -> None:
+def test_all_wrong_values_are_named(env: Set) -> None:
     with pytest.raises(ConfigError) as caught:
         env(PORT="x", HOT_MAX="-1", API_KEYS=None)
     assert {part.partition(":")[0] for part in str(caught.value).split("; ")} == {"PORT", "HOT_MAX", "API_KEYS"}
@@ -148,14 +148,14 @@ def test_hot_max_is_what_the_budget_serves_within_the_wait_or_one_second(
     assert env(TELEGRAM_RATE=rate, PHOTO_WAIT=wait, HOT_MAX="7").hot_max == 7
 
 
-def test_a_program_stops_with_that_line(env: Set, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_exits_with_the_error_line(env: Set, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "x")
     with pytest.raises(SystemExit) as caught:
         load_settings_or_exit()
     assert str(caught.value).startswith("avatar-warmer: PORT: ")
 
 
-# What is right
+# Valid values
 
 
 def test_the_defaults_are_those_of_the_contract(env: Set) -> None:
@@ -170,14 +170,14 @@ def test_the_defaults_are_those_of_the_contract(env: Set) -> None:
     assert not settings.demo
 
 
-def test_an_empty_variable_is_as_good_as_none(env: Set) -> None:
+def test_an_empty_variable_counts_as_unset(env: Set) -> None:
     assert env(PORT="", PHOTO_SIZES="", CELERY_BROKER_URL="").port == 8000
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:8081", "http://localhost:8081", "http://[::1]:8081", "https://tg.example.org/root/"]
 )
-def test_the_api_may_be_elsewhere(env: Set, url: str) -> None:
+def test_the_api_url_can_be_changed(env: Set, url: str) -> None:
     assert env(TELEGRAM_API_URL=url).telegram_api_url == url.rstrip("/")
 
 
@@ -198,17 +198,17 @@ def test_the_api_may_be_elsewhere(env: Set, url: str) -> None:
         ("LOG_FORMAT", "json", "json"),
     ],
 )
-def test_a_value_is_read(env: Set, name: str, value: str, read: object) -> None:
+def test_a_value_is_parsed(env: Set, name: str, value: str, read: object) -> None:
     assert getattr(env(**{name: value}), name.lower()) == read
 
 
-def test_several_keys_are_told_apart(env: Set) -> None:
+def test_a_list_of_keys_is_split(env: Set) -> None:
     settings = env(API_KEYS="one, two", URL_SIGNING_KEYS=f"{'a' * 32},{'b' * 32}")
     assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
     assert [key.get_secret_value() for key in settings.url_signing_keys] == ["a" * 32, "b" * 32]
 
 
-def test_a_signing_key_is_measured_in_bytes(env: Set) -> None:
+def test_the_length_of_a_signing_key_counts_bytes(env: Set) -> None:
     assert env(URL_SIGNING_KEYS="ключ" * 4)
 
 
@@ -217,7 +217,7 @@ def test_settings_are_frozen(env: Set) -> None:
         env().port = 1
 
 
-def test_no_secret_shows_in_a_repr(env: Set) -> None:
+def test_the_repr_reveals_no_secret(env: Set) -> None:
     settings = env(
         TELEGRAM_BOT_TOKEN=TOKEN, API_KEYS=SECRET, URL_SIGNING_KEYS=SECRET * 2, FLOWER_BASIC_AUTH=f"u:{SECRET}"
     )
@@ -225,10 +225,10 @@ def test_no_secret_shows_in_a_repr(env: Set) -> None:
     assert TOKEN not in repr(settings) + str(settings)
 
 
-# Where it is read from
+# Sources
 
 
-def test_the_environment_wins_over_dotenv_and_that_over_what_was_made(env: Set, tmp_path: Path) -> None:
+def test_the_environment_wins_over_dotenv_and_dotenv_over_generated_settings(env: Set, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / ".env").write_text("PORT=1002\nHOT_MAX=2\nWARM_FIRST=2")
     (tmp_path / "data" / "running.env").write_text("PORT=1003\nHOT_MAX=3\nREWARM_PARTNERS=3")
@@ -236,26 +236,26 @@ def test_the_environment_wins_over_dotenv_and_that_over_what_was_made(env: Set, 
     assert (settings.port, settings.hot_max, settings.warm_first, settings.rewarm_partners) == (1001, 2, 2, 3)
 
 
-def test_dotenv_may_say_where_the_data_is(env: Set, tmp_path: Path) -> None:
+def test_dotenv_can_set_the_data_folder(env: Set, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "running.env").write_text("HOT_MAX=3")
     (tmp_path / ".env").write_text("DATA_DIR=elsewhere")
     assert env(DATA_DIR=None).hot_max == 3
 
 
-def test_other_variables_in_dotenv_do_not_disturb(env: Set, tmp_path: Path) -> None:
+def test_other_variables_in_dotenv_are_ignored(env: Set, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SOMETHING_ELSE=1")
     assert env().port == 8000
 
 
-# What follows from it
+# Derived values
 
 
 def test_the_bot_id_is_the_part_before_the_colon(env: Set) -> None:
     assert env(TELEGRAM_BOT_TOKEN=TOKEN).bot_id == "987654321"
 
 
-def test_the_web_gets_a_hash_of_the_token_alone(env: Set) -> None:
+def test_the_web_tier_gets_only_a_hash_of_the_token(env: Set) -> None:
     expected = hmac.new(b"WebAppData", TOKEN.encode(), hashlib.sha256).hexdigest()
     assert env(TELEGRAM_BOT_TOKEN=TOKEN).init_data_secret == expected
 
@@ -271,7 +271,7 @@ def test_the_web_gets_a_hash_of_the_token_alone(env: Set) -> None:
         ("unix:///run/r.sock?db=3", None, "redis+socket:///run/r.sock?virtual_host=3"),
     ],
 )
-def test_the_broker_is_spelled_as_celery_wants_it(env: Set, url: str, broker: str | None, expected: str) -> None:
+def test_the_broker_url_has_the_form_that_celery_expects(env: Set, url: str, broker: str | None, expected: str) -> None:
     assert env(REDIS_URL=url, CELERY_BROKER_URL=broker).broker_url == expected
 
 
@@ -281,20 +281,20 @@ def test_the_token_is_redacted_in_any_text(env: Set, colon: str) -> None:
     assert env(TELEGRAM_BOT_TOKEN=TOKEN).redact(text) == "https://a/bot987654321:***/getMe"
 
 
-def test_the_secret_part_is_redacted_alone_too(env: Set) -> None:
+def test_the_secret_part_of_the_token_is_redacted_on_its_own(env: Set) -> None:
     secret = "it-is-long-enough-to-be-no-word"
     settings = env(TELEGRAM_BOT_TOKEN=f"987654321:{secret}")
     assert settings.redact(f"bot987654321/{secret}!") == "bot987654321/987654321:***!"
 
 
-def test_a_short_secret_part_is_a_word_like_any_other(env: Set) -> None:
+def test_a_short_secret_part_is_not_redacted_on_its_own(env: Set) -> None:
     assert env(TELEGRAM_BOT_TOKEN="987654321:photo").redact("a photo, 987654321:photo") == "a photo, 987654321:***"
 
 
 # The demo
 
 
-def test_the_demo_runs_at_home_with_the_fake_alone(env: Set) -> None:
+def test_the_demo_runs_on_loopback_with_the_fake_telegram(env: Set) -> None:
     assert env(DEMO="true", HOST="127.0.0.1", TELEGRAM_API_URL="http://127.0.0.1:8081").demo
 
 
@@ -302,23 +302,23 @@ def test_the_demo_runs_at_home_with_the_fake_alone(env: Set) -> None:
     ("host", "url"),
     [("0.0.0.0", "http://127.0.0.1:8081"), ("127.0.0.1", "https://api.telegram.org"), ("", "http://127.0.0.1:1")],
 )
-def test_the_demo_is_refused_anywhere_else(env: Set, host: str, url: str) -> None:
+def test_the_demo_is_refused_elsewhere(env: Set, host: str, url: str) -> None:
     refuse(env, "DEMO", "true", HOST=host, TELEGRAM_API_URL=url)
 
 
-def test_a_cluster_needs_a_broker_of_its_own(env: Set) -> None:
+def test_a_cluster_needs_a_separate_broker(env: Set) -> None:
     with pytest.raises(ConfigError, match=r"CELERY_BROKER_URL: .*cannot live in a cluster"):
         env(REDIS_URL="redis+cluster://a,b,c")
     assert env(REDIS_URL="redis+cluster://a", CELERY_BROKER_URL="redis://b").broker_url == "redis://b"
 
 
-def test_sentinels_name_the_broker_too(env: Set) -> None:
+def test_sentinels_also_serve_the_broker(env: Set) -> None:
     settings = env(REDIS_URL="redis+sentinel://a,b/avatars")
     assert settings.broker_url == "sentinel://a:26379/0;sentinel://b:26379/0"
     assert settings.broker_master == "avatars"
 
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
-def test_tls_with_sentinels_is_refused_as_what_it_is(env: Set, name: str) -> None:
+def test_tls_with_sentinels_is_named_as_unsupported(env: Set, name: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name}: .*TLS with Sentinels is not supported"):
         env(**{name: "rediss+sentinel://a,b/avatars"})

@@ -1,4 +1,4 @@
-"""The way into the queue: one message per subject and lane, bounded, and never in the way of an answer."""
+"""Publishing to the queue: one message per subject and lane, bounded, and no failure reaches the answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from warmer.wiring import WorkerContext
 
 FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
 ASKED_SECONDS, HOT_MAX = 5.0, 3
-NOBODY = "redis://127.0.0.1:1/0"
+NO_BROKER = "redis://127.0.0.1:1/0"
 
 
 def open_publisher(context: WorkerContext, app: Celery, clock: Callable[[], float] = time.monotonic) -> Publisher:
@@ -36,10 +36,12 @@ def publisher(context: WorkerContext) -> Publisher:
 
 @pytest.fixture
 def app_without_broker() -> Iterator[Celery]:
-    """An app whose broker nobody is."""
-    with Celery("away", broker=NOBODY, set_as_current=False) as app:
+    """An app whose broker does not exist."""
+    with Celery("away", broker=NO_BROKER, set_as_current=False) as app:
         app.conf.update(task_publish_retry=False, broker_transport_options={"max_retries": 0})
-        app.conf.update(broker_read_url=NOBODY, broker_write_url=NOBODY)  # or the environment's would be taken
+        app.conf.update(
+            broker_read_url=NO_BROKER, broker_write_url=NO_BROKER
+        )  # otherwise Celery takes those of the environment
         yield app
 
 
@@ -54,33 +56,33 @@ def cut_off(context: WorkerContext, app_without_broker: Celery, clock: Clock) ->
 
 
 def count(publisher: Publisher) -> dict[str, int]:
-    """Waiting messages by queue."""
+    """Returns the number of waiting messages by queue."""
     return {queue: publisher.count_waiting(queue) for queue in ("hot", "warm", "rewarm")}
 
 
-def test_a_message_goes_into_its_lane(publisher: Publisher) -> None:
+def test_a_message_enters_the_queue_of_its_lane(publisher: Publisher) -> None:
     assert publisher.ask(FID, "warm")
     assert count(publisher) == {"hot": 0, "warm": 1, "rewarm": 0}
 
 
-def test_asking_is_remembered_for_a_bounded_time(publisher: Publisher, context: WorkerContext) -> None:
+def test_the_enqueued_marker_expires(publisher: Publisher, context: WorkerContext) -> None:
     publisher.ask(FID, "hot")
     assert context.redis.pttl(context.keys.enqueued(FID, "hot")) / 1000 == remaining(ASKED_SECONDS)
 
 
-def test_many_ask_and_one_message_goes_out(publisher: Publisher) -> None:
+def test_many_requests_for_one_picture_publish_one_message(publisher: Publisher) -> None:
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(lambda _: publisher.ask(FID, "hot"), range(50)))
     assert count(publisher)["hot"] == 1
 
 
-def test_hot_overtakes_warm(publisher: Publisher) -> None:
+def test_a_hot_message_is_published_beside_a_waiting_warm_one(publisher: Publisher) -> None:
     assert publisher.ask(FID, "warm")
     assert publisher.ask(FID, "hot")
     assert count(publisher) == {"hot": 1, "warm": 1, "rewarm": 0}
 
 
-def test_above_hot_max_nothing_is_published(publisher: Publisher, context: WorkerContext) -> None:
+def test_above_hot_max_no_hot_message_is_published(publisher: Publisher, context: WorkerContext) -> None:
     asked = [publisher.ask(f"{FID}{number}", "hot") for number in range(HOT_MAX + 2)]
     assert asked == [True] * HOT_MAX + [False] * 2
     assert count(publisher)["hot"] == HOT_MAX
@@ -88,18 +90,16 @@ def test_above_hot_max_nothing_is_published(publisher: Publisher, context: Worke
     assert context.schedule.count() == 0
 
 
-def test_the_other_lanes_are_not_shed(publisher: Publisher) -> None:
+def test_hot_max_does_not_limit_the_other_lanes(publisher: Publisher) -> None:
     asked = [publisher.ask(f"{FID}{number}", "warm") for number in range(HOT_MAX + 2)]
     assert asked == [True] * (HOT_MAX + 2)
 
 
-def test_a_queue_that_never_was_is_empty(publisher: Publisher) -> None:
+def test_an_unknown_queue_is_empty(publisher: Publisher) -> None:
     assert publisher.count_waiting("no-such-queue") == 0
 
 
-def test_the_message_holds_the_subject_and_the_lane_and_no_instant(
-    publisher: Publisher, context: WorkerContext
-) -> None:
+def test_a_message_contains_subject_and_lane_and_no_point_in_time(publisher: Publisher, context: WorkerContext) -> None:
     publisher.ask(FID, "warm")
     with publisher.app.connection_for_read() as connection:
         channel: Any = connection.default_channel
@@ -112,14 +112,16 @@ def test_the_message_holds_the_subject_and_the_lane_and_no_instant(
 # Without a broker
 
 
-def test_without_a_broker_a_client_that_waits_is_told(cut_off: Publisher, context: WorkerContext) -> None:
+def test_without_a_broker_a_hot_request_is_refused(cut_off: Publisher, context: WorkerContext) -> None:
     assert cut_off.ask(FID, "hot") is False
     assert not context.redis.exists(context.keys.enqueued(FID, "hot"))
     assert context.schedule.count() == 0
 
 
 @pytest.mark.parametrize("lane", ["warm", "rewarm"])
-def test_without_a_broker_nothing_eager_is_lost(cut_off: Publisher, context: WorkerContext, lane: Lane) -> None:
+def test_without_a_broker_eager_requests_go_to_the_schedule(
+    cut_off: Publisher, context: WorkerContext, lane: Lane
+) -> None:
     assert cut_off.ask(FID, lane) is False
     assert not context.redis.exists(context.keys.enqueued(FID, lane))
     assert context.schedule.take(10, 60) == [FID]
@@ -130,7 +132,7 @@ def test_without_a_broker_the_length_of_a_queue_is_unknown(cut_off: Publisher) -
         cut_off.count_waiting("hot")
 
 
-def test_a_broker_that_failed_is_left_alone_for_some_seconds(
+def test_a_failed_broker_is_skipped_for_some_seconds(
     cut_off: Publisher, context: WorkerContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(20):
@@ -139,7 +141,7 @@ def test_a_broker_that_failed_is_left_alone_for_some_seconds(
     assert context.schedule.count() == 20
 
 
-def test_a_broker_that_comes_back_is_used_again(cut_off: Publisher, context: WorkerContext, clock: Clock) -> None:
+def test_a_recovered_broker_is_used_again(cut_off: Publisher, context: WorkerContext, clock: Clock) -> None:
     assert not cut_off.ask(FID, "warm")
     cut_off.app = context.publisher.app
     clock.advance(BREAKER_SECONDS - 0.1)
@@ -149,7 +151,7 @@ def test_a_broker_that_comes_back_is_used_again(cut_off: Publisher, context: Wor
     assert count(cut_off)["warm"] == 1
 
 
-def test_eager_messages_are_bounded_and_what_is_more_is_due(
+def test_eager_messages_are_bounded_and_the_rest_is_scheduled(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("warmer.broker.publish.EAGER_MAX", 3)
@@ -160,13 +162,15 @@ def test_eager_messages_are_bounded_and_what_is_more_is_due(
     assert sorted(context.schedule.take(10, 60)) == subjects[3:]
 
 
-def test_nobody_is_asked_for_a_picture_that_a_worker_has_in_hand(context: WorkerContext) -> None:
+def test_a_picture_that_a_worker_has_leased_is_not_published(context: WorkerContext) -> None:
     context.steps.leases.take("AgACAgIAAxkBAAIBheldheld", "warm")
     assert context.publisher.ask("AgACAgIAAxkBAAIBheldheld", "hot")
     assert context.publisher.count_waiting("hot") == 0
 
 
-def test_what_could_not_be_made_due_counts_as_not_asked(context: WorkerContext, publisher: Publisher) -> None:
+def test_a_request_that_cannot_be_scheduled_does_not_count_as_enqueued(
+    context: WorkerContext, publisher: Publisher
+) -> None:
     nowhere = Schedule(Redis.from_url("redis://127.0.0.1:1"), context.keys)
     with pytest.raises(ConnectionError):
         Publisher(publisher.app, context.redis, context.keys, nowhere, context.settings).ask(FID, "warm")
@@ -174,16 +178,14 @@ def test_what_could_not_be_made_due_counts_as_not_asked(context: WorkerContext, 
     assert count(publisher)["warm"] == 1
 
 
-def test_an_eager_message_that_is_lost_comes_again_and_a_hot_one_does_not(
-    publisher: Publisher, context: WorkerContext
-) -> None:
+def test_an_eager_message_is_also_scheduled_and_a_hot_one_is_not(publisher: Publisher, context: WorkerContext) -> None:
     publisher.ask(FID, "warm")
     publisher.ask(OTHER, "hot")
     assert context.redis.zrange(context.keys.schedule, 0, -1) == [FID.encode()]
 
 
-def test_an_eager_message_behind_others_is_taken_for_lost_later(publisher: Publisher, context: WorkerContext) -> None:
-    publisher.rate = 0.01  # pictures a second: the first takes 100 s
+def test_an_eager_message_behind_others_is_scheduled_later(publisher: Publisher, context: WorkerContext) -> None:
+    publisher.rate = 0.01  # pictures per second: the first takes 100 s
     publisher.ask(FID, "warm")
     publisher.ask(OTHER, "warm")
     turns: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)

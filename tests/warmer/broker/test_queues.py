@@ -1,4 +1,4 @@
-"""What each kind of broker is told."""
+"""The options for each kind of broker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from warmer.settings import load_settings
 
 
 @pytest.mark.parametrize("url", ["redis://a", "redis+sentinel://a/m"])
-def test_a_redis_keeps_the_order_of_the_queues_and_delivers_again(url: str) -> None:
+def test_with_redis_the_queues_are_read_in_order_and_messages_are_redelivered(url: str) -> None:
     settings = load_settings(celery_broker_url=url)
     options = choose_transport_options(settings)
     assert options["queue_order_strategy"] == "priority"
@@ -26,20 +26,20 @@ def test_a_redis_keeps_the_order_of_the_queues_and_delivers_again(url: str) -> N
     assert all(queue.queue_arguments is None for queue in list_queues(settings))
 
 
-def test_rabbitmq_gets_quorum_queues_and_confirms_what_it_has() -> None:
+def test_with_rabbitmq_the_queues_are_quorum_queues_and_publishing_is_confirmed() -> None:
     settings = load_settings(celery_broker_url="amqp://a//")
     assert choose_transport_options(settings)["confirm_publish"]
     assert all(queue.queue_arguments == QUORUM for queue in list_queues(settings))
 
 
 @pytest.mark.parametrize("url", ["redis://a", "redis+sentinel://a/m", "amqp://a//"])
-def test_no_worker_waits_for_ever_for_a_broker_that_is_silent(url: str) -> None:
+def test_a_worker_waits_a_bounded_time_for_a_silent_broker(url: str) -> None:
     options = choose_transport_options(load_settings(celery_broker_url=url))
     waits = [value for name, value in options.items() if name.endswith("_timeout") and name != "visibility_timeout"]
     assert waits == [ANSWER_SECONDS] * 2
 
 
 @pytest.mark.parametrize("url", ["redis://a", "amqp://a//"])
-def test_whoever_must_not_wait_is_bounded_in_every_step(url: str) -> None:
+def test_every_step_of_publishing_has_a_timeout(url: str) -> None:
     options = choose_publishing_options(load_settings(celery_broker_url=url), 0.5)
     assert [value for name, value in options.items() if "timeout" in name] == [0.5, 0.5]

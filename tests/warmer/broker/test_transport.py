@@ -9,7 +9,7 @@ import pytest
 from warmer.broker.transport import EagerConnection
 
 
-def test_a_channel_whose_connection_is_closed_says_so_as_a_connection_error(redis_url: str) -> None:
+def test_a_channel_of_a_closed_connection_raises_a_connection_error(redis_url: str) -> None:
     connection = EagerConnection(f"redis+socket://{redis_url.removeprefix('unix://')}")
     channel: Any = connection.default_channel
     errors = connection.connection_errors

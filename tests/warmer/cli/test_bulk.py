@@ -1,4 +1,4 @@
-"""Many rows: asked for in batches, followed until they are settled, and counted."""
+"""Warming many rows: published in batches, followed until they are settled, and counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from warmer.keys import Keys, user_subject
 from warmer.wiring import WorkerContext
 
 FID = "AgACAgIAAxkBAAIB0001"
-ROWS, FRAMES = (600, 10) if THOROUGH else (200, 1)  # of a batch; of the stack that is noted with what is allocated
+ROWS, FRAMES = (600, 10) if THOROUGH else (200, 1)  # per batch; stack depth of the allocation trace
 
 
 @pytest.fixture
@@ -36,24 +36,24 @@ def ids(number: int) -> list[Row]:
 
 
 def settle(context: WorkerContext, rows: list[Row]) -> None:
-    """As by workers that found no photo."""
+    """Mark them as if workers had found no photo."""
     for row in rows:
         context.redis.set(context.keys.unavailable(user_subject(row.user_id or 0)), "none")
 
 
-def test_what_is_settled_already_is_asked_for_by_nobody(bulk: Bulk) -> None:
+def test_a_settled_row_is_not_published(bulk: Bulk) -> None:
     settle(bulk.context, rows := ids(250))
     assert list(bulk.warm(rows))[-1] == bulk.settled == bulk.counts["none"] == 250
     assert bulk.context.publisher.count_waiting("warm") == 0
 
 
-def test_without_waiting_nothing_is_counted(bulk: Bulk) -> None:
+def test_without_waiting_no_row_is_counted(bulk: Bulk) -> None:
     assert list(bulk.warm(ids(BATCH + 5), waits=False)) == [BATCH, BATCH + 5]
     assert bulk.counts.total() == 0
     assert bulk.context.publisher.count_waiting("warm") == BATCH + 5
 
 
-def test_only_so_many_are_under_way(bulk: Bulk) -> None:
+def test_the_number_of_unsettled_rows_is_limited(bulk: Bulk) -> None:
     rows = ids(2 * IN_FLIGHT_MAX)
     progress = bulk.warm(rows)
     while next(progress) == 0 and bulk.context.publisher.count_waiting("warm") < IN_FLIGHT_MAX:
@@ -64,15 +64,15 @@ def test_only_so_many_are_under_way(bulk: Bulk) -> None:
     assert list(progress)[-1] == len(rows)
 
 
-def test_what_is_not_settled_is_looked_at_again_and_again(bulk: Bulk, clock: Clock) -> None:
+def test_an_unsettled_row_is_checked_again_and_again(bulk: Bulk, clock: Clock) -> None:
     progress = bulk.warm(rows := ids(1))
     assert [next(progress) for _ in range(4)] == [0] * 4
     settle(bulk.context, rows)
     assert list(progress) == [1]
-    assert clock.slept == [LOOK_SECONDS] * 3  # the first two looks belong to two stages
+    assert clock.slept == [LOOK_SECONDS] * 3  # the first two checks belong to two stages
 
 
-def test_the_same_row_twice_counts_twice_and_is_asked_for_once(bulk: Bulk) -> None:
+def test_a_repeated_row_counts_twice_and_is_published_once(bulk: Bulk) -> None:
     rows = ids(1) * 2
     progress = bulk.warm(rows)
     assert next(progress) == 0
@@ -81,20 +81,20 @@ def test_the_same_row_twice_counts_twice_and_is_asked_for_once(bulk: Bulk) -> No
     assert list(progress)[-1] == 2
 
 
-def test_why_something_is_unavailable_is_counted(bulk: Bulk, redis: Redis, keys: Keys) -> None:
+def test_the_causes_of_unavailable_rows_are_counted(bulk: Bulk, redis: Redis, keys: Keys) -> None:
     redis.set(keys.unavailable(FID), InvalidFileId.cause)
     assert list(bulk.warm([Row(None, "", FID)]))[-1] == 1
     assert bulk.causes == {InvalidFileId.cause: 1}
 
 
-def test_a_named_row_is_looked_up_anew(bulk: Bulk) -> None:
+def test_a_named_row_is_looked_up_again(bulk: Bulk) -> None:
     user_id = next_id()
     settle(bulk.context, [row := Row(user_id, "Ann", None)])
     assert next(bulk.warm([row])) == 0
     assert bulk.context.steps.store.get_unavailable(user_subject(user_id)) is None
 
 
-def test_a_row_of_a_forgotten_partner_brings_it_back(bulk: Bulk) -> None:
+def test_a_row_registers_a_forgotten_partner_again(bulk: Bulk) -> None:
     user_id = next_id()
     bulk.context.steps.forget.partner(user_id)
     list(bulk.warm([Row(user_id, "Ann", FID)], waits=False))
@@ -113,8 +113,8 @@ def test_memory_does_not_grow_with_the_rows(bulk: Bulk) -> None:
 
 
 def count_kept_bytes(bulk: Bulk, number: int) -> int:
-    """What this project's code keeps after so many rows more."""
+    """Returns the bytes that this project's code still holds after this many more rows."""
     list(bulk.warm([Row(next_id(), "Ann", None) for _ in range(number)], waits=False))
-    gc.collect()  # what the client of Redis leaves to it
+    gc.collect()  # frees the Redis client's cycles
     ours = tracemalloc.Filter(True, "*/warmer/*", all_frames=True)
     return sum(one.size for one in tracemalloc.take_snapshot().filter_traces([ours]).statistics("filename"))

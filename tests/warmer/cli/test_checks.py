@@ -1,4 +1,4 @@
-"""Each question of the diagnosis, and its answer when something is wrong."""
+"""Each check of the diagnosis, and its result when something is wrong."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from warmer.keys import user_subject
 from warmer.wiring import WorkerContext
 
 
-def test_every_question_is_answered_for_an_empty_service(context: WorkerContext) -> None:
+def test_every_check_has_a_result_for_an_empty_service(context: WorkerContext) -> None:
     answers = [check for check in diagnose.diagnose(context, 5) if isinstance(check, Check)]
     assert {check.state for check in answers} == {"ok", "wrong", "unknown"}
     assert [check.question for check in answers if check.state == "wrong"] == ["Are workers alive?"]
 
 
-def test_workers_are_named(context: WorkerContext) -> None:
+def test_the_check_of_workers_names_them(context: WorkerContext) -> None:
     say_alive(context)
     assert (diagnose.check_workers(context).state, diagnose.check_workers(context).answer) == ("ok", "w")
 
 
-def test_messages_that_nobody_takes_are_wrong(context: WorkerContext) -> None:
+def test_messages_without_a_worker_are_wrong(context: WorkerContext) -> None:
     context.publisher.ask("A" * 24, "warm")
     assert diagnose.check_queues(context).state == "wrong"
     say_alive(context)
     assert diagnose.check_queues(context).state == "ok"
 
 
-def test_a_queue_that_is_full_is_wrong(context: WorkerContext) -> None:
+def test_a_full_queue_is_wrong(context: WorkerContext) -> None:
     say_alive(context)
     context.publisher.ask_all([f"{number:024}" for number in range(EAGER_MAX)], "warm")
     assert diagnose.check_queues(context).state == "wrong"
@@ -50,13 +50,13 @@ def test_a_policy_that_evicts_records_is_wrong(context: WorkerContext) -> None:
         context.redis.config_set("maxmemory-policy", "noeviction")
 
 
-def test_a_bot_that_is_refused_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_refused_bot_token_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:
     assert diagnose.check_bot(context).state == "ok"
     telegram.fail("getMe", "unauthorized")
     assert diagnose.check_bot(context).state == "wrong"
 
 
-def test_a_picture_that_is_not_there_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_missing_picture_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:
     file_id = telegram.world.add_file(make_picture())
     context.redis.set(context.keys.unavailable(file_id), "gave-up")
     context.partners.register(next_id(), "Ann", file_id)
@@ -67,7 +67,7 @@ def test_a_picture_that_is_not_there_is_wrong(context: WorkerContext, telegram: 
     assert diagnose.check_read([row], context).state == "unknown"
 
 
-def test_what_is_being_warmed_is_waited_for(context: WorkerContext) -> None:
+def test_diagnose_waits_for_a_picture_that_is_warming(context: WorkerContext) -> None:
     clock = Clock()
     context.partners.register(user_id := next_id(), "Ann", None)
 
@@ -80,7 +80,7 @@ def test_what_is_being_warmed_is_waited_for(context: WorkerContext) -> None:
     assert (row.status, len(clock.slept)) == ("none", 3)
 
 
-def test_what_is_never_warm_is_not_waited_for_without_end(context: WorkerContext) -> None:
+def test_diagnose_waits_a_bounded_time_for_a_picture(context: WorkerContext) -> None:
     clock = Clock()
     context.partners.register(next_id(), "Ann", None)
     (row,) = diagnose.describe_all(5, context, clock=clock, sleep=clock.sleep)
@@ -88,7 +88,7 @@ def test_what_is_never_warm_is_not_waited_for_without_end(context: WorkerContext
     assert [check.state for check in diagnose.check_partners([row])] == ["wrong", "wrong"]
 
 
-def test_who_has_no_photo_is_well(context: WorkerContext) -> None:
+def test_a_partner_without_a_photo_is_ok(context: WorkerContext) -> None:
     context.partners.register(user_id := next_id(), "Ann", None)
     context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
     rows = diagnose.describe_all(5, context)
@@ -100,11 +100,13 @@ def test_who_has_no_photo_is_well(context: WorkerContext) -> None:
     ("hits", "errors", "states"),
     [(REQUESTS_MIN, 0, ["ok", "ok"]), (1, 0, ["wrong", "ok"]), (REQUESTS_MIN, 1, ["ok", "wrong"])],
 )
-def test_rates_are_held_to_their_targets(context: WorkerContext, hits: int, errors: int, states: list[str]) -> None:
+def test_hit_and_error_rates_are_compared_with_their_targets(
+    context: WorkerContext, hits: int, errors: int, states: list[str]
+) -> None:
     context.stats.count({"hits": hits, "misses": REQUESTS_MIN - hits, "requests": REQUESTS_MIN, "errors": errors})
     context.stats.flush()
     assert [check.state for check in diagnose.check_rates("hour", 60, context)] == states
 
 
-def test_few_requests_say_nothing(context: WorkerContext) -> None:
+def test_rates_of_few_requests_are_unknown(context: WorkerContext) -> None:
     assert {check.state for check in diagnose.check_rates("day", 1440, context)} == {"unknown"}

@@ -19,12 +19,12 @@ pytestmark = pytest.mark.usefixtures("at_home")
 
 
 @pytest.mark.usefixtures("impatient")
-def test_without_redis_nothing_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_diagnose_fails_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
     assert fail("diagnose")[0] == 2
 
 
-def test_a_name_is_shown_as_it_is_whatever_it_holds(context: WorkerContext) -> None:
+def test_a_name_with_markup_is_printed_unchanged(context: WorkerContext) -> None:
     context.partners.register(user_id := next_id(), "Ann [/bold]", None)
     context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
     result = call("diagnose")
@@ -32,7 +32,7 @@ def test_a_name_is_shown_as_it_is_whatever_it_holds(context: WorkerContext) -> N
     assert "[/bold]" in result.stdout
 
 
-def test_the_script_is_the_same() -> None:
+def test_the_script_runs_the_same_command() -> None:
     command: list[Any] = [sys.executable, ROOT / "scripts" / "diagnose_photos.py", "--partners", "0"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

@@ -14,7 +14,7 @@ pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 
-def test_what_is_exported_can_be_registered_elsewhere_in_the_same_order(
+def test_an_export_can_be_registered_elsewhere_in_the_same_order(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules["warmer.cli.export"], "BATCH", 2)  # the name in the package is the command

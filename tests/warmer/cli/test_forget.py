@@ -12,7 +12,7 @@ pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 
-def test_it_asks_first(context: WorkerContext) -> None:
+def test_forget_asks_for_confirmation(context: WorkerContext) -> None:
     context.partners.register(42, "Ann", None)
     result = call("forget", "42", given="n\n")
     assert result.exit_code == 1
@@ -22,12 +22,12 @@ def test_it_asks_first(context: WorkerContext) -> None:
     assert context.partners.get(42) is None
 
 
-def test_several_are_counted_in_words() -> None:
+def test_forget_counts_partners_in_words() -> None:
     assert call("forget", "--yes", "--", "42", "-100").stdout == "Forgotten: 2.\n"
     assert "about 2 partners?" in call("forget", "42", "43", given="n\n").stderr
 
 
-def test_a_web_process_that_does_not_hear_makes_it_fail(context: WorkerContext) -> None:
+def test_a_missing_purge_acknowledgement_is_an_error(context: WorkerContext) -> None:
     with listening(context.redis, context.keys.acknowledge):
         status, line = fail("forget", "--yes", "42")
     assert (status, "repeat the command" in line) == (1, True)

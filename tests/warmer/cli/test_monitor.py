@@ -1,4 +1,4 @@
-"""What is in the way of a long wait, and when it is given up."""
+"""Obstacles of a long wait, and its end."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from warmer.worker.heartbeat import BEAT_SECONDS
 
 @pytest.fixture
 def monitor(context: WorkerContext) -> WorkerMonitor:
-    """While a worker lives."""
+    """A monitor beside a living worker."""
     say_alive(context)
     return WorkerMonitor(context, waits=True)
 
 
-def test_nothing_is_in_the_way_of_a_worker_that_may_call(monitor: WorkerMonitor) -> None:
+def test_a_worker_that_may_call_is_no_obstacle(monitor: WorkerMonitor) -> None:
     monitor.require()
     assert monitor.look() == ""
 
 
-def test_a_pause_is_told_with_its_seconds(monitor: WorkerMonitor) -> None:
+def test_a_pause_is_reported_with_its_seconds(monitor: WorkerMonitor) -> None:
     monitor.context.budget.pause(12)
     assert monitor.look() == "Telegram asks for 12 s of pause"
 
 
-def test_a_refused_token_is_told(monitor: WorkerMonitor) -> None:
+def test_a_refused_token_is_reported(monitor: WorkerMonitor) -> None:
     monitor.context.budget.halt()
     assert monitor.look() == "Telegram refuses the bot token"
 
 
-def test_the_last_worker_that_leaves_is_missed(monitor: WorkerMonitor) -> None:
+def test_the_loss_of_the_last_worker_is_reported(monitor: WorkerMonitor) -> None:
     say_alive(monitor.context).close()
     assert monitor.look() == "no worker is alive"
 
 
-def test_a_worker_that_does_not_beat_within_its_time_is_not_waited_for(context: WorkerContext) -> None:
+def test_without_a_heartbeat_in_time_the_wait_does_not_begin(context: WorkerContext) -> None:
     clock = Clock()
     with pytest.raises(Stuck, match="no worker is alive to wait for"):
         WorkerMonitor(context, waits=True, clock=clock, sleep=clock.sleep).require()
     assert BEAT_SECONDS < sum(clock.slept) < 2 * BEAT_SECONDS
 
 
-def test_a_worker_that_begins_to_beat_meanwhile_is_seen(context: WorkerContext) -> None:
+def test_a_worker_that_starts_meanwhile_is_found(context: WorkerContext) -> None:
     clock = Clock()
 
     def sleep(seconds: float) -> None:
@@ -58,7 +58,7 @@ def test_a_worker_that_begins_to_beat_meanwhile_is_seen(context: WorkerContext) 
     assert clock.slept == [0.2] * 3
 
 
-def test_too_long_without_a_worker_is_the_end(context: WorkerContext) -> None:
+def test_a_long_time_without_a_worker_ends_the_wait(context: WorkerContext) -> None:
     clock = Clock()
     monitor = WorkerMonitor(context, waits=True, clock=clock)
     clock.advance(ALONE_SECONDS)
@@ -68,7 +68,7 @@ def test_too_long_without_a_worker_is_the_end(context: WorkerContext) -> None:
         monitor.look()
 
 
-def test_a_worker_that_was_seen_starts_the_time_anew(context: WorkerContext) -> None:
+def test_a_living_worker_restarts_the_time(context: WorkerContext) -> None:
     clock, worker = Clock(), say_alive(context)
     monitor = WorkerMonitor(context, waits=True, clock=clock)
     clock.advance(ALONE_SECONDS)
@@ -78,14 +78,14 @@ def test_a_worker_that_was_seen_starts_the_time_anew(context: WorkerContext) -> 
     assert monitor.look() == "no worker is alive"
 
 
-def test_one_that_comes_back_in_time_is_waited_for(context: WorkerContext) -> None:
+def test_a_worker_that_returns_in_time_continues_the_wait(context: WorkerContext) -> None:
     monitor = WorkerMonitor(context, waits=True)
     assert monitor.look() == "no worker is alive"
     say_alive(context)
     assert monitor.look() == ""
 
 
-def test_who_does_not_wait_needs_no_worker(context: WorkerContext) -> None:
+def test_without_waiting_no_worker_is_required(context: WorkerContext) -> None:
     monitor = WorkerMonitor(context, waits=False)
     monitor.require()
     context.budget.pause(12)

@@ -15,14 +15,14 @@ pytestmark = pytest.mark.usefixtures("at_home")
 
 
 @pytest.mark.parametrize("names", [["--all", "--yes"], [FID], ["42"]])
-def test_pictures_go(context: WorkerContext, redis: Redis, keys: Keys, names: list[str]) -> None:
+def test_purge_deletes_pictures(context: WorkerContext, redis: Redis, keys: Keys, names: list[str]) -> None:
     context.partners.register(42, "Ann", FID)
     redis.set(keys.preview(FID), "{}")
     assert answer("purge", "--json", *names) == {"purged": 1, "heard": True}
     assert not redis.exists(keys.preview(FID))
 
 
-def test_all_is_asked_about_first(redis: Redis, keys: Keys) -> None:
+def test_purge_all_asks_for_confirmation(redis: Redis, keys: Keys) -> None:
     redis.set(keys.preview(FID), "{}")
     assert call("purge", "--all", given="n\n").exit_code == 1
     assert redis.exists(keys.preview(FID))

@@ -1,4 +1,4 @@
-"""Purging: what is stored goes, what clients wait for comes all the same."""
+"""Purging deletes stored pictures, and waiting clients still get theirs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def slow(telegram: FakeTelegram) -> Iterator[FakeTelegram]:
 
 
 @pytest.mark.parametrize("is_all", [True, False])
-def test_partners_and_tombstones_stay(
+def test_partners_tombstones_and_the_schedule_stay(
     tool: Purge, context: WorkerContext, redis: Redis, keys: Keys, is_all: bool
 ) -> None:
     context.partners.register(42, "Ann", FID)
@@ -46,7 +46,9 @@ def test_partners_and_tombstones_stay(
     assert redis.zscore(keys.schedule, FID) is not None
 
 
-def test_everything_goes_batch_by_batch(tool: Purge, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_purging_everything_works_in_batches(
+    tool: Purge, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("warmer.cli.purging.SCAN_KEYS", 3)
     for number in range(10):
         redis.set(keys.preview(f"AgACAgIAAxkBAAIB{number:04}"), "{}")
@@ -56,7 +58,7 @@ def test_everything_goes_batch_by_batch(tool: Purge, redis: Redis, keys: Keys, m
 
 
 @pytest.mark.parametrize("is_all", [True, False])
-def test_what_somebody_waits_for_is_still_known(tool: Purge, context: WorkerContext, is_all: bool) -> None:
+def test_wanted_variants_stay(tool: Purge, context: WorkerContext, is_all: bool) -> None:
     store = context.steps.store
     store.want(FID, VariantSpec(160, "jpeg"))
     assert (tool.everything() if is_all else tool.subjects([FID])) == 0
@@ -64,12 +66,12 @@ def test_what_somebody_waits_for_is_still_known(tool: Purge, context: WorkerCont
 
 
 @pytest.mark.usefixtures("worker")
-@pytest.mark.parametrize("at", ["claimed", "stored in part"])
-def test_who_waits_for_a_later_format_is_answered_within_the_wait(
+@pytest.mark.parametrize("at", ["leased", "stored in part"])
+def test_a_client_that_waits_for_a_later_format_still_gets_it(
     tool: Purge, context: WorkerContext, client: FlaskClient, slow: FakeTelegram, at: str
 ) -> None:
     file_id = slow.world.add_file(make_picture())
-    key = context.keys.lease(file_id) if at == "claimed" else context.keys.preview(file_id)
+    key = context.keys.lease(file_id) if at == "leased" else context.keys.preview(file_id)
     with ThreadPoolExecutor(1) as elsewhere:
         answer = elsewhere.submit(client.get, file_url(file_id, size=160), headers={"Accept": "image/jpeg"})
         wait_until(lambda: context.redis.exists(key))

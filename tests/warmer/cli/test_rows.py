@@ -1,4 +1,4 @@
-"""What a file may hold, and what is said of what it may not."""
+"""The rows of a file, and the errors of malformed ones."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def test_without_a_header_the_columns_are_in_the_documented_order() -> None:
     assert read_rows([f"42,Ann,{FID}", "43,Bob"]) == ([Row(42, "Ann", FID), Row(43, "Bob", None)], [])
 
 
-def test_a_header_says_the_order() -> None:
+def test_a_header_defines_the_order_of_the_columns() -> None:
     assert read_rows(["\ufeffname, id", "Ann, 42"]) == ([Row(42, "Ann", None)], [])
 
 
-def test_one_bare_column_holds_ids_and_file_ids() -> None:
+def test_a_single_column_may_mix_ids_and_file_ids() -> None:
     assert read_rows(["42", "", FID, "-100"]) == ([Row(42, "", None), Row(None, "", FID), Row(-100, "", None)], [])
 
 
@@ -41,13 +41,13 @@ def test_one_bare_column_holds_ids_and_file_ids() -> None:
         ('"",,""', "photo_file_id"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line_and_field(line: str, field: str) -> None:
+def test_a_malformed_row_is_named_with_its_line_and_field(line: str, field: str) -> None:
     _, wrong = read_rows(["id,name,photo_file_id", "42", line])
     assert all(problem.startswith("line 3: ") for problem in wrong)
     assert (line.strip('",') == "") or any(field in problem for problem in wrong)
 
 
-def test_a_name_over_two_lines_counts_as_both() -> None:
+def test_a_name_with_a_line_break_counts_as_two_lines() -> None:
     assert read_rows(StringIO('id,name\n42,"A\nB"\nx,C\n'))[1][-1].startswith("line 4: id")
 
 
@@ -59,7 +59,7 @@ same_everywhere = settings(derandomize=True, database=None, deadline=None, max_e
 
 @same_everywhere
 @given(st.lists(st.builds(Row, ids, names, st.none() | file_ids)))
-def test_what_a_csv_writer_wrote_is_read(rows: list[Row]) -> None:
+def test_rows_of_a_csv_writer_are_read_unchanged(rows: list[Row]) -> None:
     out = StringIO(newline="")
     writer = csv.writer(out)
     writer.writerows([COLUMNS, *rows])
@@ -68,11 +68,11 @@ def test_what_a_csv_writer_wrote_is_read(rows: list[Row]) -> None:
 
 @same_everywhere
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60)))
-def test_whatever_comes_is_a_row_or_named(lines: list[str]) -> None:
+def test_any_text_gives_valid_rows_or_named_errors(lines: list[str]) -> None:
     try:
         rows, wrong = read_rows(lines)
     except csv.Error:
-        return  # not CSV at all, which the caller tells
+        return  # not CSV, which the caller reports
     for row in rows if not wrong else ():
         assert row.user_id is None or parse_user_id(str(row.user_id)) == row.user_id
         assert row.file_id is None or FILE_ID.fullmatch(row.file_id)

@@ -11,12 +11,12 @@ pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
 
-def test_the_queues_are_counted(context: WorkerContext) -> None:
+def test_status_counts_the_queues(context: WorkerContext) -> None:
     context.publisher.ask("A" * 24, "warm")
     assert answer("status", "--json")["queues"] == {"tick": 0, "hot": 0, "warm": 1, "rewarm": 0}
 
 
-def test_memory_is_in_bytes_as_json_and_readable_in_the_table(context: WorkerContext) -> None:
+def test_status_shows_memory_in_bytes_as_json_and_readable_in_the_table(context: WorkerContext) -> None:
     context.redis.config_set("maxmemory", 200_000_000)
     try:
         assert answer("status", "--json")["redis"]["maxmemory"] == 200_000_000
@@ -26,12 +26,12 @@ def test_memory_is_in_bytes_as_json_and_readable_in_the_table(context: WorkerCon
 
 
 @pytest.mark.usefixtures("context")
-def test_what_was_never_asked_is_unknown() -> None:
+def test_unknown_figures_are_shown_as_unknown() -> None:
     figures = answer("status", "--json")
     assert (figures["bot"], figures["last_hour"]["hit_rate"]) == (["unknown"], None)
 
 
-def test_a_broker_that_is_away_is_told(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_reports_an_unreachable_broker(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> int:
         raise ConnectionError
 

@@ -37,33 +37,33 @@ ONE_OF_TWO = ": 1 of 2 rows settled, repeat the command to go on"
 
 
 def end_of(program: Program) -> tuple[int, str, str]:
-    """Its status, and what it said on stdout and on stderr."""
+    """Returns the exit status, stdout and stderr."""
     out, err = program.communicate()
     return program.returncode, out, err
 
 
 def settle(context: WorkerContext, user_id: int) -> None:
-    """As by a worker that found no photo."""
+    """Mark the user as if a worker had found no photo."""
     context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
 
 
-def is_asked(context: WorkerContext, user_id: int) -> bool:
+def is_enqueued(context: WorkerContext, user_id: int) -> bool:
     return bool(context.redis.exists(context.keys.enqueued(user_subject(user_id), "warm")))
 
 
-def test_bad_lines_are_named_in_one_line_and_nothing_is_done(context: WorkerContext) -> None:
+def test_bad_lines_are_named_in_one_line_and_no_row_is_warmed(context: WorkerContext) -> None:
     status, line = fail("warm", "-", given="id,name\n42,Ann\nx,Bob\ny,Cid\n")
     assert status == 2
     assert "line 3: id: 'x' is no id; line 4: id: 'y' is no id" in line
     assert context.redis.dbsize() == 0
 
 
-def test_a_file_that_is_no_csv_is_one_line() -> None:
+def test_a_file_that_is_no_csv_causes_one_line() -> None:
     status, line = fail("warm", "-", given='42,"' + "x" * 200_000)
     assert (status, line.startswith("Error: the file is not CSV: ")) == (2, True)
 
 
-def test_a_file_that_is_not_utf_8_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_causes_one_line(tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_bytes(b"42,J\xf6rg\n")
     assert fail("warm", "--from-file", str(tmp_path / "users.csv")) == (2, "Error: the file is not UTF-8")
 
@@ -75,12 +75,12 @@ def test_named_rows_are_registered_in_their_order(context: WorkerContext) -> Non
 
 
 @pytest.mark.usefixtures("live_worker")
-def test_who_has_no_photo_is_counted_and_the_command_ends() -> None:
+def test_a_user_without_a_photo_is_counted_and_the_command_ends() -> None:
     assert call("warm", str(next_id())).stdout == "1 row: 0 ready, 0 unavailable, 1 none.\n"
 
 
 @pytest.mark.usefixtures("live_worker")
-def test_a_picture_is_followed_until_it_is_there(telegram: FakeTelegram) -> None:
+def test_the_command_waits_until_the_picture_is_ready(telegram: FakeTelegram) -> None:
     user_id = next_id()
     telegram.world.add_user(user_id, "Ann")
     assert answer("warm", "--json", str(user_id))["ready"] == 1
@@ -94,7 +94,7 @@ def test_without_a_worker_the_command_does_not_wait(monkeypatch: pytest.MonkeyPa
     assert (status, "no worker is alive" in line) == (1, True)
 
 
-def test_the_bar_says_what_is_in_the_way_and_then_what_was_found(context: WorkerContext) -> None:
+def test_the_progress_bar_shows_obstacles_and_then_the_result(context: WorkerContext) -> None:
     seen, user_id, heartbeat = StringIO(), next_id(), say_alive(context)
     context.budget.pause(12)
     console = Console(file=seen, force_terminal=True, width=160)
@@ -113,15 +113,15 @@ def test_the_bar_says_what_is_in_the_way_and_then_what_was_found(context: Worker
 # Ctrl-C
 
 
-def test_while_stdin_is_read() -> None:
+def test_ctrl_c_while_stdin_is_read_prints_one_line() -> None:
     with started("warm", "-", **os.environ) as program:
         assert program.stdin
-        program.stdin.write("42\n" * 100_000)  # more than a pipe holds: it reads
+        program.stdin.write("42\n" * 100_000)  # more than a pipe holds: the program reads
         program.send_signal(signal.SIGINT)
         assert end_of(program) == (130, "", "Interrupted.\n")
 
 
-def test_while_a_worker_is_waited_for(context: WorkerContext) -> None:
+def test_ctrl_c_while_waiting_for_a_worker_prints_one_line(context: WorkerContext) -> None:
     others = len(context.redis.client_list())
     with started("warm", "42", **os.environ) as program:
         wait_until(lambda: len(context.redis.client_list()) > others)
@@ -130,22 +130,22 @@ def test_while_a_worker_is_waited_for(context: WorkerContext) -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_while_pictures_are_waited_for(context: WorkerContext, options: list[str]) -> None:
+def test_ctrl_c_while_waiting_for_pictures_prints_one_line(context: WorkerContext, options: list[str]) -> None:
     user_id = next_id()
     say_alive(context)
     with started("warm", *options, str(user_id), **os.environ) as program:
-        wait_until(lambda: is_asked(context, user_id))
+        wait_until(lambda: is_enqueued(context, user_id))
         program.send_signal(signal.SIGINT)
         status, out, err = end_of(program)
     assert (status, err.count("\n"), out.count("\n")) == (130, 1, 1)
     assert err.startswith("Interrupted.")
 
 
-# What is away, or goes away in the middle
+# Redis or the broker is away, or goes away
 
 
 @pytest.mark.usefixtures("context")
-def test_a_broker_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_broker_causes_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warmer.broker.publish.count_waiting", refuse)
     status, line = fail("warm", "42")
     assert (status, line.partition(":")[2][: len(BROKER_AWAY)]) == (1, BROKER_AWAY)
@@ -153,10 +153,10 @@ def test_a_broker_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_redis_that_is_away_is_told_with_what_is_settled(
+def test_an_unreachable_redis_causes_one_line_with_the_settled_rows(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context.publisher.count_waiting("warm")  # Celery reads its configuration once, and keeps the broker that is there
+    context.publisher.count_waiting("warm")  # Celery reads its configuration once and keeps this broker
     monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
     status, line = fail("warm", "42")
     assert (status, "Redis is away" in line, "0 of 1 row settled" in line) == (1, True, True)
@@ -169,14 +169,14 @@ def refuse(*_: object) -> int:
 def warm_until_it_breaks(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch, end: Callable[[], None]
 ) -> tuple[int, str]:
-    """How the command fails that waits for the second of two rows when that ends what it needs."""
+    """Returns the failure of a command that waits for the second of two rows while `end` breaks Redis or the broker."""
     say_alive(context)
     settle(context, first := next_id())
     monkeypatch.setattr("warmer.cli.warm.Bulk", partial(Bulk, sleep=lambda _: end()))
     return fail("warm", str(first), str(next_id()))
 
 
-def test_a_broker_that_goes_away_is_one_line_with_what_is_settled(
+def test_a_broker_lost_during_the_wait_causes_one_line_with_the_settled_rows(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end() -> None:
@@ -188,7 +188,9 @@ def test_a_broker_that_goes_away_is_one_line_with_what_is_settled(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_so_is_a_redis_that_goes_away(context: WorkerContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_redis_lost_during_the_wait_causes_one_line_with_the_settled_rows(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with ExitStack() as redis:
         monkeypatch.setenv("REDIS_URL", url := redis.enter_context(run_single(tmp_path / "pictures")))
         settings = context.settings.model_copy(update={"redis_url": url})
@@ -198,7 +200,9 @@ def test_so_is_a_redis_that_goes_away(context: WorkerContext, monkeypatch: pytes
     assert line.startswith("Error: Redis is away")
 
 
-def test_without_waiting_it_is_told_how_many_were_asked_for(context: WorkerContext, tmp_path: Path) -> None:
+def test_a_broker_lost_without_waiting_causes_one_line_with_the_published_rows(
+    context: WorkerContext, tmp_path: Path
+) -> None:
     users = tmp_path / "users.csv"
     users.write_text("".join(f"{number},Ann\n" for number in range(1, 20_001)))
     with ExitStack() as rest:
@@ -212,5 +216,5 @@ def test_without_waiting_it_is_told_how_many_were_asked_for(context: WorkerConte
 
 
 @pytest.mark.usefixtures("context")
-def test_who_does_not_wait_is_told_what_was_asked_for() -> None:
+def test_without_waiting_the_command_reports_the_published_rows() -> None:
     assert call("warm", "--no-wait", str(next_id())).stdout == "1 row: asked for.\n"

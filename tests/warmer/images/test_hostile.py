@@ -1,4 +1,4 @@
-"""Pictures that are made to hurt: each becomes correct squares or one of our errors, for a bounded amount of work."""
+"""Hostile pictures: each becomes correct squares or one of our errors, with bounded work."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from warmer.images.jpeg import MAX_SCANS, MAX_SEGMENTS
 from warmer.images.memory import ByteSemaphore
 from warmer.photo import Header
 
-pytestmark = pytest.mark.filterwarnings("error::UserWarning")  # Pillow's: a line in the log for each odd tag of EXIF
-PLAIN_BYTES = 5000  # more than any of the small pictures has without what goes along
+pytestmark = pytest.mark.filterwarnings("error::UserWarning")  # Pillow warns, and logs a line, for each odd EXIF tag
+PLAIN_BYTES = 5000  # more than any of the small pictures has without metadata
 JPEG = save(quarters(400, 400), "JPEG")
 PNG = save(quarters(400, 400), "PNG")
 WEBP = save(quarters(400, 400), "WEBP")
@@ -45,7 +45,7 @@ def exif_of(exif: bytes) -> bytes:
 
 
 def in_a_frame(webp: bytes) -> bytes:
-    """The lossless picture as the first frame of an animation, of which only the size of the canvas counts."""
+    """Returns the lossless picture as the first frame of an animation, where only the size of the canvas counts."""
     with Image.open(BytesIO(webp)) as image:
         size = struct.pack("<I", image.width - 1)[:3] + struct.pack("<I", image.height - 1)[:3]
     frame = riff(b"ANMF", bytes(6) + size + bytes(4) + webp[12:])
@@ -117,7 +117,7 @@ TOO_BIG: dict[str, Make] = {
 
 @pytest.fixture
 def handed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many bytes each decoder was given."""
+    """The bytes that each decoder call received."""
     seen: list[int] = []
 
     def load(header: Header, side: int) -> Image.Image:
@@ -130,12 +130,12 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("make", SHOWN.values(), ids=SHOWN)
-def test_a_hostile_picture_is_shown(make: Make) -> None:
+def test_a_hostile_but_valid_picture_is_rendered(make: Make) -> None:
     assert squares_of(make())
 
 
 @pytest.mark.parametrize("make", LADEN.values(), ids=LADEN)
-def test_no_decoder_sees_what_goes_along_with_a_picture(make: Make, handed: list[int]) -> None:
+def test_the_decoder_receives_no_metadata(make: Make, handed: list[int]) -> None:
     assert squares_of(make())
     assert [size for size in handed if size > PLAIN_BYTES] == []
     assert len(handed) == 1
@@ -146,7 +146,7 @@ def test_no_decoder_sees_what_goes_along_with_a_picture(make: Make, handed: list
     [*((make, NotAnImage) for make in REFUSED.values()), *((make, TooBig) for make in TOO_BIG.values())],
     ids=[*REFUSED, *TOO_BIG],
 )
-def test_what_would_take_too_much_is_refused_before_a_pixel_is_decoded(
+def test_an_expensive_picture_is_refused_before_a_pixel_is_decoded(
     make: Make, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make()
@@ -160,46 +160,46 @@ def test_a_scan_after_the_last_is_refused() -> None:
         squares_of(JPEG[:-2] + JPEG[JPEG.index(b"\xff\xda") :])
 
 
-def test_the_segments_of_a_camera_are_read() -> None:
+def test_many_segments_of_a_camera_are_read_and_too_many_are_refused() -> None:
     assert hostile.corners_of(insert_segments(JPEG, [segment(0xE5, bytes(60_000))] * 100)) == AS_IT_IS
     with pytest.raises(NotAnImage):
         squares_of(insert_segments(JPEG, [segment(0xE5, b"")] * MAX_SEGMENTS))
 
 
-# Headers that lie
+# Headers with wrong values
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (399, 401), (4000, 4000), (65_500, 200)])
-def test_a_jpeg_may_lie_about_its_size(width: int, height: int) -> None:
+def test_a_jpeg_with_a_wrong_size_gives_squares_or_our_error(width: int, height: int) -> None:
     place = JPEG.index(b"\xff\xc0") + 5
-    ends_well_or_as_ours(JPEG[:place] + struct.pack(">HH", height, width) + JPEG[place + 4 :])
+    gives_squares_or_our_error(JPEG[:place] + struct.pack(">HH", height, width) + JPEG[place + 4 :])
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (399, 401), (4000, 4000), (16_000_000, 1)])
-def test_a_png_may_lie_about_its_size(width: int, height: int) -> None:
+def test_a_png_with_a_wrong_size_gives_squares_or_our_error(width: int, height: int) -> None:
     header = struct.pack(">II", width, height) + PNG[24:29]
-    ends_well_or_as_ours(PNG[:8] + chunk(b"IHDR", header) + PNG[33:])
+    gives_squares_or_our_error(PNG[:8] + chunk(b"IHDR", header) + PNG[33:])
 
 
-def test_a_webp_may_lie_about_anything() -> None:
+def test_a_webp_with_wrong_values_gives_squares_or_our_error() -> None:
     whole = save(quarters(100, 100), "WEBP", exif=hostile.looping_exif())
     for place, value in product(range(12, 31), (0, 1, 127, 255)):
-        ends_well_or_as_ours(whole[:place] + bytes([value]) + whole[place + 1 :])
+        gives_squares_or_our_error(whole[:place] + bytes([value]) + whole[place + 1 :])
 
 
-def test_scans_behind_what_looks_like_an_end_are_not_read() -> None:
+def test_scans_hidden_behind_an_end_marker_give_squares_or_our_error() -> None:
     whole = hostile.many_scans(4000, 4000, 3000)
     second = whole.index(b"\xff\xda", whole.index(b"\xff\xda") + 2)
-    ends_well_or_as_ours(whole[:second] + segment(0xE5, b"\xff\xd9") + whole[second:])
+    gives_squares_or_our_error(whole[:second] + segment(0xE5, b"\xff\xd9") + whole[second:])
 
 
-def ends_well_or_as_ours(data: bytes) -> None:
+def gives_squares_or_our_error(data: bytes) -> None:
     with suppress(NotAnImage, TooBig):
         squares_of(data)
 
 
 @pytest.mark.parametrize("whole", [JPEG, PNG, WEBP], ids=["JPEG", "PNG", "WEBP"])
-def test_what_is_cut_off_is_no_picture(whole: bytes) -> None:
+def test_a_truncated_file_is_refused(whole: bytes) -> None:
     for length in range(0, len(whole) - 40, max(1, len(whole) // 80)):
         with pytest.raises(NotAnImage):
             squares_of(whole[:length])
@@ -213,20 +213,22 @@ PAGE = b"<!doctype html><script>alert(1)</script>"
 
 @pytest.mark.parametrize("tail", [ARCHIVE, PAGE, JPEG, b"\xff\xda" * 5000, bytes(100_000)])
 @pytest.mark.parametrize("whole", [JPEG, PNG, WEBP, save(quarters(400, 400), "JPEG", progressive=True)])
-def test_what_hangs_on_behind_does_not_matter(whole: bytes, tail: bytes) -> None:
+def test_bytes_after_the_picture_are_ignored(whole: bytes, tail: bytes) -> None:
     assert hostile.corners_of(whole + tail) == AS_IT_IS
     assert all(tail[:20] not in save(square, "PNG") for square in squares_of(whole + tail))
 
 
 @pytest.mark.parametrize("head", [b"GIF89a/*", b"%PDF-1.7\n", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"BM", PAGE, b"\0", b"\n"])
-def test_a_picture_begins_with_itself(head: bytes) -> None:
+def test_bytes_before_the_picture_are_refused(head: bytes) -> None:
     for whole in (JPEG, PNG, WEBP):
         with pytest.raises(NotAnImage):
             squares_of(head + whole)
 
 
 @pytest.mark.parametrize("semaphore", [decode._large_decode, render._encodes])
-def test_no_turn_in_time_means_again_later(monkeypatch: pytest.MonkeyPatch, semaphore: ByteSemaphore) -> None:
+def test_a_decode_that_gets_no_memory_in_time_is_postponed(
+    monkeypatch: pytest.MonkeyPatch, semaphore: ByteSemaphore
+) -> None:
     monkeypatch.setattr(memory, "TIMEOUT_SECONDS", 0)
     large = png(1500, 1500)
     with semaphore.acquire(semaphore.size, 0), pytest.raises(Postponed):

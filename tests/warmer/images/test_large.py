@@ -1,4 +1,4 @@
-"""Large pictures, which are shrunk by bands before anything else, look as small ones do."""
+"""Large pictures, which are first shrunk in bands, look like small ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TURNED = {
     7: ["white", "green", "blue", "red"],
     8: ["green", "white", "red", "blue"],
 }
-LARGE = (1500, 1430)  # not JPEG's: that one is shrunk while it is decoded
+LARGE = (1500, 1430)  # not for JPEG, which is shrunk while it is decoded
 
 
 def exif_with(orientation: int, order: str = "<", kind: int = 3, count: int = 1) -> bytes:
@@ -43,7 +43,7 @@ def exif_with(orientation: int, order: str = "<", kind: int = 3, count: int = 1)
 
 
 def with_holes(mode: str) -> Image.Image:
-    """The quarters; the white one is black, and shines through."""
+    """Returns the quarters with a black, transparent fourth quarter."""
     image = quarters(*LARGE).convert("RGBA")
     image.paste((0, 0, 0, 0), (LARGE[0] // 2, LARGE[1] // 2, *LARGE))
     return image.convert(mode)
@@ -51,7 +51,7 @@ def with_holes(mode: str) -> Image.Image:
 
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize(("fmt", "size"), [("PNG", LARGE), ("WEBP", LARGE), ("JPEG", (2000, 1900)), ("PNG", (99, 90))])
-def test_it_stands_upright(fmt: str, size: tuple[int, int], orientation: int) -> None:
+def test_a_picture_is_rotated_upright(fmt: str, size: tuple[int, int], orientation: int) -> None:
     options = {"lossless": True, "method": 0} if fmt == "WEBP" else {}
     data = save(quarters(*size), fmt, exif=b"Exif\0\0" + exif_with(orientation), **options)
     assert corners_of(data) == TURNED[orientation]
@@ -68,13 +68,13 @@ def test_a_cmyk_jpeg_keeps_its_colours() -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "PA"])
-def test_what_shines_through_is_white(mode: str) -> None:
+def test_transparent_pixels_become_white(mode: str) -> None:
     image = with_holes("RGBA")
     data = save(image) if mode == "RGBA" else save(image.quantize(8))
     assert corners_of(data) == AS_IT_IS
 
 
-def test_one_colour_may_be_transparent() -> None:
+def test_a_single_colour_can_be_transparent() -> None:
     image = with_holes("RGB")
     assert corners_of(save(image, transparency=(0, 0, 0))) == AS_IT_IS
 
@@ -90,14 +90,14 @@ def test_grey_keeps_its_brightness(mode: str, dark: int, bright: int) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 @pytest.mark.parametrize("size", [LARGE, (300, 300)])
-def test_its_colour_profile_is_applied(mode: str, size: tuple[int, int]) -> None:
+def test_the_colour_profile_is_applied(mode: str, size: tuple[int, int]) -> None:
     data = save(quarters(*size).convert(mode), icc_profile=swap_profile())
     assert corners_of(data)[0] == "blue"
     assert corners_of(data)[2] == "red"
 
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_a_profile_of_absurd_size_is_left_out(fmt: str) -> None:
+def test_a_profile_of_absurd_size_is_ignored(fmt: str) -> None:
     profile = swap_profile() + bytes(2 * MAX_PROFILE_BYTES)
     data = save(quarters(300, 300), fmt, icc_profile=profile) if fmt != "PNG" else _png_with_profile(profile)
     assert corners_of(data) == AS_IT_IS
@@ -105,7 +105,7 @@ def test_a_profile_of_absurd_size_is_left_out(fmt: str) -> None:
 
 
 def _png_with_profile(profile: bytes) -> bytes:
-    """Stored, not compressed, so that it is as large in the file."""
+    """Returns a PNG with the profile stored, not compressed, so that the file has its full size."""
     whole = save(quarters(300, 300))
     return whole[:33] + chunk(b"iCCP", b"p\0\0" + profile) + whole[33:]
 
@@ -115,11 +115,11 @@ def _png_with_profile(profile: bytes) -> bytes:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("head", [b"", b"Exif\0\0"])
-def test_the_orientation_is_read_in_either_order(order: str, head: bytes) -> None:
+def test_the_orientation_is_read_in_both_byte_orders(order: str, head: bytes) -> None:
     assert [read_orientation(memoryview(head + exif_with(i, order))) for i in range(1, 9)] == [*range(1, 9)]
 
 
-def test_exif_that_makes_no_sense_turns_nothing() -> None:
+def test_malformed_exif_does_not_rotate() -> None:
     senseless = [
         b"",
         b"Exif\0\0",
@@ -137,7 +137,7 @@ def test_exif_that_makes_no_sense_turns_nothing() -> None:
     assert [exif[:40] for exif in senseless if read_orientation(memoryview(exif)) != 1] == []
 
 
-def test_the_first_exif_of_a_jpeg_counts() -> None:
+def test_the_first_exif_of_a_jpeg_is_used() -> None:
     segments = [segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>"), *(segment(0xE1, b"Exif\0\0" + exif_with(i))
                 for i in (6, 3))]  # fmt: skip
     data = insert_segments(save(quarters(300, 300), "JPEG"), segments)

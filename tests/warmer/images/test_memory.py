@@ -1,4 +1,4 @@
-"""32 threads of the worst pictures at the same time: bounded memory."""
+"""32 threads that decode the worst pictures at the same time use bounded memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED = 3  # of the worst
 
 
 def make_worst() -> list[bytes]:
-    """Each as large as it may be in its way: alone, or beside others of its kind."""
+    """Pictures at the limits for decoding alone or beside others."""
     cmyk, clear = Image.new("CMYK", (300, 53_333), (10, 20, 30, 40)), (10, 20, 30, 40)
     return [
         png(4000, 4000, depth=16, interlaced=True),
@@ -44,7 +44,7 @@ def make_worst() -> list[bytes]:
 
 
 def make_small() -> list[bytes]:
-    """Those that are decoded beside each other, as large as they may be."""
+    """Pictures at the limit for decoding beside others."""
     clear = (10, 20, 30, 40)
     return [
         png(1400, 1400),
@@ -57,7 +57,9 @@ def make_small() -> list[bytes]:
 
 @pytest.mark.parametrize("make", [make_worst, make_small] if THOROUGH else [make_small])
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process's memory is read in /proc")
-def test_32_threads_of_the_worst_stay_within_bounds(tmp_path: Path, make: Callable[[], list[bytes]]) -> None:
+def test_memory_stays_bounded_with_32_threads_of_the_worst_pictures(
+    tmp_path: Path, make: Callable[[], list[bytes]]
+) -> None:
     names = []
     for index, data in enumerate(pictures := make()):
         (tmp_path / str(index)).write_bytes(data)

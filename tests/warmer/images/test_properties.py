@@ -1,4 +1,4 @@
-"""Whatever bytes come: correct squares, or one of our errors. The examples are the same in every run."""
+"""Any bytes give correct squares or one of our errors. The examples are the same in every run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODES = {
     "PNG": ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"),
     "WEBP": ("RGB", "RGBA"),
 }
-# The seed is that of the test's name, so that a failure here fails everywhere.
+# The seed comes from the test's name, so a failure here fails everywhere.
 bounded = settings(
     derandomize=True,
     database=None,
@@ -43,7 +43,7 @@ bounded = settings(
 
 @cache
 def whole_files() -> tuple[bytes, ...]:
-    """Of each format, plain and with all that may go along."""
+    """Files of each format, plain and with metadata."""
     image, turned, profile = quarters(70, 60), b"Exif\0\0" + exif_with(6), swap_profile()
     plain = [save(image, fmt) for fmt in FORMATS]
     laden = [save(image, fmt, exif=turned, icc_profile=profile) for fmt in FORMATS]
@@ -60,7 +60,7 @@ def whole_files() -> tuple[bytes, ...]:
     return (*plain, *laden, *more)
 
 
-def ends_well_or_as_ours(data: bytes) -> None:
+def gives_squares_or_our_error(data: bytes) -> None:
     with suppress(NotAnImage, TooBig):
         squares_of(data)
 
@@ -69,13 +69,13 @@ def ends_well_or_as_ours(data: bytes) -> None:
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=2000))
 @example(b"\xff\xd8\xff", b"\xda\x00\x02")
 @example(b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND")
-def test_any_bytes_end_well_or_as_ours(signature: bytes, rest: bytes) -> None:
-    ends_well_or_as_ours(signature + rest)
+def test_any_bytes_give_squares_or_our_error(signature: bytes, rest: bytes) -> None:
+    gives_squares_or_our_error(signature + rest)
 
 
 @settings(bounded, max_examples=examples(100, 1500))
 @given(st.data())
-def test_a_damaged_file_ends_well_or_as_ours(data: st.DataObject) -> None:
+def test_a_damaged_file_gives_squares_or_our_error(data: st.DataObject) -> None:
     mutant = bytearray(data.draw(st.sampled_from(whole_files())))
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, max(0, len(mutant) - 1)))
@@ -89,20 +89,22 @@ def test_a_damaged_file_ends_well_or_as_ours(data: st.DataObject) -> None:
         else:
             filler = data.draw(st.binary(min_size=length, max_size=length)) if how in ("replace", "insert") else part
             mutant[place : place + (0 if how in ("insert", "repeat") else length)] = b"" if how == "cut" else filler
-    is_png_mended = mutant.startswith(SIGNATURES[2]) and data.draw(st.booleans())  # or the damage goes no further
-    ends_well_or_as_ours(with_checksums(bytes(mutant)) if is_png_mended else bytes(mutant))
+    is_png_mended = mutant.startswith(SIGNATURES[2]) and data.draw(
+        st.booleans()
+    )  # otherwise the checksum stops the damage
+    gives_squares_or_our_error(with_checksums(bytes(mutant)) if is_png_mended else bytes(mutant))
 
 
 @settings(bounded, max_examples=examples(50, 500))
 @given(st.sampled_from(whole_files()), st.sampled_from(whole_files()), st.data())
-def test_two_files_spliced_end_well_or_as_ours(one: bytes, other: bytes, data: st.DataObject) -> None:
+def test_two_spliced_files_give_squares_or_our_error(one: bytes, other: bytes, data: st.DataObject) -> None:
     head, tail = data.draw(st.integers(0, len(one))), data.draw(st.integers(0, len(other)))
-    ends_well_or_as_ours(one[:head] + other[tail:])
+    gives_squares_or_our_error(one[:head] + other[tail:])
 
 
 @st.composite
 def pictures(draw: st.DrawFn) -> tuple[Image.Image, str, dict[str, Any]]:
-    """A picture of any mode and shape, the format it is saved in, and how."""
+    """A picture of any mode and shape, its format and the options for saving it."""
     fmt = draw(st.sampled_from(FORMATS))
     mode = draw(st.sampled_from(MODES[fmt]))
     side = st.one_of(st.integers(1, 40), st.integers(300, 700), st.sampled_from([1279, 1280, 1281, 1500]))
@@ -130,6 +132,6 @@ def test_any_exif_has_an_orientation(head: bytes, mark: bytes, rest: bytes) -> N
     assert read_orientation(memoryview(head + mark + rest)) in range(1, 9)
 
 
-def test_the_files_that_are_damaged_are_whole_before() -> None:
+def test_the_files_to_damage_are_valid() -> None:
     assert len(whole_files()) == 13
     assert all(squares_of(file) for file in whole_files())

@@ -1,4 +1,4 @@
-"""Bytes to variants: squares, upright, sRGB, without metadata, from one decode, whatever strangers send."""
+"""Bytes to variants: square, upright, sRGB, without metadata, from one decode, whatever the bytes."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def save(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
 
 
 def run(data: bytes, fmt: str = "webp", sizes: tuple[int, ...] = SIZES) -> Rendering:
-    """All in one batch, largest first."""
+    """Render all sizes in one batch, largest first."""
     (rendering,) = render(SourceImage(data, "AQAD"), [[VariantSpec(size, fmt) for size in sizes[::-1]]])
     return rendering
 
 
 def open_variant(data: bytes, fmt: str = "webp", size: int = 80) -> Image.Image:
-    """What one variant of these bytes looks like."""
+    """Returns one variant of these bytes as an image."""
     (variant,) = run(data, fmt, (size,)).variants
     return Image.open(BytesIO(variant.body))
 
 
 def color_at(image: Image.Image, x: float, y: float) -> Color:
-    """The colour at a place, in shares of the side."""
+    """Returns the colour at a position given in fractions of the side."""
     pixel = image.convert("RGB").getpixel((int(x * (image.width - 1)), int(y * (image.height - 1))))
     assert isinstance(pixel, tuple)
     return tuple(int(value) for value in pixel)
@@ -58,7 +58,7 @@ def is_near(one: Color, other: Color, by: int = 12) -> bool:
 
 
 def quarters(width: int = 64, height: int = 64) -> Image.Image:
-    """Red and green above, blue and white below."""
+    """An image with red and green above, blue and white below."""
     image = Image.new("RGB", (width, height), WHITE)
     draw, x, y = ImageDraw.Draw(image), width // 2, height // 2
     draw.rectangle((0, 0, x - 1, y - 1), RED)
@@ -68,12 +68,12 @@ def quarters(width: int = 64, height: int = 64) -> Image.Image:
 
 
 def rainbow(width: int, height: int) -> Image.Image:
-    """Something that does not compress to nothing."""
+    """An image that does not compress well."""
     return Image.effect_mandelbrot((width, height), (-2, -1.5, 1, 1.5), 60).convert("RGB")
 
 
 def png_with_header(width: int, height: int) -> bytes:
-    """A PNG that says it is so large, of a few bytes."""
+    """A PNG of a few bytes whose header claims this size."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -105,7 +105,7 @@ def test_any_shape_becomes_a_square(width: int, height: int) -> None:
     ]
 
 
-def test_the_middle_is_kept() -> None:
+def test_the_centre_of_the_picture_is_kept() -> None:
     wide = Image.new("RGB", (300, 100), RED)
     wide.paste(BLUE, (100, 0, 200, 100))
     assert all(is_near(color_at(open_variant(save(wide)), x, 0.5), BLUE) for x in (0.05, 0.5, 0.95))
@@ -123,7 +123,7 @@ def test_all_sizes_come_from_one_decode_no_larger_than_needed(monkeypatch: pytes
     assert seen == [(640, 320)]
 
 
-def test_the_unique_id_goes_with_the_picture() -> None:
+def test_the_rendering_carries_the_unique_id() -> None:
     assert run(make_picture()).unique_id == "AQAD"
 
 
@@ -137,7 +137,7 @@ def test_the_same_bytes_give_the_same_variants() -> None:
     assert run(data) == run(data)
 
 
-# Upright
+# Orientation
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_the_same_bytes_give_the_same_variants() -> None:
     [(1, RED), (2, GREEN), (3, WHITE), (4, BLUE), (5, RED), (6, BLUE), (7, WHITE), (8, GREEN)],
 )
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_the_picture_stands_upright(fmt: str, orientation: int, top_left: Color) -> None:
+def test_a_picture_is_rotated_upright(fmt: str, orientation: int, top_left: Color) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert is_near(color_at(open_variant(save(quarters(), fmt, exif=exif)), 0.2, 0.2), top_left, 40)
@@ -153,7 +153,7 @@ def test_the_picture_stands_upright(fmt: str, orientation: int, top_left: Color)
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_broken_exif_does_not_matter(fmt: str) -> None:
+def test_broken_exif_is_ignored(fmt: str) -> None:
     for exif in [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense", b"Exif\0\0" + bytes(200)]:
         assert open_variant(save(quarters(), fmt, exif=exif)).size == (80, 80), exif[:20]
 
@@ -162,13 +162,13 @@ def test_broken_exif_does_not_matter(fmt: str) -> None:
 
 
 def make_wide_profile() -> bytes:
-    """A profile with other primaries: what is red in it is not what sRGB calls red."""
+    """A profile with other primaries, in which red is not the red of sRGB."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ"))
     return profile.tobytes()
 
 
 def swap_profile() -> bytes:
-    """sRGB with the primaries of red and blue exchanged."""
+    """The sRGB profile with the primaries of red and blue swapped."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     tags = {bytes(data[p : p + 4]): p for p in range(132, 132 + 12 * struct.unpack(">I", data[128:132])[0], 12)}
     red, blue = tags[b"rXYZ"], tags[b"bXYZ"]
@@ -182,7 +182,7 @@ def test_a_colour_profile_is_applied(fmt: str) -> None:
     assert is_near(color_at(open_variant(data), 0.5, 0.5), BLUE, 24)
 
 
-def test_a_colour_profile_leaves_transparency_alone() -> None:
+def test_a_colour_profile_does_not_change_transparency() -> None:
     image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     image.paste((*RED, 255), (0, 0, 32, 64))
     shown = open_variant(save(image, icc_profile=swap_profile()))
@@ -192,18 +192,18 @@ def test_a_colour_profile_leaves_transparency_alone() -> None:
 
 @pytest.mark.parametrize("profile", [b"nonsense", bytes(200), make_wide_profile()])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_a_profile_that_does_not_fit_is_left_out(profile: bytes, mode: str) -> None:
+def test_an_unsuitable_profile_is_ignored(profile: bytes, mode: str) -> None:
     data = save(Image.new(mode, (64, 64)), "JPEG", icc_profile=profile)
     assert open_variant(data).size == (80, 80)
 
 
-def test_cmyk_is_shown_in_its_colours() -> None:
+def test_cmyk_keeps_its_colours() -> None:
     data = save(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG")
     assert is_near(color_at(open_variant(data), 0.5, 0.5), RED, 16)
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0, 0), (32_768, 128), (65_535, 255)])
-def test_16_bits_a_channel_keep_their_brightness(value: int, shown: int) -> None:
+def test_16_bits_per_channel_keep_their_brightness(value: int, shown: int) -> None:
     image = Image.new("I;16", (64, 64), value)
     assert is_near(color_at(open_variant(save(image)), 0.5, 0.5), (shown,) * 3, 3)
 
@@ -220,14 +220,14 @@ def test_16_bits_a_channel_keep_their_brightness(value: int, shown: int) -> None
         ("RGBA", (0, 0, 0, 128), (127,) * 3),
     ],
 )
-def test_what_shines_through_is_white(mode: str, color: Any, shown: Color) -> None:
+def test_transparent_pixels_become_white(mode: str, color: Any, shown: Color) -> None:
     assert is_near(color_at(open_variant(make_picture(mode=mode, color=color, fmt="PNG")), 0.5, 0.5), shown)
 
 
 @pytest.mark.parametrize(
     ("transparency", "shown"), [(None, RED), (0, WHITE), (b"\x00", WHITE), (b"\x80", (255, 127, 127))]
 )
-def test_a_palette_may_be_transparent(transparency: Any, shown: Color) -> None:
+def test_a_palette_can_be_transparent(transparency: Any, shown: Color) -> None:
     image = Image.new("P", (64, 64), 0)
     image.putpalette([*RED, *BLUE])
     options = {} if transparency is None else {"transparency": transparency}
@@ -235,13 +235,13 @@ def test_a_palette_may_be_transparent(transparency: Any, shown: Color) -> None:
 
 
 @pytest.mark.parametrize(("mode", "color"), [("RGB", (255, 0, 0)), ("L", 77)])
-def test_one_colour_may_be_transparent(mode: str, color: Any) -> None:
+def test_a_single_colour_can_be_transparent(mode: str, color: Any) -> None:
     data = make_picture(mode=mode, color=color, fmt="PNG", transparency=color)
     assert is_near(color_at(open_variant(data), 0.5, 0.5), WHITE)
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "WEBP"])
-def test_of_an_animation_the_first_frame_is_shown(fmt: str) -> None:
+def test_an_animation_gives_its_first_frame(fmt: str) -> None:
     frames = [Image.new("RGB", (64, 64), color) for color in (RED, BLUE, GREEN)]
     data = save(frames[0], fmt, save_all=True, append_images=frames[1:], duration=100)
     shown = open_variant(data)
@@ -249,12 +249,12 @@ def test_of_an_animation_the_first_frame_is_shown(fmt: str) -> None:
     assert getattr(shown, "n_frames", 1) == 1
 
 
-# Nothing else goes along
+# Metadata
 
 
 @pytest.mark.parametrize("out", FORMATS)
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_no_metadata_comes_out(fmt: str, out: str) -> None:
+def test_variants_contain_no_metadata(fmt: str, out: str) -> None:
     exif = Image.Exif()
     exif[0x010E], exif[0x0112] = "secret-exif", 1
     text = PngImagePlugin.PngInfo()
@@ -283,18 +283,18 @@ def test_the_preview_is_a_small_data_uri(image: Image.Image) -> None:
         assert shown.width == shown.height >= 8
 
 
-def test_a_preview_of_noise_still_fits() -> None:
+def test_a_preview_of_noise_fits_the_limit() -> None:
     noise = Image.merge("RGB", [Image.effect_noise((320, 320), 255) for _ in range(3)])
     assert 0 < len(make_preview(noise)) <= PREVIEW_MAX_CHARACTERS
 
 
-def test_later_formats_bring_no_preview() -> None:
+def test_later_formats_have_no_preview() -> None:
     (rendering,) = render(SourceImage(make_picture()), [[VariantSpec(80, "jpeg")]], with_preview=False)
     assert rendering.preview == ""
 
 
 def spy(monkeypatch: pytest.MonkeyPatch, name: str) -> list[tuple[int, Any]]:
-    """The width of the picture and the argument beside it, of each call of a function of `images`."""
+    """Record the width of the picture and the second argument of each call of a function of `images`."""
     calls: list[tuple[int, Any]] = []
     real = getattr(images, name)
 
@@ -306,7 +306,7 @@ def spy(monkeypatch: pytest.MonkeyPatch, name: str) -> list[tuple[int, Any]]:
     return calls
 
 
-def test_batches_come_one_after_the_other_and_the_preview_with_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_rendered_one_by_one_and_the_last_has_the_preview(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded = spy(monkeypatch, "encode")
     batches = [
         [VariantSpec(160, "jpeg")],
@@ -320,7 +320,7 @@ def test_batches_come_one_after_the_other_and_the_preview_with_the_last(monkeypa
     assert second.preview
 
 
-def test_a_smaller_size_is_cut_from_the_next_larger_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_smaller_size_is_resized_from_the_next_larger_one(monkeypatch: pytest.MonkeyPatch) -> None:
     resized = spy(monkeypatch, "resize")
     list(
         render(
@@ -331,7 +331,7 @@ def test_a_smaller_size_is_cut_from_the_next_larger_one(monkeypatch: pytest.Monk
     assert resized[:2] == [(320, 160), (160, 80)]
 
 
-# What is refused
+# Refusals
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_a_smaller_size_is_cut_from_the_next_larger_one(monkeypatch: pytest.Monk
         b"RIFF\x00\x00\x00\x00WEBPVP8 ",
     ],
 )
-def test_what_is_no_picture_is_refused(data: bytes) -> None:
+def test_bytes_that_are_no_image_are_refused(data: bytes) -> None:
     with pytest.raises(NotAnImage):
         run(data)
 
@@ -374,7 +374,7 @@ def test_damaged_bytes_give_a_picture_or_our_error(fmt: str) -> None:
     whole = save(rainbow(100, 100), fmt)
     for place in range(8, len(whole), max(1, len(whole) // 60)):
         data = whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
-        with suppress(NotAnImage, TooBig):  # and nothing else
+        with suppress(NotAnImage, TooBig):  # no other error
             assert len(run(data, sizes=(80,)).variants) == 1
 
 
@@ -411,7 +411,7 @@ def test_one_large_decode_runs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> Non
     assert most == [1]
 
 
-def test_small_ones_do_not_wait_for_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_pictures_do_not_wait_for_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "TIMEOUT_SECONDS", 600)
     semaphore = decode._large_decode
     with ThreadPoolExecutor(1) as pool:
@@ -424,5 +424,5 @@ def test_small_ones_do_not_wait_for_a_large_one(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
-def test_encoding_makes_a_file_of_that_format(fmt: str) -> None:
+def test_encode_writes_a_file_of_that_format(fmt: str) -> None:
     assert Image.open(BytesIO(encode(quarters(), fmt))).format == fmt.upper()

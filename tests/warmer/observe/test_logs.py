@@ -1,4 +1,4 @@
-"""One line an event, as text or JSON, and never the bot token."""
+"""Logs: one line per event, as text or JSON, never with the bot token."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger("tests.logs")
 
 @pytest.fixture
 def restored() -> Iterator[None]:
-    """Logging as it was, afterwards."""
+    """Restore the logging configuration afterwards."""
     root, names = logging.getLogger(), ("urllib3", "celery.app.trace", "gunicorn.error", "gunicorn.access")
     handlers, level = list(root.handlers), root.level
     levels = {name: (logging.getLogger(name).level, logging.getLogger(name).propagate) for name in names}
@@ -35,7 +35,7 @@ def restored() -> Iterator[None]:
 
 
 def start(settings: Settings, log_format: str, log_level: str = "DEBUG") -> Read:
-    """Set logging up; gives what was written since."""
+    """Configure logging. Returns a function that reads the output since then."""
     configure_logging(settings.model_copy(update={"log_level": log_level, "log_format": log_format}))
     (handler,) = logging.getLogger().handlers
     assert isinstance(handler, logging.StreamHandler)
@@ -45,7 +45,7 @@ def start(settings: Settings, log_format: str, log_level: str = "DEBUG") -> Read
 
 @pytest.fixture(params=["text", "json"])
 def read(request: pytest.FixtureRequest, settings: Settings, restored: None) -> Read:
-    """What was written at the most talkative level, in both formats."""
+    """Reads the output at DEBUG, in both formats."""
     return start(settings, request.param)
 
 
@@ -55,8 +55,8 @@ def read_json(settings: Settings, restored: None) -> Read:
 
 
 @pytest.fixture(autouse=True)
-def _silence_of_others(caplog: pytest.LogCaptureFixture) -> None:
-    """Threads of apps that other tests opened may speak at any time."""
+def _silence_other_apps(caplog: pytest.LogCaptureFixture) -> None:
+    """Threads of other tests' apps may log at any time."""
     caplog.set_level(logging.CRITICAL + 1, logger="web")
 
 
@@ -98,7 +98,7 @@ def test_the_token_is_redacted_in_extra_fields(read: Read) -> None:
     assert TEST_TOKEN not in read()
 
 
-def test_a_call_with_the_wrong_arguments_is_logged_and_breaks_nothing(read: Read) -> None:
+def test_a_call_with_wrong_arguments_is_logged_without_an_error(read: Read) -> None:
     log.warning("%d photos", URL)
     log.warning("nothing to fill in", URL)
     written = read()
@@ -107,7 +107,7 @@ def test_a_call_with_the_wrong_arguments_is_logged_and_breaks_nothing(read: Read
     assert "nothing to fill in" in written
 
 
-def test_urllib3_does_not_name_urls(read: Read, telegram: FakeTelegram) -> None:
+def test_urllib3_logs_no_urls(read: Read, telegram: FakeTelegram) -> None:
     urllib3.PoolManager().request("GET", f"{telegram.url}/bot{TEST_TOKEN}/getMe")
     assert read() == ""
 
@@ -119,7 +119,7 @@ def test_a_json_line_is_an_object_with_the_usual_names(read_json: Read) -> None:
     assert (line["level"], line["message"], line["lane"], line["count"]) == ("WARNING", "⚠️ AgAC", "hot", 3)
 
 
-def test_a_json_line_holds_its_traceback(read_json: Read) -> None:
+def test_a_json_line_contains_its_traceback(read_json: Read) -> None:
     try:
         int(URL)
     except ValueError:
@@ -129,7 +129,7 @@ def test_a_json_line_holds_its_traceback(read_json: Read) -> None:
     assert TEST_TOKEN not in line
 
 
-def test_what_is_below_the_level_is_not_written(settings: Settings, restored: None) -> None:
+def test_a_message_below_the_level_is_not_written(settings: Settings, restored: None) -> None:
     read = start(settings, "text", "WARNING")
     log.info("quiet")
     assert read() == ""

@@ -1,4 +1,4 @@
-"""What workers count."""
+"""The workers' counters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sum_up(stats: MinuteStats) -> dict[str, int]:
     return sum_minutes(stats.redis, stats.keys, 2)
 
 
-def test_a_call_is_counted_with_its_outcome_and_its_duration(stats: MinuteStats) -> None:
+def test_a_call_is_counted_with_outcome_and_duration(stats: MinuteStats) -> None:
     calls = get_sample("avatar_upstream_calls_total", method="getTest", outcome="200")
     seconds = get_sample("avatar_upstream_seconds_sum", method="getTest")
     count_call(stats, "getTest", "200", 0.25)
@@ -38,7 +38,7 @@ def test_a_call_is_counted_with_its_outcome_and_its_duration(stats: MinuteStats)
 
 
 @pytest.mark.parametrize(("outcome", "pauses"), [("429", 1), ("200", 0), ("UpstreamFailed", 0)])
-def test_a_429_is_a_pause(stats: MinuteStats, outcome: str, pauses: int) -> None:
+def test_a_429_counts_as_a_pause(stats: MinuteStats, outcome: str, pauses: int) -> None:
     before = get_sample("avatar_upstream_pauses_total")
     count_call(stats, "getTest", outcome, 0.1)
     assert get_sample("avatar_upstream_pauses_total") == before + pauses

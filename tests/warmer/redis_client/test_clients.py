@@ -1,4 +1,4 @@
-"""Clients of Redis, each with the patience its process can afford."""
+"""Redis clients, each with the timeouts of its process."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from warmer.settings import Settings
 
 @pytest.fixture
 def silent(settings: Settings) -> Iterator[Settings]:
-    """A Redis that accepts connections and never says a word."""
+    """A Redis that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{server.getsockname()[1]}/0"})
 
 
 def list_waits(client: Redis) -> tuple[float, float, float, int]:
-    """Seconds for a connect, for an answer and for a connection that is free, and how often it tries again."""
+    """Returns the timeouts in seconds for connecting, an answer and a free connection, and the number of retries."""
     pool: Any = client.connection_pool
     options = pool.connection_kwargs
     retry = options["retry"]
@@ -37,27 +37,27 @@ def list_waits(client: Redis) -> tuple[float, float, float, int]:
 
 
 @pytest.mark.parametrize("connect", [lambda s: connect_web(s, 2), connect_worker, connect_listener])
-def test_each_client_speaks_to_redis(settings: Settings, connect: Callable[[Settings], Redis]) -> None:
+def test_each_client_can_talk_to_redis(settings: Settings, connect: Callable[[Settings], Redis]) -> None:
     with connect(settings) as client:
         assert client.ping()
 
 
-def test_a_request_waits_less_than_a_second_in_all_and_does_not_try_again(settings: Settings) -> None:
+def test_a_web_client_waits_less_than_a_second_in_all_and_does_not_retry(settings: Settings) -> None:
     with connect_web(settings, 2) as client:
         assert list_waits(client) == (0.25, 0.3, 0.1, 0)
 
 
-def test_a_worker_waits_a_short_outage_out(settings: Settings) -> None:
+def test_a_worker_client_waits_through_a_short_outage(settings: Settings) -> None:
     with connect_worker(settings) as client:
         assert list_waits(client) == (2, 2, 5, 3)
 
 
-def test_a_silent_redis_is_left_after_the_wait_for_its_answer(silent: Settings) -> None:
+def test_a_silent_redis_causes_a_timeout(silent: Settings) -> None:
     with connect_web(silent, 2) as client, pytest.raises(RedisTimeoutError):
         client.ping()
 
 
-def test_a_request_is_told_when_every_connection_is_taken(settings: Settings, redis: Redis) -> None:
+def test_an_exhausted_connection_pool_is_an_error(settings: Settings, redis: Redis) -> None:
     with connect_web(settings, 2) as client, ExitStack() as busy:
         for _ in range(2):
             channel = busy.enter_context(client.pubsub())
@@ -67,13 +67,13 @@ def test_a_request_is_told_when_every_connection_is_taken(settings: Settings, re
 
 
 @pytest.mark.parametrize("connect", [lambda s: connect_web(s, 2), connect_worker])
-def test_a_redis_that_nobody_listens_for_is_an_error(settings: Settings, connect: Callable[[Settings], Redis]) -> None:
-    nobody = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    with connect(nobody) as client, pytest.raises(RedisConnectionError):
+def test_a_redis_that_refuses_connections_is_an_error(settings: Settings, connect: Callable[[Settings], Redis]) -> None:
+    closed = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    with connect(closed) as client, pytest.raises(RedisConnectionError):
         client.ping()
 
 
-def test_a_cluster_that_is_away_is_asked_by_one_request_and_not_by_those_in_line() -> None:
+def test_only_one_of_many_waiting_requests_tries_an_unreachable_cluster() -> None:
     asked, clock, in_line = [], Clock(), Barrier(20)
 
     def make() -> RedisCluster:
@@ -97,7 +97,7 @@ def test_a_cluster_that_is_away_is_asked_by_one_request_and_not_by_those_in_line
     assert len(asked) == 2
 
 
-def test_a_listener_is_not_cut_in_the_silence(settings: Settings, redis: Redis) -> None:
+def test_a_listener_survives_silence(settings: Settings, redis: Redis) -> None:
     with connect_listener(settings) as client, client.pubsub(ignore_subscribe_messages=True) as channel:
         channel.subscribe("something")
         assert channel.get_message(timeout=0.3) is None  # as long as a request waits for an answer

@@ -1,4 +1,4 @@
-"""BotApi: Telegram's answers become ours, in bounded time, and the token stays inside."""
+"""BotApi: Telegram's answers become ours, in bounded time, and the token never leaves it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def open_api(url: str = ROOT, calls: Calls | None = None, token: str = TEST_TOKE
 
 
 @pytest.fixture(autouse=True)
-def _clients_are_closed() -> Iterator[None]:
+def _close_clients() -> Iterator[None]:
     yield
     while _opened:
         _opened.pop().close()
@@ -75,7 +75,7 @@ def _clients_are_closed() -> Iterator[None]:
 
 @pytest.fixture
 def api(telegram: FakeTelegram) -> BotApi:
-    """At the fake, over HTTP."""
+    """A client of the fake Telegram over HTTP."""
     return open_api(telegram.url)
 
 
@@ -122,7 +122,7 @@ def add_file(telegram: FakeTelegram, data: bytes) -> str:
         ("getFile", 302, "Found", UpstreamFailed),
     ],
 )
-def test_each_refusal_of_a_method_has_its_error(
+def test_each_error_of_a_method_has_its_exception(
     mocked: responses.RequestsMock, method: str, status: int, description: str, expected: type[WarmerError]
 ) -> None:
     refuse(mocked, method, status, description)
@@ -135,7 +135,7 @@ def test_each_refusal_of_a_method_has_its_error(
     ("status", "expected"),
     [(401, DownloadUnauthorized), (404, PathExpired), (429, Paused), (403, UpstreamFailed), (500, UpstreamFailed)],
 )
-def test_each_refusal_of_a_download_has_its_error(
+def test_each_error_of_a_download_has_its_exception(
     mocked: responses.RequestsMock, status: int, expected: type[WarmerError]
 ) -> None:
     refuse(mocked, "download", status, "no")
@@ -144,7 +144,7 @@ def test_each_refusal_of_a_download_has_its_error(
     assert type(caught.value) is expected
 
 
-def test_what_is_for_good_is_permanent_and_what_passes_is_transient() -> None:
+def test_final_errors_are_permanent_and_temporary_ones_transient() -> None:
     for_good = (InvalidFileId, TooBig, NoPhoto)
     passing = (TemporarilyUnavailable, TokenRejected, Paused, UpstreamFailed, DeadlineExceeded)
     assert [kind for kind in for_good if not issubclass(kind, Permanent)] == []
@@ -171,7 +171,7 @@ def test_a_429_carries_the_seconds_that_telegram_asks_for(mocked: responses.Requ
         ({"retry_after": float("nan")}, 1),
     ],
 )
-def test_an_odd_retry_after_still_makes_a_sensible_pause(
+def test_a_malformed_retry_after_gives_a_sensible_pause(
     mocked: responses.RequestsMock, parameters: Any, seconds: float
 ) -> None:
     refuse(mocked, "getFile", 429, "Too Many Requests", parameters=parameters)
@@ -181,7 +181,7 @@ def test_an_odd_retry_after_still_makes_a_sensible_pause(
 
 
 @pytest.mark.parametrize("method", ["getMe", "getFile", "download"])
-def test_a_502_with_an_html_body_passes(mocked: responses.RequestsMock, method: str) -> None:
+def test_a_502_with_an_html_body_is_transient(mocked: responses.RequestsMock, method: str) -> None:
     mocked.get(url_of(method), body="<html>502 Bad Gateway</html>", status=502, content_type="text/html")
     with pytest.raises(UpstreamFailed, match="502"):
         USES[method](open_api())
@@ -202,16 +202,16 @@ def test_a_502_with_an_html_body_passes(mocked: responses.RequestsMock, method: 
         "[" * 100_000,
     ],
 )
-def test_an_answer_that_makes_no_sense_passes(mocked: responses.RequestsMock, body: str) -> None:
+def test_a_malformed_answer_is_transient(mocked: responses.RequestsMock, body: str) -> None:
     mocked.get(url_of("getMe"), body=body.encode("latin-1"), status=200)
     with pytest.raises(UpstreamFailed):
         GET_ME(open_api())
 
 
-# What the methods give
+# Results of the methods
 
 
-def test_get_me_says_who_the_bot_is(mocked: responses.RequestsMock) -> None:
+def test_get_me_returns_the_bot(mocked: responses.RequestsMock) -> None:
     mocked.get(
         url_of("getMe"), json={"ok": True, "result": {"id": 1, "first_name": "Bo", "username": "bo_bot", "new": 1}}
     )
@@ -226,7 +226,7 @@ def test_the_sizes_of_the_newest_photo_are_read(api: BotApi, telegram: FakeTeleg
     assert len({size.unique_id for size in sizes}) == 3
 
 
-def test_no_photo_is_an_empty_list_and_no_error(api: BotApi, telegram: FakeTelegram) -> None:
+def test_no_photo_is_an_empty_list(api: BotApi, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=None)
     assert api.get_profile_photo(user_id, Deadline(60)) == []
     assert api.get_chat_photo(user_id, Deadline(60)) == []
@@ -248,26 +248,26 @@ def test_the_photo_of_a_chat_has_two_sizes(api: BotApi, telegram: FakeTelegram) 
         {"file_id": FILE_ID, "width": 160},
     ],
 )
-def test_an_odd_photo_passes_instead_of_being_believed(mocked: responses.RequestsMock, size: Any) -> None:
+def test_a_malformed_photo_is_transient(mocked: responses.RequestsMock, size: Any) -> None:
     mocked.get(url_of("getUserProfilePhotos"), json={"ok": True, "result": {"total_count": 1, "photos": [[size]]}})
     with pytest.raises(UpstreamFailed):
         GET_PHOTOS(open_api())
 
 
 @pytest.mark.parametrize("photos", [[], [[]]])
-def test_empty_lists_of_photos_are_no_photo(mocked: responses.RequestsMock, photos: Any) -> None:
+def test_empty_lists_of_photos_mean_no_photo(mocked: responses.RequestsMock, photos: Any) -> None:
     mocked.get(url_of("getUserProfilePhotos"), json={"ok": True, "result": {"total_count": 0, "photos": photos}})
     assert open_api().get_profile_photo(42, Deadline(60)) == []
 
 
 @pytest.mark.parametrize("photos", [None, {}, [None], "photos", [{}]])
-def test_odd_lists_of_photos_pass_instead_of_meaning_none(mocked: responses.RequestsMock, photos: Any) -> None:
+def test_malformed_lists_of_photos_are_transient(mocked: responses.RequestsMock, photos: Any) -> None:
     mocked.get(url_of("getUserProfilePhotos"), json={"ok": True, "result": {"total_count": 0, "photos": photos}})
     with pytest.raises(UpstreamFailed):
         GET_PHOTOS(open_api())
 
 
-def test_an_answer_that_repeats_the_token_goes_no_further(mocked: responses.RequestsMock) -> None:
+def test_an_answer_that_contains_the_token_is_refused(mocked: responses.RequestsMock) -> None:
     mocked.get(url_of("getMe"), json={"ok": True, "result": {"first_name": url_of("getMe"), "username": "bo_bot"}})
     with pytest.raises(UpstreamFailed):
         GET_ME(open_api())
@@ -279,7 +279,7 @@ def test_unknown_fields_of_a_photo_are_ignored(mocked: responses.RequestsMock) -
     assert open_api().get_profile_photo(42, Deadline(60)) == [PhotoSize(FILE_ID, "u", 160)]
 
 
-def test_a_file_is_downloaded_from_where_get_file_says(api: BotApi, telegram: FakeTelegram) -> None:
+def test_a_file_is_downloaded_from_the_path_of_get_file(api: BotApi, telegram: FakeTelegram) -> None:
     file_id = add_file(telegram, b"some bytes")
     assert api.download(api.get_file(file_id, Deadline(60)), Deadline(60)) == b"some bytes"
 
@@ -302,7 +302,7 @@ def test_a_path_that_could_lead_elsewhere_is_refused(api: BotApi, telegram: Fake
 
 
 @pytest.mark.parametrize("path", ["a?b=c", "a#b", "a%2e%2e/b", "a\\b", "a{token}b", "", " \n", "a" * 513, 7, ["a"]])
-def test_a_path_with_other_letters_is_refused(mocked: responses.RequestsMock, path: Any) -> None:
+def test_a_path_with_other_characters_is_refused(mocked: responses.RequestsMock, path: Any) -> None:
     mocked.get(url_of("getFile"), json={"ok": True, "result": {"file_id": FILE_ID, "file_path": path}})
     with pytest.raises(TemporarilyUnavailable):
         GET_FILE(open_api())
@@ -313,12 +313,12 @@ def test_the_path_is_quoted(mocked: responses.RequestsMock) -> None:
     assert open_api().download(FilePath("my photos/file_1.jpg", ""), Deadline(60)) == b"x"
 
 
-# The wire
+# The network
 
 
 @pytest.mark.parametrize("fault", ["connection-reset", "truncated-body", "bad-gateway", "redirect"])
 @pytest.mark.parametrize("method", ["getFile", "download"])
-def test_a_broken_answer_passes(api: BotApi, telegram: FakeTelegram, method: str, fault: str) -> None:
+def test_a_broken_answer_is_transient(api: BotApi, telegram: FakeTelegram, method: str, fault: str) -> None:
     path = api.get_file(file_id := add_file(telegram, bytes(1000)), Deadline(60))
     telegram.fail(method, fault)
     with pytest.raises(UpstreamFailed):
@@ -349,13 +349,13 @@ def test_ten_mebibytes_are_accepted(api: BotApi, telegram: FakeTelegram) -> None
     assert len(api.download(path, Deadline(60))) == MAX_PHOTO_BYTES
 
 
-def test_an_answer_of_a_method_has_a_cap_of_its_own(api: BotApi, telegram: FakeTelegram) -> None:
+def test_an_answer_of_a_method_has_its_own_size_limit(api: BotApi, telegram: FakeTelegram) -> None:
     telegram.fail("getMe", "oversize", size=2**20 + 1)
-    with pytest.raises(UpstreamFailed):  # it is not the file that is too big
+    with pytest.raises(UpstreamFailed):  # the file is not too big
         api.get_me(Deadline(60))
 
 
-def test_a_refused_body_does_not_spoil_the_next_call(api: BotApi, telegram: FakeTelegram) -> None:
+def test_a_refused_body_does_not_affect_the_next_call(api: BotApi, telegram: FakeTelegram) -> None:
     path = api.get_file(add_file(telegram, b"x"), Deadline(60))
     telegram.fail("download", "oversize-chunked")
     with pytest.raises(TooBig):
@@ -372,7 +372,7 @@ def test_a_call_ends_at_its_total_deadline(api: BotApi, telegram: FakeTelegram, 
         api.get_me(Deadline(0.3)) if method == "getMe" else api.download(path, Deadline(0.3))
 
 
-def test_no_single_wait_of_a_call_is_longer_than_its_total_deadline(mocked: responses.RequestsMock) -> None:
+def test_no_single_timeout_of_a_call_exceeds_its_deadline(mocked: responses.RequestsMock) -> None:
     me = {"ok": True, "result": {"id": 1, "first_name": "Bo", "username": "bo_bot"}}
     for seconds, connect, read in ((60, 5, 10), (7, 5, 7), (3, 3, 3)):
         timeout = matchers.request_kwargs_matcher({"timeout": (connect, read)})
@@ -380,31 +380,31 @@ def test_no_single_wait_of_a_call_is_longer_than_its_total_deadline(mocked: resp
         assert open_api().get_me(Deadline(seconds, Clock()))
 
 
-def test_a_cut_call_leaves_the_others_alone(api: BotApi, telegram: FakeTelegram) -> None:
+def test_a_cut_call_does_not_affect_other_calls(api: BotApi, telegram: FakeTelegram) -> None:
     telegram.fail("getMe", "slow-headers")
     with pytest.raises(DeadlineExceeded):
         api.get_me(Deadline(0.3))
     assert api.get_me(Deadline(60)).username
 
 
-def test_a_deadline_that_is_over_makes_no_call(api: BotApi, telegram: FakeTelegram) -> None:
+def test_after_the_deadline_no_call_is_made(api: BotApi, telegram: FakeTelegram) -> None:
     with pytest.raises(DeadlineExceeded):
         api.get_me(Deadline(-1))
     assert not telegram.calls
 
 
-def test_connections_are_kept_and_used_again(api: BotApi, telegram: FakeTelegram) -> None:
+def test_connections_are_reused(api: BotApi, telegram: FakeTelegram) -> None:
     for _ in range(5):
         api.get_me(Deadline(60))
     assert telegram.connections == 1
 
 
-def test_nobody_listens_is_a_passing_failure() -> None:
+def test_a_refused_connection_is_transient() -> None:
     with pytest.raises(UpstreamFailed):
         open_api("http://127.0.0.1:1").get_me(Deadline(60))
 
 
-def test_the_environment_names_no_proxy_for_us(
+def test_proxy_variables_of_the_environment_are_ignored(
     api: BotApi, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
@@ -433,7 +433,7 @@ def test_every_call_is_reported_with_its_outcome(telegram: FakeTelegram) -> None
 
 
 def list_context(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and all that it came from."""
+    """Yields the error and its causes."""
     while error:
         yield error
         error = error.__cause__ or error.__context__
@@ -442,8 +442,8 @@ def list_context(error: BaseException | None) -> Iterator[BaseException]:
 OURS = str(Path(warmer.__file__).parent)
 
 
-def tell_all(error: BaseException) -> str:
-    """Everything that a log, a debugger or a task monitor could show of an error, locals of our frames included."""
+def show_all(error: BaseException) -> str:
+    """Returns all that a log, a debugger or a task monitor could show of an error, with locals of our frames."""
     shown = [part for one in list_context(error) for part in (str(one), repr(one), repr(one.args), repr(vars(one)))]
     told = traceback.TracebackException.from_exception(error, capture_locals=True)
     locals_of_ours = [repr(frame.locals) for frame in told.stack if frame.filename.startswith(OURS)]
@@ -470,7 +470,7 @@ def tell_all(error: BaseException) -> str:
     ],
 )
 @pytest.mark.parametrize("method", ["getMe", "download"])
-def test_no_failure_shows_the_token(
+def test_no_failure_reveals_the_token(
     api: BotApi, telegram: FakeTelegram, caplog: pytest.LogCaptureFixture, method: str, fault: str
 ) -> None:
     path = api.get_file(add_file(telegram, bytes(1000)), Deadline(60))
@@ -480,22 +480,22 @@ def test_no_failure_shows_the_token(
     caplog.set_level(logging.WARNING, "urllib3")
     with pytest.raises(WarmerError) as caught:
         api.get_me(Deadline(0.2)) if method == "getMe" else api.download(path, Deadline(0.2))
-    assert TEST_TOKEN not in tell_all(caught.value) + caplog.text
+    assert TEST_TOKEN not in show_all(caught.value) + caplog.text
     assert all(isinstance(one, WarmerError) for one in list_context(caught.value))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no-such-host.invalid", "https://127.0.0.1:1"])
-def test_no_failure_to_connect_shows_the_token(url: str) -> None:
+def test_no_failure_to_connect_reveals_the_token(url: str) -> None:
     with pytest.raises(UpstreamFailed) as caught:
         open_api(url).get_me(Deadline(60))
-    assert TEST_TOKEN not in tell_all(caught.value)
+    assert TEST_TOKEN not in show_all(caught.value)
 
 
-def test_plain_http_where_tls_is_expected_shows_no_token(telegram: FakeTelegram) -> None:
+def test_plain_http_where_tls_is_expected_does_not_reveal_the_token(telegram: FakeTelegram) -> None:
     with pytest.raises(UpstreamFailed) as caught:
         open_api(telegram.url.replace("http:", "https:")).get_me(Deadline(60))
-    assert TEST_TOKEN not in tell_all(caught.value)
+    assert TEST_TOKEN not in show_all(caught.value)
 
 
-def test_the_client_does_not_show_its_token(api: BotApi) -> None:
+def test_the_repr_of_the_client_does_not_reveal_the_token(api: BotApi) -> None:
     assert TEST_TOKEN not in repr(api) + repr(vars(api))

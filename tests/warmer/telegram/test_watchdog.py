@@ -1,4 +1,4 @@
-"""A call under way is cut at its total deadline, whatever drips in meanwhile."""
+"""A call is cut at its total deadline even while bytes still arrive."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def get_me(session: requests.Session, telegram: FakeTelegram) -> requests.Respon
 
 
 def is_cut(session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog, seconds: float) -> bool:
-    """Whether a call with so much time was cut."""
+    """Returns True if a call with this deadline was cut."""
     with watchdog.guard(Deadline(seconds)) as call, suppress(requests.RequestException):
         get_me(session, telegram)
     return call.was_cut
@@ -46,11 +46,13 @@ def test_a_dripping_answer_is_cut(session: requests.Session, telegram: FakeTeleg
     assert is_cut(session, telegram, watchdog, 0.2)
 
 
-def test_a_call_in_time_is_left_alone(session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog) -> None:
+def test_a_call_within_its_deadline_is_not_cut(
+    session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog
+) -> None:
     assert not is_cut(session, telegram, watchdog, 60)
 
 
-def test_a_connection_that_is_used_again_is_watched_too(
+def test_a_reused_connection_is_watched_too(
     session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog
 ) -> None:
     assert not is_cut(session, telegram, watchdog, 60)
@@ -59,21 +61,19 @@ def test_a_connection_that_is_used_again_is_watched_too(
     assert telegram.connections == 1
 
 
-def test_a_new_connection_replaces_the_one_that_was_cut(
-    session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog
-) -> None:
+def test_a_cut_connection_is_replaced(session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog) -> None:
     telegram.fail("getMe", "slow-headers", interval=0.05)
     assert is_cut(session, telegram, watchdog, 0.1)
     assert not is_cut(session, telegram, watchdog, 60)
 
 
-def test_only_the_calls_that_are_over_are_cut(
+def test_only_calls_past_their_deadline_are_cut(
     session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog
 ) -> None:
     telegram.fail("getMe", "late", times=None, seconds=2)
     with ThreadPoolExecutor(4) as pool:
-        spec = list(pool.map(lambda seconds: is_cut(session, telegram, watchdog, seconds), (0.1, 60, 0.1, 60)))
-    assert spec == [True, False, True, False]
+        cut = list(pool.map(lambda seconds: is_cut(session, telegram, watchdog, seconds), (0.1, 60, 0.1, 60)))
+    assert cut == [True, False, True, False]
 
 
 def test_an_exception_ends_the_guard(watchdog: Watchdog) -> None:
@@ -83,13 +83,13 @@ def test_an_exception_ends_the_guard(watchdog: Watchdog) -> None:
 
 
 def count_sockets(telegram: FakeTelegram) -> int:
-    """The descriptors of this process that lead to the fake Telegram; other tests' threads open and close others."""
+    """Returns the number of sockets of this process to the fake Telegram; other tests open and close others."""
     port = urlsplit(telegram.url).port
     sockets = psutil.Process().net_connections("tcp")
     return sum(bool(one.raddr) and one.raddr.port == port and one.laddr.port != port for one in sockets)
 
 
-def test_no_descriptor_stays_open(session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog) -> None:
+def test_no_socket_stays_open(session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog) -> None:
     is_cut(session, telegram, watchdog, 60)
     before = count_sockets(telegram)
     for _ in range(10):
@@ -97,7 +97,7 @@ def test_no_descriptor_stays_open(session: requests.Session, telegram: FakeTeleg
     assert 0 < count_sockets(telegram) <= before
 
 
-def test_the_thread_starts_with_the_first_call_and_there_is_one_until_it_is_closed(watchdog: Watchdog) -> None:
+def test_one_thread_starts_with_the_first_call_and_runs_until_close(watchdog: Watchdog) -> None:
     def count() -> int:
         return sum(thread.name == "watchdog" for thread in threading.enumerate())
 

@@ -1,4 +1,4 @@
-"""The events for Flower, which the thread of the consumer's loop alone sends."""
+"""Events for Flower, sent only by the thread of the consumer's loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from redis import Redis
 from warmer.celery import app as celery
 
 
-def test_what_tasks_say_waits_for_the_loop_however_much_it_is(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_task_events_wait_for_the_loop(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     with celery.connection_for_write() as connection:
         dispatcher = celery.events.Dispatcher(connection, buffer_group=["task"])
         sent: list[int] = []

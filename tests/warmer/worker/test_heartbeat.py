@@ -1,4 +1,4 @@
-"""What workers say of themselves, and of the bot."""
+"""The workers' status, and that of the bot."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ def heartbeat(context: WorkerContext) -> Heartbeat:
 
 
 def list_states(context: WorkerContext) -> list[str]:
-    return [pulse.bot for pulse in list_worker_statuses(context.redis, context.keys)]
+    return [status.bot for status in list_worker_statuses(context.redis, context.keys)]
 
 
-def test_a_beat_names_the_worker_and_the_bot(context: WorkerContext, heartbeat: Heartbeat) -> None:
+def test_a_heartbeat_names_the_worker_and_the_bot(context: WorkerContext, heartbeat: Heartbeat) -> None:
     heartbeat.beat()
-    (pulse,) = list_worker_statuses(context.redis, context.keys)
-    assert (pulse.name, pulse.bot) == ("one", "ok")
-    assert pulse.bot_name
-    assert pulse.bot_username
+    (status,) = list_worker_statuses(context.redis, context.keys)
+    assert (status.name, status.bot) == ("one", "ok")
+    assert status.bot_name
+    assert status.bot_username
 
 
-def test_a_silent_worker_disappears(context: WorkerContext, heartbeat: Heartbeat) -> None:
+def test_the_status_of_a_silent_worker_expires(context: WorkerContext, heartbeat: Heartbeat) -> None:
     heartbeat.beat()
     assert context.redis.ttl(context.keys.worker("one")) == remaining(15)
     context.redis.delete(context.keys.worker("one"))
     assert list_worker_statuses(context.redis, context.keys) == []
 
 
-def test_one_beat_may_be_lost() -> None:
+def test_one_lost_heartbeat_is_tolerated() -> None:
     assert 2 * BEAT_SECONDS < TTL_SECONDS
 
 
-def test_nobody_is_there_at_first(context: WorkerContext) -> None:
+def test_without_a_heartbeat_no_worker_is_listed(context: WorkerContext) -> None:
     assert list_worker_statuses(context.redis, context.keys) == []
 
 
 def test_each_worker_is_listed(context: WorkerContext) -> None:
     for name in ("one", "two"):
         make_heartbeat(context, name).beat()
-    assert {pulse.name for pulse in list_worker_statuses(context.redis, context.keys)} == {"one", "two"}
+    assert {status.name for status in list_worker_statuses(context.redis, context.keys)} == {"one", "two"}
 
 
-def test_names_of_workers_long_gone_are_cleared(context: WorkerContext, heartbeat: Heartbeat) -> None:
+def test_old_worker_names_are_removed(context: WorkerContext, heartbeat: Heartbeat) -> None:
     context.redis.zadd(context.keys.workers, {"old": 1, "silent": context.redis.time()[0] - 2 * TTL_SECONDS})
     heartbeat.beat()
     assert context.redis.zrange(context.keys.workers, 0, -1) == [b"silent", b"one"]
@@ -67,13 +67,13 @@ def test_names_of_workers_long_gone_are_cleared(context: WorkerContext, heartbea
 # The bot
 
 
-def test_the_bot_is_asked_for_once(heartbeat: Heartbeat, telegram: FakeTelegram) -> None:
+def test_get_me_is_called_once(heartbeat: Heartbeat, telegram: FakeTelegram) -> None:
     for _ in range(3):
         heartbeat.beat()
     assert telegram.calls == {"getMe": 1}
 
 
-def test_a_refused_token_halts_every_call_and_is_said_loudly(
+def test_a_refused_token_halts_every_call_and_is_logged_as_critical(
     context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram, caplog: pytest.LogCaptureFixture
 ) -> None:
     telegram.fail("getMe", "unauthorized")
@@ -84,7 +84,7 @@ def test_a_refused_token_halts_every_call_and_is_said_loudly(
         context.budget.check_pause()
 
 
-def test_a_passing_get_me_lets_everybody_call_again(
+def test_a_successful_get_me_ends_the_halt(
     context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getMe", "not-found")
@@ -94,7 +94,7 @@ def test_a_passing_get_me_lets_everybody_call_again(
     context.budget.check_pause()
 
 
-def test_a_worker_that_was_content_looks_again_when_another_halted_the_calls(
+def test_a_worker_calls_get_me_again_after_another_worker_halted_the_calls(
     context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram
 ) -> None:
     heartbeat.beat()
@@ -107,7 +107,7 @@ def test_a_worker_that_was_content_looks_again_when_another_halted_the_calls(
 @pytest.mark.parametrize(
     "fault", ["bad-gateway", "connection-reset", "user-deactivated", "oversize", "not-json", "invalid-file-id"]
 )
-def test_whatever_get_me_answers_the_worker_beats_on(
+def test_the_heartbeat_continues_after_any_answer_of_get_me(
     context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram, fault: str
 ) -> None:
     telegram.fail("getMe", fault)
@@ -118,7 +118,7 @@ def test_whatever_get_me_answers_the_worker_beats_on(
     assert list_states(context) == ["ok"]
 
 
-def test_an_unreachable_telegram_ends_no_halt(
+def test_an_unreachable_telegram_does_not_end_a_halt(
     context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram
 ) -> None:
     context.budget.halt()
@@ -127,7 +127,7 @@ def test_an_unreachable_telegram_ends_no_halt(
     assert context.budget.is_halted()
 
 
-def test_a_429_of_get_me_is_a_pause_for_all_and_for_get_me(
+def test_a_429_of_get_me_pauses_every_call(
     context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getMe", "too-many-requests", retry_after=7)
@@ -138,7 +138,7 @@ def test_a_429_of_get_me_is_a_pause_for_all_and_for_get_me(
     assert list_states(context) == ["unreachable"]
 
 
-def test_a_telegram_that_hangs_silences_no_worker(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_hanging_telegram_does_not_stop_the_heartbeat(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.fail("getMe", "hang")
     make_heartbeat(context, beat_seconds=0.2).beat()
     assert list_states(context) == ["unreachable"]
@@ -147,7 +147,7 @@ def test_a_telegram_that_hangs_silences_no_worker(context: WorkerContext, telegr
 # Start and stop
 
 
-def test_it_beats_from_its_start_to_its_stop(context: WorkerContext) -> None:
+def test_the_heartbeat_runs_from_start_to_close(context: WorkerContext) -> None:
     heartbeat = make_heartbeat(context, beat_seconds=0.05)
     heartbeat.start()
     for _ in range(2):
@@ -157,13 +157,13 @@ def test_it_beats_from_its_start_to_its_stop(context: WorkerContext) -> None:
     assert not context.redis.exists(context.keys.worker("one"), context.keys.workers)
 
 
-def test_a_worker_that_is_closed_is_gone_at_once(context: WorkerContext, heartbeat: Heartbeat) -> None:
+def test_closing_removes_the_worker_at_once(context: WorkerContext, heartbeat: Heartbeat) -> None:
     heartbeat.beat()
     heartbeat.close()
     assert not context.redis.exists(context.keys.worker("one"), context.keys.workers)
 
 
-def test_a_beat_that_is_under_way_does_not_outlive_the_stop(
+def test_a_heartbeat_in_progress_does_not_restore_a_closed_worker(
     context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getMe", "late", seconds=0.2)
@@ -176,9 +176,9 @@ def test_a_beat_that_is_under_way_does_not_outlive_the_stop(
     assert not context.redis.exists(context.keys.worker("one"))
 
 
-def test_a_redis_that_is_away_for_a_moment_does_not_end_it(context: WorkerContext) -> None:
+def test_a_short_redis_failure_does_not_end_the_heartbeat(context: WorkerContext) -> None:
     heartbeat = make_heartbeat(context, beat_seconds=0.05)
-    context.redis.set(context.keys.workers, "of a wrong type")  # every beat fails with an error of Redis
+    context.redis.set(context.keys.workers, "of a wrong type")  # every heartbeat fails with a Redis error
     heartbeat.start()
     wait_until(lambda: context.redis.exists(context.keys.worker("one")))
     context.redis.delete(context.keys.workers)
@@ -186,19 +186,21 @@ def test_a_redis_that_is_away_for_a_moment_does_not_end_it(context: WorkerContex
     heartbeat.close()
 
 
-def test_the_pulse_holds_no_secret(context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram) -> None:
+def test_the_worker_status_contains_no_secret(
+    context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram
+) -> None:
     heartbeat.beat()
     assert telegram.token not in str(context.redis.get(context.keys.worker("one")))
 
 
-def test_a_pulse_of_another_release_is_read(context: WorkerContext, heartbeat: Heartbeat) -> None:
+def test_the_worker_status_of_another_release_is_read(context: WorkerContext, heartbeat: Heartbeat) -> None:
     heartbeat.beat()
     said = json.loads(context.redis.get(context.keys.worker("one")) or "")
     context.redis.set(context.keys.worker("one"), json.dumps(said | {"release": "next", "bot": "asleep"}))
     statuses = list_worker_statuses(context.redis, context.keys)
-    assert [pulse.name for pulse in statuses] == ["one"]
+    assert [status.name for status in statuses] == ["one"]
     assert judge_bot(statuses) == "unknown"
 
 
-def test_a_pulse_has_defaults() -> None:
+def test_a_worker_status_has_defaults() -> None:
     assert WorkerStatus("one") == WorkerStatus("one", "unknown", "", "")

@@ -40,7 +40,7 @@ def list_next_runs(context: WorkerContext) -> dict[str, float]:
 
 
 def list_published(context: WorkerContext) -> list[str]:
-    """The subjects of the waiting rewarm messages, oldest first; they are taken out."""
+    """Take the waiting rewarm messages. Returns their subjects, oldest first."""
     subjects = []
     with context.publisher.app.connection_for_read() as connection:
         channel: Any = connection.default_channel
@@ -49,7 +49,7 @@ def list_published(context: WorkerContext) -> list[str]:
     return subjects
 
 
-def work_off(context: WorkerContext) -> list[str]:
+def run_rewarm_messages(context: WorkerContext) -> list[str]:
     """Do what a worker would with the waiting rewarm messages. Returns the outcomes."""
     outcomes = []
     for published in list_published(context):
@@ -71,7 +71,7 @@ def make_due(context: WorkerContext, *subjects: str) -> None:
         context.schedule.set(subject, -1)
 
 
-# What is due
+# Due subjects
 
 
 def test_a_tick_publishes_the_subjects_that_are_due_and_no_others(context: WorkerContext) -> None:
@@ -87,7 +87,7 @@ def test_a_subject_whose_message_is_lost_runs_again(context: WorkerContext) -> N
     assert list_next_runs(context) == {FID: remaining(POSTPONE_SECONDS)}
 
 
-def test_two_beats_make_one_round(context: WorkerContext) -> None:
+def test_two_beats_run_one_round(context: WorkerContext) -> None:
     make_due(context, FID)
     assert [run_tick(context), run_tick(context)] == [1, 0]
     assert list_published(context) == [FID]
@@ -100,7 +100,7 @@ def test_a_tick_publishes_nothing_while_the_queue_is_full(context: WorkerContext
     assert run_tick(context) == 1
     open_slots(context)
     assert run_tick(context) == 0
-    context.publisher.ask(FID, "rewarm")  # now it is more than full
+    context.publisher.ask(FID, "rewarm")  # now the queue is more than full
     open_slots(context)
     assert run_tick(context) == 0
     assert list_next_runs(context)[f"{FID}2"] < 0
@@ -138,7 +138,7 @@ def test_a_tick_publishes_one_subject_even_with_a_tiny_budget(
 # Renewal
 
 
-def test_a_renewal_extends_every_ttl_without_any_call(
+def test_a_renewal_extends_every_ttl_without_a_telegram_call(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     context.partners.register(1, "Ann", file_id)
@@ -151,7 +151,7 @@ def test_a_renewal_extends_every_ttl_without_any_call(
     telegram.reset()
     make_due(context, file_id)
     run_tick(context)
-    assert work_off(context) == ["done"]
+    assert run_rewarm_messages(context) == ["done"]
     assert not telegram.calls
     assert min(context.redis.ttl(key) for key in stored) > context.settings.photo_ttl * 0.89
     assert list_next_runs(context)[file_id] == remaining(context.settings.photo_ttl / 2)
@@ -161,11 +161,11 @@ def test_a_picture_that_no_partner_shows_any_more_has_no_next_run(context: Worke
     warm_photo(file_id, JobContext.start("warm", 0), context.steps)
     make_due(context, file_id)
     run_tick(context)
-    work_off(context)
+    run_rewarm_messages(context)
     assert list_next_runs(context) == {}
 
 
-def test_a_profile_is_checked_and_its_new_picture_shown(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_due_profile_is_checked_and_its_new_picture_shown(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
     context.partners.register(user_id, "Ann", None)
     refresh_profile(user_id, JobContext.start("warm", 0), context.steps)
@@ -173,7 +173,7 @@ def test_a_profile_is_checked_and_its_new_picture_shown(context: WorkerContext, 
     context.steps.profiles.mark_old(user_id)
     make_due(context, user_subject(user_id))
     run_tick(context)
-    assert work_off(context) == ["done"]
+    assert run_rewarm_messages(context) == ["done"]
     assert context.partners.list_photos(user_id) == [telegram.world.file_id(user_id, 320)]
     assert list_next_runs(context)[user_subject(user_id)] > context.settings.profile_check_every * 0.89
 
@@ -185,7 +185,7 @@ def test_the_next_tick_retries_a_transient_failure(
     assert warm_photo(file_id, JobContext.start("warm", 0), context.steps).kind == "postponed"
     make_due(context, file_id)
     run_tick(context)
-    assert work_off(context) == ["done"]
+    assert run_rewarm_messages(context) == ["done"]
     assert context.steps.store.is_ready(file_id)
 
 
@@ -198,22 +198,22 @@ def test_the_picture_of_a_killed_worker_is_warm_after_its_lease_expires(context:
     context.redis.delete(context.keys.lease(file_id))  # the lease expired
     make_due(context, file_id)
     run_tick(context)
-    assert work_off(context) == ["done"]
+    assert run_rewarm_messages(context) == ["done"]
 
 
 def test_a_forgotten_subject_has_no_next_run(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
     context.steps.store.forget(file_id)
     make_due(context, file_id)
     run_tick(context)
-    assert work_off(context) == ["skipped: forgotten"]
+    assert run_rewarm_messages(context) == ["skipped: forgotten"]
     assert list_next_runs(context) == {}
     assert not telegram.calls
 
 
-# The newest
+# The newest partners
 
 
-def test_every_picture_and_profile_of_the_newest_gets_a_turn(context: WorkerContext) -> None:
+def test_every_picture_and_profile_of_the_newest_is_scheduled(context: WorkerContext) -> None:
     context.partners.register(1, "pinned", f"{FID}1")
     context.partners.register(2, "followed", None)
     context.partners.adopt(2, f"{FID}2", "unique")
@@ -224,14 +224,14 @@ def test_every_picture_and_profile_of_the_newest_gets_a_turn(context: WorkerCont
     assert [seconds for seconds in list_next_runs(context).values() if seconds != remaining(half, rel=1)] == []
 
 
-def test_a_turn_that_is_set_stays(context: WorkerContext) -> None:
+def test_an_existing_next_run_stays(context: WorkerContext) -> None:
     context.partners.register(1, "Ann", FID)
     context.schedule.set(FID, 1000)
     keep_newest(context)
     assert list_next_runs(context) == {FID: remaining(1000)}
 
 
-def test_a_picture_remembered_as_unavailable_gets_no_early_turn(
+def test_an_unavailable_picture_is_not_scheduled_early(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getFile", "invalid-file-id")
@@ -241,7 +241,7 @@ def test_a_picture_remembered_as_unavailable_gets_no_early_turn(
     assert list_next_runs(context)[file_id] > 86_000
 
 
-def test_only_so_many_of_the_newest_are_kept(context: WorkerContext) -> None:
+def test_only_the_configured_number_of_newest_partners_is_scheduled(context: WorkerContext) -> None:
     settings: Settings = context.settings.model_copy(update={"rewarm_partners": 60})
     for number in range(70):
         context.partners.register(number + 1, "Ann", f"{FID}{number}")
@@ -249,21 +249,21 @@ def test_only_so_many_of_the_newest_are_kept(context: WorkerContext) -> None:
     assert set(list_next_runs(context)) == {f"{FID}{number}" for number in range(10, 70)}
 
 
-def test_two_beats_look_after_the_newest_once(context: WorkerContext) -> None:
+def test_two_beats_schedule_the_newest_once(context: WorkerContext) -> None:
     context.partners.register(1, "Ann", FID)
     assert [keep_newest(context), keep_newest(context)] == [1, 0]
     open_slots(context)
     assert keep_newest(context) == 1
 
 
-def test_a_place_that_a_forgetting_left_is_cleared(context: WorkerContext) -> None:
+def test_a_listed_id_without_a_record_is_removed(context: WorkerContext) -> None:
     context.partners.register(1, "Ann", FID)
     context.redis.zadd(context.keys.recent, {"7": 1})
     keep_newest(context)
     assert context.partners.list_recent_ids(10) == [1]
 
 
-# How much waits
+# Queue lengths
 
 
 def test_lengths_are_recorded_once_per_minute(context: WorkerContext) -> None:

@@ -70,7 +70,9 @@ def test_a_stale_hot_message_is_skipped_and_a_warm_one_is_not(
     celery.send_task("warm", args=[file_id, "hot"], queue="hot")
     wait_until(lambda: count_outcomes("hot", "skipped") == before + 1)
     assert not telegram.calls["getFile"]
-    wait_until(lambda: list_traces(context.redis, file_id) == [])  # the queue's own, once it is acknowledged
+    wait_until(
+        lambda: list_traces(context.redis, file_id) == []
+    )  # the queue's own trace, until the message is acknowledged
     celery.send_task("warm", args=[file_id, "warm"], queue="warm")
     wait_until(lambda: context.steps.store.is_ready(file_id))
 
@@ -108,14 +110,14 @@ def test_a_message_returns_to_the_queue_if_redis_fails(
 
 
 @needs_worker
-def test_the_rounds_run(context: WorkerContext, file_id: str) -> None:
+def test_both_rounds_run_as_tasks(context: WorkerContext, file_id: str) -> None:
     context.partners.register(1, "Ann", other := f"{file_id}x")
     celery.send_task("keep_newest", queue="tick")
     wait_until(lambda: context.redis.zscore(context.keys.schedule, other) is not None)
     context.schedule.set(file_id, -1)
     celery.send_task("tick", queue="tick")
     wait_until(lambda: context.steps.store.is_ready(file_id))
-    wait_until(lambda: "due" in sum_minutes(context.redis, context.keys, 2))  # noted after the round
+    wait_until(lambda: "due" in sum_minutes(context.redis, context.keys, 2))  # written after the round
 
 
 @pytest.fixture
