@@ -1,4 +1,4 @@
-"""Partners: who joined, who is asked for, who is forgotten."""
+"""Partners register, are listed and are forgotten; pictures are warmed and resolved by id."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def register_me() -> tuple[Response, int]:
     count_write(caller)
     profiles = get_context(ApiContext).profiles
     answer = _register(caller.id, caller.name, None, is_users=True, is_repeat=profiles.has_registered(caller.id))
-    profiles.note_registration(caller.id)  # last: one that broke off is made again
+    profiles.note_registration(caller.id)  # last: a registration that broke off can be repeated
     return answer
 
 
@@ -96,7 +96,7 @@ def get_me() -> Response:
 
 @bp.delete("/partner/me")
 def forget_me() -> tuple[str, int]:
-    """Everything about the caller is forgotten."""
+    """Forget everything about the caller."""
     caller = require("user")
     count_write(caller)
     return _forget(caller.id)
@@ -104,7 +104,7 @@ def forget_me() -> tuple[str, int]:
 
 @bp.put("/partner/<partner:name>")
 def register_partner(name: str) -> tuple[Response, int]:
-    """A backend registers somebody; a picture given here is pinned until the next PUT."""
+    """A backend registers a partner. A picture given here is pinned until the next PUT."""
     caller = require("server")
     partner_id, body = _parse_id(name), parse_body(PartnerBody)
     count_write(caller)
@@ -120,7 +120,7 @@ def get_partner(name: str) -> Response:
 
 @bp.delete("/partner/<partner:name>")
 def forget_partner(name: str) -> tuple[str, int]:
-    """Everything about this partner is forgotten."""
+    """Forget everything about this partner."""
     caller, partner_id = require("server"), _parse_id(name)
     count_write(caller)
     return _forget(partner_id)
@@ -137,14 +137,14 @@ def warm_photos() -> tuple[Response, int]:
 
 @bp.post("/photos/resolve")
 def resolve_photos() -> Response:
-    """Pictures by user or chat id, registered or not; what is missing is looked up and warmed."""
+    """Pictures by user or chat id, registered or not; missing ones are looked up and warmed."""
     caller, ids = require("server"), list(dict.fromkeys(parse_body(ResolveBody).ids))
     count_write(caller)
     return jsonify(photos=dict(zip(map(str, ids), resolve(ids), strict=True)))
 
 
 def resolve(ids: list[int]) -> list[dict[str, Any]]:
-    """Status of the picture of each id; the missing ones are asked for."""
+    """The status of each id's picture; missing pictures are requested."""
     context = get_context(ApiContext)
     partners, profiles = context.partners.get_many(ids), context.profiles.get_many(ids)
     subjects = []
@@ -159,25 +159,22 @@ def resolve(ids: list[int]) -> list[dict[str, Any]]:
 
 
 def _request_all(subjects: list[str], context: ApiContext) -> list[dict[str, Any]]:
-    """Lift what was forgotten, ask for what is not ready, and show the state of each."""
+    """Clear the tombstones, request the pictures that are not ready, and return the status of each."""
     context.store.clear_tombstones(*subjects)
-    photo_statuses = context.store.get_statuses(subjects) if subjects else []
+    statuses = context.store.get_statuses(subjects) if subjects else []
     missing = [
-        subject
-        for subject, get_statuses in zip(subjects, photo_statuses, strict=True)
-        if get_statuses.status == "warming"
+        subject for subject, photo_status in zip(subjects, statuses, strict=True) if photo_status.status == "warming"
     ]
     announce(photos_requested, get_app(), subjects=missing)
     return [
-        show_status(subject, get_statuses, context)
-        for subject, get_statuses in zip(subjects, photo_statuses, strict=True)
+        show_status(subject, photo_status, context) for subject, photo_status in zip(subjects, statuses, strict=True)
     ]
 
 
 def _register(
     partner_id: int, name: str, file_id: str | None, *, is_users: bool = False, is_repeat: bool = False
 ) -> tuple[Response, int]:
-    """Register; a user's does not unpin a picture, and repeated within the minute it publishes nothing."""
+    """Register a partner. A user does not unpin a picture; repeated within a minute, nothing is published."""
     context = get_context(ApiContext)
     context.store.clear_tombstones(user_subject(partner_id), *([file_id] if file_id else []))
     partner, is_new = context.partners.register(partner_id, name, file_id, unpin=not is_users)
@@ -186,7 +183,9 @@ def _register(
         is_settled = context.store.get_statuses([subject_of(partner)])[0].status != "warming"
     else:
         if not is_repeat:
-            context.store.clear_unavailable(user_subject(partner_id))  # who opens the bot may be visible to it only now
+            context.store.clear_unavailable(
+                user_subject(partner_id)
+            )  # a user who opens the bot may have become visible to it
         context.profiles.mark_old(partner_id)
         is_settled = False
     subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
@@ -197,9 +196,9 @@ def _register(
 def _forget(partner_id: int) -> tuple[str, int]:
     context = get_context(ApiContext)
     context.forget.partner(partner_id)
-    context.breaker.end_request()  # waiting for other processes is no time spent with a slow Redis
+    context.breaker.end_request()  # waiting for other processes is not the fault of a slow Redis
     if not wait_for_acknowledgements(context.redis, context.keys):
-        raise Problem(503, "forgotten, but a process may still show it: ask again", headers={"Retry-After": "1"})
+        raise Problem(503, "forgotten, but a process may still show it: try again", headers={"Retry-After": "1"})
     return "", 204
 
 
@@ -219,6 +218,6 @@ def _parse_id(name: str) -> int:
 
 
 class PartnerName(BaseConverter):
-    """What may be an id; `me` and `recent` have routes of their own, and no other methods than these."""
+    """A path segment that may be an id: not `me` or `recent`, which have routes of their own."""
 
     regex = r"(?!(?:me|recent)\Z)[^/]+"

@@ -15,34 +15,33 @@ Json = dict[str, Any]
 
 
 def show_partners(partners: Sequence[Partner], context: ApiContext) -> list[Json]:
-    """The partners with the state of their pictures, in one round trip for all."""
-    photo_statuses = context.store.get_statuses([subject_of(partner) for partner in partners]) if partners else []
+    """The partners with the status of their pictures, in one round trip."""
+    statuses = context.store.get_statuses([subject_of(partner) for partner in partners]) if partners else []
     return [
-        _show_partner(partner, get_statuses, context)
-        for partner, get_statuses in zip(partners, photo_statuses, strict=True)
+        _show_partner(partner, photo_status, context) for partner, photo_status in zip(partners, statuses, strict=True)
     ]
 
 
-def show_status(subject: str, get_statuses: PhotoStatus, context: ApiContext) -> Json:
-    """Status: whether the picture is there, and its URLs unless there is none."""
-    url, srcset = context.urls.of(subject) if get_statuses.status != "none" else (None, None)
+def show_status(subject: str, photo_status: PhotoStatus, context: ApiContext) -> Json:
+    """The Status of a picture, with its URLs unless there is no picture."""
+    url, srcset = context.urls.of(subject) if photo_status.status != "none" else (None, None)
     return {
-        "status": get_statuses.status,
+        "status": photo_status.status,
         "photo_url": url,
         "photo_srcset": srcset,
-        "photo_placeholder": get_statuses.preview,
-        "photo_version": get_statuses.version,
+        "photo_placeholder": photo_status.preview,
+        "photo_version": photo_status.version,
     }
 
 
-def _show_partner(partner: Partner, get_statuses: PhotoStatus, context: ApiContext) -> Json:
-    status = show_status(subject_of(partner), get_statuses, context)
+def _show_partner(partner: Partner, photo_status: PhotoStatus, context: ApiContext) -> Json:
+    status = show_status(subject_of(partner), photo_status, context)
     return {
         "id": partner.id,
         "name": partner.name,
         "joined_at": (EPOCH + timedelta(microseconds=partner.joined_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "photo_file_id": partner.photo_file_id,
         "photo_status": status.pop("status"),
-        "photo_ready": get_statuses.status == "ready",
+        "photo_ready": photo_status.status == "ready",
         **status,
     }
