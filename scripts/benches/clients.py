@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from threading import Barrier
 
 TIMEOUT = 30  # seconds
+ACCEPT = {"Accept": "image/webp,*/*"}  # the service sends WebP only to clients that name it
 
 
 class Client:
@@ -19,7 +20,7 @@ class Client:
 
     def __init__(self, port: int, headers: Mapping[str, str] | None = None) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
-        self._headers = dict(headers or {})
+        self._headers = {**ACCEPT, **(headers or {})}
 
     def send(self, path: str) -> None:
         """Send a request without waiting for the answer."""

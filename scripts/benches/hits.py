@@ -13,6 +13,7 @@ from redis import Redis
 
 from benches import load, servers
 from benches.avatars import Avatar, store_avatars
+from benches.clients import ACCEPT
 from benches.results import Measurement, Part, Recorder, Row
 from benches.rivals import AFTER, THUMBOR
 from benches.servers import Server
@@ -83,6 +84,7 @@ def _list_contestants(testbed: Testbed, found: Sequence[Server], avatars: Sequen
 def _check(server: Server, avatars: Sequence[Avatar]) -> None:
     """Raises BrokenRound unless the server sends the expected bytes."""
     with requests.Session() as session:
+        session.headers.update(ACCEPT)
         for path, avatar in zip(server.paths, avatars, strict=True):
             answer = session.get(server.url + path, timeout=5)
             if answer.status_code != 200 or (answer.content != avatar.body and server.who != CEILING):

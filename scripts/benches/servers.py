@@ -13,6 +13,7 @@ from redis import Redis
 
 from benches import peers_env, tools
 from benches.avatars import Avatar
+from benches.clients import ACCEPT
 from benches.rivals import AFTER, PEERS, THUMBOR
 from benches.service import FORMAT, SIZE
 from benches.testbed import Cores, Testbed, wait_for
@@ -118,7 +119,7 @@ def _wait_for(server: Server) -> Server:
 
     def is_serving() -> bool:
         try:
-            return requests.get(server.url + server.paths[0], timeout=5).status_code == 200
+            return requests.get(server.url + server.paths[0], headers=ACCEPT, timeout=5).status_code == 200
         except requests.ConnectionError:
             return False
 
