@@ -95,7 +95,8 @@ class Header:
     parts: list[memoryview] = field(repr=False)
     orientation: int  # EXIF's, 1 to 8
     buffer_bytes: int  # at any decoded size
-    bytes_per_pixel: int = 4  # of the decoded size
+    bytes_per_pixel: int = 4  # of the decoded size, while decoding
+    kept_bytes_per_pixel: int = 4  # after that
     bit_depth: int = 8  # of a sample
     is_gray: bool = False  # with or without alpha
     color_key: tuple[int, ...] = ()  # the one transparent color of a PNG, as samples of that depth

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from warmer import deadline, keys, names
 from warmer.broker import publish
-from warmer.images import decode
+from warmer.images import decode, png_webp
 from warmer.images import render as images
 from warmer.state import partners, profiles
 from warmer.telegram import client as telegram
@@ -32,6 +32,10 @@ LIMITS = {
     "requests in progress per web process": (f"{wiring.THREADS}, of which half may wait for a picture"),
     "initials in a URL": f"{placeholder.LETTERS_MAX} letters, numbers or emoji",
     "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {decode.MAX_PIXELS // 1_000_000} megapixels"),
+    "memory to decode one picture": (
+        f"{decode.MAX_DECODE_BYTES // 10**6} MB: for a WebP, lossless or not, "
+        f"about {decode.MAX_DECODE_BYTES // png_webp.WEBP_BYTES_PER_PIXEL // 10**6} megapixels"
+    ),
     "an inline preview": f"{images.PREVIEW_MAX_CHARACTERS} characters",
     "one job of a worker": f"{deadline.TASK_SECONDS:.0f} s",
     "partners that the service lists or keeps warm": (

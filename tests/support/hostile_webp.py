@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+from io import BytesIO
+
+from PIL import Image
 
 CODE_LENGTH_ORDER = (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8)
 BLOCK = 4  # pixels; the smallest that may have tables of its own
@@ -46,13 +49,35 @@ class BitWriter:
         return bytes(self._whole) + bytes([self._value]) + bytes(8)
 
 
-def webp_of_groups(side: int, groups: int) -> bytes:
+def webp_of_groups(side: int, groups: int, *, transforms: bool = False) -> bytes:
     """A black square, whose blocks of 4 by 4 pixels have their own tables as far as the groups go."""
+    size = struct.pack("<I", side - 1 | side - 1 << 14)  # no alpha, version 0
+    return riff(b"RIFF", b"WEBP" + riff(b"VP8L", b"\x2f" + size + stream_of_groups(side, groups, transforms)))
+
+
+def alpha_of_groups(side: int, groups: int) -> bytes:
+    """A lossy picture with such a stream as its alpha channel."""
+    out = BytesIO()
+    Image.new("RGB", (side, side)).save(out, "WEBP")
+    head = riff(b"VP8X", b"\x10\0\0\0" + struct.pack("<I", side - 1)[:3] * 2)
+    return riff(b"RIFF", b"WEBP" + head + riff(b"ALPH", b"\1" + stream_of_groups(side, groups)) + out.getvalue()[12:])
+
+
+def riff(name: bytes, content: bytes) -> bytes:
+    """One chunk."""
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def stream_of_groups(side: int, groups: int, transforms: bool = False) -> bytes:
+    """The stream of such a picture, from its transforms on."""
     bits = BitWriter()
-    bits.put(0x2F, 8)
-    bits.put(side - 1, 14)
-    bits.put(side - 1, 14)
-    bits.put(0, 1 + 3 + 1 + 1)  # no alpha, version, no transform, no cache of colours
+    for kind in (0, 1, 2) if transforms else ():  # predictor and cross color, with an image each; subtract green
+        bits.put(1 | kind << 1, 3)
+        if kind != 2:
+            bits.put(0b0111, 3 + 1)  # one pixel for blocks of 512 by 512; no color cache
+            for _ in range(5):
+                bits.put_code_of_one(0)
+    bits.put(0, 1 + 1)  # no further transform, no color cache
     bits.put(1, 1)  # groups, for each block of pixels
     bits.put(0, 3 + 1)
     bits.put_code_of_bytes(256 + 24)
@@ -66,6 +91,4 @@ def webp_of_groups(side: int, groups: int) -> bytes:
     for _ in range(groups):
         for symbol in (0, 0, 0, 255, 0):  # green, red, blue, alpha, distance
             bits.put_code_of_one(symbol)
-    stream = bits.to_bytes()
-    stream += bytes(len(stream) % 2)
-    return struct.pack("<4sI4s4sI", b"RIFF", len(stream) + 12, b"WEBP", b"VP8L", len(stream)) + stream
+    return bits.to_bytes()

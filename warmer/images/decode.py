@@ -28,6 +28,7 @@ from warmer.images.steps import (
 from warmer.photo import Header
 
 MAX_PIXELS = 16_000_000
+MAX_DECODE_BYTES = 104_000_000
 LARGE_PIXELS = 2_000_000  # above this, one decode at a time per process
 
 STEPS: tuple[Callable[[Image.Image, Target], Image.Image], ...] = (
@@ -39,7 +40,7 @@ STEPS: tuple[Callable[[Image.Image, Target], Image.Image], ...] = (
 )
 
 # Any number of threads together decode within these bytes.
-_large_decode = ByteSemaphore(104_000_000)  # taken whole, by one picture; a picture that needs more is too big
+_large_decode = ByteSemaphore(MAX_DECODE_BYTES)  # taken whole, by one picture at a time
 _small_decodes = ByteSemaphore(18_000_000)
 
 # What Pillow raises on broken input.
@@ -72,7 +73,8 @@ def _estimate_bytes(header: Header, side: int) -> int:
     """The memory for decoding, with the copies that the steps make of the shrunk picture."""
     scale = _choose_scale(header, side)
     pixels = header.pixels // scale**2
-    return header.buffer_bytes + header.bytes_per_pixel * pixels + 8 * min(pixels, (4 * side) ** 2)
+    steps_bytes = header.kept_bytes_per_pixel * pixels + 8 * min(pixels, (4 * side) ** 2)
+    return header.buffer_bytes + max(header.bytes_per_pixel * pixels, steps_bytes)
 
 
 def _choose_scale(header: Header, side: int) -> int:

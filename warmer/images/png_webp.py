@@ -16,8 +16,9 @@ _PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA = 0, 2, 3, 4  # color types of IHDR
 _DEEP_KEY_BYTES_PER_PIXEL = 5  # with a mask beside the picture: see decode
 
-_WEBP_BYTES_PER_PIXEL = 16  # two canvases, then the decoder's rows, or Pillow's bytes and Pillow's picture
-_WEBP_COPIES = 4  # of the file: here, in Pillow and in libwebp
+# Measured: two canvases of libwebp and Pillow's picture, and for a while Pillow's bytes of it or libwebp's own rows.
+WEBP_BYTES_PER_PIXEL, _WEBP_KEPT_BYTES_PER_PIXEL = 16, 12
+_WEBP_COPIES = 3  # of the file: here, in Pillow and in libwebp
 _WEBP_PIXEL_CHUNKS = (b"VP8 ", b"VP8L", b"ALPH")
 _FRAME_BYTES = 16  # of an animation's frame, before its own chunks
 _STORED = 0  # ALPH's compression method: none
@@ -69,7 +70,10 @@ def read_webp(data: bytes) -> Header:
             orientation = orientation or read_orientation(view[start:end])
     width, height = _read_canvas(data)
     buffer_bytes = _WEBP_COPIES * len(data) + _estimate_tables(view, width * height, chunks)
-    return Header("WEBP", width, height, [view], orientation or UPRIGHT, buffer_bytes, _WEBP_BYTES_PER_PIXEL)
+    return Header(
+        "WEBP", width, height, [view], orientation or UPRIGHT, buffer_bytes,
+        WEBP_BYTES_PER_PIXEL, _WEBP_KEPT_BYTES_PER_PIXEL,
+    )  # fmt: skip
 
 
 def _estimate_tables(view: memoryview, pixels: int, chunks: list[Chunk]) -> int:

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 
 from tests.support import hostile_pictures as hostile
 from tests.support.hostile_pictures import chunk, insert_segments, png, quarters, save, segment, squares_of
-from tests.support.hostile_webp import webp_of_groups
+from tests.support.hostile_webp import alpha_of_groups, riff, webp_of_groups
 from warmer.errors import NotAnImage, Postponed, TooBig
 from warmer.images import decode, memory, render
 from warmer.images.jpeg import MAX_SCANS, MAX_SEGMENTS
@@ -53,8 +53,10 @@ def in_a_frame(webp: bytes) -> bytes:
     return riff(b"RIFF", b"WEBP" + chunks)
 
 
-def riff(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+def with_two_pictures(webp: bytes) -> bytes:
+    """A small picture, and then this one in the same file."""
+    small = webp_of_groups(64, 1)
+    return riff(b"RIFF", b"WEBP" + riff(b"VP8X", bytes(4) + b"\xff\3\0" * 2) + small[12:] + webp[12:])
 
 
 SHOWN: dict[str, Make] = {
@@ -68,6 +70,8 @@ SHOWN: dict[str, Make] = {
     "progressive with as many scans as we read": lambda: hostile.many_scans(4000, 4000, MAX_SCANS, components=3),
     "a lossless WebP of four megapixels": lambda: blank("RGBA", 2000, 2000, "WEBP", lossless=True),
     "some tables of codes": lambda: webp_of_groups(256, 4096),
+    "some tables of codes behind transforms": lambda: webp_of_groups(256, 4096, transforms=True),
+    "some tables of codes in an alpha channel": lambda: alpha_of_groups(256, 4096),
     "an animated WebP": lambda: animation("WEBP", 500),
     "one frame of an animated WebP": lambda: in_a_frame(webp_of_groups(256, 4096)),
     "a pixel": lambda: blank("RGB", 1, 1, "PNG"),
@@ -110,6 +114,10 @@ TOO_BIG: dict[str, Make] = {
     "coefficients of CMYK": lambda: hostile.many_scans(4000, 4000, 5, components=4),
     "coefficients, and no shrinking in decoding": lambda: hostile.many_scans(300, 53_333, 5, components=3),
     "tables of codes that multiply": lambda: webp_of_groups(1024, 40_000),
+    "the same behind transforms": lambda: webp_of_groups(1024, 40_000, transforms=True),
+    "the same in an alpha channel": lambda: alpha_of_groups(1024, 40_000),
+    "the same behind a second picture": lambda: with_two_pictures(webp_of_groups(1024, 40_000)),
+    "a file that may hold so many tables, but too long to count them": lambda: webp_of_groups(1400, 40_000),
     "the same in a frame": lambda: in_a_frame(webp_of_groups(1024, 40_000)),
     "a canvas of 16383 pixels": lambda: b"RIFF\xff\0\0\0WEBPVP8L\xf0\0\0\0\x2f" + b"\xff" * 250,
 }  # fmt: skip
