@@ -34,7 +34,7 @@ _settings = load_settings_or_exit()
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
-worker_class = "web.server.worker.GatheringWorker"  # gunicorn's gthread, for slow clients
+worker_class = "web.server.worker.GatheringWorker"  # gunicorn's gthread, made for slow clients
 workers = 2
 worker_connections = min(1000, _raise_descriptor_limit(4096) // 2)  # per process; Redis and the broker need some, too
 threads = THREADS  # half of them may wait for a picture, the others keep answering
@@ -42,30 +42,30 @@ keepalive = 30  # seconds
 timeout = 30  # seconds
 graceful_timeout = 20  # seconds
 control_socket_disable = True
-forwarded_allow_ips = ""  # nobody's X-Forwarded-Proto or SCRIPT_NAME: no answer depends on them
+forwarded_allow_ips = ""  # trust no X-Forwarded-Proto or SCRIPT_NAME: no answer depends on them
 logconfig_dict = logging_config(_settings)
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's heartbeat files; macOS has no such folder
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
-    """A process whose master was killed ends with it: it would keep the port from the next master for many seconds."""
+    """End the process with its master: otherwise it would block the port for the next master for many seconds."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def post_worker_init(_worker: Any) -> None:
-    """The garbage collector need not walk through what lives as long as the process: half of a hit's time, measured."""
+    """Keep the garbage collector from lasting objects: walking them takes half of a hit's time, measured."""
     gc.collect()
     gc.freeze()
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Write the last lines and figures of a process that ends."""
-    if app := getattr(worker, "wsgi", None):  # one that could not load it has none
+    """Close the app, which writes the last lines and figures."""
+    if app := getattr(worker, "wsgi", None):  # missing if the app failed to load
         close_app(app)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Take a dead process out of the gauges."""
+    """Remove a dead process from the gauges."""
     multiprocess.mark_process_dead(worker.pid)

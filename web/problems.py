@@ -31,9 +31,9 @@ AWAY = (
     BusyLoadingError,
     ReadOnlyError,
     OutOfMemoryError,
-    ClusterDownError,  # of the shard that was asked,
-    TryAgainError,  # which may be moving just now,
-    AskError,  # or has moved
+    ClusterDownError,
+    TryAgainError,  # the slot is moving
+    AskError,  # the slot has moved
 )
 MAX_BODY_BYTES = 64 * 2**10
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ OWN_HEADERS = ("Content-Type", "Content-Length")
 
 
 class Problem(HTTPException):
-    """An answer that is no success: status, one sentence, and the fields that are wrong."""
+    """An error answer: status, one sentence, and the wrong fields."""
 
     def __init__(
         self,
@@ -66,18 +66,18 @@ def init_app(app: Flask) -> None:
 
 
 def to_problem(error: Exception) -> HTTPException:
-    """What the client is told: that Redis is away, what it did wrong, or, of a mistake of ours, nothing."""
+    """The error as the client sees it: its own, or Redis away. Any other is logged, and shown without detail."""
     if isinstance(error, HTTPException):
         return error
     if isinstance(error, RedisError) and is_away(error):
         return ServiceUnavailable("the store is away, try again soon", retry_after=1)
-    log.error("a mistake of ours", exc_info=error)
+    log.error("internal error", exc_info=error)
     return InternalServerError()
 
 
 def is_away(error: RedisError) -> bool:
-    """Whether Redis cannot serve now, as opposed to a mistake of ours."""
-    # A pipeline puts words of its own before the server's, and MISCONF has no class in redis-py.
+    """Whether Redis cannot serve now. Any other error is a mistake of ours."""
+    # A pipeline prefixes the server's message, and MISCONF has no class in redis-py.
     return isinstance(error, AWAY) or (isinstance(error, ResponseError) and "MISCONF " in str(error))
 
 
@@ -90,7 +90,7 @@ def to_response(error: HTTPException) -> Response:
     if isinstance(error, Problem) and error.errors:
         body["errors"] = error.errors
     response = Response(json.dumps(body) + "\n", status, mimetype="application/problem+json")
-    # What werkzeug sets for the error stays (Allow of a 405), but for its own HTML.
+    # Keep the headers that werkzeug sets for the error, such as Allow of a 405, but not those of its HTML.
     response.headers.extend((name, value) for name, value in error.get_headers() if name not in OWN_HEADERS)
     response.headers["Cache-Control"] = "no-store"
     response.headers.update(getattr(error, "headers", {}))
@@ -98,7 +98,7 @@ def to_response(error: HTTPException) -> Response:
 
 
 def parse_body(model: type[Model]) -> Model:
-    """The JSON body as this model; 415, 413 over 64 KiB, 400 unparsable, 422 naming each wrong field."""
+    """The JSON body as this model. Raises Problem: 415, 413 over 64 KiB, 400 unparsable, 422 with each wrong field."""
     if request.mimetype != "application/json":
         raise Problem(415, "the body must be application/json")
     if request.headers.get("Content-Encoding", "identity") != "identity":
@@ -120,7 +120,7 @@ def parse_body(model: type[Model]) -> Model:
 def _read_body() -> bytes:
     try:
         body = request.get_data()
-    except ParseException as error:  # gunicorn's, of a body in chunks that it reads as we do
+    except ParseException as error:  # gunicorn reads a chunked body only here
         raise Problem(400, "the chunks of the body are malformed") from error
     if len(body) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge

@@ -1,7 +1,7 @@
-"""After a time-out nobody asks Redis for a second: each asking would hold a thread as long again.
+"""Circuit breaker: after a timeout, skip Redis for one second. Each further attempt would block a thread just as long.
 
-Nor does a request go on asking that has spent its time with a Redis that is slow, but answers. Waiting for a picture
-is something else: the photo routes, which wait, have no such bound.
+Each request of Flask's routes also has a time budget for Redis, for one that is slow but answers. The photo routes have
+none: they wait for pictures.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from warmer.redis_client.cluster import Cluster
 
 OPEN_SECONDS = 1.0
-REQUEST_SECONDS = 0.4  # and one last read may take 0.3 s
-TIMED_OUT_SECONDS = 0.25  # a call that failed after so long has met a time-out: of reading, or of connecting
+REQUEST_SECONDS = 0.4  # one last read may take 0.3 s more
+TIMED_OUT_SECONDS = 0.25  # a call that failed after this long has timed out, reading or connecting
 
 
 class _Request(threading.local):
-    """What the request of this thread has spent with Redis; None where nobody counts."""
+    """The time that the request of this thread has spent with Redis."""
 
-    spent: float | None = None  # seconds
-    calls = 0  # connections that it holds: several while it asks several nodes of a cluster
-    since = 0.0  # by the clock; when it got the first of them
+    spent: float | None = None  # seconds; None outside of a request with a budget
+    calls = 0  # connections that it holds: several while it talks to several nodes of a cluster
+    since = 0.0  # by the clock, when it got the first of them
 
 
 class Breaker:
-    """Open for the rest of a request that spent too much time with Redis; each pool opens for a second by itself."""
+    """Opens for the rest of a request that has spent its time with Redis. Each pool opens on its own for a second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -43,15 +43,15 @@ class Breaker:
         return (self._request.spent or 0) > REQUEST_SECONDS
 
     def begin_request(self) -> None:
-        """What this thread does now is for one request."""
+        """A request begins in this thread."""
         self._request.spent, self._request.calls = 0.0, 0
 
     def end_request(self, _error: BaseException | None = None) -> None:
-        """It is done."""
+        """The request of this thread has ended, or needs no budget any more."""
         self._request.spent = None
 
     def begin_call(self) -> int:
-        """Redis is asked; how many answers of it this thread waits for already."""
+        """A call begins. Returns the number of calls of this thread that are already under way."""
         held = self._request.calls
         if held == 0:
             self._request.since = self.clock()
@@ -59,7 +59,7 @@ class Breaker:
         return held
 
     def end_call(self, held: int | None = None) -> float:
-        """It has answered, after so many seconds; `held`: it has not, and this is what `begin_call` said."""
+        """A call has ended. Returns its seconds. `held`: it got no connection, and `begin_call` returned this."""
         request, now = self._request, self.clock()
         seconds = now - request.since
         request.calls = max(0, request.calls - 1) if held is None else held
@@ -70,7 +70,7 @@ class Breaker:
 
 
 class BreakablePool(BlockingConnectionPool):
-    """Connections to one server while its breaker is closed: whatever needs no Redis is answered as ever."""
+    """A pool of connections to one server that refuses them while it is open."""
 
     def __init__(self, *args: Any, breaker: Breaker, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # untyped in redis-py
@@ -78,11 +78,11 @@ class BreakablePool(BlockingConnectionPool):
         self._open_until = 0.0  # by the breaker's clock
 
     def open(self) -> None:
-        """A time-out: nobody asks this server for a second. Other errors cost no time."""
+        """Skip this server for a second, after a timeout. Other errors cost no time."""
         self._open_until = self._breaker.clock() + OPEN_SECONDS
 
     def begin_anew(self) -> None:
-        """The server is there, and may be another one: a connection at rest may lead to one that says nothing more."""
+        """Close the pool after the server came back: idle connections may lead to a server that is gone."""
         self.disconnect(inuse_connections=False)
         self._open_until = 0.0
 
@@ -99,7 +99,7 @@ class BreakablePool(BlockingConnectionPool):
             raise
 
     def release(self, connection: Any) -> None:
-        was_cut = not connection.is_connected  # redis-py's way to end a call that failed
+        was_cut = not connection.is_connected  # redis-py disconnects after a failed call
         super().release(connection)  # type: ignore[no-untyped-call]  # as above
         if self._breaker.end_call() >= TIMED_OUT_SECONDS and was_cut:
             self.open()
@@ -110,8 +110,8 @@ def init_app(app: Flask, breaker: Breaker, redis: Redis) -> None:
 
     def begin() -> None:
         if isinstance(redis, Cluster):
-            with suppress(RedisError):  # who needs it will be told
-                redis.connect()  # takes a quarter of a second: the first request is not to be refused for it
+            with suppress(RedisError):  # the request that needs Redis gets the error
+                redis.connect()  # takes a quarter of a second, outside of the budget
         breaker.begin_request()
 
     app.before_request(begin)

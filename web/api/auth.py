@@ -1,7 +1,7 @@
-"""Who calls: a user with Mini App init data, or a server with an API key.
+"""Authenticates the caller: a user with Mini App init data, or a server with an API key.
 
 Init data is a bearer secret without a nonce: it comes in the header only, never in a URL or a log. Checked as
-core.telegram.org/bots/webapps says, with HMAC("WebAppData", token): the token itself never comes here.
+core.telegram.org/bots/webapps describes, with HMAC("WebAppData", token): the token itself never gets here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CLOCK_SKEW_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling; a user has an id and a name."""
+    """A caller; a user has an id and a name."""
 
     role: Role
     id: int = 0
@@ -37,7 +37,7 @@ class Caller:
 
 
 def require(*roles: Role, takes_basic: bool = False) -> Caller:
-    """The caller, in one of these roles; 401 without a good credential, 403 in the wrong role.
+    """The caller, in one of these roles. Raises Problem: 401 without a valid credential, 403 in the wrong role.
 
     With `takes_basic`, an API key may also come as the password of HTTP Basic (RFC 7617), which browsers ask for.
     """
@@ -51,14 +51,14 @@ def require(*roles: Role, takes_basic: bool = False) -> Caller:
     if caller is None:
         schemes = {"user": 'tma realm="avatar-warmer"', "server": 'Bearer realm="avatar-warmer"'}
         wanted = ", ".join([*(schemes[role] for role in roles), *([BASIC] if takes_basic else [])])
-        raise Problem(401, "no credential, or one that is not valid", headers={"WWW-Authenticate": wanted})
+        raise Problem(401, "the credential is missing or invalid", headers={"WWW-Authenticate": wanted})
     if caller.role not in roles:
         raise Problem(403, f"this route is for a {' or a '.join(roles)}, not for a {caller.role}")
     return caller
 
 
 def count_write(caller: Caller) -> None:
-    """One write more of this caller; raises Problem: 429 when that is one too many."""
+    """Count a write of this caller. Raises Problem: 429 over the limit."""
     get_context(ApiContext).rate_limiter.count(caller.role, caller.id, request.method)
 
 
@@ -74,7 +74,7 @@ def _check_init_data(credential: str) -> Caller | None:
             expires_in=settings.init_data_max_age,
             now=datetime.fromtimestamp(now, UTC),
         )
-    except (InvalidInitDataError, RecursionError, OverflowError):  # the last two: JSON too deep, the year 9999
+    except (InvalidInitDataError, RecursionError, OverflowError):  # the last two: nested too deep, the year 9999
         return None
     user = data.user
     if user is None or data.auth_date > now + CLOCK_SKEW_SECONDS or not 0 < user.id < MAX_ID:
@@ -83,20 +83,20 @@ def _check_init_data(credential: str) -> Caller | None:
 
 
 def clean_name(user: User) -> str:
-    """First and last name without control characters; a real user is never refused for a name."""
+    """First and last name without control characters, else the user name or the id: no name is refused."""
     names = (f"{user.first_name} {user.last_name or ''}", user.username or "")
     kept = (without_controls(name) for name in names)
     return next(filter(None, (name.strip()[:NAME_MAX].strip() for name in kept)), str(user.id))
 
 
 def _read_password() -> str:
-    """The password of HTTP Basic as it would stand behind Bearer; empty where it is malformed."""
+    """The password of HTTP Basic, in the encoding of a Bearer key; empty if it is malformed."""
     given = request.authorization
     return (given.password or "").encode().decode("latin-1") if given else ""
 
 
 def _is_api_key(credential: str) -> bool:
-    """Every key is tried, each in constant time."""
+    """Try every key, each in constant time."""
     given = credential.encode("latin-1", "replace")  # as above
     keys = get_context(ApiContext).settings.api_keys
     return sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in keys) > 0

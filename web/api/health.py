@@ -1,4 +1,4 @@
-"""For operators: alive, ready, and figures."""
+"""For operators: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_alive() -> Response:
 
 @bp.get("/readyz")
 def is_ready() -> tuple[Response, int]:
-    """Whether this process can answer hits; workers and bot as they say of themselves, never by a broadcast."""
+    """Whether this process can answer hits. Workers and bot come from heartbeats, never from a broadcast."""
     context = get_context(ApiContext)
     try:
         statuses = list_worker_statuses(context.redis, context.keys)
@@ -38,7 +38,7 @@ def is_ready() -> tuple[Response, int]:
 
 @bp.get("/metrics")
 def show_metrics() -> Response:
-    """Prometheus figures of web and workers on this machine, and of the queues."""
+    """Prometheus metrics of web and workers on this machine, and of the queues."""
     require("server")
     body, content_type = render_metrics(get_context(ObserveContext))
     return Response(body, content_type=content_type)

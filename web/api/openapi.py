@@ -1,4 +1,4 @@
-"""The API as an OpenAPI 3.1 document: the one beside this module, with this deployment's address and sizes."""
+"""Serves the OpenAPI 3.1 document beside this module, with the address and sizes of this deployment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CACHE_CONTROL = "public, max-age=300"
 
 @bp.get("/openapi.json")
 def show_document() -> Response:
-    """The document, for whoever asks."""
+    """The document, public."""
     response = Response(_render(get_context(ApiContext).urls), mimetype="application/json")
     response.headers["Cache-Control"] = CACHE_CONTROL
     return response

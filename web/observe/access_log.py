@@ -1,7 +1,7 @@
-"""What was served: noted in passing, and written a moment later, many at once, as log lines and figures.
+"""The access log of served pictures: a request appends an entry, and one thread writes them in batches.
 
-A log line, a counter and a histogram each cost about as much as the hit itself, and a thread that writes gives up the
-interpreter's lock in the middle of a request. So a request only appends; one thread of the process does the rest.
+A log line, a counter and a histogram each cost about as much as the hit itself, and a thread that writes releases the
+interpreter's lock in the middle of a request.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 from warmer.observe.logs import Line, LineHandler, make_record
 from warmer.repeater import Repeater
 
-WRITE_SECONDS = 0.05  # between batches: short ones hold up nobody
+WRITE_SECONDS = 0.05  # between batches: a short batch delays no request
 ROUTES = {"file": "/api/photos/file/<photo_file_id>", "user": "/api/photos/user/<id>"}  # by kind
 log = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
-    """One picture that went out."""
+    """One served picture."""
 
     subject: str
     kind: str  # file or user
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 
 
 class AccessLog:
-    """The pictures that one process served, on their way into the log and the figures."""
+    """Collects the entries of one process for the log and the figures."""
 
     def __init__(self, count: Callable[[Sequence[Entry]], None]) -> None:
         self._count = count
@@ -44,13 +44,13 @@ class AccessLog:
         self._writer = Repeater("access-log", WRITE_SECONDS, self.write)
 
     def note(self, entry: Entry) -> None:
-        """Note one; the thread starts with the first, after the fork."""
+        """Add an entry. The thread starts with the first, after the fork."""
         self._entries.append(entry)
         self._writer.ensure_started()
 
     def write(self) -> None:
-        """Write what was noted until now."""
-        with self._lock:  # the order of the lines
+        """Write the entries up to now."""
+        with self._lock:  # keeps the order of the lines
             entries = [self._entries.popleft() for _ in range(len(self._entries))]
             if entries:
                 self._count(entries)
@@ -58,7 +58,7 @@ class AccessLog:
                     self._log(entries)
 
     def _log(self, entries: Sequence[Entry]) -> None:
-        """One line each, of the moment it was served."""
+        """One line per entry, with the time when it was served."""
         lines = [_format(entry) for entry in entries]
         for handler in logging.getLogger().handlers:
             if isinstance(handler, LineHandler):
@@ -68,7 +68,7 @@ class AccessLog:
                     handler.handle(make_record(log, logging.INFO, line))
 
     def close(self) -> None:
-        """End the writer's thread, and write what was noted since its last run."""
+        """End the writer's thread, and write the remaining entries."""
         self._writer.close()
         self.write()
 
@@ -76,10 +76,10 @@ class AccessLog:
 def _format(entry: Entry) -> Line:
     milliseconds = entry.seconds * 1000
     message = f"📸 Photo served for {entry.subject[:20]}... in {milliseconds:.0f}ms"
-    return Line(entry.at, message, entry.request_id, partial(_tell, entry))
+    return Line(entry.at, message, entry.request_id, partial(_to_fields, entry))
 
 
-def _tell(entry: Entry) -> dict[str, Any]:
+def _to_fields(entry: Entry) -> dict[str, Any]:
     """The fields of a JSON line."""
     return {
         "subject": entry.subject,

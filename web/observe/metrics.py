@@ -1,4 +1,4 @@
-"""Signals to Prometheus and to the minute buckets; nothing here is called by the code that answers."""
+"""Counts signals for Prometheus and for the minute buckets. The code that answers calls nothing here."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from web.signals import photo_not_found, photo_not_served, photo_overloaded, pho
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 log = logging.getLogger(__name__)
 
-PHOTOS = Counter("avatar_photos", "Answers of the photo routes: hit, miss, not_found, error, refused.", ["result"])
+PHOTOS = Counter("avatar_photos", "Answers of photo routes: hit, miss, not_found, error, refused.", ["result"])
 PHOTO_SECONDS = Histogram("avatar_photo_seconds", "Response time of served photos.", ["cache"], buckets=SECONDS)
-SHED = Counter("avatar_shed", "Misses answered 503 at once: too many wait, or the broker is away.")
+SHED = Counter("avatar_shed", "Misses that got 503 at once: too many requests wait, or the broker is away.")
 REQUESTS = Counter("avatar_requests", "Answers of all routes by endpoint and status.", ["endpoint", "status"])
 
 
@@ -46,13 +46,13 @@ def note_served(
     request_id: str,
     **_: Any,
 ) -> None:
-    """A picture went out; hit: it was stored when the request arrived."""
+    """A picture was served. A hit: it was stored when the request arrived."""
     context = get_context(ObserveContext, app)
     context.access_log.note(Entry(subject, kind, status, seconds, was_hit, context.wall_clock(), method, request_id))
 
 
 def count_served(stats: MinuteStats, entries: Sequence[Entry]) -> None:
-    """Many pictures went out: add them up first, each figure costs about as much as a hit."""
+    """Count served pictures: add them up first, since each figure costs about as much as a hit."""
     for (kind, status), number in Counted((entry.kind, entry.status) for entry in entries).items():
         REQUESTS.labels(f"photos.{kind}", status).inc(number)
     caches: tuple[Literal["hit", "miss"], ...] = ("hit", "miss")
@@ -66,7 +66,7 @@ def count_served(stats: MinuteStats, entries: Sequence[Entry]) -> None:
 
 
 def _observe_all(histogram: Histogram, values: Sequence[float]) -> None:
-    """What `observe` does, for many at once, which prometheus_client does not offer."""
+    """`observe` for many values at once, which prometheus_client does not offer."""
     for place, number in Counted(bisect_left(histogram._upper_bounds, value) for value in values).items():
         histogram._buckets[place].inc(number)
     histogram._sum.inc(sum(values))
@@ -74,20 +74,20 @@ def _observe_all(histogram: Histogram, values: Sequence[float]) -> None:
 
 @photo_not_found.connect
 def count_not_found(app: Flask, **_: Any) -> None:
-    """No photo; counted apart from hits and misses."""
+    """No photo: neither a hit nor a miss."""
     PHOTOS.labels("not_found").inc()
     get_context(ObserveContext, app).stats.count({"requests": 1, "not_found": 1})
 
 
 @photo_overloaded.connect
-def count_shed(_app: Flask, **_: Any) -> None:
-    """A miss that could not even wait."""
+def count_overloaded(_app: Flask, **_: Any) -> None:
+    """A miss that found no place to wait, or no broker."""
     SHED.inc()
 
 
 @photo_not_served.connect
 def count_not_served(app: Flask, *, kind: str, status: int, **_: Any) -> None:
-    """Any other answer of the photo routes: from 500 on an error, and a miss that could not be served."""
+    """Any other answer of the photo routes. From 500 on it is an error, and a miss."""
     REQUESTS.labels(f"photos.{kind}", str(status)).inc()
     if status >= 500:
         PHOTOS.labels("error").inc()
@@ -98,7 +98,7 @@ def count_not_served(app: Flask, *, kind: str, status: int, **_: Any) -> None:
 
 @request_finished.connect
 def count_request(_app: Flask, *, response: Response, **_: Any) -> None:
-    """Any answer of the other routes."""
+    """An answer of Flask's routes."""
     REQUESTS.labels(request.endpoint or "none", str(response.status_code)).inc()
 
 
@@ -119,14 +119,14 @@ def init_app(app: Flask, clock: Callable[[], float]) -> None:
 
 
 class RedisFigures(Collector):
-    """What lives in Redis, read when it is asked for: queues, schedule, workers, pause."""
+    """Reads queues, schedule, workers and pause from Redis at each scrape."""
 
     def __init__(self, context: ObserveContext) -> None:
         self.context = context
 
     def collect(self) -> Iterator[Metric]:
         context = self.context
-        queues = GaugeMetricFamily("avatar_queue_length", "Waiting messages.", labels=["queue"])
+        queues = GaugeMetricFamily("avatar_queue_length", "Messages waiting in the queue.", labels=["queue"])
         try:
             for queue, number in context.publisher.count_all_waiting().items():
                 queues.add_metric([queue], number)
@@ -134,14 +134,18 @@ class RedisFigures(Collector):
         except BROKER_FAILED as error:
             log.warning("no queue lengths: %s", type(error).__name__)
         try:
-            yield GaugeMetricFamily("avatar_due", "Subjects with a next run.", context.schedule.count())
+            yield GaugeMetricFamily("avatar_due", "Subjects in the schedule.", context.schedule.count())
             yield GaugeMetricFamily(
-                "avatar_due_late_seconds", "How late the earliest next run is.", context.schedule.get_lateness()
+                "avatar_due_late_seconds",
+                "Seconds by which the earliest run is late.",
+                context.schedule.get_lateness(),
             )
             alive = len(list_worker_statuses(context.redis, context.keys))
             yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
             pause = context.budget.get_pause()
-            yield GaugeMetricFamily("avatar_upstream_pause_seconds", "Until Telegram may be called.", pause)
+            yield GaugeMetricFamily(
+                "avatar_upstream_pause_seconds", "Seconds until Telegram may be called again.", pause
+            )
             yield GaugeMetricFamily(
                 "avatar_upstream_halted", "1 while Telegram refuses the token.", int(context.budget.is_halted())
             )
@@ -150,7 +154,7 @@ class RedisFigures(Collector):
 
 
 def render_metrics(context: ObserveContext) -> tuple[bytes, str]:
-    """The exposition: this machine's processes through their shared folder, and what is in Redis."""
+    """The exposition and its content type: the processes of this machine, through their shared folder, and Redis."""
     context.access_log.write()
     processes: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

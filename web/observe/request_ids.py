@@ -1,4 +1,4 @@
-"""Which id a request has: the client's own, or the next of this process."""
+"""Request ids: the client's own, or the next of this process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from warmer.request_id import WELL_FORMED
 
 
 class RequestIds:
-    """Cheap, since every hit needs one: a random beginning for the process, and a number."""
+    """Makes ids of a random prefix per process and a number: cheap, since every hit needs one."""
 
     def __init__(self, draw: Callable[[], str] = lambda: token_hex(4)) -> None:
         self._draw = draw
@@ -18,12 +18,12 @@ class RequestIds:
         self._numbers = count(1)
 
     def choose(self, given: str | None) -> str:
-        """What the client sent, if it is well-formed (`X-Request-ID`); else a new one."""
+        """The client's `X-Request-ID` if it is well-formed, else a new id."""
         if given is not None and WELL_FORMED.fullmatch(given):
             return given
-        return f"{self._prefix or self._begin()}{next(self._numbers)}"
+        return f"{self._prefix or self._draw_prefix()}{next(self._numbers)}"
 
-    def _begin(self) -> str:
-        """With the first request, after the fork: processes that share a beginning would share ids."""
+    def _draw_prefix(self) -> str:
+        """Draw with the first request, after the fork: processes with the same prefix would share ids."""
         self._prefix = f"{self._draw()}-"
         return self._prefix

@@ -1,4 +1,4 @@
-"""Lines over 24 hours as points of an SVG, and in words for who does not see them."""
+"""Draws lines over 24 hours as points of an SVG, with the same in words for screen readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Read = Callable[[Figures], Value]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A chart: what each line shows of a step."""
+    """What a chart shows: a value of each step per line."""
 
     title: str
     unit: str  # %, ms, or nothing
@@ -26,7 +26,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line; a piece for each stretch without a gap, as the `points` of a polyline."""
+    """One line: a piece for each stretch without a gap, as the `points` of a polyline."""
 
     label: str
     pieces: list[str]
@@ -34,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing with its labels; `words` say the same."""
+    """A drawing with its labels; `words` describe it."""
 
     title: str
     words: str
@@ -54,7 +54,7 @@ PLANS = (
         {"p50": lambda one: one.uncached.p50_ms, "p99": lambda one: one.uncached.p99_ms},
     ),
     Plan("Calls to Telegram", "", {"all": lambda one: one.calls, "failed": lambda one: one.failed_calls}),
-    Plan("Pauses asked for", "", {"pauses": lambda one: one.pauses}),
+    Plan("Pauses that Telegram asked for", "", {"pauses": lambda one: one.pauses}),
     Plan("Warmings", "", {"all": lambda one: one.warmings, "failures": lambda one: one.failures}),
     Plan(
         "Found unavailable",
@@ -84,23 +84,23 @@ def draw_all(steps: Sequence[Step]) -> list[Chart]:
 
 
 def draw(plan: Plan, figures: Sequence[Figures | None]) -> Chart:
-    """One chart; a step without figures is a gap."""
+    """One chart. A step without figures is a gap."""
     lines = {label: [None if one is None else read(one) for one in figures] for label, read in plan.lines.items()}
     known = [value for values in lines.values() for value in values if value is not None]
     if not known:
-        return Chart(plan.title, f"{plan.title}: nothing in the last 24 hours", "", "", [])
+        return Chart(plan.title, f"{plan.title}: no data in the last 24 hours", "", "", [])
     low, high = (min(0.0, *known) if plan.starts_at_zero else min(known)), max(known)
     return Chart(
         title=plan.title,
         words=f"{plan.title}, last 24 hours. " + " ".join(_describe(plan.unit, *line) for line in lines.items()),
-        lowest=spell(low, plan.unit),
-        highest=spell(high, plan.unit),
+        lowest=format_value(low, plan.unit),
+        highest=format_value(high, plan.unit),
         lines=[Line(label, list(_cut(values, low, high))) for label, values in lines.items()],
     )
 
 
-def spell(value: Value, unit: str) -> str:
-    """A figure with its unit, a dash for none."""
+def format_value(value: Value, unit: str) -> str:
+    """A figure with its unit; a dash for None."""
     if value is None:
         return "–"
     if unit == "%":
@@ -112,13 +112,13 @@ def spell(value: Value, unit: str) -> str:
 def _describe(unit: str, label: str, values: Sequence[Value]) -> str:
     known = [value for value in values if value is not None]
     if not known:
-        return f"{label}: nothing."
-    last = spell(values[-1], unit) if values[-1] is not None else "nothing"
-    return f"{label}: lowest {spell(min(known), unit)}, highest {spell(max(known), unit)}, at last {last}."
+        return f"{label}: no data."
+    last = format_value(values[-1], unit) if values[-1] is not None else "no data"
+    return f"{label}: lowest {format_value(min(known), unit)}, highest {format_value(max(known), unit)}, last {last}."
 
 
 def _cut(values: Sequence[Value], low: float, high: float) -> Iterator[str]:
-    """The pieces of a line between its gaps; one of a single point is drawn as a dot."""
+    """The pieces of a line between its gaps. A single point is drawn as a dot."""
     across, up = WIDTH / max(len(values) - 1, 1), HEIGHT / ((high - low) or 1)
     for is_known, group in groupby(enumerate(values), key=lambda pair: pair[1] is not None):
         if is_known:

@@ -1,4 +1,4 @@
-"""The page at `/`, and its one field."""
+"""The page at `/`, and its field that looks up an id."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class TryBody(BaseModel):
 
 @bp.get("/")
 def index() -> Response:
-    """The recent partners with their pictures; with a real token, which bot this is."""
+    """The recent partners with their pictures; with a real token, also the name of the bot."""
     context = get_context(PageContext)
-    pulse = _get_pulse(context)
+    status = _get_bot_status(context)
     page = render_template(
         "index.html",
         demo=context.settings.demo,
         init_data=_sign_in_demo_user(context) if context.settings.demo else None,
-        bot={"name": pulse.bot_name, "username": pulse.bot_username} if pulse.bot_username else None,
-        bot_state=pulse.bot,
+        bot={"name": status.bot_name, "username": status.bot_username} if status.bot_username else None,
+        bot_state=status.bot,
         may_look_up=not context.settings.demo and is_at_home(),
     )
     response = Response(page, mimetype="text/html")
-    # Photos come from PUBLIC_URL, which is another origin for whoever opens the page by another name.
+    # Photos come from PUBLIC_URL, another origin if the page is opened under another name.
     origin = "/".join(context.settings.public_url.split("/")[:3])
     response.headers["Content-Security-Policy"] = PAGE_POLICY.format(photos=f"'self' {origin}".strip())
     response.headers["Referrer-Policy"] = "no-referrer"
@@ -55,7 +55,7 @@ def index() -> Response:
 
 @bp.post("/try")
 def look_up_one() -> Response:
-    """The picture of one id, for whoever sits at this machine."""
+    """The picture of one id, from this machine only."""
     if not is_at_home() or get_context(PageContext).settings.demo:
         raise Problem(403, "this field works on the machine itself only")
     user_id = parse_body(TryBody).id
@@ -63,26 +63,28 @@ def look_up_one() -> Response:
 
 
 def is_at_home() -> bool:
-    """Whether the browser runs on this machine: no proxy or tunnel in between, and no name that only leads here."""
+    """Whether the browser runs on this machine: no proxy or tunnel, and no other host name that leads here."""
     host = request.host.rpartition(":")[0] if request.host.count(":") == 1 else request.host.strip("[]")
     host = host.partition("]")[0] if host.startswith("::1]") else host
     is_direct = not any(name in request.headers for name in PROXY_HEADERS)
     return bool(is_direct and LOOPBACK.fullmatch(request.remote_addr or "") and LOOPBACK.fullmatch(host))
 
 
-def _get_pulse(context: PageContext) -> WorkerStatus:
-    """What the workers say of the bot; one that knows its name tells most."""
+def _get_bot_status(context: PageContext) -> WorkerStatus:
+    """The worker status that knows most about the bot: one with its name, if any."""
     try:
         statuses = list_worker_statuses(context.redis, context.keys)
     except RedisError as error:
         if not is_away(error):
             raise
         statuses = []
-    return max(statuses, key=lambda pulse: (pulse.bot == "ok", bool(pulse.bot_username)), default=WorkerStatus("none"))
+    return max(
+        statuses, key=lambda status: (status.bot == "ok", bool(status.bot_username)), default=WorkerStatus("none")
+    )
 
 
 def _sign_in_demo_user(context: PageContext) -> str | None:
-    """Init data of the first demo partner, as Telegram would sign it; who is tried out later changes nothing."""
+    """Init data of the first demo partner, as Telegram would sign it. Partners who join later do not change it."""
     partners = context.partners.list_recent(LIST_MAX)
     if not partners:
         return None

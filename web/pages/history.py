@@ -1,4 +1,4 @@
-"""From minute buckets to figures of an hour, a day, or a step of a chart; no I/O."""
+"""Turns minute buckets into the figures of an hour, a day, or a step of a chart; no I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUEUE, UNAVAILABLE = "queue:", "unavailable:"
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long served photos took; None where none was served."""
+    """Response times of served photos; None if none was served."""
 
     p50_ms: float | None
     p99_ms: float | None
@@ -22,7 +22,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What happened in a period; rates are shares of 1, None of nothing. What was sampled is the highest sample."""
+    """The figures of a period. Rates are shares of 1, None without requests. A sampled figure is its highest sample."""
 
     requests: int
     hit_rate: float | None  # hits / (hits + misses)
@@ -43,7 +43,7 @@ class Figures:
 
 
 def add_up(buckets: Iterable[Counter[str]]) -> Counter[str]:
-    """The bucket of several minutes."""
+    """The sum of several buckets; of a sampled figure, the highest."""
     whole: Counter[str] = Counter()
     for bucket in buckets:
         for field, number in bucket.items():
@@ -86,7 +86,7 @@ def summarize(bucket: Counter[str]) -> Figures:
 
 
 def find_percentile(numbers: Sequence[int], share: float) -> float | None:
-    """The latency in ms under which this share lies, of photos counted by `LATENCY_MS`; straight within a bucket."""
+    """The latency in ms of this percentile, from counts by `LATENCY_MS`, linear in a bucket. None without photos."""
     left = share * sum(numbers)
     for lower, upper, number in zip((0, *LATENCY_MS), LATENCY_MS, numbers, strict=False):
         if 0 < left <= number:

@@ -1,4 +1,4 @@
-"""The page for who is paged, and the same as JSON: for an API key, or for whoever sits at this machine."""
+"""Service health, HTML or JSON: with an API key, or from this machine itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warmer.settings import LOOPBACK
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
 from web.api.auth import require
 from web.context import get_context
-from web.pages.charts import HEIGHT, WIDTH, draw_all, spell
+from web.pages.charts import HEIGHT, WIDTH, draw_all, format_value
 from web.pages.context import PageContext
 from web.pages.demo import is_at_home
 from web.pages.overview import take_overview
@@ -27,7 +27,7 @@ CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500
 
 @bp.get("/ops")
 def show_page() -> Response:
-    """How it is, how the last day was, and what failed last."""
+    """Health now, the figures of the last day, and the last failures."""
     _let_in()
     overview = take_overview(get_context(PageContext))
     page = render_template(
@@ -36,7 +36,7 @@ def show_page() -> Response:
         charts=draw_all(overview.steps),
         width=WIDTH,
         height=HEIGHT,
-        spell=spell,
+        format_value=format_value,
         format_age=format_age,
         format_instant=format_instant,
         targets={"hits": HIT_RATE_MIN, "errors": ERROR_RATE_MAX, "cached": CACHED_MS_MAX, "uncached": UNCACHED_MS_MAX},
@@ -50,7 +50,7 @@ def show_page() -> Response:
 
 @bp.get("/ops.json")
 def show_figures() -> Response:
-    """The same for scripts."""
+    """The same as JSON."""
     _let_in()
     response = jsonify(asdict(take_overview(get_context(PageContext))))
     response.headers["Cache-Control"] = "no-store"
@@ -58,7 +58,7 @@ def show_figures() -> Response:
 
 
 def format_age(seconds: int) -> str:
-    """How long ago, in one unit."""
+    """An age in one unit."""
     for name, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds // size} {name} ago"
@@ -71,7 +71,7 @@ def format_instant(at: int) -> str:
 
 
 def _let_in() -> None:
-    """On the machine itself no key is asked for, unless a proxy stands in front, which may be on this machine, too."""
+    """Require an API key, except from this machine itself; with a proxy, which may run here, always."""
     public_url = get_context(PageContext).settings.public_url
     has_proxy = bool(public_url) and not LOOPBACK.fullmatch(urlsplit(public_url).hostname or "")
     if has_proxy or not is_at_home():

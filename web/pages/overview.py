@@ -1,4 +1,4 @@
-"""What an operator wants to know at a glance: how it is now, how the last hour and day were, what failed last."""
+"""Collects what an operator needs at a glance: the state now, the last hour and day, the last failures."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ DAY_MINUTES, HOUR_MINUTES = 1440, 60
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """How it is at this moment, as far as Redis tells."""
+    """The state at this moment, as Redis shows it."""
 
     workers: list[str]  # names of live processes
     bot: BotState
-    paused_seconds: float  # until Telegram may be called, 0 without a pause
-    is_halted: bool  # the token is refused: no call until getMe passes
-    due: int
+    paused_seconds: float  # until Telegram may be called again, 0 without a pause
+    is_halted: bool  # Telegram refuses the token: no call until getMe succeeds
+    due: int  # subjects in the schedule
     due_within_minute: int
     due_within_hour: int
-    late_seconds: float  # of the earliest turn
+    late_seconds: float  # of the earliest run
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A part of the day, from that instant on; no figures where nothing was counted or sampled."""
+    """A part of the day, from that instant on. None if nothing was counted or sampled."""
 
     at: int  # Unix time, in seconds
     figures: Figures | None
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All of it; what cannot be told while Redis or the broker is away is None or empty."""
+    """The whole overview. What is unknown while Redis or the broker is away is None or empty."""
 
     at: int  # Unix time, in seconds
     redis: Literal["ok", "away"] = "away"
@@ -56,13 +56,13 @@ class Overview:
 
 
 def take_overview(context: PageContext) -> Overview:
-    """Look at everything, in some ten round trips; 24 hours of minutes take 60 ms of them, measured."""
+    """Read everything in some ten round trips. The minutes of 24 hours take 60 ms, measured."""
     queues = _count_queues(context)
     broker: Literal["ok", "away"] = "away" if queues is None else "ok"
     try:
         at = context.redis.time()[0]
         minute, buckets = list_minutes(context.redis, context.keys, DAY_MINUTES)
-        now, failures = _look_now(context), list_failures(context.redis, context.keys)
+        now, failures = _read_now(context), list_failures(context.redis, context.keys)
     except RedisError as error:
         if not is_away(error):
             raise
@@ -82,11 +82,11 @@ def take_overview(context: PageContext) -> Overview:
     )
 
 
-def _look_now(context: PageContext) -> Now:
+def _read_now(context: PageContext) -> Now:
     statuses = list_worker_statuses(context.redis, context.keys)
     within_minute, within_hour = context.schedule.count_within(60, 3600)
     return Now(
-        workers=sorted(pulse.name for pulse in statuses),
+        workers=sorted(status.name for status in statuses),
         bot=judge_bot(statuses),
         paused_seconds=round(context.budget.get_pause(), 1),
         is_halted=context.budget.is_halted(),

@@ -39,7 +39,7 @@ PREFLIGHT = {
 
 
 class PhotoLayer:
-    """Answers the photo routes; wrapped around the WSGI app of everything else."""
+    """Answers the photo routes, and passes every other request on."""
 
     def __init__(self, inner: WSGIApplication, app: Flask, context: PhotoContext) -> None:
         """`app` is the sender of the signals."""
@@ -74,10 +74,10 @@ class Exchange:
         self.method: str = environ["REQUEST_METHOD"]
         self.known: str | None = environ.get("HTTP_IF_NONE_MATCH")
         self.request_id: str = self.context.request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))
-        self.timings = ""  # of Server-Timing
+        self.timings = ""  # for Server-Timing
 
     def answer(self, path: str) -> Iterable[bytes]:
-        """Decide, and send."""
+        """Decide, and start the response. Returns the body."""
         try:
             if self.method != "GET" and self.method != "HEAD":
                 return self._send(self._answer_method(), path)
@@ -87,7 +87,7 @@ class Exchange:
                 return self._serve(photo_request, ready, was_hit=True)
             with working_for(self.request_id):
                 return self._look_or_serve(photo_request)
-        except Exception as error:  # noqa: BLE001 - as Flask does for its routes: each has an answer
+        except Exception as error:  # noqa: BLE001 - every error gets an answer, as with Flask's routes
             return self._send(self._format_error(error, path), path)
 
     def _read_photo_request(self, path: str) -> PhotoRequest:
@@ -112,11 +112,11 @@ class Exchange:
         return Response(headers=PREFLIGHT)
 
     def _is_enough(self, ready: Answer) -> bool:
-        """Not where of the bytes only the ETag is at hand, and the client has others."""
+        """False if the cache holds only the ETag, and the client has other bytes."""
         return ready.body is not None or is_known(ready.etag, self.known)
 
     def _look_or_serve(self, photo_request: PhotoRequest) -> Iterable[bytes]:
-        """Redis knows; what is at hand, and may be out of date, is for when it is away."""
+        """Answer from Redis; from a stale cached answer while Redis is away."""
         try:
             return self._look(photo_request)
         except RedisError as error:
@@ -126,10 +126,10 @@ class Exchange:
             return self._serve(photo_request, ready, was_hit=True)
 
     def _look(self, photo_request: PhotoRequest) -> Iterable[bytes]:
-        """Answer from Redis, after a wait where nothing is stored; raises Problem: 404, 503."""
+        """Answer from Redis, after a wait if nothing is stored. Raises Problem: 404, 503."""
         self.context.listener.ensure_started()
         look = PhotoLookup(self.app, self.context, photo_request, self.known)
-        purges, read_at = self.context.cache.get_generation(), self.context.clock()
+        generation, read_at = self.context.cache.get_generation(), self.context.clock()
         found = look.now()
         looked_at = self.context.clock()
         self.timings = f"redis;dur={(looked_at - read_at) * 1000:.1f}, "
@@ -141,7 +141,7 @@ class Exchange:
             tags = {photo_request.subject, *found.shown}
             answer = finish(photo_request, found.variant, found.format, common=self.common, read_at=read_at, tags=tags)
             if was_hit and found.is_newest:
-                self.context.cache.put(photo_request, answer, purges)
+                self.context.cache.put(photo_request, answer, generation)
             return self._serve(photo_request, answer, was_hit=was_hit)
         if isinstance(found, Unavailable):
             self.context.cache.drop(photo_request)
@@ -192,7 +192,7 @@ class Exchange:
         return response(self.environ, self.start_response)
 
     def _list_own_headers(self, seconds: float) -> Headers:
-        """What is this answer's alone."""
+        """The headers that differ from answer to answer."""
         milliseconds = f"{seconds * 1000:.1f}"
         return [
             (HEADER, self.request_id),

@@ -1,8 +1,8 @@
-"""Finished answers inside the process: hits without Redis, and while Redis is away.
+"""Finished answers in the memory of the process: hits without Redis, also while Redis is away.
 
-Bounded in bytes and in age. It never outlives a forgetting: an answer comes in only if nothing was purged since before
-it was read from Redis, nothing comes in while purges are not heard, and whenever the subscription ends or is made anew
-all that is there is doubtful, since a purge may have been missed: it is shown only while Redis cannot be asked.
+Bounded in bytes and in age. No answer survives a purge: the cache takes an answer only if no purge came since before it
+was read from Redis, and takes none while the process hears no purges. When the subscription ends or is renewed, all
+answers become stale, since a purge may have been missed: they are served only while Redis is away.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from web.photos.request import PhotoRequest
 
 MAX_AGE_SECONDS = 60.0
-OVERHEAD_BYTES = 2000  # of an answer beside its body: headers, wish, places; measured
+OVERHEAD_BYTES = 2000  # of an answer without its body: headers, request, dictionary entries; measured
 Headers = list[tuple[str, str]]
 
 
@@ -28,8 +28,8 @@ class Answer:
     headers: Headers
     headers_of_304: Headers
     body: bytes | None = field(repr=False)
-    read_at: float  # by the shelf's clock, before Redis was asked
-    tags: frozenset[str]  # the subjects whose purge ends it
+    read_at: float  # by the cache's clock, before Redis was read
+    tags: frozenset[str]  # the subjects whose purge removes it
 
     @property
     def weight(self) -> int:
@@ -37,44 +37,44 @@ class Answer:
 
 
 class ResponseCache:
-    """Answers by wish, oldest first: the oldest also expire first, so they make room."""
+    """Answers by request, oldest first. The oldest also expire first, so they make room."""
 
     def __init__(self, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.max_bytes = max_bytes
         self._clock = clock
         self.bytes = 0
         self._answers: dict[PhotoRequest, Answer] = {}
-        self._stale: dict[PhotoRequest, Answer] = {}  # older than all of those; no wish is in both
+        self._stale: dict[PhotoRequest, Answer] = {}  # older than all of those; no request is in both
         self._tagged: dict[str, set[PhotoRequest]] = defaultdict(set)
-        self._purges = 0
+        self._generation = 0
         self.hears_purges = False
         self._lock = threading.Lock()
 
     def get(self, photo_request: PhotoRequest) -> Answer | None:
-        """The answer, if it is there and younger than a minute."""
+        """The answer, if there is one that is younger than a minute."""
         answer = self._answers.get(photo_request)
         if answer is None or self._clock() - answer.read_at > MAX_AGE_SECONDS:
             return None
         return answer
 
     def get_stale(self, photo_request: PhotoRequest) -> Answer | None:
-        """The same, of what may have been purged since: for when Redis, which knows, is away."""
+        """The same for an answer that may have been purged since: serve it only while Redis is away."""
         answer = self._stale.get(photo_request)
         return answer if answer and self._clock() - answer.read_at <= MAX_AGE_SECONDS else None
 
     def drop(self, photo_request: PhotoRequest) -> None:
-        """Redis has no such picture any more."""
+        """Remove the answer: Redis no longer has the picture."""
         with self._lock:
             self._drop(photo_request)
 
     def get_generation(self) -> int:
-        """To be asked before Redis is read, and shown when the answer comes in."""
-        return self._purges
+        """Read this before querying Redis and pass it to put(), which discards an answer older than a purge."""
+        return self._generation
 
-    def put(self, photo_request: PhotoRequest, answer: Answer, purges: int) -> None:
-        """Keep the answer, unless something was purged since `purges` were counted."""
+    def put(self, photo_request: PhotoRequest, answer: Answer, generation: int) -> None:
+        """Keep the answer, unless a purge came since `generation` was read."""
         with self._lock:
-            if not self.hears_purges or purges != self._purges or answer.weight > self.max_bytes:
+            if not self.hears_purges or generation != self._generation or answer.weight > self.max_bytes:
                 return
             self._drop(photo_request)
             self._answers[photo_request] = answer
@@ -85,26 +85,26 @@ class ResponseCache:
                 self._drop(next(iter(self._stale or self._answers)))
 
     def purge(self, subject: str) -> None:
-        """End every answer with this tag, and every one that is being read now."""
+        """Remove every answer with this tag, and discard those that are being read now."""
         with self._lock:
-            self._purges += 1
+            self._generation += 1
             for photo_request in list(self._tagged.get(subject, ())):
                 self._drop(photo_request)
 
     def open(self) -> None:
-        """Purges are heard from now on; what was missed until now nobody knows."""
+        """The process hears purges from now on. It may have missed some, so all answers become stale."""
         with self._lock:
-            self._purges += 1
-            self._doubt_all()
+            self._generation += 1
+            self._make_all_stale()
             self.hears_purges = True
 
     def close(self) -> None:
-        """Purges are not heard, and nothing comes in."""
+        """The process hears no purges: take no answers, and let all become stale."""
         with self._lock:
             self.hears_purges = False
-            self._doubt_all()
+            self._make_all_stale()
 
-    def _doubt_all(self) -> None:
+    def _make_all_stale(self) -> None:
         self._stale |= self._answers
         self._answers = {}
 

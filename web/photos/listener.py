@@ -1,4 +1,4 @@
-"""The one thread of a web process that hears what workers and the other web processes announce."""
+"""One thread per web process listens to the announcements of workers and other web processes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from warmer.keys import Keys
 
 RETRY_SECONDS = 0.25
 SILENCE_MAX_SECONDS = 4.0  # shorter than a cluster or Sentinels take to make another node the master
-SAID, JOINED, MOVED = ("message", "smessage"), ("subscribe", "ssubscribe"), "sunsubscribe"  # kinds, in redis-py
+# Types of messages in redis-py.
+MESSAGES, SUBSCRIBED, MOVED = ("message", "smessage"), ("subscribe", "ssubscribe"), "sunsubscribe"
 log = logging.getLogger(__name__)
 
 
 class Listener:
-    """Hears "done" and "purge". It starts with the first use: after the fork, whatever the server."""
+    """Listens for "done" and "purge". Starts with the first use: after the fork, with any server."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class Listener:
         on_lost: Callable[[], None],
         has_slots: bool = False,
     ) -> None:
-        """`has_slots`: in a cluster, the channels with a slot are heard from the node that holds it."""
+        """`has_slots`: in a cluster, subscribe to a channel at the node that holds its slot."""
         self._connect = connect
         self._keys = keys
         self._on_joined = on_joined
@@ -46,7 +47,7 @@ class Listener:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._channel: Any = None  # the subscription; untyped in redis-py
-        self._is_deaf = False
+        self._is_lost = False
 
     def ensure_started(self) -> None:
         """Start the thread, unless it runs or has been closed."""
@@ -61,33 +62,33 @@ class Listener:
         with self._lock:
             self._closed.set()
             thread, channel = self._thread, self._channel
-        # The thread sleeps in a read. redis-py has no way to wake it but `disconnect`, which also frees the
-        # descriptor under it: so only the socket is shut, and the thread closes what it has opened.
+        # The thread sleeps in a read. redis-py can wake it only with `disconnect`, which also frees the descriptor
+        # under it. So shut down the socket, and let the thread close what it has opened.
         if (sock := getattr(getattr(channel, "connection", None), "_sock", None)) is not None:
-            with suppress(OSError):  # the other side was quicker
+            with suppress(OSError):  # the other side has closed it already
                 sock.shutdown(socket.SHUT_RDWR)
         if thread is not None:
             thread.join()
 
-    def _answer_echo(self, key: str, redis: Redis) -> None:
+    def _acknowledge(self, key: str, redis: Redis) -> None:
         try:
             with redis.pipeline() as pipe:
                 pipe.lpush(key, "1")
                 pipe.expire(key, 5)
                 pipe.execute()
-        except ResponseError as error:  # full, or read-only: what is heard is heard all the same
-            log.warning("no echo: %s", type(error).__name__)
+        except ResponseError as error:  # full or read-only; the purges before it were handled all the same
+            log.warning("purges not acknowledged: %s", type(error).__name__)
 
     def _listen_on(self) -> None:
         while not self._closed.is_set():
             try:
                 with self._connect() as redis:
                     self._listen(redis)
-            except Exception as error:  # noqa: BLE001 - whatever it is: a thread that ended would leave us deaf for ever
+            except Exception as error:  # noqa: BLE001 - if this thread ended, no purge would arrive again
                 self._on_lost()
-                if not self._is_deaf and not self._closed.is_set():  # one line an outage
-                    log.warning("not listening (%s), a try every %.2f s", type(error).__name__, RETRY_SECONDS)
-                self._is_deaf = True
+                if not self._is_lost and not self._closed.is_set():  # one line per outage
+                    log.warning("not listening (%s), retrying every %.2f s", type(error).__name__, RETRY_SECONDS)
+                self._is_lost = True
                 self._closed.wait(RETRY_SECONDS)
 
     def _listen(self, redis: Redis) -> None:
@@ -106,16 +107,16 @@ class Listener:
                     self._act_on(message, redis)
                 elif silence > SILENCE_MAX_SECONDS / 2:
                     channel.ping()
-        raise ConnectionError("no pong")  # half open: a purge could be missed for ever
+        raise ConnectionError("no pong")  # half open: every later purge would be lost
 
     def _act_on(self, message: dict[str, Any], redis: Redis) -> None:
         kind, name = message["type"], (message["channel"] or b"").decode()
-        if kind in SAID and name == self._keys.acknowledge:
-            self._answer_echo(message["data"].decode(), redis)
-        elif kind in SAID:
+        if kind in MESSAGES and name == self._keys.acknowledge:
+            self._acknowledge(message["data"].decode(), redis)
+        elif kind in MESSAGES:
             self._actions[name](message["data"].decode(errors="replace"))
-        elif kind in JOINED and name == self._keys.purge:
-            self._is_deaf = False
+        elif kind in SUBSCRIBED and name == self._keys.purge:
+            self._is_lost = False
             self._on_joined()
         elif kind == MOVED:
             raise ConnectionError("the channel's slot has moved to another node")

@@ -1,4 +1,4 @@
-"""Finished answers: every header that does not change from request to request is made once."""
+"""Makes finished answers: headers that do not change from request to request are formatted once."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ON_EVERY_ANSWER: Headers = [
 ]
 SANDBOX = ("Content-Security-Policy", "default-src 'none'; sandbox")
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
-# With bytes only: a 304 leaves the headers alone that it does not repeat (RFC 9111, 4.3.4).
+# Only with a body: a cache keeps the headers that a 304 does not repeat (RFC 9111, 4.3.4).
 ABOUT_THE_BYTES: Headers = [SANDBOX, NO_SNIFFING]
 HIT, MISS = ("Cache-Status", "avatar-warmer; hit"), ("Cache-Status", "avatar-warmer; fwd=miss")  # RFC 9211
 
 
 def list_common_headers(formats: Sequence[str]) -> Headers:
-    """What goes with every answer of the photo routes, errors included."""
+    """The headers of every answer of the photo routes, errors included."""
     return [*ON_EVERY_ANSWER, ("Vary", "Accept")] if len(formats) > 1 else ON_EVERY_ANSWER
 
 
@@ -41,7 +41,7 @@ def finish(
     read_at: float,
     tags: Iterable[str],
 ) -> Answer:
-    """The answer that sends this variant; `common` goes with every answer of the photo routes."""
+    """The answer with this variant. `common`: the headers of every answer of the photo routes."""
     etag = f'"{variant.etag}"'
     about = [("ETag", etag), ("Cache-Control", CACHE_CONTROL[photo_request.kind]), *common]
     described = [("Content-Type", MIME_TYPES[fmt]), ("Content-Length", str(len(variant.body))), *about]
@@ -49,7 +49,7 @@ def finish(
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:
-    """Whether the client has these very bytes (If-None-Match compares weakly; RFC 9110, 13.1.2)."""
+    """Whether the client has exactly these bytes (If-None-Match compares weakly; RFC 9110, 13.1.2)."""
     if not if_none_match:
         return False
     if if_none_match == etag:  # what browsers send

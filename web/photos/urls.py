@@ -1,7 +1,7 @@
 """Photo URLs, signed: an `<img>` sends no headers, so the right to see a picture is in its URL.
 
 sig = base64url without padding of the first 16 bytes of HMAC-SHA256(key, "file:" + file_id or "user:" + id). The
-first key signs, all verify. There is no expiry, so that URLs stay cacheable.
+first key signs, all verify. They never expire, so that URLs stay cacheable.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PhotoUrls:
         self.public_url = public_url
         self.sizes = tuple(sorted(sizes))
         self.size = choose_shown(self.sizes)
-        # The newest partners are listed again and again, and signing takes a fifth of a list's time.
+        # Lists repeat the newest partners, and signing takes a fifth of a list's time.
         self.of = lru_cache(REMEMBERED)(self._format)
 
     def sign(self, message: str) -> str:
@@ -44,7 +44,7 @@ class PhotoUrls:
         return sign(self._keys[0], message)
 
     def verify(self, message: str, signature: str) -> bool:
-        """Whether one of the keys signed it; every key is tried, each in constant time."""
+        """Whether one of the keys signed the message. Tries every key, each in constant time."""
         given = signature.encode("utf-8", "replace")
         return sum(hmac.compare_digest(sign(key, message).encode(), given) for key in self._keys) > 0
 

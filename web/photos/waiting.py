@@ -1,4 +1,4 @@
-"""How a request waits for a picture that is being warmed: woken by "done", bounded in time and in number."""
+"""Requests wait here for a picture that a worker fetches: until "done", bounded in time and in number."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TypeVar
 
-LOOK_SECONDS = 0.25  # between looks while nothing is announced: a message can be lost
+LOOK_SECONDS = 0.25  # between looks while no message comes: one can be lost
 T = TypeVar("T")
 
 
 class Overloaded(Exception):
-    """No use in waiting: as many wait as may, or nobody is at it."""
+    """Waiting is pointless: no place is free, or no worker will process the picture soon."""
 
 
 class _Waiter:
@@ -35,18 +35,18 @@ class Waiting:
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
-        """`pause`: waits until the event is set, at most so many seconds by the clock."""
+        """`places`: requests that may wait at once. `pause` waits for the event, at most that many seconds."""
         self.wait_seconds = wait_seconds
         self._clock, self._pause = clock, pause
         self._places = threading.BoundedSemaphore(places)
         self._waiters: dict[str, set[_Waiter]] = defaultdict(set)
         self._lock = threading.Lock()
 
-    def wait_for(self, subjects: set[str], look: Callable[[], T], ask: Callable[[], bool]) -> T:
-        """What `look` finds within the wait, None if nothing came in time or it was postponed.
+    def wait_for(self, subjects: set[str], look: Callable[[], T], request: Callable[[], bool]) -> T:
+        """What `look` finds within the wait. Returns None if nothing came in time, or if it was postponed.
 
-        Registers first, then looks, asks, and waits; asks again with every look, since the message may have met a
-        worker that was just leaving. Raises Shed, at once, while as many wait as may, and when asking was in vain.
+        Registers first, then looks, requests and waits. Requests again with every look, since a worker that was about
+        to end may have taken the message. Raises Overloaded at once if no place is free or `request` returns False.
         """
         if not self._places.acquire(blocking=False):
             raise Overloaded
@@ -55,7 +55,7 @@ class Waiting:
             for subject in subjects:
                 self._waiters[subject].add(waiter)
         try:
-            return self._wait(waiter, look, ask)
+            return self._wait(waiter, look, request)
         finally:
             self._places.release()
             with self._lock:
@@ -65,17 +65,17 @@ class Waiting:
                         del self._waiters[subject]
 
     def wake(self, message: str) -> None:
-        """Wake whoever waits for the subject of a "done" message."""
+        """Wake the requests that wait for the subject of a "done" message."""
         subject, _, outcome = message.partition(" ")
         with self._lock:
             for waiter in self._waiters.get(subject, ()):
                 waiter.is_postponed = outcome == "postponed"
                 waiter.news.set()
 
-    def _wait(self, waiter: _Waiter, look: Callable[[], T], ask: Callable[[], bool]) -> T:
+    def _wait(self, waiter: _Waiter, look: Callable[[], T], request: Callable[[], bool]) -> T:
         end = self._clock() + self.wait_seconds
         while (found := look()) is None and not waiter.is_postponed:
-            if not ask():
+            if not request():
                 raise Overloaded
             if (left := end - self._clock()) <= 0:
                 break

@@ -1,4 +1,4 @@
-"""A client's connection, and what has come of its next request."""
+"""A client's connection, and the received part of its next request."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from web.problems import MAX_BODY_BYTES
 
 MAX_HEAD_BYTES = 32 * 2**10
 RECEIVE_BYTES = 16 * 2**10
-# A thread that sends hardly waits for the client: every answer fits, unless those before it are unread.
+# A thread that sends seldom waits for the client: every answer fits, unless the earlier ones are unread.
 SEND_BUFFER_BYTES = 2**18
 SEND_TIME = struct.pack("@ll", 0, 100_000)  # struct timeval: seconds, microseconds
-# Where a request ends is only guessed, so that threads seldom wait; gunicorn alone decides what it says.
-HEAD_END = re.compile(rb"\n\r?\n")  # a bare line feed is wrong, and refused at once
+# Only a guess where a request ends, so that threads seldom wait. Gunicorn alone parses it.
+HEAD_END = re.compile(rb"\n\r?\n")  # a bare line feed is invalid, and refused at once
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.IGNORECASE)
-EXPECTS = re.compile(rb"\nexpect:", re.IGNORECASE)  # the body comes when gunicorn has said "100 Continue"
+EXPECTS = re.compile(rb"\nexpect:", re.IGNORECASE)  # the body follows after gunicorn's "100 Continue"
 
 
 class ClientSocket(socket.socket):
-    """A client's socket, which no thread waits for when it sends."""
+    """A client's socket: sending to it blocks no thread."""
 
     def __init__(self, accepted: socket.socket) -> None:
         super().__init__(fileno=accepted.detach())
@@ -35,7 +35,7 @@ class ClientSocket(socket.socket):
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIME)
 
     def sendall(self, *args: Any) -> None:
-        """BrokenPipeError where the client has read so little that there is no room for an answer."""
+        """Raises BrokenPipeError if the client has read so little that the answer does not fit."""
         try:
             super().sendall(*args)
         except BlockingIOError:
@@ -43,52 +43,52 @@ class ClientSocket(socket.socket):
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
-    """A connection of gunicorn's; everything here returns at once."""
+    """A connection of gunicorn. Every method returns at once."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
-        self.data_ready = True  # no thread is to wait for the first byte
+        self.data_ready = True  # so that no thread waits for the first byte
         self.received = bytearray()
         self.whole_bytes = 0  # of the next request; 0 until its head has ended
         self.has_ended = False  # by the client
-        self.is_leaving = False  # answered for the last time; the client may close
+        self.is_leaving = False  # the last answer is sent, and the client may close
         self.polled = 0  # selectors.EVENT_…
-        self.deadline = math.inf  # of what it is at (monotonic)
+        self.deadline = math.inf  # of its current step (monotonic)
 
     @property
     def is_whole(self) -> bool:
-        """Whether a thread can answer without waiting for the client."""
+        """Whether the request is complete, so that a thread can answer without waiting for the client."""
         return 0 < self.whole_bytes <= len(self.received)
 
     @property
     def is_too_long(self) -> bool:
-        """Whether the head has not ended where it must have."""
+        """Whether the head exceeds its limit."""
         return not self.whole_bytes and len(self.received) > MAX_HEAD_BYTES
 
     @property
     def refusal(self) -> tuple[int, str]:
-        """What is said of too long a head."""
+        """The status line for a head that is too long."""
         return (431, "Request Header Fields Too Large") if b"\n" in self.received else (414, "URI Too Long")
 
     def begin(self) -> bool:
-        """The next request starts with what was read beyond the one before; whether that is anything."""
+        """Start the next request with the bytes read beyond the previous one. Returns True if there are any."""
         ahead = self.parser.unreader.take_buffered()
         if ahead:
             self._add(ahead)
         return bool(ahead)
 
     def receive(self) -> None:
-        """Take what has come."""
+        """Take the received bytes."""
         data = self._receive()
         if data is not None and not self.is_leaving:
             self._add(data)
 
-    def is_handed_over(self) -> bool:
-        """Give the parser what has come, if that is a whole request; whether it is."""
+    def hand_over(self) -> bool:
+        """Give the received bytes to the parser. Returns False if they are not a complete request yet."""
         if not self.received:
             data = self._receive()
             if data and self.initialized and data.startswith(b"GET ") and data.endswith(b"\r\n\r\n"):
-                self.parser.unreader.unread(data)  # as nearly all come
+                self.parser.unreader.unread(data)  # nearly every request arrives like this
                 return True
             self._add(data or b"")
         if not self.is_whole:
@@ -101,7 +101,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     @property
     def can_take_an_answer(self) -> bool:
-        """Whether the client has read enough of the answers before."""
+        """Whether the client has read enough of the earlier answers."""
         if not self.initialized:
             return True
         poll = select.poll()
@@ -109,12 +109,12 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         return bool(poll.poll(0))
 
     def close_politely(self) -> None:
-        """Say that nothing more will be sent; OSError where nobody is there to hear it."""
+        """Tell the client that nothing more follows. Raises OSError if the client is gone."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def cut_off(self) -> None:
         """Wake the thread that waits for the client."""
-        with suppress(OSError):  # it may just have ended
+        with suppress(OSError):  # the connection may just have ended
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def _receive(self) -> bytes | None:
@@ -132,12 +132,12 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.received += data
         if not self.whole_bytes and (end := HEAD_END.search(self.received, searched)):
             self.whole_bytes = end.end()
-            if not self.received.startswith(b"GET "):  # its body would go unread
+            if not self.received.startswith(b"GET "):  # a GET's body stays unread
                 self.whole_bytes += count_body_bytes(self.received[: end.end()])
 
 
 def count_body_bytes(head: bytes | bytearray) -> int:
-    """The bytes of the body that come unasked and will be read; a longer one is refused unread."""
+    """The length of the body that follows at once and will be read. A longer body is refused unread."""
     length = LENGTH.search(head)
     if length is None or EXPECTS.search(head) or int(length[1]) > MAX_BODY_BYTES:
         return 0

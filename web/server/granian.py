@@ -1,4 +1,4 @@
-"""The web tier under granian, which sets up no logging of its applications; gunicorn.conf.py does this for gunicorn."""
+"""The web tier under granian, which leaves logging to the application. Under gunicorn, gunicorn.conf.py sets it up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warmer.settings import load_settings_or_exit
 
 
 def create_app() -> Flask:
-    """The app, with its logging; the garbage collector leaves alone what lives as long as the process."""
+    """The app, with logging. The garbage collector skips the objects that live as long as the process."""
     settings = load_settings_or_exit()
     configure_logging(settings)
     app = web.create_app(settings)

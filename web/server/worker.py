@@ -1,15 +1,15 @@
-"""gunicorn's threads, kept from waiting for clients.
+"""Gunicorn's threaded worker, without threads that wait for clients.
 
-gunicorn gives a connection to a thread with its first byte, or for five seconds without one, and its loop stands still
-for up to two seconds until a client closes: a hundred slow clients stop a process. Here no thread waits for a request,
-and the loop gathers what does not come at once:
+Gunicorn gives a connection to a thread with its first byte, or for five seconds without one, and its loop blocks for up
+to two seconds until a client closes: a hundred slow clients stop a process. Here no thread waits for a request, and the
+loop gathers the requests that do not arrive at once:
 
-accept ─→ gather ── whole, and the answers before it are read ──→ a thread answers ─→ idle ─→ a thread looks …
-            │ └────────────── not yet ←───────────────────────────────────────────────────────────┘
-            └ not in time: closed                                     └ for the last time: leave ─→ closed
+accept ─→ gather ── complete, and earlier answers are read ──→ a thread answers ─→ idle ─→ a thread looks …
+            │ └────────────── not yet ←────────────────────────────────────────────────────────┘
+            └ too late: closed                                     └ last answer: leave ─→ closed
 
-TLS ends before it, in a proxy. What is overridden is how ThreadWorker of gunicorn 27 works inside:
-`tests/web/server/test_worker.py` holds it.
+TLS ends before it, in a proxy. It overrides internals of gunicorn 27's ThreadWorker, and
+`tests/web/server/test_worker.py` holds them.
 """
 
 from __future__ import annotations
@@ -30,43 +30,43 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from web.server.connection import ClientSocket, Connection
 
-FULL = (errno.EMFILE, errno.ENFILE)  # no descriptor is left, where gunicorn's process would end
+FULL = (errno.EMFILE, errno.ENFILE)  # no descriptor is left; gunicorn's process would end
 
 
-UNFINISHED = object()  # what a thread says of a request that is not whole
+UNFINISHED = object()  # the result of a thread whose request is not complete
 
 
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Gathers requests in its loop, and hands whole ones to its threads."""
+    """Gathers requests in its loop, and hands complete ones to its threads."""
 
-    request_seconds = 10.0  # for a whole request to come, and for room for its answer
-    thread_seconds = 20.0  # with a thread: a wait for a picture takes at most 10, the rest is the client's
-    leave_seconds = 2.0  # for the client to read the last answer and to close
-    drain_seconds = 0.05  # for the rest of a body that nobody read
-    clock: Callable[[], float] = staticmethod(time.monotonic)  # gunicorn makes the worker: nothing can be passed in
+    request_seconds = 10.0  # for a complete request, and for room for its answer
+    thread_seconds = 20.0  # in a thread: at most 10 for a picture, the rest for the client
+    leave_seconds = 2.0  # for the client to read the last answer and close
+    drain_seconds = 0.05  # for the unread rest of a body
+    clock: Callable[[], float] = staticmethod(time.monotonic)  # not passed in, since gunicorn makes the worker
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.polling: dict[Connection, None] = {}  # in the order of their coming; idle ones are gunicorn's
-        self.working: set[Connection] = set()  # with a thread, or waiting for one
-        self.next_look = 0.0  # at the deadlines
-        self.is_full = False  # no descriptor was left for a client
+        self.polling: dict[Connection, None] = {}  # in order of arrival; gunicorn keeps the idle ones
+        self.working: set[Connection] = set()  # in a thread, or waiting for one
+        self.next_look = 0.0  # at the deadlines (monotonic)
+        self.is_full = False  # the last client found no descriptor
 
     def accept(self, listener: socket.socket) -> None:
-        """A client comes."""
+        """A client connects."""
         try:
             client_socket, client = listener.accept()
             conn = Connection(self.cfg, ClientSocket(client_socket), client, listener.getsockname())
-        except OSError as error:  # the client has gone again, or there is no descriptor for it
+        except OSError as error:  # the client is gone, or no descriptor is left
             self.is_full = error.errno in FULL
             return
         self.nr_conns += 1
         self._go_on_for(self.request_seconds, conn)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """A request begins on a connection that had one: mostly it is whole, which the thread looks after.
+        """A further request begins on a connection. Usually it is complete, and the thread checks that.
 
-        Not so one that was sent before the last answer was read: the client may not be reading at all.
+        A request sent ahead of the last answer is gathered first: its client may not be reading at all.
         """
         if conn.begin():
             self._go_on_for(self.request_seconds, conn)
@@ -74,12 +74,12 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._give_to_a_thread(conn)
 
     def handle(self, conn: Connection) -> Any:
-        """A thread begins."""
+        """A thread starts with a request."""
         conn.deadline = self.clock() + self.thread_seconds
-        return super().handle(conn) if conn.is_handed_over() else UNFINISHED
+        return super().handle(conn) if conn.hand_over() else UNFINISHED
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
-        """A thread is done."""
+        """A thread has ended its request."""
         self.working.discard(conn)
         result = None if fs.cancelled() or fs.exception() else fs.result()
         if result is UNFINISHED:
@@ -90,7 +90,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._leave(conn)
 
     def murder_pending(self) -> None:
-        """Close what is late, or in the way; called when the loop has turned: no event is left for what is closed."""
+        """Close late connections, or one to make room. Gunicorn calls this after all events of a turn."""
         if self.is_full or self.nr_conns >= self.worker_connections:
             self.is_full = False
             self._make_room()
@@ -105,7 +105,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 conn.cut_off()
 
     def _go_on(self, conn: Connection, _sock: Any = None) -> None:
-        """One step: the socket may have become readable, or writable where that is waited for."""
+        """Take one step: the socket is readable, or writable if that was polled."""
         if conn.is_leaving or not conn.is_whole:
             conn.receive()
         if conn.has_ended:
@@ -115,14 +115,14 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         elif not conn.can_take_an_answer:
             self._poll(conn, selectors.EVENT_WRITE)
         elif conn.is_too_long:
-            with suppress(OSError):  # it may have gone; whatever a client does, nothing of it may leave the loop
+            with suppress(OSError):  # the client may be gone, and no error may leave the loop
                 util.write_error(conn.sock, *conn.refusal, "")
             self._leave(conn)
         else:
             self._give_to_a_thread(conn)
 
     def _make_room(self) -> None:
-        """One goes: who has let us wait longest for a request, else who has been idle longest."""
+        """Close one connection: the oldest without a complete request, else the one idle longest."""
         if self.polling:
             self._drop(next(iter(self.polling)))
         elif self.keepalived_conns:
@@ -137,7 +137,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         super().enqueue_req(conn)
 
     def _leave(self, conn: Connection) -> None:
-        """Close after the client has, or soon: while it still sends, closing would take the answer back."""
+        """Close after the client, or soon: closing while the client still sends would discard the answer."""
         try:
             conn.close_politely()
         except OSError:
@@ -158,7 +158,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         conn.close()
 
     def _poll(self, conn: Connection, events: int) -> None:
-        """Wait for these events; 0 for none."""
+        """Poll for these events, 0 for none."""
         if conn.polled == events:
             return
         if conn.polled:
@@ -168,15 +168,15 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         conn.polled = events
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """A stopping worker waits no longer for clients than for idle ones."""
+        """A stopping worker gives active clients no more time than idle ones."""
         super()._cap_keepalive(deadline)
         for conn in self.polling:
             conn.deadline = min(deadline, conn.deadline)
 
     def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
-        """Whether another request may follow; what hides it, a body that nobody read, is not waited for."""
+        """Whether another request may follow. The unread rest of a body is awaited only briefly."""
         try:
-            # By gunicorn's own clock.
+            # Gunicorn's own clock.
             return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + self.drain_seconds))
-        except ParseException:  # of chunks; this request has its answer, and gets no second one
+        except ParseException:  # malformed chunks; the request has its answer already
             return False

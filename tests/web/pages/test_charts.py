@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from web.pages.charts import HEIGHT, PLANS, WIDTH, Plan, draw, draw_all, spell
+from web.pages.charts import HEIGHT, PLANS, WIDTH, Plan, draw, draw_all
+from web.pages.charts import format_value as shown
 from web.pages.history import Figures, summarize
 from web.pages.overview import Step
 
@@ -45,14 +46,14 @@ def test_a_hit_rate_is_drawn_from_its_lowest() -> None:
 
 def test_the_words_say_what_is_drawn() -> None:
     words = draw(DUE, figures(3, 9, 4)).words
-    assert words == "Due, last 24 hours. subjects: lowest 3, highest 9, at last 4."
-    assert draw(DUE, figures(3, None)).words.endswith("at last nothing.")
+    assert words == "Due, last 24 hours. subjects: lowest 3, highest 9, last 4."
+    assert draw(DUE, figures(3, None)).words.endswith("last no data.")
 
 
 def test_of_nothing_nothing_is_drawn() -> None:
     for chart in draw_all([Step(0, None)] * 3):
         assert chart.lines == []
-        assert "nothing" in chart.words
+        assert "no data" in chart.words
 
 
 def test_every_point_of_every_chart_lies_inside_the_drawing() -> None:
@@ -66,7 +67,7 @@ def test_every_point_of_every_chart_lies_inside_the_drawing() -> None:
 
 
 def test_figures_are_spelled_with_their_unit() -> None:
-    assert [spell(0.975, "%"), spell(1, "%"), spell(3.14, "ms"), spell(1528.4, "ms"), spell(12345, "")] == [
+    assert [shown(0.975, "%"), shown(1, "%"), shown(3.14, "ms"), shown(1528.4, "ms"), shown(12345, "")] == [
         "97.5 %", "100 %", "3.1 ms", "1,528 ms", "12,345",
     ]  # fmt: skip
-    assert spell(None, "ms") == "–"
+    assert shown(None, "ms") == "–"
