@@ -14,13 +14,11 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{subject}:lease` | token, 30 s | the worker that is at it | lease | lease, photos |
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, lease |
 | `{fid}:wanted` | set, 60 s | variants somebody waits for, such as `160.jpeg` | photos | lease, photos |
-| `{fid}:partners` | set, no TTL | ids of the partners that show it, or showed it before | partners | partners, photos |
+| `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
 | `{subject}:crashes` | counter, no TTL | leases without an outcome | lease | lease |
 | `{subject}:forgotten` | string, PHOTO_TTL | tombstone | photos | photos |
-| `{subject}:registered` | string, 60 s at most | a user who has just registered | partners | partners |
-| `{user:<id>}:profile` | string, PHOTO_TTL | JSON: the newest picture of that id | partners | partners |
-| `partner:<id>` | string, no TTL | JSON: the partner; unknown fields are kept | partners | partners |
-| `recent` | sorted set, no TTL | partner ids by first registration, in microseconds | partners | partners |
+| `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
+| `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted | budget | budget |
 | `slot:<task>` | string, the task's period | this round of a periodic task is taken | schedule | schedule |
@@ -142,8 +140,8 @@ class Keys:
     def wanted(self, file_id: str) -> str:
         return self._of(file_id, "wanted")
 
-    def partners(self, file_id: str) -> str:
-        return self._of(file_id, "partners")
+    def people(self, file_id: str) -> str:
+        return self._of(file_id, "people")
 
     def crashes(self, subject: str) -> str:
         return self._of(subject, "crashes")
@@ -151,14 +149,12 @@ class Keys:
     def forgotten(self, subject: str) -> str:
         return self._of(subject, "forgotten")
 
-    def profile(self, user_id: int) -> str:
-        return self._of(user_subject(user_id), "profile")
+    def negatives(self, subject: str) -> tuple[str, str, str]:
+        """The negative cache of a subject, and what counts towards it."""
+        return self.unavailable(subject), self.failures(subject), self.negative_count(subject)
 
-    def registered(self, subject: str) -> str:
-        return self._of(subject, "registered")
-
-    def partner(self, user_id: int) -> str:
-        return f"{self.prefix}partner:{user_id}"
+    def person(self, user_id: int) -> str:
+        return f"{self.prefix}person:{user_id}"
 
     def slot(self, task: str) -> str:
         return f"{self.prefix}slot:{task}"

@@ -27,9 +27,8 @@ from warmer.settings import Settings, load_settings_or_exit
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
 from warmer.state.lease import Lease, LeaseManager
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import People, open_people
 from warmer.state.photos import PhotoStore
-from warmer.state.profiles import Profiles
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
 from warmer.telegram.client import BotApi
@@ -49,15 +48,14 @@ class WorkerSteps(FlowSteps):
         failures: Failures,
         leases: LeaseManager,
         store: PhotoStore,
-        partners: PartnerDirectory,
-        profiles: Profiles,
+        people: People,
     ) -> None:
         self.leases = leases
         self.store = store
-        self.partners = partners
-        self.profiles = profiles
-        self.forget = Forget(partners, profiles, store, schedule)
-        self.attempts = AttemptRunner(leases, schedule, store, partners, failures, settings.profile_check_every)
+        self.schedule = schedule
+        self.people = people
+        self.forget = Forget(people, store)
+        self.attempts = AttemptRunner(leases, schedule, store, people, failures, settings.profile_check_every)
         self.fetcher = PhotoFetcher(telegram, budget, store, settings.file_path_ttl)
         self.profile_lookup = ProfileLookup(telegram, budget)
         self.first_format = settings.photo_formats[0]
@@ -92,7 +90,7 @@ class WorkerContext:
     telegram: BotApi
     budget: Budget
     schedule: Schedule
-    partners: PartnerDirectory
+    people: People
     publisher: Publisher
     stats: MinuteStats
     steps: FlowSteps
@@ -137,9 +135,8 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     budget = Budget(redis, keys, settings.telegram_rate)
     schedule = Schedule(redis, keys)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
-    partners = PartnerDirectory(redis, keys, settings.rewarm_partners)
-    profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
+    people = open_people(settings, redis, keys)
     failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
     publisher = Publisher(app, redis, keys, schedule, settings)
-    steps = WorkerSteps(settings, telegram, budget, schedule, failures, leases, store, partners, profiles)
-    return WorkerContext(settings, redis, keys, telegram, budget, schedule, partners, publisher, stats, steps)
+    steps = WorkerSteps(settings, telegram, budget, schedule, failures, leases, store, people)
+    return WorkerContext(settings, redis, keys, telegram, budget, schedule, people, publisher, stats, steps)

@@ -19,9 +19,8 @@ from warmer.redis_client.clients import connect_listener, connect_web
 from warmer.redis_url import is_cluster
 from warmer.settings import Settings
 from warmer.state.budget import Budget
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import open_people
 from warmer.state.photos import PhotoStore
-from warmer.state.profiles import Profiles
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
 from web.api.context import ApiContext
@@ -91,8 +90,7 @@ def open_context(
     keys, breaker = Keys(settings.bot_id), Breaker(clock)
     redis: Redis = connect_web(settings, THREADS, BreakablePool, breaker=breaker)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
-    partners = PartnerDirectory(redis, keys, settings.rewarm_partners)
-    profiles = Profiles(redis, keys, settings.photo_ttl, settings.profile_check_every)
+    people = open_people(settings, redis, keys)
     schedule, budget = Schedule(redis, keys), Budget(redis, keys, settings.telegram_rate)
     publisher, stats = _open_publisher(settings, redis, keys, schedule), MinuteStats(redis, keys)
     urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
@@ -100,14 +98,14 @@ def open_context(
     cache = ResponseCache(settings.photo_cache_mb * 2**20, clock)
     waiting = Waiting(settings.photo_wait, PLACES, clock=clock)
     listener = _open_listener(settings, keys, waiting, cache, redis)
-    forget, rate_limiter = Forget(partners, profiles, store, schedule), RateLimiter(redis, keys, urls, wall_clock)
+    forget, rate_limiter = Forget(people, store), RateLimiter(redis, keys, urls, wall_clock)
     photos = PhotoContext(
-        store, partners, profiles, publisher, parser, cache, waiting, listener, RequestIds(), clock=clock
+        store, people, publisher, parser, cache, waiting, listener, RequestIds(), clock=clock
     )  # fmt: skip
     api = ApiContext(
-        settings, redis, keys, breaker, store, partners, profiles, forget, urls, rate_limiter, wall_clock=wall_clock
+        settings, redis, keys, breaker, store, people, forget, urls, rate_limiter, wall_clock=wall_clock
     )  # fmt: skip
-    pages = PageContext(settings, redis, keys, partners, publisher, schedule, budget, wall_clock=wall_clock)
+    pages = PageContext(settings, redis, keys, people, publisher, schedule, budget, wall_clock=wall_clock)
     access_log = AccessLog(partial(count_served, stats))
     observe = ObserveContext(
         redis, keys, publisher, schedule, budget, stats, access_log, clock=clock, wall_clock=wall_clock

@@ -14,8 +14,8 @@ from faketelegram import ids
 from warmer.keys import Keys, user_subject
 from warmer.photo import Variant
 from warmer.settings import Settings
-from warmer.state.partners import RECENT_CAP, Partner
-from warmer.state.profiles import Profile
+from warmer.state.people import RECENT_CAP
+from warmer.state.person import Person
 
 BODY_BYTES = 200
 PREVIEW = "data:image/webp;base64," + "A" * 160
@@ -39,7 +39,7 @@ def write_partners(redis: Redis, keys: Keys, number: int) -> None:
 
 def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, rng: random.Random, *, is_kept: bool) -> None:
     file_id, unique_id = ids.file_id("dataset", place), ids.file_unique_id("dataset", place)
-    partner = Partner(
+    person = Person(
         id=7_000_000_000 + place,
         name=f"Partner {place}",
         joined_us=now * 1_000_000 + place,
@@ -51,10 +51,9 @@ def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, rng: random.R
         variant = Variant(size, "webp", rng.randbytes(BODY_BYTES))
         pipe.set(keys.variant(file_id, size, "webp"), variant.pack(), ex=TTL)
     pipe.set(keys.preview(file_id), json.dumps({"preview": PREVIEW, "unique_id": unique_id}), ex=TTL)
-    pipe.sadd(keys.partners(file_id), partner.id)
-    pipe.set(keys.partner(partner.id), json.dumps(asdict(partner)))
-    pipe.set(keys.profile(partner.id), json.dumps(asdict(Profile(file_id, unique_id, now))), ex=TTL)
-    pipe.zadd(keys.recent, {str(partner.id): partner.joined_us})
+    pipe.sadd(keys.people(file_id), person.id)
+    pipe.set(keys.person(person.id), json.dumps(asdict(person)))
+    pipe.zadd(keys.recent, {str(person.id): now * 1_000_000 + place})
     if is_kept:
-        turn = now + 3600 + place
-        pipe.zadd(keys.schedule, {file_id: turn, user_subject(partner.id): turn})
+        next_run = now + 3600 + place
+        pipe.zadd(keys.schedule, {file_id: next_run, user_subject(person.id): next_run})

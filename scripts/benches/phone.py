@@ -13,7 +13,7 @@ from redis import Redis
 from benches.clients import Client
 from benches.rivals import Rival
 from benches.service import NAME, Service
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import People
 
 PARTNERS = 20
 SHOWN = 4
@@ -30,6 +30,9 @@ class App:
     path_of: Callable[[str], str]  # file id → the path of its picture
     show: Callable[[Sequence[str]], None]  # gives the newest partners these pictures, and warms none
     processes: list[psutil.Process]
+
+
+TTL_SECONDS = 604_800
 
 
 class Phone:
@@ -60,11 +63,11 @@ class Phone:
 
 def app_of_service(service: Service, file_ids: Sequence[str]) -> App:
     """This service with these pictures, newest first."""
-    directory = PartnerDirectory(service.redis, service.keys, PARTNERS)
+    directory = People(service.redis, service.keys, keep=PARTNERS, ttl_seconds=TTL_SECONDS, check_seconds=TTL_SECONDS)
 
     def show(file_ids: Sequence[str]) -> None:
         for age, file_id in reversed(list(enumerate(file_ids))):  # the order is that of the first registration
-            directory.register(PARTNERS - age, _name(age), file_id, unpin=True)
+            directory.register(PARTNERS - age, _name(age), file_id)
 
     show(file_ids)
     path = f"/api/partner/recent?limit={PARTNERS}"

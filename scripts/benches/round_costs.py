@@ -29,7 +29,7 @@ class Rounds:
     def prepare(self) -> None:
         """Free every slot, empty the queue, and make DUE subjects due."""
         keys = self.context.keys
-        subjects = [user_subject(partner_id) for partner_id in self.context.partners.list_recent_ids(DUE)]
+        subjects = [user_subject(partner_id) for partner_id in self.context.people.list_recent_ids(DUE)]
         markers = [keys.enqueued(subject, "rewarm") for subject in subjects]
         self.context.redis.delete(keys.slot("tick"), keys.slot("keep_newest"), f"{keys.queue_prefix}rewarm", *markers)
         for subject in subjects:

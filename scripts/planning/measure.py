@@ -162,8 +162,8 @@ def _measure_memory(bench: Bench, file_ids: Sequence[str]) -> Memory:
     variants = [keys.variant(name, size, "webp") for name in partners.values() for size in SIZES]
     picture = mean(redis.strlen(name) - HEADER_LENGTH for name in variants)
     return Memory(
-        record=mean_usage([keys.partner(one) for one in partners]),
-        shown_by=mean_usage([keys.partners(name) for name in partners.values()]),
+        record=mean_usage([keys.person(one) for one in partners]),
+        shown_by=mean_usage([keys.people(name) for name in partners.values()]),
         preview=mean_usage([keys.preview(name) for name in partners.values()]),
         path=mean_usage([keys.path(name) for name in partners.values()]),
         due=entry,

@@ -15,12 +15,12 @@ from warmer.wiring import WorkerContext, open_worker_context
 
 def measure(context: WorkerContext, limit: int = 100) -> tuple[int, Counter[str]]:
     """The number of measured partners, and their bytes by kind of key."""
-    partners = [partner for partner in context.partners.list_recent(limit) if partner.photo_file_id]
+    partners = [partner for partner in context.people.list_recent(limit) if partner.photo_file_id]
     total: Counter[str] = Counter()
     for partner in partners:
         file_id = str(partner.photo_file_id)
-        keys = {"record": [context.keys.partner(partner.id)], "preview": [context.keys.preview(file_id)]}
-        keys["shown by"] = [context.keys.partners(file_id)]
+        keys = {"record": [context.keys.person(partner.id)], "preview": [context.keys.preview(file_id)]}
+        keys["shown by"] = [context.keys.people(file_id)]
         for fmt in context.steps.store.formats:
             for size in context.steps.store.sizes:
                 keys[f"{size}.{fmt}"] = [context.keys.variant(file_id, size, fmt)]

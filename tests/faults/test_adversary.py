@@ -26,6 +26,7 @@ from tests.support.adversary import (
     run_subject,
     run_task,
 )
+from tests.support.people import outdate
 from tests.support.web_parts import new_id
 from warmer.deadline import Deadline
 from warmer.keys import user_subject
@@ -154,7 +155,7 @@ def test_malformed_photos_are_retried_and_the_shown_picture_stays(attempt: Try, 
         assert attempt("getMe", GOOD["getMe"]) == "done"  # a new worker, and a stored picture
         steps, user_id = get_worker_context().steps, new_id()
         assert run_subject(user_subject(user_id)) == "done"
-        steps.profiles.mark_old(user_id)
+        outdate(get_worker_context().redis, get_worker_context().keys, user_id)
         say("getUserProfilePhotos", result({"total_count": 1, "photos": photos}))
         outcome = run_subject(user_subject(user_id))
         if not outcome.startswith("postponed") or not steps.store.is_ready(FILE_ID):

@@ -66,14 +66,14 @@ def test_fields_of_the_new_release_survive_a_write_by_the_old_one(pair: Pair) ->
     assert pair.new.put(user_id).status == 201
     wait_until(lambda: pair.new.is_ready(user_id), DEADLINE)
     assert pair.old.ask(f"/api/partner/{user_id}", "PUT", json={"name": "Renamed"}).status == 200
-    assert pair.read(KEYS.partner(user_id)).items() >= {"badge": "gold", "name": "Renamed"}.items()
+    assert pair.read(KEYS.person(user_id)).items() >= {"badge": "gold", "name": "Renamed"}.items()
 
 
 def test_each_release_reads_the_profiles_that_the_other_looked_up(pair: Pair) -> None:
     ids = list(pair.old.add_people(20))
     for release in (pair.old, pair.new):
         wait_until(partial(are_ready, release, ids), DEADLINE)
-    said = [pair.read(KEYS.profile(user_id)).get("shape") for user_id in ids]
+    said = [pair.read(KEYS.person(user_id)).get("shape") for user_id in ids]
     assert set(said) == {"round", None}  # each release looked up some
     check_logs(pair)
 

@@ -9,7 +9,7 @@ from warmer import deadline, keys, names
 from warmer.broker import publish
 from warmer.images import decode, png_webp
 from warmer.images import render as images
-from warmer.state import partners, profiles
+from warmer.state import people, person
 from warmer.telegram import client as telegram
 from web import problems, wiring
 from web.api import partners as routes
@@ -39,16 +39,12 @@ LIMITS = {
     "an inline preview": f"{images.PREVIEW_MAX_CHARACTERS} characters",
     "one job of a worker": f"{deadline.TASK_SECONDS:.0f} s",
     "partners that the service lists or keeps warm": (
-        f"the newest {partners.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; records have no cap"
+        f"the newest {people.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; records have no cap"
     ),
-    "former pictures that forgetting a person removes": f"{partners.FORMER_MAX}",
+    "former pictures that forgetting a person removes": f"{person.FORMER_MAX}",
     "eager messages waiting in one lane": f"{publish.EAGER_MAX}; more go to the schedule",
 }
 
 
 def test_every_limit_on_the_page_equals_the_limit_in_the_code() -> None:
     assert ROWS == LIMITS
-
-
-def test_profiles_keep_as_many_former_pictures_as_partners() -> None:
-    assert profiles.FORMER_MAX == partners.FORMER_MAX

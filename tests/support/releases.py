@@ -27,15 +27,13 @@ class Change(NamedTuple):
 
 ANOTHER_LAYOUT = (Change("warmer/keys.py", 'f"v2:{bot_id}:"', 'f"v3:{bot_id}:"'),)
 MORE_IS_SAID = (
-    Change("warmer/state/partners.py", "record.update(id=partner_id,", 'record.update(badge="gold", id=partner_id,'),
+    Change("warmer/state/people.py", "record.update(id=person_id,", 'record.update(badge="gold", id=person_id,'),
     Change(
         "warmer/worker/heartbeat.py",
         "json.dumps(asdict(self.pulse))",
         'json.dumps(asdict(self.pulse) | {"release": 2})',
     ),
-    Change(
-        "warmer/state/profiles.py", "json.dumps(asdict(profile))", 'json.dumps(asdict(profile) | {"shape": "round"})'
-    ),
+    Change("warmer/state/people.py", "record.update(id=before.id,", 'record.update(shape="round", id=before.id,'),
     Change("warmer/state/photos.py", '{"path": path.path,', '{"bytes": 5, "path": path.path,'),
     Change(
         "warmer/state/photos.py", '{"preview": rendering.preview,', '{"colour": "red", "preview": rendering.preview,'

@@ -26,7 +26,7 @@ def keys_of(subject: str) -> list[str]:
 
 def test_every_key_starts_with_the_version_and_the_bot() -> None:
     plain = [KEYS.recent, KEYS.schedule, KEYS.budget, KEYS.workers, KEYS.done, KEYS.purge, KEYS.queue_prefix]
-    assert all(key.startswith("v2:123:") for key in [*plain, *keys_of(PICTURE), KEYS.partner(1), KEYS.profile(1)])
+    assert all(key.startswith("v2:123:") for key in [*plain, *keys_of(PICTURE), KEYS.person(1)])
 
 
 def test_all_keys_of_a_picture_differ_and_share_their_slot() -> None:
@@ -38,11 +38,6 @@ def test_all_keys_of_a_picture_differ_and_share_their_slot() -> None:
 def test_two_bots_never_share_a_key() -> None:
     assert Keys("1").schedule != Keys("12").schedule
     assert not Keys("12").schedule.startswith(Keys("1").prefix)
-
-
-def test_the_profile_of_an_id_shares_the_slot_of_its_subject() -> None:
-    assert "{user:42}" in KEYS.profile(42)
-    assert "{user:42}" in KEYS.lease(Subject.of_person(42))
 
 
 def test_the_subject_of_a_person_knows_the_id() -> None:

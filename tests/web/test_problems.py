@@ -343,8 +343,8 @@ def test_without_writes_hits_and_lists_are_served_and_the_rest_is_away(
 ) -> None:
     web_context, aged, shown = get_web_context(apart), new_id(), shelve(apart)
     # A profile looked up long ago is asked for again beside the answer: that write fails, the answer stands.
-    profile = json.dumps({"file_id": shown, "unique_id": "u", "looked_up_at": 0})
-    web_context.redis.set(web_context.keys.profile(aged), profile)
+    record = json.dumps({"photo_file_id": shown, "photo_unique_id": "u", "looked_up_at": 0})
+    web_context.redis.set(web_context.keys.person(aged), record)
     refuse(apart)
     reads = (apart.config["stored"], user_url(aged), "/api/partner/recent", "/api/partner/42", "/readyz")
     assert [ask(apart, "GET", path, headers=as_server).status_code for path in reads] == [200] * 5

@@ -31,7 +31,7 @@ def list_some(app: Flask, client: FlaskClient, headers: dict[str, str], count: i
     """Subjects of partners who are listed, newest first, each third with a ready picture."""
     file_ids = [shelve(app) if number % 3 == 0 else new_file_id() for number in range(count)]
     for file_id in file_ids:
-        get_web_context(app).photos.partners.register(new_id(), "Ann", file_id)
+        get_web_context(app).photos.people.register(new_id(), "Ann", file_id)
     assert client.get("/api/partner/recent", headers=headers).status_code == 200
     return [file_id for number, file_id in enumerate(file_ids) if number % 3][::-1]
 
@@ -79,8 +79,8 @@ def test_the_variant_that_is_waited_for_is_wanted_before_it_is_asked_for(app: Fl
 def test_a_profile_looked_up_long_ago_is_served_and_checked_when_there_is_room(app: Flask, client: FlaskClient) -> None:
     web_context, file_id = get_web_context(app), shelve(app)
     for user_id, looked_up_at in ((old := new_id(), 0), (new_id(), int(time.time()))):
-        profile = {"file_id": file_id, "unique_id": "u", "looked_up_at": looked_up_at}
-        web_context.redis.set(web_context.keys.profile(user_id), json.dumps(profile))
+        record = {"photo_file_id": file_id, "photo_unique_id": "u", "looked_up_at": looked_up_at}
+        web_context.redis.set(web_context.keys.person(user_id), json.dumps(record))
         assert client.get(user_url(user_id)).status_code == 200
     assert queued(app, "rewarm") == [user_subject(old)]
 

@@ -153,7 +153,7 @@ def test_a_receiver_that_raises_changes_no_answer_of_the_api_and_keeps_no_warmin
 ) -> None:
     user_id, file_ids = new_id(), [new_file_id(), new_file_id()]
     assert client.post("/api/partner/me", headers=as_user(user_id)).status_code == 201
-    get_web_context(app).photos.partners.register(new_id(), "Ann", file_ids[0])
+    get_web_context(app).photos.people.register(new_id(), "Ann", file_ids[0])
     assert client.get("/api/partner/recent?limit=1", headers=as_server).status_code == 200
     body = {"photo_file_ids": file_ids[1:]}
     assert client.post("/api/photos/warm", json=body, headers=as_server).status_code == 202
@@ -204,7 +204,7 @@ def test_what_is_refused_signals_nothing(app: Flask, client: FlaskClient, refuse
 def test_a_list_is_partners_listed_with_what_is_not_ready_in_its_order(
     app: Flask, client: FlaskClient, as_server: dict[str, str]
 ) -> None:
-    directory, (first, second, third, fourth) = get_web_context(app).photos.partners, [new_id() for _ in range(4)]
+    directory, (first, second, third, fourth) = get_web_context(app).photos.people, [new_id() for _ in range(4)]
     directory.register(first, "cold", cold := new_file_id())
     directory.register(second, "ready", shelve(app))
     directory.register(third, "no photo", None)
@@ -259,8 +259,9 @@ def test_a_profile_looked_up_long_ago_is_profile_aged_when_resolved(
     app: Flask, client: FlaskClient, as_server: dict[str, str], age_seconds: int, is_aged: bool
 ) -> None:
     user_id, web_context = new_id(), get_web_context(app)
-    profile = {"file_id": shelve(app), "unique_id": "u", "looked_up_at": web_context.redis.time()[0] - age_seconds}
-    web_context.redis.set(web_context.keys.profile(user_id), json.dumps(profile))
+    looked_up_at = web_context.redis.time()[0] - age_seconds
+    record = {"photo_file_id": shelve(app), "photo_unique_id": "u", "looked_up_at": looked_up_at}
+    web_context.redis.set(web_context.keys.person(user_id), json.dumps(record))
     with heard(app) as said:
         client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
     assert (("profile-aged", {"subject": user_subject(user_id)}) in said) is is_aged

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from warmer.cli.rows import Row
-from warmer.keys import Subject, user_subject
-from warmer.state.partners import subject_of
+from warmer.keys import Subject
 from warmer.wiring import WorkerContext
 
 BATCH = 100  # rows
@@ -50,55 +49,34 @@ class Bulk:
             self._sleep(LOOK_SECONDS)
 
     def _ask(self, rows: Sequence[Row]) -> list[str]:
-        """Publish what is not there; every subject that was asked for, in the order of the rows."""
+        """Publish what is not there. Returns every subject that was asked for, in the order of the rows."""
         context, store = self.context, self.context.steps.store
-        subjects = [row.file_id or user_subject(row.user_id or 0) for row in rows]
-        store.clear_tombstones(*subjects, *(user_subject(row.user_id) for row in rows if row.user_id is not None))
-        self._register_all([row for row in rows if row.name])
+        subjects = [row.file_id or Subject.of_person(row.user_id or 0) for row in rows]
+        ids = [Subject.of_person(row.user_id) for row in rows if row.user_id is not None]
+        named = [row for row in rows if row.name and row.user_id is not None]
+        for row in named:  # one after the other: the order of the rows is the order of the list
+            context.people.register(row.user_id or 0, row.name, row.file_id)
         shown = self._list_shown(subjects)
-        store.clear_tombstones(*shown)
-        photo_statuses = store.get_statuses(shown)
-        cold = [
-            subject
-            for subject, get_statuses in zip(shown, photo_statuses, strict=True)
-            if get_statuses.status == "warming"
-        ]
-        named = [row for row in rows if row.name and not row.file_id]
-        follows = [user_subject(row.user_id) for row in named if row.user_id is not None]
-        context.publisher.ask_all(list(dict.fromkeys([*cold, *follows])), "warm")
+        store.clear_tombstones(*subjects, *shown, *ids)
+        photos = zip(shown, store.get_statuses(shown), strict=True)
+        cold = [subject for subject, photo in photos if photo.status == "warming"]
+        profiles = [Subject.of_person(row.user_id or 0) for row in named if not row.file_id]
+        context.publisher.ask_all(list(dict.fromkeys([*cold, *profiles])), "warm")
         return subjects
 
-    def _register_all(self, named: Sequence[Row]) -> None:
-        """One after the other, for the order is theirs; what is to be looked up is looked up anew."""
-        steps, follows = self.context.steps, []
-        for row in named:
-            if row.user_id is not None:
-                self.context.partners.register(row.user_id, row.name, row.file_id)
-                follows += [row.user_id] if row.file_id is None else []
-        if follows:
-            steps.store.clear_unavailable(*map(user_subject, follows))
-        for user_id, profile in zip(follows, steps.profiles.get_many(follows), strict=True):
-            if profile:
-                steps.profiles.mark_old(user_id)
-
     def _list_shown(self, subjects: Sequence[str]) -> list[str]:
-        """Each subject, an id's picture instead of the id where it is known, in two round trips."""
+        """Each subject, with the picture in place of the id if it is known, in one round trip."""
         ids = [one.user_id for one in map(Subject, subjects) if one.is_person]
-        partners, profiles = self.context.partners.get_many(ids), self.context.steps.profiles.get_many(ids)
-        known: dict[str, str] = {
-            user_subject(user_id): profile.file_id if profile else user_subject(user_id)
-            for user_id, profile in zip(ids, profiles, strict=True)
-        }
-        known |= {user_subject(p.id): subject_of(p) for p in partners if p and p.photo_file_id}
-        return [known.get(subject, subject) for subject in subjects]
+        shown = {Subject.of_person(person.id): person.subject for person in self.context.people.get_many(ids)}
+        return [shown.get(Subject(subject), subject) for subject in subjects]
 
     def _look(self, subjects: Sequence[str]) -> list[str]:
         """Count what is settled; the others."""
         left, store = [], self.context.steps.store
         shown = self._list_shown(subjects)
         own = store.get_statuses(subjects) if subjects else []
-        for subject, file_id, get_statuses, mine in zip(subjects, shown, store.get_statuses(shown), own, strict=True):
-            status = get_statuses.status if get_statuses.status != "warming" else mine.status
+        for subject, file_id, photo, mine in zip(subjects, shown, store.get_statuses(shown), own, strict=True):
+            status = photo.status if photo.status != "warming" else mine.status
             if status == "warming":
                 left.append(subject)
                 continue

@@ -14,7 +14,7 @@ from warmer.broker.publish import BROKER_FAILED, EAGER_MAX
 from warmer.deadline import JobContext
 from warmer.errors import WarmerError
 from warmer.redis_client.cluster import list_infos
-from warmer.state.partners import Partner, subject_of
+from warmer.state.person import Person
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN, sum_minutes
 from warmer.state.workers import list_worker_statuses
 from warmer.wiring import WorkerContext
@@ -122,14 +122,14 @@ def describe_all(
     """The recent partners; what is being warmed just now is waited for."""
     end = clock() + SETTLE_SECONDS
     while True:
-        rows = [describe(partner, context) for partner in context.partners.list_recent(limit)]
+        rows = [describe(person, context) for person in context.people.list_recent(limit)]
         if clock() >= end or all(row.status != "warming" for row in rows):
             return rows
         sleep(0.5)
 
 
-def describe(partner: Partner, context: WorkerContext) -> PartnerRow:
-    subject, store = subject_of(partner), context.steps.store
+def describe(person: Person, context: WorkerContext) -> PartnerRow:
+    subject, store = person.subject, context.steps.store
     sizes: dict[str, int] = {}
     ttls = []
     for fmt in store.formats:
@@ -139,7 +139,7 @@ def describe(partner: Partner, context: WorkerContext) -> PartnerRow:
                 sizes[f"{size}.{fmt}"] = length
                 ttls.append(int(context.redis.ttl(key)))
     status = store.get_statuses([subject])[0].status
-    return PartnerRow(partner.id, partner.name, partner.photo_file_id, status, min(ttls, default=None), sizes)
+    return PartnerRow(person.id, person.name, person.photo_file_id, status, min(ttls, default=None), sizes)
 
 
 def check_partners(rows: list[PartnerRow]) -> Iterator[Check]:

@@ -10,7 +10,7 @@ import click
 
 from warmer.cli.common import as_json, echo_json, opened_worker_context
 from warmer.cli.rows import COLUMNS, Row
-from warmer.state.partners import Partner
+from warmer.state.person import Person
 from warmer.wiring import WorkerContext
 
 BATCH = 500  # records read in one round trip
@@ -35,16 +35,16 @@ def export(is_json: bool) -> None:
     table.writerows(rows)
 
 
-def list_partners(context: WorkerContext) -> list[Partner]:
+def list_partners(context: WorkerContext) -> list[Person]:
     """All of them by first registration, also those that the list has no room for."""
-    start = context.keys.partner(0).removesuffix("0")
+    start = context.keys.person(0).removesuffix("0")
     names = context.redis.scan_iter(f"{start}*", count=BATCH)
-    found: dict[int, Partner] = {}  # a scan may name one twice
+    found: dict[int, Person] = {}  # a scan may name one twice
     while batch := [int(name.decode().removeprefix(start)) for name in islice(names, BATCH)]:
-        found |= {partner.id: partner for partner in context.partners.get_many(batch) if partner}
-    return sorted(found.values(), key=lambda partner: partner.joined_us)
+        found |= {person.id: person for person in context.people.get_many(batch) if person.is_registered}
+    return sorted(found.values(), key=lambda person: person.joined_us or 0)
 
 
-def to_row(partner: Partner) -> Row:
+def to_row(person: Person) -> Row:
     """As somebody would have registered it: a picture that was found in the profile will be found there again."""
-    return Row(partner.id, partner.name, partner.photo_file_id if partner.is_pinned else None)
+    return Row(person.id, person.name, person.photo_file_id if person.is_pinned else None)

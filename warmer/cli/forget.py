@@ -24,5 +24,5 @@ def forget(ids: tuple[str, ...], yes: bool, is_json: bool) -> None:
         click.confirm(f"Forget everything about {count(len(partner_ids), 'partner')}?", abort=True, err=True)
     with opened_worker_context() as context:
         for partner_id in partner_ids:
-            context.steps.forget.partner(partner_id)
+            context.steps.forget.person(partner_id)
         end_when_heard(context, {"forgotten": partner_ids}, f"Forgotten: {len(partner_ids)}.", is_json=is_json)

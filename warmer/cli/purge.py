@@ -30,7 +30,7 @@ def purge(names: tuple[str, ...], is_all: bool, yes: bool, is_json: bool) -> Non
         click.confirm("Drop every stored picture of this bot?", abort=True, err=True)
     with opened_worker_context() as context:
         steps = context.steps
-        tool = Purge(context.redis, context.keys, steps.store, context.partners, steps.profiles, context.schedule)
+        tool = Purge(context.redis, context.keys, steps.store, context.people, context.schedule)
         subjects: list[str] = []
         for name in names:
             user_id = parse_user_id(name)

@@ -9,13 +9,13 @@ from itertools import islice
 from redis import Redis
 
 from warmer.keys import Keys, user_subject
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import People
+from warmer.state.person import list_rewarmed
 from warmer.state.photos import PhotoStore
-from warmer.state.profiles import Profiles
 from warmer.state.schedule import Schedule
 
 SCAN_KEYS = 1000  # looked at in one round trip
-PASSING = re.compile(r"\d+\.\w+|preview|path|unavailable|failures|memories|claim|attempts|asked:\w+")
+PASSING = re.compile(r"\d+\.\w+|preview|path|unavailable|failures|negative_count|lease|crashes|enqueued:\w+")
 
 
 class Purge:
@@ -26,27 +26,25 @@ class Purge:
         redis: Redis,
         keys: Keys,
         store: PhotoStore,
-        partners: PartnerDirectory,
-        profiles: Profiles,
+        people: People,
         schedule: Schedule,
     ) -> None:
         self.redis = redis
         self.keys = keys
         self.store = store
-        self.partners = partners
-        self.profiles = profiles
+        self.people = people
         self.schedule = schedule
 
     def list_subjects(self, user_id: int) -> list[str]:
         """The id itself, and the pictures that it shows."""
-        profile = self.profiles.get(user_id)
-        found = [*self.partners.list_photos(user_id), *([profile.file_id] if profile else [])]
+        person = self.people.get(user_id)
+        found = [*person.shown, *([person.next_file_id] if person.next_file_id else [])]
         return list(dict.fromkeys([user_subject(user_id), *found]))
 
     def subjects(self, subjects: Sequence[str]) -> int:
         """Purge these; of how many there was something."""
         number = self._drop(subjects)
-        self.schedule.set_all([subject for subject in subjects if self.partners.is_kept_warm(subject)], 0)
+        self.schedule.set_all([subject for subject in subjects if self.people.is_kept_warm(subject)], 0)
         return number
 
     def everything(self) -> int:
@@ -60,9 +58,9 @@ class Purge:
         return number
 
     def _drop(self, subjects: Sequence[str]) -> int:
-        """The claim goes in the same command: a worker under way then writes nothing.
+        """The lease goes in the same command, so that a worker with the subject in hand writes nothing.
 
-        So does `asked`, or whoever waits could not ask anew; what they wait for stays wanted.
+        So does the enqueued marker, so that clients can ask anew. The variants that they wait for stay wanted.
         """
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
@@ -71,8 +69,7 @@ class Purge:
         return sum(1 for removed in pipe.execute()[::2] if removed)
 
     def _schedule_newest(self) -> None:
-        newest = self.partners.list_recent_ids(self.partners.keep)
+        newest = self.people.list_recent_ids(self.people.keep)
         for start in range(0, len(newest), 50):
-            found = [partner for partner in self.partners.get_many(newest[start : start + 50]) if partner]
-            subjects = [user_subject(partner.id) for partner in found if not partner.is_pinned]
-            self.schedule.set_all(subjects + [partner.photo_file_id for partner in found if partner.photo_file_id], 0)
+            found = [person for person in self.people.get_many(newest[start : start + 50]) if person.is_registered]
+            self.schedule.set_all([subject for person in found for subject in list_rewarmed(person)], 0)

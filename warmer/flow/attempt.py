@@ -24,7 +24,7 @@ from warmer.keys import Lane, Subject
 from warmer.photo import Unavailable
 from warmer.state.failures import Failures
 from warmer.state.lease import Forgotten, Lease, LeaseManager
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 from warmer.state.schedule import Schedule
 
@@ -39,7 +39,7 @@ class AttemptRunner:
         leases: LeaseManager,
         schedule: Schedule,
         store: PhotoStore,
-        partners: PartnerDirectory,
+        people: People,
         failures: Failures,
         profile_check_seconds: int,
         uniform: Callable[[float, float], float] = random.uniform,
@@ -48,7 +48,7 @@ class AttemptRunner:
         self.leases = leases
         self.schedule = schedule
         self.store = store
-        self.partners = partners
+        self.people = people
         self.failures = failures
         self.profile_check_seconds = profile_check_seconds
         self._uniform = uniform
@@ -88,12 +88,12 @@ class AttemptRunner:
         self.failures.note(subject, error)
         first_seconds = get_negative_cache_seconds(error)
         seconds = self.store.put_unavailable(lease, error.cause, first_seconds, NEGATIVE_CACHE_MAX_SECONDS)
-        if self.partners.is_kept_warm(subject):  # set here, or `keep_newest` would choose an earlier run
+        if self.people.is_kept_warm(subject):  # set here, or `keep_newest` would choose an earlier run
             self.schedule.set(subject, max(seconds, self.profile_check_seconds) if subject.is_person else seconds)
         else:
             self.schedule.cancel(subject)
-        for partner_id in self.partners.list_following(subject):
-            self.schedule.set(Subject.of_person(partner_id), 0)  # the profile may show another picture by now
+        for person_id in self.people.list_following(subject):
+            self.schedule.set(Subject.of_person(person_id), 0)  # the profile may show another picture by now
         self.leases.release(lease)
         self.store.announce(subject, "unavailable")
         log.warning("⚠️ %s is unavailable (%s) for %d s: %s", subject, error.cause, seconds, error)
@@ -124,13 +124,13 @@ class AttemptRunner:
         `next_run`: the run that this attempt scheduled, None if the subject had one before.
         """
         wanted_by_client_only = lease.lane == "hot" and next_run is not None
-        return wanted_by_client_only and retry.drops_hot and not self.partners.is_kept_warm(lease.subject)
+        return wanted_by_client_only and retry.drops_hot and not self.people.is_kept_warm(lease.subject)
 
     def _end_done(self, lease: Lease) -> None:
         subject = lease.subject
         if subject.is_person:
             self.store.clear_unavailable(subject)  # of a picture, put() does that
-        if not self.partners.is_kept_warm(subject):
+        if not self.people.is_kept_warm(subject):
             self.schedule.cancel(subject)
         elif subject.is_person:
             self.schedule.set(subject, self.profile_check_seconds * self._uniform(0.9, 1.1))

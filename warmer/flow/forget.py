@@ -1,4 +1,4 @@
-"""Forgetting: afterwards nothing of the partner remains, and nothing that is still under way comes back."""
+"""Forgetting: afterwards nothing of the person remains, and nothing that is still under way comes back."""
 
 from __future__ import annotations
 
@@ -9,40 +9,34 @@ from collections.abc import Sequence
 from redis import Redis
 
 from warmer.keys import Keys, user_subject
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import People
 from warmer.state.photos import PhotoStore
-from warmer.state.profiles import Profiles
-from warmer.state.schedule import Schedule
 
 ACKNOWLEDGE_SECONDS = 0.5  # the longest that a deletion waits for the web processes
 POP_SECONDS = 0.1  # shorter than the read time-out of the web's connections
 
 
 class Forget:
-    """Deletes what is known about a partner."""
+    """Deletes what is known about a person."""
 
-    def __init__(self, partners: PartnerDirectory, profiles: Profiles, store: PhotoStore, schedule: Schedule) -> None:
-        self.partners = partners
-        self.profiles = profiles
+    def __init__(self, people: People, store: PhotoStore) -> None:
+        self.people = people
         self.store = store
-        self.schedule = schedule
 
-    def partner(self, partner_id: int) -> None:
-        """Forget everything about this id: record, place, profile, and each picture that nobody else shows."""
-        subject = user_subject(partner_id)
-        self.store.forget(subject)  # first: it ends a worker that is following the profile just now
-        profile = self.profiles.get(partner_id)
-        shown = [*self.partners.list_ever_shown(partner_id), *(profile.list_ever_shown() if profile else [])]
-        self.photos(shown, partner_id)
-        # The record goes last: a call that broke off half-way can be made again. What was adopted meanwhile goes too.
-        self.photos(self.partners.remove(partner_id), partner_id)
-        self.profiles.drop(partner_id)
-        self.schedule.cancel(subject)
+    def person(self, person_id: int) -> None:
+        """Delete everything about this id: record, place, and each picture that no other person shows."""
+        person = self.people.get(person_id)
+        # The tombstone of the id comes first: it ends a worker that is looking the profile up just now.
+        self.store.forget(user_subject(person_id), *person.ever_shown, shown_by=person_id)
+        # The record goes last, so that a call that broke off half-way can be made again.
+        removed = self.people.remove(person_id)
+        if removed != person:  # a worker wrote meanwhile
+            self.photos(removed.ever_shown, person_id)
 
-    def photos(self, file_ids: Sequence[str], partner_id: int) -> None:
-        """This partner shows these pictures no more; each goes when nobody else does."""
+    def photos(self, file_ids: Sequence[str], person_id: int) -> None:
+        """This person shows these pictures no more. Each is deleted unless another person shows it."""
         if file_ids:
-            self.schedule.cancel(*self.store.forget_all(file_ids, partner_id))
+            self.store.forget(*file_ids, shown_by=person_id)
 
 
 def wait_for_acknowledgements(redis: Redis, keys: Keys) -> bool:

@@ -1,4 +1,4 @@
-"""Following a profile: from a user or chat id to its newest picture, warmed, and then shown."""
+"""From a user or chat id to its newest picture: looked up, warmed, and then shown."""
 
 from __future__ import annotations
 
@@ -8,91 +8,107 @@ from warmer.flow.outcome import Outcome
 from warmer.flow.steps import FlowSteps
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
-from warmer.photo import PhotoSize
+from warmer.photo import PhotoSize, Unavailable
 from warmer.state.budget import Budget
 from warmer.state.lease import Forgotten, Lease
+from warmer.state.person import Person
 from warmer.telegram.client import BotApi
 
 SOON_SECONDS = 0.1  # the next tick decides
 
 
 def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> Outcome:
-    """Look up the newest picture of a profile, warm it, then show it; the old one stays until the new one is ready.
+    """Look up the newest picture of a profile, warm it, then show it. The old one stays until the new one is ready.
 
-    A picture has changed if the unique id of the one shown is in none of the sizes of the newest: a unique id names
+    A picture has changed if the unique id of the current one is in none of the sizes of the newest: a unique id names
     one size.
     """
+    subject = Subject.of_person(user_id)
 
-    def work(lease: Lease) -> Outcome:
-        partner = steps.partners.get(user_id)
-        if partner and partner.is_pinned:
+    def work(_: Lease) -> Outcome:
+        person, age_seconds = steps.people.get_with_age(user_id)
+        if person.is_pinned:
             return Outcome("done", "the picture is pinned")
         try:
-            photo = _find_known(user_id, steps) or _look_up(lease, user_id, job, steps)
+            photo = _find_fresh(person, age_seconds, steps) or _look_up(person, job, steps)
         except NoPhoto:
-            steps.forget.photos(list(_list_shown(user_id, steps)), user_id)
-            steps.profiles.drop(user_id)
+            steps.forget.photos(steps.people.drop_photos(user_id), user_id)
             raise
-        _warm_and_show(user_id, photo, job, steps)
+        _warm_and_show(person, photo, job, steps)
         return Outcome("done")
 
-    return steps.attempt(Subject.of_person(user_id), job.lane, work)
+    outcome = steps.attempt(subject, job.lane, work)
+    if outcome.kind == "done":
+        _schedule_if_registered_meanwhile(user_id, steps)
+    elif outcome.kind == "skipped":
+        _delete_if_forgotten_meanwhile(user_id, steps)
+    return outcome
 
 
-def _find_known(user_id: int, steps: FlowSteps) -> PhotoSize | None:
-    """The picture of a look-up just now: one whose warming was postponed is not looked up again.
+def _find_fresh(person: Person, age_seconds: float, steps: FlowSteps) -> PhotoSize | None:
+    """The picture of a look-up just now: if its warming was postponed, the profile is not looked up again.
 
     An older look-up is not trusted, warm or cold: file ids of getChat die when the photo changes.
     """
-    profile = steps.profiles.get(user_id)
-    if profile is None or steps.profiles.is_older(profile, steps.profiles.fresh_seconds):
+    if person.needs_look_up or age_seconds > steps.people.fresh_seconds:
         return None
-    status = steps.store.get_statuses([profile.file_id])[0].status
-    return PhotoSize(profile.file_id, profile.unique_id, 0) if status in ("ready", "warming") else None
+    newest, unique_id = person.next_file_id, person.next_unique_id
+    if newest is None:
+        newest, unique_id = person.photo_file_id, person.photo_unique_id
+    if newest is None or unique_id is None:
+        return None
+    status = steps.store.get_statuses([newest])[0].status
+    return PhotoSize(newest, unique_id, 0) if status in ("ready", "warming") else None
 
 
-def _look_up(lease: Lease, user_id: int, job: JobContext, steps: FlowSteps) -> PhotoSize:
-    sizes = steps.look_up_profile(user_id, job)
-    shown = _get_shown(user_id, steps)
-    is_unchanged = shown is not None and shown.unique_id in {size.unique_id for size in sizes}
-    photo = shown if shown and is_unchanged else choose_size(sizes, steps.store.sizes[-1])
-    steps.store.clear_tombstones(photo.file_id)  # the profile shows it again, whoever forgot it before
-    try:
-        steps.profiles.put(lease, user_id, photo.file_id, photo.unique_id)
-    except Forgotten:  # during the look-up: what was lifted a moment ago stays forgotten
-        steps.forget.photos([photo.file_id], user_id)
-        raise
+def _look_up(person: Person, job: JobContext, steps: FlowSteps) -> PhotoSize:
+    sizes = steps.look_up_profile(person.id, job)
+    current = _get_current(person, steps)
+    is_unchanged = current is not None and current.unique_id in {size.unique_id for size in sizes}
+    photo = current if current and is_unchanged else choose_size(sizes, steps.store.sizes[-1])
+    if steps.people.note_look_up(person, photo) is None:
+        steps.forget.photos([photo.file_id], person.id)  # its tombstone was removed a moment ago
+        raise Forgotten("deleted during the look-up")
     return photo
 
 
-def _get_shown(user_id: int, steps: FlowSteps) -> PhotoSize | None:
-    """The picture that this id shows now, if it is known which one that is."""
-    partner, profile = steps.partners.get(user_id), steps.profiles.get(user_id)
-    if partner and partner.photo_file_id:
-        unique_id = partner.photo_unique_id or steps.store.get_unique_id(partner.photo_file_id)
-        return PhotoSize(partner.photo_file_id, unique_id, 0) if unique_id else None
-    return PhotoSize(profile.file_id, profile.unique_id, 0) if profile else None
+def _get_current(person: Person, steps: FlowSteps) -> PhotoSize | None:
+    """The picture that this person shows now, None if it is not known which one that is."""
+    if person.photo_file_id is None:
+        file_id, unique_id = person.next_file_id, person.next_unique_id
+    else:
+        file_id = person.photo_file_id
+        unique_id = person.photo_unique_id or steps.store.get_unique_id(file_id)
+    return PhotoSize(file_id, unique_id, 0) if file_id and unique_id else None
 
 
-def _list_shown(user_id: int, steps: FlowSteps) -> set[str]:
-    profile = steps.profiles.get(user_id)
-    return {*steps.partners.drop_photo(user_id), *(profile.list_ever_shown() if profile else [])}
-
-
-def _warm_and_show(user_id: int, photo: PhotoSize, job: JobContext, steps: FlowSteps) -> None:
+def _warm_and_show(person: Person, photo: PhotoSize, job: JobContext, steps: FlowSteps) -> None:
     if not steps.store.get_unavailable(photo.file_id):
         outcome = warm_photo(photo.file_id, job, steps)
         if outcome.kind == "skipped":
             raise Busy(f"its picture: {outcome.detail}", retry_after=SOON_SECONDS)
     if (cause := steps.store.get_unavailable(photo.file_id)) and not cause.is_absence:
-        steps.profiles.drop(user_id)
+        steps.people.drop_next(person.id)
         raise GaveUp(f"its picture is unavailable ({cause.cause})")
     if not steps.store.is_ready(photo.file_id):
         raise Postponed("its picture comes later", retry_after=SOON_SECONDS)
-    if not steps.partners.get(user_id) or steps.partners.adopt(user_id, photo.file_id, photo.unique_id):
+    if steps.people.show(person.id, photo) or not person.is_registered:
         return
-    if photo.file_id not in steps.partners.list_photos(user_id):  # pinned meanwhile, it may be the old one that stays
-        steps.forget.photos([photo.file_id], user_id)
+    if photo.file_id not in steps.people.get(person.id).shown:  # another one was pinned meanwhile
+        steps.forget.photos([photo.file_id], person.id)
+
+
+def _schedule_if_registered_meanwhile(user_id: int, steps: FlowSteps) -> None:
+    """After the release: the job of a registration that came before it found the lease taken and ended."""
+    if steps.people.get(user_id).needs_look_up:
+        steps.schedule.set(Subject.of_person(user_id), 0)
+
+
+def _delete_if_forgotten_meanwhile(user_id: int, steps: FlowSteps) -> None:
+    """Delete what was written after the person was forgotten: the record lives in another slot than the tombstone."""
+    is_forgotten = steps.store.get_unavailable(Subject.of_person(user_id)) == Unavailable("forgotten")
+    if is_forgotten and not steps.people.get(user_id).is_registered:
+        steps.forget.photos(steps.people.remove(user_id).ever_shown, user_id)
 
 
 class ProfileLookup:

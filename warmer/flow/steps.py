@@ -11,18 +11,18 @@ from warmer.flow.outcome import Outcome
 from warmer.keys import Lane, Subject
 from warmer.photo import PhotoSize, Rendering, SourceImage, VariantSpec
 from warmer.state.lease import Lease, LeaseManager
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import People
 from warmer.state.photos import PhotoStore
-from warmer.state.profiles import Profiles
+from warmer.state.schedule import Schedule
 
 
 class FlowSteps(Protocol):
     """The steps that take time or can fail, and the state that they share."""
 
     leases: LeaseManager
+    schedule: Schedule
     store: PhotoStore
-    partners: PartnerDirectory
-    profiles: Profiles
+    people: People
     forget: Forget
 
     def attempt(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:

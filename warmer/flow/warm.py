@@ -24,7 +24,7 @@ def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> Outcome:
                 source = store.get_source(file_id) or steps.fetch(lease, job)
                 for rendering in steps.render(source, prioritize_variants(missing, store.list_wanted(file_id))):
                     steps.put(lease, rendering)
-        if job.lane == "rewarm" and steps.partners.is_kept_warm(lease.subject):
+        if job.lane == "rewarm" and steps.people.is_kept_warm(lease.subject):
             store.renew(file_id)
         return Outcome("done")
 

@@ -25,6 +25,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+CLOCK = b"return redis.call('TIME')"
 AWAY_SECONDS = 1.0  # so long a cluster that could not be reached is left alone
 
 
@@ -74,7 +75,7 @@ class Cluster:
         self._monotonic = clock
         self._away_until = 0.0  # by that clock
         self._scripts: dict[str, bytes] = {}  # by their hash
-        self._clock = self.register_script(b"return redis.call('TIME')")
+        self._clock = self.register_script(CLOCK)
 
     def __getattr__(self, name: str) -> Any:
         """Any other command, as redis-py has it."""
@@ -150,7 +151,7 @@ class Cluster:
 
     def pipeline(self, transaction: bool = True) -> Pipe:
         """Commands in one round trip for each node; a transaction has all of its keys in one slot."""
-        return Pipe(self.nodes, transaction, self._scripts)
+        return Pipe(self.nodes, transaction, self._anchor)
 
 
 class Pipe:
@@ -160,12 +161,12 @@ class Pipe:
     itself: a `SET NX` that had come through would then seem refused, and every one would wait as long again.
     """
 
-    def __init__(self, nodes: Any, transaction: bool, scripts: dict[str, bytes]) -> None:
+    def __init__(self, nodes: Any, transaction: bool, anchor: str) -> None:
         with _as_redis_error():
             self._pipe = nodes.pipeline(transaction)
         self._nodes = nodes
         self._is_transaction = transaction
-        self._scripts = scripts
+        self._anchor = anchor
 
     def __getattr__(self, name: str) -> Any:
         return _translated(getattr(self._pipe, name))
@@ -215,10 +216,14 @@ class Pipe:
         self._pipe.execute_command("UNLINK", *keys)
 
     @_translated
-    def evalsha(self, sha: str, number: int, *keys_and_args: Any) -> None:
-        """A registered script, whose keys have one slot; redis-py would ask a node which those are, for each."""
+    def eval(self, text: bytes, number: int, *keys_and_args: Any) -> None:
+        """A script, whose keys have one slot; redis-py would ask a node which those are, for each."""
         node = self._nodes.get_node_from_key(keys_and_args[0])
-        self._pipe.execute_command("EVAL", self._scripts[sha], number, *keys_and_args, target_nodes=node)
+        self._pipe.execute_command("EVAL", text, number, *keys_and_args, target_nodes=node)
+
+    def time(self) -> None:
+        """As the client does: seconds and microseconds, as two texts."""
+        self.eval(CLOCK, 1, self._anchor)
 
     def publish(self, channel: str, message: str) -> None:
         """As the client does."""

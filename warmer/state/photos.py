@@ -24,7 +24,8 @@ from warmer.photo import (
 )
 from warmer.state.failures import drop_failures
 from warmer.state.lease import Lease, require_lease
-from warmer.state.scripts import load_script
+from warmer.state.schedule import cancel_runs
+from warmer.state.scripts import load_script, queue
 
 Spread = Callable[[float, float], float]  # a random number between two: what was stored together ends apart
 FAILURES_SECONDS = 86_400  # how long a failure counts, and how long an expired negative cache entry does
@@ -139,7 +140,7 @@ class PhotoStore:
         if rendering.preview:
             about = json.dumps({"preview": rendering.preview, "unique_id": rendering.unique_id})
             values.append((self.keys.preview(file_id), about.encode(), ""))
-        keys = [*self._guards(file_id), *self._failings(file_id), self.keys.wanted(file_id)]
+        keys = [*self._guards(file_id), *self.keys.negatives(file_id), self.keys.wanted(file_id)]
         args: list[Any] = [lease.token, self._jitter(self.ttl), self.keys.done, f"{file_id} stored"]
         for key, value, wish in values:
             keys.append(key)
@@ -151,7 +152,7 @@ class PhotoStore:
 
         Raises NotMine and Forgotten as `put` does.
         """
-        keys = [*self._guards(lease.subject), *self._failings(lease.subject)]
+        keys = [*self._guards(lease.subject), *self.keys.negatives(lease.subject)]
         args: list[str | int] = [lease.token, cause, first_seconds, max_seconds, FAILURES_SECONDS]
         return require_lease(self._remember(keys=keys, args=args))
 
@@ -172,9 +173,6 @@ class PhotoStore:
 
     def _guards(self, subject: str) -> tuple[str, str]:
         return self.keys.lease(subject), self.keys.forgotten(subject)
-
-    def _failings(self, subject: str) -> tuple[str, str, str]:
-        return self.keys.unavailable(subject), self.keys.failures(subject), self.keys.negative_count(subject)
 
     # Living on, and ending
 
@@ -205,21 +203,22 @@ class PhotoStore:
 
     def clear_unavailable(self, *subjects: str) -> None:
         """Look again: what was unavailable may be there now."""
-        self.redis.delete(*(key for subject in subjects for key in self._failings(subject)))
+        self.redis.delete(*(key for subject in subjects for key in self.keys.negatives(subject)))
 
-    def forget(self, subject: str, partner_id: int | None = None) -> bool:
-        """Delete everything about the subject, unless another partner shows it; whether it is gone."""
-        return bool(self.forget_all([subject], partner_id))
+    def forget(self, *subjects: str, shown_by: int | None = None) -> list[str]:
+        """Delete everything about these subjects, with their next runs, in two round trips. Returns those deleted.
 
-    def forget_all(self, subjects: Sequence[str], partner_id: int | None = None) -> list[str]:
-        """The same for many, in two round trips; those that are gone."""
-        args = [self.ttl, "" if partner_id is None else partner_id]
+        `shown_by`: the person who shows them no more. A picture stays as long as another one shows it.
+        """
+        args = [self.ttl, "" if shown_by is None else shown_by]
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
-            self._forget(keys=self._list_doomed(subject), args=args, client=pipe)
+            queue(pipe, self._forget, keys=self._list_doomed(subject), args=args)
         gone = [subject for subject, is_gone in zip(subjects, pipe.execute(), strict=True) if is_gone]
-        if gone:
-            drop_failures(pipe, self.keys, gone)
+        if not gone:
+            return []
+        drop_failures(pipe, self.keys, gone)
+        cancel_runs(pipe, self.keys, gone)
         for subject in gone:
             pipe.publish(self.keys.purge, subject)
             pipe.publish(self.keys.done, f"{subject} forgotten")
@@ -228,14 +227,13 @@ class PhotoStore:
 
     def _list_doomed(self, subject: str) -> list[str]:
         keys = self.keys
-        lasting = [keys.wanted(subject), keys.registered(subject)]
-        return [keys.forgotten(subject), keys.partners(subject), *self.list_passing(subject), *lasting]
+        return [keys.forgotten(subject), keys.people(subject), *self.list_passing(subject), keys.wanted(subject)]
 
     def list_passing(self, subject: str) -> list[str]:
         """The keys that a new fetch writes anew: what is stored, what is remembered, and who is at it."""
         keys = self.keys
         passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
-        passing += [keys.preview(subject), keys.path(subject), *self._failings(subject)]
+        passing += [keys.preview(subject), keys.path(subject), *self.keys.negatives(subject)]
         passing += [keys.lease(subject), keys.crashes(subject)]
         return passing + [keys.enqueued(subject, lane) for lane in ("hot", "warm", "rewarm")]
 

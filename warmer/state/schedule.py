@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 
 from warmer.keys import Keys
 from warmer.state.scripts import load_script
@@ -79,3 +80,8 @@ class Schedule:
         """Whether this round of a periodic task is ours: a second beat then does no harm."""
         # A little shorter than the period, or a beat that ticks a millisecond early loses its round.
         return bool(self.redis.set(self.keys.slot(task), "1", nx=True, px=int(period_seconds * 900)))
+
+
+def cancel_runs(pipe: Pipeline, keys: Keys, subjects: Sequence[str]) -> None:
+    """Leave no next run of these subjects."""
+    pipe.zrem(keys.schedule, *subjects)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -13,3 +14,8 @@ if TYPE_CHECKING:
 def load_script(redis: Redis, name: str) -> Script:
     """The script `lua/<name>.lua`, called with keys and args; Redis caches it by its hash."""
     return redis.register_script((files("warmer.state") / "lua" / f"{name}.lua").read_bytes())
+
+
+def queue(pipe: Any, script: Script, *, keys: Sequence[str], args: Sequence[Any]) -> None:
+    """Add the script to a pipeline, with its text: redis-py would first ask Redis, in a round trip, if it knows it."""
+    pipe.eval(script.script, len(keys), *keys, *args)

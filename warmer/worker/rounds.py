@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from warmer.keys import Subject
+from warmer.state.person import list_rewarmed
 from warmer.state.workers import list_worker_statuses
 
 if TYPE_CHECKING:
@@ -64,13 +64,10 @@ def keep_newest(context: WorkerContext) -> int:
     """Schedule the newest partners' pictures and profiles that have no next run. Returns the number of partners."""
     if not context.schedule.take_slot("keep_newest", KEEP_NEWEST_SECONDS):
         return 0
-    newest = context.partners.list_recent_ids(context.settings.rewarm_partners)
+    newest = context.people.list_recent_ids(context.settings.rewarm_partners)
     for start in range(0, len(newest), 50):
-        ids = newest[start : start + 50]
-        found = context.partners.get_many(ids)
-        context.partners.drop_places([one for one, partner in zip(ids, found, strict=True) if partner is None])
-        partners = [partner for partner in found if partner]
-        subjects: list[str] = [Subject.of_person(partner.id) for partner in partners if not partner.is_pinned]
-        subjects += [partner.photo_file_id for partner in partners if partner.photo_file_id]
+        found = context.people.get_many(newest[start : start + 50])
+        context.people.drop_places([person.id for person in found if not person.is_registered])
+        subjects = [subject for person in found if person.is_registered for subject in list_rewarmed(person)]
         context.schedule.schedule_if_absent(subjects, random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - spreads load, hides nothing
     return len(newest)

@@ -10,9 +10,8 @@ from redis import Redis
 from warmer.flow.forget import Forget
 from warmer.keys import Keys
 from warmer.settings import Settings
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import People
 from warmer.state.photos import PhotoStore
-from warmer.state.profiles import Profiles
 from web.api.rate_limit import RateLimiter
 from web.photos.urls import PhotoUrls
 from web.redis_breaker import Breaker
@@ -27,8 +26,7 @@ class ApiContext:
     keys: Keys
     breaker: Breaker
     store: PhotoStore
-    partners: PartnerDirectory
-    profiles: Profiles
+    people: People
     forget: Forget
     urls: PhotoUrls
     rate_limiter: RateLimiter

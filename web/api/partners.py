@@ -12,7 +12,6 @@ from werkzeug.routing import BaseConverter
 from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
 from warmer.names import NAME_MAX, has_controls
-from warmer.state.partners import Partner, subject_of
 from web.api.auth import count_write, require
 from web.api.context import ApiContext
 from web.api.views import show_partners, show_status
@@ -70,9 +69,9 @@ def list_recent() -> Response:
     if more or not LIMIT.fullmatch(limit):
         raise Problem(400, f"limit: must be a number from 1 to {LIST_MAX}")
     context = get_context(ApiContext)
-    partners = context.partners.list_recent(int(limit))
-    shown = show_partners(partners, context)
-    waiting = [subject_of(p) for p, view in zip(partners, shown, strict=True) if view["photo_status"] == "warming"]
+    people = context.people.list_recent(int(limit))
+    shown = show_partners(people, context)
+    waiting = [person.subject for person, view in zip(people, shown, strict=True) if view["photo_status"] == "warming"]
     announce(partners_listed, get_app(), subjects=waiting)
     return jsonify(partners=shown)
 
@@ -82,10 +81,7 @@ def register_me() -> tuple[Response, int]:
     """The caller registers: named from the init data, pictured from the profile."""
     caller = require("user")
     count_write(caller)
-    profiles = get_context(ApiContext).profiles
-    answer = _register(caller.id, caller.name, None, is_users=True, is_repeat=profiles.has_registered(caller.id))
-    profiles.note_registration(caller.id)  # last: a registration that broke off can be repeated
-    return answer
+    return _register(caller.id, caller.name, None, by_user=True)
 
 
 @bp.get("/partner/me")
@@ -146,56 +142,37 @@ def resolve_photos() -> Response:
 def resolve(ids: list[int]) -> list[dict[str, Any]]:
     """The status of each id's picture; missing pictures are requested."""
     context = get_context(ApiContext)
-    partners, profiles = context.partners.get_many(ids), context.profiles.get_many(ids)
-    subjects = []
-    for user_id, partner, profile in zip(ids, partners, profiles, strict=True):
-        known = (partner.photo_file_id if partner else None) or (profile.file_id if profile else None)
-        follows = profile if partner is None else None if partner.is_pinned else partner
-        if known and follows and context.profiles.is_aged(follows.looked_up_at):
-            announce(profile_aged, get_app(), subject=user_subject(user_id))
-        subjects.append(known or user_subject(user_id))
+    people = context.people.get_many(ids)
+    for person in people:
+        if person.shown and context.people.is_aged(person):
+            announce(profile_aged, get_app(), subject=user_subject(person.id))
     context.store.clear_tombstones(*map(user_subject, ids))
-    return _request_all(subjects, context)
+    return _request_all([person.subject for person in people], context)
 
 
 def _request_all(subjects: list[str], context: ApiContext) -> list[dict[str, Any]]:
     """Clear the tombstones, request the pictures that are not ready, and return the status of each."""
     context.store.clear_tombstones(*subjects)
     statuses = context.store.get_statuses(subjects) if subjects else []
-    missing = [
-        subject for subject, photo_status in zip(subjects, statuses, strict=True) if photo_status.status == "warming"
-    ]
-    announce(photos_requested, get_app(), subjects=missing)
-    return [
-        show_status(subject, photo_status, context) for subject, photo_status in zip(subjects, statuses, strict=True)
-    ]
+    pairs = list(zip(subjects, statuses, strict=True))
+    announce(photos_requested, get_app(), subjects=[subject for subject, photo in pairs if photo.status == "warming"])
+    return [show_status(subject, photo, context) for subject, photo in pairs]
 
 
-def _register(
-    partner_id: int, name: str, file_id: str | None, *, is_users: bool = False, is_repeat: bool = False
-) -> tuple[Response, int]:
-    """Register a partner. A user does not unpin a picture; repeated within a minute, nothing is published."""
+def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool = False) -> tuple[Response, int]:
+    """Register, and announce it. A registration by the user leaves a pinned picture."""
     context = get_context(ApiContext)
-    context.store.clear_tombstones(user_subject(partner_id), *([file_id] if file_id else []))
-    partner, is_new = context.partners.register(partner_id, name, file_id, unpin=not is_users)
-    is_repeat = is_repeat and not is_new
-    if partner.is_pinned:
-        is_settled = context.store.get_statuses([subject_of(partner)])[0].status != "warming"
-    else:
-        if not is_repeat:
-            context.store.clear_unavailable(
-                user_subject(partner_id)
-            )  # a user who opens the bot may have become visible to it
-        context.profiles.mark_old(partner_id)
-        is_settled = False
-    subject = subject_of(partner) if partner.is_pinned else user_subject(partner_id)
+    person, is_new, is_repeat = context.people.register(person_id, name, file_id, by_user=by_user)
+    (shown,) = show_partners([person], context)
+    is_settled = person.is_pinned and shown["photo_status"] != "warming"
+    subject = person.subject if person.is_pinned else user_subject(person_id)
     announce(partner_registered, get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
-    return jsonify(show_partners([partner], context)[0]), 201 if is_new else 200
+    return jsonify(shown), 201 if is_new else 200
 
 
 def _forget(partner_id: int) -> tuple[str, int]:
     context = get_context(ApiContext)
-    context.forget.partner(partner_id)
+    context.forget.person(partner_id)
     context.breaker.end_request()  # waiting for other processes is not the fault of a slow Redis
     if not wait_for_acknowledgements(context.redis, context.keys):
         raise Problem(503, "forgotten, but a process may still show it: try again", headers={"Retry-After": "1"})
@@ -204,10 +181,10 @@ def _forget(partner_id: int) -> tuple[str, int]:
 
 def _show(partner_id: int) -> Response:
     context = get_context(ApiContext)
-    partner: Partner | None = context.partners.get(partner_id)
-    if partner is None:
+    person = context.people.get(partner_id)
+    if not person.is_registered:
         raise Problem(404, "no such partner")
-    return jsonify(show_partners([partner], context)[0])
+    return jsonify(show_partners([person], context)[0])
 
 
 def _parse_id(name: str) -> int:

@@ -7,19 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from warmer.photo import PhotoStatus
-from warmer.state.partners import Partner, subject_of
+from warmer.state.person import Person
 from web.api.context import ApiContext
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Json = dict[str, Any]
 
 
-def show_partners(partners: Sequence[Partner], context: ApiContext) -> list[Json]:
-    """The partners with the status of their pictures, in one round trip."""
-    statuses = context.store.get_statuses([subject_of(partner) for partner in partners]) if partners else []
-    return [
-        _show_partner(partner, photo_status, context) for partner, photo_status in zip(partners, statuses, strict=True)
-    ]
+def show_partners(people: Sequence[Person], context: ApiContext) -> list[Json]:
+    """The people with the status of their pictures, in one round trip."""
+    statuses = context.store.get_statuses([person.subject for person in people]) if people else []
+    return [_show_partner(person, photo, context) for person, photo in zip(people, statuses, strict=True)]
 
 
 def show_status(subject: str, photo_status: PhotoStatus, context: ApiContext) -> Json:
@@ -34,13 +32,14 @@ def show_status(subject: str, photo_status: PhotoStatus, context: ApiContext) ->
     }
 
 
-def _show_partner(partner: Partner, photo_status: PhotoStatus, context: ApiContext) -> Json:
-    status = show_status(subject_of(partner), photo_status, context)
+def _show_partner(person: Person, photo_status: PhotoStatus, context: ApiContext) -> Json:
+    status = show_status(person.subject, photo_status, context)
+    joined_at = EPOCH + timedelta(microseconds=person.joined_us or 0)
     return {
-        "id": partner.id,
-        "name": partner.name,
-        "joined_at": (EPOCH + timedelta(microseconds=partner.joined_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "photo_file_id": partner.photo_file_id,
+        "id": person.id,
+        "name": person.name,
+        "joined_at": joined_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "photo_file_id": person.shown[0] if person.shown else None,
         "photo_status": status.pop("status"),
         "photo_ready": photo_status.status == "ready",
         **status,

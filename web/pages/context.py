@@ -11,7 +11,7 @@ from warmer.broker.publish import Publisher
 from warmer.keys import Keys
 from warmer.settings import Settings
 from warmer.state.budget import Budget
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import People
 from warmer.state.schedule import Schedule
 
 
@@ -22,7 +22,7 @@ class PageContext:
     settings: Settings
     redis: Redis
     keys: Keys
-    partners: PartnerDirectory
+    people: People
     publisher: Publisher
     schedule: Schedule
     budget: Budget

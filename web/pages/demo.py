@@ -85,7 +85,7 @@ def _get_bot_status(context: PageContext) -> WorkerStatus:
 
 def _sign_in_demo_user(context: PageContext) -> str | None:
     """Init data of the first demo partner, as Telegram would sign it. Partners who join later do not change it."""
-    partners = context.partners.list_recent(LIST_MAX)
+    partners = context.people.list_recent(LIST_MAX)
     if not partners:
         return None
     first, _, last = partners[-1].name.partition(" ")

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from warmer.broker.publish import Publisher
-from warmer.state.partners import PartnerDirectory
+from warmer.state.people import People
 from warmer.state.photos import PhotoStore
-from warmer.state.profiles import Profiles
 from web.observe.request_ids import RequestIds
 from web.photos.cache import ResponseCache
 from web.photos.listener import Listener
@@ -21,8 +20,7 @@ class PhotoContext:
     """The parts of the photo routes."""
 
     store: PhotoStore
-    partners: PartnerDirectory
-    profiles: Profiles
+    people: People
     publisher: Publisher
     request_parser: PhotoRequestParser
     cache: ResponseCache

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from flask import Flask
 
+from warmer.keys import Subject
 from warmer.photo import StoredVariant, Unavailable, VariantSpec
 from web.photos.context import PhotoContext
 from web.photos.request import PhotoRequest
@@ -64,20 +65,10 @@ class PhotoLookup:
         subject, context = self.photo_request.subject, self.context
         if self.photo_request.kind == "file":
             return [subject]
-        user_id = int(subject.removeprefix("user:"))
-        partner = context.partners.get(user_id)
-        if partner and partner.photo_file_id:
-            if not partner.is_pinned:
-                self._check_age(partner.looked_up_at)
-            return [partner.photo_file_id, *([partner.previous_file_id] if partner.previous_file_id else [])]
-        profile = context.profiles.get(user_id)
-        if profile:
-            self._check_age(profile.looked_up_at)
-        return [profile.file_id] if profile else []
-
-    def _check_age(self, looked_up_at: int) -> None:
-        if self.context.profiles.is_aged(looked_up_at):
-            announce(profile_aged, self.app, subject=self.photo_request.subject)
+        person = context.people.get(Subject(subject).user_id)
+        if person.shown and context.people.is_aged(person):
+            announce(profile_aged, self.app, subject=subject)
+        return list(person.shown)
 
     def _get(self, file_id: str, fmt: str) -> StoredVariant | None:
         """The variant, without its bytes if the client has them."""

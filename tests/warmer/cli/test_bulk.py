@@ -96,9 +96,9 @@ def test_a_named_row_is_looked_up_again(bulk: Bulk) -> None:
 
 def test_a_row_registers_a_forgotten_partner_again(bulk: Bulk) -> None:
     user_id = next_id()
-    bulk.context.steps.forget.partner(user_id)
+    bulk.context.steps.forget.person(user_id)
     list(bulk.warm([Row(user_id, "Ann", FID)], waits=False))
-    assert bulk.context.partners.list_photos(user_id) == [FID]
+    assert bulk.context.people.get(user_id).shown == (FID,)
     assert bulk.context.steps.store.get_unavailable(user_subject(user_id)) is None
 
 

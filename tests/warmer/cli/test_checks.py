@@ -59,7 +59,7 @@ def test_a_refused_bot_token_is_wrong(context: WorkerContext, telegram: FakeTele
 def test_a_missing_picture_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:
     file_id = telegram.world.add_file(make_picture())
     context.redis.set(context.keys.unavailable(file_id), "gave-up")
-    context.partners.register(next_id(), "Ann", file_id)
+    context.people.register(next_id(), "Ann", file_id)
     (row,) = diagnose.describe_all(5, context)
     assert (row.status, row.bytes_by_variant) == ("unavailable", {})
     assert [check.state for check in diagnose.check_partners([row])] == ["ok", "wrong"]
@@ -69,7 +69,7 @@ def test_a_missing_picture_is_wrong(context: WorkerContext, telegram: FakeTelegr
 
 def test_diagnose_waits_for_a_picture_that_is_warming(context: WorkerContext) -> None:
     clock = Clock()
-    context.partners.register(user_id := next_id(), "Ann", None)
+    context.people.register(user_id := next_id(), "Ann", None)
 
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
@@ -82,14 +82,14 @@ def test_diagnose_waits_for_a_picture_that_is_warming(context: WorkerContext) ->
 
 def test_diagnose_waits_a_bounded_time_for_a_picture(context: WorkerContext) -> None:
     clock = Clock()
-    context.partners.register(next_id(), "Ann", None)
+    context.people.register(next_id(), "Ann", None)
     (row,) = diagnose.describe_all(5, context, clock=clock, sleep=clock.sleep)
     assert (row.status, sum(clock.slept)) == ("warming", SETTLE_SECONDS)
     assert [check.state for check in diagnose.check_partners([row])] == ["wrong", "wrong"]
 
 
 def test_a_partner_without_a_photo_is_ok(context: WorkerContext) -> None:
-    context.partners.register(user_id := next_id(), "Ann", None)
+    context.people.register(user_id := next_id(), "Ann", None)
     context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
     rows = diagnose.describe_all(5, context)
     assert rows == [PartnerRow(user_id, "Ann", None, "none", None)]

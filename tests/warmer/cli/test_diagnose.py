@@ -25,7 +25,7 @@ def test_without_redis_diagnose_fails_in_one_line(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_name_with_markup_is_printed_unchanged(context: WorkerContext) -> None:
-    context.partners.register(user_id := next_id(), "Ann [/bold]", None)
+    context.people.register(user_id := next_id(), "Ann [/bold]", None)
     context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
     result = call("diagnose")
     assert result.exit_code in (0, 1)

@@ -13,13 +13,13 @@ pytestmark = pytest.mark.usefixtures("at_home")
 
 
 def test_forget_asks_for_confirmation(context: WorkerContext) -> None:
-    context.partners.register(42, "Ann", None)
+    context.people.register(42, "Ann", None)
     result = call("forget", "42", given="n\n")
     assert result.exit_code == 1
     assert "about 1 partner?" in result.stderr
-    assert context.partners.get(42)
+    assert context.people.get(42).is_registered
     assert answer("forget", "--yes", "--json", "42", "42") == {"forgotten": [42], "heard": True}
-    assert context.partners.get(42) is None
+    assert not context.people.get(42).is_registered
 
 
 def test_forget_counts_partners_in_words() -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("at_home")
 
 @pytest.mark.parametrize("names", [["--all", "--yes"], [FID], ["42"]])
 def test_purge_deletes_pictures(context: WorkerContext, redis: Redis, keys: Keys, names: list[str]) -> None:
-    context.partners.register(42, "Ann", FID)
+    context.people.register(42, "Ann", FID)
     redis.set(keys.preview(FID), "{}")
     assert answer("purge", "--json", *names) == {"purged": 1, "heard": True}
     assert not redis.exists(keys.preview(FID))

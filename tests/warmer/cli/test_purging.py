@@ -23,7 +23,7 @@ FID = "A" * 24
 @pytest.fixture
 def tool(context: WorkerContext) -> Purge:
     steps = context.steps
-    return Purge(context.redis, context.keys, steps.store, context.partners, steps.profiles, context.schedule)
+    return Purge(context.redis, context.keys, steps.store, context.people, context.schedule)
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def slow(telegram: FakeTelegram) -> Iterator[FakeTelegram]:
 def test_partners_tombstones_and_the_schedule_stay(
     tool: Purge, context: WorkerContext, redis: Redis, keys: Keys, is_all: bool
 ) -> None:
-    context.partners.register(42, "Ann", FID)
+    context.people.register(42, "Ann", FID)
     for key in (keys.variant(FID, 80, "webp"), keys.unavailable(FID), keys.lease(FID), keys.forgotten("B" * 24)):
         redis.set(key, "x")
     assert (tool.everything() if is_all else tool.subjects([FID])) == 1
     assert not redis.exists(keys.variant(FID, 80, "webp"), keys.unavailable(FID), keys.lease(FID))
-    assert redis.exists(keys.forgotten("B" * 24), keys.partners(FID), keys.partner(42)) == 3
+    assert redis.exists(keys.forgotten("B" * 24), keys.people(FID), keys.person(42)) == 3
     assert redis.zscore(keys.schedule, FID) is not None
 
 

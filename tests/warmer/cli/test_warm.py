@@ -71,7 +71,7 @@ def test_a_file_that_is_not_utf_8_causes_one_line(tmp_path: Path) -> None:
 def test_named_rows_are_registered_in_their_order(context: WorkerContext) -> None:
     first, second = next_id(), next_id()
     answer("warm", "--no-wait", "--json", "-", given=f"name,id\nAnn,{first}\nBob,{second}\n")
-    assert [partner.name for partner in context.partners.list_recent(5)] == ["Bob", "Ann"]
+    assert [partner.name for partner in context.people.list_recent(5)] == ["Bob", "Ann"]
 
 
 @pytest.mark.usefixtures("live_worker")

@@ -68,7 +68,7 @@ def run(
     steps, failures = context.steps, Failures(context.redis, context.keys, context.stats)
     check_seconds = context.settings.profile_check_every
     runner = AttemptRunner(
-        steps.leases, context.schedule, steps.store, context.partners, failures, check_seconds, uniform
+        steps.leases, context.schedule, steps.store, context.people, failures, check_seconds, uniform
     )
     return runner.run(subject, lane, work)
 
@@ -84,7 +84,7 @@ def is_free(context: WorkerContext, subject: str = FID) -> bool:
 
 def keep(context: WorkerContext, file_id: str | None = None) -> None:
     """Keep the subject warm: one of the newest partners shows it."""
-    context.partners.register(42, "Ann", file_id)
+    context.people.register(42, "Ann", file_id)
 
 
 def list_keys(context: WorkerContext) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
@@ -35,7 +35,7 @@ def file_id(telegram: FakeTelegram, user_id: int) -> str:
 
 
 def pin(context: WorkerContext, partner_id: int, file_id: str) -> None:
-    context.partners.register(partner_id, "Ann", file_id)
+    context.people.register(partner_id, "Ann", file_id)
     warm_photo(file_id, JobContext.start("warm", 0), context.steps)
 
 
@@ -44,10 +44,10 @@ def follow(context: WorkerContext, user_id: int) -> None:
 
 
 def test_nothing_remains_of_a_followed_partner(context: WorkerContext, user_id: int, file_id: str) -> None:
-    context.partners.register(user_id, "Ann Unforgettable", None)
+    context.people.register(user_id, "Ann Unforgettable", None)
     follow(context, user_id)
     assert list_traces(context.redis, user_id, file_id)
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id, file_id, "Unforgettable") == []
 
 
@@ -57,7 +57,7 @@ def test_nothing_remains_of_a_pinned_partner_and_the_picture_before(
     old, new = telegram.world.file_id(user_id, 160), telegram.world.file_id(user_id, 640)
     pin(context, user_id, old)
     pin(context, user_id, new)
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id, old, new) == []
 
 
@@ -68,22 +68,22 @@ def test_nothing_remains_of_the_pictures_of_former_times(
     for file_id in former:
         pin(context, user_id, file_id)
     assert all(context.steps.store.is_ready(file_id) for file_id in former)
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id, *former) == []
     assert all(context.steps.store.get_unavailable(file_id) == Unavailable("forgotten") for file_id in former)
 
 
 def test_nothing_remains_of_somebody_who_never_registered(context: WorkerContext, user_id: int, file_id: str) -> None:
     follow(context, user_id)
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id, file_id) == []
 
 
 def test_nothing_remains_of_one_who_has_no_photo(context: WorkerContext, user_id: int, telegram: FakeTelegram) -> None:
     telegram.world.hide_photo(user_id)
-    context.partners.register(user_id, "Ann", None)
+    context.people.register(user_id, "Ann", None)
     follow(context, user_id)
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id) == []
 
 
@@ -91,10 +91,10 @@ def test_nothing_remains_of_one_whose_warming_was_postponed(
     context: WorkerContext, user_id: int, file_id: str, telegram: FakeTelegram
 ) -> None:
     telegram.fail("download", "bad-gateway")
-    context.partners.register(user_id, "Ann", None)
+    context.people.register(user_id, "Ann", None)
     follow(context, user_id)
     assert context.schedule.count() == 2
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id, file_id) == []
 
 
@@ -102,7 +102,7 @@ def test_the_tombstones_stand_as_long_as_a_picture_could_live(
     context: WorkerContext, user_id: int, file_id: str
 ) -> None:
     pin(context, user_id, file_id)
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     for subject in (file_id, user_subject(user_id)):
         assert context.redis.ttl(context.keys.forgotten(subject)) == remaining(context.settings.photo_ttl)
 
@@ -111,19 +111,19 @@ def test_a_picture_that_somebody_else_shows_stays(context: WorkerContext, user_i
     other = next_id()
     pin(context, user_id, file_id)
     pin(context, other, file_id)
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     assert context.steps.store.is_ready(file_id)
     assert list_traces(context.redis, user_id) == []
-    context.steps.forget.partner(other)
+    context.steps.forget.person(other)
     assert list_traces(context.redis, other, file_id) == []
 
 
 def test_others_keep_their_records_and_places(context: WorkerContext, user_id: int, file_id: str) -> None:
     other = next_id()
-    context.partners.register(other, "Bob", None)
+    context.people.register(other, "Bob", None)
     pin(context, user_id, file_id)
-    context.steps.forget.partner(user_id)
-    assert context.partners.list_recent_ids(10) == [other]
+    context.steps.forget.person(user_id)
+    assert context.people.list_recent_ids(10) == [other]
 
 
 def test_forgetting_twice_and_forgetting_a_stranger_is_no_error(
@@ -131,14 +131,14 @@ def test_forgetting_twice_and_forgetting_a_stranger_is_no_error(
 ) -> None:
     pin(context, user_id, file_id)
     for partner_id in (user_id, user_id, next_id()):
-        context.steps.forget.partner(partner_id)
+        context.steps.forget.person(partner_id)
     assert list_traces(context.redis, user_id, file_id) == []
 
 
 def test_a_forgetting_that_broke_off_can_be_made_again(context: WorkerContext, user_id: int, file_id: str) -> None:
     pin(context, user_id, file_id)
     context.steps.store.forget(user_subject(user_id))  # and then the process ended
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id, file_id) == []
 
 
@@ -147,9 +147,9 @@ class Interrupted(PhotoStore):
 
     happens: Callable[[], object] = staticmethod(lambda: None)
 
-    def forget_all(self, subjects: Sequence[str], partner_id: int | None = None) -> list[str]:
-        gone = super().forget_all(subjects, partner_id)
-        if partner_id is not None:
+    def forget(self, *subjects: str, shown_by: int | None = None) -> list[str]:
+        gone = super().forget(*subjects, shown_by=shown_by)
+        if shown_by is not None:
             happens, self.happens = self.happens, lambda: None
             happens()
         return gone
@@ -160,14 +160,14 @@ def test_a_picture_that_came_meanwhile_goes_too(context: WorkerContext, user_id:
     pin(context, user_id, old)
     store = Interrupted(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
     store.happens = lambda: pin(context, user_id, new)
-    Forget(context.partners, context.steps.profiles, store, context.schedule).partner(user_id)
+    Forget(context.people, store).person(user_id)
     assert list_traces(context.redis, user_id, old, new) == []
 
 
 def test_every_picture_and_the_id_itself_are_purged(context: WorkerContext, user_id: int, file_id: str) -> None:
     pin(context, user_id, file_id)
     with listening(context.redis, context.keys.purge) as hear:
-        context.steps.forget.partner(user_id)
+        context.steps.forget.person(user_id)
         said = {hear() for _ in range(2)}
     assert said == {file_id.encode(), user_subject(user_id).encode()}
 
@@ -190,15 +190,15 @@ def test_forgetting_many_pictures_takes_no_more_round_trips_than_one(
     for pictures in (1, 50):
         partner_id = next_id()
         for picture in range(pictures):
-            context.partners.register(partner_id, "Ann", f"AgACAgIAAxkBAAI{partner_id}{picture:04}")
+            context.people.register(partner_id, "Ann", f"AgACAgIAAxkBAAI{partner_id}{picture:04}")
         trips[pictures] = 0
-        context.steps.forget.partner(partner_id)
+        context.steps.forget.person(partner_id)
     assert trips[50] <= len(pools) * (trips[1] + 1)
 
 
 def test_forgetting_covers_every_picture_whose_url_was_handed_out(context: WorkerContext) -> None:
     former = [f"AgACAgIAAxkBAAIB{number:04}" for number in range(3)]
     for file_id in former:
-        context.partners.register(4711, "Ann", file_id)
-    context.steps.forget.partner(4711)
+        context.people.register(4711, "Ann", file_id)
+    context.steps.forget.person(4711)
     assert [context.steps.store.get_unavailable(file_id) for file_id in former] == [Unavailable("forgotten")] * 3

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 
 import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, make_picture, next_id, wait_until
+from tests.support.people import change_record, outdate
 from tests.support.steps import replace_steps
 from warmer.deadline import JobContext
 from warmer.flow.profile import refresh_profile
@@ -19,7 +18,7 @@ from warmer.flow.warm import warm_photo
 from warmer.keys import Lane, user_subject
 from warmer.photo import PhotoSize, Rendering, SourceImage, Unavailable
 from warmer.state.lease import Lease
-from warmer.state.partners import Partner
+from warmer.state.person import Person
 from warmer.wiring import WorkerContext
 
 TEAL, RED = make_picture(), make_picture(color="red")
@@ -34,7 +33,7 @@ def user_id(telegram: FakeTelegram) -> int:
 @pytest.fixture
 def partner_id(context: WorkerContext, user_id: int) -> int:
     """One who has registered, and follows the profile."""
-    context.partners.register(user_id, "Ann", None)
+    context.people.register(user_id, "Ann", None)
     return user_id
 
 
@@ -43,14 +42,13 @@ def follow(context: WorkerContext, user_id: int, lane: Lane = "warm", steps: Flo
 
 
 def grow_old(context: WorkerContext, user_id: int) -> None:
-    """As if the last look-up had been hours ago."""
-    context.steps.profiles.mark_old(user_id)
+    outdate(context.redis, context.keys, user_id)
 
 
-def get_partner(context: WorkerContext, partner_id: int) -> Partner:
-    partner = context.partners.get(partner_id)
-    assert partner
-    return partner
+def get_partner(context: WorkerContext, partner_id: int) -> Person:
+    person = context.people.get(partner_id)
+    assert person.is_registered
+    return person
 
 
 # The first picture
@@ -74,20 +72,19 @@ def test_the_smallest_sufficient_size_is_fetched(
     assert asked == [telegram.world.file_id(partner_id, 320)]
 
 
-def test_one_who_never_registered_is_remembered_as_a_profile_alone(
+def test_an_id_that_never_registered_has_a_record_and_no_place_in_the_list(
     context: WorkerContext, user_id: int, telegram: FakeTelegram
 ) -> None:
     follow(context, user_id)
-    profile = context.steps.profiles.get(user_id)
-    assert profile
-    assert profile.file_id == telegram.world.file_id(user_id, 320)
-    assert context.steps.store.is_ready(profile.file_id)
-    assert context.partners.get(user_id) is None
+    person = context.people.get(user_id)
+    assert (person.shown, person.is_registered) == ((telegram.world.file_id(user_id, 320),), False)
+    assert context.steps.store.is_ready(person.shown[0])
+    assert context.people.list_recent_ids(10) == []
 
 
 def test_a_group_is_followed_by_get_chat(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_chat(chat_id := -next_id(), "Us", picture=TEAL)
-    context.partners.register(chat_id, "Us", None)
+    context.people.register(chat_id, "Us", None)
     assert follow(context, chat_id) == "done"
     assert get_partner(context, chat_id).photo_file_id == telegram.world.file_id(chat_id, 640)
     assert telegram.calls == {"getChat": 1, "getFile": 1, "download": 1}
@@ -95,13 +92,13 @@ def test_a_group_is_followed_by_get_chat(context: WorkerContext, telegram: FakeT
 
 def test_a_merely_public_picture_is_found(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=TEAL, public_only=True)
-    context.partners.register(user_id, "Ann", None)
+    context.people.register(user_id, "Ann", None)
     assert follow(context, user_id) == "done"
     assert telegram.calls == {"getUserProfilePhotos": 1, "getChat": 1, "getFile": 1, "download": 1}
 
 
 def test_a_pinned_partner_is_not_looked_up(context: WorkerContext, user_id: int, telegram: FakeTelegram) -> None:
-    context.partners.register(user_id, "Ann", telegram.world.file_id(user_id))
+    context.people.register(user_id, "Ann", telegram.world.file_id(user_id))
     assert "pinned" in follow(context, user_id)
     assert not telegram.calls
 
@@ -129,9 +126,9 @@ def test_a_picture_is_unchanged_in_any_of_its_sizes(
     context: WorkerContext, user_id: int, telegram: FakeTelegram, width: int
 ) -> None:
     shown = telegram.world.file_id(user_id, width)
-    context.partners.register(user_id, "Ann", shown)
+    context.people.register(user_id, "Ann", shown)
     warm_photo(shown, JobContext.start("warm", 0), context.steps)
-    context.partners.register(user_id, "Ann", None)
+    context.people.register(user_id, "Ann", None)
     telegram.reset()
     assert follow(context, user_id) == "done"
     assert telegram.calls == {"getUserProfilePhotos": 1}
@@ -168,7 +165,7 @@ def test_a_changed_picture_is_fetched_and_shown(
     grow_old(context, partner_id)
     assert follow(context, partner_id, "rewarm") == "done"
     new = telegram.world.file_id(partner_id, 320)
-    assert context.partners.list_photos(partner_id) == [new]
+    assert context.people.get(partner_id).shown == (new,)
     assert telegram.calls == {"getUserProfilePhotos": 2, "getFile": 2, "download": 2}
 
 
@@ -204,7 +201,7 @@ def test_a_changed_group_picture_is_found_though_its_old_file_id_died(
     context: WorkerContext, telegram: FakeTelegram
 ) -> None:
     telegram.world.add_chat(chat_id := -next_id(), "Us", picture=TEAL)
-    context.partners.register(chat_id, "Us", None)
+    context.people.register(chat_id, "Us", None)
     follow(context, chat_id)
     telegram.world.change_photo(chat_id, RED)
     grow_old(context, chat_id)
@@ -232,12 +229,12 @@ def test_a_hidden_picture_that_another_partner_shows_stays(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
     follow(context, partner_id)
-    context.partners.register(next_id(), "Bob", shown := telegram.world.file_id(partner_id, 320))
+    context.people.register(next_id(), "Bob", shown := telegram.world.file_id(partner_id, 320))
     telegram.world.hide_photo(partner_id)
     grow_old(context, partner_id)
     follow(context, partner_id)
     assert context.steps.store.is_ready(shown)
-    assert context.partners.list_photos(partner_id) == []
+    assert context.people.get(partner_id).shown == ()
 
 
 def test_a_picture_that_is_shown_again_is_warmed_again(
@@ -300,7 +297,7 @@ def test_a_picture_pinned_meanwhile_is_not_overwritten(
     follow(
         context,
         partner_id,
-        steps=meanwhile(context, "fetch", lambda: context.partners.register(partner_id, "Ann", pinned)),
+        steps=meanwhile(context, "fetch", lambda: context.people.register(partner_id, "Ann", pinned)),
     )
     assert get_partner(context, partner_id).photo_file_id == pinned
     assert not context.steps.store.is_ready(telegram.world.file_id(partner_id, 320))
@@ -315,9 +312,9 @@ def test_the_old_picture_stays_when_a_new_one_is_pinned_meanwhile(
     follow(
         context,
         partner_id,
-        steps=meanwhile(context, "look_up_profile", lambda: context.partners.register(partner_id, "Ann", pinned)),
+        steps=meanwhile(context, "look_up_profile", lambda: context.people.register(partner_id, "Ann", pinned)),
     )
-    assert context.partners.list_photos(partner_id) == [pinned, shown]
+    assert context.people.get(partner_id).shown == (pinned, shown)
     assert context.steps.store.is_ready(shown)
 
 
@@ -356,7 +353,7 @@ def step(request: pytest.FixtureRequest) -> str:
 def test_forgotten_in_the_middle_leaves_nothing(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
 ) -> None:
-    forget = meanwhile(context, step, lambda: context.steps.forget.partner(partner_id))
+    forget = meanwhile(context, step, lambda: context.steps.forget.person(partner_id))
     follow(context, partner_id, steps=forget)
     file_ids = [telegram.world.file_id(partner_id, width) for width in (160, 320, 640)]
     assert list_traces(context.redis, partner_id, *file_ids) == []
@@ -365,7 +362,7 @@ def test_forgotten_in_the_middle_leaves_nothing(
 def test_one_who_never_registered_can_be_forgotten_in_the_middle_too(
     context: WorkerContext, user_id: int, telegram: FakeTelegram, step: str
 ) -> None:
-    forget = meanwhile(context, step, lambda: context.steps.forget.partner(user_id))
+    forget = meanwhile(context, step, lambda: context.steps.forget.person(user_id))
     follow(context, user_id, steps=forget)
     assert list_traces(context.redis, user_id, telegram.world.file_id(user_id, 320)) == []
 
@@ -380,7 +377,7 @@ def test_forgotten_in_the_middle_of_a_failure_leaves_nothing(
         try:
             return context.steps.fetch(lease, job)
         finally:
-            context.steps.forget.partner(partner_id)
+            context.steps.forget.person(partner_id)
 
     follow(context, partner_id, steps=replace_steps(context.steps, fetch=fetch))
     assert telegram.calls["download"] == 1
@@ -392,7 +389,7 @@ def test_forgotten_during_a_check_a_picture_that_was_shown_stays_forgotten(
 ) -> None:
     follow(context, partner_id)
     grow_old(context, partner_id)
-    follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.partner(partner_id)))
+    follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.person(partner_id)))
     if step == "look_up_profile":
         assert context.steps.store.get_unavailable(telegram.world.file_id(partner_id, 320)) == Unavailable("forgotten")
 
@@ -405,7 +402,7 @@ def test_forgetting_one_who_never_registered_covers_former_pictures(
     telegram.world.change_photo(user_id, RED)
     grow_old(context, user_id)
     follow(context, user_id)
-    context.steps.forget.partner(user_id)
+    context.steps.forget.person(user_id)
     for file_id in (old, telegram.world.file_id(user_id, 320)):
         assert context.steps.store.get_unavailable(file_id) == Unavailable("forgotten")
 
@@ -414,7 +411,7 @@ def test_a_file_id_that_died_with_a_change_leads_to_the_new_picture(
     context: WorkerContext, telegram: FakeTelegram
 ) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", public_only=True)
-    context.partners.register(user_id, "Ann", None)
+    context.people.register(user_id, "Ann", None)
     follow(context, user_id)
     dead = str(get_partner(context, user_id).photo_file_id)
     telegram.world.change_photo(user_id)
@@ -440,14 +437,10 @@ def test_a_picture_in_other_hands_does_not_end_a_wait(
 
 def test_what_was_not_looked_up_is_not_noted_as_looked_up(context: WorkerContext, partner_id: int) -> None:
     follow(context, partner_id)
-    before = context.steps.profiles.get(partner_id)
-    assert before
-    earlier = asdict(before) | {"looked_up_at": before.looked_up_at - 5}
-    context.redis.set(context.keys.profile(partner_id), json.dumps(earlier))
+    before = context.people.get(partner_id).looked_up_at
+    change_record(context.redis, context.keys, partner_id, looked_up_at=before - 5)
     follow(context, partner_id)
-    after = context.steps.profiles.get(partner_id)
-    assert after
-    assert after.looked_up_at == before.looked_up_at - 5
+    assert context.people.get(partner_id).looked_up_at == before - 5
 
 
 def test_forgotten_while_a_changed_picture_is_fetched_leaves_neither(
@@ -457,7 +450,7 @@ def test_forgotten_while_a_changed_picture_is_fetched_leaves_neither(
     old = telegram.world.file_id(partner_id, 320)
     telegram.world.change_photo(partner_id, RED)
     grow_old(context, partner_id)
-    follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.partner(partner_id)))
+    follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.person(partner_id)))
     assert list_traces(context.redis, partner_id, old, telegram.world.file_id(partner_id, 320)) == []
 
 
@@ -465,9 +458,9 @@ def test_forgotten_and_registered_again_in_the_middle_starts_afresh(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
 ) -> None:
     def come_back() -> None:
-        context.steps.forget.partner(partner_id)
+        context.steps.forget.person(partner_id)
         context.steps.store.clear_tombstones(user_subject(partner_id))
-        context.partners.register(partner_id, "Ann", None)
+        context.people.register(partner_id, "Ann", None)
 
     follow(context, partner_id, steps=meanwhile(context, step, come_back))
     assert follow(context, partner_id) == "done"
@@ -475,7 +468,7 @@ def test_forgotten_and_registered_again_in_the_middle_starts_afresh(
 
 
 def test_a_forgotten_one_is_not_followed(context: WorkerContext, partner_id: int, telegram: FakeTelegram) -> None:
-    context.steps.forget.partner(partner_id)
+    context.steps.forget.person(partner_id)
     assert follow(context, partner_id) == "skipped: forgotten"
     assert not telegram.calls
     assert list_traces(context.redis, partner_id) == []
@@ -485,15 +478,15 @@ def test_forgotten_at_any_moment_leaves_nothing(context: WorkerContext, telegram
     ids = [next_id() for _ in range(64)]
     for user_id in ids:
         telegram.world.add_user(user_id, "Ann", picture=TEAL)
-        context.partners.register(user_id, "Ann", None)
+        context.people.register(user_id, "Ann", None)
     telegram.latency = 0.002
 
     def follow_then_forget_another(number: int) -> None:
         """So many follow before one is forgotten, that some are in the middle."""
         follow(context, ids[number])
-        context.steps.forget.partner(ids[(number + number % 16) % len(ids)])
+        context.steps.forget.person(ids[(number + number % 16) % len(ids)])
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(follow_then_forget_another, range(len(ids))))
-        list(pool.map(context.steps.forget.partner, ids))
+        list(pool.map(context.steps.forget.person, ids))
     assert list_traces(context.redis, *ids, *(telegram.world.file_id(user_id, 320) for user_id in ids)) == []

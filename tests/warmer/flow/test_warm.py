@@ -112,7 +112,7 @@ def test_only_the_picture_and_its_path_remain_in_redis(context: WorkerContext, f
 def test_a_renewal_downloads_nothing_and_extends_everything(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
-    context.partners.register(1, "Ann", file_id)
+    context.people.register(1, "Ann", file_id)
     warm(context, file_id)
     calls, key = telegram.calls, context.keys.variant(file_id, 80, "webp")
     context.redis.expire(key, 10)
@@ -165,8 +165,8 @@ def test_a_wrong_content_type_does_not_matter(context: WorkerContext, file_id: s
 
 
 def test_a_picture_forgotten_in_the_middle_stays_forgotten(context: WorkerContext, file_id: str) -> None:
-    context.partners.register(1, "Ann", file_id)
-    steps = meanwhile(context, lambda: context.steps.forget.partner(1))
+    context.people.register(1, "Ann", file_id)
+    steps = meanwhile(context, lambda: context.steps.forget.person(1))
     assert warm(context, file_id, steps=steps).startswith("skipped: forgotten")
     assert list(context.redis.scan_iter(f"*{file_id}*")) == [context.keys.forgotten(file_id).encode()]
     assert context.schedule.count() == 0

@@ -104,11 +104,11 @@ def test_a_postponed_attempt_is_no_failure(context: WorkerContext) -> None:
 def test_forgetting_removes_the_failures_of_a_picture_and_of_a_profile(
     context: WorkerContext, error: WarmerError
 ) -> None:
-    context.partners.register(42, "Ann", FID)
+    context.people.register(42, "Ann", FID)
     fail(context, error)
     fail(context, error, USER)
     assert len(list_failures(context.redis, context.keys)) == 2
-    context.steps.forget.partner(42)
+    context.steps.forget.person(42)
     assert list_traces(context.redis, FID, USER) == []
 
 
@@ -142,7 +142,7 @@ def test_a_forgetting_beside_the_remembering_leaves_no_failure(
     store = Overtaken(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
     store.forgets_before = before
     failures = Failures(context.redis, context.keys, context.stats)
-    attempts = AttemptRunner(context.steps.leases, context.schedule, store, context.partners, failures, 60)
+    attempts = AttemptRunner(context.steps.leases, context.schedule, store, context.people, failures, 60)
 
     def work(_: Lease) -> Outcome:
         raise InvalidFileId("getFile: 400")

@@ -342,39 +342,39 @@ def crowded(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> PhotoS
     store.put_unavailable(lease, "none", 600, 7 * DAY)
     store.count_failure(lease)
     store.want(FID, VariantSpec(160, "jpeg"))
-    redis.sadd(keys.partners(FID), 42)
+    redis.sadd(keys.people(FID), 42)
     for lane in ("hot", "warm", "rewarm"):
         redis.set(keys.enqueued(FID, lane), "1")
     return store
 
 
 def test_forgetting_leaves_the_tombstone_alone(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
-    assert crowded.forget(FID, 42)
+    assert crowded.forget(FID, shown_by=42)
     assert list_keys(redis) == {keys.forgotten(FID)}
     assert redis.ttl(keys.forgotten(FID)) == remaining(TTL)
 
 
 def test_what_another_partner_shows_stays(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
-    redis.sadd(keys.partners(FID), 43)
+    redis.sadd(keys.people(FID), 43)
     before = list_keys(redis)
-    assert not crowded.forget(FID, 42)
+    assert not crowded.forget(FID, shown_by=42)
     assert list_keys(redis) == before
-    assert redis.smembers(keys.partners(FID)) == {b"43"}
+    assert redis.smembers(keys.people(FID)) == {b"43"}
 
 
 def test_forgetting_twice_is_no_error(crowded: PhotoStore) -> None:
-    assert crowded.forget(FID, 42)
-    assert crowded.forget(FID, 42)
+    assert crowded.forget(FID, shown_by=42)
+    assert crowded.forget(FID, shown_by=42)
 
 
 def test_formats_that_are_not_configured_any_more_go_too(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
     redis.set(keys.variant(FID, 80, "avif"), "old")
-    crowded.forget(FID, 42)
+    crowded.forget(FID, shown_by=42)
     assert not redis.exists(keys.variant(FID, 80, "avif"))
 
 
 def test_a_lifted_picture_can_be_put_again(crowded: PhotoStore, leases: LeaseManager, redis: Redis) -> None:
-    crowded.forget(FID, 42)
+    crowded.forget(FID, shown_by=42)
     crowded.clear_tombstones(FID, OTHER)
     assert not list_keys(redis)
     crowded.put(leases.take(FID, "warm"), render())
@@ -382,7 +382,7 @@ def test_a_lifted_picture_can_be_put_again(crowded: PhotoStore, leases: LeaseMan
 
 def test_forgetting_is_announced(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
     with listening(redis, keys.done, keys.purge) as hear:
-        crowded.forget(FID, 42)
+        crowded.forget(FID, shown_by=42)
         # In either order, and perhaps after what was said before: the nodes of a cluster do not wait for each other.
         said = (message for message in iter(hear, None) if message != f"{FID} stored".encode())
         assert {next(said), next(said)} == {FID.encode(), f"{FID} forgotten".encode()}

@@ -10,12 +10,14 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
 from tests.support.clock import Clock
+from tests.support.people import outdate
 from tests.support.remaining import remaining
 from warmer.deadline import JobContext
 from warmer.flow.outcome import Outcome
 from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject, user_subject
+from warmer.photo import PhotoSize
 from warmer.settings import Settings
 from warmer.state.budget import Budget
 from warmer.state.lease import Lease
@@ -141,7 +143,7 @@ def test_a_tick_publishes_one_subject_even_with_a_tiny_budget(
 def test_a_renewal_extends_every_ttl_without_a_telegram_call(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
-    context.partners.register(1, "Ann", file_id)
+    context.people.register(1, "Ann", file_id)
     warm_photo(file_id, JobContext.start("warm", 0), context.steps)
     stored = [context.keys.variant(file_id, size, "webp") for size in context.settings.photo_sizes] + [
         context.keys.preview(file_id)
@@ -167,14 +169,14 @@ def test_a_picture_that_no_partner_shows_any_more_has_no_next_run(context: Worke
 
 def test_a_due_profile_is_checked_and_its_new_picture_shown(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
-    context.partners.register(user_id, "Ann", None)
+    context.people.register(user_id, "Ann", None)
     refresh_profile(user_id, JobContext.start("warm", 0), context.steps)
     telegram.world.change_photo(user_id, make_picture(color="red"))
-    context.steps.profiles.mark_old(user_id)
+    outdate(context.redis, context.keys, user_id)
     make_due(context, user_subject(user_id))
     run_tick(context)
     assert run_rewarm_messages(context) == ["done"]
-    assert context.partners.list_photos(user_id) == [telegram.world.file_id(user_id, 320)]
+    assert context.people.get(user_id).shown == (telegram.world.file_id(user_id, 320),)
     assert list_next_runs(context)[user_subject(user_id)] > context.settings.profile_check_every * 0.89
 
 
@@ -214,10 +216,10 @@ def test_a_forgotten_subject_has_no_next_run(context: WorkerContext, file_id: st
 
 
 def test_every_picture_and_profile_of_the_newest_is_scheduled(context: WorkerContext) -> None:
-    context.partners.register(1, "pinned", f"{FID}1")
-    context.partners.register(2, "followed", None)
-    context.partners.adopt(2, f"{FID}2", "unique")
-    context.partners.register(3, "not looked up yet", None)
+    context.people.register(1, "pinned", f"{FID}1")
+    context.people.register(2, "followed", None)
+    context.people.show(2, PhotoSize(f"{FID}2", "unique", 320))
+    context.people.register(3, "not looked up yet", None)
     assert keep_newest(context) == 3
     assert set(list_next_runs(context)) == {f"{FID}1", f"{FID}2", "user:2", "user:3"}
     half = SPREAD_SECONDS / 2
@@ -225,7 +227,7 @@ def test_every_picture_and_profile_of_the_newest_is_scheduled(context: WorkerCon
 
 
 def test_an_existing_next_run_stays(context: WorkerContext) -> None:
-    context.partners.register(1, "Ann", FID)
+    context.people.register(1, "Ann", FID)
     context.schedule.set(FID, 1000)
     keep_newest(context)
     assert list_next_runs(context) == {FID: remaining(1000)}
@@ -235,7 +237,7 @@ def test_an_unavailable_picture_is_not_scheduled_early(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getFile", "invalid-file-id")
-    context.partners.register(1, "Ann", file_id)
+    context.people.register(1, "Ann", file_id)
     warm_photo(file_id, JobContext.start("warm", 0), context.steps)
     keep_newest(context)
     assert list_next_runs(context)[file_id] > 86_000
@@ -244,23 +246,23 @@ def test_an_unavailable_picture_is_not_scheduled_early(
 def test_only_the_configured_number_of_newest_partners_is_scheduled(context: WorkerContext) -> None:
     settings: Settings = context.settings.model_copy(update={"rewarm_partners": 60})
     for number in range(70):
-        context.partners.register(number + 1, "Ann", f"{FID}{number}")
+        context.people.register(number + 1, "Ann", f"{FID}{number}")
     assert keep_newest(replace(context, settings=settings)) == 60
     assert set(list_next_runs(context)) == {f"{FID}{number}" for number in range(10, 70)}
 
 
 def test_two_beats_schedule_the_newest_once(context: WorkerContext) -> None:
-    context.partners.register(1, "Ann", FID)
+    context.people.register(1, "Ann", FID)
     assert [keep_newest(context), keep_newest(context)] == [1, 0]
     open_slots(context)
     assert keep_newest(context) == 1
 
 
 def test_a_listed_id_without_a_record_is_removed(context: WorkerContext) -> None:
-    context.partners.register(1, "Ann", FID)
+    context.people.register(1, "Ann", FID)
     context.redis.zadd(context.keys.recent, {"7": 1})
     keep_newest(context)
-    assert context.partners.list_recent_ids(10) == [1]
+    assert context.people.list_recent_ids(10) == [1]
 
 
 # Queue lengths

@@ -111,7 +111,7 @@ def test_a_message_returns_to_the_queue_if_redis_fails(
 
 @needs_worker
 def test_both_rounds_run_as_tasks(context: WorkerContext, file_id: str) -> None:
-    context.partners.register(1, "Ann", other := f"{file_id}x")
+    context.people.register(1, "Ann", other := f"{file_id}x")
     celery.send_task("keep_newest", queue="tick")
     wait_until(lambda: context.redis.zscore(context.keys.schedule, other) is not None)
     context.schedule.set(file_id, -1)

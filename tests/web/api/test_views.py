@@ -56,7 +56,7 @@ def test_a_ready_picture_shows_its_urls_its_preview_and_its_version(app: Flask) 
 
 def test_a_partner_whose_picture_is_not_known_yet_shows_the_url_of_the_id(app: Flask) -> None:
     web_context, user_id = get_web_context(app), new_id()
-    partner, _ = web_context.photos.partners.register(user_id, "Ann", None)
+    partner, *_ = web_context.photos.people.register(user_id, "Ann", None)
     (shown,) = show_partners([partner], web_context.api)
     assert (shown["photo_status"], shown["photo_ready"], shown["photo_file_id"]) == ("warming", False, None)
     assert shown["photo_url"] == f"/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"

@@ -78,14 +78,14 @@ def test_scripts_that_scripts_import_are_asked_for_with_the_page(client: FlaskCl
 
 
 def test_with_a_real_token_nobody_is_signed_in(app: Flask, client: FlaskClient) -> None:
-    get_web_context(app).photos.partners.register(new_id(), "Ann", None)
+    get_web_context(app).photos.people.register(new_id(), "Ann", None)
     assert b"data-init-data" not in client.get("/").data
 
 
 def test_in_the_demo_the_newest_partner_is_signed_in(demo_app: Flask) -> None:
     client, user_id = demo_app.test_client(), new_id()
     assert b"data-init-data" not in client.get("/").data  # nobody there yet
-    get_web_context(demo_app).photos.partners.register(user_id, "Ann Lee <b>&'\"", None)
+    get_web_context(demo_app).photos.people.register(user_id, "Ann Lee <b>&'\"", None)
     found = re.search(r'data-init-data="([^"]+)"', client.get("/").get_data(as_text=True))
     assert found
     headers = {"Authorization": f"tma {html.unescape(found[1])}"}

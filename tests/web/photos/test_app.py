@@ -271,8 +271,8 @@ def test_another_method_is_405(client: FlaskClient, method: str) -> None:
 
 def forget_one(app: Flask) -> str:
     web_context, user_id, file_id = get_web_context(app), new_id(), shelve(app)
-    web_context.photos.partners.register(user_id, "Ann", file_id)
-    web_context.api.forget.partner(user_id)
+    web_context.photos.people.register(user_id, "Ann", file_id)
+    web_context.api.forget.person(user_id)
     return file_id
 
 
@@ -426,7 +426,7 @@ def test_with_one_format_nothing_varies(case: int, make_app: MakeApp) -> None:
 
 def test_a_registered_id_shows_its_picture(app: Flask, client: FlaskClient) -> None:
     user_id, file_id = new_id(), shelve(app)
-    get_web_context(app).photos.partners.register(user_id, "Ann", file_id)
+    get_web_context(app).photos.people.register(user_id, "Ann", file_id)
     answer = client.get(user_url(user_id))
     assert (answer.status_code, answer.data) == (200, body_of(file_id))
     assert_has(answer, HIT | ON_EVERY_ANSWER | {"Cache-Control": USER_CACHE})
@@ -434,14 +434,14 @@ def test_a_registered_id_shows_its_picture(app: Flask, client: FlaskClient) -> N
 
 def test_a_304_of_an_id_keeps_the_short_cache_control(app: Flask, client: FlaskClient) -> None:
     user_id = new_id()
-    get_web_context(app).photos.partners.register(user_id, "Ann", shelve(app))
+    get_web_context(app).photos.people.register(user_id, "Ann", shelve(app))
     etag = client.get(user_url(user_id)).headers["ETag"]
     answer = client.get(user_url(user_id), headers={"If-None-Match": etag})
     assert (answer.status_code, answer.headers["Cache-Control"]) == (304, USER_CACHE)
 
 
 def test_the_previous_picture_is_served_until_the_new_one_is_ready(app: Flask, client: FlaskClient) -> None:
-    directory, user_id, old, new = get_web_context(app).photos.partners, new_id(), shelve(app), new_file_id()
+    directory, user_id, old, new = get_web_context(app).photos.people, new_id(), shelve(app), new_file_id()
     directory.register(user_id, "Ann", old)
     directory.register(user_id, "Ann", new)
     assert client.get(user_url(user_id)).data == body_of(old)
@@ -453,8 +453,8 @@ def test_the_previous_picture_is_served_until_the_new_one_is_ready(app: Flask, c
 def test_a_previous_picture_is_not_kept_at_hand(app: Flask, client: FlaskClient, is_first_by_name: bool) -> None:
     web_context, user_id = get_web_context(app), new_id()
     previous, newest = sorted((new_file_id(), new_file_id()), reverse=not is_first_by_name)
-    web_context.photos.partners.register(user_id, "Ann", shelve(app, previous))
-    web_context.photos.partners.register(user_id, "Ann", newest)
+    web_context.photos.people.register(user_id, "Ann", shelve(app, previous))
+    web_context.photos.people.register(user_id, "Ann", newest)
     web_context.photos.listener.ensure_started()
     wait_until(lambda: web_context.photos.cache.hears_purges)
     wait_for_acknowledgements(
@@ -467,13 +467,13 @@ def test_a_previous_picture_is_not_kept_at_hand(app: Flask, client: FlaskClient,
 @pytest.mark.parametrize("user_id", [0, -42, -1001234567890, 2**52 - 1, -(2**52) + 1])
 def test_ids_of_every_kind_may_have_a_picture(app: Flask, client: FlaskClient, user_id: int) -> None:
     file_id = shelve(app)
-    get_web_context(app).photos.partners.register(user_id, "A group", file_id)
+    get_web_context(app).photos.people.register(user_id, "A group", file_id)
     assert client.get(user_url(user_id)).data == body_of(file_id)
 
 
 def test_an_id_without_a_picture_is_404_at_once(app: Flask, client: FlaskClient) -> None:
     user_id = new_id()
-    get_web_context(app).photos.partners.register(user_id, "Ann", None)
+    get_web_context(app).photos.people.register(user_id, "Ann", None)
     remember_none(app, user_subject(user_id))
     answer = client.get(user_url(user_id))
     assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "public, max-age=60")

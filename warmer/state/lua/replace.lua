@@ -1,7 +1,13 @@
--- KEYS: a record   ARGV: what it was, empty for nothing; what it is to be
--- Writes unless somebody else wrote meanwhile; 1 if written.
+-- KEYS: a record   ARGV: its old value, empty for none; its new value, empty to delete it; its TTL in s, empty for none
+-- Replaces the record unless another process wrote meanwhile. Returns 1 if it was written.
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
   return 0
 end
-redis.call('SET', KEYS[1], ARGV[2])
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1])
+elseif ARGV[3] == '' then
+  redis.call('SET', KEYS[1], ARGV[2])
+else
+  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+end
 return 1

@@ -1,0 +1,228 @@
+"""One record per id: who it is, which picture it shows and showed before, and when its profile was looked up last.
+
+A registered person has a place in the list and no TTL. An id that was only resolved lives as long as a picture.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from warmer.keys import Keys, Subject, user_subject
+from warmer.photo import PhotoSize
+from warmer.settings import Settings
+from warmer.state.person import Person, Record, Records, drop_next, load_record, read_person, show_photo
+
+RECENT_CAP = 10_000  # places in the list, or REWARM_PARTNERS if that is more; records have no cap
+FRESH_SECONDS = 60  # a look-up is not repeated for this long, and a registration by the user counts once
+
+
+class Registration(NamedTuple):
+    """What a registration led to."""
+
+    person: Person
+    is_new: bool
+    is_repeat: bool  # the user registered less than a minute ago, too
+
+
+class People:
+    """The records, the order of registration, and who shows a picture."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        *,
+        keep: int,
+        ttl_seconds: int,
+        check_seconds: int,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.redis = redis
+        self.keys = keys
+        self.keep = keep  # this many of the newest are kept warm
+        self.check_seconds = check_seconds  # between two look-ups of the newest
+        self.fresh_seconds = min(FRESH_SECONDS, check_seconds / 2)
+        self._wall_clock = wall_clock
+        self._records = Records(redis, keys, ttl_seconds)
+
+    # Reading
+
+    def get(self, person_id: int) -> Person:
+        """The person, with an empty record if the id is unknown."""
+        return self.get_many([person_id])[0]
+
+    def get_many(self, person_ids: Sequence[int]) -> list[Person]:
+        """The people with these ids, in one round trip: which picture each shows now, and which ones before."""
+        if not person_ids:
+            return []
+        values = self.redis.mget([self.keys.person(person_id) for person_id in person_ids])
+        return [read_person(person_id, load_record(value)) for person_id, value in zip(person_ids, values, strict=True)]
+
+    def get_with_age(self, person_id: int) -> tuple[Person, float]:
+        """The person, and the seconds since the last look-up; in one round trip."""
+        now, value = self._records.fetch(person_id)
+        person = read_person(person_id, load_record(value))
+        return person, now[0] - person.looked_up_at
+
+    def list_recent(self, limit: int) -> list[Person]:
+        """The newest registered people, the newest first."""
+        return [person for person in self.get_many(self.list_recent_ids(limit)) if person.is_registered]
+
+    def list_recent_ids(self, limit: int) -> list[int]:
+        """The ids of the newest registered people, the newest first."""
+        members: list[Any] = self.redis.zrange(self.keys.recent, 0, limit - 1, desc=True) if limit else []
+        return [int(member) for member in members]
+
+    def is_aged(self, person: Person) -> bool:
+        """Returns True if the profile should be looked up again.
+
+        By this machine's clock: a few minutes of six hours change nothing. A quarter late, so that the scheduled
+        look-ups of the newest come first.
+        """
+        return not person.is_pinned and self._wall_clock() - person.looked_up_at > 1.25 * self.check_seconds
+
+    def is_kept_warm(self, subject: str) -> bool:
+        """Returns True if one of the newest people shows the subject, so that it is renewed and checked."""
+        subject = Subject(subject)
+        pipe = self.redis.pipeline(transaction=False)
+        for member in [subject.user_id] if subject.is_person else self._list_showing(subject):
+            pipe.zrevrank(self.keys.recent, str(member))
+        return any(rank is not None and rank < self.keep for rank in pipe.execute())
+
+    def list_following(self, file_id: str) -> list[int]:
+        """The ids that show this picture because it was in their profile."""
+        members: Any = self.redis.smembers(self.keys.people(file_id)) if not Subject(file_id).is_person else ()
+        people = self.get_many([int(member) for member in members])
+        return [person.id for person in people if person.is_registered and not person.is_pinned]
+
+    def _list_showing(self, file_id: str) -> list[int]:
+        """The ids whose current picture this is. A previous picture is not kept warm."""
+        members: Any = self.redis.smembers(self.keys.people(file_id))
+        people = self.get_many([int(member) for member in members])
+        return [person.id for person in people if person.photo_file_id == file_id]
+
+    # Writing
+
+    def register(self, person_id: int, name: str, file_id: str | None = None, *, by_user: bool = False) -> Registration:
+        """Add or update a person, in two round trips. Registering again never changes the place in the list.
+
+        A file id is pinned. Without one the profile is looked up, unless a picture is pinned and the user registers;
+        the current picture stays until a newer one is ready. Tombstones and negative cache entries of the id and the
+        picture end here.
+        """
+        subject, first, repeat = user_subject(person_id), [False], [False]
+
+        def change(record: Record, now: tuple[int, int]) -> Record:
+            first[0] = record.get("joined_us") is None
+            repeat[0] = by_user and not first[0] and now[0] - record.get("registered_at", 0) < self.fresh_seconds
+            is_pinned = file_id is not None or (record.get("is_pinned", False) and by_user)
+            record.update(id=person_id, name=name, is_pinned=is_pinned, needs_look_up=not is_pinned)
+            if first[0]:
+                record["joined_us"] = now[0] * 1_000_000 + now[1]
+            if by_user:
+                record["registered_at"] = now[0]
+            if file_id is not None:
+                show_photo(record, file_id, None, previous=record.get("photo_file_id"))
+            return record
+
+        def write(pipe: Any, record: Record) -> None:
+            pipe.zadd(self.keys.recent, {str(person_id): record["joined_us"]})
+            pipe.zremrangebyrank(self.keys.recent, 0, -1 - max(RECENT_CAP, self.keep))
+            if not repeat[0]:
+                pipe.delete(*self.keys.negatives(subject))
+
+        tombstones = [self.keys.forgotten(name) for name in (subject, file_id) if name]
+        person = self._records.update(person_id, change, write, clear=tombstones)
+        assert person is not None  # noqa: S101 - a change that never returns None
+        return Registration(person, first[0], repeat[0])
+
+    def note_look_up(self, before: Person, photo: PhotoSize) -> Person | None:
+        """Note the newest picture of the profile, to be shown once it is ready. Ends the tombstone of the picture.
+
+        Returns None if the person was deleted meanwhile: nothing is written then.
+        """
+
+        def change(record: Record, now: tuple[int, int]) -> Record | None:
+            if before.is_registered and not record:
+                return None
+            record.update(id=before.id, looked_up_at=now[0], needs_look_up=False)
+            if photo.file_id == record.get("photo_file_id"):
+                drop_next(record)
+                record["photo_unique_id"] = photo.unique_id
+            elif not record.get("is_pinned"):
+                if photo.file_id != record.get("next_file_id"):
+                    drop_next(record)
+                record.update(next_file_id=photo.file_id, next_unique_id=photo.unique_id)
+            return record
+
+        return self._records.update(before.id, change, clear=[self.keys.forgotten(photo.file_id)])
+
+    def show(self, person_id: int, photo: PhotoSize) -> bool:
+        """Show this picture, found in the profile and ready.
+
+        Returns False if the person was deleted or another picture was pinned meanwhile.
+        """
+
+        def change(record: Record, _now: tuple[int, int]) -> Record | None:
+            if not record or (record.get("is_pinned") and record.get("photo_file_id") != photo.file_id):
+                return None
+            if not record.get("is_pinned"):
+                show_photo(record, photo.file_id, photo.unique_id, previous=None)
+            return record
+
+        person = self._records.update(person_id, change)
+        return person is not None
+
+    def drop_next(self, person_id: int) -> None:
+        """The picture that was found in the profile cannot be had: the current one stays."""
+
+        def change(record: Record, _now: tuple[int, int]) -> Record | None:
+            if not record:
+                return None
+            drop_next(record)
+            return record
+
+        self._records.update(person_id, change)
+
+    def drop_photos(self, person_id: int) -> tuple[str, ...]:
+        """The profile shows no picture any more. Returns the file ids that this id ever showed; a pinned one stays."""
+        dropped: list[str] = []
+
+        def change(record: Record, _now: tuple[int, int]) -> Record | None:
+            dropped[:] = () if record.get("is_pinned") else read_person(person_id, record).ever_shown
+            if not record or record.get("is_pinned"):
+                return None
+            record.update(photo_file_id=None, photo_unique_id=None, previous_file_id=None, former_file_ids=[])
+            record.update(next_file_id=None, next_unique_id=None)
+            return record if record.get("joined_us") is not None else {}
+
+        self._records.update(person_id, change)
+        return tuple(dropped)
+
+    def remove(self, person_id: int) -> Person:
+        """Delete the record and the place. Returns the record as it was at its end."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.getdel(self.keys.person(person_id))
+        pipe.zrem(self.keys.recent, str(person_id))
+        value, _ = pipe.execute()
+        return read_person(person_id, load_record(value))
+
+    def drop_places(self, person_ids: Sequence[int]) -> None:
+        """Take ids without a record out of the list: a deletion in the middle of a registration leaves a place."""
+        if person_ids:
+            self.redis.zrem(self.keys.recent, *map(str, person_ids))
+
+
+def open_people(settings: Settings, redis: Redis, keys: Keys) -> People:
+    """The records as the settings want them."""
+    return People(
+        redis,
+        keys,
+        keep=settings.rewarm_partners,
+        ttl_seconds=settings.photo_ttl,
+        check_seconds=settings.profile_check_every,
+    )

@@ -1,0 +1,175 @@
+"""The record of one id, and how it changes. It is additive JSON: fields that this release does not know are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from warmer.keys import Keys, user_subject
+from warmer.state.scripts import load_script, queue
+
+FORMER_MAX = 50  # former pictures in a record: deleting the person covers them
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person or chat. An unknown id has an empty record.
+
+    `next_file_id` was found in the profile and is shown once it is ready. `previous_file_id` is served until a pinned
+    picture is ready. File ids in `former_file_ids` were shown before: their URLs are still in use.
+    """
+
+    id: int
+    name: str = ""
+    joined_us: int | None = None  # first registration, microseconds of Redis' TIME
+    registered_at: int = 0  # last registration by the user, seconds of Redis' TIME
+    photo_file_id: str | None = None
+    photo_unique_id: str | None = None
+    is_pinned: bool = False  # the picture was given with the registration: the profile is not looked up
+    previous_file_id: str | None = None
+    next_file_id: str | None = None
+    next_unique_id: str | None = None
+    former_file_ids: tuple[str, ...] = ()  # the newest first
+    looked_up_at: int = 0  # seconds of Redis' TIME
+    needs_look_up: bool = False  # registered since the last look-up
+
+    @property
+    def is_registered(self) -> bool:
+        return self.joined_us is not None
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The file ids to serve, the best first: the second one stands in until the first one is ready."""
+        current = self.photo_file_id or self.next_file_id
+        return tuple(file_id for file_id in (current, self.previous_file_id) if file_id)
+
+    @property
+    def ever_shown(self) -> tuple[str, ...]:
+        """Every file id whose URL was handed out for this id."""
+        known = (*self.shown, self.next_file_id, *self.former_file_ids)
+        return tuple(dict.fromkeys(file_id for file_id in known if file_id))
+
+    @property
+    def subject(self) -> str:
+        """The subject to warm: the picture, or the profile while no picture is known."""
+        return self.shown[0] if self.shown else user_subject(self.id)
+
+
+def list_rewarmed(person: Person) -> list[str]:
+    """The subjects that have a next run while the person is among the newest: the profile and the picture."""
+    profile = [] if person.is_pinned else [user_subject(person.id)]
+    return profile + ([person.photo_file_id] if person.photo_file_id else [])
+
+
+def load_record(value: Any) -> Record:
+    return dict(json.loads(value)) if value else {}
+
+
+def read_person(person_id: int, record: Record) -> Person:
+    """The fields that this release knows."""
+    known = {name: record[name] for name in Person.__dataclass_fields__ if name in record}
+    known["former_file_ids"] = tuple(record.get("former_file_ids", ()))
+    return Person(**known | {"id": person_id})
+
+
+def show_photo(record: Record, file_id: str, unique_id: str | None, *, previous: str | None) -> None:
+    """Make this the current picture. The ones before it become former pictures, `previous` is served meanwhile."""
+    current = record.get("photo_file_id")
+    if file_id != current:
+        older = record.get("previous_file_id")
+        record.update(previous_file_id=previous if previous != file_id else None)
+        note_former(record, older, current)
+    elif previous is None:
+        note_former(record, record.get("previous_file_id"))
+        record["previous_file_id"] = None
+    if file_id != current or unique_id:
+        record.update(photo_file_id=file_id, photo_unique_id=unique_id)
+    if record.get("next_file_id") == file_id:
+        record["next_file_id"] = None
+    drop_next(record)
+
+
+def drop_next(record: Record) -> None:
+    note_former(record, record.get("next_file_id"))
+    record.update(next_file_id=None, next_unique_id=None)
+
+
+def note_former(record: Record, *file_ids: str | None) -> None:
+    """URLs of former pictures are still in use: deleting the person ends them, too."""
+    former = list(record.get("former_file_ids", []))
+    for file_id in file_ids:
+        if file_id:
+            former = [file_id, *(known for known in former if known != file_id)]
+    record["former_file_ids"] = former[:FORMER_MAX]
+
+
+class Records:
+    """The records in Redis. One is replaced only if no other process wrote it meanwhile."""
+
+    def __init__(self, redis: Redis, keys: Keys, ttl_seconds: int) -> None:
+        self.redis = redis
+        self.keys = keys
+        self.ttl_seconds = ttl_seconds  # of an id that is not registered
+        self._replace = load_script(redis, "replace")
+
+    def fetch(self, person_id: int, clear: Sequence[str] = ()) -> tuple[tuple[int, int], Any]:
+        """Redis' TIME and the value, in one round trip. `clear`: keys to delete in it."""
+        pipe: Any = self.redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.get(self.keys.person(person_id))
+        for key in clear:
+            pipe.delete(key)
+        (seconds, micros), value, *_ = pipe.execute()
+        return (int(seconds), int(micros)), value
+
+    def update(
+        self,
+        person_id: int,
+        change: Callable[[Record, tuple[int, int]], Record | None],
+        write: Callable[[Any, Record], None] | None = None,
+        clear: Sequence[str] = (),
+    ) -> Person | None:
+        """Read, change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
+
+        `change` gets the record and Redis' TIME. It returns None to leave the record, and an empty one to delete it.
+        `write` adds commands to the round trip that writes; they must bear repetition. `clear`: keys to delete first.
+        Returns the person, None if the record was left.
+        """
+        noted: set[str] = set()  # pictures whose sets of people may hold this id by now
+        while True:
+            now, value = self.fetch(person_id, clear)
+            before = read_person(person_id, load_record(value))
+            record = change(load_record(value), now)
+            after = before if record is None else read_person(person_id, record)
+            noted |= {*before.shown, *after.shown}
+            if record is None or self._write(before, after, record, value, write):
+                break
+        for file_id in noted - {*after.shown}:
+            self.redis.srem(self.keys.people(file_id), person_id)
+        return None if record is None else after
+
+    def _write(
+        self,
+        before: Person,
+        after: Person,
+        record: Record,
+        value: bytes | None,
+        write: Callable[[Any, Record], None] | None,
+    ) -> bool:
+        pipe: Any = self.redis.pipeline(transaction=False)
+        shown = after.shown[:1] if before.is_registered else after.shown  # a previous picture has its people already
+        shown = shown if after.is_registered else ()
+        for file_id in shown:  # before the record: a picture that is shown is never without its people
+            pipe.sadd(self.keys.people(file_id), after.id)
+        new, ttl = json.dumps(record) if record else "", "" if after.is_registered else self.ttl_seconds
+        queue(pipe, self._replace, keys=[self.keys.person(after.id)], args=[value or b"", new, ttl])
+        if write:
+            write(pipe, record)
+        if after.shown != before.shown:
+            pipe.publish(self.keys.purge, user_subject(after.id))
+        return bool(pipe.execute()[len(shown)])
