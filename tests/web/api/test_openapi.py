@@ -15,12 +15,12 @@ from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
-from web.api.people import LIST_DEFAULT, LIST_MAX, PartnerBody, ResolveBody, WarmBody
 
 from tests.support.running import ROOT
 from tests.support.web_parts import MakeApp, new_file_id
 from warmer.photo import MIME_TYPES
 from web.api.openapi import DOCUMENT
+from web.api.partners import LIST_DEFAULT, LIST_MAX, PartnerBody, ResolveBody, WarmBody
 from web.pages.demo import TryBody
 from web.photos.app import METHODS
 from web.photos.request import PREFIXES
