@@ -10,6 +10,7 @@ from warmer.errors import DeadlineExceeded
 from warmer.keys import Lane
 
 TASK_SECONDS = 20.0  # shorter than the lease of a claim
+WARM_PATIENCE_SECONDS = 1.0
 
 
 class Deadline:
@@ -47,5 +48,13 @@ class JobContext:
         seconds: float = TASK_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> JobContext:
-        """An errand that begins now; only *hot* may wait for tokens, a client waits with it."""
-        return cls(lane, Deadline(seconds, clock), Deadline(patience_seconds if lane == "hot" else 0, clock))
+        """A job that begins now. `patience_seconds`: how long a client waits."""
+        return cls(lane, Deadline(seconds, clock), Deadline(choose_patience(lane, patience_seconds), clock))
+
+
+def choose_patience(lane: Lane, client_seconds: float) -> float:
+    """The seconds that a lane may wait for tokens.
+
+    *warm* waits at most half as long as a client does: behind it there is always room for *hot*.
+    """
+    return {"hot": client_seconds, "warm": min(WARM_PATIENCE_SECONDS, client_seconds / 2), "rewarm": 0.0}[lane]

@@ -15,9 +15,11 @@ WarmerError
     ├── Postponed          no token is left, or no memory to decode
     ├── Busy               another worker is working on it: clients that wait keep waiting
     ├── Paused             Telegram asked for a pause: no worker calls it until then
-    ├── TokenRejected      every call is halted until getMe passes
+    ├── TokenRejected      about the bot, not a picture: every call is halted until getMe passes
     ├── DeadlineExceeded   the total time of the job is over
-    └── UpstreamFailed     5xx, resets, timeouts, truncated or malformed answers
+    └── UpstreamFailed     a malformed answer: it says nothing about the picture
+        ├── Unreachable              no connection, a timeout, a reset, 5xx, or an answer that Telegram did not write
+        ├── UnknownRefusal           400 or 403 in unknown words: call getMe
         └── TemporarilyUnavailable   400 with these words: it hides internal failures of Telegram
 
 `warmer.flow.retry` says for how long, after how many seconds, and how often.
@@ -25,7 +27,9 @@ WarmerError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+BotTrouble = Literal["unauthorized", "logged_out"]  # as /readyz says it
 
 
 class WarmerError(Exception):
@@ -107,7 +111,14 @@ class Paused(Transient):
 
 
 class TokenRejected(Transient):
-    """Telegram refuses the bot token: no call is made until getMe passes; no failure of this photo."""
+    """Telegram refuses the bot, whatever is asked: no call is made until getMe passes; no failure of this photo.
+
+    `trouble` says why: a wrong token, or a bot that is logged out here.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, trouble: BotTrouble = "unauthorized") -> None:
+        super().__init__(message, retry_after)
+        self.trouble: BotTrouble = trouble
 
 
 class DeadlineExceeded(Transient):
@@ -115,7 +126,15 @@ class DeadlineExceeded(Transient):
 
 
 class UpstreamFailed(Transient):
-    """Telegram failed for now: 5xx, timeout, reset, truncated or malformed answer."""
+    """Telegram failed for now."""
+
+
+class Unreachable(UpstreamFailed):
+    """Telegram did not answer: no connection, a timeout, a reset, 5xx, a proxy's page. Many of these are an outage."""
+
+
+class UnknownRefusal(UpstreamFailed):
+    """400 or 403 in unknown words. It says nothing about the picture, but maybe something about the bot: call getMe."""
 
 
 class TemporarilyUnavailable(UpstreamFailed):

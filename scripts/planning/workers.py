@@ -53,7 +53,7 @@ class Workers:
                  rng: np.random.Generator) -> None:  # fmt: skip
         self.env, self.setup, self.photos, self.timeline, self.rng = env, setup, photos, timeline, rng
         self.schedule = Schedule(env)
-        self.budget = Budget(env, setup.telegram_rate, rng)
+        self.budget = Budget(env, setup.telegram_rate)
         self.announce: Callable[[int, Outcome], None] = lambda _picture, _outcome: None
         self._queues: dict[str, deque[_Message]] = {name: deque() for name in QUEUES}
         self._free = setup.worker_processes * setup.threads

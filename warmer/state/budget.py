@@ -9,19 +9,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redis import Redis
 
 from warmer.deadline import Deadline, JobContext
-from warmer.errors import Paused, Postponed, TokenRejected
+from warmer.errors import BotTrouble, Paused, Postponed, TokenRejected
 from warmer.keys import Keys, Lane
 from warmer.state.scripts import load_script
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-RESERVE: dict[Lane, float] = {"hot": 0.0, "warm": 1 / 3, "rewarm": 2 / 3}  # of the burst, left to the lanes before
+# Of the burst, left to the lanes before. Only *rewarm* leaves some: it never waits. A lane that waits for more
+# than its own token would make its call late, in a window that is full.
+RESERVE: dict[Lane, float] = {"hot": 0.0, "warm": 0.0, "rewarm": 1 / 3}
+_, POSTPONED, PAUSED, HALTED = range(4)  # as the script answers
+BURST_SECONDS = 0.25  # with it, no window of one second holds more than 1.25 times the rate
 
 
 class Budget:
@@ -40,8 +44,10 @@ class Budget:
         self.redis = redis
         self.key = keys.budget
         self.rate = rate  # methods per second
-        self.burst = max(1.0, rate)  # one second's worth
+        self.burst = max(1.0, rate * BURST_SECONDS)
         self._clock = clock
+        self._tell_seconds = clock or time.monotonic
+        self._paused_until = 0.0  # by that clock: Redis may forget the pause, this worker does not
         self._sleep = sleep
         self._ask = load_script(redis, "budget")
         self._pause = load_script(redis, "pause")
@@ -63,32 +69,33 @@ class Budget:
             self.pause(pause.retry_after or 1)
             raise
         except TokenRejected as error:
-            self.halt()
-            log.critical("🛑 Telegram refuses the bot token: no call is made until getMe passes (%s)", error)
+            self.halt(error.trouble)
+            log.critical("🛑 Telegram refuses the bot: no call is made until getMe passes (%s)", error)
             raise
 
     def take(self, job: JobContext) -> None:
-        """Take one token; *hot* waits for it within its patience, the others never wait, and nobody during a pause.
+        """Take one token; wait for it within the patience of the job, in the order of coming, and never during a pause.
 
         Raises Postponed or Paused with the seconds to wait, and TokenRejected while calls are halted.
         """
-        while (wait := self._try(RESERVE[job.lane] * self.burst, 1)) > 0:
-            if wait > job.patience.remaining:
-                raise Postponed("no token left", retry_after=wait)
+        wait = self._try(RESERVE[job.lane] * self.burst, 1, job.patience.remaining)
+        if wait > 0:
             self._sleep(wait)
+            self.check_pause()  # one may have begun meanwhile
 
     def check_pause(self) -> None:
         """Raises Paused during a pause and TokenRejected while halted."""
-        self._try(0, 0)
+        self._try(0, 0, 0)
 
     def pause(self, seconds: float) -> None:
-        """Nobody calls Telegram for so long (429, parameters.retry_after)."""
+        """No worker calls Telegram for so long (429, parameters.retry_after)."""
         log.warning("⏸️ Telegram asks for a pause: no call for %.0f s", seconds)
+        self._remember_pause(seconds)
         self._pause(keys=[self.key], args=[seconds, self._tell_instant()])
 
-    def halt(self) -> None:
-        """Stop every call until `resume`: the token is wrong."""
-        self.redis.hset(self.key, "halted", "1")
+    def halt(self, trouble: BotTrouble = "unauthorized") -> None:
+        """Stop every call until `resume`: the token is wrong, or the bot is logged out."""
+        self.redis.hset(self.key, "halted", trouble)
 
     def is_halted(self) -> bool:
         """Whether calls wait for a passing getMe."""
@@ -96,21 +103,43 @@ class Budget:
 
     def get_pause(self) -> float:
         """Seconds until Telegram may be called again, 0 without a pause."""
-        state, *rest = self._ask(keys=[self.key], args=[self.rate, self.burst, 0, 0, self._tell_instant()])
-        return rest[0] / 1000 if state == 2 else 0.0
+        state, left = self._run(0, 0, 0)
+        return left / 1000 if state == PAUSED else 0.0
 
     def resume(self) -> None:
-        """The token is right again."""
+        """Calls are made again: getMe passes."""
         self.redis.hdel(self.key, "halted")
 
     def _tell_instant(self) -> str:
         return "" if self._clock is None else repr(self._clock())
 
-    def _try(self, reserve: float, cost: int) -> float:
-        state, *rest = self._ask(keys=[self.key], args=[self.rate, self.burst, reserve, cost, self._tell_instant()])
-        if state == 3:
-            raise TokenRejected("Telegram refuses the bot token; no call until getMe passes", retry_after=15)
-        seconds = rest[0] / 1000 if rest else 0.0
-        if state == 2:
+    def _try(self, reserve: float, cost: int, patience_seconds: float) -> float:
+        """Take tokens. Returns the seconds to wait before they may be spent."""
+        state, rest = self._run(reserve, cost, patience_seconds)
+        if state == HALTED:
+            trouble: BotTrouble = "logged_out" if rest == b"logged_out" else "unauthorized"
+            raise TokenRejected("Telegram refuses the bot; no call until getMe passes", 15, trouble)
+        seconds = rest / 1000
+        if state == PAUSED:
+            self._remember_pause(seconds)
             raise Paused("Telegram asked for a pause", retry_after=seconds)
-        return seconds
+        if state == POSTPONED:
+            raise Postponed("no token left", retry_after=seconds)
+        return float(seconds)
+
+    def _run(self, reserve: float, cost: int, patience_seconds: float) -> tuple[int, Any]:
+        remembered = max(0.0, self._paused_until - self._tell_seconds())
+        args: list[float | str] = [
+            self.rate,
+            self.burst,
+            reserve,
+            cost,
+            patience_seconds,
+            remembered,
+            self._tell_instant(),
+        ]
+        state, rest = self._ask(keys=[self.key], args=args)
+        return state, rest
+
+    def _remember_pause(self, seconds: float) -> None:
+        self._paused_until = max(self._paused_until, self._tell_seconds() + seconds)

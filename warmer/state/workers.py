@@ -11,7 +11,7 @@ from redis import Redis
 
 from warmer.keys import Keys
 
-BotState = Literal["ok", "unauthorized", "unreachable", "unknown"]
+BotState = Literal["ok", "unauthorized", "logged_out", "unreachable", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def _read(value: bytes | str) -> WorkerStatus:
 
 
 def judge_bot(statuses: Iterable[WorkerStatus]) -> BotState:
-    """The state of the bot, as the workers say together: a refused token outweighs all, one that answers the rest."""
+    """The state of the bot, as the workers say together: what Telegram refuses outweighs all, one answer the rest."""
     said = {pulse.bot for pulse in statuses}
-    order: tuple[BotState, ...] = ("unauthorized", "ok", "unreachable")
+    order: tuple[BotState, ...] = ("unauthorized", "logged_out", "ok", "unreachable")
     return next((state for state in order if state in said), "unknown")

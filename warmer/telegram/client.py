@@ -21,7 +21,16 @@ from requests import Response
 from urllib3.exceptions import HTTPError
 
 from warmer.deadline import Deadline
-from warmer.errors import DeadlineExceeded, Paused, TemporarilyUnavailable, TooBig, UpstreamFailed, WarmerError
+from warmer.errors import (
+    DeadlineExceeded,
+    NoPhoto,
+    Paused,
+    TemporarilyUnavailable,
+    TooBig,
+    Unreachable,
+    UpstreamFailed,
+    WarmerError,
+)
 from warmer.photo import Bot, FilePath, PhotoSize
 from warmer.telegram.replies import (
     parse_reply,
@@ -88,8 +97,14 @@ class BotApi:
         return read_bot(self._call("getMe", {}, deadline))
 
     def get_profile_photo(self, user_id: int, deadline: Deadline) -> list[PhotoSize]:
-        """The sizes of the newest profile photo; empty where there is none, or it is hidden: the two look alike."""
-        return read_profile_photo(self._call("getUserProfilePhotos", {"user_id": user_id, "limit": 1}, deadline))
+        """The sizes of the newest profile photo; empty where there is none, it is hidden, or the user is unknown.
+
+        Only getChat, asked next, tells these apart.
+        """
+        try:
+            return read_profile_photo(self._call("getUserProfilePhotos", {"user_id": user_id, "limit": 1}, deadline))
+        except NoPhoto:
+            return []
 
     def get_chat_photo(self, chat_id: int, deadline: Deadline) -> list[PhotoSize]:
         """The two sizes of a chat's photo, or of a user's *public* one; empty where there is none."""
@@ -120,7 +135,7 @@ class BotApi:
             raise DownloadUnauthorized("download: 401 Unauthorized")
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise Paused("download: Telegram asked for a pause", retry_after=read_retry_after(parse_reply(body)))
-        raise UpstreamFailed(f"download: {status}")
+        raise Unreachable(f"download: {status}")
 
     def _call(self, method: str, params: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         status, body = self._get(method, f"/bot{{token}}/{method}", params, deadline)
@@ -160,7 +175,7 @@ class BotApi:
                 failure = type(error).__name__
         if call.was_cut:
             raise DeadlineExceeded(f"{name}: cut at the total deadline") from None
-        raise UpstreamFailed(f"{name}: {failure}") from None
+        raise Unreachable(f"{name}: {failure}") from None
 
     def _url(self, path: str, params: dict[str, Any]) -> str:
         query = f"?{urlencode(params)}" if params else ""

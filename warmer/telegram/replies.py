@@ -15,9 +15,12 @@ from warmer.errors import (
     InvalidFileId,
     NoPhoto,
     Paused,
+    Permanent,
     TemporarilyUnavailable,
     TokenRejected,
     TooBig,
+    UnknownRefusal,
+    Unreachable,
     UpstreamFailed,
     WarmerError,
 )
@@ -27,6 +30,19 @@ from warmer.photo import Bot, PhotoSize
 UNIQUE_ID = re.compile(r"[A-Za-z0-9_-]{0,256}")
 NAME_MAX = 64  # characters of a bot's name
 PAUSE_MAX_SECONDS = 3600  # a longer one looks like an error of theirs, and would be an outage of ours
+ABOUT_PERSON = ("getUserProfilePhotos", "getChat")
+ABOUT_FILE = ("getFile",)
+# All that Telegram can say for good about a person or a file: code, words, the methods that say it, what it means.
+# The list is closed: a text that is not on it is no knowledge.
+PERMANENT: dict[tuple[int, str], tuple[tuple[str, ...], type[Permanent]]] = {
+    (400, "invalid file_id"): (ABOUT_FILE, InvalidFileId),
+    (400, "file is too big"): (ABOUT_FILE, TooBig),
+    (400, "user not found"): (ABOUT_PERSON, NoPhoto),
+    (400, "chat not found"): (ABOUT_PERSON, NoPhoto),
+    (403, "user is deactivated"): (ABOUT_PERSON, NoPhoto),
+}
+PREFIX = re.compile(r"(bad request|forbidden): ")
+LOGGED_OUT = re.compile(r"logged out|(the )?bot has already been closed")
 
 
 def parse_reply(body: bytes) -> dict[str, Any]:
@@ -83,27 +99,32 @@ def read_retry_after(answer: dict[str, Any]) -> float:
 
 
 def to_error(method: str, status: int, answer: dict[str, Any]) -> WarmerError:
-    """Ours for Telegram's, by the code, and by the text only where the code does not tell."""
-    text = str(answer.get("description", "")).lower()
+    """What a refusal means, by the code, and by the text only where it is one of the known phrases.
+
+    A body without `ok: false` and the status as its `error_code` is not Telegram's: some proxy wrote it.
+    """
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Paused(f"{method}: Telegram asked for a pause", retry_after=read_retry_after(answer))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.get("ok") is not False or _code(answer) != status:
+        return Unreachable(f"{method}: {status}")
+    text = PREFIX.sub("", str(answer.get("description", "")).lower(), count=1).strip()
+    if LOGGED_OUT.fullmatch(text):
+        return TokenRejected(f"{method}: {status}, the bot is logged out here", 15, "logged_out")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND):
-        return TokenRejected(f"{method}: {status}, Telegram refuses the bot token", retry_after=15)
-    if status == HTTPStatus.FORBIDDEN:
-        return NoPhoto(f"{method}: 403, deactivated or out of reach")
-    if status == HTTPStatus.BAD_REQUEST:
-        return _bad_request(method, text)
+        return TokenRejected(f"{method}: {status}, Telegram refuses the bot token", 15, "unauthorized")
+    methods, kind = PERMANENT.get((status, text), ((), None))
+    if kind and method in methods:
+        return kind(f"{method}: {status}, {text}")
+    if status == HTTPStatus.BAD_REQUEST and "temporarily unavailable" in text:
+        return TemporarilyUnavailable(f"{method}: 400, temporarily unavailable")
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN):
+        return UnknownRefusal(f"{method}: {status}, in unknown words")
     return UpstreamFailed(f"{method}: {status}")
 
 
-def _bad_request(method: str, text: str) -> WarmerError:
-    if "temporarily unavailable" in text:
-        return TemporarilyUnavailable(f"{method}: 400, temporarily unavailable")
-    if "not found" in text or method in ("getUserProfilePhotos", "getChat"):
-        return NoPhoto(f"{method}: 400, unknown to the bot")
-    if "too big" in text:
-        return TooBig(f"{method}: 400, the file is too big")
-    return InvalidFileId(f"{method}: 400, invalid file id")
+def _code(answer: dict[str, Any]) -> int | None:
+    code = answer.get("error_code")
+    return code if isinstance(code, int) else None
 
 
 def _photo_size(method: str, value: dict[str, Any], prefix: str, width: Any) -> PhotoSize:

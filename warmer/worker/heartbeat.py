@@ -81,10 +81,10 @@ class Heartbeat:
         try:
             bot = self.telegram.get_me(Deadline(self.beat_seconds))  # a Telegram that hangs must not silence the worker
         except TokenRejected as error:
-            self.budget.halt()
-            if self.pulse.bot != "unauthorized":
-                log.critical("🛑 Telegram refuses the bot token: no call is made until getMe passes (%s)", error)
-            self.pulse = WorkerStatus(name, "unauthorized")
+            self.budget.halt(error.trouble)
+            if self.pulse.bot != error.trouble:
+                log.critical("🛑 Telegram refuses the bot: no call is made until getMe passes (%s)", error)
+            self.pulse = WorkerStatus(name, error.trouble)
         except WarmerError as error:  # whatever it is, a worker that cannot ask goes on beating
             if isinstance(error, Paused):
                 self.budget.pause(error.retry_after or 1)

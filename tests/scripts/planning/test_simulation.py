@@ -48,7 +48,7 @@ def take_all(budget: Budget, lane: Lane, takers: int, patience: float, seconds: 
 
 
 def make_budget(rate: float = 12) -> Budget:
-    return Budget(simpy.Environment(), rate, np.random.default_rng(1))
+    return Budget(simpy.Environment(), rate)
 
 
 def ask_for(simulation: Simulation, pictures: range) -> list[bool]:
@@ -107,19 +107,21 @@ def test_the_same_seed_gives_the_same_run() -> None:
 @pytest.mark.parametrize("takers", [1, 50])
 def test_tokens_are_granted_at_their_rate_after_one_burst(takers: int) -> None:
     verdicts = take_all(make_budget(), "hot", takers, patience=2, seconds=60)
-    assert verdicts.count("granted") == pytest.approx(12 + 60 * 12, abs=2)
+    assert verdicts.count("granted") == pytest.approx(3 + 60 * 12, abs=2)
 
 
-@pytest.mark.parametrize(("lane", "burst"), [("hot", 12), ("warm", 8), ("rewarm", 4)])
-def test_each_lane_leaves_its_share_of_the_burst_to_warmer_lanes(lane: Lane, burst: int) -> None:
+@pytest.mark.parametrize(("lane", "burst"), [("hot", 3), ("warm", 3), ("rewarm", 2)])
+def test_rewarm_leaves_its_part_of_the_burst_to_the_others(lane: Lane, burst: int) -> None:
     verdicts = take_all(make_budget(), lane, takers=1, patience=0, seconds=0.2)
     assert verdicts.count("granted") == pytest.approx(burst + 0.2 * 12, abs=1)
 
 
-def test_only_hot_waits_for_a_token_and_only_within_its_patience() -> None:
-    assert "postponed" not in take_all(make_budget(), "hot", takers=5, patience=2, seconds=10)
+def test_hot_and_warm_wait_for_a_token_within_their_patience_and_rewarm_does_not() -> None:
+    assert "postponed" not in take_all(make_budget(), "hot", takers=20, patience=2, seconds=10)
     assert "postponed" in take_all(make_budget(), "hot", takers=50, patience=2, seconds=10)
-    assert "postponed" in take_all(make_budget(), "warm", takers=5, patience=2, seconds=10)
+    assert "postponed" not in take_all(make_budget(), "warm", takers=5, patience=2, seconds=10)
+    assert "postponed" in take_all(make_budget(), "warm", takers=20, patience=2, seconds=10)
+    assert "postponed" in take_all(make_budget(), "rewarm", takers=5, patience=2, seconds=10)
 
 
 def test_no_lane_gets_a_token_during_a_pause_and_waiting_threads_end() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from bisect import bisect_right
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from redis import Redis
 
 from tests.support.clock import Clock
 from warmer.deadline import Deadline, JobContext
-from warmer.errors import Paused, Postponed, TokenRejected, Transient
+from warmer.errors import BotTrouble, Paused, Postponed, TokenRejected, Transient
 from warmer.keys import Keys, Lane
 from warmer.state.budget import Budget
 
@@ -67,8 +70,23 @@ def refuse(error: Transient) -> Callable[[Deadline], str]:
 # The rate
 
 
-def test_the_burst_is_one_seconds_worth(at: Open) -> None:
-    assert count_granted(at(12)) == 12
+def test_the_burst_is_a_quarter_of_a_second(at: Open) -> None:
+    assert count_granted(at(12)) == 3
+
+
+@pytest.mark.parametrize("rate", [1, 4, 7, 12, 100])
+def test_no_window_of_one_second_holds_more_than_the_rate_and_a_quarter(at: Open, clock: Clock, rate: int) -> None:
+    budget, dice, sent = at(rate), random.Random(rate), []  # noqa: S311 - chances, no secrets
+    for _ in range(60 * rate):
+        clock.advance(dice.choice((0, 0, 0, 0.01, dice.expovariate(rate))))
+        arrived, lane = clock(), dice.choice(LANES)
+        with suppress(Postponed):
+            budget.take(JobContext.start(lane, 2, clock=clock))
+            sent.append(clock())
+        clock.now = arrived  # they come by themselves, also while others wait
+    sent.sort()
+    busiest = max(bisect_right(sent, start + 1) - place for place, start in enumerate(sent))
+    assert rate <= busiest <= max(1.25 * rate, rate + 1)
 
 
 def test_at_one_a_second_the_next_token_takes_a_second_however_often_it_is_looked_for(at: Open, clock: Clock) -> None:
@@ -118,13 +136,13 @@ def test_the_rate_holds_over_time_for_many_workers(at: Open, clock: Clock) -> No
         for _ in range(10):  # half a second
             clock.advance(0.05)
             granted += sum(pool.map(lambda _: count_granted(budget), range(8)))
-    assert granted == 100 + 50
+    assert granted == 25 + 50
 
 
 def test_a_full_bucket_does_not_overflow(at: Open, clock: Clock) -> None:
     budget = at(5)
     set_bucket(budget, 5, 3600, clock)
-    assert count_granted(budget) == 5
+    assert count_granted(at(5)) == 1
 
 
 def test_a_clock_that_was_set_back_takes_nothing_away(at: Open, clock: Clock) -> None:
@@ -151,21 +169,51 @@ def test_what_protects_telegram_is_never_evicted(at: Open, redis: Redis, keys: K
 # The lanes
 
 
-@pytest.mark.parametrize(("lane", "granted"), [("hot", 12), ("warm", 8), ("rewarm", 4)])
-def test_each_lane_leaves_something_to_those_before_it(at: Open, lane: Lane, granted: int) -> None:
-    assert count_granted(at(12), lane) == granted
+@pytest.mark.parametrize(("lane", "granted"), [("hot", 12), ("warm", 12), ("rewarm", 8)])
+def test_rewarm_leaves_part_of_the_burst_to_the_others(at: Open, lane: Lane, granted: int) -> None:
+    assert count_granted(at(48), lane) == granted
 
 
 def test_what_rewarm_leaves_is_there_for_the_others(at: Open) -> None:
+    budget = at(48)
+    assert [count_granted(budget, lane) for lane in ("rewarm", "hot")] == [8, 4]
+
+
+def test_rewarm_gets_no_token_while_another_lane_waits_for_one(at: Open, clock: Clock) -> None:
     budget = at(12)
-    assert [count_granted(budget, lane) for lane in ("rewarm", "warm", "hot")] == [4, 4, 4]
+    for _ in range(8):
+        now = clock()
+        budget.take(JobContext.start("warm", 2, clock=clock))
+        clock.now = now
+    clock.advance(5 / 12)
+    assert not is_granted(budget, "rewarm")
+
+
+def test_warm_stops_waiting_where_hot_still_may(at: Open, clock: Clock) -> None:
+    budget, now = at(12), clock()
+    for _ in range(100):
+        clock.now = now
+        with suppress(Postponed):
+            budget.take(JobContext.start("warm", 2, clock=clock))
+    clock.now = now
+    budget.take(JobContext.start("hot", 2, clock=clock))
+    assert clock() - now == pytest.approx(1, abs=0.1)
+
+
+def test_those_who_wait_go_in_the_order_of_their_coming(at: Open, clock: Clock) -> None:
+    budget, now, sent = at(10), clock(), []
+    for lane in ("hot", "warm", "hot", "warm", "hot"):
+        clock.now = now
+        budget.take(JobContext.start(lane, 2, clock=clock))
+        sent.append(clock() - now)
+    assert sent == [pytest.approx(seconds, abs=0.002) for seconds in (0, 0, 0.05, 0.15, 0.25)]
 
 
 def test_hot_waits_for_a_token(at: Open, clock: Clock) -> None:
     budget = at(10)
     count_granted(budget)
     budget.take(JobContext.start("hot", 1, clock=clock))
-    assert clock.slept == [pytest.approx(0.1, abs=0.002)]
+    assert clock.slept == [pytest.approx(0.05, abs=0.002)]  # a burst of 2.5 tokens leaves half a token
 
 
 def test_hot_does_not_begin_to_wait_longer_than_its_patience(at: Open, clock: Clock) -> None:
@@ -176,12 +224,11 @@ def test_hot_does_not_begin_to_wait_longer_than_its_patience(at: Open, clock: Cl
     assert clock.slept == []
 
 
-@pytest.mark.parametrize("lane", ["warm", "rewarm"])
-def test_the_other_lanes_never_wait(at: Open, clock: Clock, lane: Lane) -> None:
+def test_rewarm_never_waits(at: Open, clock: Clock) -> None:
     budget = at(10)
     count_granted(budget)
     with pytest.raises(Postponed) as caught:
-        budget.take(JobContext.start(lane, 10, clock=clock))
+        budget.take(JobContext.start("rewarm", 10, clock=clock))
     assert clock.slept == []
     assert (caught.value.retry_after or 0) > 0.1
 
@@ -207,6 +254,43 @@ def test_a_pause_ends(at: Open, clock: Clock) -> None:
     clock.advance(0.2)
     assert budget.get_pause() == 0
     assert is_granted(budget)
+
+
+def test_a_pause_that_begins_while_a_job_waits_holds_for_it(at: Open, clock: Clock) -> None:
+    budget = at(1)
+    count_granted(budget)
+    waiting = Budget(budget.redis, Keys("1"), 1, clock=clock, sleep=lambda _: budget.pause(5))
+    waiting.key = budget.key
+    with pytest.raises(Paused):
+        waiting.take(JobContext.start("hot", 2, clock=clock))
+
+
+@pytest.mark.parametrize("is_told_by_telegram", [True, False])
+def test_a_worker_remembers_a_pause_that_redis_has_lost(
+    at: Open, clock: Clock, redis: Redis, is_told_by_telegram: bool
+) -> None:
+    worker, other = at(10), at(10)
+    (worker if is_told_by_telegram else other).pause(5)
+    with pytest.raises(Paused):
+        worker.take(impatient())
+    redis.flushall()
+    clock.advance(2)
+    with pytest.raises(Paused) as caught:
+        worker.take(impatient())
+    assert caught.value.retry_after == pytest.approx(3, abs=0.002)
+    assert at(10).get_pause() == pytest.approx(3, abs=0.002)  # and everybody else knows it again
+    clock.advance(3)
+    assert is_granted(worker)
+
+
+def test_asking_again_and_again_does_not_make_a_pause_longer(redis: Redis, keys: Keys) -> None:
+    budget = Budget(redis, keys, 10)
+    budget.pause(60)
+    until = redis.hget(keys.budget, "paused_until")
+    for _ in range(20):
+        with pytest.raises(Paused):
+            budget.take(impatient())
+    assert redis.hget(keys.budget, "paused_until") == until
 
 
 def test_a_shorter_pause_never_shortens_a_longer_one(at: Open) -> None:
@@ -258,6 +342,15 @@ def test_a_refused_token_halts_every_call_until_resumed(at: Open) -> None:
     budget.resume()
     assert is_granted(budget)
     assert not budget.is_halted()
+
+
+@pytest.mark.parametrize("trouble", ["unauthorized", "logged_out"])
+def test_a_halt_says_why_to_every_worker(at: Open, trouble: BotTrouble) -> None:
+    with pytest.raises(TokenRejected):
+        at(10).spend(impatient(), refuse(TokenRejected("m", trouble=trouble)))
+    with pytest.raises(TokenRejected) as caught:
+        at(10).check_pause()
+    assert caught.value.trouble == trouble
 
 
 def test_a_halt_is_said_loudly(at: Open, caplog: pytest.LogCaptureFixture) -> None:

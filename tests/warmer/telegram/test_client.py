@@ -28,6 +28,8 @@ from warmer.errors import (
     TokenRejected,
     TooBig,
     Transient,
+    UnknownRefusal,
+    Unreachable,
     UpstreamFailed,
     WarmerError,
 )
@@ -105,20 +107,29 @@ def add_file(telegram: FakeTelegram, data: bytes) -> str:
     ("method", "status", "description", "expected"),
     [
         ("getFile", 400, "Bad Request: invalid file_id", InvalidFileId),
-        ("getFile", 400, "Bad Request: wrong remote file identifier specified", InvalidFileId),
+        ("getFile", 400, "Bad Request: wrong remote file identifier specified", UnknownRefusal),
+        ("getFile", 400, "Bad Request: chat not found", UnknownRefusal),
+        ("getFile", 400, "Bad Request: invalid file_id, or something else", UnknownRefusal),
+        ("getFile", 400, "Bad Request: the upgrade is not found", UnknownRefusal),
+        ("getFile", 403, "Forbidden: user is deactivated", UnknownRefusal),
+        ("getFile", 403, "Forbidden: bot was kicked", UnknownRefusal),
+        ("getChat", 400, "Bad Request: invalid file_id", UnknownRefusal),
+        ("getMe", 400, "Bad Request: user not found", UnknownRefusal),
+        ("getChat", 400, "", UnknownRefusal),
         ("getFile", 400, "Bad Request: wrong file_id or the file is temporarily unavailable", TemporarilyUnavailable),
         ("getChat", 400, "Bad Request: wrong file_id or the file is temporarily unavailable", TemporarilyUnavailable),
         ("getFile", 400, "Bad Request: file is too big", TooBig),
-        ("getUserProfilePhotos", 400, "Bad Request: user not found", NoPhoto),
+        ("getChat", 400, "Bad Request: user not found", NoPhoto),
+        ("getChat", 403, "Forbidden: user is deactivated", NoPhoto),
+        ("getUserProfilePhotos", 400, "Bad Request: user not found, maybe", UnknownRefusal),
         ("getChat", 400, "Bad Request: chat not found", NoPhoto),
-        ("getChat", 400, "Bad Request: PEER_ID_INVALID", NoPhoto),
-        ("getUserProfilePhotos", 403, "Forbidden: user is deactivated", NoPhoto),
+        ("getChat", 400, "Bad Request: PEER_ID_INVALID", UnknownRefusal),
         ("getMe", 401, "Unauthorized", TokenRejected),
         ("getFile", 401, "Unauthorized", TokenRejected),
         ("getFile", 404, "Not Found", TokenRejected),
         ("getMe", 404, "Not Found", TokenRejected),
         ("getFile", 409, "Conflict", UpstreamFailed),
-        ("getFile", 500, "Internal Server Error", UpstreamFailed),
+        ("getFile", 500, "Internal Server Error", Unreachable),
         ("getFile", 302, "Found", UpstreamFailed),
     ],
 )
@@ -131,9 +142,68 @@ def test_each_error_of_a_method_has_its_exception(
     assert type(caught.value) is expected
 
 
+@pytest.mark.parametrize("method", ["getMe", "getFile", "getUserProfilePhotos", "getChat"])
+@pytest.mark.parametrize(
+    ("status", "description", "trouble"),
+    [
+        (401, "Unauthorized", "unauthorized"),
+        (404, "Not Found", "unauthorized"),
+        (404, "Not Found: method not found", "unauthorized"),
+        (400, "Logged out", "logged_out"),
+        (401, "Logged out", "logged_out"),
+        (400, "Bad Request: the bot has already been closed", "logged_out"),
+        (400, "Bad Request: bot has already been closed", "logged_out"),
+    ],
+)
+def test_what_is_said_of_the_bot_halts_and_is_no_fact_about_a_picture(
+    mocked: responses.RequestsMock, method: str, status: int, description: str, trouble: str
+) -> None:
+    refuse(mocked, method, status, description)
+    with pytest.raises(TokenRejected) as caught:
+        USES[method](open_api())
+    assert caught.value.trouble == trouble
+
+
+@pytest.mark.parametrize("method", ["getMe", "getFile", "getUserProfilePhotos", "getChat"])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 451])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><title>Blocked</title>Bad Request: user not found</html>",
+        b"",
+        b"{}",
+        b'{"ok": false, "description": "Bad Request: invalid file_id"}',
+        b'{"ok": false, "error_code": 500, "description": "Bad Request: user not found"}',
+        b'{"ok": false, "error_code": "400", "description": "Bad Request: user not found"}',
+        b'{"error_code": 400, "description": "Logged out"}',
+    ],
+)
+def test_what_telegram_did_not_write_is_no_answer_of_telegram(
+    mocked: responses.RequestsMock, method: str, status: int, body: bytes
+) -> None:
+    mocked.get(url_of(method), body=body, status=status)
+    with pytest.raises(Unreachable):
+        USES[method](open_api())
+
+
+@pytest.mark.parametrize(
+    ("status", "description"),
+    [
+        (400, "Bad Request: user not found"),
+        (400, "Bad Request: chat not found"),
+        (403, "Forbidden: user is deactivated"),
+    ],
+)
+def test_a_user_whom_the_profile_photos_do_not_know_is_asked_for_by_get_chat(
+    mocked: responses.RequestsMock, status: int, description: str
+) -> None:
+    refuse(mocked, "getUserProfilePhotos", status, description)
+    assert open_api().get_profile_photo(42, Deadline(60)) == []
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(401, DownloadUnauthorized), (404, PathExpired), (429, Paused), (403, UpstreamFailed), (500, UpstreamFailed)],
+    [(401, DownloadUnauthorized), (404, PathExpired), (429, Paused), (403, Unreachable), (500, Unreachable)],
 )
 def test_each_error_of_a_download_has_its_exception(
     mocked: responses.RequestsMock, status: int, expected: type[WarmerError]
@@ -424,7 +494,7 @@ def test_every_call_is_reported_with_its_outcome(telegram: FakeTelegram) -> None
     api.get_me(Deadline(60))
     assert [(method, outcome) for method, outcome, _ in calls] == [
         ("getMe", "429"),
-        ("getMe", "UpstreamFailed"),
+        ("getMe", "Unreachable"),
         ("getMe", "200"),
     ]
 

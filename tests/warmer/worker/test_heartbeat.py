@@ -73,12 +73,18 @@ def test_get_me_is_called_once(heartbeat: Heartbeat, telegram: FakeTelegram) -> 
     assert telegram.calls == {"getMe": 1}
 
 
-def test_a_refused_token_halts_every_call_and_is_logged_as_critical(
-    context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("fault", "state"), [("unauthorized", "unauthorized"), ("logged-out", "logged_out")])
+def test_a_refused_bot_halts_every_call_and_is_logged_as_critical(
+    context: WorkerContext,
+    heartbeat: Heartbeat,
+    telegram: FakeTelegram,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+    state: str,
 ) -> None:
-    telegram.fail("getMe", "unauthorized")
+    telegram.fail("getMe", fault)
     heartbeat.beat()
-    assert list_states(context) == ["unauthorized"]
+    assert list_states(context) == [state]
     assert "CRITICAL" in {record.levelname for record in caplog.records}
     with pytest.raises(TokenRejected):
         context.budget.check_pause()
