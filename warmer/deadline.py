@@ -55,6 +55,7 @@ class JobContext:
 def choose_patience(lane: Lane, client_seconds: float) -> float:
     """The seconds that a lane may wait for tokens.
 
-    *warm* waits at most half as long as a client does: behind it there is always room for *hot*.
+    *hot* leaves a quarter of its client's wait to the download: a token at its end would come too late. *warm* waits
+    less than *hot*, so that behind it there is always room for *hot*.
     """
-    return {"hot": client_seconds, "warm": min(WARM_PATIENCE_SECONDS, client_seconds / 2), "rewarm": 0.0}[lane]
+    return {"hot": client_seconds * 0.75, "warm": min(WARM_PATIENCE_SECONDS, client_seconds / 2), "rewarm": 0.0}[lane]

@@ -9,23 +9,26 @@ import hashlib
 import hmac
 import os
 import re
+import ssl
 import sys
 from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.errors import ConfigError
+from warmer.http_url import check_proxy_url, check_root_url, is_loopback, is_readable_by_others
 from warmer.photo import FORMATS
 from warmer.redaction import Redactor
-from warmer.redis_url import FORMS, is_cluster, parse_place, to_kombu_url
+from warmer.redis_url import check_url, is_cluster, parse_place, split_options, to_kombu_url
 
-LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+REDIS = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel")
+BROKERS = ("redis", "rediss", "unix", "redis+sentinel", "amqp", "amqps")
 TELEGRAM = "https://api.telegram.org"
 
 Csv = Annotated[tuple[str, ...], NoDecode]
@@ -39,9 +42,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     telegram_bot_token: SecretStr
+    telegram_allow_http: bool = False  # before the URLs that it permits
     telegram_api_url: str = TELEGRAM
-    redis_url: str
-    celery_broker_url: str | None = Field(None, validate_default=True)
+    telegram_file_url: str = ""  # empty: telegram_api_url
+    telegram_proxy: SecretStr | None = None
+    telegram_ca_file: Path | None = None
+    telegram_test: bool = False  # Telegram's test environment
+    redis_url: str = Field(repr=False)
+    celery_broker_url: str | None = Field(None, validate_default=True, repr=False)
     api_keys: Secrets
     url_signing_keys: Secrets
     init_data_max_age: int = Field(86_400, ge=1)  # seconds
@@ -80,42 +88,49 @@ class Settings(BaseSettings):
             raise ValueError("is not of the form 123456:letters, as BotFather gives it")
         return value
 
-    @field_validator("telegram_api_url", "public_url")
+    @field_validator("telegram_api_url", "telegram_file_url", "public_url")
     @classmethod
-    def _is_an_http_url(cls, value: str) -> str:
-        url = _split(value)
-        if value and (url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment):
-            raise ValueError("is not an http(s) URL")
-        if url.username or url.password:
-            raise ValueError("must not hold credentials")
-        return value.rstrip("/")
+    def _is_a_root_url(cls, value: str) -> str:
+        return check_root_url(value) if value else value
 
-    @field_validator("telegram_api_url")
+    @field_validator("telegram_api_url", "telegram_file_url")
     @classmethod
-    def _is_https_unless_loopback(cls, value: str) -> str:
-        url = urlsplit(value)
-        if url.scheme != "https" and not LOOPBACK.fullmatch(url.hostname or ""):
-            raise ValueError("must be https: the bot token travels in it (http is accepted for loopback only)")
+    def _is_https_unless_loopback(cls, value: str, info: ValidationInfo) -> str:
+        if value and is_readable_by_others(value) and not info.data.get("telegram_allow_http"):
+            raise ValueError(
+                "must be https, the bot token travels in it (http: on loopback, or TELEGRAM_ALLOW_HTTP=true)"
+            )
+        return value
+
+    @field_validator("telegram_proxy")
+    @classmethod
+    def _is_a_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            check_proxy_url(value.get_secret_value())
+        return value
+
+    @field_validator("telegram_ca_file")
+    @classmethod
+    def _holds_certificates(cls, value: Path | None) -> Path | None:
+        try:
+            ssl.create_default_context(cafile=value)
+        except (OSError, ValueError):
+            raise ValueError("is not a file of certificates in PEM form that can be read") from None
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis_url(cls, value: str) -> str:
-        if parse_place(value) is None:
-            _split(value)
-            if not re.match(r"(redis|rediss|unix)://.", value):
-                raise ValueError(f"must start with redis://, rediss:// or unix://, or be {FORMS}")
+        check_url(value, REDIS)
         return value
 
     @field_validator("celery_broker_url")
     @classmethod
     def _is_a_broker_url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and not is_cluster(value):
+            check_url(value, BROKERS)
         if is_cluster(value or str(info.data.get("redis_url", ""))):
             raise ValueError("must be a single Redis, Sentinels or RabbitMQ: Celery's queue cannot live in a cluster")
-        if value and parse_place(value) is None:
-            _split(value)
-            if not re.match(r"(redis|rediss|unix|amqps?)://.", value):
-                raise ValueError("must start with redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://")
         return value
 
     @field_validator("hot_max", mode="before")
@@ -157,7 +172,7 @@ class Settings(BaseSettings):
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if not re.fullmatch(r"https?://[^/?#\s*]+", origin):
-                raise ValueError(f"{origin!r} is not an origin such as https://app.example.org")
+                raise ValueError("must name origins such as https://app.example.org")
         return value
 
     @field_validator("photo_formats")
@@ -177,8 +192,8 @@ class Settings(BaseSettings):
     @field_validator("demo")
     @classmethod
     def _demo_stays_at_home(cls, value: bool, info: ValidationInfo) -> bool:
-        at_home = LOOPBACK.fullmatch(str(info.data.get("host", "")))
-        fake = LOOPBACK.fullmatch(urlsplit(str(info.data.get("telegram_api_url", ""))).hostname or "")
+        at_home = is_loopback(str(info.data.get("host", "")))
+        fake = is_loopback(urlsplit(str(info.data.get("telegram_api_url", ""))).hostname)
         if value and not (at_home and fake):
             raise ValueError("is for the fake Telegram on this machine only: it signs everybody in")
         return value
@@ -199,6 +214,11 @@ class Settings(BaseSettings):
         return to_kombu_url(self.celery_broker_url or self.redis_url)
 
     @property
+    def broker_protocol(self) -> int:
+        """The version of RESP that a broker of the Redis kind is spoken to with."""
+        return int(split_options(self.celery_broker_url or self.redis_url)[1]["protocol"])
+
+    @property
     def broker_master(self) -> str:
         """The name that Sentinels know the broker by; empty for any other broker."""
         place = parse_place(self.celery_broker_url or self.redis_url)
@@ -213,14 +233,6 @@ class Settings(BaseSettings):
 def derive_hot_max(telegram_rate: float, photo_wait: float) -> int:
     """As many misses as the budget serves while their clients wait, or in the second until a refused client retries."""
     return ceil(telegram_rate * max(photo_wait, 1.0))
-
-
-def _split(value: str) -> SplitResult:
-    """The parts of a URL; raises ValueError for a port that is none."""
-    url = urlsplit(value)
-    if url.port == 0:
-        raise ValueError("the port must be 1 to 65535")
-    return url
 
 
 def load_settings(**overrides: Any) -> Settings:

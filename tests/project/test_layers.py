@@ -24,6 +24,7 @@ VOCABULARY = {
     "request_id",
     "redaction",
     "redis_url",
+    "http_url",
     "repeater",
 }
 ROOMS: dict[str, set[str]] = {

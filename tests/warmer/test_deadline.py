@@ -27,8 +27,8 @@ def test_an_expired_deadline_raises_an_error() -> None:
     assert issubclass(DeadlineExceeded, Transient)
 
 
-@pytest.mark.parametrize(("lane", "patience"), [("hot", 2), ("warm", 1), ("rewarm", 0)])
-def test_hot_waits_as_long_as_its_client_warm_less_and_rewarm_never(lane: Lane, patience: float) -> None:
+@pytest.mark.parametrize(("lane", "patience"), [("hot", 1.5), ("warm", 1), ("rewarm", 0)])
+def test_hot_waits_almost_as_long_as_its_client_warm_less_and_rewarm_never(lane: Lane, patience: float) -> None:
     assert JobContext.start(lane, 2, clock=Clock()).patience.remaining == patience
 
 

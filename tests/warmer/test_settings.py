@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from warmer.settings import Settings, load_settings, load_settings_or_exit
 SECRET = "hunter2hunter2hunter2hunter2"
 TOKEN = "987654321:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
 Set = Callable[..., Settings]
+ANYTHING_GOES = {"HOST", "DATA_DIR"}
 
 
 @pytest.fixture
@@ -65,11 +67,38 @@ BAD = {
         "https://a#b",
         "http://localhost.evil.org",
         "http://127.0.0.1.evil.org",
+        "https://a/bot123456:AAbbCCddEEffGGhhIIjj",
+        "https://a/bot123456%3AAAbbCCddEEffGGhhIIjj",
+        "https://a/bot123456%253AAAbbCCddEEffGGhhIIjj/",
+        "https://a/x/123456:AAbbCCddEEffGGhhIIjj/y",
+        "https://a/bot",
+        "https://a/bot/",
+        "https://a:x",
         "https://[",
         "//a",
     ],
-    "REDIS_URL": ["localhost:6379", "http://localhost", "redis://", "memory://"],
-    "CELERY_BROKER_URL": ["localhost", "http://localhost", "memory://", "amqp://"],
+    "TELEGRAM_FILE_URL": ["http://files.example.org", "files", "https://a/bot1234:AAbbCCddEEffGGhhIIjj", "https://a?b"],
+    "TELEGRAM_PROXY": [
+        "proxy:3128",
+        "socks5://proxy",
+        "http://",
+        "http://proxy/path",
+        "http://u:p/w@proxy",
+        "http://a:0",
+    ],
+    "TELEGRAM_CA_FILE": ["/no/such/file", "/dev/null", "/"],
+    "TELEGRAM_ALLOW_HTTP": ["maybe", "2"],
+    "TELEGRAM_TEST": ["maybe", "2"],
+    "REDIS_URL": [
+        "localhost:6379",
+        "http://localhost",
+        "redis://",
+        "memory://",
+        "amqp://a",
+        "redis://a?x=1",
+        "unix://",
+    ],
+    "CELERY_BROKER_URL": ["localhost", "http://localhost", "memory://", "amqp://", "redis://a?socket_timeout=9"],
     "API_KEYS": [",", " , "],
     "URL_SIGNING_KEYS": [",", "short", "x" * 31, f"{'x' * 32},short"],
     "INIT_DATA_MAX_AGE": ["0", "-1", "a day", "1.5"],
@@ -108,8 +137,7 @@ def test_a_wrong_value_gives_one_line_that_names_its_setting(env: Set, name: str
 
 
 def test_wrong_values_are_tried_for_every_setting() -> None:
-    anything_goes = {"HOST", "DATA_DIR"}
-    assert set(BAD) | anything_goes == {name.upper() for name in Settings.model_fields}
+    assert set(BAD) | ANYTHING_GOES == {name.upper() for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +157,54 @@ def test_no_error_reveals_a_secret(env: Set, name: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings()
     assert caught.value.__suppress_context__
+
+
+CANARY = "hunter2hunter2"
+CANARIES = [
+    CANARY,
+    f"-{CANARY}",
+    f"{CANARY},{CANARY}",
+    f"{CANARY}://x",
+    f"https://user:{CANARY}@host",
+    f"https://user:{CANARY}/x@host",
+    f"https://host:{CANARY}",
+    f"https://[{CANARY}",
+    f"https://{CANARY}\u2100.example",
+    f"https://host/bot123456:{CANARY}",
+    f"https://host/?{CANARY}",
+    f"http://{CANARY}.example",
+    f"redis://:{CANARY}/x@host",
+    f"redis://:x#{CANARY}@host",
+    f"redis://:x?{CANARY}@host:1/0",
+    f"redis://:{CANARY}@host/0?nonsense=1",
+    f"rediss://host/0?ssl_ca_certs={CANARY}",
+    f"redis+cluster://:{CANARY}@host/1",
+    f"amqp://user:{CANARY}?@host",
+    f"123456:{CANARY} ",
+    f"/no/such/{CANARY}",
+]
+
+
+@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
+def test_no_error_of_any_setting_repeats_a_part_of_its_value(env: Set, name: str) -> None:
+    shown = [text for value in CANARIES if (text := try_value(env, name, value))]
+    assert [text for text in shown if CANARY in text] == []
+    assert shown or name in (*ANYTHING_GOES, "API_KEYS")
+
+
+def try_value(env: Set, name: str, value: str) -> str:
+    """The error for this value with its traceback, empty if the value is accepted."""
+    try:
+        env(**{name: value})
+    except ConfigError as error:
+        return "".join(traceback.format_exception(error))
+    return ""
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_a_password_that_is_not_percent_encoded_is_named_as_the_cause(env: Set, name: str) -> None:
+    for mark in "/#?":
+        assert "must be percent-encoded" in refuse(env, name, f"redis://:a{mark}{CANARY}@host:6379/0")
 
 
 def test_all_wrong_values_are_named(env: Set) -> None:
@@ -181,6 +257,20 @@ def test_the_api_url_can_be_changed(env: Set, url: str) -> None:
     assert env(TELEGRAM_API_URL=url).telegram_api_url == url.rstrip("/")
 
 
+def test_plain_http_beyond_this_machine_is_for_those_who_ask_for_it(env: Set) -> None:
+    url = "http://bot-api:8081"
+    assert "TELEGRAM_ALLOW_HTTP" in refuse(env, "TELEGRAM_API_URL", url)
+    settings = env(TELEGRAM_API_URL=url, TELEGRAM_FILE_URL="http://files/tg/", TELEGRAM_ALLOW_HTTP="true")
+    assert (settings.telegram_api_url, settings.telegram_file_url) == (url, "http://files/tg")
+
+
+@pytest.mark.parametrize("url", ["http://proxy:3128", "https://user:pa%2Fss@proxy:3128/", "http://[::1]:3128"])
+def test_a_proxy_may_have_a_login(env: Set, url: str) -> None:
+    settings = env(TELEGRAM_PROXY=url)
+    assert settings.telegram_proxy
+    assert settings.telegram_proxy.get_secret_value() == url
+
+
 @pytest.mark.parametrize(
     ("name", "value", "read"),
     [
@@ -219,7 +309,13 @@ def test_settings_are_frozen(env: Set) -> None:
 
 def test_the_repr_reveals_no_secret(env: Set) -> None:
     settings = env(
-        TELEGRAM_BOT_TOKEN=TOKEN, API_KEYS=SECRET, URL_SIGNING_KEYS=SECRET * 2, FLOWER_BASIC_AUTH=f"u:{SECRET}"
+        TELEGRAM_BOT_TOKEN=TOKEN,
+        API_KEYS=SECRET,
+        URL_SIGNING_KEYS=SECRET * 2,
+        FLOWER_BASIC_AUTH=f"u:{SECRET}",
+        REDIS_URL=f"redis://:{SECRET}@a",
+        CELERY_BROKER_URL=f"amqp://u:{SECRET}@a",
+        TELEGRAM_PROXY=f"http://u:{SECRET}@proxy:3128",
     )
     assert SECRET not in repr(settings) + str(settings)
     assert TOKEN not in repr(settings) + str(settings)
@@ -264,7 +360,7 @@ def test_the_web_tier_gets_only_a_hash_of_the_token(env: Set) -> None:
     ("url", "broker", "expected"),
     [
         ("redis://h:1/2", None, "redis://h:1/2"),
-        ("rediss://h:1/2", None, "rediss://h:1/2"),
+        ("rediss://h:1/2", None, "rediss://h:1/2?ssl_cert_reqs=CERT_REQUIRED"),
         ("redis://h:1/2", "amqp://a", "amqp://a"),
         ("redis://h:1/2", "unix:///run/r.sock", "redis+socket:///run/r.sock?virtual_host=0"),
         ("unix:///run/r.sock", None, "redis+socket:///run/r.sock?virtual_host=0"),

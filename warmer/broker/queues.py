@@ -66,8 +66,9 @@ def is_amqp(settings: Settings) -> bool:
 
 
 def _find_by(settings: Settings, seconds: float) -> dict[str, Any]:
-    """Whom to ask for the master, if there are Sentinels: one that is away must not hold up the others."""
+    """How to speak, and whom to ask for the master, if there are Sentinels: one away must not hold up the others."""
+    protocol = {"protocol": settings.broker_protocol}
     if not settings.broker_master:
-        return {}
+        return protocol
     patience = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
-    return {"master_name": settings.broker_master, "sentinel_kwargs": patience}
+    return protocol | {"master_name": settings.broker_master, "sentinel_kwargs": patience | protocol}

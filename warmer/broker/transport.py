@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,13 +13,17 @@ from kombu import Connection
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError
 
+from warmer.redis_url import DEFAULT_PROTOCOL, TLS
+
 
 class _Lean:
-    """A channel that keeps its client, and survives its connection.
+    """A channel that keeps its client, survives its connection, and speaks the protocol that it is told.
 
     kombu makes one for every command outside the consumer's loop, four for each task. Making one builds redis-py's
     table of some hundred callbacks: a sixth of a worker's time.
     """
+
+    protocol = DEFAULT_PROTOCOL
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         clients: dict[bool, Any] = vars(self).setdefault("_clients", {})
@@ -31,15 +36,20 @@ class _Lean:
         # kombu fails with an AttributeError here, which ends a worker whose broker went away while it had tasks.
         if self.connection is None or self.connection.client is None:  # type: ignore[attr-defined]  # of the channel
             raise ConnectionError("the connection of this channel is closed")
-        return super()._connparams(asynchronous)  # type: ignore[misc]  # of the channel
+        params = super()._connparams(asynchronous)  # type: ignore[misc]  # of the channel
+        return params | {"protocol": self.protocol}
 
 
 class LeanChannel(_Lean, kombu_redis.Channel):
     """Of one server."""
 
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "protocol")
+
 
 class LeanSentinelChannel(_Lean, kombu_redis.SentinelChannel):
     """Of the server that Sentinels name."""
+
+    from_transport_options = (*kombu_redis.SentinelChannel.from_transport_options, "protocol")
 
 
 class LeanTransport(kombu_redis.Transport):
@@ -71,9 +81,22 @@ class EagerConnection(Connection):
         kwargs.update(interval_start=0.5, interval_step=0.5, interval_max=1)
         return super().ensure_connection(*args, **kwargs)
 
+    def _init_params(self, *args: Any, **kwargs: Any) -> None:
+        super()._init_params(*args, **kwargs)
+        if self.transport_cls == "amqps":
+            self.ssl = _for_amqp(self.ssl if isinstance(self.ssl, dict) else {}, self.hostname or "")
+
     def get_transport_cls(self) -> type:
         transport: type = super().get_transport_cls()
         return LEAN.get(transport, transport)
+
+
+def _for_amqp(options: dict[str, Any], hostname: str) -> dict[str, Any]:
+    """The options of TLS as py-amqp spells them; it compares the name in the certificate only where it is told one."""
+    tls = {name.removeprefix("ssl_"): value for name, value in options.items() if name in TLS}
+    if tls.pop("check_hostname", True) and tls.get("cert_reqs") != ssl.CERT_NONE:
+        tls["server_hostname"] = hostname
+    return tls
 
 
 def open_anew_if_over(connection: Connection) -> None:

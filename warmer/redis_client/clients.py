@@ -14,7 +14,7 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from warmer.keys import Keys
 from warmer.redis_client.cluster import Cluster
-from warmer.redis_url import Place, parse_place
+from warmer.redis_url import Place, parse_place, split_options
 from warmer.settings import Settings
 
 
@@ -62,8 +62,8 @@ def connect_listener(settings: Settings) -> Redis:
         return client
     with client:
         node = client.nodes.get_node_from_key(Keys(settings.bot_id).purge)
-    place = parse_place(settings.redis_url) or Place(())
-    return Redis(host=node.host, port=node.port, retry=patience.retry, **_login(place), **patience.of_a_connection)
+    login = _login(settings.redis_url, parse_place(settings.redis_url) or Place(()))
+    return Redis(host=node.host, port=node.port, retry=patience.retry, **login, **patience.of_a_connection)
 
 
 def _connect(
@@ -76,11 +76,14 @@ def _connect(
     pooled = {"max_connections": connections, "timeout": patience.pool, **patience.of_a_connection}
     place = parse_place(settings.redis_url)
     if place is None:
-        return Redis.from_pool(pool.from_url(settings.redis_url, retry=patience.retry, **pooled, **options))
+        url, options_of_url = split_options(settings.redis_url)
+        return Redis.from_pool(pool.from_url(url, retry=patience.retry, **pooled, **options_of_url, **options))
+    login = _login(settings.redis_url, place)
     if place.master:
-        sentinels = Sentinel(place.hosts, sentinel_kwargs=patience.of_a_connection)  # type: ignore[no-untyped-call]
+        patient = {"protocol": login["protocol"], **patience.of_a_connection}
+        sentinels = Sentinel(place.hosts, sentinel_kwargs=patient)  # type: ignore[no-untyped-call]
         managed = type(f"Managed{pool.__name__}", (SentinelConnectionPool, pool), {})
-        pooled |= options | _login(place)
+        pooled |= options | login
         return Redis.from_pool(managed(place.master, sentinels, db=place.database, retry=patience.retry, **pooled))
 
     def connect_cluster() -> RedisCluster:
@@ -91,13 +94,13 @@ def _connect(
             require_full_coverage=False,  # what the others hold is served while a shard is away
             retry=patience.retry,
             connection_pool_class=partial(pool, **options),
-            **_login(place),
+            **login,
             **pooled,
         )
 
     return cast(Redis, Cluster(connect_cluster, Keys(settings.bot_id).schedule))
 
 
-def _login(place: Place) -> dict[str, Any]:
+def _login(url: str, place: Place) -> dict[str, Any]:
     encrypted = {"ssl": True} if place.is_encrypted else {}
-    return {"username": place.username, "password": place.password, **encrypted}
+    return {"username": place.username, "password": place.password, **encrypted, **split_options(url)[1]}

@@ -8,7 +8,7 @@ from init_data_py.models import UnsignedInitData, User
 from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
-from warmer.settings import LOOPBACK
+from warmer.http_url import LOOPBACK
 from warmer.state.workers import WorkerStatus, list_worker_statuses
 from web.api.partners import LIST_MAX, UserId, resolve
 from web.context import get_context

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from warmer.settings import LOOPBACK
+from warmer.http_url import LOOPBACK
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
 from web.api.auth import require
 from web.context import get_context

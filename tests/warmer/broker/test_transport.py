@@ -3,10 +3,68 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from tests.support.tls import Certificate, make_certificate, serve_tls
+from warmer.broker.publish import BROKER_FAILED
+from warmer.broker.queues import choose_publishing_options
 from warmer.broker.transport import EagerConnection
+from warmer.settings import load_settings
+
+SECRET = "hunter2"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def of_another_name(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"), "DNS:elsewhere.example")
+
+
+def list_heard(certificate: Certificate, scheme: str, options: str = "") -> list[bytes]:
+    """What a broker over TLS hears from us."""
+    with serve_tls(certificate, b"-ERR no\r\n") as server:
+        url = f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}/0{options}"
+        settings = load_settings(celery_broker_url=url)
+        connection = EagerConnection(
+            settings.broker_url, transport_options=choose_publishing_options(settings, 5), connect_timeout=5
+        )
+        with connection, pytest.raises(BROKER_FAILED):
+            connection.channel()
+        assert server.connections
+        return server.heard
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "amqps"])
+def test_a_broker_with_a_certificate_that_is_not_trusted_hears_nothing(certificate: Certificate, scheme: str) -> None:
+    assert list_heard(certificate, scheme) == []
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "amqps"])
+def test_a_trusted_certificate_of_another_name_is_refused_unless_the_url_says_otherwise(
+    of_another_name: Certificate, scheme: str
+) -> None:
+    trusted = f"?ssl_ca_certs={quote(str(of_another_name.file))}"
+    assert list_heard(of_another_name, scheme, trusted) == []
+    assert list_heard(of_another_name, scheme, f"{trusted}&ssl_check_hostname=false")
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "amqps"])
+def test_the_url_says_whom_to_trust_in_one_spelling(certificate: Certificate, scheme: str) -> None:
+    assert list_heard(certificate, scheme, f"?ssl_ca_certs={quote(str(certificate.file))}")
+    assert list_heard(certificate, scheme, "?ssl_cert_reqs=none")
+
+
+@pytest.mark.parametrize(("options", "first"), [("", b"AUTH"), ("&protocol=2", b"AUTH"), ("&protocol=3", b"HELLO")])
+def test_a_redis_as_broker_is_asked_for_no_other_protocol_than_the_url_says(
+    certificate: Certificate, options: str, first: bytes
+) -> None:
+    assert first in list_heard(certificate, "rediss", f"?ssl_cert_reqs=none{options}")[0]
 
 
 def test_a_channel_of_a_closed_connection_raises_a_connection_error(redis_url: str) -> None:

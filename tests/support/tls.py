@@ -1,0 +1,79 @@
+"""Servers over TLS with a certificate of their own, which nobody trusts unless told to."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.proxies import find_program
+
+Serve = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """For 127.0.0.1 and localhost, signed by itself."""
+
+    file: Path
+    key: Path
+
+
+def make_certificate(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") -> Certificate:
+    """A new one in this folder, for these names."""
+    made = Certificate(folder / "cert.pem", folder / "key.pem")
+    subprocess.run(
+        [find_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={names}",
+         "-keyout", str(made.key), "-out", str(made.file)],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return made
+
+
+@dataclass
+class TlsServer:
+    """What it heard in plain text, connection after connection; nothing from a client that refused the certificate."""
+
+    port: int
+    heard: list[bytes] = field(default_factory=list)
+    connections: int = 0
+
+
+@contextmanager
+def serve_tls(certificate: Certificate, answer: bytes = b"") -> Iterator[TlsServer]:
+    """A server that says `answer` to whatever it hears first, and nothing to what comes after."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.file, certificate.key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = TlsServer(listener.getsockname()[1])
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    _serve_one(listener, context, server, answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _serve_one(listener: socket.socket, context: ssl.SSLContext, server: TlsServer, answer: bytes) -> None:
+    plain, _ = listener.accept()
+    server.connections += 1
+    plain.settimeout(10)  # a client that stays silent
+    with plain, suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
+        if heard := connection.recv(2**16):
+            server.heard.append(heard)
+            connection.sendall(answer)
