@@ -1,9 +1,13 @@
-"""URLs over HTTP in the settings. An error never repeats a part of one: there may be a secret in it."""
+"""HTTP URLs in the settings. An error never repeats a part of one: it may hold a secret."""
 
 from __future__ import annotations
 
 import re
+import ssl
+from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
+
+from pydantic import SecretStr
 
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{10,}|/bot[0-9]*(?:/|$)|/bot[0-9]+:", re.IGNORECASE)
@@ -23,31 +27,39 @@ def check_http_url(value: str) -> SplitResult:
 
 
 def check_root_url(value: str) -> str:
-    """The root that paths are put behind, without a slash at its end; raises ValueError where it holds a secret."""
+    """A root without a slash at its end, or nothing; raises ValueError if it holds credentials or a token."""
+    if not value:
+        return value
     url = check_http_url(value)
     if url.username or url.password:
         raise ValueError("must not hold credentials")
-    decoded = unquote(unquote(value))
-    if TOKEN.search(decoded):
-        raise ValueError(
-            "must not hold a bot token: give the root alone, the service adds /bot and the token by itself"
-        )
+    if TOKEN.search(unquote(unquote(value))):
+        raise ValueError("must not hold a bot token: give the root alone, the service adds /bot and the token to it")
     return value.rstrip("/")
 
 
-def check_proxy_url(value: str) -> str:
-    """The URL of a proxy: user, password, host and port; raises ValueError for any other."""
-    if check_http_url(value).path not in ("", "/"):
+def check_proxy_url(value: SecretStr) -> SecretStr:
+    """The URL of an HTTP proxy, maybe with a login; raises ValueError for any other URL."""
+    if check_http_url(value.get_secret_value()).path not in ("", "/"):
         raise ValueError(f"must be of the form http://[user:password@]host:port: {ENCODE}")
     return value
 
 
+def check_certificates(path: Path) -> Path:
+    """A file of trusted certificates; raises ValueError if it holds none in PEM form."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):
+        raise ValueError("is not a readable file of certificates in PEM form") from None
+    return path
+
+
 def is_loopback(host: str | None) -> bool:
-    """Whether a host is this machine by its very name."""
+    """Whether the host's name stands for this machine."""
     return bool(LOOPBACK.fullmatch(host or ""))
 
 
-def is_readable_by_others(value: str) -> bool:
-    """Whether what is sent there goes over a network in plain text."""
+def is_sent_in_plain_text(value: str) -> bool:
+    """Whether requests to this URL cross a network unencrypted."""
     url = urlsplit(value)
     return url.scheme != "https" and not is_loopback(url.hostname)

@@ -39,6 +39,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "amqp": (),
     "amqps": TLS,
 }
+REDIS = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel")
+BROKERS = ("redis", "rediss", "unix", "redis+sentinel", "amqp", "amqps")
 VALUES = {
     "db": r"[0-9]{1,5}",
     "protocol": r"[23]",
@@ -87,6 +89,18 @@ def check_url(url: str, schemes: tuple[str, ...]) -> None:
         return
     if not has_place or not _is_well_formed(url):
         raise ValueError(f"is not of the form {scheme}://…, with a port from 1 to 65535 or without: {ENCODE}")
+
+
+def check_redis_url(url: str) -> str:
+    """The same for REDIS_URL."""
+    check_url(url, REDIS)
+    return url
+
+
+def check_broker_url(url: str) -> str:
+    """The same for CELERY_BROKER_URL."""
+    check_url(url, BROKERS)
+    return url
 
 
 def _is_well_formed(url: str) -> bool:

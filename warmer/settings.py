@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import os
 import re
-import ssl
 import sys
 from functools import cached_property
 from math import ceil
@@ -18,21 +17,20 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.errors import ConfigError
-from warmer.http_url import check_proxy_url, check_root_url, is_loopback, is_readable_by_others
+from warmer.http_url import check_certificates, check_proxy_url, check_root_url, is_loopback, is_sent_in_plain_text
 from warmer.photo import FORMATS
 from warmer.redaction import Redactor
-from warmer.redis_url import check_url, is_cluster, parse_place, split_options, to_kombu_url
+from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
 
-REDIS = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel")
-BROKERS = ("redis", "rediss", "unix", "redis+sentinel", "amqp", "amqps")
 TELEGRAM = "https://api.telegram.org"
 
 Csv = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+RootUrl = Annotated[str, AfterValidator(check_root_url)]
 Sizes = Annotated[tuple[int, ...], NoDecode]
 
 
@@ -43,19 +41,19 @@ class Settings(BaseSettings):
 
     telegram_bot_token: SecretStr
     telegram_allow_http: bool = False  # before the URLs that it permits
-    telegram_api_url: str = TELEGRAM
-    telegram_file_url: str = ""  # empty: telegram_api_url
-    telegram_proxy: SecretStr | None = None
-    telegram_ca_file: Path | None = None
+    telegram_api_url: RootUrl = TELEGRAM
+    telegram_file_url: RootUrl = ""  # empty: telegram_api_url
+    telegram_proxy: Annotated[SecretStr, AfterValidator(check_proxy_url)] | None = None
+    telegram_ca_file: Annotated[Path, AfterValidator(check_certificates)] | None = None
     telegram_test: bool = False  # Telegram's test environment
-    redis_url: str = Field(repr=False)
+    redis_url: Annotated[str, AfterValidator(check_redis_url)] = Field(repr=False)
     celery_broker_url: str | None = Field(None, validate_default=True, repr=False)
     api_keys: Secrets
     url_signing_keys: Secrets
     init_data_max_age: int = Field(86_400, ge=1)  # seconds
     host: str = "0.0.0.0"  # noqa: S104 - a service is meant to be reached
     port: int = Field(8000, ge=1, le=65_535)
-    public_url: str = ""
+    public_url: RootUrl = ""
     cors_origins: Csv = ()
     data_dir: Path = Path("data")
     flower_port: int = Field(5555, ge=1, le=65_535)
@@ -88,47 +86,20 @@ class Settings(BaseSettings):
             raise ValueError("is not of the form 123456:letters, as BotFather gives it")
         return value
 
-    @field_validator("telegram_api_url", "telegram_file_url", "public_url")
-    @classmethod
-    def _is_a_root_url(cls, value: str) -> str:
-        return check_root_url(value) if value else value
-
     @field_validator("telegram_api_url", "telegram_file_url")
     @classmethod
     def _is_https_unless_loopback(cls, value: str, info: ValidationInfo) -> str:
-        if value and is_readable_by_others(value) and not info.data.get("telegram_allow_http"):
+        if value and is_sent_in_plain_text(value) and not info.data.get("telegram_allow_http"):
             raise ValueError(
                 "must be https, the bot token travels in it (http: on loopback, or TELEGRAM_ALLOW_HTTP=true)"
             )
-        return value
-
-    @field_validator("telegram_proxy")
-    @classmethod
-    def _is_a_proxy(cls, value: SecretStr | None) -> SecretStr | None:
-        if value:
-            check_proxy_url(value.get_secret_value())
-        return value
-
-    @field_validator("telegram_ca_file")
-    @classmethod
-    def _holds_certificates(cls, value: Path | None) -> Path | None:
-        try:
-            ssl.create_default_context(cafile=value)
-        except (OSError, ValueError):
-            raise ValueError("is not a file of certificates in PEM form that can be read") from None
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _is_a_redis_url(cls, value: str) -> str:
-        check_url(value, REDIS)
         return value
 
     @field_validator("celery_broker_url")
     @classmethod
     def _is_a_broker_url(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value and not is_cluster(value):
-            check_url(value, BROKERS)
+            check_broker_url(value)
         if is_cluster(value or str(info.data.get("redis_url", ""))):
             raise ValueError("must be a single Redis, Sentinels or RabbitMQ: Celery's queue cannot live in a cluster")
         return value

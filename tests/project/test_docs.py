@@ -47,6 +47,7 @@ def test_env_example_shows_the_defaults() -> None:
     for name in SETTINGS:
         default = Settings.model_fields[name.lower()].default
         text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        text = text.lower() if isinstance(default, bool) else text
         shown = EXAMPLES[name].split("#")[0].strip().removeprefix("./")
         if (
             isinstance(default, str | int | float | tuple | Path)
