@@ -308,7 +308,7 @@ def test_an_id_without_a_photo_is_asked_about_once(client: FlaskClient, telegram
         str(hidden),
         str(unknown),
     ]
-    assert telegram.calls["getChat"] == 3  # an unknown user is unknown to both methods
+    assert telegram.calls["getChat"] == 4  # each id: getUserProfilePhotos alone proves nothing
 
 
 @pytest.mark.usefixtures("worker")
