@@ -89,7 +89,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
                 collect(run, redis, taps)
         without = {"REDIS_URL": f"unix://{socket}", **{name: run.secrets[name] for name in GIVEN}}
         run.diagnose("without Redis", **without)
-        for words in drive.ORDERS_IN_VAIN:
+        for words in drive.FAILING_COMMANDS:
             assert run.run_command("without Redis", *words, **without)
         run.places |= {f"{AFTER}{name}": held for name, held in read_files(folder).items()}
         yield run
@@ -128,7 +128,7 @@ def drive_all(run: Run, redis: Redis) -> None:
     drive.disturb_redis(redis, notes, service.as_server)
     drive.read_flower(flower, operator)
     diagnose_all(run)
-    for words in drive.list_orders(fake.world.add_file(make_picture())):
+    for words in drive.list_commands(fake.world.add_file(make_picture())):
         run.run_command("with Redis", *words)
     run.places |= {f"web {name}": held for name, held in notes.places.items()}
     run.places |= {f"Flower {name}": held for name, held in flower.places.items()}

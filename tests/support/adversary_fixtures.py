@@ -1,4 +1,4 @@
-"""A worker's parts at a Telegram that means harm, in an environment whose proxies lead elsewhere."""
+"""A worker's parts with a hostile Telegram, in an environment whose proxies lead elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from warmer.wiring import WorkerContext, close_worker_context, get_worker_contex
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    """Where everything is meant to lead, proxies of the environment too; no request may have come in the end."""
+    """The server that every attack points to, including the environment's proxies; no request may reach it."""
     with serve() as host:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, host.url)
@@ -24,7 +24,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 
 @pytest.fixture
 def telegram_host(elsewhere: Host, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    """The configured host, which answers well where it is not told otherwise."""
+    """The configured host, which answers correctly until a test sets another answer."""
     with serve() as host:
         host.answer = GOOD.__getitem__
         monkeypatch.setenv("TELEGRAM_API_URL", host.url)
@@ -35,13 +35,13 @@ def telegram_host(elsewhere: Host, redis: Redis, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def hostile_context(telegram_host: Host) -> WorkerContext:
-    """The parts that the tasks work with."""
+    """The worker context of the tasks."""
     return get_worker_context()
 
 
 @pytest.fixture
 def say(telegram_host: Host) -> Say:
-    """Tell the host what it answers to one method."""
+    """Set the host's answer to one method."""
 
     def tell(asked: str, pieces: Pieces) -> None:
         telegram_host.answer = lambda method: pieces if method == asked else GOOD[method]
@@ -51,7 +51,7 @@ def say(telegram_host: Host) -> Say:
 
 @pytest.fixture
 def attempt(say: Say, redis: Redis) -> Try:
-    """Tell the host that, and run the task that comes to the method, as the first thing of a new worker."""
+    """Set the host's answer and run a task that calls the method, in a new worker without stored data."""
 
     def run(method: str, pieces: Pieces) -> str:
         redis.flushall()

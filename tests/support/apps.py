@@ -1,4 +1,4 @@
-"""Web tiers for a test, which are closed when it ends."""
+"""Web apps for a test, closed when it ends."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class BrowserClient(FlaskClient):
 
 @pytest.fixture
 def make_app() -> Iterator[MakeApp]:
-    """Makes web tiers, with settings that differ from the environment's and with clocks of the test.
+    """Makes web apps with other settings than the environment's and with the test's clocks.
 
-    On a busy machine the Redis of all tests may answer later than a request waits for: only with a Redis of its own,
-    which a test stops, has an app the time-outs of production.
+    On a busy machine the shared Redis may answer later than a request waits. Only an app with its own Redis, which a
+    test stops, has the timeouts of production.
     """
     with ExitStack() as opened:
 

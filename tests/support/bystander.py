@@ -1,4 +1,4 @@
-"""An honest client beside the odd ones: it asks again and again, and remembers every answer."""
+"""An ordinary client beside the hostile ones: it sends requests all the time and records every answer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PATIENCE = 60.0  # seconds
 
 
 class Bystander:
-    """Asks for the paths in turn, each time on a new connection, until it is left."""
+    """Requests the paths in turn, each on a new connection, until the block ends."""
 
     def __init__(self, url: str, paths: Sequence[str], every: float = 0.1) -> None:
         self.url, self.paths, self.every = url, paths, every
-        self.answers: list[int | str] = []  # a status, or what kind of error
+        self.answers: list[int | str] = []  # a status, or the name of an error
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._ask_on)
 

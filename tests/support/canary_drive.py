@@ -1,4 +1,4 @@
-"""Drives a running service down every path, good and bad; what it says meanwhile is noted by the wiretap."""
+"""Drives a running service through every code path, good and bad, while the wiretap records its output."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tests.support.web_parts import init_data
 from tests.support.wiretap import Notebook
 from web.photos.urls import sign
 
-HALTING = ("unauthorized", "not-found", "too-many-requests")  # after these nobody calls for a while
+HALTING = ("unauthorized", "not-found", "too-many-requests")  # after these no worker calls Telegram for a while
 SLOW = ("hang", "slow-headers", "slow-body")
 OPTIONS: dict[str, dict[str, Any]] = {"slow-headers": {"interval": 0.5}}  # longer than the total deadline
 UNDECODABLE = (b"", b"\x89PNG\r\n\x1a\n broken", make_picture()[:300], b"GIF89a\xff\xff\xff\xff", b"<svg/>")
 
-ORDERS_IN_VAIN = [["status"], ["diagnose"], ["warm", "--no-wait", "42"], ["purge", "42"], ["forget", "--yes", "42"]]
+FAILING_COMMANDS = [["status"], ["diagnose"], ["warm", "--no-wait", "42"], ["purge", "42"], ["forget", "--yes", "42"]]
 
 
-def list_orders(file_id: str) -> list[list[str]]:
-    """What the command is asked for, rightly and wrongly."""
+def list_commands(file_id: str) -> list[list[str]]:
+    """Returns valid and invalid arguments of the command."""
     rightly = [["status"], ["diagnose"], ["warm", file_id, "42"], ["warm", "--json", file_id], ["purge", file_id]]
     rightly += [["purge", "--all", "--yes"], ["warm", "--no-wait", "42"], ["forget", "--yes", "--json", "42"]]
     wrongly = [
@@ -40,7 +40,7 @@ def list_orders(file_id: str) -> list[list[str]]:
 
 
 def spoil_everything(fake: FakeTelegram, *, but: tuple[str, ...]) -> tuple[list[str], list[int]]:
-    """A file for each fault of getFile and downloads, a user for each of the look-ups, and pictures that are none."""
+    """Add a file for each fault of getFile and download, a user for each fault of the lookups, and broken pictures."""
     file_ids = [fake.world.add_file(data) for data in UNDECODABLE]
     user_ids = []
     for name in FAULTS:
@@ -60,13 +60,13 @@ def spoil_everything(fake: FakeTelegram, *, but: tuple[str, ...]) -> tuple[list[
 
 
 def ask_for_all(notes: Notebook, server: dict[str, str], file_ids: list[str], user_ids: list[int]) -> None:
-    """Workers begin with all of them."""
+    """Enqueue all of them."""
     notes.call("POST", "/api/photos/warm", headers=server, json={"photo_file_ids": file_ids})
     notes.call("POST", "/api/photos/resolve", headers=server, json={"ids": user_ids})
 
 
 def wait_until_spoilt(fake: FakeTelegram) -> None:
-    """Every fault has met its call."""
+    """Wait until every fault has met its call."""
     wait_until(lambda: not fake.faults.rules(), 240)
 
 
@@ -75,7 +75,7 @@ def sign_path(kind: str, name: object, key: str, size: object = 160) -> str:
 
 
 def call_every_route(notes: Notebook, server: dict[str, str], user: dict[str, str], key: str, file_id: str) -> None:
-    """With success, as a server and as a user."""
+    """Call every route successfully, as a server and as a user."""
     partner = {"name": "Ann", "photo_file_id": file_id}
     for path in ("/", "/healthz", "/readyz", "/static/lazy-image.js", "/nowhere"):
         notes.call("GET", path)
@@ -96,7 +96,7 @@ def call_every_route(notes: Notebook, server: dict[str, str], user: dict[str, st
 
 
 def be_refused(notes: Notebook, server: dict[str, str], token: str, key: str) -> None:
-    """Every refusal; some of these requests hold the token themselves, and no answer may give it back."""
+    """Send every kind of refused request; some contain the token, which no answer may repeat."""
     user = {"id": 42, "first_name": "Ann"}
     forged = ("hash=0", init_data(user)[:-3] + "000", init_data(user, age=10**6, token=token), f"hash={token}", token)
     bad = [f"tma {data}" for data in (*forged, init_data(None, token=token), init_data("{", token=token))]
@@ -117,7 +117,7 @@ def be_refused(notes: Notebook, server: dict[str, str], token: str, key: str) ->
 
 
 def speak_no_http(notes: Notebook, api_key: str) -> None:
-    """What gunicorn itself refuses, and logs."""
+    """Send requests that gunicorn itself refuses and logs."""
     secret = b"Authorization: Bearer " + api_key.encode()
     lines = (b"GARBAGE", b"GET / HTTP/9.9", b"GET /\x00 HTTP/1.1", b"GET / HTTP/1.1\r\nA B: c", b"G\x7fT / HTTP/1.1")
     heads = [line + b"\r\n" + secret for line in lines]
@@ -128,7 +128,7 @@ def speak_no_http(notes: Notebook, api_key: str) -> None:
 
 
 def spoil_the_queue(redis: Redis, socket: str, bot_id: str) -> None:
-    """Messages that no task understands."""
+    """Put malformed messages into the queue."""
     prefix = f"v2:{bot_id}:queue:"
     with Celery(broker=f"redis+socket://{socket}", set_as_current=False) as producer:
         producer.conf.broker_transport_options = {"global_keyprefix": prefix, "priority_steps": [0]}
@@ -141,7 +141,7 @@ def spoil_the_queue(redis: Redis, socket: str, bot_id: str) -> None:
 
 
 def disturb_redis(redis: Redis, notes: Notebook, server: dict[str, str], seconds: float = 1.5) -> None:
-    """Every connection is cut, and then nothing is answered for a moment."""
+    """Cut every connection to Redis, then suspend Redis for a moment."""
     for client in redis.client_list():
         if client["name"] != "wiretap":
             redis.client_kill_filter(_id=client["id"], skipme=True)
@@ -157,7 +157,7 @@ def disturb_redis(redis: Redis, notes: Notebook, server: dict[str, str], seconds
 
 
 def await_flower(notes: Notebook, credentials: tuple[str, str]) -> None:
-    """Flower knows the workers, so it hears of their tasks."""
+    """Wait until Flower knows the workers and so receives their events."""
 
     def knows_them() -> bool:
         try:
@@ -169,12 +169,12 @@ def await_flower(notes: Notebook, credentials: tuple[str, str]) -> None:
 
 
 def list_failed(notes: Notebook, credentials: tuple[str, str]) -> list[str]:
-    """Ids of failed tasks, as Flower knows them."""
+    """Returns the ids of failed tasks in Flower."""
     return list(notes.call("GET", "/api/tasks?limit=1000&state=FAILURE", auth=credentials).json())
 
 
 def read_flower(notes: Notebook, credentials: tuple[str, str]) -> None:
-    """Its pages and its API, with and without the password."""
+    """Read Flower's pages and API with and without the password."""
     pages = ["/", "/workers", "/tasks", "/broker", "/metrics", "/healthcheck", "/api/workers?refresh=1"]
     pages += ["/api/queues/length", "/api/tasks?limit=1000", "/api/task/types", "/nowhere", "/tasks/datatable"]
     for page in pages:
@@ -190,13 +190,13 @@ def read_flower(notes: Notebook, credentials: tuple[str, str]) -> None:
 
 
 def halt(notes: Notebook, redis: Redis, fake: FakeTelegram, server: dict[str, str], fault: str) -> None:
-    """One refusal that holds for all workers, until they may call again."""
+    """Let Telegram refuse one call so that all workers stop, and wait until they may call again."""
     file_id, downloaded = fake.world.add_file(make_picture()), fake.world.add_file(make_picture())
     for method, one in (("download", downloaded), ("getFile", file_id)):
         fake.fail(method, fault, file_id=one)
         ask_for_all(notes, server, [one], [])
         wait_until_spoilt(fake)
     notes.call("GET", "/readyz")
-    for path in ("/metrics", "/ops", "/ops.json"):  # with the failures of before
+    for path in ("/metrics", "/ops", "/ops.json"):  # with the earlier failures
         notes.call("GET", path, headers=server)
     wait_until(lambda: not redis.hexists(f"v2:{fake.world.bot_id}:budget", "halted"), 300)

@@ -1,4 +1,4 @@
-"""Where the tests of the command are, and a worker for them."""
+"""Fixtures for the command: its folder, and a worker."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from warmer.wiring import WorkerContext
 
 @pytest.fixture
 def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `.env` of the clone is not the tests'."""
+    """Hide the `.env` of the clone."""
     monkeypatch.setattr("warmer.cli.common.PROJECT", Path("/nonexistent"))
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command tries a Redis that is away once, as requests do."""
+    """The command tries an unreachable Redis only once, as requests do."""
     monkeypatch.setattr("warmer.cli.common.connect_worker", partial(connect_web, connections=4))
 
 
 @pytest.fixture
 def live_worker(worker: Any, context: WorkerContext) -> Any:
-    """A worker that says that it is there."""
+    """A worker with a heartbeat."""
     say_alive(context)
     return worker

@@ -1,4 +1,4 @@
-"""What the tests of the command share: calling it, in this process and in one of its own."""
+"""Calls of the command, in this process and as a program."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ COMMAND = Path(sys.executable).parent / "avatar-warmer"
 
 
 def say_alive(context: WorkerContext) -> Heartbeat:
-    """One heartbeat, as of a worker."""
+    """Send one heartbeat, like a worker."""
     heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget)
     heartbeat.beat()
     return heartbeat
 
 
 def call(*arguments: str, given: str = "") -> Result:
-    """The command, here."""
+    """Run the command in this process."""
     return CliRunner().invoke(group, arguments, input=given)
 
 
 def answer(*arguments: str, given: str = "") -> dict[str, Any]:
-    """What it says with --json, where it succeeds."""
+    """Run the command with --json. Returns its output; it must succeed."""
     result = call(*arguments, given=given)
     assert result.exit_code == 0, result.output
     return dict(json.loads(result.stdout))
 
 
 def fail(*arguments: str, given: str = "") -> tuple[int, str]:
-    """How it fails: status, and the one line on stderr."""
+    """Run a command that fails. Returns its status and its one line on stderr."""
     result = call(*arguments, given=given)
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1, result.stderr
@@ -48,7 +48,7 @@ def fail(*arguments: str, given: str = "") -> tuple[int, str]:
 
 @contextmanager
 def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """The installed command as a process of its own, with pipes; it does not outlive the block."""
+    """Run the installed command as a process with pipes; it is killed at the end of the block."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [COMMAND, *arguments], env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Clock:
-    """Stands still until it is moved; may be shared by threads that only read it."""
+    """Stands still until it is moved. Threads may share it if they only read it."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now  # seconds
@@ -14,10 +14,10 @@ class Clock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Let this much time pass."""
         self.now += seconds
 
     def sleep(self, seconds: float) -> None:
-        """Pass the time at once, and note how long it was."""
+        """Advance at once, and record the length."""
         self.slept.append(seconds)
         self.now += seconds

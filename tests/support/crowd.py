@@ -1,4 +1,4 @@
-"""Clients of every kind at once, and what they got while something broke."""
+"""Clients of every kind at once, and their answers while a fault lasts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.support.waiting import wait_until
 def crowd(
     stage: Stage, hot: str, others: Sequence[str], *, number: int = 4, pause: float = 0.05, answers: int = 50
 ) -> Iterator[tuple[Clients, Clients]]:
-    """Clients that request one picture all the time, and `number` that request the others, the list, and register.
+    """Clients that request one picture all the time, and `number` clients with other requests and registrations.
 
-    `pause` is in seconds between requests; the block starts when the latter have that many `answers`.
+    `pause` is the seconds between requests. The block starts when the latter have `answers` answers.
     """
     fresh = cycle(stage.add_people(500).items())
     with (
@@ -34,5 +34,5 @@ def crowd(
 
 
 def share_of(some: list[Answer], among: list[Answer]) -> float:
-    """The percentage."""
+    """Returns the percentage."""
     return 100 * len(some) / len(among)

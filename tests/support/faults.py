@@ -1,4 +1,4 @@
-"""What the fault tests work with: a Redis to break, clients that keep asking, processes by name, and figures."""
+"""Tools of the fault tests: a Redis to break, clients that repeat requests, processes by name, and figures."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from tests.support.running import BROWSER_ACCEPT, ROOT, Service, run_service
 from warmer.keys import Keys
 from web.photos.urls import sign
 
-DEADLINE = 120.0  # seconds, for what takes a few
-LEASE_DEADLINE = 300.0  # seconds, for what comes back when a lease of 30 s has ended
+DEADLINE = 120.0  # seconds, for things that take a few
+LEASE_DEADLINE = 300.0  # seconds, for things that return after a lease of 30 s
 PATIENCE = 60.0  # seconds until a client gives up
 Figure = Callable[[str, float], None]
 _ids = count(8_000_000)
 
 
 class RedisServer:
-    """A Redis of the test's own, started as the runner starts it."""
+    """The test's own Redis, started as the runner starts it."""
 
     def __init__(self, folder: Path, maxmemory: str = "256mb") -> None:
         folder.mkdir()
@@ -53,7 +53,7 @@ class RedisServer:
         self.kill()
 
     def start(self) -> None:
-        """Start it, and wait until it has read its file."""
+        """Start it, and wait until it has loaded its data."""
         self.process = psutil.Popen(self._command, stdout=subprocess.DEVNULL)
         try:
             wait_until(self._answers, DEADLINE)
@@ -62,24 +62,24 @@ class RedisServer:
             raise
 
     def stop(self) -> None:
-        """End it as an operator would."""
+        """Stop it like an operator."""
         self.process.terminate()
         self.process.wait(20)
 
     def kill(self) -> None:
-        """End it as the kernel would that has no memory left."""
+        """Kill it like a kernel that is out of memory."""
         self.process.kill()
         self.process.wait(20)
 
     def _answers(self) -> bool:
         try:
             return bool(self.client.ping())
-        except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
+        except Exception:  # noqa: BLE001 - any error means that it does not answer yet
             return False
 
 
 class Answer(NamedTuple):
-    """What a client got, and when it had asked (monotonic); a status of 0 is a broken connection."""
+    """A client's answer and the time of its request (monotonic). A status of 0 is a broken connection."""
 
     at: float
     seconds: float
@@ -91,7 +91,7 @@ Question = Callable[[requests.Session], Answer]
 
 
 class Clients:
-    """Clients that keep asking, each on a connection of its own, until the block ends."""
+    """Clients that repeat their requests, each on its own connection, until the block ends."""
 
     def __init__(self, *questions: Question, number: int = 2, pause: float = 0.01) -> None:
         self.answers: list[Answer] = []
@@ -110,15 +110,15 @@ class Clients:
             thread.join()
 
     def between(self, start: float, end: float) -> list[Answer]:
-        """What was asked and answered in this time (monotonic)."""
+        """Returns the answers to requests that began and ended in this time (monotonic)."""
         return [answer for answer in self.answers if start <= answer.at and answer.at + answer.seconds < end]
 
     def since(self, start: float) -> list[Answer]:
-        """What was asked since then (monotonic) and is answered by now."""
+        """Returns the answers so far to requests since then (monotonic)."""
         return [answer for answer in list(self.answers) if answer.at >= start]
 
     def refused_since(self, start: float) -> list[Answer]:
-        """Those of them that are a 503."""
+        """Returns those of them with status 503."""
         return [answer for answer in self.since(start) if answer.status == 503]
 
     def _ask_on(self, number: int) -> None:
@@ -129,7 +129,7 @@ class Clients:
 
 
 def ask(url: str, session: requests.Session | None = None, method: str = "GET", **options: Any) -> Answer:
-    """One request, as a patient client makes it."""
+    """Send one request with a long timeout."""
     started = time.monotonic()
     try:
         headers = {"Accept": BROWSER_ACCEPT, **options.pop("headers", {})}
@@ -140,13 +140,13 @@ def ask(url: str, session: requests.Session | None = None, method: str = "GET", 
 
 
 def let_pass(seconds: float) -> None:
-    """Let a fault last so long."""
+    """Let a fault last this long."""
     time.sleep(seconds)
 
 
 @contextmanager
 def suspended(processes: Iterable[psutil.Process]) -> Iterator[None]:
-    """These stand still in this block."""
+    """Suspend these processes during the block."""
     held = list(processes)
     try:
         for process in held:
@@ -161,13 +161,13 @@ def suspended(processes: Iterable[psutil.Process]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A running service, the fake Telegram behind it, and the clients that a test needs in front of it."""
+    """A running service, its fake Telegram, and requests to the service."""
 
     service: Service
     fake: FakeTelegram
 
     def processes(self, *names: str) -> list[psutil.Process]:
-        """The processes of these lines of the Procfile, with all that they started."""
+        """Returns the processes of these Procfile lines, including their children."""
         supervisord = psutil.Process(int((self.service.data_dir / "run" / "supervisord.pid").read_text()))
         found: list[psutil.Process] = []
         for child in supervisord.children():
@@ -177,19 +177,19 @@ class Stage:
         return found
 
     def add_people(self, number: int, picture: bytes | Drawn = DRAWN) -> dict[int, str]:
-        """So many people, with drawn pictures or with this one; their file ids by id."""
+        """Add people with drawn pictures or with this one. Returns their file ids by id."""
         ids = [next(_ids) for _ in range(number)]
         for user_id in ids:
             self.fake.world.add_user(user_id, f"Person {user_id}", picture=picture)
         return {user_id: self.fake.world.file_id(user_id, 320) for user_id in ids}
 
     def put(self, user_id: int, file_id: str | None = None, session: requests.Session | None = None) -> Answer:
-        """Register somebody."""
+        """Register a person."""
         body = {"name": f"Person {user_id}"} | ({"photo_file_id": file_id} if file_id else {})
         return self.ask(f"/api/partner/{user_id}", "PUT", session, json=body)
 
     def register(self, people: dict[int, str]) -> None:
-        """Register all of these; one that is refused, since the machine has other things to do, is sent again."""
+        """Register all of these; repeat a registration that a busy machine refuses."""
         for user_id, file_id in people.items():
             wait_until(partial(self._is_taken, user_id, file_id), DEADLINE)
 
@@ -197,39 +197,39 @@ class Stage:
         return self.put(user_id, file_id).status in (200, 201)
 
     def warm(self, number: int, within: float = LEASE_DEADLINE) -> dict[int, str]:
-        """So many people whose pictures are ready; a worker may just have ended with them."""
+        """Add and register people. Returns their file ids by id when their pictures are ready."""
         people = self.add_people(number)
         self.register(people)
         wait_until(lambda: all(map(self.is_ready, people)), within)
         return people
 
     def is_ready(self, user_id: int) -> bool:
-        """Whether this partner's picture is stored now; asking warms nothing."""
+        """Returns True if this partner's picture is stored; the request warms no picture."""
         return self.state_of(user_id) == "ready"
 
     def is_stored(self, file_id: str) -> bool:
-        """The same for any picture, by a look into the embedded Redis."""
+        """The same for any picture, read from the embedded Redis."""
         with self.connect() as redis:
             return bool(redis.exists(Keys(str(self.fake.world.bot_id)).variant(file_id, 160, "webp")))
 
     def state_of(self, user_id: int) -> str | None:
-        """The `photo_status` of a partner, None while nobody can say."""
+        """Returns the `photo_status` of a partner, None if the service cannot tell."""
         answer = self.service.call("GET", f"/api/partner/{user_id}").json()
         return answer.get("photo_status") if isinstance(answer, dict) else None
 
     def url(self, file_id: str, size: int = 160) -> str:
-        """Where a client asks for this picture."""
+        """Returns the signed URL of this picture."""
         return f"{self.service.url}/api/photos/file/{file_id}?size={size}&sig={sign(SIGNING_KEY, f'file:{file_id}')}"
 
     def get(self, file_id: str, session: requests.Session | None = None) -> Answer:
         return ask(self.url(file_id), session)
 
     def ask(self, path: str, method: str = "GET", session: requests.Session | None = None, **options: Any) -> Answer:
-        """A request with the API key."""
+        """Send a request with the API key."""
         return ask(self.service.url + path, session, method, headers=self.service.as_server, **options)
 
     def connect(self) -> Redis:
-        """A client of its Redis, the embedded one unless it was given another."""
+        """Returns a client of the service's Redis."""
         made = dotenv_values(self.service.data_dir / "running.env")
         return Redis.from_url(self.service.environment.get("REDIS_URL") or str(made["REDIS_URL"]))
 
@@ -239,7 +239,7 @@ class Stage:
 
 @contextmanager
 def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
-    """The whole service at a fake Telegram of its own, which takes 20 ms a call."""
+    """Run the whole service with its own fake Telegram, which takes 20 ms per call."""
     with FakeTelegram(latency=0.02) as fake, run_stage_at(fake, folder, **settings) as stage:
         yield stage
 
@@ -248,7 +248,7 @@ def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
 def run_stage_at(
     telegram: FakeTelegram, folder: Path, workers: int = 2, root: Path = ROOT, /, **settings: str
 ) -> Iterator[Stage]:
-    """The whole service at this one; `workers` are all that it sees, those of other hosts included."""
+    """Run the whole service with this fake Telegram; `workers` counts all that it sees, including other hosts'."""
     given = {
         "TELEGRAM_BOT_TOKEN": telegram.token,
         "TELEGRAM_API_URL": telegram.url,
@@ -263,5 +263,5 @@ def run_stage_at(
 
 
 def hooks(**variables: str) -> dict[str, str]:
-    """The environment of processes that do what `tests/support/hooks/sitecustomize.py` says."""
+    """Returns the environment that activates `tests/support/hooks/sitecustomize.py`."""
     return {"PYTHONPATH": str(ROOT / "tests" / "support" / "hooks"), **variables}

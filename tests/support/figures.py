@@ -1,6 +1,6 @@
-"""What the fault tests measure: noted, shown at the end, and written into the file that FIGURES names.
+"""The measurements of the fault tests: shown at the end, and written into the file that FIGURES names.
 
-A figure is held to no bound: how long something takes depends on the machine. Bounds belong to `./scripts/bench`.
+No figure has a limit, since durations depend on the machine. Limits belong to `./scripts/bench`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ HEAD = "| fault | what | measured |\n|---|---|---|"
 
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str, float], None]:
-    """Notes what a test measured, "fault: what", in seconds unless that says otherwise."""
+    """Records a measurement of the test, named "fault: what", in seconds unless the name says otherwise."""
     return record_property
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table of all figures."""
+    """Print the table of all figures."""
     reports = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
     figures = sorted(row for report in reports if report.when == "call" for row in report.user_properties)
     rows = []
@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _write(file: Path, rows: list[str]) -> None:
-    """The rows take the place of those about the same; the others stay."""
+    """Replace the rows with the same subjects and keep the others."""
     before, old, after = re.split(f"{START}\n|{END}", file.read_text("utf-8"))
     known = {_subject_of(row): row for row in [*old.splitlines()[2:], *rows]}
     table = "\n".join([HEAD, *(known[subject] for subject in sorted(known))])

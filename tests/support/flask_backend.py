@@ -1,4 +1,4 @@
-"""The example Flask backend, as a process of its own."""
+"""The example Flask backend as its own process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLASK = [sys.executable, "-m", "flask", "--app", "app"]
 
 @contextmanager
 def run_backend(folder: Path, avatars_url: str, api_key: str, users: dict[int, str]) -> Iterator[str]:
-    """Start it for an avatar service at this URL, with these users; gives its own URL."""
+    """Start the backend for an avatar service at this URL, with these users. Yields its own URL."""
     said = {"AVATARS_URL": avatars_url, "AVATAR_API_KEY": api_key, "DATABASE_URL": f"sqlite:///{folder}/users.db"}
     environment = os.environ | said
     lines = "".join(f"{telegram_id},{name}\n" for telegram_id, name in users.items())

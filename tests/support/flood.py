@@ -1,9 +1,9 @@
-"""A load in a process of its own: so many GETs a second over so many connections, and what came of them.
+"""A load in its own process: GETs at a rate over several connections, and their results.
 
     python -m tests.support.flood URLS CONNECTIONS RATE SECONDS
 
-URLS is a file with a URL a line, asked for in turn. Each connection has one request at a time; one that is still
-waiting when its next is due is late, and asks as soon as it may. Prints JSON: statuses, p50 and p99 in seconds, rate.
+URLS is a file with one URL per line, requested in turn. Each connection has one request at a time; a connection that
+is still waiting at its next time sends as soon as it can. Prints JSON: statuses, p50 and p99 in seconds, rate.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 
 class Load:
-    """What all connections share."""
+    """The state that all connections share."""
 
     def __init__(self, urls: list[str], connections: int, rate: float, seconds: float) -> None:
         self.paths = cycle([url.partition("/api/")[2] for url in urls])
@@ -31,15 +31,15 @@ class Load:
         self.took: list[float] = []
 
     async def run(self) -> None:
-        """All connections, one after another, so that they do not ask at the same instant."""
+        """Run all connections, started one after another so that they do not send at the same instant."""
         started = time.monotonic()
         turns = [self._ask_on(started + self.pause * number / self.connections) for number in range(self.connections)]
         await asyncio.gather(*turns)
 
-    def told(self) -> str:
-        specs = quantiles(self.took, n=100)
+    def to_json(self) -> str:
+        cuts = quantiles(self.took, n=100)
         rate = len(self.took) / self.seconds
-        return json.dumps({"statuses": self.statuses, "p50": specs[49], "p99": specs[98], "rate": rate})
+        return json.dumps({"statuses": self.statuses, "p50": cuts[49], "p99": cuts[98], "rate": rate})
 
     async def _ask_on(self, due: float) -> None:
         end, writer = due + self.seconds, None
@@ -69,10 +69,10 @@ class Load:
 
 
 def main(urls: str, connections: str, rate: str, seconds: str) -> None:
-    """Run it, and say what came of it."""
+    """Run the load and print its results."""
     load = Load(Path(urls).read_text().split(), int(connections), float(rate), float(seconds))
     asyncio.run(load.run())
-    print(load.told())
+    print(load.to_json())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures that are made to hurt whoever decodes them; nothing here is a file on disk."""
+"""Pictures made to harm their decoder; none is a file on disk."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def save(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
-    """The picture as a file."""
+    """Returns the picture as a file."""
     out = BytesIO()
     image.save(out, fmt, **options)
     return out.getvalue()
 
 
 def squares_of(data: bytes) -> list[Image.Image]:
-    """What a worker makes of these bytes, each a square as it should be; or what `render` raises."""
+    """Render these bytes like a worker. Returns the squares, or raises the errors of `render`."""
     squares: list[Image.Image] = []
     for rendering in render(SourceImage(data), BATCHES):
         for variant in rendering.variants:
@@ -42,7 +42,7 @@ def squares_of(data: bytes) -> list[Image.Image]:
 
 
 def corners_of(data: bytes) -> list[str]:
-    """The colours near the corners of the largest square, by their names: above from left to right, then below."""
+    """Returns the colour names near the corners of the largest square: top left, top right, bottom left and right."""
     square = squares_of(data)[1]
     colors = [square.getpixel(place) for place in ((60, 60), (260, 60), (60, 260), (260, 260))]
     return [_name(color) for color in colors]
@@ -54,7 +54,7 @@ def _name(color: Any) -> str:
 
 
 def quarters(width: int, height: int) -> Image.Image:
-    """Red and green above, blue and white below."""
+    """Returns an image with red and green above, blue and white below."""
     image = Image.new("RGB", (width, height), WHITE)
     draw, x, y = ImageDraw.Draw(image), width // 2, height // 2
     draw.rectangle((0, 0, x - 1, y - 1), RED)
@@ -64,12 +64,12 @@ def quarters(width: int, height: int) -> Image.Image:
 
 
 def chunk(name: bytes, data: bytes = b"") -> bytes:
-    """One chunk of a PNG."""
+    """Returns one PNG chunk."""
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def with_checksums(png: bytes) -> bytes:
-    """The PNG with the right checksum in each of its chunks, as far as they can be told apart."""
+    """Returns the PNG with correct checksums, as far as its chunks can be found."""
     mended, place = bytearray(png), 8
     while place + 12 <= len(mended):
         end = place + 8 + int.from_bytes(mended[place : place + 4])
@@ -81,7 +81,7 @@ def with_checksums(png: bytes) -> bytes:
 def png(
     width: int, height: int, *, depth: int = 8, color: int = 6, interlaced: bool = False, extra: Iterable[bytes] = ()
 ) -> bytes:
-    """A PNG of zeros, written without making the picture; `extra` chunks stand before the pixels."""
+    """Returns a PNG of zeros without making the picture; `extra` chunks stand before the pixels."""
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
     squeeze = zlib.compressobj(1)
@@ -91,7 +91,7 @@ def png(
 
 
 def text_bomb(number: int, kind: bytes = b"zTXt") -> bytes:
-    """A text chunk that unpacks to a mebibyte of characters beyond the basic plane: 4 MiB as a string."""
+    """Returns a text chunk that unpacks to a mebibyte of characters beyond the basic plane: 4 MiB as a string."""
     text = _pack_text()
     head = b"k%d\0\0" % number if kind == b"zTXt" else b"k%d\0\1\0\0\0" % number
     return chunk(kind, head + text)
@@ -103,24 +103,24 @@ def _pack_text() -> bytes:
 
 
 def profile_bomb(unpacked_bytes: int) -> bytes:
-    """An iCCP chunk that unpacks to so much."""
+    """Returns an iCCP chunk that unpacks to this many bytes."""
     return chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(unpacked_bytes), 9))
 
 
 def segment(marker: int, data: bytes) -> bytes:
-    """One segment of a JPEG."""
+    """Returns one JPEG segment."""
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
 def insert_segments(jpeg: bytes, segments: Iterable[bytes]) -> bytes:
-    """The JPEG with segments right after its start."""
+    """Returns the JPEG with segments right after its start."""
     return jpeg[:2] + b"".join(segments) + jpeg[2:]
 
 
 def many_scans(width: int, height: int, scans: int, *, components: int = 1, sampling: int = 0x11) -> bytes:
-    """A progressive JPEG whose every scan walks through all blocks on a few bytes.
+    """Returns a progressive JPEG whose every scan visits all blocks with a few bytes.
 
-    A run of ends of blocks ("EOB14" and 14 bits) covers 32767 blocks, so a refinement of nothing costs 25 bytes.
+    A run of end-of-block codes ("EOB14" and 14 bits) covers 32767 blocks, so an empty refinement costs 25 bytes.
     """
     quantization = segment(0xDB, b"\0" + bytes([1]) * 64)
     layout = b"".join(bytes([i + 1, sampling if i == 0 else 0x11, 0]) for i in range(components))
@@ -140,7 +140,7 @@ def many_scans(width: int, height: int, scans: int, *, components: int = 1, samp
 
 
 def exif_bomb(blob_bytes: int = 65_000) -> bytes:
-    """EXIF whose many entries all name the same half of it as their value."""
+    """Returns EXIF whose many entries all have the same half of it as their value."""
     entries = blob_bytes // 2 // 12
     values = 8 + 2 + entries * 12 + 4
     table = b"".join(struct.pack(">HHLL", 1000 + i, 7, blob_bytes - values, values) for i in range(entries))
@@ -148,13 +148,13 @@ def exif_bomb(blob_bytes: int = 65_000) -> bytes:
 
 
 def looping_exif() -> bytes:
-    """EXIF whose directories name each other as the next, and themselves as their sub-directories."""
+    """Returns EXIF whose directories refer to each other as the next and to themselves as sub-directories."""
     entry = struct.pack(">HHLL", 0x8769, 4, 1, 8) + struct.pack(">HHLL", 0xA005, 4, 1, 8)
     return b"MM\0*" + struct.pack(">LH", 8, 2) + entry + struct.pack(">L", 8)
 
 
 def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
-    """What does not compress; a tile repeated, for it is quick to make."""
+    """Returns an incompressible image, made of one repeated tile to save time."""
     tile = Image.merge(mode, [Image.effect_noise((256, 256), 200) for _ in mode])
     image = Image.new(mode, (width, height))
     for top in range(0, height, 256):

@@ -1,4 +1,4 @@
-"""A lossless WebP with so many tables of codes that they take hundreds of times the file (RFC 9649, 3.7)."""
+"""A lossless WebP whose Huffman tables take hundreds of times the file's size (RFC 9649, 3.7)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from io import BytesIO
 from PIL import Image
 
 CODE_LENGTH_ORDER = (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8)
-BLOCK = 4  # pixels; the smallest that may have tables of its own
+BLOCK = 4  # pixels; the smallest block that may have its own tables
 
 
 class BitWriter:
-    """Bits, the lowest first."""
+    """Writes bits, the lowest first."""
 
     def __init__(self) -> None:
         self._value = 0
@@ -28,12 +28,12 @@ class BitWriter:
             self._length -= 8
 
     def put_code_of_one(self, symbol: int) -> None:
-        """A code for one symbol, which then takes no bits."""
+        """Write a code for a single symbol, which then takes no bits."""
         self.put(0b101, 3)
         self.put(symbol, 8)
 
     def put_code_of_bytes(self, alphabet: int) -> None:
-        """A code of 8 bits for the first 256 symbols."""
+        """Write a code of 8 bits for the first 256 symbols."""
         self.put(0, 1)
         self.put(len(CODE_LENGTH_ORDER) - 4, 4)
         for length in CODE_LENGTH_ORDER:
@@ -50,7 +50,7 @@ class BitWriter:
 
 
 def webp_of_groups(side: int, groups: int, *, transforms: bool = False) -> bytes:
-    """A black square, whose blocks of 4 by 4 pixels have their own tables as far as the groups go."""
+    """Returns a black square whose blocks of 4 by 4 pixels have their own tables, up to the number of groups."""
     size = struct.pack("<I", side - 1 | side - 1 << 14)  # no alpha, version 0
     return riff(b"RIFF", b"WEBP" + riff(b"VP8L", b"\x2f" + size + stream_of_groups(side, groups, transforms)))
 
@@ -78,7 +78,7 @@ def stream_of_groups(side: int, groups: int, transforms: bool = False) -> bytes:
             for _ in range(5):
                 bits.put_code_of_one(0)
     bits.put(0, 1 + 1)  # no further transform, no color cache
-    bits.put(1, 1)  # groups, for each block of pixels
+    bits.put(1, 1)  # groups, one per block of pixels
     bits.put(0, 3 + 1)
     bits.put_code_of_bytes(256 + 24)
     bits.put_code_of_bytes(256)

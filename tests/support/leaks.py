@@ -1,4 +1,4 @@
-"""Looks for secrets in whatever a service has let out, however they are spelled there."""
+"""Finds secrets in the outputs of a service, in any encoding."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from urllib.parse import quote
 import psutil
 from redis import Redis
 
-Places = dict[str, bytes]  # what stands there, by a name that a person can follow
+Places = dict[str, bytes]  # contents by a readable name of the place
 
 
-def spell(secret: str) -> dict[str, bytes]:
-    """Every spelling of a secret that is looked for.
+def encode_all(secret: str) -> dict[str, bytes]:
+    """Returns every encoding of a secret to search for.
 
-    Base64 depends on how many bytes stand before; of each of the three cases the middle is taken, which no neighbour
+    Base64 depends on the number of preceding bytes: of each of the three cases the middle is taken, which no neighbour
     changes.
     """
     raw = secret.encode()
@@ -40,19 +40,19 @@ def spell(secret: str) -> dict[str, bytes]:
 
 
 def find_leaks(places: Mapping[str, bytes], secrets: Mapping[str, str]) -> list[str]:
-    """Where which secret stands, and how it is spelled there; never the secret itself."""
-    spelled = [(name, how, text) for name, secret in secrets.items() for how, text in spell(secret).items()]
+    """Returns the places of each secret with its encoding, never the secret itself."""
+    spelled = [(name, how, text) for name, secret in secrets.items() for how, text in encode_all(secret).items()]
     return [f"{place}: {name}, {how}" for place, held in places.items() for name, how, text in spelled if text in held]
 
 
 def read_files(folder: Path) -> Places:
-    """Every file in the folder, sockets aside."""
+    """Returns every file in the folder, sockets aside."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): str(path).encode() + b"\n" + path.read_bytes() for path in files}
 
 
 def read_redis(redis: Redis) -> Places:
-    """Every key with its value, of every type."""
+    """Returns every key with its value, of every type."""
     reads: dict[Any, Any] = {
         b"string": redis.get,
         b"list": lambda key: redis.lrange(key, 0, -1),
@@ -67,13 +67,13 @@ def read_redis(redis: Redis) -> Places:
 
 
 def read_command_lines() -> Places:
-    """How every process of this machine was started: everybody here can see that."""
+    """Returns the command line of every process, which every user of the machine can see."""
     processes = psutil.process_iter(["cmdline"])
     return {f"process {one.pid}": " ".join(one.info["cmdline"] or ()).encode() for one in processes}
 
 
 def _flat(value: Any) -> bytes:
-    """All bytes in a value, without the escapes of a repr, which would hide some."""
+    """Returns all bytes of a value, without the escapes of a repr, which would hide some."""
     if isinstance(value, dict):
         return b" ".join(_flat(part) for pair in value.items() for part in pair)
     if isinstance(value, list | tuple | set):

@@ -1,4 +1,4 @@
-"""A test that leaves a thread or a process of its own behind fails, by name."""
+"""Fails a test that leaves a thread or a process behind, and names it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-END_SECONDS = 60.0  # for threads that end on their own, such as a server's for a connection that was closed
-WHOLE_SERVICES = {"service", "browser", "faults"}  # their fixtures live for a module or longer, and start things anew
+END_SECONDS = 60.0  # for threads that end on their own, such as a server's thread of a closed connection
+WHOLE_SERVICES = {"service", "browser", "faults"}  # their fixtures live for a module or longer and restart processes
 
-_processes: dict[subprocess.Popen[Any], str] = {}  # with the test that started each
+_processes: dict[subprocess.Popen[Any], str] = {}  # each with the test that started it
 
 
 class _NotedPopen(subprocess.Popen[Any]):
-    """To walk through all processes of the machine after each test would take longer than the tests."""
+    """Records every process; searching all processes of the machine after each test would take too long."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -37,7 +37,7 @@ def _no_process_outlives_the_run() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What wider fixtures started is there before; the other fixtures of the test end what they started first."""
+    """Compares before and after: wider fixtures start earlier, and the test's other fixtures end first."""
     before = _list_running()
     yield
     if WHOLE_SERVICES & set(Path(request.node.path).parts):
@@ -51,7 +51,7 @@ def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 def _list_running() -> set[str]:
     for process in [process for process in _processes if process.returncode is not None]:
         del _processes[process]
-    # A server's thread for a connection ends with its server, which has a fixture of its own.
+    # A server's thread for a connection ends with its server, which has its own fixture.
     threads = [thread for thread in threading.enumerate() if "process_request_thread" not in thread.name]
     processes = {f"process {process.pid}: {process.args!r}" for process in _processes}
     return processes | {f"thread {thread.name} ({thread.ident})" for thread in threads}

@@ -1,4 +1,4 @@
-"""Packages from npm, installed once: the compiler and the bundler of what runs in a browser, and both Reacts."""
+"""Packages from npm, installed once: compiler and bundler of the browser code, and both versions of React."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ TSC = (
     *("--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,dom,dom.iterable", "--pretty", "false"),
     *("--module", "esnext", "--moduleResolution", "bundler", "--allowJs", "--checkJs", "--jsx", "react-jsx"),
 )
-ESBUILD = ("--bundle", "--jsx=automatic", "--define:process.env.NODE_ENV='development'")  # whose React warns
+ESBUILD = ("--bundle", "--jsx=automatic", "--define:process.env.NODE_ENV='development'")  # with React's warnings
 
 
 def install(folder: Path) -> Path:
-    """What the folder's package-lock.json names, in its `node_modules`, whose path is returned."""
+    """Install the packages of the folder's package-lock.json. Returns the path of `node_modules`."""
     npm, modules, lock = shutil.which("npm"), folder / "node_modules", folder / "package-lock.json"
     if npm is None:
         give_up("no npm on this machine")
     with (folder / ".npmrc").open() as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # of several test processes one installs
+        fcntl.flock(turn, fcntl.LOCK_EX)  # only one of several test processes installs
         installed = modules / ".installed"
         if not installed.exists() or installed.read_text() != lock.read_text():
             done = run([str(npm), "ci", "--prefer-offline", "--no-audit", "--no-fund"], folder)
@@ -38,7 +38,7 @@ def install(folder: Path) -> Path:
 
 
 def build_mini_app() -> Path:
-    """The folder with the built example; as its README says."""
+    """Build the example as its README says. Returns the folder."""
     install(MINI_APP)
     done = run(["npm", "run", "build"], MINI_APP)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -46,13 +46,13 @@ def build_mini_app() -> Path:
 
 
 def check_types(folder: Path, *files: str) -> str:
-    """What the compiler has to say against the files: nothing, if all is well."""
+    """Returns the compiler's errors for the files."""
     compiler = install(MINI_APP) / ".bin" / "tsc"
     return run([str(compiler), *TSC, *files], folder).stdout
 
 
 def bundle(folder: Path, file: str, *options: str) -> str:
-    """One script of the file and all that it imports."""
+    """Returns one script with the file and its imports."""
     bundler = install(MINI_APP) / ".bin" / "esbuild"
     done = run([str(bundler), file, *ESBUILD, *options], folder)
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def give_up(why: str) -> NoReturn:
-    """Skips on a laptop and fails in CI, where nobody would see the skip."""
+    """Skip on a laptop; fail in CI, where a skip would go unnoticed."""
     if os.environ.get("CI") == "true":
         pytest.fail(why)
     pytest.skip(why)

@@ -1,4 +1,4 @@
-"""A stand-in for the service, for the page's tests: the real page and scripts, scripted answers behind them."""
+"""A stub of the service for the page's tests: the real page and scripts with scripted answers."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def jpeg(side: int = 160, colour: str = "seagreen") -> bytes:
 
 @dataclass
 class Answer:
-    """One scripted answer: a picture, unless `json` is given. A `gate` holds it back until it is set."""
+    """One scripted answer: a picture, unless `json` is given. A `gate` delays it until it is set."""
 
     status: int = 200
     json: dict[str, Any] | None = None
@@ -59,7 +59,7 @@ NO_PHOTO = Answer(404, picture=b"")
 
 
 class PageStub:
-    """Serves the page and its scripts, and at any other path the answers that a test has put there."""
+    """Serves the page and its scripts, and at any other path the answers that a test has set."""
 
     url: str
 
@@ -87,7 +87,7 @@ class PageStub:
         self.calls.append(f"{request.method} /{path}")
         self.authorizations.append(request.headers.get("Authorization", ""))
         script = self.answers.get(f"/{path}", [NO_PHOTO])
-        # A HEAD asks about what the GET before it got: it hears the next answer, and uses none up.
+        # A HEAD asks about the GET before it: it gets the next answer without using it up.
         return (script[0] if request.method == "HEAD" or len(script) == 1 else script.pop(0)).response()
 
     def app(self) -> Flask:
@@ -105,7 +105,7 @@ class PageStub:
 
 
 class Silent(WSGIRequestHandler):
-    """Writes no log, and says which threads are at a connection."""
+    """Logs no requests, and lists the threads with an open connection."""
 
     handling: ClassVar[set[threading.Thread]] = set()
 
@@ -132,7 +132,7 @@ def has_status(image: Locator, status: str) -> None:
 
 
 def stop_clock(page: Page) -> None:
-    """From now on the page's time passes only as `page.clock.run_for` says."""
+    """From now on, only `page.clock.run_for` advances the page's time."""
     page.clock.install()
     page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
 

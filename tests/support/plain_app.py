@@ -1,4 +1,4 @@
-"""A WSGI app without a service around it, and workers for it that are sooner or later tired of waiting."""
+"""A WSGI app without a service, and workers for it with short or long timeouts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LARGE_BYTES = 100_000
-gthread.STOP_KEEPALIVE_LINGER = 0.1  # seconds that a stopping worker grants idle clients, 2 in production
+gthread.STOP_KEEPALIVE_LINGER = 0.1  # seconds that a stopping worker grants idle clients; 2 in production
 
 
 class HastyWorker(GatheringWorker):
-    """Is tired of every client after a moment."""
+    """Gives up on every client after a moment."""
 
     request_seconds = 0.3
     thread_seconds = 0.3
@@ -24,7 +24,7 @@ class HastyWorker(GatheringWorker):
 
 
 class PatientWorker(GatheringWorker):
-    """Waits longer for a client than any test waits for an answer: where a thread is caught, there is none."""
+    """Waits for a client longer than any test waits for an answer, so a blocked thread never answers."""
 
     request_seconds = 600.0
     thread_seconds = 600.0
@@ -32,7 +32,7 @@ class PatientWorker(GatheringWorker):
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-    """Something large, the body that came, or the path."""
+    """Answers with a large body, the request's body, or the path."""
     path: str = environ["PATH_INFO"]
     body: Any = path.encode()
     if path == "/large":

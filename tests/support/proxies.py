@@ -1,4 +1,4 @@
-"""The proxies of deploy/, as real processes in front of a service: their shipped files, with places of a test."""
+"""The proxies of deploy/ as real processes in front of a service: the shipped files with the test's addresses."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ http {{
 
 
 def find_program(name: str) -> str:
-    """A missing one skips on a laptop and fails in CI, where nobody would see the skip."""
+    """Without the program the tests are skipped on a laptop and fail in CI, where a skip would go unnoticed."""
     path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if path is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {name} on this machine")
@@ -52,7 +52,7 @@ def find_program(name: str) -> str:
 
 @contextmanager
 def running(command: list[str], url: str, **environment: str) -> Iterator[str]:
-    """The URL of a server, once it answers."""
+    """Run a server. Yields its URL once it answers."""
 
     def answers() -> bool:
         assert server.poll() is None, f"{command[0]} ended"
@@ -71,7 +71,7 @@ def running(command: list[str], url: str, **environment: str) -> Iterator[str]:
 
 @contextmanager
 def nginx(folder: Path, upstream: str) -> Iterator[str]:
-    """The URL of nginx with the shipped file; the cache is `cache` in the folder."""
+    """Run nginx with the shipped file; its cache is the folder `cache`. Yields the URL."""
     program, port = find_program("nginx"), free_loopback_port()
     text = (DEPLOY / "nginx" / "avatar-warmer.conf").read_text("utf-8")
     yours = {
@@ -83,7 +83,7 @@ def nginx(folder: Path, upstream: str) -> Iterator[str]:
         assert text.count(shipped) == 1
         text = text.replace(shipped, here)
     (folder / "avatar-warmer.conf").write_text(text)
-    # Started by root, its processes would be nobody's, and the folders of a test are their owner's.
+    # A root process would switch to the user nobody, who cannot write to the test's folders.
     user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
     (folder / "nginx.conf").write_text(NGINX_MAIN.format(folder=folder, user=user, group=group))
     command = [program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log"), "-p", str(folder)]
@@ -93,7 +93,7 @@ def nginx(folder: Path, upstream: str) -> Iterator[str]:
 
 @contextmanager
 def caddy(folder: Path, upstream: str) -> Iterator[str]:
-    """The URL of Caddy with the shipped file as it is."""
+    """Run Caddy with the unchanged shipped file. Yields the URL."""
     program, port = find_program("caddy"), free_loopback_port()
     places = {
         "CADDY_ADMIN": f"unix/{folder}/admin.sock",
@@ -107,7 +107,7 @@ def caddy(folder: Path, upstream: str) -> Iterator[str]:
 
 
 class Pipe:
-    """A TCP way to the service that can be shut, and says what went through it."""
+    """A TCP connection to the service that can be shut and records its traffic."""
 
     def __init__(self, target: str) -> None:
         self._target = urlsplit(target)
@@ -115,20 +115,20 @@ class Pipe:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.connections = 0
         self.sent = b""  # by the proxy
-        self.answers = threading.Event()  # cleared: they are held back
+        self.answers = threading.Event()  # cleared: answers are delayed
         self.answers.set()
         self._is_shut = False
         self._peers: dict[socket.socket, socket.socket] = {}
         self._from_proxy: set[socket.socket] = set()
         self._wake, self._woken = socket.socketpair()
-        self._thread = threading.Thread(target=self._run)  # one for all: none begins or ends with a connection
+        self._thread = threading.Thread(target=self._run)  # one thread for all connections
         self._thread.start()
 
     def shut(self) -> None:
-        """As if the service were away: connections end, new ones are closed at once."""
+        """Act as if the service were away: connections end, and new ones are closed at once."""
         self._is_shut = True
         for end in list(self._peers):
-            with suppress(OSError):  # it has gone
+            with suppress(OSError):  # already closed
                 end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class Pipe:
                 for one in ready:
                     if one is self._listener:
                         self._accept()
-                    elif one in self._peers:  # not ended by its peer just now
+                    elif one in self._peers:  # its peer has not just ended it
                         self._hand_on(one)
             for end in self._peers:
                 end.close()
@@ -171,7 +171,7 @@ class Pipe:
             if data:
                 self._peers[source].sendall(data)
                 return
-        except OSError:  # one of the two has gone
+        except OSError:  # one of the two is closed
             pass
         for end in (source, self._peers[source]):
             self._from_proxy.discard(end)

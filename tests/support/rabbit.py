@@ -1,4 +1,4 @@
-"""A RabbitMQ of the test's own: on loopback, without privileges, in its folder; nothing of it outlives the test."""
+"""The test's own RabbitMQ: on loopback, without privileges, in its folder, and ended with the test."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ from amqp.exceptions import AMQPError
 from runner.ports import free_loopback_port
 from tests.support.waiting import wait_until
 
-SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # what Debian has on the PATH becomes another user when root
-START_SECONDS = 240  # ten times what it takes, beside other work
+SERVER = Path(
+    "/usr/lib/rabbitmq/bin/rabbitmq-server"
+)  # Debian's wrapper on the PATH switches the user when run by root
+START_SECONDS = 240  # ten times the expected duration, beside other work
 
 
 class RabbitServer:
-    """A node that can be killed, paused and started again with what it kept."""
+    """A node that can be killed, paused and started again with its data."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_loopback_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
         self._log = folder / "rabbit.log"
-        epmd_port = free_loopback_port()  # where nodes find each other; this one is alone
+        epmd_port = free_loopback_port()  # the port mapper of this single node
         (folder / "enabled_plugins").write_text("[].\n")
         self._environment = {
             "PATH": os.environ["PATH"],
-            "HOME": str(folder),  # its cookie
+            "HOME": str(folder),  # for its cookie
             "ERL_EPMD_PORT": str(epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_ALLOW_INPUT": "1",  # or the process is a shell, with the node behind it
+            "RABBITMQ_ALLOW_INPUT": "1",  # otherwise the process is a shell with the node behind it
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
@@ -58,7 +60,7 @@ class RabbitServer:
             raise
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
+        """Start it, and wait until it accepts connections."""
         with self._log.open("a") as log:
             self.process = psutil.Popen(
                 [SERVER, "-noinput"], env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -66,29 +68,29 @@ class RabbitServer:
         wait_until(self._answers, START_SECONDS)
 
     def kill(self) -> None:
-        """End it as the kernel would that has no memory left."""
+        """Kill it like a kernel that is out of memory."""
         helpers = self.process.children(recursive=True)
         self.process.kill()
         self.process.wait(20)
         psutil.wait_procs(helpers, 10)
 
     def pause(self) -> None:
-        """It keeps its connections, and says nothing."""
+        """Suspend it: it keeps its connections and does not answer."""
         self.process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """The end of a pause."""
+        """End the pause."""
         self.process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
-        """End everything."""
+        """End all processes."""
         if self.process.is_running():
             self.kill()
         self._epmd.kill()
         self._epmd.wait(10)
 
     def connect(self) -> amqp.Connection:
-        """A connection of the test's own."""
+        """Returns a connection of the test."""
         connection = amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=2, read_timeout=5)
         connection.connect()
         return connection
@@ -104,7 +106,7 @@ class RabbitServer:
 
 @contextmanager
 def run_rabbit(folder: Path) -> Iterator[RabbitServer]:
-    """A running node; a missing RabbitMQ skips on a laptop and fails in CI, where nobody would see the skip."""
+    """Run a node. Without RabbitMQ tests are skipped on a laptop and fail in CI, where a skip would go unnoticed."""
     if not SERVER.exists() or shutil.which("epmd") is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no RabbitMQ on this machine")
     folder.mkdir()

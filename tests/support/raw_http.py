@@ -1,4 +1,4 @@
-"""HTTP by hand: bytes on a socket, and what comes back."""
+"""HTTP by hand: bytes on a socket, and the answers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import IO
 from urllib.parse import urlsplit
 
-SECONDS = 60.0  # for an answer; ten times as long as a busy machine takes
+SECONDS = 60.0  # per answer; ten times as long as a busy machine takes
 
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """One answer, as it came."""
+    """One answer, unchanged."""
 
     status: int
     headers: dict[str, str]  # names in lower case
@@ -20,7 +20,7 @@ class RawAnswer:
 
 
 def connect(url: str, *, receive_buffer: int = 0) -> socket.socket:
-    """A connection to the service; with a small receive buffer it takes little, in packets as of a real network."""
+    """Connect to the service; a small receive buffer makes the client read slowly, in packets like a real network's."""
     where = urlsplit(url)
     sock = socket.socket()
     if receive_buffer:
@@ -32,24 +32,24 @@ def connect(url: str, *, receive_buffer: int = 0) -> socket.socket:
 
 
 def head(line: str, *fields: str, host: str = "avatars.example") -> bytes:
-    """The head of a request, with a Host unless it is empty; text is Latin-1."""
+    """Returns the head of a request, with a Host unless it is empty; text is Latin-1."""
     return "\r\n".join([line, *([f"Host: {host}"] if host else []), *fields, "", ""]).encode("latin-1")
 
 
 def exchange(url: str, data: bytes, *, methods: str = "GET") -> list[RawAnswer]:
-    """Send the bytes, and read until the service closes; `methods` of the requests, since HEAD has no body."""
+    """Send the bytes and read until the service closes; `methods` of the requests, since HEAD has no body."""
     with connect(url) as sock:
         try:
             sock.sendall(data)
             sock.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # it need not hear everything before it answers
+            pass  # the service may answer before it has read everything
         with sock.makefile("rb") as stream:
             return read_answers(stream, methods.split())
 
 
 def read_answers(stream: IO[bytes], methods: list[str]) -> list[RawAnswer]:
-    """Every answer until the end of the connection; a reset is an end as well."""
+    """Returns every answer until the end of the connection, also by a reset."""
     answers: list[RawAnswer] = []
     try:
         while answer := read_answer(stream, (methods[len(answers) :] or ["GET"])[0]):
@@ -60,7 +60,7 @@ def read_answers(stream: IO[bytes], methods: list[str]) -> list[RawAnswer]:
 
 
 def read_answer(stream: IO[bytes], method: str = "GET") -> RawAnswer | None:
-    """The next answer; None at the end of the connection."""
+    """Returns the next answer, None at the end of the connection."""
     if not (line := stream.readline()):
         return None
     version, status, _ = line.split(b" ", 2)

@@ -1,6 +1,6 @@
-"""The kinds of Redis that the service runs on: one server, a cluster, and servers that Sentinels watch.
+"""The kinds of Redis that the service supports: one server, a cluster, and servers behind Sentinels.
 
-REDIS_KIND chooses the one that the tests get: single (the default), cluster or sentinel.
+REDIS_KIND chooses the kind for the tests: single (the default), cluster or sentinel.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from warmer.settings import Settings
 
 KIND = os.environ.get("REDIS_KIND", "single")
 SLOTS = 16_384
-NODE_TIMEOUT_MS = 5000  # without a word for so long a node counts as dead
+NODE_TIMEOUT_MS = 5000  # a node counts as dead after this silence
 DOWN_AFTER_MS = 3000
 MASTER = "avatars"
-WAIT_SECONDS = 120.0  # for what takes a few
+WAIT_SECONDS = 120.0  # for things that take a few seconds
 
 
 @dataclass(eq=False)
 class Node:
-    """One server on a port of its own, which can be stopped and started again."""
+    """One server on its own port, which can be stopped and started again."""
 
     folder: Path
     options: dict[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Node:
 
     @property
     def client(self) -> Any:
-        """A client of this node alone; untyped, as redis-py is where nodes are told what to be."""
+        """A client of this node alone; untyped, since redis-py has no types for node commands."""
         return Redis(port=self.port)
 
     @property
@@ -61,21 +61,21 @@ class Node:
         self._run([find_server(), *words])
 
     def answers(self) -> bool:
-        """Whether it can be asked."""
+        """Returns True if it answers."""
         try:
             return bool(self.client.ping())
         except OSError:
             return False
-        except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
+        except Exception:  # noqa: BLE001 - any error means that it does not answer yet
             return False
 
     def kill(self) -> None:
-        """End it as the kernel would that has no memory left."""
+        """Kill it like a kernel that is out of memory."""
         self.process.kill()
         self.process.wait(20)
 
     def is_followed(self) -> bool:
-        """Whether a replica has all that this master had when it was asked."""
+        """Returns True once a replica has all writes of this master up to now."""
         before = int(self.client.info("replication")["master_repl_offset"])
         state = self.client.info("replication")
         if state["role"] != "master" or state["connected_slaves"] == 0:
@@ -94,7 +94,7 @@ class Node:
 
 @dataclass(eq=False)
 class RedisCluster:
-    """Three masters, each with a replica where that is wanted."""
+    """Three masters, each with a replica on request."""
 
     nodes: list[Node]
 
@@ -103,20 +103,20 @@ class RedisCluster:
         return f"redis+cluster://{','.join(node.where for node in self.nodes[:3])}"
 
     def master_of(self, slot: int) -> Node:
-        """The node that holds the slot now."""
+        """Returns the node that holds the slot now."""
         for first, last, (_, port, *_), *_ in self._alive().client.execute_command("CLUSTER SLOTS"):
             if first <= slot <= last:
                 return next(node for node in self.nodes if node.port == port)
         raise LookupError(slot)
 
     def is_whole(self, masters: int = 3) -> bool:
-        """Whether every node that answers sees every slot held by as many masters."""
+        """Returns True if every running node sees every slot held by this many masters."""
         alive = [node for node in self.nodes if node.process.is_running() and node.answers()]
         states = [(_info(node)["cluster_state"], _info(node)["cluster_size"]) for node in alive]
         return states.count(("ok", str(masters))) == len(alive)
 
     def has_replicas(self) -> bool:
-        """Whether each master has a replica that has all of what it holds."""
+        """Returns True if each master has a replica with all its data."""
         starts = [number * SLOTS // 3 for number in range(3)]
         return self.is_whole() and all(self.master_of(slot).is_followed() for slot in starts)
 
@@ -126,7 +126,7 @@ class RedisCluster:
 
 @dataclass(eq=False)
 class WatchedRedis:
-    """A master, a replica, and the three Sentinels that watch them."""
+    """A master, a replica, and three Sentinels that watch them."""
 
     servers: list[Node]
     sentinels: list[Node]
@@ -137,14 +137,14 @@ class WatchedRedis:
 
     @property
     def master(self) -> Node:
-        """The server that is the master now, as the Sentinels say."""
+        """The current master according to the Sentinels."""
         answer = self.sentinels[0].client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", MASTER)
         return next(node for node in self.servers if node.port == int(answer[1]))
 
 
 @contextmanager
 def run_cluster(folder: Path, *, replicas: bool = False, **options: str) -> Iterator[RedisCluster]:
-    """Three masters that share all slots, with a replica each or without; everything lies in the folder."""
+    """Run three masters that share all slots, with or without a replica each, in this folder."""
     options = {
         "cluster-enabled": "yes",
         "cluster-node-timeout": str(NODE_TIMEOUT_MS),
@@ -175,7 +175,7 @@ def run_cluster(folder: Path, *, replicas: bool = False, **options: str) -> Iter
 
 @contextmanager
 def run_watched(folder: Path, **options: str) -> Iterator[WatchedRedis]:
-    """A master and a replica that three Sentinels watch; everything lies in the folder."""
+    """Run a master and a replica behind three Sentinels, in this folder."""
     with ExitStack() as stack:
         options = {"maxmemory-policy": "volatile-lfu", "appendonly": "yes", **options}
         master = Node(folder / "master", options)
@@ -194,7 +194,7 @@ def run_watched(folder: Path, **options: str) -> Iterator[WatchedRedis]:
 
 @contextmanager
 def run_kind(kind: str, folder: Path) -> Iterator[dict[str, str]]:
-    """The settings of a running Redis of this kind."""
+    """Run a Redis of this kind. Yields its settings."""
     if kind == "cluster":
         with run_cluster(folder / "cluster", appendonly="no") as cluster, run_single(folder / "broker") as broker:
             yield {"REDIS_URL": cluster.url, "CELERY_BROKER_URL": broker}
@@ -208,7 +208,7 @@ def run_kind(kind: str, folder: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def run_single(folder: Path) -> Iterator[str]:
-    """The URL of a server on a unix socket, as the service starts it."""
+    """Run a server on a unix socket like the service's. Yields its URL."""
     folder.mkdir(parents=True)
     where = folder / "redis.sock"
     command = [find_server(), "--port", "0", "--unixsocket", str(where), "--save", "", "--dir", str(folder)]
@@ -217,11 +217,11 @@ def run_single(folder: Path) -> Iterator[str]:
             wait_until(where.exists, WAIT_SECONDS)
             yield f"unix://{where}"
         finally:
-            server.kill()  # also one that a test has paused
+            server.kill()  # also if a test has paused it
 
 
 def list_masters(redis: Redis) -> list[Any]:
-    """A client of each server that holds a part of it."""
+    """Returns a client of each server that holds a part of the data."""
     client: Any = redis
     if not isinstance(client, Cluster):
         return [client]
@@ -230,20 +230,20 @@ def list_masters(redis: Redis) -> list[Any]:
 
 
 def list_calls(redis: Redis) -> set[str]:
-    """The commands that any of them got since `forget_calls`, as they count them themselves."""
+    """Returns the commands that the servers have received since `forget_calls`, as they count them."""
     stats = [name for master in list_masters(redis) for name in master.info("commandstats")]
     return {name.removeprefix("cmdstat_") for name in stats}
 
 
 def forget_calls(redis: Redis) -> None:
-    """Count anew."""
+    """Reset the counts."""
     for master in list_masters(redis):
         master.config_resetstat()
 
 
 @contextmanager
 def subscribed(redis: Redis, *channels: str) -> Iterator[Any]:
-    """A subscription that has begun; in a cluster at the node of the channels that have a slot."""
+    """Subscribe, and wait until the subscription has begun; in a cluster at the node of channels with a slot."""
     client: Any = redis
     has_slots = isinstance(client, Cluster)
     spoken_in = [channel for channel in channels if has_slots and "{" in channel]
@@ -255,20 +255,20 @@ def subscribed(redis: Redis, *channels: str) -> Iterator[Any]:
         if others := [channel for channel in channels if channel not in spoken_in]:
             subscription.subscribe(*others)
         for _ in channels:
-            subscription.get_message(timeout=1)  # the subscription itself
+            subscription.get_message(timeout=1)  # confirms the subscription
         yield subscription
 
 
 @cache
 def connect_broker(settings: Settings) -> Redis:
-    """A client of where the queue lives, if that is a Redis."""
+    """Returns a client of the queue's Redis."""
     url = settings.celery_broker_url or settings.redis_url
     return connect_worker(settings.model_copy(update={"redis_url": url}))
 
 
 def _start_sentinel(folder: Path, master: Node) -> Node:
     folder.mkdir(parents=True)
-    config = folder / "sentinel.conf"  # Sentinels write into it
+    config = folder / "sentinel.conf"  # Sentinels write to it
     port = _free_port()
     config.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
@@ -280,7 +280,7 @@ def _start_sentinel(folder: Path, master: Node) -> Node:
 
 
 class Sentinel(Node):
-    """A Sentinel, from its file."""
+    """A Sentinel, started from its file."""
 
     def start(self) -> None:
         self._run([find_server(), str(self.folder / "sentinel.conf"), "--sentinel"])
@@ -291,7 +291,7 @@ def _follows(replica: Node) -> bool:
 
 
 def _watches(sentinel: Node) -> bool:
-    """Whether it knows the replica and the two others."""
+    """Returns True if it knows the replica and the two others."""
     state = sentinel.client.sentinel_master(MASTER)
     return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == 2)
 

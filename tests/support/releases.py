@@ -1,4 +1,4 @@
-"""Another release of the service: a copy of this tree with something changed, to be run beside it."""
+"""Another release of the service: a copy of this tree with changes, run beside it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from faketelegram import FakeTelegram
 from tests.support.faults import RedisServer, Stage, run_stage_at
 from tests.support.running import ROOT, Service
 
-RATE = 20  # of calls of Telegram, for each release
+RATE = 20  # Telegram calls per second, for each release
 RUNS = ("warmer", "web", "scripts", "celeryconfig.py", "gunicorn.conf.py", "Procfile")
 
 
 class Change(NamedTuple):
-    """A text of one file, and what the other release has in its place."""
+    """A text in one file, and its replacement in the other release."""
 
     file: str
     old: str
@@ -44,7 +44,7 @@ MORE_IS_SAID = (
 
 
 def make_release(folder: Path, changes: tuple[Change, ...]) -> Path:
-    """The tree of a release with these changes."""
+    """Write the tree of a release with these changes."""
     for name in RUNS:
         source = ROOT / name
         if source.is_dir():
@@ -61,7 +61,7 @@ def make_release(folder: Path, changes: tuple[Change, ...]) -> Path:
 
 
 class Deploy:
-    """An old and a new release at one Redis, broker and Telegram; either may be stopped and started again."""
+    """An old and a new release with one Redis, broker and Telegram; each can be stopped and started again."""
 
     def __init__(self, folder: Path, stack: ExitStack, changes: tuple[Change, ...]) -> None:
         self.roots = {"old": ROOT, "new": make_release(folder / "tree", changes)}
@@ -72,7 +72,7 @@ class Deploy:
         stack.callback(self._stop_all)
 
     def start(self, name: str, workers: int = 2) -> Stage:
-        """Start a release beside what runs; `workers` are all that it will see."""
+        """Start a release beside the running ones; `workers` counts all that it will see."""
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
         running = self._running[name] = ExitStack()
@@ -80,7 +80,7 @@ class Deploy:
         return running.enter_context(run_stage_at(self.fake, folder, workers, self.roots[name], **given))
 
     def stop(self, name: str) -> None:
-        """Stop it, as an operator does."""
+        """Stop it like an operator."""
         self._running.pop(name).close()
 
     def _stop_all(self) -> None:
@@ -89,12 +89,12 @@ class Deploy:
 
 
 def log_of(release: Stage) -> str:
-    """What its processes have said."""
+    """Returns the log of its processes."""
     return "".join(release.log(name) for name in ("worker", "worker2", "web", "beat"))
 
 
 def run_command(root: Path, service: Service, *arguments: str, given: str = "") -> str:
-    """What `avatar-warmer` of this release prints, with the settings of this service."""
+    """Run this release's `avatar-warmer` with the settings of this service. Returns its output."""
     code = "from warmer.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],

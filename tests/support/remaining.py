@@ -1,4 +1,4 @@
-"""How much is left of a time that was set during a test, however busy the machine is."""
+"""The rest of a time that was set during a test, on a machine of any speed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-ROUNDING_SECONDS = 0.6  # Redis tells a TTL in whole seconds
+ROUNDING_SECONDS = 0.6  # Redis returns a TTL in whole seconds
 
-_began = 0.0  # monotonic; when the current test began
+_began = 0.0  # monotonic; the start of the current test
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _test_begins() -> None:
 
 
 class remaining:
-    """Equals what is left of so many seconds that were set at some moment of this test; `rel`: of so much jitter."""
+    """Equals the rest of this many seconds that were set at some moment of this test; `rel` is the relative jitter."""
 
     def __init__(self, seconds: float, rel: float = 0.0) -> None:
         self.most = seconds * (1 + rel) + ROUNDING_SECONDS

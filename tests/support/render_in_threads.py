@@ -1,7 +1,7 @@
-"""Renders the files named on the command line so many times in 32 threads, as a worker does.
+"""Renders the files of the command line repeatedly in 32 threads, like a worker.
 
-Prints as JSON how it ended and what memory it took. A turn is waited for as long as it takes: how many are postponed
-is a question of the machine.
+Prints the outcomes and the memory as JSON. Threads wait for their turn without a limit, since the number of postponed
+ones depends on the machine.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ TIMEOUT_SECONDS = 600.0
 
 
 def read_status_bytes(field: str) -> int:
-    """A figure of this process's memory, from proc(5)."""
+    """Returns a memory figure of this process, from proc(5)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def end_of(data: bytes) -> str:
-    """How it ended."""
+def find_outcome(data: bytes) -> str:
+    """Render the picture. Returns the outcome by name."""
     try:
         squares_of(data)
     except WarmerError as error:
@@ -44,7 +44,7 @@ def main() -> None:
     squares_of(save(quarters(640, 640), "JPEG"))
     before = read_status_bytes("VmRSS")
     with ThreadPoolExecutor(THREADS) as pool:
-        ends = list(pool.map(end_of, pictures))
+        ends = list(pool.map(find_outcome, pictures))
     print(
         json.dumps(
             {

@@ -1,4 +1,4 @@
-"""The whole service as `scripts/run` starts it: real processes, in a folder of their own."""
+"""The whole service as `scripts/run` starts it: real processes, in their own folder."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ class Service:
         return {"Authorization": f"Bearer {self.api_key}"}
 
     def call(self, method: str, path: str, **options: object) -> requests.Response:
-        """A request with the API key."""
+        """Send a request with the API key."""
         headers = {"Accept": BROWSER_ACCEPT, **self.as_server, **options.pop("headers", {})}  # type: ignore[dict-item]  # options of requests
         timeout = options.pop("timeout", REQUEST_SECONDS)
         return requests.request(method, self.url + path, headers=headers, timeout=timeout, **options)  # type: ignore[arg-type]
 
     def ask(self, method: str, path: str, **options: object) -> requests.Response:
-        """A request with the API key; a service that is busy is asked again."""
+        """Send a request with the API key; retry while the service is busy."""
         return ask_again(lambda: self.call(method, path, **options))
 
     def get(self, path: str, **headers: str) -> requests.Response:
-        """A request without a key, as of a browser; a service that is busy is asked again."""
+        """Send a request without a key, like a browser; retry while the service is busy."""
         named = {"Accept": BROWSER_ACCEPT, **headers}
         return ask_again(lambda: requests.get(self.url + path, headers=named, timeout=REQUEST_SECONDS))
 
 
 def ask_again(send: Callable[[], requests.Response]) -> requests.Response:
-    """The first answer other than a 503, which a busy machine may give at any time: clients are told to ask again."""
+    """Returns the first answer other than a 503, which a busy machine may give at any time."""
     answers: list[requests.Response] = []
 
     def is_served() -> bool:
@@ -68,9 +68,9 @@ def ask_again(send: Callable[[], requests.Response]) -> requests.Response:
 
 @contextmanager
 def run_service(folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator[Service]:
-    """Start the service with these settings, and stop it again; everything of it lies in the folder.
+    """Run the service with these settings; all its files are in the folder.
 
-    `root`: the tree that it is started from, where that is another release.
+    `root` is the tree to start it from, for another release.
     """
     port, flower_port = free_loopback_port(), free_loopback_port()
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}

@@ -1,4 +1,4 @@
-"""What a person sees in the browser: what lies on top in a box, how far things moved, what axe complains about."""
+"""What a person sees in the browser: the top part of a box, layout shifts, and accessibility problems."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ ON_TOP = """(boxes) => boxes.map((box) => {
   const top = box.shadowRoot.elementFromPoint(x + width / 2, y + height / 2);
   return top?.className === 'picture' && !top.naturalWidth ? 'broken' : top?.className ?? 'nothing';
 })"""
-MOST_SHIFTED = 0.02  # a fifth of what counts as good (web.dev, Cumulative Layout Shift)
+MOST_SHIFTED = 0.02  # a fifth of a good value (web.dev, Cumulative Layout Shift)
 
 
 def list_on_top(boxes: Locator) -> list[str]:
-    """For each <lazy-image>: picture, initials, preview or skeleton; `nothing` outside of the viewport."""
+    """Returns for each <lazy-image>: picture, initials, preview or skeleton; `nothing` outside of the viewport."""
     found: list[str] = boxes.evaluate_all(ON_TOP)
     return found
 
 
 def measure_shift(page: Page) -> float:
-    """The sum of the layout shifts since the navigation; wants NOTE_SHIFTS as an init script."""
+    """Returns the sum of the layout shifts since the navigation; requires the init script NOTE_SHIFTS."""
     return float(page.evaluate("shifted"))
 
 
 def list_violations(page: Page) -> str:
-    """What axe finds, empty where that is nothing."""
+    """Returns the report of axe, empty without violations."""
     found = Axe().run(page)
     return str(found.generate_report()) if found.violations_count else ""
 
 
 def is_wider_than_the_screen(page: Page) -> bool:
-    """Whether a person would have to scroll sideways."""
+    """Returns True if a person would have to scroll sideways."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))

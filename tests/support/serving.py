@@ -14,12 +14,12 @@ class Quiet(WSGIRequestHandler):
     """Logs no requests."""
 
     def log(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serve(app: Flask) -> Iterator[str]:
-    """Serve the app on a free port of the loopback interface; its URL."""
+    """Serve the app on a free loopback port. Yields its URL."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, name="serving")
     thread.start()

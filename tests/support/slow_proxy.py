@@ -1,4 +1,4 @@
-"""A way to Redis on which every command takes its time."""
+"""A slow proxy to Redis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMAND = re.compile(rb"(?:^|\r\n)\*\d+\r\n")
 
 
 class SlowProxy:
-    """Listens on a unix socket and hands on to another one, after `seconds` for each command."""
+    """Listens on a unix socket and forwards to another one, after `seconds` per command."""
 
     def __init__(self, path: Path, target: str) -> None:
         self.url = f"unix://{path}"
@@ -30,11 +30,11 @@ class SlowProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take no more connections, and end those that there are."""
+        """Accept no more connections, and end the open ones."""
         self.seconds = 0.0
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._threads[0].join()  # none is added after it
+        self._threads[0].join()  # it adds no further thread
         for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -55,7 +55,7 @@ class SlowProxy:
                     self._threads[-1].start()
 
     def _hand_on(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
-        with contextlib.suppress(OSError):  # one of the two has gone
+        with contextlib.suppress(OSError):  # one of the two is closed
             while data := source.recv(65_536):
                 if is_request and self.seconds:
                     time.sleep(self.seconds * len(COMMAND.findall(data)))

@@ -1,4 +1,4 @@
-"""A project that needs one wheel, with a real venv and a real pip: for the tests of scripts/setup/environment.sh."""
+"""A project that needs one wheel, with a real venv and pip, for the tests of scripts/setup/environment.sh."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 TOOLS = ("bash", "cat", "cmp", "dirname", "env", "grep", "mkdir", "readlink", "rm", "sh", "sleep", "tail")
-PYTHON = getattr(sys, "_base_executable", sys.executable)  # not that of an environment
+PYTHON = getattr(sys, "_base_executable", sys.executable)  # not that of a virtual environment
 REAL = f'#!/bin/sh\nexec "{PYTHON}" "$@"\n'
 # A stub answers the questions for its program and its version, and does one thing for `-I -m venv .venv`.
 STUB = """\
@@ -44,7 +44,7 @@ MAIN = 'import sys, locked\nprint("version", locked.VERSION, "in", sys.prefix, *
 
 
 class SmallProject:
-    """A project with the scripts of this one, and a PATH with the interpreters that a test puts there."""
+    """A project with our scripts, and a PATH with the interpreters that a test puts there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.bin, self.wheels = folder / "project", folder / "bin", folder / "wheels"
@@ -65,12 +65,12 @@ class SmallProject:
         self.lock(1)
 
     def lock(self, version: int, *, is_there: bool = True) -> None:
-        """Ask for this version of the wheel, which pip finds or not."""
+        """Require this version of the wheel, which pip may find or not."""
         files = {"METADATA": f"Metadata-Version: 2.1\nName: locked\nVersion: {version}\n", "WHEEL": WHEEL, "RECORD": ""}
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as wheel:
             for name, text in {f"locked-{version}.dist-info/{name}": text for name, text in files.items()}.items():
-                wheel.writestr(zipfile.ZipInfo(name), text)  # without the time of day: the hash stays
+                wheel.writestr(zipfile.ZipInfo(name), text)  # without the current time, so that the hash stays the same
             wheel.writestr(zipfile.ZipInfo("locked.py"), f"VERSION = {version}\n")
         digest = hashlib.sha256(content.getvalue()).hexdigest()
         (self.folder / "requirements/run.lock").write_text(f"locked=={version} --hash=sha256:{digest}\n")
@@ -88,7 +88,7 @@ class SmallProject:
         self._put(self.bin / name, STUB.format(**answers))
 
     def pretend_to_have_pytest(self) -> None:
-        """An environment that is ready for scripts/test; its pytest only says that it ran."""
+        """Make an environment for scripts/test whose pytest only reports that it ran."""
         (self.folder / "requirements/test.lock").touch()
         (self.venv / "bin").mkdir(parents=True)
         (self.venv / "test.installed").touch()
@@ -97,19 +97,19 @@ class SmallProject:
         self._put(self.venv / "bin/pytest", '#!/bin/sh\necho "pytest ran $*"\n')
 
     def start(self, script: Path | None = None) -> subprocess.Popen[str]:
-        """scripts/run, or a link to it, from another folder."""
+        """Start scripts/run, or a link to it, from another folder."""
         pipe, command = subprocess.PIPE, [str(script or self.folder / "scripts/run"), "x"]
         return subprocess.Popen(command, cwd="/", env=self.environ, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, script: Path | None = None) -> tuple[str, str]:
-        """What a start that succeeds printed, and what it said on stderr."""
+        """Run a start that succeeds. Returns its stdout and stderr."""
         process = self.start(script)
         printed, said = process.communicate()
         assert process.returncode == 0, said
         return printed, said
 
     def fail(self) -> str:
-        """What a start that fails said."""
+        """Run a start that fails. Returns its stderr."""
         process = self.start()
         printed, said = process.communicate()
         assert (process.returncode, printed) == (1, "")

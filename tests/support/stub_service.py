@@ -1,4 +1,4 @@
-"""A start of scripts/runner as a real process, with a Procfile of stubs in a folder of its own."""
+"""A start of scripts/runner as a real process, with a Procfile of stubs in its own folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.conftest import wait_until
 from warmer.settings import Settings
 
 SERVE = Path(__file__).resolve().parents[2] / "scripts" / "runner"
-PATIENCE = 120  # seconds that a start or an end may take
+PATIENCE = 120  # seconds for a start or a stop
 GIVEN = {name.upper() for name in Settings.model_fields} | {"DEMO"}
 
-# Answers everything with 200, and notes who it registered and which environment it got.
+# Answers everything with 200, and records its registrations and its environment.
 WEB = """\
 import http.server, json, os, pathlib
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -52,7 +52,7 @@ class StubService:
         (folder / "Procfile").write_text(PROCFILE)
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start, and leave it alone."""
+        """Start without waiting."""
         environ = {name: value for name, value in os.environ.items() if name not in GIVEN}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -66,13 +66,13 @@ class StubService:
         return self.process
 
     def start_up(self) -> None:
-        """Start, and wait until the page's URL is said."""
+        """Start, and wait until the page's URL is printed."""
         self.start()
         wait_until(lambda: self.process.poll() is not None or "Ctrl-C stops" in self.said(), PATIENCE)
         assert self.process.poll() is None, self.said()
 
     def fail(self) -> str:
-        """Start, and what was said when that failed."""
+        """Run a start that fails. Returns its output."""
         assert self.start().wait(PATIENCE) == 1, self.said()
         return self.said()
 
@@ -80,7 +80,7 @@ class StubService:
         return self.output.read_text()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """The exit status, once it has ended."""
+        """Stop it. Returns the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(PATIENCE)
@@ -89,7 +89,7 @@ class StubService:
         return psutil.Process(int((self.data / "run/supervisord.pid").read_text()))
 
     def children(self) -> dict[str, psutil.Process]:
-        """What supervisord runs, by the last word of the command that tells them apart."""
+        """Returns the processes of supervisord by a short name."""
         return {word: child for child in self.supervisord().children() if (word := _name(child))}
 
 

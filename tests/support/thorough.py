@@ -1,4 +1,4 @@
-"""Whether the long version of a test is wanted: the environment variable TESTS is `all`."""
+"""True for the long versions of tests: the environment variable TESTS is `all`."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ THOROUGH = os.environ.get("TESTS") == "all"
 
 
 def examples(few: int, many: int) -> int:
-    """How many examples a property is tried on."""
+    """Returns the number of examples for a property."""
     return many if THOROUGH else few

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-DEADLINE_SECONDS = 60.0  # ten times what a busy machine takes: only a fault takes so long
+DEADLINE_SECONDS = 60.0  # ten times what a busy machine takes: only a fault takes this long
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
-    """The first true value of the condition; fails after the deadline."""
+    """Returns the first true value of the condition; fails after the deadline."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {seconds} s"

@@ -1,4 +1,4 @@
-"""What the tests of the web tier share: pictures in Redis without a worker, signed URLs, init data, queues."""
+"""Helpers of the web tests: pictures in Redis without a worker, signed URLs, init data, queues."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ from web.wiring import get_web_context
 
 PREVIEW = "data:image/webp;base64,UklGRg=="
 _numbers = count(1)
-MakeApp = Callable[..., Flask]  # with settings by their names; the fixture that gives it closes what it made
+MakeApp = Callable[..., Flask]  # with settings by name; the fixture closes the apps
 
 
 def new_file_id() -> str:
-    """A file id that nobody else uses."""
+    """Returns a file id that no other test uses."""
     return f"AgACtest_-{next(_numbers):020}"
 
 
 def new_id() -> int:
-    """A user id that nobody else uses."""
+    """Returns a user id that no other test uses."""
     return 5_000_000_000 + next(_numbers)
 
 
 def file_url(file_id: str, **query: object) -> str:
-    """The signed URL of a picture, in 160 pixels unless another size is named."""
+    """Returns the signed URL of a picture, in 160 pixels unless another size is given."""
     return f"/api/photos/file/{file_id}?{urlencode({'size': 160, 'sig': sign(SIGNING_KEY, f'file:{file_id}')} | query)}"
 
 
 def user_url(user_id: int, **query: object) -> str:
-    """The signed URL of what an id shows."""
+    """Returns the signed URL of the current picture of an id."""
     return f"/api/photos/user/{user_id}?{urlencode({'size': 160, 'sig': sign(SIGNING_KEY, f'user:{user_id}')} | query)}"
 
 
 def shelve(app: Flask, file_id: str = "", fmt: str = "webp", sizes: tuple[int, ...] = (80, 160, 320)) -> str:
-    """Store a picture as a worker does, of made-up bytes (`body_of`); its file id."""
+    """Store a picture like a worker, with made-up bytes (`body_of`). Returns its file id."""
     web_context, file_id = get_web_context(app), file_id or new_file_id()
     leases = LeaseManager(web_context.redis, web_context.keys)
     lease = leases.take(file_id, "warm")
@@ -68,7 +68,7 @@ def shelve(app: Flask, file_id: str = "", fmt: str = "webp", sizes: tuple[int, .
 
 
 def warm_picture(service: Service) -> str:
-    """The path of a picture that the whole service has made ready."""
+    """Let the whole service warm a new picture. Returns its URL path."""
     assert service.telegram
     user_id, world = next_id(), service.telegram.world
     world.add_user(user_id, "Ann")
@@ -90,7 +90,7 @@ def leave_no_place(app: Flask) -> None:
 
 
 def remember_none(app: Flask, subject: str, error: Permanent | None = None) -> str:
-    """Remember, as a worker does, that there is nothing to serve."""
+    """Store a negative cache entry, like a worker. Returns the subject."""
     web_context = get_web_context(app)
     leases = LeaseManager(web_context.redis, web_context.keys)
     lease = leases.take(subject, "warm")
@@ -100,7 +100,7 @@ def remember_none(app: Flask, subject: str, error: Permanent | None = None) -> s
 
 
 def queued(app: Flask, lane: str = "warm") -> list[str]:
-    """The subjects of the messages that wait in this lane, oldest first."""
+    """Returns the subjects of the messages that wait in this lane, oldest first."""
     web_context = get_web_context(app)
     messages: Any = connect_broker(web_context.settings).lrange(f"{web_context.keys.queue_prefix}{lane}", 0, -1)
     bodies = [json.loads(base64.b64decode(json.loads(message)["body"])) for message in messages]
@@ -109,7 +109,7 @@ def queued(app: Flask, lane: str = "warm") -> list[str]:
 
 
 def dump(app: Flask) -> dict[str, Any]:
-    """Everything in Redis but figures, heartbeats and kombu's own."""
+    """Returns all keys with their values, except figures, heartbeats and kombu's own."""
     redis = get_web_context(app).redis
     names: list[Any] = list(redis.scan_iter("v2:*"))
     doing = (b":stats:", b":worker", b":budget", b":limits:", b"_kombu", b"unacked")
@@ -124,7 +124,7 @@ def init_data(
     encode: Callable[[str], str] = lambda text: quote(text, safe=""),
     more: dict[str, str] | None = None,
 ) -> str:
-    """Init data as Telegram signs it (core.telegram.org/bots/webapps), spelled out here once more."""
+    """Returns init data as Telegram signs it (core.telegram.org/bots/webapps), computed independently of our code."""
     fields = {"auth_date": str(int(time.time() - age))} | (more or {})
     if user is not None:
         fields["user"] = user if isinstance(user, str) else json.dumps(user, ensure_ascii=False)
@@ -135,13 +135,13 @@ def init_data(
 
 
 def as_user(user_id: int, first_name: str = "Ann", **more: str) -> dict[str, str]:
-    """The headers of a Mini App."""
+    """Returns the headers of a Mini App's user."""
     return {"Authorization": "tma " + init_data({"id": user_id, "first_name": first_name, **more})}
 
 
 @contextmanager
 def private_redis(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Redis server for one test that stops or spoils it: its URL and its process."""
+    """Run a Redis for a test that stops or breaks it. Yields its URL and its process."""
     socket = folder / "r.sock"
     command = [find_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:

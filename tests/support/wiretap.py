@@ -1,4 +1,4 @@
-"""Notes all that a service says: every HTTP answer, and every command and message that goes through its Redis."""
+"""Records the output of a service: every HTTP answer, and every command and message in its Redis."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tests.support.leaks import Places
 
 
 class Notebook:
-    """HTTP answers as they came: status line, headers, body."""
+    """HTTP answers as they arrived: status line, headers, body."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.places: Places = {}
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """A request whose answer is noted."""
+        """Send a request and record its answer."""
         answer = requests.request(method, self.url + path, timeout=60, allow_redirects=False, **options)
         head = f"{answer.status_code} {answer.reason}\n{answer.headers}\n".encode()
         self.places[f"{len(self.places)} {method} {path[:60]}: {answer.status_code}"] = head + answer.content
         return answer
 
     def send_raw(self, data: bytes) -> bytes:
-        """Bytes that need not be HTTP."""
+        """Send bytes that need not be HTTP, and record the answer."""
         host, _, port = self.url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), 60) as connection:
             connection.sendall(data)
@@ -39,7 +39,7 @@ class Notebook:
 
 
 class Wiretap:
-    """One connection to Redis that only listens; it comes back when it was cut."""
+    """A connection to Redis that only listens and reconnects when it is cut."""
 
     def __init__(self, path: str, command: bytes) -> None:
         self.heard = bytearray()
@@ -71,7 +71,7 @@ ALL_BUT_ECHO = b"PSUBSCRIBE *[^o]"  # a DELETE waits for everybody who hears `ec
 
 @contextmanager
 def tapping(path: str) -> Iterator[dict[str, Wiretap]]:
-    """Hears every command and every message of the Redis at this socket."""
+    """Records every command and message of the Redis at this socket."""
     with ExitStack() as stack:
         taps = {"MONITOR": Wiretap(path, b"MONITOR"), "PSUBSCRIBE": Wiretap(path, ALL_BUT_ECHO)}
         for tap in taps.values():
@@ -80,7 +80,7 @@ def tapping(path: str) -> Iterator[dict[str, Wiretap]]:
 
 
 def run_and_note(places: Places, name: str, command: list[str], environment: dict[str, str]) -> int:
-    """A program's output is noted, too; its exit status."""
+    """Run a program and record its output. Returns its exit status."""
     done = subprocess.run(command, env=environment, capture_output=True, timeout=300, check=False)
     places[name] = done.stdout + b"\n" + done.stderr
     return done.returncode

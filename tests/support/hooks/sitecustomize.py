@@ -1,8 +1,8 @@
-"""What the fault tests do to a process of the service from inside; Python reads this file at its start.
+"""Faults inside a process of the service; Python loads this file at its start.
 
 `tests.support.faults.hooks` puts this folder on PYTHONPATH. A picture of one of two sizes ends the process that
-decodes it, or holds it up, this only once for each folder FAULT_PICTURES; with FAULT_CLOCK_SECONDS the clock of the
-process is so far off.
+decodes it, or delays it, the latter only once per folder FAULT_PICTURES. FAULT_CLOCK_SECONDS shifts the clock of the
+process.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import PIL.Image
 import PIL.ImageFile
 import time_machine
 
-ENDS_THE_PROCESS, TAKES_LONG = 313, 317  # pixels each way
-HELD_UP = "held-up"  # the file that says so
+ENDS_THE_PROCESS, TAKES_LONG = 313, 317  # pixels per side
+HELD_UP = "held-up"  # the file that marks the delay
 _open = PIL.Image.open
 
 
 def open_or_end(*args: Any, **options: Any) -> PIL.ImageFile.ImageFile:
-    """Pillow's `open`, but for the two pictures."""
+    """Pillow's `open`, except for the two pictures."""
     picture = _open(*args, **options)
     if picture.width == ENDS_THE_PROCESS:
         os._exit(70)
@@ -33,7 +33,7 @@ def open_or_end(*args: Any, **options: Any) -> PIL.ImageFile.ImageFile:
 
 
 def is_first() -> bool:
-    """Whether nobody was held up yet."""
+    """Returns True for the first delayed process."""
     try:
         (Path(os.environ["FAULT_PICTURES"]) / HELD_UP).touch(exist_ok=False)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""One attempt at one subject: what follows from each way in which it can end."""
+"""One attempt at one subject: the consequences of each way in which it can end."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def run(
     meanwhile: Callable[[Lease], object] = lambda _: None,
     uniform: Uniform | None = None,
 ) -> Outcome:
-    """One attempt, in the middle of which something happens, and which ends with the error, if there is one.
+    """Run one attempt, during which `meanwhile` happens and which ends with the error, if given.
 
-    `uniform` takes the place of what is random: `min` makes it as small as it can be, `max` as large.
+    `uniform` replaces the randomness: `min` makes each delay as short as possible, `max` as long.
     """
 
     def work(lease: Lease) -> Outcome:
@@ -88,11 +88,11 @@ def keep(context: WorkerContext, file_id: str | None = None) -> None:
 
 
 def list_keys(context: WorkerContext) -> set[str]:
-    """All keys but the figures, which the threads of other tests' apps may write at any time."""
+    """List all keys except the figures, which threads of other tests' apps may write at any time."""
     return {key.decode() for key in context.redis.scan_iter("*") if b":stats:" not in key}
 
 
-# While it lasts
+# During the attempt
 
 
 def test_the_next_run_of_a_subject_in_progress_is_when_the_lease_expires(context: WorkerContext) -> None:
@@ -135,7 +135,7 @@ def test_a_profile_that_is_found_leaves_the_negative_cache(context: WorkerContex
     run(context, NoPhoto("m"), USER)
     run(context, UpstreamFailed("m"), USER)
     run(context, subject=USER)
-    assert list_keys(context) == {context.keys.failed, context.keys.reasons}  # it did fail
+    assert list_keys(context) == {context.keys.failed, context.keys.reasons}  # the failures stay listed
 
 
 # Permanent
@@ -248,7 +248,7 @@ def test_after_giving_up_the_count_starts_again(context: WorkerContext) -> None:
     assert run(context, TemporarilyUnavailable("m")).kind == "postponed"
 
 
-# Neither
+# Crashes
 
 
 def test_after_a_bug_the_lease_expires_and_counts_as_a_crash(context: WorkerContext) -> None:
@@ -260,14 +260,14 @@ def test_after_a_bug_the_lease_expires_and_counts_as_a_crash(context: WorkerCont
 
 
 def crash(context: WorkerContext, times: int = 1) -> None:
-    """As if this many workers had been killed while they worked on it, and their leases had expired."""
+    """Act as if this many workers had been killed during the work and their leases had expired."""
     for _ in range(times):
         with pytest.raises(SystemExit):
             run(context, SystemExit())
         context.redis.delete(context.keys.lease(FID))
 
 
-def test_after_three_crashes_it_is_given_up_for_an_hour(context: WorkerContext) -> None:
+def test_after_three_crashes_the_subject_is_given_up_for_an_hour(context: WorkerContext) -> None:
     crash(context, 3)
     assert run(context) == Outcome("unavailable", "crashed, 3 workers ended with it")
     assert context.steps.store.get_unavailable(FID) == Unavailable("crashed")
@@ -300,7 +300,7 @@ def test_a_worker_that_lost_the_lease_writes_nothing(context: WorkerContext, err
     keep(context, FID)
     before = list_keys(context) | {context.keys.lease(FID), context.keys.crashes(FID), context.keys.schedule}
     assert run(context, error, meanwhile=lose(context)) == Outcome("skipped", "the lease expired")
-    assert list_keys(context) - {context.keys.failed, context.keys.reasons} == before  # that it failed is noted
+    assert list_keys(context) - {context.keys.failed, context.keys.reasons} == before  # the failure is listed
     assert context.redis.get(context.keys.lease(FID)) == b"another"
 
 
@@ -338,7 +338,7 @@ def test_a_forgotten_subject_gets_no_work(context: WorkerContext) -> None:
     assert list_keys(context) == {context.keys.forgotten(FID)}
 
 
-# Clients that wait
+# Waiting clients
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_a_forgotten_subject_gets_no_work(context: WorkerContext) -> None:
         (UpstreamFailed("m"), "hot", "postponed"),
     ],
 )
-def test_clients_that_wait_are_told_how_it_ended(
+def test_waiting_clients_receive_the_outcome(
     context: WorkerContext, error: WarmerError | None, lane: Lane, said: str
 ) -> None:
     with listening(context.redis, context.keys.done) as hear:

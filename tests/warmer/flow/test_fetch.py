@@ -1,4 +1,4 @@
-"""From a file id to its bytes: the path is remembered, and replaced when it has expired."""
+"""From a file id to its bytes: the path is stored, and replaced when it has expired."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def fetch(context: WorkerContext, lease: Lease) -> SourceImage:
     return context.steps.fetch(lease, JobContext.start("warm", 0))
 
 
-def test_the_bytes_come_with_the_unique_id(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+def test_the_bytes_have_the_unique_id(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
     source = fetch(context, lease)
     assert source.data == DATA
     assert source.unique_id.startswith("AQAD")
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
-def test_a_known_path_saves_the_call(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+def test_a_stored_path_saves_a_call(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
     first = fetch(context, lease)
     assert fetch(context, lease) == first
     assert telegram.calls == {"getFile": 1, "download": 2}
@@ -73,7 +73,9 @@ def test_a_path_that_keeps_expiring_is_replaced_only_once(
     assert telegram.calls == {"getFile": 2, "download": 2}
 
 
-def test_a_401_on_a_download_alone_halts_nothing(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+def test_a_401_on_a_download_alone_does_not_halt_calls(
+    context: WorkerContext, lease: Lease, telegram: FakeTelegram
+) -> None:
     telegram.fail("download", "unauthorized")
     with pytest.raises(UpstreamFailed, match="getMe passes"):
         fetch(context, lease)
@@ -92,7 +94,7 @@ def test_a_401_that_get_me_confirms_halts_every_call(
 
 
 @pytest.mark.parametrize("method", ["getFile", "download"])
-def test_a_429_pauses_all_workers_for_as_long_as_telegram_says(
+def test_a_429_pauses_every_worker_for_the_given_time(
     context: WorkerContext, lease: Lease, telegram: FakeTelegram, method: str
 ) -> None:
     telegram.fail(method, "too-many-requests", retry_after=9)
@@ -113,7 +115,7 @@ def test_without_a_token_telegram_is_not_called(context: WorkerContext, lease: L
     assert not telegram.calls
 
 
-def test_with_a_known_path_no_token_is_needed(context: WorkerContext, lease: Lease) -> None:
+def test_with_a_stored_path_no_token_is_needed(context: WorkerContext, lease: Lease) -> None:
     fetch(context, lease)
     seconds, _ = context.redis.time()
     context.redis.hset(context.keys.budget, mapping={"tokens": 0, "at": seconds + 3600})
@@ -130,7 +132,7 @@ def test_a_worker_that_lost_the_lease_downloads_nothing(
     assert not context.redis.exists(context.keys.path(lease.subject))
 
 
-def test_no_key_holds_the_token_or_a_url(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
+def test_no_key_contains_the_token_or_a_url(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
     fetch(context, lease)
     assert list_traces(context.redis, "photos/file_", "documents/file_") == [context.keys.path(lease.subject)]
     assert list_traces(context.redis, telegram.token, "http") == []

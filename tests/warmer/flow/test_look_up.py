@@ -1,4 +1,4 @@
-"""From a user or chat id to its newest picture."""
+"""Profile lookup: from a user or chat id to its newest picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from warmer.photo import PhotoSize
 from warmer.wiring import WorkerContext
 
 PICTURE = make_picture()
-SIZES = [PhotoSize(f"id-{width}", f"unique-{width}", width) for width in (640, 160, 320)]  # in no order
+SIZES = [PhotoSize(f"id-{width}", f"unique-{width}", width) for width in (640, 160, 320)]  # unordered
 
 
 def look_up(context: WorkerContext, user_id: int) -> list[PhotoSize]:
@@ -27,7 +27,7 @@ def test_a_visible_photo_takes_one_call(context: WorkerContext, telegram: FakeTe
     assert telegram.calls == {"getUserProfilePhotos": 1}
 
 
-def test_a_merely_public_photo_is_found_by_get_chat(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_public_photo_is_found_by_get_chat(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=PICTURE, public_only=True)
     assert [size.width for size in look_up(context, user_id)] == [160, 640]
     assert telegram.calls == {"getUserProfilePhotos": 1, "getChat": 1}
@@ -39,7 +39,7 @@ def test_a_group_is_looked_up_by_get_chat_alone(context: WorkerContext, telegram
     assert telegram.calls == {"getChat": 1}
 
 
-def test_no_photo_and_a_hidden_one_look_alike(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_missing_and_a_hidden_photo_look_the_same(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(bare := next_id(), "Ann", picture=None)
     telegram.world.add_user(hidden := next_id(), "Bob", picture=PICTURE)
     telegram.world.hide_photo(hidden)
@@ -56,7 +56,7 @@ def test_an_unknown_or_deleted_person_has_no_photo(context: WorkerContext, teleg
             look_up(context, user_id)
 
 
-def test_a_failure_of_get_chat_is_no_absence(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_failure_of_get_chat_does_not_count_as_no_photo(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=PICTURE, public_only=True)
     telegram.fail("getChat", "temporarily-unavailable")
     with pytest.raises(UpstreamFailed):

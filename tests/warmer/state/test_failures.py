@@ -1,4 +1,4 @@
-"""The last failures with their reasons: capped, one a subject, and forgotten with it."""
+"""The last failures with their reasons: limited in number, one per subject, and removed when it is forgotten."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fail(context: WorkerContext, error: WarmerError, subject: Subject = FID) -> 
     context.steps.attempt(subject, "warm", work)
 
 
-def test_a_failure_is_listed_with_its_cause_its_reason_and_its_instant(failures: Failures) -> None:
+def test_a_failure_is_listed_with_its_cause_reason_and_time(failures: Failures) -> None:
     before = failures.redis.time()[0]
     failures.note(FID, UpstreamFailed("getFile: 502"))
     [failure] = list_all(failures)
@@ -54,7 +54,7 @@ def test_a_failure_is_listed_with_its_cause_its_reason_and_its_instant(failures:
     assert before <= failure.at <= failures.redis.time()[0] + 1
 
 
-def test_the_newest_come_first_and_the_oldest_make_room(failures: Failures) -> None:
+def test_the_newest_failures_come_first_and_the_oldest_are_dropped(failures: Failures) -> None:
     for number in range(MAX_KEPT + 5):
         failures.note(f"{FID}{number:02}", InvalidFileId("getFile: 400"))
     for key in (failures.keys.failed, failures.keys.reasons):
@@ -68,7 +68,7 @@ def test_a_subject_is_listed_once_with_its_newest_failure(failures: Failures) ->
     assert [(one.cause, one.reason) for one in list_all(failures)] == [("gave-up", "after 20 tries")]
 
 
-def test_a_missing_photo_is_counted_by_its_cause_and_no_failure(failures: Failures) -> None:
+def test_a_missing_photo_is_counted_by_cause_and_is_no_failure(failures: Failures) -> None:
     failures.note(USER, NoPhoto("none"))
     assert list_all(failures) == []
     assert count(failures) == {"unavailable:none": 1}
@@ -113,7 +113,7 @@ def test_forgetting_removes_the_failures_of_a_picture_and_of_a_profile(
 
 
 @pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
-def test_a_forgetting_in_the_middle_of_the_work_leaves_no_failure(context: WorkerContext, error: WarmerError) -> None:
+def test_forgetting_during_the_work_leaves_no_failure(context: WorkerContext, error: WarmerError) -> None:
     def work(_: Lease) -> Outcome:
         context.steps.store.forget(FID)
         raise error
@@ -122,8 +122,8 @@ def test_a_forgetting_in_the_middle_of_the_work_leaves_no_failure(context: Worke
     assert list_traces(context.redis, FID) == []
 
 
-class Overtaken(PhotoStore):
-    """A store that forgets a subject in the last moment in which its failure can still be remembered, or just after."""
+class ForgetfulStore(PhotoStore):
+    """A store that forgets a subject right before or right after its negative cache entry is written."""
 
     forgets_before = True
 
@@ -136,10 +136,10 @@ class Overtaken(PhotoStore):
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_forgetting_beside_the_remembering_leaves_no_failure(
+def test_forgetting_beside_the_negative_cache_write_leaves_no_failure(
     context: WorkerContext, telegram: FakeTelegram, before: bool
 ) -> None:
-    store = Overtaken(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
+    store = ForgetfulStore(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
     store.forgets_before = before
     failures = Failures(context.redis, context.keys, context.stats)
     attempts = AttemptRunner(context.steps.leases, context.schedule, store, context.people, failures, 60)

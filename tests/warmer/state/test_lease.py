@@ -1,4 +1,4 @@
-"""One worker per subject: a lease with a token."""
+"""The lease: one worker per subject, held with a token."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def try_take(leases: LeaseManager) -> Lease | None:
         return None
 
 
-def test_one_of_many_wins(leases: LeaseManager) -> None:
+def test_one_of_many_workers_gets_the_lease(leases: LeaseManager) -> None:
     with ThreadPoolExecutor(32) as pool:
         won = [lease for lease in pool.map(lambda _: try_take(leases), range(200)) if lease]
     assert len(won) == 1
 
 
-def test_the_lease_is_30_seconds(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_a_lease_lasts_30_seconds(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
     lease = leases.take(FID, "warm")
     assert redis.get(keys.lease(FID)) == lease.token.encode()
     assert redis.pttl(keys.lease(FID)) / 1000 == remaining(LEASE_SECONDS)
@@ -80,7 +80,7 @@ def test_a_wanted_variant_keeps_the_lease_in_the_same_step(leases: LeaseManager,
     assert (lease.is_released, redis.exists(keys.lease(FID), keys.wanted(FID))) == (False, 1)
 
 
-def test_the_work_goes_on_while_clients_want_more_variants(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+def test_the_work_continues_while_clients_want_more_variants(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
     lease, seen = leases.take(FID, "warm"), []
     for wanted in leases.iterate_wanted(lease):
         seen.append(wanted)

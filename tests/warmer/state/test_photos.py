@@ -1,4 +1,4 @@
-"""The pictures in Redis: what each key holds, how long it lives, and who may write it."""
+"""The pictures in Redis: the value of each key, its TTL, and who may write it."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def put_unavailable_again(store: PhotoStore, leases: LeaseManager, keys: Keys) -
 
 
 def list_keys(redis: Redis) -> set[str]:
-    """All keys but the figures, which threads of apps that other tests opened may write at any time."""
+    """List all keys except the figures, which threads of other tests' apps may write at any time."""
     return {key.decode() for key in redis.scan_iter("*") if b":stats:" not in key}
 
 
 # Reading and writing
 
 
-def test_what_is_put_is_found(store: PhotoStore, lease: Lease) -> None:
+def test_a_stored_picture_is_found(store: PhotoStore, lease: Lease) -> None:
     store.put(lease, render())
     found = store.get(FID, 160, "webp")
     assert found
@@ -69,7 +69,7 @@ def test_what_is_put_is_found(store: PhotoStore, lease: Lease) -> None:
     assert store.get_unique_id(FID) == "AQADunique"
 
 
-def test_a_304_reads_the_header_and_not_the_bytes(store: PhotoStore, lease: Lease, redis: Redis) -> None:
+def test_a_304_reads_the_header_without_the_bytes(store: PhotoStore, lease: Lease, redis: Redis) -> None:
     store.put(lease, render())
     forget_calls(redis)
     header = store.get_header(FID, 160, "webp")
@@ -80,7 +80,7 @@ def test_a_304_reads_the_header_and_not_the_bytes(store: PhotoStore, lease: Leas
     assert header == StoredVariant(whole.etag, b"")
 
 
-def test_nothing_stored_is_none_everywhere(store: PhotoStore) -> None:
+def test_without_stored_values_every_getter_returns_none(store: PhotoStore) -> None:
     for find in (store.get_source, store.get_unavailable, store.get_path, store.get_unique_id):
         assert find(FID) is None
     for get in (store.get, store.get_header):
@@ -88,17 +88,17 @@ def test_nothing_stored_is_none_everywhere(store: PhotoStore) -> None:
 
 
 def list_ttls(store: PhotoStore) -> list[int]:
-    """Seconds that each stored variant and the preview still live."""
+    """Returns the remaining seconds of each stored variant and the preview."""
     stored = [*(store.keys.variant(FID, size, "webp") for size in SIZES), store.keys.preview(FID)]
     return [store.redis.ttl(key) for key in stored]
 
 
-def test_everything_of_a_put_lives_its_ttl_give_or_take_a_tenth(lease: Lease, redis: Redis, keys: Keys) -> None:
+def test_every_key_of_a_put_has_the_same_ttl_within_a_tenth(lease: Lease, redis: Redis, keys: Keys) -> None:
     shares = iter([0.9, 1.1])
     store = PhotoStore(redis, keys, SIZES, FORMATS, TTL, lambda *bounds: spread(bounds, next(shares)))
     for share in (0.9, 1.1):
         store.put(lease, render())
-        assert list_ttls(store) == [remaining(TTL * share)] * 4  # one share for all of a picture
+        assert list_ttls(store) == [remaining(TTL * share)] * 4  # one share for all keys of a picture
 
 
 def spread(bounds: tuple[float, float], share: float) -> float:
@@ -106,13 +106,15 @@ def spread(bounds: tuple[float, float], share: float) -> float:
     return share
 
 
-def test_what_is_stored_together_does_not_end_together(store: PhotoStore, leases: LeaseManager, redis: Redis) -> None:
+def test_pictures_stored_together_do_not_expire_together(store: PhotoStore, leases: LeaseManager, redis: Redis) -> None:
     for number in range(20):
         store.put(leases.take(f"{FID}{number}", "warm"), render())
     assert len({redis.ttl(store.keys.preview(f"{FID}{number}")) for number in range(20)}) > 5
 
 
-def test_a_put_ends_what_was_remembered(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
+def test_a_put_removes_failures_and_the_negative_cache_entry(
+    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
+) -> None:
     store.count_failure(lease)
     store.put_unavailable(lease, "none", 600, 7 * DAY)
     store.count_failure(lease)
@@ -123,7 +125,7 @@ def test_a_put_ends_what_was_remembered(store: PhotoStore, lease: Lease, redis: 
 
 @pytest.mark.parametrize("write", ["put", "put_unavailable", "put_path", "count_failure"])
 @pytest.mark.parametrize("loss", ["taken over", "run out", "forgotten"])
-def test_without_the_claim_nothing_is_written(
+def test_without_the_lease_no_write_succeeds(
     store: PhotoStore, lease: Lease, redis: Redis, keys: Keys, write: str, loss: str
 ) -> None:
     key = keys.forgotten(FID) if loss == "forgotten" else keys.lease(FID)
@@ -147,7 +149,7 @@ def test_a_put_after_a_forget_is_refused(store: PhotoStore, lease: Lease, redis:
     assert list_keys(redis) == {keys.forgotten(FID)}
 
 
-def test_a_value_of_another_version_is_as_good_as_nothing(store: PhotoStore, redis: Redis, keys: Keys) -> None:
+def test_a_value_of_another_version_counts_as_missing(store: PhotoStore, redis: Redis, keys: Keys) -> None:
     redis.set(keys.variant(FID, 80, "webp"), b"\x09" + bytes(100))
     assert store.get(FID, 80, "webp") is None
 
@@ -155,13 +157,13 @@ def test_a_value_of_another_version_is_as_good_as_nothing(store: PhotoStore, red
 # The path
 
 
-def test_a_path_is_kept_for_its_own_ttl(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
+def test_a_path_has_its_own_ttl(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
     store.put_path(lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
     assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
     assert redis.ttl(keys.path(FID)) == remaining(1000, rel=0.1)
 
 
-def test_what_another_release_has_added_to_a_path_is_left_out(store: PhotoStore, redis: Redis, keys: Keys) -> None:
+def test_fields_of_another_release_in_a_path_are_ignored(store: PhotoStore, redis: Redis, keys: Keys) -> None:
     redis.set(keys.path(FID), json.dumps({"path": "photos/file_1.jpg", "unique_id": "AQAD", "bytes": 5}))
     assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
 
@@ -172,10 +174,10 @@ def test_a_dropped_path_is_gone(store: PhotoStore, lease: Lease) -> None:
     assert store.get_path(FID) is None
 
 
-# What is missing, and what it is made from
+# Missing variants and their source
 
 
-def test_what_is_missing_is_told_by_size_and_format(store: PhotoStore, lease: Lease) -> None:
+def test_missing_variants_are_listed_by_size_and_format(store: PhotoStore, lease: Lease) -> None:
     store.put(lease, render(80))
     assert store.list_missing(FID) == [(320, "webp"), (160, "webp")]
     assert store.list_missing(FID, ["160.jpeg", "oddities"]) == [
@@ -184,16 +186,14 @@ def test_what_is_missing_is_told_by_size_and_format(store: PhotoStore, lease: Le
     ]
 
 
-def test_a_preview_that_is_missing_asks_for_one_rendering(
-    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
-) -> None:
+def test_a_missing_preview_requires_one_rendering(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
     store.put(lease, render())
     assert store.list_missing(FID) == []
     redis.delete(keys.preview(FID))
     assert store.list_missing(FID) == [(80, "webp")]
 
 
-def test_later_formats_are_cut_from_the_largest_stored(store: PhotoStore, lease: Lease) -> None:
+def test_later_formats_are_made_from_the_largest_stored_variant(store: PhotoStore, lease: Lease) -> None:
     store.put(lease, render(80, 160))
     assert store.get_source(FID) is None
     store.put(lease, render(320))
@@ -205,7 +205,7 @@ def test_later_formats_are_cut_from_the_largest_stored(store: PhotoStore, lease:
 # Unavailable
 
 
-def test_the_first_negative_cache_entry_lasts_as_long_as_it_is_told(
+def test_the_first_negative_cache_entry_lasts_the_given_time(
     store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
     assert store.put_unavailable(lease, "none", 600, 7 * DAY) == 600
@@ -237,28 +237,30 @@ def test_earlier_failures_do_not_lengthen_the_first_entry(
     assert store.count_failure(lease) == 1
 
 
-def test_who_asks_anew_starts_with_a_clean_slate(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
+def test_clearing_removes_the_negative_cache_entry_and_the_failures(
+    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
+) -> None:
     store.put_unavailable(lease, "none", 600, 7 * DAY)
     store.count_failure(lease)
     store.clear_unavailable(FID)
     assert list_keys(redis) == {keys.lease(FID), keys.crashes(FID)}
 
 
-def test_forgotten_comes_before_every_other_cause(store: PhotoStore, redis: Redis, keys: Keys) -> None:
+def test_forgotten_takes_precedence_over_every_other_cause(store: PhotoStore, redis: Redis, keys: Keys) -> None:
     redis.set(keys.unavailable(FID), "too-big")
     redis.set(keys.forgotten(FID), "1")
     assert store.get_unavailable(FID) == Unavailable("forgotten")
 
 
-# At a glance
+# Statuses
 
 
-def test_nothing_known_is_warming(store: PhotoStore) -> None:
+def test_an_unknown_subject_is_warming(store: PhotoStore) -> None:
     assert store.get_statuses([FID, "user:42"]) == [PhotoStatus("warming"), PhotoStatus("warming")]
     assert store.get_statuses([]) == []
 
 
-def test_ready_is_every_size_in_the_first_format(store: PhotoStore, lease: Lease) -> None:
+def test_ready_means_every_size_in_the_first_format(store: PhotoStore, lease: Lease) -> None:
     store.put(lease, render(80, 160))
     store.put(lease, render(fmt="jpeg"))
     assert store.get_statuses([FID])[0].status == "warming"
@@ -270,12 +272,14 @@ def test_ready_is_every_size_in_the_first_format(store: PhotoStore, lease: Lease
 @pytest.mark.parametrize(
     ("cause", "status"), [("none", "none"), ("too-big", "unavailable"), ("crashed", "unavailable")]
 )
-def test_a_remembered_cause_shows(store: PhotoStore, redis: Redis, keys: Keys, cause: str, status: str) -> None:
+def test_the_status_follows_the_stored_cause(
+    store: PhotoStore, redis: Redis, keys: Keys, cause: str, status: str
+) -> None:
     redis.set(keys.unavailable(FID), cause)
     assert store.get_statuses([FID])[0].status == status
 
 
-def test_a_forgotten_one_looks_like_none_whatever_is_stored(
+def test_a_forgotten_picture_has_status_none_even_if_stored(
     store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
     store.put(lease, render())
@@ -283,19 +287,19 @@ def test_a_forgotten_one_looks_like_none_whatever_is_stored(
     assert store.get_statuses([FID]) == [PhotoStatus("none")]
 
 
-def test_many_are_glanced_at_in_one_round_trip(store: PhotoStore, leases: LeaseManager) -> None:
+def test_statuses_of_many_subjects_take_one_round_trip(store: PhotoStore, leases: LeaseManager) -> None:
     store.put(leases.take(OTHER, "warm"), render())
-    assert [get_statuses.status for get_statuses in store.get_statuses([FID, OTHER, FID])] == [
+    assert [one.status for one in store.get_statuses([FID, OTHER, FID])] == [
         "warming",
         "ready",
         "warming",
     ]
 
 
-# Living on
+# Renewal
 
 
-def test_renewing_gives_everything_stored_its_whole_ttl_again(store: PhotoStore, lease: Lease, redis: Redis) -> None:
+def test_renewing_gives_every_stored_key_its_whole_ttl(store: PhotoStore, lease: Lease, redis: Redis) -> None:
     store.put(lease, render())
     store.put(lease, render(80, fmt="jpeg", preview=""))
     stored = [store.keys.preview(FID), store.keys.variant(FID, 320, "webp"), store.keys.variant(FID, 80, "jpeg")]
@@ -305,19 +309,19 @@ def test_renewing_gives_everything_stored_its_whole_ttl_again(store: PhotoStore,
     assert [redis.ttl(key) for key in stored] == [remaining(TTL, rel=0.1)] * 3
 
 
-def test_renewing_brings_nothing_into_being(store: PhotoStore, redis: Redis) -> None:
+def test_renewing_creates_no_key(store: PhotoStore, redis: Redis) -> None:
     store.renew(FID)
     assert not list_keys(redis)
 
 
-def test_a_wish_lives_a_minute(store: PhotoStore, redis: Redis, keys: Keys) -> None:
+def test_a_wanted_variant_expires_after_a_minute(store: PhotoStore, redis: Redis, keys: Keys) -> None:
     store.want(FID, VariantSpec(160, "jpeg"))
     assert redis.smembers(keys.wanted(FID)) == {b"160.jpeg"}
     assert store.list_wanted(FID) == {VariantSpec(160, "jpeg")}
     assert redis.ttl(keys.wanted(FID)) == remaining(60)
 
 
-def test_a_wish_ends_with_the_put_that_fulfils_it(store: PhotoStore, lease: Lease) -> None:
+def test_a_put_removes_the_wanted_variant(store: PhotoStore, lease: Lease) -> None:
     for spec in (VariantSpec(80, "webp"), VariantSpec(160, "jpeg")):
         store.want(FID, spec)
     store.put(lease, render(80))
@@ -334,8 +338,8 @@ def test_a_put_is_announced_in_the_same_step(store: PhotoStore, lease: Lease, re
 
 
 @pytest.fixture
-def crowded(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> PhotoStore:
-    """A picture of which there is every key."""
+def store_with_every_key(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> PhotoStore:
+    """A store with every kind of key of one picture."""
     for fmt in FORMATS:
         store.put(lease, render(fmt=fmt))
     store.put_path(lease, FilePath("p", "u"), 60)
@@ -348,42 +352,46 @@ def crowded(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> PhotoS
     return store
 
 
-def test_forgetting_leaves_the_tombstone_alone(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
-    assert crowded.forget(FID, shown_by=42)
+def test_forgetting_leaves_only_the_tombstone(store_with_every_key: PhotoStore, redis: Redis, keys: Keys) -> None:
+    assert store_with_every_key.forget(FID, shown_by=42)
     assert list_keys(redis) == {keys.forgotten(FID)}
     assert redis.ttl(keys.forgotten(FID)) == remaining(TTL)
 
 
-def test_what_another_partner_shows_stays(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
+def test_a_picture_that_another_partner_shows_stays(store_with_every_key: PhotoStore, redis: Redis, keys: Keys) -> None:
     redis.sadd(keys.people(FID), 43)
     before = list_keys(redis)
-    assert not crowded.forget(FID, shown_by=42)
+    assert not store_with_every_key.forget(FID, shown_by=42)
     assert list_keys(redis) == before
     assert redis.smembers(keys.people(FID)) == {b"43"}
 
 
-def test_forgetting_twice_is_no_error(crowded: PhotoStore) -> None:
-    assert crowded.forget(FID, shown_by=42)
-    assert crowded.forget(FID, shown_by=42)
+def test_forgetting_twice_is_no_error(store_with_every_key: PhotoStore) -> None:
+    assert store_with_every_key.forget(FID, shown_by=42)
+    assert store_with_every_key.forget(FID, shown_by=42)
 
 
-def test_formats_that_are_not_configured_any_more_go_too(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
+def test_forgetting_removes_formats_that_are_no_longer_configured(
+    store_with_every_key: PhotoStore, redis: Redis, keys: Keys
+) -> None:
     redis.set(keys.variant(FID, 80, "avif"), "old")
-    crowded.forget(FID, shown_by=42)
+    store_with_every_key.forget(FID, shown_by=42)
     assert not redis.exists(keys.variant(FID, 80, "avif"))
 
 
-def test_a_lifted_picture_can_be_put_again(crowded: PhotoStore, leases: LeaseManager, redis: Redis) -> None:
-    crowded.forget(FID, shown_by=42)
-    crowded.clear_tombstones(FID, OTHER)
+def test_after_clearing_the_tombstone_a_picture_can_be_stored_again(
+    store_with_every_key: PhotoStore, leases: LeaseManager, redis: Redis
+) -> None:
+    store_with_every_key.forget(FID, shown_by=42)
+    store_with_every_key.clear_tombstones(FID, OTHER)
     assert not list_keys(redis)
-    crowded.put(leases.take(FID, "warm"), render())
+    store_with_every_key.put(leases.take(FID, "warm"), render())
 
 
-def test_forgetting_is_announced(crowded: PhotoStore, redis: Redis, keys: Keys) -> None:
+def test_forgetting_is_announced(store_with_every_key: PhotoStore, redis: Redis, keys: Keys) -> None:
     with listening(redis, keys.done, keys.purge) as hear:
-        crowded.forget(FID, shown_by=42)
-        # In either order, and perhaps after what was said before: the nodes of a cluster do not wait for each other.
+        store_with_every_key.forget(FID, shown_by=42)
+        # In either order, and perhaps after the announcement of a put: cluster nodes do not wait for each other.
         said = (message for message in iter(hear, None) if message != f"{FID} stored".encode())
         assert {next(said), next(said)} == {FID.encode(), f"{FID} forgotten".encode()}
 

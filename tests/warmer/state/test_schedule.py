@@ -1,4 +1,4 @@
-"""What to do again, and when."""
+"""The schedule: the next run of each subject."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_two_ticks_never_take_the_same_subject(schedule: Schedule) -> None:
     assert sorted(taken, key=int) == [str(number) for number in range(300)]
 
 
-def test_one_of_many_gets_the_slot(schedule: Schedule) -> None:
+def test_one_of_many_workers_gets_the_slot(schedule: Schedule) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(lambda _: schedule.take_slot("tick", 60), range(20))) == 1
 

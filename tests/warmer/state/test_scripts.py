@@ -1,4 +1,4 @@
-"""The Lua scripts beside the code."""
+"""The Lua scripts of the state room."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_redis_accepts_every_script(redis: Redis) -> None:
     assert [name for name, script in scripts.items() if redis.script_load(script.script) != script.sha] == []
 
 
-def test_every_script_says_what_its_keys_and_arguments_are() -> None:
+def test_every_script_documents_its_keys_and_arguments() -> None:
     texts = {name: (FOLDER / f"{name}.lua").read_text("utf-8") for name in NAMES}
     assert texts
     assert [name for name, text in texts.items() if not re.match(r"-- KEYS: .*?ARGV: ", text, re.DOTALL)] == []
@@ -30,7 +30,7 @@ def test_every_script_is_used() -> None:
     assert [name for name in NAMES if f'load_script(redis, "{name}")' not in code] == []
 
 
-def test_a_script_survives_a_redis_that_forgot_it(redis: Redis) -> None:
+def test_a_script_is_loaded_again_after_redis_lost_it(redis: Redis) -> None:
     script = load_script(redis, "pause")
     redis.script_flush()
     assert script(keys=["budget"], args=[1]) == 1
