@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from PIL import Image
 
 from tests.support.hostile_pictures import corners_of, noise, quarters, save
-from tests.support.hostile_webp import stream_of_groups
-from warmer.images import decode, vp8l
+from tests.support.hostile_webp import riff, stream_of_groups
+from warmer.images import decode, png_webp, vp8l
 from warmer.images.headers import read_header
 from warmer.images.vp8l import count_groups
 
@@ -41,8 +43,9 @@ def make_detailed(mode: str, size: tuple[int, int]) -> Image.Image:
     return picture
 
 
-@pytest.mark.parametrize("method", [0, 2, 4, 6])
-@pytest.mark.parametrize("size", [(512, 512), (1024, 768)])
+@pytest.mark.parametrize(
+    ("size", "method"), [((512, 512), 0), ((512, 512), 4), ((512, 512), 6), ((1024, 768), 0), ((1024, 768), 3)]
+)
 @pytest.mark.parametrize(("mode", "lossless"), [("RGB", True), ("RGBA", True), ("RGBA", False)])
 def test_a_lossless_webp_with_many_details_is_rendered(
     mode: str, lossless: bool, size: tuple[int, int], method: int
@@ -60,3 +63,13 @@ def test_a_palette_of_any_size_is_counted(colors: int, method: int) -> None:
     picture = noise(333, 200).quantize(colors).convert("RGB")
     data = save(picture, "WEBP", lossless=True, method=method, exact=True)
     assert read_header(data).buffer_bytes - 3 * len(data) < MOST_GROUPS_BYTES
+
+
+def test_a_file_with_two_pictures_costs_no_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of streams in one file would take minutes."""
+    one = riff(b"VP8L", b"\x2f" + struct.pack("<I", 255 | 255 << 14) + stream_of_groups(256, 300))
+    calls = list[int]()
+    monkeypatch.setattr(png_webp, "count_groups", lambda *_: calls.append(1))
+    for streams in (1, 2, 30):
+        read_header(riff(b"RIFF", b"WEBP" + riff(b"VP8X", bytes(4) + b"\xff\0\0" * 2) + one * streams))
+    assert calls == [1]
