@@ -53,7 +53,7 @@ def _name(color: Any) -> str:
     return min(names, key=lambda name: sum(abs(a - b) for a, b in zip(names[name], color, strict=True)))
 
 
-def quarters(width: int, height: int) -> Image.Image:
+def quarters(width: int = 64, height: int = 64) -> Image.Image:
     """Returns an image with red and green above, blue and white below."""
     image = Image.new("RGB", (width, height), WHITE)
     draw, x, y = ImageDraw.Draw(image), width // 2, height // 2

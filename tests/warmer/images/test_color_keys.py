@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.support.hostile_pictures import PNG_SIGNATURE, chunk, exif_bomb, squares_of
+from tests.support.rendering import Color, color_at, is_near, swap_profile
 from tests.warmer.images.test_large import exif_with
-from tests.warmer.images.test_render import Color, color_at, is_near, swap_profile
 
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 PLAIN = ((0, 0, 1, 1),)

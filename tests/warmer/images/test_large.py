@@ -18,7 +18,7 @@ from tests.support.hostile_pictures import (
     save,
     segment,
 )
-from tests.warmer.images.test_render import swap_profile
+from tests.support.rendering import swap_profile
 from warmer.images.headers import read_header
 from warmer.images.orientation import read_orientation
 from warmer.photo import MAX_PROFILE_BYTES

@@ -19,9 +19,9 @@ from tests.support.hostile_pictures import (
     text_bomb,
     with_checksums,
 )
+from tests.support.rendering import swap_profile
 from tests.support.thorough import examples
 from tests.warmer.images.test_large import exif_with
-from tests.warmer.images.test_render import swap_profile
 from warmer.errors import NotAnImage, TooBig
 from warmer.images.orientation import read_orientation
 

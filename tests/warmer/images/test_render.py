@@ -1,4 +1,4 @@
-"""Bytes to variants: square, upright, sRGB, without metadata, from one decode, whatever the bytes."""
+"""Bytes to variants: exact squares from one decode, previews, and refusals, whatever the bytes."""
 
 from __future__ import annotations
 
@@ -12,64 +12,18 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
+from PIL import Image
 
 from tests.conftest import make_picture, wait_until
+from tests.support.hostile_pictures import BLUE, RED, quarters, save
+from tests.support.rendering import SIZES, color_at, is_near, open_variant, rainbow, run
 from warmer.errors import NotAnImage, TooBig
 from warmer.images import decode, memory
 from warmer.images import render as images
 from warmer.images.decode import MAX_PIXELS, STEPS
 from warmer.images.render import PREVIEW_MAX_CHARACTERS, encode, make_preview, render
 from warmer.images.steps import Target
-from warmer.photo import FORMATS, Rendering, SourceImage, VariantSpec
-
-SIZES = (80, 160, 320)
-RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
-Color = tuple[int, ...]
-
-
-def save(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
-    out = BytesIO()
-    image.save(out, fmt, **options)
-    return out.getvalue()
-
-
-def run(data: bytes, fmt: str = "webp", sizes: tuple[int, ...] = SIZES) -> Rendering:
-    """Render all sizes in one batch, largest first."""
-    (rendering,) = render(SourceImage(data, "AQAD"), [[VariantSpec(size, fmt) for size in sizes[::-1]]])
-    return rendering
-
-
-def open_variant(data: bytes, fmt: str = "webp", size: int = 80) -> Image.Image:
-    """Returns one variant of these bytes as an image."""
-    (variant,) = run(data, fmt, (size,)).variants
-    return Image.open(BytesIO(variant.body))
-
-
-def color_at(image: Image.Image, x: float, y: float) -> Color:
-    """Returns the colour at a position given in fractions of the side."""
-    pixel = image.convert("RGB").getpixel((int(x * (image.width - 1)), int(y * (image.height - 1))))
-    assert isinstance(pixel, tuple)
-    return tuple(int(value) for value in pixel)
-
-
-def is_near(one: Color, other: Color, by: int = 12) -> bool:
-    return all(abs(a - b) <= by for a, b in zip(one, other, strict=True))
-
-
-def quarters(width: int = 64, height: int = 64) -> Image.Image:
-    """An image with red and green above, blue and white below."""
-    image = Image.new("RGB", (width, height), WHITE)
-    draw, x, y = ImageDraw.Draw(image), width // 2, height // 2
-    draw.rectangle((0, 0, x - 1, y - 1), RED)
-    draw.rectangle((x, 0, width, y - 1), GREEN)
-    draw.rectangle((0, y, x - 1, height), BLUE)
-    return image
-
-
-def rainbow(width: int, height: int) -> Image.Image:
-    """An image that does not compress well."""
-    return Image.effect_mandelbrot((width, height), (-2, -1.5, 1, 1.5), 60).convert("RGB")
+from warmer.photo import FORMATS, SourceImage, VariantSpec
 
 
 def png_with_header(width: int, height: int) -> bytes:
@@ -82,9 +36,6 @@ def png_with_header(width: int, height: int) -> bytes:
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     )
-
-
-# Sizes and formats
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
@@ -135,140 +86,6 @@ def test_three_formats_are_read(fmt: str) -> None:
 def test_the_same_bytes_give_the_same_variants() -> None:
     data = save(rainbow(200, 200))
     assert run(data) == run(data)
-
-
-# Orientation
-
-
-@pytest.mark.parametrize(
-    ("orientation", "top_left"),
-    [(1, RED), (2, GREEN), (3, WHITE), (4, BLUE), (5, RED), (6, BLUE), (7, WHITE), (8, GREEN)],
-)
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_a_picture_is_rotated_upright(fmt: str, orientation: int, top_left: Color) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    assert is_near(color_at(open_variant(save(quarters(), fmt, exif=exif)), 0.2, 0.2), top_left, 40)
-
-
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_broken_exif_is_ignored(fmt: str) -> None:
-    for exif in [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense", b"Exif\0\0" + bytes(200)]:
-        assert open_variant(save(quarters(), fmt, exif=exif)).size == (80, 80), exif[:20]
-
-
-# Colours
-
-
-def make_wide_profile() -> bytes:
-    """A profile with other primaries, in which red is not the red of sRGB."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ"))
-    return profile.tobytes()
-
-
-def swap_profile() -> bytes:
-    """The sRGB profile with the primaries of red and blue swapped."""
-    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    tags = {bytes(data[p : p + 4]): p for p in range(132, 132 + 12 * struct.unpack(">I", data[128:132])[0], 12)}
-    red, blue = tags[b"rXYZ"], tags[b"bXYZ"]
-    data[red + 4 : red + 12], data[blue + 4 : blue + 12] = data[blue + 4 : blue + 12], data[red + 4 : red + 12]
-    return bytes(data)
-
-
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_a_colour_profile_is_applied(fmt: str) -> None:
-    data = save(Image.new("RGB", (64, 64), RED), fmt, icc_profile=swap_profile())
-    assert is_near(color_at(open_variant(data), 0.5, 0.5), BLUE, 24)
-
-
-def test_a_colour_profile_does_not_change_transparency() -> None:
-    image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
-    image.paste((*RED, 255), (0, 0, 32, 64))
-    shown = open_variant(save(image, icc_profile=swap_profile()))
-    assert is_near(color_at(shown, 0.2, 0.5), BLUE, 24)
-    assert is_near(color_at(shown, 0.8, 0.5), WHITE)
-
-
-@pytest.mark.parametrize("profile", [b"nonsense", bytes(200), make_wide_profile()])
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_an_unsuitable_profile_is_ignored(profile: bytes, mode: str) -> None:
-    data = save(Image.new(mode, (64, 64)), "JPEG", icc_profile=profile)
-    assert open_variant(data).size == (80, 80)
-
-
-def test_cmyk_keeps_its_colours() -> None:
-    data = save(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG")
-    assert is_near(color_at(open_variant(data), 0.5, 0.5), RED, 16)
-
-
-@pytest.mark.parametrize(("value", "shown"), [(0, 0), (32_768, 128), (65_535, 255)])
-def test_16_bits_per_channel_keep_their_brightness(value: int, shown: int) -> None:
-    image = Image.new("I;16", (64, 64), value)
-    assert is_near(color_at(open_variant(save(image)), 0.5, 0.5), (shown,) * 3, 3)
-
-
-@pytest.mark.parametrize(
-    ("mode", "color", "shown"),
-    [
-        ("L", 128, (128,) * 3),
-        ("1", 1, WHITE),
-        ("LA", (0, 255), BLACK),
-        ("LA", (0, 0), WHITE),
-        ("RGBA", (255, 0, 0, 0), WHITE),
-        ("RGBA", (255, 0, 0, 255), RED),
-        ("RGBA", (0, 0, 0, 128), (127,) * 3),
-    ],
-)
-def test_transparent_pixels_become_white(mode: str, color: Any, shown: Color) -> None:
-    assert is_near(color_at(open_variant(make_picture(mode=mode, color=color, fmt="PNG")), 0.5, 0.5), shown)
-
-
-@pytest.mark.parametrize(
-    ("transparency", "shown"), [(None, RED), (0, WHITE), (b"\x00", WHITE), (b"\x80", (255, 127, 127))]
-)
-def test_a_palette_can_be_transparent(transparency: Any, shown: Color) -> None:
-    image = Image.new("P", (64, 64), 0)
-    image.putpalette([*RED, *BLUE])
-    options = {} if transparency is None else {"transparency": transparency}
-    assert is_near(color_at(open_variant(save(image, **options)), 0.5, 0.5), shown)
-
-
-@pytest.mark.parametrize(("mode", "color"), [("RGB", (255, 0, 0)), ("L", 77)])
-def test_a_single_colour_can_be_transparent(mode: str, color: Any) -> None:
-    data = make_picture(mode=mode, color=color, fmt="PNG", transparency=color)
-    assert is_near(color_at(open_variant(data), 0.5, 0.5), WHITE)
-
-
-@pytest.mark.parametrize("fmt", ["PNG", "WEBP"])
-def test_an_animation_gives_its_first_frame(fmt: str) -> None:
-    frames = [Image.new("RGB", (64, 64), color) for color in (RED, BLUE, GREEN)]
-    data = save(frames[0], fmt, save_all=True, append_images=frames[1:], duration=100)
-    shown = open_variant(data)
-    assert is_near(color_at(shown, 0.5, 0.5), RED, 20)
-    assert getattr(shown, "n_frames", 1) == 1
-
-
-# Metadata
-
-
-@pytest.mark.parametrize("out", FORMATS)
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_variants_contain_no_metadata(fmt: str, out: str) -> None:
-    exif = Image.Exif()
-    exif[0x010E], exif[0x0112] = "secret-exif", 1
-    text = PngImagePlugin.PngInfo()
-    text.add_text("Comment", "secret-text")
-    own: dict[str, dict[str, Any]] = {"JPEG": {"comment": b"secret-comment"}, "PNG": {"pnginfo": text}, "WEBP": {}}
-    data = save(rainbow(100, 100), fmt, exif=exif, xmp=b"<x>secret-xmp</x>", icc_profile=swap_profile(), **own[fmt])
-    assert b"secret" in data
-    shown = open_variant(data, out)
-    assert not {"exif", "icc_profile", "xmp", "comment", "photoshop"} & set(shown.info)
-    assert not shown.getexif()
-    assert b"secret" not in run(data, out, (80,)).variants[0].body
-
-
-# The preview
 
 
 @pytest.mark.parametrize(
@@ -329,9 +146,6 @@ def test_a_smaller_size_is_resized_from_the_next_larger_one(monkeypatch: pytest.
         )
     )
     assert resized[:2] == [(320, 160), (160, 80)]
-
-
-# Refusals
 
 
 @pytest.mark.parametrize(
