@@ -1,4 +1,4 @@
-"""What happens in the web tier is signalled, with the app as the sender, exactly when it happens."""
+"""The signals of the web tier: sent when it happens, with the app as the sender. They only announce."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ ALL = [value for value in vars(signals).values() if isinstance(value, NamedSigna
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, and without patience."""
+    """The web tier without a worker and without a wait."""
     return make_app(photo_wait=0)
 
 
 @contextmanager
 def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Every signal of this app in this block, with its payload, but for the one that goes with every other answer."""
+    """Every signal of this app in this block, with its payload, except the one of every other answer."""
     said: list[tuple[str, dict[str, Any]]] = []
     told = [one for one in ALL if one is not signals.photo_not_served]
     listeners = {one: lambda _, _name=one.name, **payload: said.append((_name, payload)) for one in told}
@@ -52,7 +52,7 @@ def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
         one.disconnect(listener, sender=app)
 
 
-def test_there_are_the_five_of_the_contract_and_four_more() -> None:
+def test_the_signals_are_the_five_of_the_contract_and_four_more() -> None:
     assert {signal.name for signal in ALL} == {
         "photo-missed", "photo-served", "photo-not-found", "photo-overloaded", "photo-not-served", "profile-aged",
         "partners-listed", "partner-registered", "photos-requested",
@@ -195,7 +195,7 @@ def test_a_receiver_may_declare_that_the_answer_depends_on_it_and_the_others_sti
 
 
 @pytest.mark.parametrize("refused", [{"sig": "x"}, {"size": 1}])
-def test_what_is_refused_signals_nothing(app: Flask, client: FlaskClient, refused: dict[str, Any]) -> None:
+def test_a_refused_request_signals_nothing(app: Flask, client: FlaskClient, refused: dict[str, Any]) -> None:
     with heard(app) as said:
         client.get(file_url(shelve(app), **refused))
     assert said == []
@@ -246,7 +246,7 @@ def test_warm_and_resolve_are_photos_requested(app: Flask, client: FlaskClient, 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/api/partner/42"), ("DELETE", "/api/partner/42"), ("GET", "/readyz"), ("GET", "/")]
 )
-def test_the_rest_signals_nothing(
+def test_other_routes_signal_nothing(
     app: Flask, client: FlaskClient, as_server: dict[str, str], method: str, path: str
 ) -> None:
     with heard(app) as said:
