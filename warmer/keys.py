@@ -86,11 +86,6 @@ class Subject(str):
         return str(self)
 
 
-def user_subject(user_id: int) -> Subject:
-    """The subject of "the picture that this id shows now"."""
-    return Subject.of_person(user_id)
-
-
 def parse_user_id(text: str) -> int | None:
     """The id that a path or a URL spells, None if it is malformed: each id has one spelling, so one signature."""
     return int(text) if USER_ID.fullmatch(text) and abs(int(text)) < MAX_ID else None

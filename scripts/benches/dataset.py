@@ -11,7 +11,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from faketelegram import ids
-from warmer.keys import Keys, user_subject
+from warmer.keys import Keys, Subject
 from warmer.photo import Variant
 from warmer.settings import Settings
 from warmer.state.people import RECENT_CAP
@@ -56,4 +56,4 @@ def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, rng: random.R
     pipe.zadd(keys.recent, {str(person.id): now * 1_000_000 + place})
     if is_kept:
         next_run = now + 3600 + place
-        pipe.zadd(keys.schedule, {file_id: next_run, user_subject(person.id): next_run})
+        pipe.zadd(keys.schedule, {file_id: next_run, Subject.of_person(person.id): next_run})

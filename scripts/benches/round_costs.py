@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from warmer.wiring import WorkerContext, get_worker_context
 from warmer.worker.rounds import keep_newest, run_tick
 from web import create_app
@@ -29,7 +29,7 @@ class Rounds:
     def prepare(self) -> None:
         """Free every slot, empty the queue, and make DUE subjects due."""
         keys = self.context.keys
-        subjects = [user_subject(partner_id) for partner_id in self.context.people.list_recent_ids(DUE)]
+        subjects = [Subject.of_person(partner_id) for partner_id in self.context.people.list_recent_ids(DUE)]
         markers = [keys.enqueued(subject, "rewarm") for subject in subjects]
         self.context.redis.delete(keys.slot("tick"), keys.slot("keep_newest"), f"{keys.queue_prefix}rewarm", *markers)
         for subject in subjects:

@@ -124,7 +124,7 @@ def test_an_expired_sign_in_shows_an_error(page: Page, stub: PageStub) -> None:
 def test_an_empty_list_shows_a_message(page: Page, stub: PageStub) -> None:
     script_list(stub, [])
     open_signed_in(page, stub)
-    expect(page.get_by_text("No people yet")).to_be_visible()
+    expect(page.get_by_text("Nobody here yet")).to_be_visible()
 
 
 def test_the_demo_shows_24_people_with_pictures_and_contacts_no_other_host(page: Page, demo: Demo) -> None:

@@ -32,7 +32,7 @@ def open_list(page: Page, stub: PageStub) -> None:
 def open_empty(page: Page, stub: PageStub) -> None:
     script_list(stub, [])
     open_signed_in(page, stub)
-    expect(page.get_by_text("No people yet")).to_be_visible()
+    expect(page.get_by_text("Nobody here yet")).to_be_visible()
 
 
 def open_error(page: Page, stub: PageStub) -> None:

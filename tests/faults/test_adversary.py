@@ -29,7 +29,7 @@ from tests.support.adversary import (
 from tests.support.people import outdate
 from tests.support.web_parts import new_id
 from warmer.deadline import Deadline
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from warmer.wiring import WorkerContext, get_worker_context
 
 pytest_plugins = ["tests.support.adversary_fixtures"]
@@ -154,10 +154,10 @@ def test_malformed_photos_are_retried_and_the_shown_picture_stays(attempt: Try, 
     for photos in ODD_PHOTOS:
         assert attempt("getMe", GOOD["getMe"]) == "done"  # a new worker, and a stored picture
         steps, user_id = get_worker_context().steps, new_id()
-        assert run_subject(user_subject(user_id)) == "done"
+        assert run_subject(Subject.of_person(user_id)) == "done"
         outdate(get_worker_context().redis, get_worker_context().keys, user_id)
         say("getUserProfilePhotos", result({"total_count": 1, "photos": photos}))
-        outcome = run_subject(user_subject(user_id))
+        outcome = run_subject(Subject.of_person(user_id))
         if not outcome.startswith("postponed") or not steps.store.is_ready(FILE_ID):
             wrong.append((photos, outcome))
     assert wrong == []

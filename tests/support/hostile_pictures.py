@@ -42,7 +42,7 @@ def squares_of(data: bytes) -> list[Image.Image]:
 
 
 def corners_of(data: bytes) -> list[str]:
-    """Returns the color names near the corners of the largest square: top left, top right, bottom left and right."""
+    """Returns the colour names near the corners of the largest square: top left, top right, bottom left and right."""
     square = squares_of(data)[1]
     colors = [square.getpixel(place) for place in ((60, 60), (260, 60), (60, 260), (260, 260))]
     return [_name(color) for color in colors]

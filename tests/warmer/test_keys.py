@@ -14,11 +14,12 @@ PICTURE = Subject("AgACAgIAAxkBAAIBcGab")
 
 
 def keys_of(subject: str) -> list[str]:
-    """Returns every key of this subject."""
+    """Returns every key of this subject; methods that return several of them are left out."""
+    signatures = {name: inspect.signature(method) for name, method in inspect.getmembers(KEYS, inspect.ismethod)}
     named = [
-        n
-        for n, m in inspect.getmembers(KEYS, inspect.ismethod)
-        if {"subject", "file_id"} & {*inspect.signature(m).parameters}
+        name
+        for name, signature in signatures.items()
+        if {"subject", "file_id"} & {*signature.parameters} and signature.return_annotation == "str"
     ]
     rest = {"variant": (80, "webp"), "enqueued": ("hot",)}
     return [getattr(KEYS, name)(subject, *rest.get(name, ())) for name in named if not name.startswith("_")]

@@ -1,4 +1,4 @@
-"""Errors are problem documents (RFC 9457), never a 500. Redis away is a quick 503."""
+"""Errors are problem documents (RFC 9457), never a 500; and Redis away is a quick 503."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def assert_problem(answer: Any, status: int) -> dict[str, Any]:
         ("GET", "/try", 405),
     ],
 )
-def test_an_unknown_path_is_a_problem_document(client: FlaskClient, method: str, path: str, status: int) -> None:
+def test_what_does_not_exist_is_a_problem(client: FlaskClient, method: str, path: str, status: int) -> None:
     answer = client.open(path, method=method)
     assert_problem(answer, status)
     assert ("Allow" in answer.headers) == (status == 405)
@@ -122,11 +122,11 @@ def test_a_body_of_another_type_is_415(client: FlaskClient, as_server: Headers, 
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
-def test_the_type_json_may_have_a_charset(client: FlaskClient, as_server: Headers, content_type: str) -> None:
+def test_json_may_be_spelled_with_a_charset(client: FlaskClient, as_server: Headers, content_type: str) -> None:
     assert put(client, as_server, '{"name": "Ann"}', content_type).status_code == 201
 
 
-def test_a_body_of_64_kib_is_read_and_one_byte_more_is_413(client: FlaskClient, as_server: Headers) -> None:
+def test_64_kib_are_read_and_a_byte_more_is_413(client: FlaskClient, as_server: Headers) -> None:
     for size, status in ((64 * 1024, 201), (64 * 1024 + 1, 413)):
         answer = put(client, as_server, b'{"name": "Ann"}'.ljust(size))
         assert answer.status_code == status
@@ -177,7 +177,7 @@ def test_the_detail_is_one_public_sentence(client: FlaskClient, as_server: Heade
     assert problem["errors"] == [{"field": "name", "message": "must not hold control characters"}]
 
 
-def test_an_internal_error_is_a_500_without_detail(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mistake_of_ours_is_a_500_that_tells_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     app.add_url_rule("/broken", "broken", lambda: vars()["a secret"])
     app.add_url_rule("/wrong", "wrong", lambda: str(get_web_context(app).redis.eval("a secret", 0)))
     for path in ("/broken", "/wrong"):
@@ -238,7 +238,7 @@ def ask(app: Flask, method: str, path: str, **more: Any) -> Any:
     return app.test_client().open(path, method=method, **more)
 
 
-def test_a_redis_that_hangs_is_503_and_then_skipped(
+def test_a_redis_that_hangs_is_503_and_then_not_asked(
     apart: Flask, as_server: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.redis_breaker.OPEN_SECONDS", 600.0)
@@ -254,7 +254,7 @@ def test_a_redis_that_hangs_is_503_and_then_skipped(
 
 
 @pytest.mark.parametrize("number", range(14))
-def test_every_route_detects_a_redis_that_hangs(apart: Flask, as_server: Headers, number: int) -> None:
+def test_every_route_notices_by_itself(apart: Flask, as_server: Headers, number: int) -> None:
     method, path, more = asks(apart, as_server)[number]
     freeze(apart)
     answer = ask(apart, method, path, **more)
@@ -263,7 +263,7 @@ def test_every_route_detects_a_redis_that_hangs(apart: Flask, as_server: Headers
         assert_problem(answer, 503)
 
 
-def test_routes_without_redis_answer_as_before(apart: Flask, as_server: Headers) -> None:
+def test_what_needs_no_redis_is_answered_as_ever(apart: Flask, as_server: Headers) -> None:
     freeze(apart)
     stored = apart.config["stored"]
     ask(apart, "GET", stored)  # opens the breaker
@@ -285,14 +285,14 @@ def test_routes_without_redis_answer_as_before(apart: Flask, as_server: Headers)
     assert answers == wanted
 
 
-def test_redis_is_used_again_when_it_is_back(apart: Flask) -> None:
+def test_redis_is_asked_again_when_it_is_there_and_all_is_well(apart: Flask) -> None:
     freeze(apart)
     assert ask(apart, "GET", apart.config["stored"]).status_code == 503
     thaw(apart)
     wait_until(lambda: ask(apart, "GET", apart.config["stored"]).status_code == 200)
 
 
-def test_a_stopped_redis_is_503_until_it_is_back(apart: Flask, tmp_path: Path) -> None:
+def test_a_redis_that_is_gone_is_503_and_back_is_back(apart: Flask, tmp_path: Path) -> None:
     apart.config["server"].kill()
     apart.config["server"].wait()
     assert ask(apart, "GET", apart.config["stored"]).status_code == 503
@@ -338,11 +338,11 @@ REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk]
 
 
 @pytest.mark.parametrize("refuse", REFUSALS)
-def test_without_writes_hits_and_lists_are_served_and_the_rest_is_503(
+def test_without_writes_hits_and_lists_are_served_and_the_rest_is_away(
     apart: Flask, as_server: Headers, refuse: Any
 ) -> None:
     web_context, aged, shown = get_web_context(apart), new_id(), shelve(apart)
-    # The answer also publishes a check of an aged profile: that write fails, and the answer stands.
+    # A profile looked up long ago is asked for again beside the answer: that write fails, the answer stands.
     record = json.dumps({"photo_file_id": shown, "photo_unique_id": "u", "looked_up_at": 0})
     web_context.redis.set(web_context.keys.person(aged), record)
     refuse(apart)
@@ -357,7 +357,7 @@ def test_without_writes_hits_and_lists_are_served_and_the_rest_is_503(
     assert (warm.status_code, warm.headers["Retry-After"]) == (503, "1")
 
 
-def test_a_wrong_command_is_a_500_and_not_a_503(redis: Redis) -> None:
+def test_a_wrong_command_is_a_mistake_and_not_redis_being_away(redis: Redis) -> None:
     redis.set("text", "a")
     with pytest.raises(ResponseError) as caught:
         redis.hget("text", "a")

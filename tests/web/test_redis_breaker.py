@@ -1,4 +1,4 @@
-"""After a timeout Redis is skipped, for a second or for the rest of a request, and then used again."""
+"""Redis is left alone after a time-out, for a second or for the rest of a request, and found again."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_an_open_pool_refuses_connections_for_a_second(pool: BreakablePool, cloc
     assert not is_open(pool)
 
 
-def test_an_open_pool_closes_when_the_server_is_back(pool: BreakablePool) -> None:
+def test_an_open_pool_is_closed_when_the_server_is_known_to_be_there(pool: BreakablePool) -> None:
     pool.open()
     assert is_open(pool)
     pool.begin_anew()
@@ -60,7 +60,9 @@ def test_an_open_pool_closes_when_the_server_is_back(pool: BreakablePool) -> Non
 
 
 @pytest.mark.parametrize(("seconds", "opens"), [(TIMED_OUT_SECONDS, True), (TIMED_OUT_SECONDS - 0.01, False)])
-def test_a_call_that_timed_out_opens_the_pool(pool: BreakablePool, clock: Clock, seconds: float, opens: bool) -> None:
+def test_a_call_that_was_cut_after_a_time_out_opens_the_pool(
+    pool: BreakablePool, clock: Clock, seconds: float, opens: bool
+) -> None:
     connection = pool.get_connection()
     connection.disconnect()  # as redis-py does with a call that failed
     clock.advance(seconds)
@@ -68,7 +70,7 @@ def test_a_call_that_timed_out_opens_the_pool(pool: BreakablePool, clock: Clock,
     assert is_open(pool) is opens
 
 
-def test_a_slow_call_with_an_answer_does_not_open_the_pool(pool: BreakablePool, clock: Clock) -> None:
+def test_a_slow_call_that_was_answered_does_not_open_it(pool: BreakablePool, clock: Clock) -> None:
     connection = pool.get_connection()
     clock.advance(10 * TIMED_OUT_SECONDS)
     pool.release(connection)
@@ -89,7 +91,7 @@ def test_a_connection_that_times_out_opens_the_pool_and_one_that_is_refused_does
     assert is_open(pool) is opens
 
 
-def test_idle_connections_are_replaced_and_those_in_use_stay(pool: BreakablePool) -> None:
+def test_connections_at_rest_are_made_anew_and_those_in_use_stay(pool: BreakablePool) -> None:
     held, resting = pool.get_connection(), pool.get_connection()
     pool.release(resting)
     pool.begin_anew()
@@ -101,7 +103,7 @@ def test_idle_connections_are_replaced_and_those_in_use_stay(pool: BreakablePool
 # The time of one request
 
 
-def test_a_request_that_spent_its_time_skips_redis(breaker: Breaker, clock: Clock) -> None:
+def test_a_request_that_spent_its_time_with_a_slow_redis_asks_no_more(breaker: Breaker, clock: Clock) -> None:
     breaker.begin_request()
     breaker.begin_call()
     clock.advance(REQUEST_SECONDS + 0.1)
@@ -112,7 +114,9 @@ def test_a_request_that_spent_its_time_skips_redis(breaker: Breaker, clock: Cloc
     assert not breaker.is_open
 
 
-def test_the_times_of_several_calls_add_up_without_the_time_between_them(breaker: Breaker, clock: Clock) -> None:
+def test_the_time_of_several_calls_adds_up_and_what_lies_between_them_does_not_count(
+    breaker: Breaker, clock: Clock
+) -> None:
     breaker.begin_request()
     for spent in (REQUEST_SECONDS * 0.45, REQUEST_SECONDS * 0.45, REQUEST_SECONDS * 0.2):
         assert not breaker.is_open
@@ -123,7 +127,7 @@ def test_the_times_of_several_calls_add_up_without_the_time_between_them(breaker
     assert breaker.is_open
 
 
-def test_simultaneous_calls_count_once(breaker: Breaker, clock: Clock) -> None:
+def test_calls_at_the_same_time_count_once(breaker: Breaker, clock: Clock) -> None:
     breaker.begin_request()
     for _ in range(3):
         breaker.begin_call()
@@ -133,7 +137,7 @@ def test_simultaneous_calls_count_once(breaker: Breaker, clock: Clock) -> None:
     assert not breaker.is_open
 
 
-def test_overlapping_calls_count_from_the_first_to_the_last(breaker: Breaker, clock: Clock) -> None:
+def test_calls_that_overlap_count_from_the_first_to_the_last(breaker: Breaker, clock: Clock) -> None:
     breaker.begin_request()
     for _ in range(3):
         breaker.begin_call()
@@ -144,7 +148,7 @@ def test_overlapping_calls_count_from_the_first_to_the_last(breaker: Breaker, cl
     assert breaker.is_open
 
 
-def test_every_request_of_an_app_has_a_time_budget(breaker: Breaker, clock: Clock, redis: Redis) -> None:
+def test_every_request_of_an_app_is_bounded(breaker: Breaker, clock: Clock, redis: Redis) -> None:
     app = Flask("app")
     init_app(app, breaker, redis)
 
@@ -160,7 +164,7 @@ def test_every_request_of_an_app_has_a_time_budget(breaker: Breaker, clock: Cloc
     assert not breaker.is_open
 
 
-def test_the_next_request_starts_with_its_whole_budget(breaker: Breaker, clock: Clock) -> None:
+def test_the_next_request_begins_with_no_time_spent(breaker: Breaker, clock: Clock) -> None:
     for _ in range(2):
         breaker.begin_request()
         assert not breaker.is_open
@@ -169,14 +173,16 @@ def test_the_next_request_starts_with_its_whole_budget(breaker: Breaker, clock: 
         breaker.end_call()
 
 
-def test_outside_of_requests_no_time_is_counted(breaker: Breaker, clock: Clock) -> None:
+def test_where_no_request_is_served_time_is_not_counted(breaker: Breaker, clock: Clock) -> None:
     breaker.begin_call()
     clock.advance(60)
     breaker.end_call()
     assert not breaker.is_open
 
 
-def test_a_request_that_spent_its_time_gets_no_connection(pool: BreakablePool, breaker: Breaker, clock: Clock) -> None:
+def test_the_pool_of_a_request_that_spent_its_time_refuses_it(
+    pool: BreakablePool, breaker: Breaker, clock: Clock
+) -> None:
     breaker.begin_request()
     connection: Any = pool.get_connection()
     clock.advance(REQUEST_SECONDS + 0.1)

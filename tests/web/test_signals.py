@@ -1,4 +1,4 @@
-"""The signals of the web tier: sent when it happens, with the app as the sender. They only announce."""
+"""What happens in the web tier is signalled, with the app as the sender, exactly when it happens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.web_parts import (
     user_url,
 )
 from warmer.errors import InvalidFileId
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from web import signals
 from web.wiring import get_web_context
 
@@ -35,13 +35,13 @@ ALL = [value for value in vars(signals).values() if isinstance(value, NamedSigna
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker and without a wait."""
+    """The web tier without a worker, and without patience."""
     return make_app(photo_wait=0)
 
 
 @contextmanager
 def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Every signal of this app in this block, with its payload, except the one of every other answer."""
+    """Every signal of this app in this block, with its payload, but for the one that goes with every other answer."""
     said: list[tuple[str, dict[str, Any]]] = []
     told = [one for one in ALL if one is not signals.photo_not_served]
     listeners = {one: lambda _, _name=one.name, **payload: said.append((_name, payload)) for one in told}
@@ -52,7 +52,7 @@ def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
         one.disconnect(listener, sender=app)
 
 
-def test_the_signals_are_the_five_of_the_contract_and_four_more() -> None:
+def test_there_are_the_five_of_the_contract_and_four_more() -> None:
     assert {signal.name for signal in ALL} == {
         "photo-missed", "photo-served", "photo-not-found", "photo-overloaded", "photo-not-served", "profile-aged",
         "partners-listed", "partner-registered", "photos-requested",
@@ -107,7 +107,7 @@ def test_a_cold_id_is_photo_missed_with_the_id_as_its_subject(app: Flask, client
     user_id = new_id()
     with heard(app) as said:
         client.get(user_url(user_id), headers={"Accept": "image/jpeg"})
-    assert said == [("photo-missed", {"subject": user_subject(user_id), "wanted": None})]
+    assert said == [("photo-missed", {"subject": Subject.of_person(user_id), "wanted": None})]
 
 
 def test_a_miss_without_a_place_is_photo_overloaded(app: Flask, client: FlaskClient) -> None:
@@ -157,7 +157,7 @@ def test_a_receiver_that_raises_changes_no_answer_of_the_api_and_keeps_no_warmin
     assert client.get("/api/partner/recent?limit=1", headers=as_server).status_code == 200
     body = {"photo_file_ids": file_ids[1:]}
     assert client.post("/api/photos/warm", json=body, headers=as_server).status_code == 202
-    assert queued(app) == [user_subject(user_id), *file_ids]
+    assert queued(app) == [Subject.of_person(user_id), *file_ids]
 
 
 @pytest.mark.usefixtures("redis", "telegram")
@@ -195,7 +195,7 @@ def test_a_receiver_may_declare_that_the_answer_depends_on_it_and_the_others_sti
 
 
 @pytest.mark.parametrize("refused", [{"sig": "x"}, {"size": 1}])
-def test_a_refused_request_signals_nothing(app: Flask, client: FlaskClient, refused: dict[str, Any]) -> None:
+def test_what_is_refused_signals_nothing(app: Flask, client: FlaskClient, refused: dict[str, Any]) -> None:
     with heard(app) as said:
         client.get(file_url(shelve(app), **refused))
     assert said == []
@@ -208,14 +208,14 @@ def test_a_list_is_partners_listed_with_what_is_not_ready_in_its_order(
     directory.register(first, "cold", cold := new_file_id())
     directory.register(second, "ready", shelve(app))
     directory.register(third, "no photo", None)
-    remember_none(app, user_subject(third))
+    remember_none(app, Subject.of_person(third))
     directory.register(fourth, "unknown yet", None)
     with heard(app) as said:
         client.get("/api/partner/recent", headers=as_server)
         client.get("/api/partner/recent?limit=1", headers=as_server)
         client.get("/api/partner/recent?limit=0", headers=as_server)
         client.get("/api/partner/recent")
-    lists = [[user_subject(fourth), cold], [user_subject(fourth)]]
+    lists = [[Subject.of_person(fourth), cold], [Subject.of_person(fourth)]]
     assert said == [("partners-listed", {"subjects": subjects}) for subjects in lists]
 
 
@@ -229,7 +229,7 @@ def test_registering_is_partner_registered_each_time(
         for file_id in (cold, ready):
             client.put(f"/api/partner/{user_id}", json={"name": "A", "photo_file_id": file_id}, headers=as_server)
         client.put(f"/api/partner/{user_id}", json={"name": ""}, headers=as_server)
-    me = user_subject(user_id)
+    me = Subject.of_person(user_id)
     events = [(me, False, False), (me, False, True), (cold, False, False), (ready, True, False)]
     names = ("subject", "is_settled", "is_repeat")
     assert said == [("partner-registered", dict(zip(names, event, strict=True))) for event in events]
@@ -240,13 +240,13 @@ def test_warm_and_resolve_are_photos_requested(app: Flask, client: FlaskClient, 
     with heard(app) as said:
         client.post("/api/photos/warm", json={"photo_file_ids": [ready, cold]}, headers=as_server)
         client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
-    assert said == [("photos-requested", {"subjects": [one]}) for one in (cold, user_subject(user_id))]
+    assert said == [("photos-requested", {"subjects": [one]}) for one in (cold, Subject.of_person(user_id))]
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/api/partner/42"), ("DELETE", "/api/partner/42"), ("GET", "/readyz"), ("GET", "/")]
 )
-def test_other_routes_signal_nothing(
+def test_the_rest_signals_nothing(
     app: Flask, client: FlaskClient, as_server: dict[str, str], method: str, path: str
 ) -> None:
     with heard(app) as said:
@@ -264,4 +264,4 @@ def test_a_profile_looked_up_long_ago_is_profile_aged_when_resolved(
     web_context.redis.set(web_context.keys.person(user_id), json.dumps(record))
     with heard(app) as said:
         client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
-    assert (("profile-aged", {"subject": user_subject(user_id)}) in said) is is_aged
+    assert (("profile-aged", {"subject": Subject.of_person(user_id)}) in said) is is_aged

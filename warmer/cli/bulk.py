@@ -24,7 +24,7 @@ class Bulk:
         self.counts: Counter[str] = Counter()  # ready, unavailable, none
         self.causes: Counter[str] = Counter()  # of those unavailable
         self.settled = 0  # rows; without waiting, those that were asked for
-        self._open: list[str] = []
+        self._open: list[Subject] = []
 
     def warm(self, rows: Sequence[Row], *, waits: bool = True) -> Iterator[int]:
         """Ask for all, and wait for all; how many are settled, again and again. Raises RedisError."""
@@ -48,10 +48,10 @@ class Bulk:
                 return
             self._sleep(LOOK_SECONDS)
 
-    def _ask(self, rows: Sequence[Row]) -> list[str]:
+    def _ask(self, rows: Sequence[Row]) -> list[Subject]:
         """Publish what is not there. Returns every subject that was asked for, in the order of the rows."""
         context, store = self.context, self.context.steps.store
-        subjects = [row.file_id or Subject.of_person(row.user_id or 0) for row in rows]
+        subjects = [row.subject for row in rows]
         ids = [Subject.of_person(row.user_id) for row in rows if row.user_id is not None]
         named = [row for row in rows if row.name and row.user_id is not None]
         for row in named:  # one after the other: the order of the rows is the order of the list
@@ -60,17 +60,17 @@ class Bulk:
         store.clear_tombstones(*subjects, *shown, *ids)
         photos = zip(shown, store.get_statuses(shown), strict=True)
         cold = [subject for subject, photo in photos if photo.status == "warming"]
-        profiles = [Subject.of_person(row.user_id or 0) for row in named if not row.file_id]
+        profiles = [row.subject for row in named if not row.file_id]
         context.publisher.ask_all(list(dict.fromkeys([*cold, *profiles])), "warm")
         return subjects
 
-    def _list_shown(self, subjects: Sequence[str]) -> list[str]:
+    def _list_shown(self, subjects: Sequence[Subject]) -> list[Subject]:
         """Each subject, with the picture in place of the id if it is known, in one round trip."""
-        ids = [one.user_id for one in map(Subject, subjects) if one.is_person]
+        ids = [subject.user_id for subject in subjects if subject.is_person]
         shown = {Subject.of_person(person.id): person.subject for person in self.context.people.get_many(ids)}
-        return [shown.get(Subject(subject), subject) for subject in subjects]
+        return [shown.get(subject, subject) for subject in subjects]
 
-    def _look(self, subjects: Sequence[str]) -> list[str]:
+    def _look(self, subjects: Sequence[Subject]) -> list[Subject]:
         """Count what is settled; the others."""
         left, store = [], self.context.steps.store
         shown = self._list_shown(subjects)

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from warmer.errors import ConfigError
 from warmer.flow.forget import wait_for_acknowledgements
-from warmer.keys import FILE_ID, parse_user_id
+from warmer.keys import parse_user_id
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import load_settings
 from warmer.wiring import WorkerContext, open_worker_context
@@ -49,11 +49,6 @@ def parse_ids(texts: Sequence[str]) -> list[int]:
     if wrong := [text for text, number in zip(texts, ids, strict=True) if number is None]:
         raise click.UsageError("not an id: " + ", ".join(wrong))
     return [number for number in ids if number is not None]
-
-
-def is_subject_name(text: str) -> bool:
-    """Whether it is an id or a file id."""
-    return parse_user_id(text) is not None or FILE_ID.fullmatch(text) is not None
 
 
 def end_when_heard(context: WorkerContext, answer: dict[str, Any], told: str, *, is_json: bool) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from warmer.cli.common import as_json, end_when_heard, is_subject_name, opened_worker_context
+from warmer.cli.common import as_json, end_when_heard, opened_worker_context
 from warmer.cli.purging import Purge
-from warmer.keys import parse_user_id
+from warmer.keys import Subject
 
 
 @click.command()
@@ -24,7 +24,8 @@ def purge(names: tuple[str, ...], is_all: bool, yes: bool, is_json: bool) -> Non
     """
     if is_all == bool(names):
         raise click.UsageError("name ids or file ids, or --all")
-    if wrong := [name for name in names if not is_subject_name(name)]:
+    parsed = {name: Subject.parse(name) for name in names}
+    if wrong := [name for name, subject in parsed.items() if subject is None]:
         raise click.UsageError("neither id nor file id: " + ", ".join(wrong))
     if is_all and not yes:
         click.confirm("Drop every stored picture of this bot?", abort=True, err=True)
@@ -32,8 +33,7 @@ def purge(names: tuple[str, ...], is_all: bool, yes: bool, is_json: bool) -> Non
         steps = context.steps
         tool = Purge(context.redis, context.keys, steps.store, context.people, context.schedule)
         subjects: list[str] = []
-        for name in names:
-            user_id = parse_user_id(name)
-            subjects += [name] if user_id is None else tool.list_subjects(user_id)
+        for subject in filter(None, parsed.values()):
+            subjects += tool.list_subjects(subject.user_id) if subject.is_person else [subject]
         number = tool.everything() if is_all else tool.subjects(list(dict.fromkeys(subjects)))
         end_when_heard(context, {"purged": number}, f"Purged: {number}.", is_json=is_json)

@@ -8,7 +8,7 @@ from itertools import islice
 
 from redis import Redis
 
-from warmer.keys import Keys, user_subject
+from warmer.keys import Keys, Subject
 from warmer.state.people import People
 from warmer.state.person import list_rewarmed
 from warmer.state.photos import PhotoStore
@@ -39,7 +39,7 @@ class Purge:
         """The id itself, and the pictures that it shows."""
         person = self.people.get(user_id)
         found = [*person.shown, *([person.next_file_id] if person.next_file_id else [])]
-        return list(dict.fromkeys([user_subject(user_id), *found]))
+        return list(dict.fromkeys([Subject.of_person(user_id), *found]))
 
     def subjects(self, subjects: Sequence[str]) -> int:
         """Purge these; of how many there was something."""

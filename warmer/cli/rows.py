@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from warmer.keys import FILE_ID, parse_user_id
+from warmer.keys import FILE_ID, Subject, parse_user_id
 from warmer.names import NAME_MAX, has_controls
 
 COLUMNS = ("id", "name", "photo_file_id")
@@ -18,6 +18,11 @@ class Row(NamedTuple):
     user_id: int | None
     name: str
     file_id: str | None
+
+    @property
+    def subject(self) -> Subject:
+        """The picture, or the person if the row names no picture."""
+        return Subject(self.file_id) if self.file_id else Subject.of_person(self.user_id or 0)
 
 
 def read_rows(lines: Iterable[str]) -> tuple[list[Row], list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from redis import Redis
 
-from warmer.keys import Keys, user_subject
+from warmer.keys import Keys, Subject
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 
@@ -27,7 +27,7 @@ class Forget:
         """Delete everything about this id: record, place, and each picture that no other person shows."""
         person = self.people.get(person_id)
         # The tombstone of the id comes first: it ends a worker that is looking the profile up just now.
-        self.store.forget(user_subject(person_id), *person.ever_shown, shown_by=person_id)
+        self.store.forget(Subject.of_person(person_id), *person.ever_shown, shown_by=person_id)
         # The record goes last, so that a call that broke off half-way can be made again.
         removed = self.people.remove(person_id)
         if removed != person:  # a worker wrote meanwhile

@@ -111,9 +111,9 @@ def _to_sample_of_mode(header: Header, mode: str) -> int | tuple[int, ...]:
 
 
 def _load_deep_rgb(header: Header) -> Image.Image:
-    """Decode RGB with 16 bits a sample, and compare all 16 bits with the color key.
+    """RGB of 16 bits a sample with a color key, which only the full samples can be compared with.
 
-    Pillow keeps 8 bits, so this decodes the lower bytes first, and then the upper ones.
+    Pillow keeps 8 bits, so the picture is decoded twice: the lower bytes, then the upper ones.
     """
     alpha = Image.new("L", (header.width, header.height))
     for raw_mode, shift in (("RGB;16L", 0), ("RGB;16B", 8)):
@@ -126,7 +126,7 @@ def _load_deep_rgb(header: Header) -> Image.Image:
 
 
 def _mark_differing(alpha: Image.Image, image: Image.Image, color: list[int]) -> None:
-    """Make the pixels of other colors opaque, band by band to save memory."""
+    """Make the pixels opaque that have another color; by bands, so that no copy is large."""
     table = [255 * (value != sample) for sample in color for value in range(256)]
     rows = max(1, BAND_PIXELS // image.width)
     for upper in range(0, image.height, rows):

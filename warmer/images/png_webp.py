@@ -22,10 +22,10 @@ _WEBP_COPIES = 3  # of the file: here, in Pillow and in libwebp
 _WEBP_PIXEL_CHUNKS = (b"VP8 ", b"VP8L", b"ALPH")
 _FRAME_BYTES = 16  # of an animation's frame, before its own chunks
 _STORED = 0  # ALPH's compression method: none
-# Memory of libwebp for a prefix code group: five tables of 256 codes. Codes of more than 8 bits add tables; these are
-# bounded per byte of the file, and per group by the size of the alphabets.
+# What libwebp takes for a prefix code group: five tables of 256 codes. Codes of more than 8 bits have further tables,
+# so large for each byte of the file, up to those of the largest alphabets.
 _GROUP_BYTES, _LONG_CODE_BYTES, _LONG_CODES_BYTES_PER_GROUP = 5600, 60, 15_000
-_GROUP_PIXELS, _GROUP_FILE_BYTES, _MAX_GROUPS = 16, 4, 65_536  # the least that a group takes
+_GROUP_PIXELS, _GROUP_FILE_BYTES, _MAX_GROUPS = 16, 4, 65_536  # a group takes at least so much
 
 Chunk = tuple[bytes, int, int]  # its name, the start and the end of its content
 
@@ -38,7 +38,7 @@ def read_png(data: bytes) -> Header:
     for name, start, end in _list_png_chunks(data):
         if name == b"eXIf":
             orientation = orientation or read_orientation(view[start:end])
-        elif name == b"tRNS" and kind != _PALETTE:  # not for Pillow: it reads the samples as 8 bits
+        elif name == b"tRNS" and kind != _PALETTE:  # kept from Pillow, which takes samples of every depth for 8 bits
             color_key = color_key or _read_color_key(data[start:end], depth, kind)
         elif name in _PNG_PIXEL_CHUNKS or (name == b"iCCP" and end - start <= MAX_PROFILE_BYTES):
             parts.append(view[start - 8 : end + 4])
@@ -50,7 +50,7 @@ def read_png(data: bytes) -> Header:
 
 
 def _read_color_key(content: bytes, depth: int, kind: int) -> tuple[int, ...]:
-    """The transparent color, or nothing if the chunk is invalid. Bits above the depth are ignored, as in browsers."""
+    """The transparent color: of each 16 bits only the low ones count. Empty where the chunk makes no sense."""
     samples = {_GRAY: 1, _RGB: 3}.get(kind, 0)
     if not samples or len(content) < 2 * samples:
         return ()
@@ -77,7 +77,7 @@ def read_webp(data: bytes) -> Header:
 
 
 def _estimate_tables(view: memoryview, pixels: int, chunks: list[Chunk]) -> int:
-    """The most memory that libwebp can need for the prefix codes of a lossless picture or alpha channel."""
+    """The most memory that the prefix codes of the lossless picture, or of the lossless alpha channel, can take."""
     pixel_chunks = [(name, view[start:end]) for name, start, end in chunks if name in _WEBP_PIXEL_CHUNKS]
     by_name = dict(pixel_chunks)
     is_ambiguous = len(by_name) < len(pixel_chunks)  # libwebp decodes one of two chunks with the same name
@@ -94,7 +94,7 @@ def _estimate_tables(view: memoryview, pixels: int, chunks: list[Chunk]) -> int:
 
 
 def _count_groups(name: bytes, content: memoryview, lossy: memoryview | None) -> int | None:
-    """The number of prefix code groups in this chunk, or None if they cannot be counted."""
+    """The prefix code groups in this chunk, or None where they cannot be counted."""
     if name == b"VP8L":
         return count_groups(content[5:], *_read_lossless_size(content))
     if content[0] & 3 == _STORED:

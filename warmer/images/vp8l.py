@@ -1,14 +1,12 @@
 """The prefix code groups of a lossless WebP stream, counted before libwebp allocates tables for them (RFC 9649, 3).
 
-A short stream can ask for 65,536 groups of 5 kB or more. Their number is compressed: it is in the entropy image, which
-follows the images of the transforms. This module reads these images, but not the picture itself.
+A stream of a few kilobytes may ask for 65,536 groups, and their number stands inside compressed data: in the entropy
+image, behind the images of the transforms. Only these are read here, never the picture itself.
 """
 
 from __future__ import annotations
 
-MAX_COUNTED_PIXELS = (
-    100_000  # of all these images together; for a picture within our limits libwebp's encoder writes at most 65,000
-)
+MAX_COUNTED_PIXELS = 100_000  # of all these images together; libwebp's encoder writes at most 65,000 in our limits
 DENSE_GROUPS = 1000  # up to here libwebp keeps a group for every number below the highest, used or not
 
 _PREDICTOR, _CROSS_COLOR, _COLOR_INDEXING = 0, 1, 3  # and 2, "subtract green", which brings no image
@@ -21,7 +19,7 @@ Code = tuple[list[int], int]  # a table of `symbol << 4 | bits`, and the mask of
 
 
 def count_groups(stream: memoryview, width: int, height: int) -> int | None:
-    """The number of groups that libwebp builds for this stream, or None if it is broken or takes too long to read.
+    """The groups that libwebp builds for this stream, or None for a broken stream or one with too much to read here.
 
     The stream starts at its first transform.
     """

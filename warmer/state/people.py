@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from warmer.keys import Keys, Subject, user_subject
+from warmer.keys import Keys, Subject
 from warmer.photo import PhotoSize
 from warmer.settings import Settings
 from warmer.state.person import Person, Record, Records, drop_next, load_record, read_person, show_photo
@@ -114,7 +114,7 @@ class People:
         the current picture stays until a newer one is ready. Tombstones and negative cache entries of the id and the
         picture end here.
         """
-        subject, first, repeat = user_subject(person_id), [False], [False]
+        subject, first, repeat = Subject.of_person(person_id), [False], [False]
 
         def change(record: Record, now: tuple[int, int]) -> Record:
             first[0] = record.get("joined_us") is None

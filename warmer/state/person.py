@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from warmer.keys import Keys, user_subject
+from warmer.keys import Keys, Subject
 from warmer.state.scripts import load_script, queue
 
 FORMER_MAX = 50  # former pictures in a record: deleting the person covers them
@@ -55,15 +55,15 @@ class Person:
         return tuple(dict.fromkeys(file_id for file_id in known if file_id))
 
     @property
-    def subject(self) -> str:
+    def subject(self) -> Subject:
         """The subject to warm: the picture, or the profile while no picture is known."""
-        return self.shown[0] if self.shown else user_subject(self.id)
+        return Subject(self.shown[0]) if self.shown else Subject.of_person(self.id)
 
 
-def list_rewarmed(person: Person) -> list[str]:
+def list_rewarmed(person: Person) -> list[Subject]:
     """The subjects that have a next run while the person is among the newest: the profile and the picture."""
-    profile = [] if person.is_pinned else [user_subject(person.id)]
-    return profile + ([person.photo_file_id] if person.photo_file_id else [])
+    profile = [] if person.is_pinned else [Subject.of_person(person.id)]
+    return profile + ([Subject(person.photo_file_id)] if person.photo_file_id else [])
 
 
 def load_record(value: Any) -> Record:
@@ -171,5 +171,5 @@ class Records:
         if write:
             write(pipe, record)
         if after.shown != before.shown:
-            pipe.publish(self.keys.purge, user_subject(after.id))
+            pipe.publish(self.keys.purge, Subject.of_person(after.id))
         return bool(pipe.execute()[len(shown)])

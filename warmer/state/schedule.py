@@ -41,7 +41,7 @@ class Schedule:
         if subjects:
             self._schedule(keys=[self.keys.schedule], args=[seconds, "LT", *subjects])
 
-    def schedule_if_absent(self, subjects: list[str], seconds: float) -> None:
+    def schedule_if_absent(self, subjects: Sequence[str], seconds: float) -> None:
         """Set the next run of the subjects that have none."""
         if subjects:
             self._schedule(keys=[self.keys.schedule], args=[seconds, "NX", *subjects])

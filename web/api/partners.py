@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, St
 from werkzeug.routing import BaseConverter
 
 from warmer.flow.forget import wait_for_acknowledgements
-from warmer.keys import FILE_ID, MAX_ID, parse_user_id, user_subject
+from warmer.keys import FILE_ID, MAX_ID, Subject, parse_user_id
 from warmer.names import NAME_MAX, has_controls
 from web.api.auth import count_write, require
 from web.api.context import ApiContext
@@ -145,8 +145,8 @@ def resolve(ids: list[int]) -> list[dict[str, Any]]:
     people = context.people.get_many(ids)
     for person in people:
         if person.shown and context.people.is_aged(person):
-            announce(profile_aged, get_app(), subject=user_subject(person.id))
-    context.store.clear_tombstones(*map(user_subject, ids))
+            announce(profile_aged, get_app(), subject=Subject.of_person(person.id))
+    context.store.clear_tombstones(*map(Subject.of_person, ids))
     return _request_all([person.subject for person in people], context)
 
 
@@ -165,7 +165,7 @@ def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool =
     person, is_new, is_repeat = context.people.register(person_id, name, file_id, by_user=by_user)
     (shown,) = show_partners([person], context)
     is_settled = person.is_pinned and shown["photo_status"] != "warming"
-    subject = person.subject if person.is_pinned else user_subject(person_id)
+    subject = person.subject if person.is_pinned else Subject.of_person(person_id)
     announce(partner_registered, get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
     return jsonify(shown), 201 if is_new else 200
 

@@ -65,7 +65,7 @@ class PhotoLookup:
         subject, context = self.photo_request.subject, self.context
         if self.photo_request.kind == "file":
             return [subject]
-        person = context.people.get(Subject(subject).user_id)
+        person = context.people.get(subject.user_id)
         if person.shown and context.people.is_aged(person):
             announce(profile_aged, self.app, subject=subject)
         return list(person.shown)
@@ -81,10 +81,9 @@ class PhotoLookup:
 
     def _request_warming(self) -> bool:
         """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
-        subject = next(iter(self._list_shown()), self.photo_request.subject)
-        wanted = (
-            None if subject.startswith("user:") else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
-        )
+        shown = self._list_shown()
+        subject = Subject(shown[0]) if shown else self.photo_request.subject
+        wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
         announce(photo_missed, self.app, subject=subject, wanted=wanted)
         if wanted:  # before the message: the worker that holds the lease reads it once more before it ends
             self.context.store.want(subject, wanted)

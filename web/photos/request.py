@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from warmer.keys import FILE_ID, parse_user_id, user_subject
+from warmer.keys import FILE_ID, Subject, parse_user_id
 from warmer.photo import MIME_TYPES
 from web.photos.placeholder import read_placeholder
 from web.photos.urls import PhotoUrls
@@ -27,7 +27,7 @@ class PhotoRequest(NamedTuple):
     """A picture that a client requests: its size, and the formats that suit the client best."""
 
     kind: str  # file or user
-    subject: str  # a file id, or user:<id>
+    subject: Subject
     size: int  # pixels
     formats: tuple[str, ...]  # all suit equally; in the order of PHOTO_FORMATS
 
@@ -47,12 +47,9 @@ class PhotoRequestParser:
 
     def _read(self, path: str, query: str, accept: str) -> PhotoRequest:
         kind, name = PREFIXES[path[:PREFIX_LENGTH]], path[PREFIX_LENGTH:]
-        subject = name if kind == "file" else _subject_of(name)
+        subject = _parse_subject(kind, name)
         given = _parse(query)
-        signed = f"file:{name}" if kind == "file" else subject
-        if not subject or not self._is_signed(signed, given.get("sig", [""])[0]):
-            raise Problem(403, FORGED)
-        if kind == "file" and not FILE_ID.fullmatch(name):
+        if subject is None or not self._is_signed(f"{kind}:{name}", given.get("sig", [""])[0]):
             raise Problem(403, FORGED)
         size, *more = given.get("size") or [str(self.urls.size)]
         if more or size not in map(str, self.urls.sizes):
@@ -74,9 +71,11 @@ def _parse(query: str) -> dict[str, list[str]]:
     return parse_qs(query, keep_blank_values=True)
 
 
-def _subject_of(name: str) -> str:
+def _parse_subject(kind: str, name: str) -> Subject | None:
+    if kind == "file":
+        return Subject(name) if FILE_ID.fullmatch(name) else None
     user_id = parse_user_id(name)
-    return "" if user_id is None else user_subject(user_id)
+    return None if user_id is None else Subject.of_person(user_id)
 
 
 def rank_formats(accept: MIMEAccept, formats: Sequence[str]) -> list[str]:

@@ -31,14 +31,14 @@ export interface LazyImageProps extends OtherProps {
   onStatusChange?: (status: LazyImageStatus) => void;
 }
 
-const useEffectBeforePaint = typeof document === 'undefined' ? useEffect : useLayoutEffect; // React warns on a server
+const useEffectBeforePaint = typeof document === 'undefined' ? useEffect : useLayoutEffect; // a server would warn
 
 export const LazyImage = forwardRef<LazyImageElement, LazyImageProps>(function LazyImage(props, ref) {
   const { srcSet, src, placeholder, delayMs, className, onLoad, onError, onStatusChange, ...others } = props;
   const inner = useRef<LazyImageElement>(null);
   useImperativeHandle(ref, () => inner.current!);
 
-  // React 18 does not support events of custom elements.
+  // React 18 knows no events of custom elements.
   useEffectBeforePaint(() => {
     const element = inner.current!;
     const listening = new AbortController();
@@ -49,7 +49,7 @@ export const LazyImage = forwardRef<LazyImageElement, LazyImageProps>(function L
     return () => listening.abort();
   }, [onLoad, onError, onStatusChange]);
 
-  // An element from the server may have finished before React attaches.
+  // An element that a server has sent may be done before React gets to it.
   useEffectBeforePaint(() => {
     const { status } = inner.current!;
     if (status !== 'idle') onStatusChange?.(status);
@@ -66,7 +66,7 @@ export const LazyImage = forwardRef<LazyImageElement, LazyImageProps>(function L
       srcset={srcSet ?? undefined}
       placeholder={placeholder ?? undefined}
       delay-ms={delayMs}
-      suppressHydrationWarning // the element may already have added its status and role
+      suppressHydrationWarning // the element may have added its status and role by then
     />
   );
 });

@@ -1,5 +1,5 @@
 // @ts-check
-/** Helpers of the page: find an element, show a text, show a photo, send a request. */
+/** What every part of the page does: find an element, say something, show a photo, ask the service. */
 
 /**
  * @typedef {{ photo_url: string | null, photo_srcset: string | null, photo_placeholder: string | null }} Photo
@@ -8,7 +8,7 @@
  * @typedef {import('./lazy-image.js').LazyImage} LazyImage
  */
 
-const PATIENCE = 10_000; // ms for a request
+const PATIENCE = 10_000; // ms that a request may take
 
 /** @template {Element} T @param {string} selector @param {ParentNode} [within] @returns {T} */
 export const find = (selector, within = document) => /** @type {T} */ (within.querySelector(selector));
@@ -17,10 +17,10 @@ export const find = (selector, within = document) => /** @type {T} */ (within.qu
 export const sleep = (ms, signal) =>
   new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    signal?.addEventListener('abort', () => clearTimeout(timer)); // the promise never settles
+    signal?.addEventListener('abort', () => clearTimeout(timer)); // and whoever waits is forgotten
   });
 
-/** An error answer of the server, with its message. */
+/** The server said no; the message is its own. */
 export class Refusal extends Error {
   /** @param {number} status @param {string} message */
   constructor(status, message) {
@@ -47,7 +47,7 @@ export function showPhoto(image, name, photo) {
 }
 
 /**
- * Rewrites a text only if it differs: a screen reader repeats every rewritten status.
+ * Rewrites only what differs: a screen reader says every rewritten status again.
  * @param {Element} element
  * @param {string} text
  */

@@ -1,19 +1,19 @@
 /** Types of lazy-image.js. */
 
-/** The same words as in Radix' Avatar. */
+/** The words of Radix' Avatar. */
 export type LazyImageStatus = 'idle' | 'loading' | 'loaded' | 'error';
 
 export interface LazyImageEventMap extends HTMLElementEventMap {
   statuschange: CustomEvent<{ status: LazyImageStatus }>;
 }
 
-/** Properties reflect the attributes; null removes one. */
+/** Properties mirror the attributes, as they are written; null removes one. */
 export class LazyImage extends HTMLElement {
   get src(): string;
   set src(url: string | null | undefined);
   get srcset(): string;
   set srcset(urls: string | null | undefined);
-  /** Default: the width of the box. */
+  /** Without it: the width of the box. */
   get sizes(): string;
   set sizes(lengths: string | null | undefined);
   get name(): string;
@@ -27,7 +27,7 @@ export class LazyImage extends HTMLElement {
   get delayMs(): number;
   set delayMs(ms: number | null | undefined);
   readonly status: LazyImageStatus;
-  /** Starts again after an error; otherwise it does nothing. */
+  /** Begins again after an error; at any other time it does nothing. */
   retry(): void;
 
   addEventListener<Type extends keyof LazyImageEventMap>(
@@ -52,7 +52,7 @@ export class LazyImage extends HTMLElement {
   ): void;
 }
 
-/** The attributes, for JSX and templates. */
+/** What may be written in markup, for JSX and templates. */
 export interface LazyImageAttributes {
   class?: string;
   src?: string;
@@ -64,10 +64,10 @@ export interface LazyImageAttributes {
   'delay-ms'?: number;
 }
 
-/** The initials of a name. */
+/** The letters that stand for a name. */
 export function initials(name: string): string;
 
-/** Defines the element, under another name if its own is taken. Does nothing on a server, or a second time. */
+/** Defines the element, under another name where its own is taken; does nothing on a server, or a second time. */
 export function defineLazyImage(tag?: string): void;
 
 declare global {

@@ -2,9 +2,9 @@
 /**
  * <lazy-image src srcset sizes name placeholder delay-ms loading>: a picture in a box that never moves.
  *
- * It shows, in this order: the blurred `placeholder` (a data URI) or a pulsing skeleton; the picture; or, without a
- * picture, the initials of `name`. It retries a picture that the server is still fetching (503).
- * `status` (property, attribute, `statuschange` event) is idle, loading, loaded or error; `load` and `error` events come
+ * It shows, in this order: the blurred `placeholder` (a data URI) or a pulsing skeleton; the picture; or, when there
+ * is none to be had, the initials of `name`. A picture that the server is still fetching (503) is asked for again.
+ * `status` (property, attribute, `statuschange` event) is idle, loading, loaded or error; `load` and `error` are sent
  * as from an <img>; `retry()` tries again after an error.
  *
  * @typedef {'idle' | 'loading' | 'loaded' | 'error'} Status
@@ -13,8 +13,8 @@
 
 const RETRIES = 5;
 const FIRST_PAUSE = 500; // ms; doubles with every retry
-const GIVE_UP_AFTER = 30_000; // ms, for all tries and pauses; no skeleton pulses longer
-const NOT_READY = [429, 502, 503, 504]; // "retry later"; any other error is final
+const GIVE_UP_AFTER = 30_000; // ms; all tries and pauses together, and no skeleton pulses longer
+const NOT_READY = [429, 502, 503, 504]; // "ask again later"; any other refusal is the answer
 
 const STYLE = `
   :host { display: inline-block; position: relative; overflow: hidden; vertical-align: middle; contain: content;
@@ -38,7 +38,7 @@ const STYLE = `
   @keyframes appear { from { opacity: 0; } }
   @media (prefers-reduced-motion: no-preference) {
     .picture { animation: appear 240ms ease-out; }
-    /* No pulse under a preview or an earlier picture, and none without end if the script stops. */
+    /* Nothing pulses unseen, under a preview or under the picture before; nor for ever, should the script stop. */
     :host([status='loading']:not([placeholder^='data:'])) .skeleton:not(:has(~ .picture)) {
       animation: show 0s var(--delay) backwards, pulse 1.4s ease-in-out var(--delay) 22; }
   }
@@ -46,13 +46,13 @@ const STYLE = `
     .skeleton, .initials { border: 1px solid CanvasText; border-radius: inherit; }
     .initials { background: Canvas; color: CanvasText; }
   }
-  @media print { /* Printers often omit backgrounds, and no picture comes later. */
+  @media print { /* Backgrounds are often left out on paper, and nothing comes later. */
     :host(:not([status='loaded'])) .initials { display: grid; }
     .initials { border: 1px solid; border-radius: inherit; background: #fff; color: #000; }
   }
 `;
 
-/** The server's answer is final: a retry would get the same. */
+/** The server's answer was final: asking again would give the same. */
 class Refused extends Error {}
 
 /**
@@ -109,27 +109,27 @@ function arrives(picture, source, signal) {
 }
 
 /**
- * <img> does not tell why a picture failed, so this requests the headers again.
+ * <img> does not tell why a picture did not come, so the server is asked once more, for the headers alone.
  * @param {string} url @param {AbortSignal} signal
  */
 function ask(url, signal) {
-  const headers = { Accept: 'image/avif,image/webp,*/*' }; // as <img> sends it: otherwise the server would make another format
+  const headers = { Accept: 'image/avif,image/webp,*/*' }; // as <img> does: without it, another format would be made
   return fetch(url, { method: 'HEAD', cache: 'no-store', credentials: 'omit', headers, signal }).catch(() => null);
 }
 
 /**
  * How long to wait before the next try, in ms.
- * @param {Response | null} answer  null: no network or no server
+ * @param {Response | null} answer  null: no network, or no server just now
  * @param {number} retries
  */
 function pauseAfter(answer, retries) {
-  if (answer?.ok) return 0; // it has become ready
+  if (answer?.ok) return 0; // it became ready in the meantime
   if (answer && !NOT_READY.includes(answer.status)) throw new Refused(`${answer.status}`);
-  const asked = 1000 * Number(answer?.headers.get('Retry-After')) || 0; // our servers send seconds, never a date
-  return Math.max(FIRST_PAUSE * 2 ** retries, asked) * (1 + Math.random() / 4); // never earlier than asked
+  const wished = 1000 * Number(answer?.headers.get('Retry-After')) || 0; // our servers send seconds, never a date
+  return Math.max(FIRST_PAUSE * 2 ** retries, wished) * (1 + Math.random() / 4); // never earlier than wished
 }
 
-/** Sleeps. An online event or an abort ends it early. @param {number} ms @param {AbortSignal} signal */
+/** Sleeps. Being online again, or being aborted, ends it early. @param {number} ms @param {AbortSignal} signal */
 function pause(ms, signal) {
   return new Promise((resolve) => {
     const end = () => {
@@ -156,7 +156,7 @@ function firstGrapheme(word) {
 export function initials(name) {
   const words = name.split(/\s+/u).filter(Boolean);
   const letters = [...words.slice(0, 1), ...words.slice(1).slice(-1)].map(firstGrapheme);
-  // Arabic letters would join into one shape: a zero-width non-joiner separates the initials.
+  // Arabic letters would join into one shape that nobody knows as initials: a zero-width non-joiner parts them.
   return letters.join(/\p{Script=Arabic}/u.test(letters.join('')) ? '\u200c' : '').toLocaleUpperCase() || '?';
 }
 
@@ -178,7 +178,7 @@ function makePart(tag, part) {
 /** @type {CSSStyleSheet | undefined} */
 let sheet;
 
-/** One for all elements; made with the first, so that the import works without a document. */
+/** One for all; made when the first element is, so that importing this works where no document is. */
 function getSheet() {
   if (!sheet) {
     sheet = new CSSStyleSheet();
@@ -193,7 +193,7 @@ function setOrRemove(element, attribute, value) {
   else element.setAttribute(attribute, `${value}`);
 }
 
-const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (class {}); // missing on a server
+const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (class {}); // on a server there is none
 
 export class LazyImage extends Base {
   static observedAttributes = ['src', 'srcset', 'sizes', 'name', 'placeholder', 'delay-ms', 'loading'];
@@ -209,7 +209,7 @@ export class LazyImage extends Base {
   #refused = false;
   /** @type {Status} */
   #status = 'idle';
-  /** The values that this element has set. @type {Record<string, string | null>} */
+  /** What we made these attributes say. @type {Record<string, string | null>} */
   #said = { role: null, 'aria-label': null };
 
   constructor() {
@@ -221,7 +221,7 @@ export class LazyImage extends Base {
     this.#root.append(this.#skeleton, this.#preview, this.#initials);
   }
 
-  /** One observer for all elements: a hundred pictures cost one callback. */
+  /** One observer for all: a hundred pictures cost one callback. */
   static get #nearby() {
     return (LazyImage.#observer ??= new IntersectionObserver(
       (entries) => {
@@ -250,11 +250,11 @@ export class LazyImage extends Base {
 
   connectedCallback() {
     for (const property of PROPERTIES.filter((name) => Object.hasOwn(this, name))) {
-      const value = Reflect.get(this, property); // set before the definition: it hides the property of the class
+      const value = Reflect.get(this, property); // set before the element was defined: it hides our own
       Reflect.deleteProperty(this, property);
       Reflect.set(this, property, value);
     }
-    this.setAttribute('status', this.#status); // a clone has the status of its original
+    this.setAttribute('status', this.#status); // a clone brings somebody else's
     this.#describe();
     addEventListener('online', this.#online);
     if (this.#status !== 'loaded') this.#await();
@@ -290,7 +290,7 @@ export class LazyImage extends Base {
     this.#say('role', isNamed ? 'img' : 'none');
   }
 
-  /** Keep an author's own attribute: overwrite only values that this element has set. */
+  /** An author's own words stay: an attribute is ours as long as it says what we would. */
   #say(/** @type {string} */ attribute, /** @type {string | null} */ value) {
     const now = this.getAttribute(attribute);
     if (now !== null && now !== this.#said[attribute] && now !== value) return;
@@ -298,7 +298,7 @@ export class LazyImage extends Base {
     setOrRemove(this, attribute, value);
   }
 
-  /** Starts again with the current attributes: at once, or when the box is near the viewport. */
+  /** Begins anew with what the attributes say now: at once, or as soon as the box is near the viewport. */
   #await() {
     this.#stop();
     this.#enter('idle');
@@ -306,11 +306,11 @@ export class LazyImage extends Base {
     if (!this.getAttribute('src') && !this.getAttribute('srcset')) this.#clear();
     else if (!this.isConnected) return;
     else if (this.getAttribute('loading') !== 'eager') LazyImage.#nearby.observe(this);
-    else queueMicrotask(() => this.#start(signal)); // src and srcset are often set in turn
+    else queueMicrotask(() => this.#start(signal)); // src and srcset are often set one after the other
   }
 
   async #start(/** @type {AbortSignal} */ signal) {
-    if (signal.aborted || this.#status !== 'idle') return; // removed just before, or observed twice in one turn
+    if (signal.aborted || this.#status !== 'idle') return; // taken away just before, or seen twice in one turn
     LazyImage.#nearby.unobserve(this);
     const [src, srcset, sizes] = ['src', 'srcset', 'sizes'].map((name) => this.getAttribute(name) ?? '');
     const fetchPriority = this.getAttribute('loading') === 'eager' ? 'high' : 'auto';
@@ -335,7 +335,7 @@ export class LazyImage extends Base {
     this.#enter('loaded');
     this.dispatchEvent(new Event('load'));
     await Promise.allSettled(picture.getAnimations().map((animation) => animation.finished));
-    before.forEach((old) => old.remove()); // now it is covered
+    before.forEach((old) => old.remove()); // only now is it covered
   }
 
   #fail(/** @type {unknown} */ problem) {
@@ -373,7 +373,7 @@ for (const name of REFLECTED) {
   });
 }
 
-/** Defines the element, under another name if its own is taken. Does nothing on a server, or a second time. */
+/** Defines the element, under another name where its own is taken; does nothing on a server, or a second time. */
 export function defineLazyImage(tag = 'lazy-image') {
   if (!globalThis.customElements || customElements.get(tag)) return;
   // A class can have one name only.

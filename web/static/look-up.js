@@ -1,11 +1,11 @@
 // @ts-check
-/** The bot of this service, and a lookup of an id if allowed. */
+/** Which bot this is, and, where allowed, a try with one's own id. */
 
 import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
 
 const LOOK_FOR = 15_000; // ms
 const ID = /^-?\d{1,15}$/;
-const NO_PHOTO = { photo_url: null, photo_srcset: null, photo_placeholder: null };
+const NOBODY = { photo_url: null, photo_srcset: null, photo_placeholder: null };
 
 /** @type {Record<string, string>} */
 const WORDS = {
@@ -50,7 +50,7 @@ export function openBot() {
     const { signal } = (current = new AbortController());
     /** @type {HTMLInputElement} */
     const field = find('#look-up-id');
-    showFace(NO_PHOTO); // removes the face of the last try
+    showFace(NOBODY); // the face of the try before
     const text = field.value.trim();
     say(find('#look-up-state'), WORDS[ID.test(text) ? 'warming' : 'malformed']);
     if (!ID.test(text)) return;

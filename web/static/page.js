@@ -1,13 +1,13 @@
 // @ts-check
-/** The page at /: the people who joined last for a signed-in user, else the bot of this service. */
+/** The page at /: who joined last, for whoever is signed in; for anybody else, which bot this is. */
 
 import './lazy-image.js';
 import { openBot } from './look-up.js';
 import { openPeople } from './people.js';
 
 /**
- * Telegram passes its signed init data in the fragment. It is a secret, so remove it from the address bar at once;
- * the history entry keeps it for a reload.
+ * Telegram hands its signed init data over in the fragment. It is a secret, so it leaves the address bar at once;
+ * the history entry keeps it, out of sight, for a reload.
  */
 function takeInitData() {
   const launched = new URLSearchParams(location.hash.slice(1)).get('tgWebAppData');

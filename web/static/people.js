@@ -1,12 +1,12 @@
 // @ts-check
-/** The people who joined last: names at once, pictures when they are ready. */
+/** Who joined last: names at once, pictures as they come. */
 
 import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
 
 /** @typedef {import('./common.js').Partner} Partner */
 
 const WATCH_FOR = 120_000; // ms
-const FIRST = 4; // rows that fit every screen: their pictures load before layout
+const FIRST = 4; // rows that every screen shows: their pictures wait for no layout
 
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
 /** In seconds. @type {[Intl.RelativeTimeFormatUnit, number][]} */
@@ -16,7 +16,7 @@ const UNITS = [
 
 /** @param {string} instant */
 function ago(instant) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(instant)) / 1000); // a slow clock also gives "just now"
+  const seconds = Math.max(0, (Date.now() - Date.parse(instant)) / 1000); // a clock that is slow says "just now" too
   const [unit, length] = UNITS.find(([, length]) => seconds >= length) ?? ['minute', Infinity];
   return length === Infinity ? 'just now' : relative.format(-Math.floor(seconds / length), unit);
 }
@@ -45,11 +45,11 @@ function rowOf(partner, place) {
   const image = find('lazy-image', row);
   image.loading = place < FIRST ? 'eager' : 'lazy';
   showPhoto(image, partner.name, partner);
-  if (partner.photo_status === 'ready') image.retry(); // it may have given up before
+  if (partner.photo_status === 'ready') image.retry(); // it may have lost patience before
   return row;
 }
 
-/** Keeps rows in place, and updates only what changed. @param {Partner[]} partners */
+/** Rows stay where and what they are; only what changed is touched. @param {Partner[]} partners */
 function showPeople(partners) {
   const list = find('#people-list');
   const ids = new Set(partners.map((partner) => partner.id));
@@ -89,13 +89,13 @@ async function showList(initData) {
   if (await refresh()) watch(refresh);
 }
 
-/** Refreshes while a picture is warming, at growing intervals. @param {() => Promise<boolean>} refresh */
+/** Asks again, ever less often, while a picture is warming. @param {() => Promise<boolean>} refresh */
 async function watch(refresh) {
   const end = performance.now() + WATCH_FOR;
   let warming = true;
   for (let wait = 1000; warming && performance.now() < end; wait = Math.min(wait * 1.4, 5000)) {
     await sleep(wait);
-    warming = await refresh().catch(() => true); // keep the list that is shown
+    warming = await refresh().catch(() => true); // the list that is shown stays good
   }
 }
 
@@ -118,10 +118,10 @@ export async function openPeople(initData) {
       say(find('p', problem), words);
       problem.toggleAttribute('hidden', false);
     }
-    find('#people-list').ariaBusy = 'false'; // now the footer can appear below it
+    find('#people-list').ariaBusy = 'false'; // and the foot is shown where it stays
   };
   button.addEventListener('click', () => {
-    /** @type {HTMLElement} */ (find('#people-title')).focus(); // the button disappears
+    /** @type {HTMLElement} */ (find('#people-title')).focus(); // the button is about to go
     attempt();
   });
   find('#people').removeAttribute('hidden');

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis import Redis
 
 from benches.dataset import write_partners
-from warmer.keys import Keys, user_subject
+from warmer.keys import Keys, Subject
 from warmer.wiring import WorkerContext
 
 
@@ -26,5 +26,5 @@ def test_every_written_picture_and_profile_is_scheduled_for_later(
     partners = context.people.list_recent(3)
     assert context.schedule.count() == 6
     assert context.schedule.take(10, 60) == []
-    assert context.people.is_kept_warm(user_subject(partners[0].id))
+    assert context.people.is_kept_warm(Subject.of_person(partners[0].id))
     assert context.people.is_kept_warm(str(partners[0].photo_file_id))

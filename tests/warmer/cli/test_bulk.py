@@ -14,7 +14,7 @@ from tests.support.thorough import THOROUGH
 from warmer.cli.bulk import BATCH, IN_FLIGHT_MAX, LOOK_SECONDS, Bulk
 from warmer.cli.rows import Row
 from warmer.errors import InvalidFileId
-from warmer.keys import Keys, user_subject
+from warmer.keys import Keys, Subject
 from warmer.wiring import WorkerContext
 
 FID = "AgACAgIAAxkBAAIB0001"
@@ -38,7 +38,7 @@ def ids(number: int) -> list[Row]:
 def settle(context: WorkerContext, rows: list[Row]) -> None:
     """Mark them as if workers had found no photo."""
     for row in rows:
-        context.redis.set(context.keys.unavailable(user_subject(row.user_id or 0)), "none")
+        context.redis.set(context.keys.unavailable(Subject.of_person(row.user_id or 0)), "none")
 
 
 def test_a_settled_row_is_not_published(bulk: Bulk) -> None:
@@ -91,7 +91,7 @@ def test_a_named_row_is_looked_up_again(bulk: Bulk) -> None:
     user_id = next_id()
     settle(bulk.context, [row := Row(user_id, "Ann", None)])
     assert next(bulk.warm([row])) == 0
-    assert bulk.context.steps.store.get_unavailable(user_subject(user_id)) is None
+    assert bulk.context.steps.store.get_unavailable(Subject.of_person(user_id)) is None
 
 
 def test_a_row_registers_a_forgotten_partner_again(bulk: Bulk) -> None:
@@ -99,7 +99,7 @@ def test_a_row_registers_a_forgotten_partner_again(bulk: Bulk) -> None:
     bulk.context.steps.forget.person(user_id)
     list(bulk.warm([Row(user_id, "Ann", FID)], waits=False))
     assert bulk.context.people.get(user_id).shown == (FID,)
-    assert bulk.context.steps.store.get_unavailable(user_subject(user_id)) is None
+    assert bulk.context.steps.store.get_unavailable(Subject.of_person(user_id)) is None
 
 
 def test_memory_does_not_grow_with_the_rows(bulk: Bulk) -> None:

@@ -11,7 +11,7 @@ from tests.support.clock import Clock
 from warmer.broker.publish import EAGER_MAX
 from warmer.cli import checks as diagnose
 from warmer.cli.checks import REQUESTS_MIN, SETTLE_SECONDS, Check, PartnerRow
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from warmer.wiring import WorkerContext
 
 
@@ -74,7 +74,7 @@ def test_diagnose_waits_for_a_picture_that_is_warming(context: WorkerContext) ->
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
         if len(clock.slept) == 3:
-            context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
+            context.redis.set(context.keys.unavailable(Subject.of_person(user_id)), "none")
 
     (row,) = diagnose.describe_all(5, context, clock=clock, sleep=sleep)
     assert (row.status, len(clock.slept)) == ("none", 3)
@@ -90,7 +90,7 @@ def test_diagnose_waits_a_bounded_time_for_a_picture(context: WorkerContext) -> 
 
 def test_a_partner_without_a_photo_is_ok(context: WorkerContext) -> None:
     context.people.register(user_id := next_id(), "Ann", None)
-    context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
+    context.redis.set(context.keys.unavailable(Subject.of_person(user_id)), "none")
     rows = diagnose.describe_all(5, context)
     assert rows == [PartnerRow(user_id, "Ann", None, "none", None)]
     assert {check.state for check in diagnose.check_partners(rows)} == {"ok"}

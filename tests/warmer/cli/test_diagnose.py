@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import next_id
 from tests.support.cli_parts import call, fail
 from tests.support.running import ROOT
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from warmer.wiring import WorkerContext
 
 pytest_plugins = ["tests.support.cli_fixtures"]
@@ -26,7 +26,7 @@ def test_without_redis_diagnose_fails_in_one_line(monkeypatch: pytest.MonkeyPatc
 
 def test_a_name_with_markup_is_printed_unchanged(context: WorkerContext) -> None:
     context.people.register(user_id := next_id(), "Ann [/bold]", None)
-    context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
+    context.redis.set(context.keys.unavailable(Subject.of_person(user_id)), "none")
     result = call("diagnose")
     assert result.exit_code in (0, 1)
     assert "[/bold]" in result.stdout

@@ -25,7 +25,7 @@ from warmer.cli.bulk import Bulk
 from warmer.cli.monitor import WorkerMonitor
 from warmer.cli.rows import Row
 from warmer.cli.warm import warm_all
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from warmer.redis_client.clients import connect_worker
 from warmer.wiring import WorkerContext, open_worker_context
 
@@ -44,11 +44,11 @@ def end_of(program: Program) -> tuple[int, str, str]:
 
 def settle(context: WorkerContext, user_id: int) -> None:
     """Mark the user as if a worker had found no photo."""
-    context.redis.set(context.keys.unavailable(user_subject(user_id)), "none")
+    context.redis.set(context.keys.unavailable(Subject.of_person(user_id)), "none")
 
 
 def is_enqueued(context: WorkerContext, user_id: int) -> bool:
-    return bool(context.redis.exists(context.keys.enqueued(user_subject(user_id), "warm")))
+    return bool(context.redis.exists(context.keys.enqueued(Subject.of_person(user_id), "warm")))
 
 
 def test_bad_lines_are_named_in_one_line_and_no_row_is_warmed(context: WorkerContext) -> None:

@@ -71,7 +71,7 @@ def assert_shown(data: bytes, expected: Sequence[Color], tolerance: int = 6) -> 
         assert all(is_near(*pair, tolerance) for pair in zip(found, expected, strict=True)), (found, expected)
 
 
-# For each depth the key, two neighbors that differ in one bit, and another color.
+# For each depth the key, two neighbours that differ in one bit, and another color.
 GRAYS: dict[int, tuple[Color, ...]] = {
     1: ((1,), (0,), (0,), (1,)),
     2: ((2,), (1,), (0,), (3,)),
@@ -186,7 +186,7 @@ def test_a_key_of_another_length_is_harmless(kind: int, content: bytes) -> None:
     assert squares_of(write_png((64, 64), 8, kind, quarters, chunk(b"tRNS", content)))
 
 
-def test_neighboring_colors_of_a_gradient_stay_opaque() -> None:
+def test_neighbouring_colors_of_a_gradient_stay_opaque() -> None:
     header = struct.pack(">IIBBBBB", 512, 512, 16, RGB, 0, 0, 0)
     row = b"\0" + b"".join(struct.pack(">HHH", 0x4000, 0x4000 + x, 0x4000) for x in range(512))
     pixels = chunk(b"IDAT", zlib.compress(row * 512))

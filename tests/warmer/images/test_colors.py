@@ -1,4 +1,4 @@
-"""Variants are upright, have the right colors in sRGB, and contain no metadata."""
+"""Variants are upright, have the right colours in sRGB, and contain no metadata."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def make_wide_profile() -> bytes:
 
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_a_color_profile_is_applied(fmt: str) -> None:
+def test_a_colour_profile_is_applied(fmt: str) -> None:
     data = save(Image.new("RGB", (64, 64), RED), fmt, icc_profile=swap_profile())
     assert is_near(color_at(open_variant(data), 0.5, 0.5), BLUE, 24)
 
 
-def test_a_color_profile_does_not_change_transparency() -> None:
+def test_a_colour_profile_does_not_change_transparency() -> None:
     image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     image.paste((*RED, 255), (0, 0, 32, 64))
     shown = open_variant(save(image, icc_profile=swap_profile()))
@@ -58,7 +58,7 @@ def test_an_unsuitable_profile_is_ignored(profile: bytes, mode: str) -> None:
     assert open_variant(data).size == (80, 80)
 
 
-def test_cmyk_keeps_its_colors() -> None:
+def test_cmyk_keeps_its_colours() -> None:
     data = save(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG")
     assert is_near(color_at(open_variant(data), 0.5, 0.5), RED, 16)
 
@@ -96,7 +96,7 @@ def test_a_palette_can_be_transparent(transparency: Any, shown: Color) -> None:
 
 
 @pytest.mark.parametrize(("mode", "color"), [("RGB", (255, 0, 0)), ("L", 77)])
-def test_a_single_color_can_be_transparent(mode: str, color: Any) -> None:
+def test_a_single_colour_can_be_transparent(mode: str, color: Any) -> None:
     data = make_picture(mode=mode, color=color, fmt="PNG", transparency=color)
     assert is_near(color_at(open_variant(data), 0.5, 0.5), WHITE)
 

@@ -54,7 +54,7 @@ def in_a_frame(webp: bytes) -> bytes:
 
 
 def with_two_pictures(webp: bytes) -> bytes:
-    """Returns a small picture followed by this one in the same file."""
+    """A small picture, and then this one in the same file."""
     small = webp_of_groups(64, 1)
     return riff(b"RIFF", b"WEBP" + riff(b"VP8X", bytes(4) + b"\xff\3\0" * 2) + small[12:] + webp[12:])
 
@@ -63,8 +63,8 @@ SHOWN: dict[str, Make] = {
     "a PNG of 16 megapixels": lambda: png(3999, 4000, color=2),
     "interlaced, 16 bits a channel": lambda: png(4000, 4000, depth=16, interlaced=True),
     "one bit a pixel": lambda: png(4000, 4000, depth=1, color=0),
-    "16 bits of gray": lambda: png(4000, 4000, depth=16, color=0),
-    "gray with alpha, 16 bits": lambda: png(4000, 4000, depth=16, color=4),
+    "16 bits of grey": lambda: png(4000, 4000, depth=16, color=0),
+    "grey with alpha, 16 bits": lambda: png(4000, 4000, depth=16, color=4),
     "CMYK of 16 megapixels": lambda: blank("CMYK", 4000, 4000, "JPEG", subsampling=0),
     "CMYK too narrow to be shrunk in decoding": lambda: blank("CMYK", 300, 53333, "JPEG", subsampling=0),
     "progressive with as many scans as we read": lambda: hostile.many_scans(4000, 4000, MAX_SCANS, components=3),

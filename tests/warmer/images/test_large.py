@@ -58,11 +58,11 @@ def test_a_picture_is_rotated_upright(fmt: str, size: tuple[int, int], orientati
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
-def test_a_png_keeps_its_colors(mode: str) -> None:
+def test_a_png_keeps_its_colours(mode: str) -> None:
     assert corners_of(save(quarters(*LARGE).convert(mode))) == AS_IT_IS
 
 
-def test_a_cmyk_jpeg_keeps_its_colors() -> None:
+def test_a_cmyk_jpeg_keeps_its_colours() -> None:
     image = quarters(300, 9000)  # too narrow to be shrunk while it is decoded
     assert corners_of(save(image.convert("CMYK"), "JPEG", quality=95)) == corners_of(save(image)) == AS_IT_IS
 
@@ -74,14 +74,14 @@ def test_transparent_pixels_become_white(mode: str) -> None:
     assert corners_of(data) == AS_IT_IS
 
 
-def test_a_single_color_can_be_transparent() -> None:
+def test_a_single_colour_can_be_transparent() -> None:
     image = with_holes("RGB")
     assert corners_of(save(image, transparency=(0, 0, 0))) == AS_IT_IS
 
 
 @pytest.mark.parametrize(("mode", "dark", "bright"), [("1", 0, 1), ("L", 0, 255), ("LA", (0, 255), (255, 255)),
                                                       ("I;16", 0, 65_535)])  # fmt: skip
-def test_gray_keeps_its_brightness(mode: str, dark: int, bright: int) -> None:
+def test_grey_keeps_its_brightness(mode: str, dark: int, bright: int) -> None:
     image = Image.new(mode, LARGE, bright)
     image.paste(dark, (0, 0, LARGE[0] // 2, LARGE[1]))
     left, right = corners_of(save(image))[:2]
@@ -90,7 +90,7 @@ def test_gray_keeps_its_brightness(mode: str, dark: int, bright: int) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 @pytest.mark.parametrize("size", [LARGE, (300, 300)])
-def test_the_color_profile_is_applied(mode: str, size: tuple[int, int]) -> None:
+def test_the_colour_profile_is_applied(mode: str, size: tuple[int, int]) -> None:
     data = save(quarters(*size).convert(mode), icc_profile=swap_profile())
     assert corners_of(data)[0] == "blue"
     assert corners_of(data)[2] == "red"

@@ -16,7 +16,7 @@ from warmer.deadline import JobContext
 from warmer.flow.outcome import Outcome
 from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
-from warmer.keys import Subject, user_subject
+from warmer.keys import Subject
 from warmer.photo import PhotoSize
 from warmer.settings import Settings
 from warmer.state.budget import Budget
@@ -35,7 +35,7 @@ def file_id(telegram: FakeTelegram) -> str:
 
 
 def list_next_runs(context: WorkerContext) -> dict[str, float]:
-    """Returns the seconds until the next run of each scheduled subject."""
+    """Seconds until the next run of each subject that has one."""
     seconds, micros = context.redis.time()
     scores: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)
     return {subject.decode(): score - seconds - micros / 1e6 for subject, score in scores}
@@ -64,7 +64,7 @@ def run_rewarm_messages(context: WorkerContext) -> list[str]:
 
 
 def open_slots(context: WorkerContext) -> None:
-    """Act as if the next period had begun."""
+    """As if the next period had begun."""
     context.redis.delete(context.keys.slot("tick"), context.keys.slot("keep_newest"))
 
 
@@ -173,11 +173,11 @@ def test_a_due_profile_is_checked_and_its_new_picture_shown(context: WorkerConte
     refresh_profile(user_id, JobContext.start("warm", 0), context.steps)
     telegram.world.change_photo(user_id, make_picture(color="red"))
     outdate(context.redis, context.keys, user_id)
-    make_due(context, user_subject(user_id))
+    make_due(context, Subject.of_person(user_id))
     run_tick(context)
     assert run_rewarm_messages(context) == ["done"]
     assert context.people.get(user_id).shown == (telegram.world.file_id(user_id, 320),)
-    assert list_next_runs(context)[user_subject(user_id)] > context.settings.profile_check_every * 0.89
+    assert list_next_runs(context)[Subject.of_person(user_id)] > context.settings.profile_check_every * 0.89
 
 
 def test_the_next_tick_retries_a_transient_failure(

@@ -13,7 +13,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import list_traces, make_picture, next_id, wait_until
 from tests.support.redis_kinds import connect_broker
 from warmer.celery import app as celery
-from warmer.keys import QUEUES, Lane, user_subject
+from warmer.keys import QUEUES, Lane, Subject
 from warmer.state.stats import sum_minutes
 from warmer.state.workers import list_worker_statuses
 from warmer.wiring import WorkerContext, close_worker_context
@@ -58,7 +58,7 @@ def test_a_picture_that_is_queued_in_every_lane_is_fetched_once(
 @needs_worker
 def test_a_queued_person_becomes_warm(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
-    context.publisher.ask(user_subject(user_id), "hot")
+    context.publisher.ask(Subject.of_person(user_id), "hot")
     wait_until(lambda: context.steps.store.is_ready(telegram.world.file_id(user_id, 320)))
 
 
@@ -122,7 +122,7 @@ def test_both_rounds_run_as_tasks(context: WorkerContext, file_id: str) -> None:
 
 @pytest.fixture
 def this_process(context: WorkerContext) -> Iterator[None]:
-    """For tests that run a task in this process, which opens its worker context."""
+    """The task runs in this process, and opens its context."""
     yield
     close_worker_context()
 

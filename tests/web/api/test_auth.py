@@ -1,4 +1,4 @@
-"""Authentication: a Mini App's user by init data, a backend by its key, both in the header only."""
+"""Who calls: a Mini App's user by init data, or a backend by its key; both in the header only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ask(client: FlaskClient, credential: str, path: str = "/api/partner/recent",
     return client.open(path, method=method, headers={"Authorization": credential}).status_code
 
 
-def test_without_a_valid_credential_it_is_401_and_names_the_schemes(client: FlaskClient) -> None:
+def test_without_a_good_credential_it_is_401_and_says_what_is_wanted(client: FlaskClient) -> None:
     wrong = []
     for method, path in USER_ROUTES + SERVER_ROUTES + SHARED_ROUTES:
         for_user = (method, path) in USER_ROUTES + SHARED_ROUTES
@@ -50,7 +50,7 @@ def test_without_a_valid_credential_it_is_401_and_names_the_schemes(client: Flas
 
 
 @pytest.mark.parametrize(("method", "path"), USER_ROUTES)
-def test_a_backend_gets_403_on_routes_for_users(
+def test_a_backend_is_refused_where_a_user_is_meant(
     client: FlaskClient, method: str, path: str, as_server: dict[str, str]
 ) -> None:
     answer = client.open(path, method=method, headers=as_server)
@@ -58,34 +58,34 @@ def test_a_backend_gets_403_on_routes_for_users(
 
 
 @pytest.mark.parametrize(("method", "path"), SERVER_ROUTES)
-def test_a_user_gets_403_on_routes_for_backends(client: FlaskClient, method: str, path: str) -> None:
+def test_a_user_is_refused_where_a_backend_is_meant(client: FlaskClient, method: str, path: str) -> None:
     answer = client.open(path, method=method, headers=as_user(42))
     assert (answer.status_code, answer.mimetype) == (403, "application/problem+json")
 
 
 @pytest.mark.parametrize(("method", "path"), SERVER_ROUTES)
-def test_a_backend_may_use_its_routes(client: FlaskClient, method: str, path: str, as_server: dict[str, str]) -> None:
+def test_a_backend_is_let_in(client: FlaskClient, method: str, path: str, as_server: dict[str, str]) -> None:
     assert client.open(path, method=method, headers=as_server).status_code in (200, 204, 404, 415)
 
 
 @pytest.mark.parametrize("path", OPEN_ROUTES)
-def test_the_page_and_the_health_routes_need_no_credential(client: FlaskClient, path: str) -> None:
+def test_the_page_and_its_health_are_for_everybody(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 200
 
 
-def test_users_and_backends_may_list(client: FlaskClient, as_server: dict[str, str]) -> None:
+def test_both_may_list(client: FlaskClient, as_server: dict[str, str]) -> None:
     assert client.get("/api/partner/recent", headers=as_server).status_code == 200
     assert client.get("/api/partner/recent", headers=as_user(42)).status_code == 200
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer  "])
-def test_the_scheme_is_case_insensitive(client: FlaskClient, scheme: str) -> None:
+def test_the_scheme_is_no_matter_of_case(client: FlaskClient, scheme: str) -> None:
     assert ask(client, f"{scheme} {API_KEY}") == 200
 
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("key", ["first", "second", "schlüssel"])
-def test_every_api_key_is_valid(key: str, make_app: MakeApp) -> None:
+def test_every_api_key_is_good(key: str, make_app: MakeApp) -> None:
     client = make_app(api_keys="first, second,schlüssel").test_client()
     assert ask(client, f"Bearer {key}".encode().decode("latin-1")) == 200
     assert ask(client, f"Bearer {key}x") == 401
@@ -94,14 +94,14 @@ def test_every_api_key_is_valid(key: str, make_app: MakeApp) -> None:
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("place", ["query", "cookie"])
-def test_a_credential_is_read_from_the_header_only(client: FlaskClient, place: str) -> None:
+def test_a_credential_counts_in_the_header_only(client: FlaskClient, place: str) -> None:
     data = init_data(ANN)
     if place == "cookie":
         client.set_cookie("Authorization", f"Bearer {API_KEY}")
     assert client.get(f"/api/partner/recent?{data if place == 'query' else ''}").status_code == 401
 
 
-def test_init_data_of_the_worked_example_is_valid(client: FlaskClient, make_app: MakeApp) -> None:
+def test_init_data_of_the_worked_example_is_good(client: FlaskClient, make_app: MakeApp) -> None:
     """A fixed example, signed once by hand: what the tests make themselves could be wrong in the same way."""
     example = (
         "auth_date=1700000000&query_id=AAHdF6IQAAAAAN0XohDhrOrc"
@@ -110,7 +110,7 @@ def test_init_data_of_the_worked_example_is_valid(client: FlaskClient, make_app:
     )
     app = make_app(init_data_max_age=10**9)
     assert ask(app.test_client(), f"tma {example}") == 200
-    assert ask(client, f"tma {example}") == 401  # expired with the default age
+    assert ask(client, f"tma {example}") == 401  # expired for whoever keeps the default
 
 
 def test_the_order_of_the_fields_does_not_matter_and_none_may_be_left_out(client: FlaskClient) -> None:
@@ -157,7 +157,7 @@ def raw(text: str) -> str:
 
 @pytest.mark.parametrize("encode", [quote, raw])
 @pytest.mark.parametrize("name", ["Ann", "Zoë", "李小龙", "🌈", "a&b=c+d%20", "\\u0041"])
-def test_init_data_is_valid_percent_encoded_or_raw(client: FlaskClient, encode: Any, name: str) -> None:
+def test_init_data_is_good_percent_encoded_or_raw(client: FlaskClient, encode: Any, name: str) -> None:
     user_id = new_id()
     data = init_data({"id": user_id, "first_name": name}, encode=encode)
     answer = client.post("/api/partner/me", headers={"Authorization": f"tma {data}"})
@@ -223,12 +223,12 @@ def test_init_data_that_is_forged_stale_or_odd_is_401(client: FlaskClient, data:
 
 
 @pytest.mark.parametrize("age", [86_390, 0, -50])
-def test_init_data_is_valid_for_a_day_and_up_to_a_minute_ahead(client: FlaskClient, age: int) -> None:
+def test_init_data_is_good_for_a_day_and_its_clock_may_be_a_minute_ahead(client: FlaskClient, age: int) -> None:
     assert ask(client, f"tma {init_data(ANN, age=age)}") == 200
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_the_age_of_init_data_is_a_setting(make_app: MakeApp) -> None:
+def test_the_age_is_a_setting(make_app: MakeApp) -> None:
     client = make_app(init_data_max_age=60).test_client()
     assert ask(client, f"tma {init_data(ANN, age=50)}") == 200
     assert ask(client, f"tma {init_data(ANN, age=70)}") == 401
@@ -251,19 +251,19 @@ def test_a_real_user_is_never_refused_for_a_name(client: FlaskClient, user: dict
     assert (answer.status_code, answer.json["name"]) == (201, name)  # type: ignore[index]
 
 
-def test_a_user_without_a_name_gets_the_id_as_name(client: FlaskClient) -> None:
+def test_a_user_without_any_name_is_called_by_the_id(client: FlaskClient) -> None:
     user_id = new_id()
     answer = client.post("/api/partner/me", headers=as_user(user_id, "\u0000"))
     assert answer.json["name"] == str(user_id)  # type: ignore[index]
 
 
-def test_half_surrogates_are_stripped_from_a_name(client: FlaskClient) -> None:
+def test_halves_of_letters_are_stripped_from_a_name(client: FlaskClient) -> None:
     user = json.dumps({"id": new_id(), "first_name": "\ud83dAnn\udc00", "username": "\ud800"})
     answer = client.post("/api/partner/me", headers={"Authorization": f"tma {init_data(user)}"})
     assert answer.json["name"] == "Ann"  # type: ignore[index]
 
 
-def test_no_answer_contains_the_token_or_a_key(app: Flask, client: FlaskClient) -> None:
+def test_nothing_that_an_answer_holds_is_the_token_or_a_key(app: Flask, client: FlaskClient) -> None:
     for path, headers in (("/", {}), ("/readyz", {}), ("/api/partner/recent", as_user(42))):
         text = client.get(path, headers=headers).get_data(as_text=True)
         assert "FAKE-TOKEN" not in text

@@ -1,4 +1,4 @@
-"""Liveness, and readiness while hits can be answered. Workers report through heartbeats."""
+"""For operators: alive, and ready while hits can be answered; workers speak for themselves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def beat(app: Flask, name: str, **state: str) -> None:
     web_context.redis.zadd(web_context.keys.workers, {name: time.time()})
 
 
-def test_healthz_answers_ok(client: FlaskClient) -> None:
+def test_alive_is_alive(client: FlaskClient) -> None:
     answer = client.get("/healthz")
     assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
@@ -49,9 +49,7 @@ def test_without_a_worker_it_is_ready_but_degraded(client: FlaskClient) -> None:
         (["unknown"], "unknown", "degraded"),
     ],
 )
-def test_the_state_of_the_bot_comes_from_the_workers(
-    app: Flask, client: FlaskClient, bots: list[str], bot: str, status: str
-) -> None:
+def test_the_bot_is_as_the_workers_say(app: Flask, client: FlaskClient, bots: list[str], bot: str, status: str) -> None:
     for number, state in enumerate(bots):
         beat(app, f"worker-{number}", bot=state)
     answer: Any = client.get("/readyz")
@@ -59,7 +57,7 @@ def test_the_state_of_the_bot_comes_from_the_workers(
     assert answer.json["checks"] == {"redis": "ok", "worker": "ok", "bot": bot}
 
 
-def test_a_worker_without_a_heartbeat_is_missing(app: Flask, client: FlaskClient) -> None:
+def test_a_worker_that_fell_silent_is_missing(app: Flask, client: FlaskClient) -> None:
     beat(app, "worker-1", bot="ok")
     web_context = get_web_context(app)
     assert 0 < web_context.redis.ttl(web_context.keys.worker("worker-1")) <= 15
@@ -67,7 +65,7 @@ def test_a_worker_without_a_heartbeat_is_missing(app: Flask, client: FlaskClient
     assert client.get("/readyz").json["checks"]["worker"] == "missing"  # type: ignore[index]
 
 
-def test_a_refused_token_shows_and_hits_continue(
+def test_a_refused_token_shows_and_hits_go_on(
     client: FlaskClient, telegram: FakeTelegram, context: WorkerContext
 ) -> None:
     telegram.fail("getMe", "unauthorized", times=None)
@@ -80,7 +78,7 @@ def test_a_refused_token_shows_and_hits_continue(
     )
 
 
-def test_with_a_worker_all_checks_are_ok_until_it_stops(client: FlaskClient, context: WorkerContext) -> None:
+def test_with_a_worker_all_is_ok_until_it_says_good_bye(client: FlaskClient, context: WorkerContext) -> None:
     heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget)
     heartbeat.start()
     wait_until(lambda: client.get("/readyz").json["status"] == "ok")  # type: ignore[index]
@@ -101,7 +99,7 @@ def test_without_redis_it_is_503_and_ready_again_with_it(
         wait_until(lambda: client.get("/readyz").status_code == 200)
 
 
-def test_health_answers_are_not_cached_and_not_for_other_origins(client: FlaskClient) -> None:
+def test_health_is_not_kept_by_anybody_and_for_no_other_origin(client: FlaskClient) -> None:
     answer = client.get("/readyz", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in answer.headers
     assert "max-age" not in answer.headers.get("Cache-Control", "")

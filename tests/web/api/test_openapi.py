@@ -70,13 +70,13 @@ def list_examples(node: Json) -> list[Any]:
     return [*values, *([node["example"]] if "example" in node else [])]
 
 
-def test_the_document_is_valid_openapi_3_1(document: Json) -> None:
+def test_it_is_valid_openapi_3_1(document: Json) -> None:
     assert document["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(document).validate()
     assert document["info"]["version"] == version("avatar-warmer")
 
 
-def test_the_document_has_every_route_and_no_other(app: Flask, document: Json) -> None:
+def test_it_names_every_route_and_no_other(app: Flask, document: Json) -> None:
     """HEAD and OPTIONS, which go with every route, are named where they are more than that."""
     routes = {
         (re.sub(r"<[^>]+>", "{}", rule.rule), method)
@@ -93,26 +93,26 @@ def test_the_document_has_every_route_and_no_other(app: Flask, document: Json) -
     assert documented == routes
 
 
-def test_every_operation_has_a_unique_id_and_names_its_credentials(document: Json) -> None:
+def test_every_operation_has_a_name_of_its_own_and_says_who_may_call(document: Json) -> None:
     operations = [node for node in walk(document["paths"]) if "responses" in node]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert all("security" in operation and "summary" in operation for operation in operations)
 
 
 @pytest.mark.parametrize("model", [PartnerBody, WarmBody, ResolveBody, TryBody])
-def test_the_documented_limits_of_a_body_are_those_in_the_code(document: Json, model: type[BaseModel]) -> None:
+def test_the_limits_of_a_body_are_those_that_are_checked(document: Json, model: type[BaseModel]) -> None:
     documented = resolve({"$ref": f"#/components/schemas/{model.__name__}"}, document)
     documented["properties"].get("name", {}).pop("pattern", None)  # checked in code, see below
     assert documented == resolve(model.model_json_schema(), document)
 
 
-def test_the_documented_pattern_of_a_name_excludes_control_characters(document: Json) -> None:
+def test_a_name_holds_no_control_character(document: Json) -> None:
     pattern = re.compile(document["components"]["schemas"]["PartnerBody"]["properties"]["name"]["pattern"])
     letters = map(chr, [*range(0xD800), *range(0xE000, 0x10000)])  # a surrogate cannot stand in the document
     assert [one for one in letters if bool(pattern.search(f"a{one}b")) == (unicodedata.category(one) == "Cc")] == []
 
 
-def test_the_documented_limit_of_a_list_is_the_one_in_the_code(document: Json) -> None:
+def test_the_limit_of_a_list_is_the_one_that_is_checked(document: Json) -> None:
     limit = document["paths"]["/api/partner/recent"]["get"]["parameters"][0]["schema"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, LIST_MAX, LIST_DEFAULT)
 
@@ -140,14 +140,14 @@ def test_the_headers_of_pictures_are_those_that_are_sent(document: Json) -> None
 
 
 @pytest.mark.parametrize("path", ["/", "/api/partner/me", "/api/photos/user/42"])
-def test_a_missing_method_is_answered_as_documented(client: FlaskClient, document: Json, path: str) -> None:
+def test_a_method_that_is_not_there_is_answered_as_documented(client: FlaskClient, document: Json, path: str) -> None:
     documented, answer = document["components"]["responses"]["MethodNotAllowed"], client.patch(path)
     assert (answer.status_code, answer.mimetype) == (405, *documented["content"])
     check(answer.json, documented["content"][answer.mimetype]["schema"], document)
     assert set(documented["headers"]) <= set(answer.headers.keys())
 
 
-def test_every_example_fits_its_schema(document: Json) -> None:
+def test_every_example_is_right(document: Json) -> None:
     found = [(node, example) for node in walk(document) for example in list_examples(node)]
     assert len(found) > 25
     for node, example in found:
@@ -161,7 +161,7 @@ def test_the_signatures_are_those_of_the_worked_example(document: Json) -> None:
         assert parameters[f"sig_of_{kind}"]["example"] == sign(key, f"{kind}:{subject['example']}")
 
 
-def test_the_document_names_the_address_and_the_sizes_of_the_deployment(make_app: MakeApp) -> None:
+def test_it_names_the_address_and_the_sizes_of_the_deployment(make_app: MakeApp) -> None:
     one = make_app(public_url="https://avatars.example/a", photo_sizes="100,640", photo_formats="webp")
     other = make_app()
     documents: list[Any] = [app.test_client().get("/openapi.json").json for app in (one, other)]

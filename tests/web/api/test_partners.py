@@ -26,7 +26,7 @@ from tests.support.web_parts import (
     user_url,
 )
 from warmer.broker.publish import LATER_SECONDS
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from web.wiring import get_web_context
 
 Headers = dict[str, str]
@@ -219,22 +219,22 @@ def test_a_put_without_a_photo_unpins_and_keeps_showing_the_old_one(app: Flask, 
     user_id, pinned = new_id(), shelve(app)
     backend.put(user_id, "Ann", pinned)
     assert backend.put(user_id).json["photo_file_id"] == pinned
-    assert queued(app) == [user_subject(user_id)]
+    assert queued(app) == [Subject.of_person(user_id)]
 
 
 def test_a_pinned_photo_is_warmed_by_its_id_and_a_profile_is_looked_up(app: Flask, backend: Backend) -> None:
     pinned, follows = new_file_id(), new_id()
     backend.put(new_id(), "Ann", pinned)
     backend.put(follows)
-    assert queued(app) == [pinned, user_subject(follows)]
+    assert queued(app) == [pinned, Subject.of_person(follows)]
 
 
 def test_who_registers_again_is_looked_up_again(app: Flask, client: FlaskClient, redis: Redis) -> None:
     user_id = new_id()
-    remember_none(app, user_subject(user_id))
+    remember_none(app, Subject.of_person(user_id))
     answer = me(client, user_id)
     assert (answer.json["photo_status"], answer.json["photo_url"] is None) == ("warming", False)
-    assert queued(app) == [user_subject(user_id)]
+    assert queued(app) == [Subject.of_person(user_id)]
     redis.flushall()
     assert me(client, user_id).status_code == 201
 
@@ -245,9 +245,9 @@ def test_a_user_who_registers_twice_within_the_minute_publishes_nothing_and_is_l
     me(client, user_id := new_id())
     redis.delete(*redis.scan_iter("*:enqueued:*"))
     assert me(client, user_id).status_code == 200
-    assert queued(app) == [user_subject(user_id)]
+    assert queued(app) == [Subject.of_person(user_id)]
     web_context = get_web_context(app)
-    turn: Any = redis.zscore(web_context.keys.schedule, user_subject(user_id))
+    turn: Any = redis.zscore(web_context.keys.schedule, Subject.of_person(user_id))
     assert 0 < turn - redis.time()[0] <= LATER_SECONDS + 1
 
 
@@ -351,12 +351,12 @@ def test_warm_answers_202_with_a_status_for_each(app: Flask, backend: Backend) -
 def test_resolve_answers_200_with_a_status_for_each(app: Flask, backend: Backend) -> None:
     registered, hidden, unknown, group = new_id(), new_id(), new_id(), -new_id()
     backend.put(registered, "Ann", shelve(app))
-    remember_none(app, user_subject(hidden))
+    remember_none(app, Subject.of_person(hidden))
     answer = backend.resolve(registered, hidden, unknown, group, registered)
     statuses = {name: status["status"] for name, status in answer.json["photos"].items()}
     assert answer.status_code == 200
     assert statuses == {str(registered): "ready", str(hidden): "none", str(unknown): "warming", str(group): "warming"}
-    assert queued(app) == [user_subject(unknown), user_subject(group)]
+    assert queued(app) == [Subject.of_person(unknown), Subject.of_person(group)]
 
 
 def test_nothing_asked_is_nothing_answered(backend: Backend) -> None:
@@ -468,7 +468,7 @@ def test_me_lifts_it(app: Flask, client: FlaskClient) -> None:
     user_id = new_id()
     me(client, user_id), me(client, user_id, method="DELETE")
     assert me(client, user_id).status_code == 201
-    assert not get_web_context(app).photos.store.get_unavailable(user_subject(user_id))
+    assert not get_web_context(app).photos.store.get_unavailable(Subject.of_person(user_id))
 
 
 def test_warm_lifts_it(app: Flask, backend: Backend) -> None:
@@ -484,10 +484,10 @@ def test_resolve_lifts_it(app: Flask, backend: Backend) -> None:
     backend.put(user_id, "Ann")
     backend.delete(user_id)
     assert backend.resolve(user_id).json["photos"][str(user_id)]["status"] == "warming"
-    assert not get_web_context(app).photos.store.get_unavailable(user_subject(user_id))
+    assert not get_web_context(app).photos.store.get_unavailable(Subject.of_person(user_id))
 
 
 def test_a_get_of_a_partner_lifts_nothing(app: Flask, backend: Backend) -> None:
     user_id = new_id()
     backend.put(user_id), backend.delete(user_id), backend.get(user_id), backend.recent()
-    assert get_web_context(app).photos.store.get_unavailable(user_subject(user_id))
+    assert get_web_context(app).photos.store.get_unavailable(Subject.of_person(user_id))

@@ -1,4 +1,4 @@
-"""`me` and `recent` stand where an id may stand, and are no ids."""
+"""Two names stand where an id may stand, and are none."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_a_path_names_its_methods(client: FlaskClient, name: str) -> None:
+def test_a_path_says_which_methods_it_has(client: FlaskClient, name: str) -> None:
     answer = client.options(f"/api/partner/{name}")
     assert (answer.status_code, set(answer.allow)) == (200, ALLOWED[name])
 
 
 @pytest.mark.parametrize(("method", "name"), [("PUT", "me"), ("PUT", "recent"), ("DELETE", "recent"), ("POST", "42")])
-def test_a_path_refuses_other_methods(client: FlaskClient, as_server: dict[str, str], method: str, name: str) -> None:
+def test_and_refuses_the_others(client: FlaskClient, as_server: dict[str, str], method: str, name: str) -> None:
     answer = client.open(f"/api/partner/{name}", method=method, json={"name": "Ann"}, headers=as_server)
     assert (answer.status_code, set(answer.allow)) == (405, ALLOWED[name])

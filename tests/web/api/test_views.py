@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from tests.conftest import SIGNING_KEY
 from tests.support.web_parts import PREVIEW, MakeApp, new_file_id, new_id, remember_none, shelve
 from warmer.errors import GaveUp, InvalidFileId
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from warmer.photo import version_of
 from web.api.views import show_partners, show_status
 from web.photos.urls import sign
@@ -36,7 +36,7 @@ def test_a_picture_that_cannot_be_had_is_unavailable(app: Flask, error: Any, sta
 
 def test_no_photo_and_a_forgotten_one_are_none_and_have_no_url(app: Flask) -> None:
     get_web_context(app).photos.store.forget(forgotten := shelve(app))
-    for subject in (remember_none(app, user_subject(new_id())), forgotten):
+    for subject in (remember_none(app, Subject.of_person(new_id())), forgotten):
         assert show(app, subject) == {
             "status": "none",
             "photo_url": None,

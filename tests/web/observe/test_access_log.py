@@ -1,4 +1,4 @@
-"""The access log writes entries in batches, and loses or reorders none."""
+"""What was served is written a moment later, many at once, and nothing is lost or out of order."""
 
 from __future__ import annotations
 
@@ -31,14 +31,12 @@ def served(subject: str = "a", at: float = 1_700_000_000.25) -> Entry:
     return Entry(subject, "file", "200", 0.0021, was_hit=True, at=at, method="GET", request_id="an-id")
 
 
-def test_entries_are_written_soon(access_log: AccessLog) -> None:
+def test_what_is_noted_is_written_soon(access_log: AccessLog) -> None:
     access_log.note(served())
     wait_until(lambda: counted == [served()])
 
 
-def test_each_entry_has_a_line_with_the_time_it_was_served(
-    access_log: AccessLog, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_each_has_its_line_with_the_time_it_was_served(access_log: AccessLog, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "web"):
         for number in range(3):
             access_log.note(served(f"{number}{'x' * 30}", at=1_700_000_000.25 + number))
@@ -51,7 +49,7 @@ def test_each_entry_has_a_line_with_the_time_it_was_served(
     }
 
 
-def test_below_the_log_level_an_entry_is_counted_without_a_line(
+def test_without_the_level_there_is_no_line_but_it_is_counted(
     access_log: AccessLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "web"):
@@ -61,7 +59,7 @@ def test_below_the_log_level_an_entry_is_counted_without_a_line(
     assert not caplog.records
 
 
-def test_no_entry_of_many_threads_is_lost(access_log: AccessLog) -> None:
+def test_nothing_is_lost_when_many_note_at_once(access_log: AccessLog) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: access_log.note(served(str(number))), range(2000)))
     access_log.write()
@@ -69,7 +67,7 @@ def test_no_entry_of_many_threads_is_lost(access_log: AccessLog) -> None:
     assert {entry.subject for entry in counted} == {str(number) for number in range(2000)}
 
 
-def test_a_failure_to_count_does_not_end_the_writer(caplog: pytest.LogCaptureFixture) -> None:
+def test_figures_that_cannot_be_written_do_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
     written: list[int] = []
 
     def count(entries: Sequence[Entry]) -> None:
@@ -84,8 +82,8 @@ def test_a_failure_to_count_does_not_end_the_writer(caplog: pytest.LogCaptureFix
         wait_until(lambda: len(written) == 2)
 
 
-def test_adding_an_entry_writes_nothing() -> None:
-    """A log line and a counter each cost as much as a hit, so another thread writes them."""
+def test_noting_writes_nothing_itself() -> None:
+    """A log line and a counter each cost as much as a hit: another thread pays."""
     writers: set[str] = set()
     with closing(AccessLog(lambda _: writers.add(threading.current_thread().name))) as access_log:
         access_log.note(served())

@@ -1,4 +1,4 @@
-"""Prometheus metrics: every metric, the queues, and the counts of workers; with a key only."""
+"""Prometheus figures: only for who has a key; every metric, the queues, and what the workers count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.remaining import remaining
 from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, remember_none, shelve, user_url
 from warmer.errors import InvalidFileId
-from warmer.keys import QUEUES, Lane, user_subject
+from warmer.keys import QUEUES, Lane, Subject
 from warmer.state.budget import Budget
 from web.wiring import get_web_context
 
@@ -41,13 +41,13 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker and without a wait."""
+    """The web tier without a worker, and without patience."""
     return make_app(photo_wait=0)
 
 
 @pytest.fixture
 def figures(client: FlaskClient, as_server: dict[str, str]) -> Read:
-    """The metrics now."""
+    """What /metrics shows now."""
 
     def read() -> Figures:
         text = client.get("/metrics", headers=as_server).get_data(as_text=True)
@@ -57,13 +57,13 @@ def figures(client: FlaskClient, as_server: dict[str, str]) -> Read:
     return read
 
 
-def test_the_metrics_are_in_the_format_of_prometheus(client: FlaskClient, as_server: dict[str, str]) -> None:
+def test_it_is_in_the_format_of_prometheus(client: FlaskClient, as_server: dict[str, str]) -> None:
     answer = client.get("/metrics", headers=as_server)
     assert (answer.status_code, answer.mimetype) == (200, "text/plain")
     assert "version=" in answer.headers["Content-Type"]
 
 
-def test_the_metrics_contain_every_metric_once(client: FlaskClient, as_server: dict[str, str]) -> None:
+def test_it_contains_every_metric_each_once(client: FlaskClient, as_server: dict[str, str]) -> None:
     import warmer.observe.metrics  # noqa: F401 - workers count in the same folder
 
     text = client.get("/metrics", headers=as_server).get_data(as_text=True)
@@ -113,7 +113,7 @@ def test_every_answer_is_counted_by_endpoint_and_status_and_by_no_path(client: F
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_overloaded_misses_are_counted(figures: Read, make_app: MakeApp) -> None:
+def test_shed_misses_are_counted(figures: Read, make_app: MakeApp) -> None:
     key = ("avatar_shed_total", ())
     before = figures()[key]
     make_app(hot_max=0).test_client().get(file_url(new_file_id()))
@@ -129,11 +129,11 @@ def test_the_length_of_each_queue_is_read(app: Flask, figures: Read) -> None:
     assert lengths == {"tick": 0, "hot": 3, "warm": 2, "rewarm": 1}
 
 
-def test_the_figures_in_redis_are_read(app: Flask, figures: Read) -> None:
+def test_what_lives_in_redis_is_read(app: Flask, figures: Read) -> None:
     web_context = get_web_context(app)
     web_context.redis.zadd(web_context.keys.workers, {"w": 1})
     web_context.redis.set(web_context.keys.worker("w"), json.dumps({"name": "w"}))
-    web_context.redis.zadd(web_context.keys.schedule, {user_subject(1): 1, user_subject(2): 2})
+    web_context.redis.zadd(web_context.keys.schedule, {Subject.of_person(1): 1, Subject.of_person(2): 2})
     budget = Budget(web_context.redis, web_context.keys, 12)
     budget.pause(30)
     budget.halt()
@@ -156,7 +156,7 @@ print(create_app().test_client().get("/metrics", headers=headers).get_data(as_te
 
 
 @pytest.mark.usefixtures("redis")
-def test_the_counts_of_workers_appear_through_the_shared_folder(tmp_path: Path) -> None:
+def test_what_workers_count_is_shown_through_the_shared_folder(tmp_path: Path) -> None:
     here = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     for code in (COUNT_AS_A_WORKER, SHOW):
         done = subprocess.run([sys.executable, "-c", code], env=here, capture_output=True, text=True, check=True)
@@ -167,7 +167,7 @@ def test_the_counts_of_workers_appear_through_the_shared_folder(tmp_path: Path) 
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/readyz", "/metrics", "/nowhere", "/static/page.js", "/api/partner/recent"]
 )
-def test_every_answer_has_its_response_time(client: FlaskClient, path: str) -> None:
+def test_every_answer_tells_its_time(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert float(answer.headers["X-Response-Time"].removesuffix("ms")) >= 0
     assert "total;dur=" in answer.headers["Server-Timing"]

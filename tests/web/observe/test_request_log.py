@@ -1,4 +1,4 @@
-"""Every request leaves one line with an id. The answer and the warming carry the same id."""
+"""Every request leaves one line, with an id that its answer gives back and that follows into the warming."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_request_leaves_one_line_with_its_id(app: Flask, client: FlaskClie
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/static/page.js"])
-def test_polled_routes_leave_no_line(app: Flask, client: FlaskClient, read: Read, path: str) -> None:
+def test_what_machines_ask_all_day_leaves_none(app: Flask, client: FlaskClient, read: Read, path: str) -> None:
     assert client.get(path, headers={"X-Request-ID": "quiet"}).headers["X-Request-ID"] == "quiet"
     assert lines(app, read, "quiet") == []
 
@@ -74,7 +74,7 @@ def test_ids_of_one_process_and_of_two_differ() -> None:
     assert len({ids.choose(None) for ids in (one, other) for _ in range(100)}) == 200
 
 
-def test_a_text_line_ends_with_the_id(app: Flask, client: FlaskClient, settings: Settings, restored: None) -> None:
+def test_as_text_the_id_stands_at_the_end(app: Flask, client: FlaskClient, settings: Settings, restored: None) -> None:
     read, url = start(settings, "text", "INFO"), file_url(shelve(app))
     client.get(url, headers={"X-Request-ID": "hit"})
     client.get("/nowhere", headers={"X-Request-ID": "other"})
@@ -84,7 +84,7 @@ def test_a_text_line_ends_with_the_id(app: Flask, client: FlaskClient, settings:
     assert re.search(r"GET none 404 in \d+ms \[other\]\n", written)
 
 
-def test_the_message_carries_the_id(app: Flask, client: FlaskClient) -> None:
+def test_the_id_goes_with_the_message(app: Flask, client: FlaskClient) -> None:
     client.get(file_url(new_file_id()), headers={"X-Request-ID": "miss"})
     web_context = get_web_context(app)
     (message,) = web_context.redis.lrange(f"{web_context.keys.queue_prefix}hot", 0, -1)
@@ -93,7 +93,7 @@ def test_the_message_carries_the_id(app: Flask, client: FlaskClient) -> None:
 
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(("sent", "told"), [("r-1", "r-1"), ("", None), ("not well-formed", None)])
-def test_a_warming_logs_the_id_of_its_message_or_none(
+def test_a_warming_tells_the_id_of_its_message_or_none(
     context: WorkerContext, read: Read, sent: str, told: str | None
 ) -> None:
     headers = {MESSAGE_HEADER: sent} if sent else None
@@ -103,7 +103,7 @@ def test_a_warming_logs_the_id_of_its_message_or_none(
     assert (line.get("request_id"), line["lane"]) == (told, "warm")
 
 
-def test_after_the_work_the_thread_has_no_request_id() -> None:
+def test_after_the_work_the_thread_works_for_none() -> None:
     with working_for("a"), working_for("not well-formed"):
         assert get_request_id() == ""
     assert get_request_id() == ""

@@ -16,13 +16,13 @@ def figures(*dues: int | None) -> list[Figures | None]:
     return [None if due is None else summarize(Counter({"due": due})) for due in dues]
 
 
-def test_a_line_spans_the_drawing_from_zero_to_its_highest_value() -> None:
+def test_a_line_goes_from_side_to_side_and_from_nought_to_its_highest() -> None:
     chart = draw(DUE, figures(0, 5, 10))
     assert chart.lines[0].pieces == [f"0.0,{HEIGHT}.0 {WIDTH / 2},{HEIGHT / 2} {WIDTH}.0,0.0"]
     assert (chart.lowest, chart.highest) == ("0", "10")
 
 
-def test_a_step_without_figures_is_a_gap() -> None:
+def test_where_nothing_is_known_there_is_a_gap() -> None:
     pieces = draw(DUE, figures(1, 2, None, None, 3, 4)).lines[0].pieces
     assert [len(piece.split()) for piece in pieces] == [2, 2]
 
@@ -33,24 +33,24 @@ def test_a_single_point_between_gaps_is_drawn_twice_so_that_it_shows() -> None:
     assert len(piece.split()) == 2
 
 
-def test_a_constant_line_is_drawn() -> None:
+def test_a_line_that_does_not_move_is_drawn() -> None:
     assert draw(DUE, figures(7, 7)).lines[0].pieces == [f"0.0,0.0 {WIDTH}.0,0.0"]
     assert draw(DUE, figures(0, 0)).lines[0].pieces == [f"0.0,{HEIGHT}.0 {WIDTH}.0,{HEIGHT}.0"]
 
 
-def test_a_hit_rate_is_drawn_from_its_lowest_value() -> None:
+def test_a_hit_rate_is_drawn_from_its_lowest() -> None:
     plan = next(plan for plan in PLANS if plan.title == "Hit rate")
     chart = draw(plan, [summarize(Counter({"hits": hits, "misses": 100 - hits})) for hits in (90, 98)])
     assert (chart.lowest, chart.highest) == ("90 %", "98 %")
 
 
-def test_the_words_describe_the_drawing() -> None:
+def test_the_words_say_what_is_drawn() -> None:
     words = draw(DUE, figures(3, 9, 4)).words
     assert words == "Due, last 24 hours. subjects: lowest 3, highest 9, last 4."
     assert draw(DUE, figures(3, None)).words.endswith("last no data.")
 
 
-def test_without_data_no_line_is_drawn() -> None:
+def test_of_nothing_nothing_is_drawn() -> None:
     for chart in draw_all([Step(0, None)] * 3):
         assert chart.lines == []
         assert "no data" in chart.words
@@ -66,7 +66,7 @@ def test_every_point_of_every_chart_lies_inside_the_drawing() -> None:
             assert all(0 <= float(x) <= WIDTH and 0 <= float(y) <= HEIGHT for x, y in points), chart.title
 
 
-def test_figures_are_formatted_with_their_unit() -> None:
+def test_figures_are_spelled_with_their_unit() -> None:
     assert [shown(0.975, "%"), shown(1, "%"), shown(3.14, "ms"), shown(1528.4, "ms"), shown(12345, "")] == [
         "97.5 %", "100 %", "3.1 ms", "1,528 ms", "12,345",
     ]  # fmt: skip

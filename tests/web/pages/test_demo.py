@@ -1,4 +1,4 @@
-"""The demo page as the server sends it: its policy, the signed-in user, and the lookup field."""
+"""The page, as the server sends it: its policy, who is signed in, and who may use the one field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, new_id, private_redis, queued
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from web.wiring import get_web_context
 
 PROXIES = ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP"]
@@ -31,7 +31,7 @@ def policy(answer: Any) -> dict[str, set[str]]:
     return {name: set(values) for name, *values in rules}
 
 
-def test_the_policy_of_the_page_allows_nothing_from_elsewhere(client: FlaskClient) -> None:
+def test_the_page_lets_in_nothing_from_elsewhere(client: FlaskClient) -> None:
     answer = client.get("/")
     rules = policy(answer)
     assert (answer.status_code, answer.mimetype, rules["default-src"]) == (200, "text/html", {"'none'"})
@@ -59,14 +59,14 @@ def test_the_page_keeps_its_own_policy(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["page.js", "page.css", "lazy-image.js"])
-def test_the_files_that_the_page_needs_exist(client: FlaskClient, name: str) -> None:
+def test_what_the_page_needs_is_there(client: FlaskClient, name: str) -> None:
     answer = client.get(f"/static/{name}")
     assert answer.status_code == 200
     assert answer.mimetype in ("text/javascript", "text/css")
 
 
-def test_the_page_preloads_the_imports_of_its_scripts(client: FlaskClient) -> None:
-    """Otherwise the browser would request each one only after the one before."""
+def test_scripts_that_scripts_import_are_asked_for_with_the_page(client: FlaskClient) -> None:
+    """Each would be asked for only when the one before is there."""
     static = Path(str(client.application.static_folder))
     page = client.get("/").get_data(as_text=True)
     imported = {
@@ -77,14 +77,14 @@ def test_the_page_preloads_the_imports_of_its_scripts(client: FlaskClient) -> No
     assert set(re.findall(r'rel="modulepreload" href="/static/([^"]+)"', page)) == imported
 
 
-def test_with_a_real_token_no_user_is_signed_in(app: Flask, client: FlaskClient) -> None:
+def test_with_a_real_token_nobody_is_signed_in(app: Flask, client: FlaskClient) -> None:
     get_web_context(app).photos.people.register(new_id(), "Ann", None)
     assert b"data-init-data" not in client.get("/").data
 
 
 def test_in_the_demo_the_newest_partner_is_signed_in(demo_app: Flask) -> None:
     client, user_id = demo_app.test_client(), new_id()
-    assert b"data-init-data" not in client.get("/").data  # no partner yet
+    assert b"data-init-data" not in client.get("/").data  # nobody there yet
     get_web_context(demo_app).photos.people.register(user_id, "Ann Lee <b>&'\"", None)
     found = re.search(r'data-init-data="([^"]+)"', client.get("/").get_data(as_text=True))
     assert found
@@ -93,7 +93,7 @@ def test_in_the_demo_the_newest_partner_is_signed_in(demo_app: Flask) -> None:
     assert (partner["id"], partner["name"]) == (user_id, "Ann Lee <b>&'\"")
 
 
-def test_the_demo_page_says_so_and_has_no_lookup_field(demo_app: Flask) -> None:
+def test_the_demo_says_so_and_has_no_field(demo_app: Flask) -> None:
     page = demo_app.test_client().get("/").data
     assert b"Demo" in page
     assert not any(name in page for name in NAMES)
@@ -113,7 +113,7 @@ def test_the_page_names_the_bot_that_a_worker_reported(app: Flask, client: Flask
 
 
 def may_try(client: FlaskClient, host: str, address: str = "127.0.0.1", headers: dict[str, str] | None = None) -> bool:
-    """Whether the page and its route both let this browser look up an id."""
+    """Whether both the page and its route let this browser look somebody up; they agree."""
     environ = {"REMOTE_ADDR": address, "HTTP_HOST": host}
     page = client.get("/", headers=headers, environ_overrides=environ)
     answer = client.post("/try", json={"id": 42}, headers=headers, environ_overrides=environ)
@@ -121,13 +121,13 @@ def may_try(client: FlaskClient, host: str, address: str = "127.0.0.1", headers:
     return answer.status_code == 200
 
 
-def test_a_browser_on_this_machine_may_look_up_an_id(client: FlaskClient) -> None:
+def test_who_sits_at_this_machine_may_look_somebody_up(client: FlaskClient) -> None:
     hosts = ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:8000", "127.1.2.3:80", "[::1]", "[::1]:8000"]
     ways = [(host, address) for host in hosts for address in ["127.0.0.1", "127.9.9.9", "::1"]]
     assert [way for way in ways if not may_try(client, *way)] == []
 
 
-def test_another_host_name_for_this_machine_is_refused(client: FlaskClient) -> None:
+def test_a_name_that_only_leads_here_is_refused(client: FlaskClient) -> None:
     hosts = [
         "evil.example",
         "evil.example:8000",
@@ -168,19 +168,19 @@ def test_a_foreign_page_cannot_post_to_it(client: FlaskClient) -> None:
     assert not any(name.startswith("Access-Control-Allow") for name, _ in (*simple.headers, *preflight.headers))
 
 
-def test_the_lookup_answers_a_status_and_requests_a_missing_picture(app: Flask, client: FlaskClient) -> None:
+def test_the_field_answers_a_status_and_asks_for_what_is_missing(app: Flask, client: FlaskClient) -> None:
     user_id = new_id()
     answer: Any = client.post("/try", json={"id": user_id})
     assert (answer.status_code, answer.json["id"], answer.json["status"]) == (200, user_id, "warming")
-    assert queued(app) == [user_subject(user_id)]
+    assert queued(app) == [Subject.of_person(user_id)]
 
 
 @pytest.mark.parametrize("body", [{}, {"id": "42"}, {"id": 2**52}, {"id": 1.5}, {"id": 42, "more": 1}, []])
-def test_an_invalid_id_in_the_lookup_is_422(client: FlaskClient, body: Any) -> None:
+def test_an_odd_id_in_the_field_is_422(client: FlaskClient, body: Any) -> None:
     assert client.post("/try", json=body).status_code == 422
 
 
-def test_the_page_is_served_without_redis(tmp_path: Path, telegram: object, make_app: MakeApp) -> None:
+def test_the_page_is_there_without_redis(tmp_path: Path, telegram: object, make_app: MakeApp) -> None:
     with private_redis(tmp_path) as (url, server):
         client = make_app(redis_url=url).test_client()
         server.kill()

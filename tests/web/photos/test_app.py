@@ -1,4 +1,4 @@
-"""The photo routes: answers, their order of precedence, and their headers."""
+"""The photo routes: what is answered, in which order, with which headers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.web_parts import (
 )
 from warmer.errors import GaveUp, InvalidFileId
 from warmer.flow.forget import wait_for_acknowledgements
-from warmer.keys import user_subject
+from warmer.keys import Subject
 from web.photos.urls import sign
 from web.wiring import get_web_context
 
@@ -57,7 +57,7 @@ VOLATILE = ("X-Response-Time", "Server-Timing", "X-Request-ID", "Content-Length"
 
 @pytest.fixture
 def app(redis: Redis, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, with a short wait."""
+    """The web tier without a worker, and with little patience."""
     return make_app(photo_wait=0.05)
 
 
@@ -72,7 +72,7 @@ def assert_has(answer: TestResponse, headers: dict[str, str]) -> None:
 
 @contextmanager
 def commands(app: Flask) -> Iterator[set[str]]:
-    """The commands that Redis gets in this block, as the server counts them."""
+    """The commands that Redis gets in this block, as the server itself counts them."""
     redis = get_web_context(app).redis
     seen: set[str] = set()
     forget_calls(redis)
@@ -92,11 +92,11 @@ def test_a_stored_picture_is_200_with_every_header(app: Flask, client: FlaskClie
 
 
 def test_an_answer_says_in_milliseconds_how_long_it_and_redis_took(redis: Redis, make_app: MakeApp) -> None:
-    app = make_app(clock=count(100, 0.25).__next__)  # each reading of the clock takes a quarter of a second
+    app = make_app(clock=count(100, 0.25).__next__)  # a quarter of a second passes with each look at the clock
     answer = app.test_client().get(file_url(shelve(app)))
     assert answer.headers["Server-Timing"].startswith("redis;dur=250.0, total;dur=")
     total = float(answer.headers["Server-Timing"].rpartition("=")[2])
-    assert 500 <= total < 10_000  # another thread may read the clock, too
+    assert 500 <= total < 10_000  # another thread may look, too
     assert answer.headers["X-Response-Time"] == f"{total:.1f}ms"
 
 
@@ -115,7 +115,7 @@ def test_without_a_size_it_is_the_one_of_photo_url(app: Flask, client: FlaskClie
     assert client.get(file_url(file_id).replace("size=160&", "")).data == body_of(file_id)
 
 
-def test_the_etag_depends_on_the_bytes_alone(app: Flask, client: FlaskClient, make_app: MakeApp) -> None:
+def test_the_etag_is_of_the_very_bytes(app: Flask, client: FlaskClient, make_app: MakeApp) -> None:
     file_id = shelve(app)
     etags = {client.get(file_url(file_id, size=size)).headers["ETag"] for size in (80, 160, 320, 160)}
     assert len(etags) == 3
@@ -165,7 +165,7 @@ def test_the_signature_of_one_kind_does_not_fit_the_other(app: Flask, client: Fl
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_after_a_rotation_urls_of_both_keys_are_valid(make_app: MakeApp) -> None:
+def test_after_a_rotation_urls_of_both_keys_are_good(make_app: MakeApp) -> None:
     app = make_app(url_signing_keys=f"{'n' * 32},{SIGNING_KEY}")
     file_id = shelve(app)
     new, _ = get_web_context(app).api.urls.of(file_id)
@@ -192,7 +192,7 @@ ODD_IDS = [
 ]
 
 
-def test_another_spelling_of_an_id_is_403_even_signed(client: FlaskClient) -> None:
+def test_an_id_has_one_spelling_even_signed_another_is_403(client: FlaskClient) -> None:
     names = [name for name in ODD_IDS if name]
     answers = {name: client.get(f"/api/photos/user/{name}?sig={sign(SIGNING_KEY, f'user:{name}')}") for name in names}
     said = {name: (answer.status_code, answer.headers.get("Vary")) for name, answer in answers.items()}
@@ -209,7 +209,7 @@ def test_a_malformed_file_id_is_403_even_signed(client: FlaskClient, name: str) 
 @pytest.mark.parametrize(
     "path", ["/api/photos/file/", "/api/photos/file//AAAA", "/api/photos//file/x", "/api/photos/user/"]
 )
-def test_a_path_in_another_form_is_unknown_and_not_redirected(client: FlaskClient, path: str) -> None:
+def test_a_path_of_another_shape_is_unknown_and_no_redirect(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
 
@@ -234,7 +234,7 @@ def test_a_bad_signature_comes_before_a_bad_size(app: Flask, client: FlaskClient
 
 
 @pytest.mark.parametrize("status", [403, 400])
-def test_a_refused_request_does_not_use_redis(app: Flask, client: FlaskClient, status: int) -> None:
+def test_what_is_refused_asks_redis_nothing(app: Flask, client: FlaskClient, status: int) -> None:
     url = file_url(new_file_id(), **({"sig": "AAAA"} if status == 403 else {"size": 1}))
     with commands(app) as seen:
         assert client.get(url).status_code == status
@@ -246,13 +246,13 @@ def test_a_bad_size_comes_before_an_absent_picture(app: Flask, client: FlaskClie
     assert client.get(file_url(file_id, size=1)).status_code == 400
 
 
-def test_a_stored_picture_is_served_after_a_failure(app: Flask, client: FlaskClient) -> None:
+def test_a_picture_is_served_although_it_failed_since(app: Flask, client: FlaskClient) -> None:
     file_id = shelve(app)
     remember_none(app, file_id, GaveUp("x"))
     assert client.get(file_url(file_id)).status_code == 200
 
 
-def test_a_picture_not_ready_in_time_is_503_with_no_store(client: FlaskClient) -> None:
+def test_not_ready_in_time_is_503_and_nobody_keeps_that(client: FlaskClient) -> None:
     answer = client.get(file_url(new_file_id()))
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     assert_has(answer, ON_EVERY_ANSWER | {"Retry-After": "1", "Cache-Control": "no-store"})
@@ -280,7 +280,7 @@ def test_unknown_hidden_absent_and_forgotten_look_the_same(app: Flask, client: F
     unknown = file_url(remember_none(app, new_file_id(), InvalidFileId("x")))
     gave_up = file_url(remember_none(app, new_file_id(), GaveUp("x")))
     hidden_id = new_id()
-    remember_none(app, user_subject(hidden_id))
+    remember_none(app, Subject.of_person(hidden_id))
     answers = [client.get(url) for url in (unknown, gave_up, user_url(hidden_id), file_url(forget_one(app)))]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.data for answer in answers}) == 1
@@ -288,11 +288,11 @@ def test_unknown_hidden_absent_and_forgotten_look_the_same(app: Flask, client: F
     assert_has(answers[0], ON_EVERY_ANSWER | {"Cache-Control": "public, max-age=60"})
 
 
-def test_if_none_match_star_does_not_match_a_missing_picture(app: Flask, client: FlaskClient) -> None:
+def test_if_none_match_star_finds_nothing_where_there_is_nothing(app: Flask, client: FlaskClient) -> None:
     assert client.get(file_url(forget_one(app)), headers={"If-None-Match": "*"}).status_code == 404
 
 
-def test_a_forgotten_picture_is_not_published(app: Flask, client: FlaskClient, telegram: Any) -> None:
+def test_a_forgotten_picture_is_not_asked_for(app: Flask, client: FlaskClient, telegram: Any) -> None:
     url = file_url(forget_one(app))
     assert [client.get(url).status_code for _ in range(3)] == [404] * 3
     assert queued(app, "hot") == queued(app, "warm") == queued(app, "rewarm") == []
@@ -306,7 +306,7 @@ MISMATCHES = ['"x"', 'W/"x", "y"', "{bare}", '"{bare}', '"{bare}x"', "", ",", "'
 
 
 @pytest.mark.parametrize("header", MATCHES)
-def test_a_client_with_the_same_bytes_gets_304(app: Flask, client: FlaskClient, header: str) -> None:
+def test_who_has_these_bytes_gets_304(app: Flask, client: FlaskClient, header: str) -> None:
     url = file_url(shelve(app))
     full = client.get(url)
     etag = full.headers["ETag"]
@@ -325,7 +325,7 @@ def test_a_client_with_the_same_bytes_gets_304(app: Flask, client: FlaskClient, 
 
 
 @pytest.mark.parametrize("header", MISMATCHES)
-def test_a_client_with_other_bytes_gets_200(app: Flask, client: FlaskClient, header: str) -> None:
+def test_who_has_other_bytes_gets_these(app: Flask, client: FlaskClient, header: str) -> None:
     file_id = shelve(app)
     bare = client.get(file_url(file_id)).headers["ETag"].strip('"')
     answer = client.get(file_url(file_id), headers={"If-None-Match": header.format(bare=bare)})
@@ -342,7 +342,7 @@ def test_the_etag_of_another_size_or_format_is_a_mismatch(app: Flask, client: Fl
     assert client.get(file_url(file_id, size=80), headers=jpeg).status_code == 200
 
 
-def test_a_304_reads_no_picture_bytes(app: Flask, client: FlaskClient) -> None:
+def test_a_304_reads_no_bytes_of_the_picture(app: Flask, client: FlaskClient) -> None:
     url = file_url(shelve(app))
     etag = client.get(url).headers["ETag"]
     with commands(app) as seen:
@@ -350,7 +350,7 @@ def test_a_304_reads_no_picture_bytes(app: Flask, client: FlaskClient) -> None:
     assert seen == {"getrange"}
 
 
-def test_a_hit_is_one_read_from_redis(app: Flask, client: FlaskClient) -> None:
+def test_a_hit_is_one_look_into_redis(app: Flask, client: FlaskClient) -> None:
     url = file_url(shelve(app))
     with commands(app) as seen:
         assert client.get(url).status_code == 200
@@ -394,7 +394,7 @@ def test_the_format_follows_accept_and_is_never_refused(app: Flask, accept: str 
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("stored", ["webp", "avif"])
-def test_of_two_formats_that_suit_equally_the_stored_one_is_sent(make_app: MakeApp, stored: str) -> None:
+def test_of_two_that_suit_equally_the_stored_one_is_sent(make_app: MakeApp, stored: str) -> None:
     app = make_app(photo_formats="avif,webp,jpeg")
     headers = {"Accept": "image/webp, image/avif, image/jpeg"}
     answer = app.test_client().get(file_url(shelve(app, fmt=stored)), headers=headers)
@@ -409,7 +409,7 @@ def test_a_named_format_is_made_although_a_jpeg_is_stored(app: Flask, client: Fl
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("case", [200, 304, 400, 403, 404, 405, 503])
-def test_with_one_format_there_is_no_vary(case: int, make_app: MakeApp) -> None:
+def test_with_one_format_nothing_varies(case: int, make_app: MakeApp) -> None:
     app = make_app(photo_formats="webp", photo_wait=0)
     client, file_id = app.test_client(), shelve(app)
     urls = {400: file_url(file_id, size=1), 403: file_url(file_id, sig=""), 503: file_url(new_file_id())}
@@ -450,14 +450,16 @@ def test_the_previous_picture_is_served_until_the_new_one_is_ready(app: Flask, c
 
 
 @pytest.mark.parametrize("is_first_by_name", [True, False])
-def test_a_previous_picture_is_not_cached(app: Flask, client: FlaskClient, is_first_by_name: bool) -> None:
+def test_a_previous_picture_is_not_kept_at_hand(app: Flask, client: FlaskClient, is_first_by_name: bool) -> None:
     web_context, user_id = get_web_context(app), new_id()
     previous, newest = sorted((new_file_id(), new_file_id()), reverse=not is_first_by_name)
     web_context.photos.people.register(user_id, "Ann", shelve(app, previous))
     web_context.photos.people.register(user_id, "Ann", newest)
     web_context.photos.listener.ensure_started()
     wait_until(lambda: web_context.photos.cache.hears_purges)
-    wait_for_acknowledgements(web_context.redis, web_context.keys)  # a purge in between would keep nothing, either
+    wait_for_acknowledgements(
+        web_context.redis, web_context.keys
+    )  # a purge that comes in between would keep nothing, either
     assert client.get(user_url(user_id)).data == body_of(previous)
     assert web_context.photos.cache.bytes == 0
 
@@ -472,7 +474,7 @@ def test_ids_of_every_kind_may_have_a_picture(app: Flask, client: FlaskClient, u
 def test_an_id_without_a_picture_is_404_at_once(app: Flask, client: FlaskClient) -> None:
     user_id = new_id()
     get_web_context(app).photos.people.register(user_id, "Ann", None)
-    remember_none(app, user_subject(user_id))
+    remember_none(app, Subject.of_person(user_id))
     answer = client.get(user_url(user_id))
     assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "public, max-age=60")
     assert queued(app, "hot") == []
@@ -484,7 +486,7 @@ def test_an_id_without_a_picture_is_404_at_once(app: Flask, client: FlaskClient)
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("origins", ["", "https://app.example", "https://app.example,https://b.example"])
 @pytest.mark.parametrize("origin", [None, "https://app.example", "https://evil.example", "null"])
-def test_pictures_are_open_to_every_origin_whatever_the_setting(
+def test_pictures_are_for_every_origin_whatever_the_setting(
     origins: str, origin: str | None, make_app: MakeApp
 ) -> None:
     app = make_app(cors_origins=origins, photo_wait=0)
@@ -505,8 +507,8 @@ def test_a_preflight_of_a_picture_is_answered(client: FlaskClient) -> None:
 
 
 @pytest.fixture
-def cached(app: Flask, client: FlaskClient) -> str:
-    """The URL of a cached picture."""
+def on_shelf(app: Flask, client: FlaskClient) -> str:
+    """The URL of a picture that the process holds."""
     web_context, url = get_web_context(app), file_url(shelve(app))
     web_context.photos.listener.ensure_started()
     wait_until(lambda: web_context.photos.cache.hears_purges)
@@ -514,47 +516,49 @@ def cached(app: Flask, client: FlaskClient) -> str:
     return url
 
 
-def test_a_cached_answer_needs_no_redis(app: Flask, client: FlaskClient, cached: str) -> None:
-    etag = client.get(cached).headers["ETag"]
+def test_what_is_at_hand_is_answered_without_redis(app: Flask, client: FlaskClient, on_shelf: str) -> None:
+    etag = client.get(on_shelf).headers["ETag"]
     with commands(app) as seen:
-        assert client.get(cached).status_code == 200
-        assert client.get(cached, headers={"If-None-Match": etag}).status_code == 304
-        assert client.head(cached).data == b""
+        assert client.get(on_shelf).status_code == 200
+        assert client.get(on_shelf, headers={"If-None-Match": etag}).status_code == 304
+        assert client.head(on_shelf).data == b""
     assert seen == set()
 
 
-def test_a_forgotten_picture_is_gone_at_once(app: Flask, client: FlaskClient, cached: str) -> None:
-    get_web_context(app).photos.store.forget(cached.split("/")[4].split("?")[0])
+def test_a_forgotten_picture_is_gone_at_once(app: Flask, client: FlaskClient, on_shelf: str) -> None:
+    get_web_context(app).photos.store.forget(on_shelf.split("/")[4].split("?")[0])
     assert wait_for_acknowledgements(get_web_context(app).redis, get_web_context(app).keys)
-    assert client.get(cached).status_code == 404
+    assert client.get(on_shelf).status_code == 404
 
 
-def test_while_purges_are_not_heard_redis_comes_before_the_cache(app: Flask, client: FlaskClient, cached: str) -> None:
+def test_while_purges_are_not_heard_redis_is_asked_first(app: Flask, client: FlaskClient, on_shelf: str) -> None:
     web_context = get_web_context(app)
     web_context.photos.cache.close()
-    web_context.redis.set(web_context.keys.forgotten(file_id := cached.split("/")[4].split("?")[0]), "1")
+    web_context.redis.set(web_context.keys.forgotten(file_id := on_shelf.split("/")[4].split("?")[0]), "1")
     web_context.redis.delete(*(web_context.keys.variant(file_id, size, "webp") for size in (80, 160, 320)))
-    assert client.get(cached).status_code == 404
-    open_pools(app)
-    assert client.get(cached).status_code == 503  # after Redis has denied it once, it is not served again
+    assert client.get(on_shelf).status_code == 404
+    leave_redis_alone(app)
+    assert client.get(on_shelf).status_code == 503  # what Redis has denied once is not shown again
 
 
 @pytest.mark.parametrize("event", ["close", "open"])
-def test_a_stale_answer_is_served_while_redis_is_away(app: Flask, client: FlaskClient, cached: str, event: str) -> None:
-    """Also when purges are heard again and Redis has not been read yet."""
+def test_and_what_is_at_hand_is_shown_while_it_is_away(
+    app: Flask, client: FlaskClient, on_shelf: str, event: str
+) -> None:
+    """Also when purges are heard again and Redis is not asked yet."""
     getattr(get_web_context(app).photos.cache, event)()
-    open_pools(app)
-    assert client.get(cached).headers["Cache-Status"] == "avatar-warmer; hit"
+    leave_redis_alone(app)
+    assert client.get(on_shelf).headers["Cache-Status"] == "avatar-warmer; hit"
     assert client.get(file_url(new_file_id())).status_code == 503
 
 
-def open_pools(app: Flask) -> None:
-    """Open the pools, as after a timeout."""
+def leave_redis_alone(app: Flask) -> None:
+    """As after a time-out."""
     for master in list_masters(get_web_context(app).redis):
         master.connection_pool.open()
 
 
-def test_an_internal_error_is_500_with_every_header(
+def test_a_mistake_of_ours_is_500_with_every_header(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = file_url(shelve(app))

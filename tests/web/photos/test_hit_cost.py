@@ -1,4 +1,4 @@
-"""The cost of a hit in bytecodes. Unlike time it is the same in every run, so a tenth more shows."""
+"""What a hit costs, in bytecodes: unlike time they are the same in every run, so that a tenth more is seen."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.conftest import wait_until
 from tests.support.web_parts import file_url, shelve
 from web.wiring import get_web_context
 
-# Of one hit from the cache, counted with CPython 3.11. Explain a new figure in the commit.
-# CPython 3.12 executes as many; 3.13 reports only the first of each frame, so it cannot count.
+# Of one hit from the process's own cache, counted with CPython 3.11; of a new figure say why in the commit.
+# CPython 3.12 executes as many; 3.13 reports only the first of each frame, so there nothing can be counted.
 BYTECODES = {"200": 549, "304": 556}
 ALLOWED = 1.1
 
 
 def count_bytecodes(call: Any) -> int:
-    """The number of bytecodes that this thread executes in the call."""
+    """How many bytecodes this thread executes in the call, whoever's they are."""
     number = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -62,7 +62,7 @@ def test_a_hit_executes_no_more_bytecodes_than_it_did(hit: tuple[Flask, str, str
     def start_response(line: str, *_: Any) -> Any:
         answered.append(line[:3])
 
-    app(dict(environ), start_response)  # one-time work is done
+    app(dict(environ), start_response)  # what is done once is done
     number = count_bytecodes(lambda: app(environ, start_response))
     assert answered == [status, status]
     assert number <= BYTECODES[status] * ALLOWED

@@ -1,4 +1,4 @@
-"""The listener: hears "done" and "purge", and acknowledges purges."""
+"""The thread that hears: what workers have done, and what no process may show any more."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _numbers = count(777_000)
 
 @dataclass
 class Diary:
-    """The messages that a listener heard, in order."""
+    """What a listener heard, in its order."""
 
     heard: list[str] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
@@ -52,13 +52,13 @@ class Diary:
 
 @pytest.fixture
 def keys() -> Keys:
-    """Channels of this test alone, since other listeners are running."""
+    """Channels of this test's own: the listeners of the others go on."""
     return Keys(str(next(_numbers)))
 
 
 @pytest.fixture
 def diaries() -> Iterator[list[Diary]]:
-    """Three diaries. Their listeners are closed at the end."""
+    """Three of them, whose listeners are closed."""
     diaries = [Diary() for _ in range(3)]
     yield diaries
     for diary in diaries:
@@ -70,7 +70,7 @@ def diary(diaries: list[Diary]) -> Diary:
     return diaries[0]
 
 
-def test_the_listener_hears_done_and_purge(redis: Redis, keys: Keys, diary: Diary) -> None:
+def test_it_hears_what_is_done_and_what_is_purged(redis: Redis, keys: Keys, diary: Diary) -> None:
     diary.open(keys)
     wait_until(lambda: diary.heard == ["joined"])
     redis.publish(keys.done, "a stored")
@@ -79,7 +79,7 @@ def test_the_listener_hears_done_and_purge(redis: Redis, keys: Keys, diary: Diar
     wait_until(lambda: sorted(diary.heard) == ["done a stored", "joined", "purge b", "purge \ufffd\ufffd"])
 
 
-def test_the_listener_reconnects_and_logs_it(redis: Redis, keys: Keys, diary: Diary) -> None:
+def test_it_comes_back_when_its_connection_is_cut_and_says_so(redis: Redis, keys: Keys, diary: Diary) -> None:
     diary.open(keys)
     wait_until(lambda: diary.heard == ["joined"])
     for master in list_masters(redis):
@@ -87,23 +87,21 @@ def test_the_listener_reconnects_and_logs_it(redis: Redis, keys: Keys, diary: Di
     wait_until(lambda: diary.heard == ["joined", "lost", "joined"])
 
 
-def test_no_error_ends_the_listener(redis: Redis, keys: Keys, diary: Diary) -> None:
+def test_nothing_that_goes_wrong_makes_it_deaf(redis: Redis, keys: Keys, diary: Diary) -> None:
     diary.open(keys)
     wait_until(lambda: diary.heard == ["joined"])
-    redis.publish(keys.acknowledge, b"\xff")  # not a key: it cannot even be decoded
+    redis.publish(keys.acknowledge, b"\xff")  # no key: it cannot even be read
     wait_until(lambda: diary.heard == ["joined", "lost", "joined"])
 
 
-def test_an_outage_is_logged_once(keys: Keys, diary: Diary, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_one_line_in_the_log(keys: Keys, diary: Diary, caplog: pytest.LogCaptureFixture) -> None:
     nowhere = load_settings(redis_url="redis://127.0.0.1:1")
     diary.open(keys, lambda: connect_listener(nowhere))
     wait_until(lambda: len(diary.heard) >= 3)
     assert caplog.text.count("not listening") == 1
 
 
-def test_after_all_acknowledgements_the_purge_is_done_everywhere(
-    redis: Redis, keys: Keys, diaries: list[Diary]
-) -> None:
+def test_who_waits_until_all_have_heard_finds_it_done(redis: Redis, keys: Keys, diaries: list[Diary]) -> None:
     for diary in diaries:
         diary.open(keys)
     wait_until(lambda: all(diary.heard == ["joined"] for diary in diaries))
@@ -115,14 +113,14 @@ def test_after_all_acknowledgements_the_purge_is_done_everywhere(
     assert not list(redis.scan_iter(f"{keys.prefix}heard:*"))
 
 
-def test_the_wait_for_a_silent_process_is_bounded(redis: Redis, keys: Keys, diary: Diary) -> None:
+def test_a_process_that_does_not_answer_is_not_waited_for_for_ever(redis: Redis, keys: Keys, diary: Diary) -> None:
     diary.open(keys)
     wait_until(lambda: diary.heard == ["joined"])
     with subscribed(redis, keys.acknowledge):
         assert not wait_for_acknowledgements(redis, keys)
 
 
-def test_without_listeners_there_is_no_wait(redis: Redis, keys: Keys) -> None:
+def test_where_nobody_listens_there_is_nothing_to_wait_for(redis: Redis, keys: Keys) -> None:
     assert wait_for_acknowledgements(redis, keys)
 
 

@@ -1,4 +1,4 @@
-"""Placeholders for a plain `<img>`: the URL chooses them, and only the body of the answer changes."""
+"""What a plain `<img>` shows of a picture that is not there: chosen in the URL, and never anything but the body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture
 def app(redis: Redis, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker and without a wait."""
+    """The web tier without a worker, and without patience."""
     return make_app(photo_wait=0)
 
 
@@ -48,12 +48,12 @@ def test_only_the_body_of_the_answer_changes(
     assert (head.status_code, head.data, head.content_length) == (status, b"", len(drawn.data))
 
 
-def test_d_404_is_the_default(client: FlaskClient, absent: str) -> None:
+def test_d_404_is_what_happens_without_it(client: FlaskClient, absent: str) -> None:
     answer = client.get(file_url(absent, d="404", initials="AL"))
     assert (answer.mimetype, answer.data) == ("application/problem+json", client.get(file_url(absent)).data)
 
 
-def test_a_placeholder_does_not_change_the_picture_or_its_place_in_the_cache(app: Flask, client: FlaskClient) -> None:
+def test_a_picture_is_the_same_with_it_and_takes_one_place(app: Flask, client: FlaskClient) -> None:
     web_context, file_id = get_web_context(app), shelve(app)
     web_context.photos.listener.ensure_started()
     wait_until(lambda: web_context.photos.cache.hears_purges)
@@ -83,7 +83,7 @@ def test_a_wrong_field_is_400_and_named(client: FlaskClient, absent: str, query:
     assert answer.get_json()["detail"].startswith(f"{field}: ")
 
 
-def test_a_bad_signature_comes_first_and_draws_nothing(client: FlaskClient, absent: str) -> None:
+def test_a_bad_signature_comes_first_and_is_no_picture(client: FlaskClient, absent: str) -> None:
     assert client.get(file_url(absent, d="nonsense", sig="x")).status_code == 403
     assert client.get(file_url(absent, d="initials", sig="x")).mimetype == "application/problem+json"
 
@@ -96,7 +96,7 @@ def test_two_letters_are_two_as_people_count_them(client: FlaskClient, absent: s
     assert text.text == initials
 
 
-def test_without_initials_the_outline_of_a_person_is_drawn(client: FlaskClient, absent: str) -> None:
+def test_without_initials_it_is_a_person_without_a_face(client: FlaskClient, absent: str) -> None:
     for query in ({"d": "initials"}, {"d": "initials", "initials": ""}):
         answer = client.get(file_url(absent, **query))
         assert [child.tag for child in ElementTree.fromstring(answer.data)] == [  # noqa: S314 - we drew it
@@ -104,7 +104,7 @@ def test_without_initials_the_outline_of_a_person_is_drawn(client: FlaskClient, 
         ]  # fmt: skip
 
 
-def test_a_subject_always_has_the_same_colour() -> None:
+def test_a_subject_keeps_its_colour_and_others_have_others() -> None:
     grounds = {draw("AL", f"user:{number}", 80) for number in range(40)}
     assert 6 < len(grounds) <= 12
     assert draw("AL", "user:1", 80) == draw("AL", "user:1", 80)

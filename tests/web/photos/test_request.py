@@ -1,4 +1,4 @@
-"""The parser of photo requests: valid ones are checked once, invalid ones each time."""
+"""What a photo URL asks for: read once, refused each time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from tests.conftest import SIGNING_KEY
+from warmer.keys import Subject
 from web.photos.request import REMEMBERED_CHARACTERS, PhotoRequest, PhotoRequestParser, rank_formats
 from web.photos.urls import PhotoUrls, sign
 from web.problems import Problem
@@ -23,27 +24,27 @@ def request_parser() -> PhotoRequestParser:
 
 
 def test_a_url_is_read_into_subject_size_and_formats(request_parser: PhotoRequestParser) -> None:
-    assert request_parser.read(PATH, f"size=80&sig={SIG}", "image/webp") == PhotoRequest("file", FILE_ID, 80, ("webp",))
+    assert request_parser.read(PATH, f"size=80&sig={SIG}", "image/webp") == PhotoRequest(
+        "file", Subject(FILE_ID), 80, ("webp",)
+    )
     path, sig = "/api/photos/user/-42", sign(SIGNING_KEY, "user:-42")
-    assert request_parser.read(path, f"sig={sig}", "") == PhotoRequest("user", "user:-42", 160, ("jpeg",))
+    assert request_parser.read(path, f"sig={sig}", "") == PhotoRequest("user", Subject.of_person(-42), 160, ("jpeg",))
 
 
-def test_a_repeated_request_is_checked_once(
-    request_parser: PhotoRequestParser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_url_is_read_once(request_parser: PhotoRequestParser, monkeypatch: pytest.MonkeyPatch) -> None:
     first = request_parser.read(PATH, f"sig={SIG}", "")
     monkeypatch.setattr(request_parser.urls, "verify", lambda *_: pytest.fail("verified again"))
     assert request_parser.read(PATH, f"sig={SIG}", "") is first
 
 
-def test_a_long_request_is_not_remembered(request_parser: PhotoRequestParser) -> None:
+def test_a_long_one_is_read_each_time_so_that_none_fills_the_memory(request_parser: PhotoRequestParser) -> None:
     query = f"sig={SIG}&x={'x' * REMEMBERED_CHARACTERS}"
     assert request_parser.read(PATH, query, "") == request_parser.read(PATH, query, "")
     assert request_parser.read(PATH, query, "") is not request_parser.read(PATH, query, "")
 
 
 @pytest.mark.parametrize("query", ["", "sig=", "sig=x", f"sig={SIG[:-1]}", f"sig=x&sig={SIG}"])
-def test_a_refused_request_is_not_remembered(request_parser: PhotoRequestParser, query: str) -> None:
+def test_what_is_refused_is_refused_each_time(request_parser: PhotoRequestParser, query: str) -> None:
     for _ in range(2):
         with pytest.raises(Problem) as refused:
             request_parser.read(PATH, query, "")
@@ -123,7 +124,7 @@ def test_a_client_that_accepts_no_format_gets_jpeg(header: str) -> None:
 
 
 @pytest.mark.parametrize("q", ["nan", "inf", "1e9", "-1", "x", "1.5", ""])
-def test_an_invalid_q_does_no_harm(q: str) -> None:
+def test_an_odd_q_does_no_harm(q: str) -> None:
     assert rank(f"image/jpeg;q={q}, image/webp;q=0.5")[0] in BOTH
 
 

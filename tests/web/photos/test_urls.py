@@ -1,4 +1,4 @@
-"""Signed photo URLs: a URL gives access to one picture, and no other."""
+"""Signed photo URLs: whoever holds one may see that picture, and no other."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_key_verifies(key: str) -> None:
     assert make_urls(NEW, OLD).verify("user:42", sign(key, "user:42"))
 
 
-def test_a_removed_key_no_longer_verifies() -> None:
+def test_a_key_that_was_taken_out_verifies_no_more() -> None:
     assert not make_urls(NEW).verify("user:42", sign(OLD, "user:42"))
 
 
@@ -59,7 +59,7 @@ GOOD = sign(OLD, "user:42")
         "\ud800",
     ],
 )
-def test_only_the_exact_signature_is_valid(signature: str) -> None:
+def test_only_the_very_signature_fits(signature: str) -> None:
     assert not make_urls(OLD).verify("user:42", signature)
 
 
@@ -73,7 +73,7 @@ def test_a_signature_has_one_spelling() -> None:
     ("sizes", "shown"),
     [((80, 160, 320), 160), ((320, 200, 80), 200), ((80, 100), 100), ((640,), 640), ((160, 16), 160)],
 )
-def test_the_url_names_the_smallest_size_from_160_on_else_the_largest(sizes: tuple[int, ...], shown: int) -> None:
+def test_the_url_is_of_the_smallest_size_from_160_on_else_of_the_largest(sizes: tuple[int, ...], shown: int) -> None:
     assert f"size={shown}&" in make_urls(OLD, sizes=sizes).of(FILE_ID)[0]
 
 

@@ -1,4 +1,4 @@
-"""A request for a cold picture publishes, waits a bounded time and is woken; few requests may wait at once."""
+"""A request for a cold picture: it asks, waits a bounded while, and is woken; nobody waits in vain or in crowds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def in_background(call: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, with a wait longer than anything here takes."""
+    """The web tier without a worker, whose requests wait longer than anything here takes."""
     app = make_app(photo_wait=10)
     get_web_context(app).photos.waiting.wait_seconds = 60.0
     return app
@@ -51,7 +51,7 @@ def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
 
 @pytest.fixture
 def pauses(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """For each pause of a waiting request, whether a message ended it; nothing else makes this app look again."""
+    """Of each pause of a waiting request whether news ended it: this app looks again for nothing else."""
     ended: list[bool] = []
     monkeypatch.setattr(get_web_context(app).photos.waiting, "_pause", lambda news, _: ended.append(news.wait(60)))
     return ended
@@ -72,7 +72,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def waiting(clock: Clock) -> Waiting:
-    """Waits that take no real time."""
+    """A place to wait where no time is lost."""
     return Waiting(2.0, PLACES, clock=clock, pause=lambda _, seconds: clock.sleep(seconds))
 
 
@@ -92,7 +92,7 @@ def test_done_wakes_a_waiting_request_at_once(app: Flask, client: FlaskClient, p
     assert "wait;dur=" in answer.result().headers["Server-Timing"]
 
 
-def test_after_a_lost_done_the_next_look_finds_the_picture(app: Flask, client: FlaskClient) -> None:
+def test_a_lost_done_is_healed_by_the_next_look(app: Flask, client: FlaskClient) -> None:
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
@@ -127,7 +127,7 @@ def test_postponed_ends_the_wait_with_503(app: Flask, client: FlaskClient, pause
     assert pauses == [True]
 
 
-def test_done_for_another_picture_wakes_no_request(clock: Clock) -> None:
+def test_what_is_done_for_another_picture_wakes_no_request(clock: Clock) -> None:
     woken: list[bool] = []
 
     def pause(news: threading.Event, seconds: float) -> None:
@@ -154,13 +154,13 @@ def test_a_wait_shorter_than_a_look_ends_in_time(clock: Clock) -> None:
     assert clock.slept == [pytest.approx(0.1)]
 
 
-def test_a_picture_that_never_comes_is_503(app: Flask, client: FlaskClient) -> None:
+def test_what_never_comes_is_503(app: Flask, client: FlaskClient) -> None:
     get_web_context(app).photos.waiting.wait_seconds = 0.01
     assert client.get(file_url(new_file_id())).status_code == 503
 
 
-def test_a_request_registers_before_it_looks(clock: Clock) -> None:
-    """Otherwise a "done" between the look and the wait would be lost."""
+def test_it_registers_before_it_looks(clock: Clock) -> None:
+    """What is done between the look and the wait would be lost otherwise."""
     looks: list[str] = []
     paused: list[bool] = []
 
@@ -174,7 +174,7 @@ def test_a_request_registers_before_it_looks(clock: Clock) -> None:
     assert paused == [True]
 
 
-def test_a_wait_leaves_nothing_behind_however_it_ends(waiting: Waiting) -> None:
+def test_nothing_remains_of_a_wait_however_it_ends(waiting: Waiting) -> None:
     assert waiting.wait_for({"a", "b"}, lambda: None, lambda: True) is None
     with pytest.raises(ZeroDivisionError):
         waiting.wait_for({"a"}, lambda: 1 / 0, lambda: True)
@@ -185,7 +185,7 @@ def test_a_wait_leaves_nothing_behind_however_it_ends(waiting: Waiting) -> None:
 # Bounded in number
 
 
-def test_half_of_the_threads_wait_and_the_others_answer_at_once(app: Flask) -> None:
+def test_half_of_the_threads_wait_and_the_others_are_answered_at_once(app: Flask) -> None:
     web_context, file_ids = get_web_context(app), [new_file_id() for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
         answers = {pool.submit(app.test_client().get, file_url(file_id)): file_id for file_id in file_ids}
@@ -202,10 +202,10 @@ def test_a_hit_needs_no_place(app: Flask, client: FlaskClient) -> None:
     assert client.get(file_url(shelve(app))).status_code == 200
     shed = client.get(file_url(file_id := new_file_id()))
     assert (shed.status_code, shed.headers["Retry-After"], shed.headers["Cache-Control"]) == (503, "1", "no-store")
-    assert queued(app, "hot") == [file_id]  # warmed all the same: the client retries in a second
+    assert queued(app, "hot") == [file_id]  # warmed nevertheless: the client comes again in a second
 
 
-def test_without_a_place_a_wait_raises_at_once() -> None:
+def test_without_a_place_it_says_so_and_looks_for_nothing() -> None:
     waiting = Waiting(2.0, places=0)
     with pytest.raises(Overloaded):
         waiting.wait_for({"a"}, lambda: pytest.fail("looked"), lambda: pytest.fail("asked"))
@@ -236,11 +236,11 @@ def test_many_requests_for_one_picture_publish_one_message(app: Flask) -> None:
     assert queued(app, "hot") == [file_id]
 
 
-def test_a_request_is_published_again_when_a_worker_ends_without_an_outcome(app: Flask, client: FlaskClient) -> None:
+def test_it_asks_again_when_the_worker_left_without_an_outcome(app: Flask, client: FlaskClient) -> None:
     file_id, web_context = new_file_id(), get_web_context(app)
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        web_context.redis.delete(web_context.keys.enqueued(file_id, "hot"))  # as a worker that finds the lease taken
+        web_context.redis.delete(web_context.keys.enqueued(file_id, "hot"))  # as a worker does that met the claim held
         wait_until(lambda: queued(app, "hot") == [file_id] * 2)
         shelve(app, file_id)
         assert answer.result().status_code == 200
@@ -270,7 +270,7 @@ def test_a_burst_on_one_cold_picture_in_two_formats_is_one_fetch(app: Flask, tel
     url, seen = file_url(telegram.world.file_id(user_id)), Counter[int]()
 
     def insist(accept: str) -> str | None:
-        """A client that retries after 503, as every client should."""
+        """A client that comes again while it is 503, as every client should."""
         while (answer := app.test_client().get(url, headers={"Accept": accept})).status_code == 503:
             seen[503] += 1
         return answer.mimetype
@@ -279,7 +279,7 @@ def test_a_burst_on_one_cold_picture_in_two_formats_is_one_fetch(app: Flask, tel
     with ThreadPoolExecutor(THREADS) as pool:
         assert list(pool.map(insist, accepts)) == accepts
     assert (telegram.calls["getFile"], telegram.calls["download"]) == (1, 1)
-    assert seen[503]  # more requests than places
+    assert seen[503]  # more came at once than may wait
 
 
 @pytest.mark.usefixtures("worker")
@@ -298,7 +298,7 @@ def test_an_unregistered_id_is_looked_up_while_its_client_waits(client: FlaskCli
 
 
 @pytest.mark.usefixtures("worker")
-def test_an_id_without_a_photo_is_looked_up_once(client: FlaskClient, telegram: FakeTelegram) -> None:
+def test_an_id_without_a_photo_is_asked_about_once(client: FlaskClient, telegram: FakeTelegram) -> None:
     telegram.world.add_user(hidden := new_id(), "Bob", picture=None)
     for user_id in (hidden, 0, -new_id(), unknown := new_id()):
         answers = [client.get(user_url(user_id)) for _ in range(2)]
@@ -327,5 +327,5 @@ def test_during_a_pause_the_wait_ends_early(
     url = file_url(telegram.world.file_id(user_id))
     answer = client.get(url)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert pauses[-1:] != [False]  # a message ended it, unless it had looked before
+    assert pauses[-1:] != [False]  # it was told, unless it had looked before
     assert telegram.calls["getFile"] == 1

@@ -1,4 +1,4 @@
-"""The web tier under granian, which leaves logging to the application."""
+"""The web tier under a server that sets up no logging of its applications."""
 
 from __future__ import annotations
 

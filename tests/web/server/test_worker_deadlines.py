@@ -27,7 +27,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def worker(clock: Clock) -> Iterator[GatheringWorker]:
-    """A worker in this process. The test turns its loop."""
+    """A worker of this process, whose loop the test turns."""
     worker = GatheringWorker(1, os.getppid(), [], None, 30, Config(), logging.getLogger("tests"))
     worker.clock = clock
     worker.wsgi = plain_app.app
@@ -75,7 +75,7 @@ def only_connection(worker: GatheringWorker) -> Connection:
 
 
 def assert_waits(worker: GatheringWorker, clock: Clock, seconds: float) -> None:
-    """The client has this many seconds, and no more."""
+    """The client has so long, and no longer."""
     clock.advance(seconds - 0.6)
     turn(worker)
     assert worker.nr_conns == 1
@@ -85,7 +85,7 @@ def assert_waits(worker: GatheringWorker, clock: Clock, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"GET /he"])
-def test_a_request_has_ten_seconds_to_arrive(
+def test_a_request_has_ten_seconds_to_come(
     worker: GatheringWorker, clock: Clock, client: socket.socket, data: bytes
 ) -> None:
     client.sendall(data)
@@ -93,7 +93,9 @@ def test_a_request_has_ten_seconds_to_arrive(
     assert client.recv(1) == b""
 
 
-def test_a_request_in_pieces_has_no_longer(worker: GatheringWorker, clock: Clock, client: socket.socket) -> None:
+def test_a_request_that_comes_in_pieces_has_no_longer(
+    worker: GatheringWorker, clock: Clock, client: socket.socket
+) -> None:
     for number in range(9):
         client.sendall(b"GET /here"[number : number + 1])
         clock.advance(1)
@@ -101,7 +103,7 @@ def test_a_request_in_pieces_has_no_longer(worker: GatheringWorker, clock: Clock
     assert_waits(worker, clock, 1)
 
 
-def test_a_client_has_two_seconds_to_close_after_its_last_answer(
+def test_a_client_that_was_answered_for_the_last_time_has_two_seconds_to_close(
     worker: GatheringWorker, clock: Clock, client: socket.socket
 ) -> None:
     client.sendall(b"x" * (MAX_HEAD_BYTES + 1))
@@ -110,7 +112,7 @@ def test_a_client_has_two_seconds_to_close_after_its_last_answer(
     assert_waits(worker, clock, 2)
 
 
-def test_a_client_loses_its_thread_after_twenty_seconds(
+def test_a_thread_is_taken_from_a_client_after_twenty_seconds(
     worker: GatheringWorker, clock: Clock, client: socket.socket
 ) -> None:
     client.sendall(head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n12")
