@@ -1,4 +1,4 @@
-"""How long a task may take, all in all."""
+"""How long a job may take in all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from warmer.errors import DeadlineExceeded
 from warmer.keys import Lane
 
-TASK_SECONDS = 20.0  # shorter than the lease of a claim
+TASK_SECONDS = 20.0  # shorter than a lease
 WARM_PATIENCE_SECONDS = 1.0
 
 

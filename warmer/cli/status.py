@@ -47,8 +47,8 @@ def read_figures(context: WorkerContext) -> dict[str, Any]:
         **list_infos(context.redis, "memory")[0],
     }  # of one node
     return {
-        "workers": [pulse.name for pulse in statuses],
-        "bot": sorted({pulse.bot for pulse in statuses}) or ["unknown"],
+        "workers": [status.name for status in statuses],
+        "bot": sorted({status.bot for status in statuses}) or ["unknown"],
         "pause_seconds": round(context.budget.get_pause()),
         "halted": context.budget.is_halted(),
         "queues": count_queues(context),

@@ -29,7 +29,7 @@ class Failure:
 
 
 class Failures:
-    """Records failures. A record names nobody but the subject, and forgetting the subject removes it."""
+    """Records failures. Forgetting a subject removes its record."""
 
     def __init__(self, redis: Redis, keys: Keys, stats: MinuteStats) -> None:
         self.redis = redis

@@ -27,14 +27,16 @@ from warmer.state.lease import Lease, require_lease
 from warmer.state.schedule import cancel_runs
 from warmer.state.scripts import load_script, queue
 
-Spread = Callable[[float, float], float]  # a random number between two: what was stored together ends apart
+Spread = Callable[
+    [float, float], float
+]  # a random number between two, so that variants stored together do not expire together
 FAILURES_SECONDS = 86_400  # how long a failure counts, and how long an expired negative cache entry does
 WANTED_SECONDS = 60
 TTL_JITTER = 0.1  # share of a TTL, to both sides
 
 
 class PhotoStore:
-    """Reads for everybody; writes only under a claim, and never for a forgotten subject."""
+    """Any process reads; only the holder of a lease writes, and never for a forgotten subject."""
 
     def __init__(
         self, redis: Redis, keys: Keys, sizes: Sequence[int], formats: Sequence[str], ttl: int, spread: Spread = uniform
@@ -45,8 +47,9 @@ class PhotoStore:
         self.sizes = tuple(sorted(sizes))  # pixels
         self.formats = tuple(formats)
         self.ttl = ttl  # seconds
-        self._put, self._note = load_script(redis, "put"), load_script(redis, "set_leased")
-        self._fail, self._remember = load_script(redis, "fail"), load_script(redis, "remember")
+        self._put, self._set_leased = load_script(redis, "put"), load_script(redis, "set_leased")
+        self._put_unavailable = load_script(redis, "put_unavailable")
+        self._count_failure = load_script(redis, "count_failure")
         self._forget, self._want = load_script(redis, "forget"), load_script(redis, "want")
 
     # Reading
@@ -84,13 +87,13 @@ class PhotoStore:
         return missing
 
     def list_wanted(self, file_id: str) -> set[VariantSpec]:
-        """The variants that somebody waits for."""
+        """The variants that clients wait for."""
         members: Any = self.redis.smembers(self.keys.wanted(file_id))
         parts = [member.decode().partition(".") for member in members]
         return {VariantSpec(int(size), fmt) for size, _, fmt in parts if size.isdecimal()}
 
     def get_unavailable(self, subject: str) -> Unavailable | None:
-        """Why there is nothing to serve, as far as is remembered."""
+        """Why there is nothing to serve: the entry of the negative cache, or the tombstone. None without them."""
         cause: Any
         cause, forgotten = self.redis.mget(self.keys.unavailable(subject), self.keys.forgotten(subject))
         if forgotten:
@@ -100,7 +103,7 @@ class PhotoStore:
     def get_path(self, file_id: str) -> FilePath | None:
         """The resolved path, while it is fresh."""
         value = self.redis.get(self.keys.path(file_id))
-        said = json.loads(value) if value else {}  # with what another release may have added
+        said = json.loads(value) if value else {}  # a newer release may have added fields
         return FilePath(said["path"], said["unique_id"]) if said else None
 
     def get_unique_id(self, file_id: str) -> str | None:
@@ -112,7 +115,7 @@ class PhotoStore:
         return self.get_statuses([file_id])[0].status == "ready"
 
     def get_statuses(self, subjects: Sequence[str]) -> list[PhotoStatus]:
-        """What a list needs to know of these subjects, in one round trip; a user subject is never ready itself."""
+        """Returns what a list shows of these subjects, in one round trip. A person is never ready itself."""
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.exists(*(self.keys.variant(subject, size, self.formats[0]) for size in self.sizes))
@@ -128,12 +131,12 @@ class PhotoStore:
         status = "ready" if stored == len(self.sizes) else "unavailable" if cause else "warming"
         return PhotoStatus(status, known.get("preview"), version)  # type: ignore[arg-type]  # one of Status
 
-    # Writing, under a claim
+    # Writing, under a lease
 
     def put(self, lease: Lease, rendering: Rendering) -> None:
-        """Store the variants and the preview, and tell whoever waits.
+        """Store the variants and the preview, and wake the clients that wait.
 
-        Raises NotMine where the claim is lost, Forgotten where the picture was forgotten: nothing is written then.
+        Raises NotMine if the lease is lost, and Forgotten; nothing is written then.
         """
         file_id = lease.subject
         values = [(self.keys.variant(file_id, *v.spec), v.pack(), str(v.spec)) for v in rendering.variants]
@@ -142,9 +145,9 @@ class PhotoStore:
             values.append((self.keys.preview(file_id), about.encode(), ""))
         keys = [*self._guards(file_id), *self.keys.negatives(file_id), self.keys.wanted(file_id)]
         args: list[Any] = [lease.token, self._jitter(self.ttl), self.keys.done, f"{file_id} stored"]
-        for key, value, wish in values:
+        for key, value, variant in values:
             keys.append(key)
-            args += (value, wish)
+            args += (value, variant)
         require_lease(self._put(keys=keys, args=args))
 
     def put_unavailable(self, lease: Lease, cause: str, first_seconds: int, max_seconds: int) -> int:
@@ -154,34 +157,34 @@ class PhotoStore:
         """
         keys = [*self._guards(lease.subject), *self.keys.negatives(lease.subject)]
         args: list[str | int] = [lease.token, cause, first_seconds, max_seconds, FAILURES_SECONDS]
-        return require_lease(self._remember(keys=keys, args=args))
+        return require_lease(self._put_unavailable(keys=keys, args=args))
 
     def put_path(self, lease: Lease, path: FilePath, ttl: int) -> None:
         """Remember where Telegram keeps the file, for `ttl` seconds. Raises NotMine and Forgotten as `put` does."""
         value = json.dumps({"path": path.path, "unique_id": path.unique_id})
         keys = [*self._guards(lease.subject), self.keys.path(lease.subject)]
-        require_lease(self._note(keys=keys, args=[lease.token, self._jitter(ttl), value]))
+        require_lease(self._set_leased(keys=keys, args=[lease.token, self._jitter(ttl), value]))
 
     def drop_path(self, file_id: str) -> None:
-        """The path has expired at Telegram's."""
+        """Forget the path: Telegram says that it has expired."""
         self.redis.delete(self.keys.path(file_id))
 
     def count_failure(self, lease: Lease) -> int:
-        """One more failure in a row; how many that makes. Raises NotMine and Forgotten as `put` does."""
+        """Count a failure. Returns the number in a row. Raises NotMine and Forgotten as `put` does."""
         keys = [*self._guards(lease.subject), self.keys.failures(lease.subject)]
-        return require_lease(self._fail(keys=keys, args=[lease.token, FAILURES_SECONDS]))
+        return require_lease(self._count_failure(keys=keys, args=[lease.token, FAILURES_SECONDS]))
 
     def _guards(self, subject: str) -> tuple[str, str]:
         return self.keys.lease(subject), self.keys.forgotten(subject)
 
-    # Living on, and ending
+    # Without a lease
 
     def want(self, file_id: str, spec: VariantSpec) -> None:
-        """Say that somebody waits for this variant; the holder of the claim looks before it renders and releases."""
+        """Note that a client waits for this variant. A worker reads this before it renders and before it releases."""
         self._want(keys=[self.keys.wanted(file_id)], args=[str(spec), WANTED_SECONDS])
 
     def renew(self, file_id: str) -> None:
-        """Give every stored variant its whole TTL again: a file id names immutable bytes."""
+        """Give every stored variant its full TTL again: a file id names immutable bytes."""
         ttl = self._jitter(self.ttl)
         pipe = self.redis.pipeline(transaction=False)
         for fmt in self.formats:
@@ -191,18 +194,18 @@ class PhotoStore:
         pipe.execute()
 
     def announce(self, subject: str, outcome: str) -> None:
-        """Wake whoever waits for this subject; after the put, also for unavailable."""
+        """Wake the clients that wait for this subject. Call it after the write that they shall find."""
         self.redis.publish(self.keys.done, f"{subject} {outcome}")
 
     def clear_tombstones(self, *subjects: str) -> None:
-        """Let these be warmed again: remove tombstones."""
+        """Remove the tombstones of these subjects, so that they can be warmed again."""
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.delete(self.keys.forgotten(subject))
         pipe.execute()
 
     def clear_unavailable(self, *subjects: str) -> None:
-        """Look again: what was unavailable may be there now."""
+        """Remove these subjects from the negative cache, with their counters."""
         self.redis.delete(*(key for subject in subjects for key in self.keys.negatives(subject)))
 
     def forget(self, *subjects: str, shown_by: int | None = None) -> list[str]:
@@ -230,7 +233,7 @@ class PhotoStore:
         return [keys.forgotten(subject), keys.people(subject), *self.list_passing(subject), keys.wanted(subject)]
 
     def list_passing(self, subject: str) -> list[str]:
-        """The keys that a new fetch writes anew: what is stored, what is remembered, and who is at it."""
+        """The keys that a new fetch writes anew: variants, negative cache, lease and markers."""
         keys = self.keys
         passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
         passing += [keys.preview(subject), keys.path(subject), *self.keys.negatives(subject)]

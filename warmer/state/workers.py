@@ -1,4 +1,4 @@
-"""How workers are seen from outside: by the heartbeat keys that they write, never by a broadcast."""
+"""Reads the status that workers write with their heartbeat; no broadcast is involved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BotState = Literal["ok", "unauthorized", "logged_out", "unreachable", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker, as it said within the last 15 s."""
+    """One worker, as of its heartbeat in the last 15 s."""
 
     name: str
     bot: BotState = "unknown"
@@ -25,7 +25,7 @@ class WorkerStatus:
 
 
 def list_worker_statuses(redis: Redis, keys: Keys) -> list[WorkerStatus]:
-    """The workers that are alive, in two round trips."""
+    """Returns the live workers, in two round trips."""
     members: list[Any] = redis.zrange(keys.workers, 0, -1)
     names = [member.decode() for member in members]
     values = redis.mget([keys.worker(name) for name in names]) if names else []
@@ -33,13 +33,13 @@ def list_worker_statuses(redis: Redis, keys: Keys) -> list[WorkerStatus]:
 
 
 def _read(value: bytes | str) -> WorkerStatus:
-    """What another release may have written: fields that we do not know are left out."""
+    """A newer release may have written fields that this one does not know: they are ignored."""
     said = json.loads(value)
     return WorkerStatus(**{name: said[name] for name in WorkerStatus.__dataclass_fields__ if name in said})
 
 
 def judge_bot(statuses: Iterable[WorkerStatus]) -> BotState:
-    """The state of the bot, as the workers say together: what Telegram refuses outweighs all, one answer the rest."""
-    said = {pulse.bot for pulse in statuses}
+    """Combine what the workers say of the bot: a refusal outweighs everything, and success outweighs the rest."""
+    said = {status.bot for status in statuses}
     order: tuple[BotState, ...] = ("unauthorized", "logged_out", "ok", "unreachable")
     return next((state for state in order if state in said), "unknown")

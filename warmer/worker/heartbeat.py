@@ -1,4 +1,4 @@
-"""What workers say of themselves, and of the bot: a key each, with a TTL, so that a silent worker disappears."""
+"""The status of each worker, and of the bot: one key per worker, with a TTL, so that a dead worker disappears."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Beats for one worker process, checks the token at the start, and again while calls are halted."""
+    """Writes the status of one worker process, and calls getMe until it passes, and again while calls are halted."""
 
     def __init__(
         self,
@@ -40,61 +40,61 @@ class Heartbeat:
         self.keys = keys
         self.telegram = telegram
         self.budget = budget
-        self.pulse = WorkerStatus(name)
+        self.status = WorkerStatus(name)
         self.beat_seconds = beat_seconds
         self._is_closed = False
         self._writing = threading.Lock()
         self._beats = Repeater("heartbeat", beat_seconds, self._beat_unless_away, runs_at_once=True)
 
     def start(self) -> None:
-        """Beat from a thread of its own until `close`."""
+        """Start the thread that beats until `close`."""
         self._beats.ensure_started()
 
     def close(self) -> None:
-        """The worker says good-bye: its key goes at once, then its thread ends."""
+        """Delete the key at once, then stop the thread."""
         with self._writing:
             self._is_closed = True
-            with suppress(RedisError):  # where Redis is away the key ends by its TTL
-                self.redis.delete(self.keys.worker(self.pulse.name))
-                self.redis.zrem(self.keys.workers, self.pulse.name)
+            with suppress(RedisError):  # if Redis is away, the key expires
+                self.redis.delete(self.keys.worker(self.status.name))
+                self.redis.zrem(self.keys.workers, self.status.name)
         self._beats.close()
 
     def beat(self) -> None:
-        """Write the heartbeat, after a look at the bot where its state is not known to be good."""
-        if (self.pulse.bot != "ok" or self.budget.is_halted()) and not self.budget.get_pause():
+        """Write the status. If the bot is not known to be all right, call getMe first."""
+        if (self.status.bot != "ok" or self.budget.is_halted()) and not self.budget.get_pause():
             self.check_bot()
         with self._writing:
-            if not self._is_closed:  # a beat that took long must not outlive the good-bye
+            if not self._is_closed:  # a slow beat must not write after `close` has deleted the key
                 self._write()
 
     def _write(self) -> None:
         now = self.redis.time()[0]
         pipe = self.redis.pipeline(transaction=False)
-        pipe.set(self.keys.worker(self.pulse.name), json.dumps(asdict(self.pulse)), ex=TTL_SECONDS)
-        pipe.zadd(self.keys.workers, {self.pulse.name: now})
+        pipe.set(self.keys.worker(self.status.name), json.dumps(asdict(self.status)), ex=TTL_SECONDS)
+        pipe.zadd(self.keys.workers, {self.status.name: now})
         pipe.zremrangebyscore(self.keys.workers, "-inf", now - 10 * TTL_SECONDS)
         pipe.execute()
 
     def check_bot(self) -> None:
-        """Ask getMe. A passing one lets everybody call again, a refusal halts every call; processes go on."""
-        name = self.pulse.name
+        """Call getMe. Success ends a halt; a refusal of the bot halts every call. The process continues in any case."""
+        name = self.status.name
         try:
-            bot = self.telegram.get_me(Deadline(self.beat_seconds))  # a Telegram that hangs must not silence the worker
+            bot = self.telegram.get_me(Deadline(self.beat_seconds))  # or a Telegram that hangs would stop the heartbeat
         except TokenRejected as error:
             self.budget.halt(error.trouble)
-            if self.pulse.bot != error.trouble:
+            if self.status.bot != error.trouble:
                 log.critical("🛑 Telegram refuses the bot: no call is made until getMe passes (%s)", error)
-            self.pulse = WorkerStatus(name, error.trouble)
-        except WarmerError as error:  # whatever it is, a worker that cannot ask goes on beating
+            self.status = WorkerStatus(name, error.trouble)
+        except WarmerError as error:  # any other: the heartbeat continues
             if isinstance(error, Paused):
                 self.budget.pause(error.retry_after or 1)
-            self.pulse = WorkerStatus(name, "unreachable", self.pulse.bot_name, self.pulse.bot_username)
+            self.status = WorkerStatus(name, "unreachable", self.status.bot_name, self.status.bot_username)
             log.warning("Telegram does not answer getMe: %s", error)
         else:
             self.budget.resume()
-            if self.pulse.bot != "ok":
+            if self.status.bot != "ok":
                 log.info("✅ The bot is @%s", bot.username)
-            self.pulse = WorkerStatus(name, "ok", bot.name, bot.username)
+            self.status = WorkerStatus(name, "ok", bot.name, bot.username)
 
     def _beat_unless_away(self) -> None:
         try:

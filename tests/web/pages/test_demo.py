@@ -103,8 +103,8 @@ def test_the_demo_says_so_and_has_no_field(demo_app: Flask) -> None:
 def test_the_page_names_the_bot_that_a_worker_reported(app: Flask, client: FlaskClient) -> None:
     web_context = get_web_context(app)
     assert b"https://t.me/" not in client.get("/").data
-    pulse = {"name": "w", "bot": "ok", "bot_name": "<Warm & Co>", "bot_username": "warm_bot"}
-    web_context.redis.set(web_context.keys.worker("w"), json.dumps(pulse))
+    status = {"name": "w", "bot": "ok", "bot_name": "<Warm & Co>", "bot_username": "warm_bot"}
+    web_context.redis.set(web_context.keys.worker("w"), json.dumps(status))
     web_context.redis.zadd(web_context.keys.workers, {"w": 1})
     page = client.get("/").get_data(as_text=True)
     assert "https://t.me/warm_bot" in page
