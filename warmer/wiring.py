@@ -32,6 +32,7 @@ from warmer.state.photos import PhotoStore
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
 from warmer.telegram.client import BotApi
+from warmer.telegram.connections import Server
 
 CONNECTIONS = 50  # to Telegram, per worker process; at least as many as threads
 
@@ -131,7 +132,7 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     keys = Keys(settings.bot_id)
     stats = MinuteStats(redis, keys)
     on_call = partial(count_call, stats)
-    telegram = BotApi(settings.telegram_bot_token, settings.telegram_api_url, connections=CONNECTIONS, on_call=on_call)
+    telegram = BotApi(settings.telegram_bot_token, Server.read(settings), connections=CONNECTIONS, on_call=on_call)
     budget = Budget(redis, keys, settings.telegram_rate)
     schedule = Schedule(redis, keys)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)

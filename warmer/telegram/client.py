@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -32,6 +31,7 @@ from warmer.errors import (
     WarmerError,
 )
 from warmer.photo import Bot, FilePath, PhotoSize
+from warmer.telegram.connections import Server, open_session
 from warmer.telegram.replies import (
     parse_reply,
     read_bot,
@@ -42,7 +42,7 @@ from warmer.telegram.replies import (
     read_unique_id,
     to_error,
 )
-from warmer.telegram.watchdog import Watchdog, WatchedAdapter
+from warmer.telegram.watchdog import Watchdog
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
 MAX_PHOTO_BYTES = 10 * 2**20
@@ -62,30 +62,26 @@ class DownloadUnauthorized(UpstreamFailed):
     """401 on a download alone has been a passing fault: getMe tells."""
 
 
-class _StayingSession(requests.Session):
-    """Knows no redirects: requests reads the body of one to its end, however long, even where it follows none."""
-
-    def get_redirect_target(self, _response: Response) -> None:
-        """None, as for any other answer."""
-
-
 class BotApi:
     """Pooled connections, total deadlines, a byte cap; Telegram's errors become ours."""
 
-    def __init__(self, token: SecretStr, base_url: str, *, connections: int, on_call: OnCall) -> None:
+    def __init__(
+        self,
+        token: SecretStr,
+        server: Server,
+        *,
+        connections: int,
+        on_call: OnCall,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock`: tells seconds; idle connections are dropped by it."""
         self._token = token
-        self._base_url = base_url
+        self._api_root, self._file_root = server.roots
         self._on_call = on_call
         self._watchdog = Watchdog()
-        self._session = _StayingSession()
-        self._session.trust_env = False  # no proxy and no netrc from the environment sees the token
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = WatchedAdapter(pool_connections=1, pool_maxsize=connections, pool_block=True, max_retries=0)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._session = open_session(server, connections, clock)
         # Every call is this one to another URL: preparing one anew takes a third of a call's time.
-        self._session.headers["Accept-Encoding"] = "identity"
-        self._request = self._session.prepare_request(requests.Request("GET", base_url))
+        self._request = self._session.prepare_request(requests.Request("GET", server.api_url))
 
     def close(self) -> None:
         """Close the connections, and end the thread that bounds the calls."""
@@ -126,7 +122,7 @@ class BotApi:
 
         Raises PathExpired on 404, TooBig over the cap, DownloadUnauthorized on 401, UpstreamFailed otherwise.
         """
-        status, body = self._get(DOWNLOAD, f"/file/bot{{token}}/{quote(path.path)}", {}, deadline)
+        status, body = self._get(DOWNLOAD, f"{self._file_root}/{quote(path.path)}", {}, deadline)
         if status == HTTPStatus.OK:
             return body
         if status == HTTPStatus.NOT_FOUND:
@@ -138,7 +134,7 @@ class BotApi:
         raise Unreachable(f"download: {status}")
 
     def _call(self, method: str, params: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        status, body = self._get(method, f"/bot{{token}}/{method}", params, deadline)
+        status, body = self._get(method, f"{self._api_root}/{method}", params, deadline)
         if self._token.get_secret_value().encode() in body:
             raise UpstreamFailed(f"{method}: an answer that repeats the bot token")
         answer = parse_reply(body)
@@ -146,11 +142,11 @@ class BotApi:
             return read_result(method, answer)
         raise to_error(method, status, answer)
 
-    def _get(self, name: str, path: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
+    def _get(self, name: str, template: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
         started = time.monotonic()
         outcome = "error"
         try:
-            status, body = self._exchange(name, path, params, deadline)
+            status, body = self._exchange(name, template, params, deadline)
             outcome = str(status)
         except WarmerError as error:
             outcome = type(error).__name__
@@ -159,14 +155,14 @@ class BotApi:
             self._on_call(name, outcome, time.monotonic() - started)
         return status, body
 
-    def _exchange(self, name: str, path: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
+    def _exchange(self, name: str, template: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
         left = deadline.require()
         timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
         failure = "an odd end"
         with self._watchdog.guard(deadline) as call:
             try:
                 request = self._request.copy()
-                request.url = self._url(path, params)
+                request.url = self._url(template, params)
                 with self._session.send(request, timeout=timeout, stream=True, allow_redirects=False) as response:
                     body = _read(name, response)
                 if not call.was_cut:
@@ -177,9 +173,9 @@ class BotApi:
             raise DeadlineExceeded(f"{name}: cut at the total deadline") from None
         raise Unreachable(f"{name}: {failure}") from None
 
-    def _url(self, path: str, params: dict[str, Any]) -> str:
+    def _url(self, template: str, params: dict[str, Any]) -> str:
         query = f"?{urlencode(params)}" if params else ""
-        return self._base_url + path.format(token=self._token.get_secret_value()) + query
+        return template.replace("{token}", self._token.get_secret_value()) + query
 
 
 def _read(name: str, response: Response) -> bytes:

@@ -11,11 +11,6 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
-
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from warmer.deadline import Deadline
 
@@ -35,13 +30,18 @@ class _Call:
         """Keep a descriptor of our own: urllib3 may replace or close its socket object while the call goes on."""
         with self._lock:
             self._sockets.append(socket.socket(fileno=os.dup(sock.fileno())))
+            if self.was_cut:  # meanwhile
+                self._shut()
 
-    def spec(self) -> None:
+    def cut(self) -> None:
         with self._lock:
             self.was_cut = True
-            for sock in self._sockets:
-                with contextlib.suppress(OSError):  # the other side was quicker
-                    sock.shutdown(socket.SHUT_RDWR)
+            self._shut()
+
+    def _shut(self) -> None:
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):  # the other side was quicker
+                sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with self._lock:
@@ -93,7 +93,7 @@ class Watchdog:
                 self._changed.wait_for(lambda: self._calls or self._closed.is_set())
                 over = [call for call in self._calls if call.deadline.remaining <= 0]
             for call in over:
-                call.spec()
+                call.cut()
 
 
 class _Current(threading.local):
@@ -103,46 +103,12 @@ class _Current(threading.local):
 _current = _Current()
 
 
-class _Watched:
-    """Tells the call under way which socket it uses."""
-
-    sock: Any
-
-    def _new_conn(self) -> socket.socket:
-        sock: socket.socket = super()._new_conn()  # type: ignore[misc]  # a mixin before urllib3's connection
-        _follow(sock)
-        return sock
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:
-            _follow(self.sock)
-        super().request(*args, **kwargs)  # type: ignore[misc]  # a mixin before urllib3's connection
-
-
-def _follow(sock: socket.socket) -> None:
+def follow(sock: socket.socket) -> None:
+    """Tell the call under way in this thread, if any, which socket it uses."""
     if _current.call is not None:
         _current.call.follow(sock)
 
 
-class _WatchedHTTPConnection(_Watched, HTTPConnection):
-    pass
-
-
-class _WatchedHTTPSConnection(_Watched, HTTPSConnection):
-    pass
-
-
-class _WatchedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _WatchedHTTPConnection
-
-
-class _WatchedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPSConnection
-
-
-class WatchedAdapter(HTTPAdapter):
-    """The adapter of `requests` whose connections a watchdog can cut."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _WatchedHTTPPool, "https": _WatchedHTTPSPool}
+def is_cut() -> bool:
+    """Whether the call under way in this thread was cut at its deadline."""
+    return _current.call is not None and _current.call.was_cut

@@ -14,13 +14,14 @@ import requests
 
 from faketelegram import TEST_TOKEN, FakeTelegram
 from warmer.deadline import Deadline
-from warmer.telegram.watchdog import Watchdog, WatchedAdapter
+from warmer.telegram.connections import Adapter
+from warmer.telegram.watchdog import Watchdog
 
 
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.mount("http://", WatchedAdapter(pool_maxsize=8))
+        session.mount("http://", Adapter(pool_maxsize=8))
         yield session
 
 
