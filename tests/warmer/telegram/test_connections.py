@@ -18,7 +18,7 @@ from tests.support.clock import Clock
 from tests.support.tls import Certificate, make_certificate, serve_tls
 from tests.support.tunnel import Tunnel, open_tunnel
 from warmer.deadline import Deadline
-from warmer.errors import DeadlineExceeded, Unreachable
+from warmer.errors import Unreachable
 from warmer.photo import FilePath
 from warmer.settings import load_settings
 from warmer.telegram import dial
@@ -81,15 +81,6 @@ def test_a_reset_of_a_new_connection_is_a_failure(connect: Open, telegram: FakeT
     with pytest.raises(Unreachable):
         connect().get_me(Deadline(60))
     assert telegram.calls == {"getMe": 1}
-
-
-def test_a_call_that_is_cut_at_its_deadline_is_not_retried(connect: Open, telegram: FakeTelegram) -> None:
-    api = connect()
-    api.get_me(Deadline(60))
-    telegram.fail("getMe", "slow-headers", interval=0.05)
-    with pytest.raises(DeadlineExceeded):
-        api.get_me(Deadline(0.3))
-    assert telegram.calls == {"getMe": 2}
 
 
 # Several addresses

@@ -68,6 +68,15 @@ def test_a_cut_connection_is_replaced(session: requests.Session, telegram: FakeT
     assert not is_cut(session, telegram, watchdog, 60)
 
 
+def test_a_call_that_is_cut_is_not_retried(
+    session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog
+) -> None:
+    assert not is_cut(session, telegram, watchdog, 60)
+    telegram.fail("getMe", "hang", times=None)
+    assert is_cut(session, telegram, watchdog, 0.2)
+    assert telegram.connections == 1
+
+
 def test_only_calls_past_their_deadline_are_cut(
     session: requests.Session, telegram: FakeTelegram, watchdog: Watchdog
 ) -> None:
