@@ -1,16 +1,15 @@
 """Pictures of Telegram users and chats, warm before anyone asks.
 
-The flow, one module a step:
+One picture's way, a room per stop:
 
-    publish    a subject enters the queue, once per lane               (web/photos/lookup.py and web/receivers.py ask)
-    tasks      what the queue may ask for
-    warm       the story of one picture, and of one profile            read this first
-    hold       one worker per subject, and what becomes of an error    → claim, due
-    budget     may I call Telegram now?
-    fetch      file id → bytes; look_up: user id → file id             → telegram
-    telegram   one call, in bounded time and memory                    → replies: what its answers mean
-    images     bytes → variants                                        → headers, steps
-    store      variants in Redis, "done" for whoever waits
+    broker          a subject enters a queue, once per lane            (web/photos/lookup.py and web/receivers.py call it)
+    worker          the tasks that take it out, and the rounds of beat
+    flow            the story of one picture (warm) and of one profile (profile): read these first
+                    attempt: lease, work, outcome · retry: what follows from an error
+    telegram        one call, in bounded time and memory
+    images          bytes → variants
+    state           everything in Redis: photos, people, lease, schedule, budget, negative cache, figures
 
-Beside it: `partners` (who is shown), `due` (what to do again, and when), `forget`, `heartbeat`, `keys` (the schema).
+Beside it: `redis_client` (how to connect), `observe` (logs and metrics), `cli` (the command). In this folder: the shared
+vocabulary, such as `keys` (the schema of the database) and `errors`, and `wiring`, which puts the parts together.
 """

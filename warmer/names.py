@@ -1,4 +1,4 @@
-"""What a partner may be called, by whichever way the name comes in."""
+"""The rules for a partner's name, wherever it comes from."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ UNSHOWN = ("Cc", "Cs")  # Unicode categories: control characters, halves of surr
 
 
 def has_controls(name: str) -> bool:
-    """Whether there is anything in it that nobody can show."""
+    """Returns True if the name has characters that cannot be shown."""
     return any(unicodedata.category(letter) in UNSHOWN for letter in name)
 
 
 def without_controls(name: str) -> str:
-    """The name without that."""
+    """Returns the name without them."""
     return "".join(letter for letter in name if unicodedata.category(letter) not in UNSHOWN)

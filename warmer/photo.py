@@ -167,9 +167,9 @@ def version_of(unique_id: str) -> str:
 
 
 def prioritize_variants(missing: Sequence[VariantSpec], wanted: Collection[VariantSpec]) -> list[list[VariantSpec]]:
-    """What is missing in batches, each stored and announced by itself: what is waited for, then the rest.
+    """Returns the missing variants in batches, each to be stored and announced by itself: the wanted ones come first.
 
-    Where nobody waits yet, the size that `photo_url` names will be asked for first.
+    If no client waits yet, the size that `photo_url` names comes first.
     """
     first = [spec for spec in missing if spec in wanted]
     if not first:

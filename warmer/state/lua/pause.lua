@@ -1,5 +1,5 @@
 -- KEYS: budget   ARGV: seconds, the instant in seconds (empty: Redis' own)
--- Nobody calls Telegram for so long; a shorter pause never shortens a longer one.
+-- No worker calls Telegram for these seconds. A shorter pause never shortens a longer one.
 local time = redis.call('TIME')
 local now = tonumber(ARGV[2]) or tonumber(time[1]) + tonumber(time[2]) / 1000000
 local till = now + tonumber(ARGV[1])
