@@ -9,7 +9,7 @@ from flask import Flask
 from playwright.sync_api import Browser
 
 from tests.support.serving import serve
-from tests.support.web_parts import file_url, new_file_id, remember_none
+from tests.support.web_parts import file_url, new_file_id, store_unavailable
 from warmer.errors import InvalidFileId
 from web.wiring import get_web_context
 
@@ -30,7 +30,7 @@ def address(app: Flask) -> Iterator[str]:
 
 
 def test_a_browser_shows_the_placeholder_of_an_error_answer(browser: Browser, app: Flask, address: str) -> None:
-    absent = remember_none(app, new_file_id(), InvalidFileId("x"))
+    absent = store_unavailable(app, new_file_id(), InvalidFileId("x"))
     page = browser.new_page()
     page.goto(f"{address}/healthz")
     for file_id, query in ((absent, {"d": "initials", "initials": "AL"}), (new_file_id(), {"d": "initials"})):

@@ -1,4 +1,4 @@
-"""A Telegram that means harm: it answers byte for byte as a test tells it; and a server elsewhere that counts."""
+"""A hostile Telegram whose answers a test gives byte by byte, and another server that counts its connections."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tests.conftest import make_picture
 from tests.support.web_parts import new_file_id, new_id
 from warmer.keys import Subject
 
-Pieces = Iterable[bytes]  # of one answer, in the order they go out
+Pieces = Iterable[bytes]  # of one answer, in order
 Answer = Callable[[str], Pieces]  # from a method, or "download"
-Say = Callable[[str, Pieces], None]  # the answer to one method; the others stay good
-Try = Callable[[str, Pieces], str]  # the same with nothing of before remembered, and how the task then ended
+Say = Callable[[str, Pieces], None]  # sets the answer of one method; the others stay valid
+Try = Callable[[str, Pieces], str]  # sets an answer, runs the task in a new worker and returns its outcome
 
 
 def reply(body: bytes = b"", *headers: str, status: int = 200, has_length: bool = True) -> list[bytes]:
-    """One whole answer; without a length it ends with the connection."""
+    """Returns one whole answer; without a length it ends with the connection."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "Connection: close", *headers]
     lines += [f"Content-Length: {len(body)}"] if has_length else []
     return [("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogatepass"), body]
 
 
 def result(value: Any, *headers: str) -> list[bytes]:
-    """An answer of a method that went well."""
+    """Returns a successful answer of a method."""
     return reply(json.dumps({"ok": True, "result": value}).encode(), *headers)
 
 
@@ -45,13 +45,13 @@ class _Handler(StreamRequestHandler):
         self.server.heads.append(head)
         path = urlsplit(head[0].split(" ")[1]).path
         method = "download" if path.startswith("/file/") else path.rpartition("/")[2]
-        with contextlib.suppress(OSError):  # the client left
+        with contextlib.suppress(OSError):  # the client closed the connection
             for piece in self.server.answer(method):
                 self.wfile.write(piece)
 
 
 class Host(ThreadingTCPServer):
-    """A server on loopback; `connections` counts the clients that came, `heads` holds what they asked."""
+    """A server on loopback. `connections` counts its clients, `heads` lists their request heads."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -71,7 +71,7 @@ class Host(ThreadingTCPServer):
 
 @contextlib.contextmanager
 def serve() -> Iterator[Host]:
-    """A host that listens in this block."""
+    """Run a host in this block."""
     with Host() as host:
         listening = threading.Thread(target=host.serve_forever, args=(0.02,), daemon=True)
         listening.start()
@@ -93,19 +93,19 @@ GOOD: dict[str, Pieces] = {
     "getFile": result({**SIZE, "file_path": "photos/file_1.jpg"}),
     "download": reply(PICTURE),
 }
-METHODS = ("getUserProfilePhotos", "getChat", "getFile", "download")  # that tasks call
+METHODS = ("getUserProfilePhotos", "getChat", "getFile", "download")  # the methods that tasks call
 MEBI = 2**20
 
 
 def run_subject(subject: str) -> str:
-    """The body of the task; how it ended. An error that is none of ours comes out of it."""
+    """Run the task for this subject. Returns its outcome; raises errors that are not ours."""
     from warmer.worker.tasks import warm  # reads the environment of the tests
 
     return str(warm(subject, "warm"))
 
 
 def run_task(method: str) -> str:
-    """The task that comes to this method."""
+    """Run the task that calls this method. Returns its outcome."""
     subjects = {"getUserProfilePhotos": new_id(), "getChat": -new_id()}
     return run_subject(Subject.of_person(subjects[method]) if method in subjects else new_file_id())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cli_parts import say_alive
+from tests.support.cli_parts import send_heartbeat
 from warmer.redis_client.clients import connect_web
 from warmer.wiring import WorkerContext
 
@@ -28,5 +28,5 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def live_worker(worker: Any, context: WorkerContext) -> Any:
     """A worker with a heartbeat."""
-    say_alive(context)
+    send_heartbeat(context)
     return worker

@@ -19,7 +19,7 @@ from warmer.worker.heartbeat import Heartbeat
 COMMAND = Path(sys.executable).parent / "avatar-warmer"
 
 
-def say_alive(context: WorkerContext) -> Heartbeat:
+def send_heartbeat(context: WorkerContext) -> Heartbeat:
     """Send one heartbeat, like a worker."""
     heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget)
     heartbeat.beat()

@@ -17,5 +17,5 @@ def change_record(redis: Redis, keys: Keys, person_id: int, **fields: Any) -> No
 
 
 def outdate(redis: Redis, keys: Keys, person_id: int) -> None:
-    """As if the last look-up had been hours ago."""
+    """Act as if the last lookup had been hours ago."""
     change_record(redis, keys, person_id, looked_up_at=0)

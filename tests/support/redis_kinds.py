@@ -235,7 +235,7 @@ def list_calls(redis: Redis) -> set[str]:
     return {name.removeprefix("cmdstat_") for name in stats}
 
 
-def forget_calls(redis: Redis) -> None:
+def reset_calls(redis: Redis) -> None:
     """Reset the counts."""
     for master in list_masters(redis):
         master.config_resetstat()

@@ -1,4 +1,4 @@
-"""Servers over TLS with a certificate of their own, which nobody trusts unless told to."""
+"""TLS servers with a self-signed certificate, which clients trust only if told to."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Serve = Callable[[Any], None]
 
 @dataclass(frozen=True)
 class Certificate:
-    """For 127.0.0.1 and localhost, signed by itself."""
+    """A self-signed certificate for 127.0.0.1 and localhost."""
 
     file: Path
     key: Path
 
 
 def make_certificate(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") -> Certificate:
-    """A new one in this folder, for these names."""
+    """Make a new one in this folder, for these names."""
     made = Certificate(folder / "cert.pem", folder / "key.pem")
     subprocess.run(
         [find_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -40,7 +40,7 @@ def make_certificate(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") ->
 
 @dataclass
 class TlsServer:
-    """What it heard in plain text, connection after connection; nothing from a client that refused the certificate."""
+    """What the server received in plain text, per connection; nothing from a client that refused the certificate."""
 
     port: int
     heard: list[bytes] = field(default_factory=list)
@@ -49,7 +49,7 @@ class TlsServer:
 
 @contextmanager
 def serve_tls(certificate: Certificate, answer: bytes = b"") -> Iterator[TlsServer]:
-    """A server that says `answer` to whatever it hears first, and nothing to what comes after."""
+    """Run a server that answers the first request of a connection with `answer` and the others with nothing."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.file, certificate.key)
     with socket.create_server(("127.0.0.1", 0)) as listener:

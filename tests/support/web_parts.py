@@ -56,7 +56,7 @@ def user_url(user_id: int, **query: object) -> str:
     return f"/api/photos/user/{user_id}?{urlencode({'size': 160, 'sig': sign(SIGNING_KEY, f'user:{user_id}')} | query)}"
 
 
-def shelve(app: Flask, file_id: str = "", fmt: str = "webp", sizes: tuple[int, ...] = (80, 160, 320)) -> str:
+def store_picture(app: Flask, file_id: str = "", fmt: str = "webp", sizes: tuple[int, ...] = (80, 160, 320)) -> str:
     """Store a picture like a worker, with made-up bytes (`body_of`). Returns its file id."""
     web_context, file_id = get_web_context(app), file_id or new_file_id()
     leases = LeaseManager(web_context.redis, web_context.keys)
@@ -89,7 +89,7 @@ def leave_no_place(app: Flask) -> None:
     layer.context = replace(layer.context, waiting=Waiting(0.05, places=0))
 
 
-def remember_none(app: Flask, subject: str, error: Permanent | None = None) -> str:
+def store_unavailable(app: Flask, subject: str, error: Permanent | None = None) -> str:
     """Store a negative cache entry, like a worker. Returns the subject."""
     web_context = get_web_context(app)
     leases = LeaseManager(web_context.redis, web_context.keys)

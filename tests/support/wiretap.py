@@ -66,14 +66,15 @@ class Wiretap:
             self._stopped.wait(0.05)
 
 
-ALL_BUT_ECHO = b"PSUBSCRIBE *[^o]"  # a DELETE waits for everybody who hears `echo`; MONITOR shows that one
+# All channels but `acknowledge`, for whose subscribers a DELETE waits; MONITOR shows that one.
+ALL_BUT_ACKNOWLEDGE = b"PSUBSCRIBE *[^e] *done *purge"
 
 
 @contextmanager
 def tapping(path: str) -> Iterator[dict[str, Wiretap]]:
     """Records every command and message of the Redis at this socket."""
     with ExitStack() as stack:
-        taps = {"MONITOR": Wiretap(path, b"MONITOR"), "PSUBSCRIBE": Wiretap(path, ALL_BUT_ECHO)}
+        taps = {"MONITOR": Wiretap(path, b"MONITOR"), "PSUBSCRIBE": Wiretap(path, ALL_BUT_ACKNOWLEDGE)}
         for tap in taps.values():
             stack.callback(tap.stop)
         yield taps

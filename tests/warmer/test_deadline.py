@@ -28,7 +28,7 @@ def test_an_expired_deadline_raises_an_error() -> None:
 
 
 @pytest.mark.parametrize(("lane", "patience"), [("hot", 1.5), ("warm", 1), ("rewarm", 0)])
-def test_hot_waits_almost_as_long_as_its_client_warm_less_and_rewarm_never(lane: Lane, patience: float) -> None:
+def test_hot_waits_almost_as_long_as_its_client_warm_less_and_rewarm_not_at_all(lane: Lane, patience: float) -> None:
     assert JobContext.start(lane, 2, clock=Clock()).patience.remaining == patience
 
 

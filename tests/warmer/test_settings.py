@@ -193,7 +193,7 @@ def test_no_error_of_any_setting_repeats_a_part_of_its_value(env: Set, name: str
 
 
 def try_value(env: Set, name: str, value: str) -> str:
-    """The error for this value with its traceback, empty if the value is accepted."""
+    """Returns the error for this value with its traceback, empty if the value is accepted."""
     try:
         env(**{name: value})
     except ConfigError as error:
@@ -257,7 +257,7 @@ def test_the_api_url_can_be_changed(env: Set, url: str) -> None:
     assert env(TELEGRAM_API_URL=url).telegram_api_url == url.rstrip("/")
 
 
-def test_plain_http_beyond_this_machine_is_for_those_who_ask_for_it(env: Set) -> None:
+def test_plain_http_beyond_this_machine_must_be_allowed_explicitly(env: Set) -> None:
     url = "http://bot-api:8081"
     assert "TELEGRAM_ALLOW_HTTP" in refuse(env, "TELEGRAM_API_URL", url)
     settings = env(TELEGRAM_API_URL=url, TELEGRAM_FILE_URL="http://files/tg/", TELEGRAM_ALLOW_HTTP="true")

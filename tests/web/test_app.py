@@ -1,4 +1,4 @@
-"""The app as a whole: what it opens, whom it lets in from other origins, and what it does not know."""
+"""The app as a whole: its routes, its start, and CORS."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_routes_are_those_of_the_contract(make_app: MakeApp) -> None:
     assert set(PREFIXES) == IN_FRONT
 
 
-def test_nothing_in_the_web_knows_pillow_the_client_of_telegram_or_the_tasks() -> None:
+def test_importing_the_web_tier_loads_no_pillow_no_telegram_client_and_no_tasks() -> None:
     code = "import sys, web; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
@@ -54,7 +54,7 @@ def test_nothing_in_the_web_knows_pillow_the_client_of_telegram_or_the_tasks() -
     assert not {"PIL", "requests", "warmer.telegram.client", "warmer.images.render", "warmer.worker.tasks"} & loaded
 
 
-def test_making_an_app_opens_no_connection_so_that_gunicorn_can_fork(make_app: MakeApp) -> None:
+def test_creating_an_app_opens_no_connection_so_gunicorn_can_fork(make_app: MakeApp) -> None:
     nowhere = "redis://127.0.0.1:1"
     app = make_app(redis_url=nowhere, celery_broker_url=nowhere)
     assert app.test_client().get("/healthz").status_code == 200
@@ -68,7 +68,7 @@ def test_a_wrong_setting_stops_the_start_with_its_name(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("path", ["/api/partner/recent", "/api/partner/me", "/metrics", "/healthz", "/", "/try"])
-def test_other_origins_are_shut_out(client: FlaskClient, path: str) -> None:
+def test_by_default_other_origins_get_no_cors_headers(client: FlaskClient, path: str) -> None:
     for method in ("GET", "OPTIONS", "POST"):
         headers = {"Origin": THEIRS, "Access-Control-Request-Method": "GET"}
         answer = client.open(path, method=method, headers=headers)
@@ -80,7 +80,7 @@ def open_client(redis: object, telegram: object, make_app: MakeApp) -> FlaskClie
     return make_app(cors_origins=f"{OURS},https://b.example").test_client()
 
 
-def test_named_origins_are_let_in_to_the_api(open_client: FlaskClient) -> None:
+def test_configured_origins_may_use_the_api(open_client: FlaskClient) -> None:
     answers = [open_client.get("/api/partner/recent", headers={"Origin": one}) for one in (OURS, "https://b.example")]
     assert [answer.headers.getlist(ALLOWED) for answer in answers] == [[OURS], ["https://b.example"]]
     assert all("Origin" in answer.headers["Vary"] for answer in answers)
@@ -88,20 +88,20 @@ def test_named_origins_are_let_in_to_the_api(open_client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("origin", [THEIRS, "null", OURS + ".evil.example", OURS + ":8443", "http://app.example", ""])
-def test_and_nobody_else(open_client: FlaskClient, origin: str) -> None:
+def test_other_origins_may_not_use_the_api(open_client: FlaskClient, origin: str) -> None:
     assert ALLOWED not in open_client.get("/api/partner/recent", headers={"Origin": origin}).headers
 
 
-def test_without_an_origin_none_is_named(open_client: FlaskClient) -> None:
+def test_without_an_origin_no_cors_header_is_sent(open_client: FlaskClient) -> None:
     assert ALLOWED not in open_client.get("/api/partner/recent").headers
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/try"])
-def test_they_are_let_in_to_nothing_but_the_api(open_client: FlaskClient, path: str) -> None:
+def test_configured_origins_get_cors_headers_only_for_the_api(open_client: FlaskClient, path: str) -> None:
     assert ALLOWED not in open_client.get(path, headers={"Origin": OURS}).headers
 
 
-def test_a_preflight_lets_a_mini_app_send_its_credential(open_client: FlaskClient) -> None:
+def test_a_preflight_allows_a_mini_app_to_send_its_credential(open_client: FlaskClient) -> None:
     asking = {
         "Origin": OURS,
         "Access-Control-Request-Method": "DELETE",
@@ -113,7 +113,7 @@ def test_a_preflight_lets_a_mini_app_send_its_credential(open_client: FlaskClien
     assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]
 
 
-def test_two_apps_in_one_process_do_not_mix(redis: object, telegram: object, make_app: MakeApp) -> None:
+def test_two_apps_in_one_process_keep_their_own_settings(redis: object, telegram: object, make_app: MakeApp) -> None:
     one, other = make_app(), make_app(api_keys="another")
     headers = {"Authorization": f"Bearer {API_KEY}"}
     answers = [app.test_client().get("/api/partner/recent", headers=headers).status_code for app in (one, other)]

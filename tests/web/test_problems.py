@@ -1,4 +1,4 @@
-"""Errors are problem documents (RFC 9457), never a 500; and Redis away is a quick 503."""
+"""Errors are problem documents (RFC 9457), never a 500; without Redis a request gets a quick 503."""
 
 from __future__ import annotations
 
@@ -20,7 +20,16 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from tests.conftest import wait_until
-from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, shelve, user_url
+from tests.support.web_parts import (
+    MakeApp,
+    as_user,
+    file_url,
+    new_file_id,
+    new_id,
+    private_redis,
+    store_picture,
+    user_url,
+)
 from web.problems import is_away
 from web.wiring import get_web_context
 
@@ -54,7 +63,9 @@ def assert_problem(answer: Any, status: int) -> dict[str, Any]:
         ("GET", "/try", 405),
     ],
 )
-def test_what_does_not_exist_is_a_problem(client: FlaskClient, method: str, path: str, status: int) -> None:
+def test_an_unknown_path_or_method_is_a_problem_document(
+    client: FlaskClient, method: str, path: str, status: int
+) -> None:
     answer = client.open(path, method=method)
     assert_problem(answer, status)
     assert ("Allow" in answer.headers) == (status == 405)
@@ -105,12 +116,12 @@ def test_a_body_that_cannot_be_parsed_is_400(client: FlaskClient, as_server: Hea
         b'{"name": "Ann", "name": 5}',
     ],
 )
-def test_odd_values_are_422(client: FlaskClient, as_server: Headers, data: bytes) -> None:
+def test_malformed_values_are_422(client: FlaskClient, as_server: Headers, data: bytes) -> None:
     assert assert_problem(put(client, as_server, data), 422)["errors"]
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e2", "9" * 40, "-0.0", "1E400", '"1"', "true", "[1]", "{}"])
-def test_odd_numbers_are_422(client: FlaskClient, as_server: Headers, number: str) -> None:
+def test_malformed_numbers_are_422(client: FlaskClient, as_server: Headers, number: str) -> None:
     data = f'{{"ids": [{number}]}}'
     answer = client.post("/api/photos/resolve", data=data, content_type="application/json", headers=as_server)
     assert_problem(answer, 422)
@@ -122,11 +133,11 @@ def test_a_body_of_another_type_is_415(client: FlaskClient, as_server: Headers, 
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
-def test_json_may_be_spelled_with_a_charset(client: FlaskClient, as_server: Headers, content_type: str) -> None:
+def test_a_json_content_type_may_have_a_charset(client: FlaskClient, as_server: Headers, content_type: str) -> None:
     assert put(client, as_server, '{"name": "Ann"}', content_type).status_code == 201
 
 
-def test_64_kib_are_read_and_a_byte_more_is_413(client: FlaskClient, as_server: Headers) -> None:
+def test_a_body_of_64_kib_is_read_and_a_larger_one_is_413(client: FlaskClient, as_server: Headers) -> None:
     for size, status in ((64 * 1024, 201), (64 * 1024 + 1, 413)):
         answer = put(client, as_server, b'{"name": "Ann"}'.ljust(size))
         assert answer.status_code == status
@@ -134,7 +145,7 @@ def test_64_kib_are_read_and_a_byte_more_is_413(client: FlaskClient, as_server: 
 
 
 @pytest.mark.parametrize(("size", "status"), [(1000, 201), (64 * 1024, 201), (64 * 1024 + 1, 413), (10**6, 413)])
-def test_a_body_without_a_length_is_counted_as_it_is_read(
+def test_a_body_without_a_length_is_limited_while_it_is_read(
     client: FlaskClient, as_server: Headers, size: int, status: int
 ) -> None:
     chunked = {"wsgi.input_terminated": True, "wsgi.input": BytesIO(b'{"name": "Ann"}'.ljust(size))}
@@ -153,7 +164,7 @@ def test_malformed_chunks_are_400(client: FlaskClient, as_server: Headers) -> No
     assert_problem(answer, 400)
 
 
-def test_a_body_that_ends_early_is_400(client: FlaskClient, as_server: Headers) -> None:
+def test_an_incomplete_body_is_400_and_changes_nothing(client: FlaskClient, as_server: Headers) -> None:
     spec = {"CONTENT_LENGTH": "30", "wsgi.input_terminated": True, "wsgi.input": BytesIO(b'{"name": "Ann"}')}
     headers = {**as_server, "Content-Type": "application/json"}
     assert_problem(client.put("/api/partner/42", headers=headers, environ_overrides=spec), 400)
@@ -177,7 +188,7 @@ def test_the_detail_is_one_public_sentence(client: FlaskClient, as_server: Heade
     assert problem["errors"] == [{"field": "name", "message": "must not hold control characters"}]
 
 
-def test_a_mistake_of_ours_is_a_500_that_tells_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_internal_error_is_a_500_that_reveals_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     app.add_url_rule("/broken", "broken", lambda: vars()["a secret"])
     app.add_url_rule("/wrong", "wrong", lambda: str(get_web_context(app).redis.eval("a secret", 0)))
     for path in ("/broken", "/wrong"):
@@ -188,15 +199,15 @@ def test_a_mistake_of_ours_is_a_500_that_tells_nothing(app: Flask, caplog: pytes
     assert "a secret" in caplog.text  # the log has it
 
 
-# Redis away
+# Redis is away
 
 
 @pytest.fixture
-def apart(tmp_path: Path, telegram: object, as_server: Headers, make_app: MakeApp) -> Iterator[Any]:
-    """An app on a Redis of its own, which can be stopped, with a stored picture and a partner."""
+def app_with_own_redis(tmp_path: Path, telegram: object, as_server: Headers, make_app: MakeApp) -> Iterator[Any]:
+    """An app with its own Redis, which a test can stop, with a stored picture and a partner."""
     with private_redis(tmp_path) as (url, server):
         app = make_app(redis_url=url, photo_wait=0.2)
-        app.config.update(server=server, stored=file_url(shelve(app)), folder=tmp_path)
+        app.config.update(server=server, stored=file_url(store_picture(app)), folder=tmp_path)
         app.test_client().put(
             "/api/partner/42", json={"name": "Ann", "photo_file_id": new_file_id()}, headers=as_server
         )
@@ -211,8 +222,8 @@ def thaw(app: Flask) -> None:
     app.config["server"].send_signal(signal.SIGCONT)
 
 
-def asks(app: Flask, as_server: Headers) -> list[tuple[str, str, dict[str, Any]]]:
-    """A request to every route that needs Redis."""
+def list_requests(app: Flask, as_server: Headers) -> list[tuple[str, str, dict[str, Any]]]:
+    """Returns a request for every route that needs Redis."""
     name, ids = {"json": {"name": "Ann"}}, {"json": {"ids": [42]}}
     file_ids = {"json": {"photo_file_ids": [new_file_id()]}}
     user, server = {"headers": as_user(42)}, {"headers": as_server}
@@ -238,35 +249,38 @@ def ask(app: Flask, method: str, path: str, **more: Any) -> Any:
     return app.test_client().open(path, method=method, **more)
 
 
-def test_a_redis_that_hangs_is_503_and_then_not_asked(
-    apart: Flask, as_server: Headers, monkeypatch: pytest.MonkeyPatch
+def test_a_hanging_redis_is_503_and_then_skipped(
+    app_with_own_redis: Flask, as_server: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.redis_breaker.OPEN_SECONDS", 600.0)
-    freeze(apart)
-    answer = ask(apart, "GET", apart.config["stored"])
+    freeze(app_with_own_redis)
+    answer = ask(app_with_own_redis, "GET", app_with_own_redis.config["stored"])
     assert_problem(answer, 503)
     assert answer.headers["Retry-After"] == "1"
-    monkeypatch.setattr(get_web_context(apart).breaker, "begin_call", lambda: pytest.fail("asked"))
-    answers = [(path, ask(apart, method, path, **more)) for method, path, more in asks(apart, as_server)]
+    monkeypatch.setattr(get_web_context(app_with_own_redis).breaker, "begin_call", lambda: pytest.fail("asked"))
+    answers = [
+        (path, ask(app_with_own_redis, method, path, **more))
+        for method, path, more in list_requests(app_with_own_redis, as_server)
+    ]
     expected = (503, "1")
     wrong = [path for path, one in answers if (one.status_code, one.headers.get("Retry-After")) != expected]
     assert wrong == []
 
 
 @pytest.mark.parametrize("number", range(14))
-def test_every_route_notices_by_itself(apart: Flask, as_server: Headers, number: int) -> None:
-    method, path, more = asks(apart, as_server)[number]
-    freeze(apart)
-    answer = ask(apart, method, path, **more)
+def test_every_route_detects_a_hanging_redis(app_with_own_redis: Flask, as_server: Headers, number: int) -> None:
+    method, path, more = list_requests(app_with_own_redis, as_server)[number]
+    freeze(app_with_own_redis)
+    answer = ask(app_with_own_redis, method, path, **more)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     if method != "HEAD":
         assert_problem(answer, 503)
 
 
-def test_what_needs_no_redis_is_answered_as_ever(apart: Flask, as_server: Headers) -> None:
-    freeze(apart)
-    stored = apart.config["stored"]
-    ask(apart, "GET", stored)  # opens the breaker
+def test_without_redis_requests_that_do_not_need_it_are_answered(app_with_own_redis: Flask, as_server: Headers) -> None:
+    freeze(app_with_own_redis)
+    stored = app_with_own_redis.config["stored"]
+    ask(app_with_own_redis, "GET", stored)  # opens the breaker
     wanted = {
         ("GET", stored + "x"): 403,
         ("GET", stored.replace("size=160", "size=1")): 400,
@@ -281,27 +295,27 @@ def test_what_needs_no_redis_is_answered_as_ever(apart: Flask, as_server: Header
         ("PUT", "/api/partner/042"): 404,
     }
     headers = {"/api/partner/recent?limit=0": as_server, "/api/partner/42": as_server, "/api/partner/042": as_server}
-    answers = {key: ask(apart, *key, headers=headers.get(key[1], {})).status_code for key in wanted}
+    answers = {key: ask(app_with_own_redis, *key, headers=headers.get(key[1], {})).status_code for key in wanted}
     assert answers == wanted
 
 
-def test_redis_is_asked_again_when_it_is_there_and_all_is_well(apart: Flask) -> None:
-    freeze(apart)
-    assert ask(apart, "GET", apart.config["stored"]).status_code == 503
-    thaw(apart)
-    wait_until(lambda: ask(apart, "GET", apart.config["stored"]).status_code == 200)
+def test_a_recovered_redis_is_used_again(app_with_own_redis: Flask) -> None:
+    freeze(app_with_own_redis)
+    assert ask(app_with_own_redis, "GET", app_with_own_redis.config["stored"]).status_code == 503
+    thaw(app_with_own_redis)
+    wait_until(lambda: ask(app_with_own_redis, "GET", app_with_own_redis.config["stored"]).status_code == 200)
 
 
-def test_a_redis_that_is_gone_is_503_and_back_is_back(apart: Flask, tmp_path: Path) -> None:
-    apart.config["server"].kill()
-    apart.config["server"].wait()
-    assert ask(apart, "GET", apart.config["stored"]).status_code == 503
+def test_a_killed_redis_is_503_until_it_is_back(app_with_own_redis: Flask, tmp_path: Path) -> None:
+    app_with_own_redis.config["server"].kill()
+    app_with_own_redis.config["server"].wait()
+    assert ask(app_with_own_redis, "GET", app_with_own_redis.config["stored"]).status_code == 503
     with private_redis(tmp_path):
-        wait_until(lambda: ask(apart, "GET", "/readyz").json["checks"]["redis"] == "ok")
+        wait_until(lambda: ask(app_with_own_redis, "GET", "/readyz").json["checks"]["redis"] == "ok")
 
 
 @pytest.mark.usefixtures("telegram")
-def test_a_redis_that_accepts_and_never_answers_is_503(make_app: MakeApp) -> None:
+def test_a_silent_redis_is_503(make_app: MakeApp) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hole:
         app = make_app(redis_url=f"redis://127.0.0.1:{hole.getsockname()[1]}")
         assert ask(app, "GET", file_url(new_file_id())).status_code == 503
@@ -311,11 +325,11 @@ def test_a_redis_that_accepts_and_never_answers_is_503(make_app: MakeApp) -> Non
 @pytest.mark.parametrize(
     "url", ["redis://127.0.0.1:1", "unix:///nowhere.sock", "rediss://127.0.0.1:1", "redis://nowhere.invalid"]
 )
-def test_a_redis_that_cannot_be_reached_is_503(url: str, make_app: MakeApp) -> None:
+def test_an_unreachable_redis_is_503(url: str, make_app: MakeApp) -> None:
     assert_problem(ask(make_app(redis_url=url), "GET", file_url(new_file_id())), 503)
 
 
-# Redis there, but taking no writes
+# Redis refuses writes
 
 
 def refuse_for_memory(app: Flask) -> None:
@@ -338,26 +352,28 @@ REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk]
 
 
 @pytest.mark.parametrize("refuse", REFUSALS)
-def test_without_writes_hits_and_lists_are_served_and_the_rest_is_away(
-    apart: Flask, as_server: Headers, refuse: Any
+def test_without_writes_hits_and_lists_are_served_and_other_requests_are_503(
+    app_with_own_redis: Flask, as_server: Headers, refuse: Any
 ) -> None:
-    web_context, aged, shown = get_web_context(apart), new_id(), shelve(apart)
-    # A profile looked up long ago is asked for again beside the answer: that write fails, the answer stands.
+    web_context, aged, shown = get_web_context(app_with_own_redis), new_id(), store_picture(app_with_own_redis)
+    # A stale profile is also enqueued for a check: this write fails, the answer stays 200.
     record = json.dumps({"photo_file_id": shown, "photo_unique_id": "u", "looked_up_at": 0})
     web_context.redis.set(web_context.keys.person(aged), record)
-    refuse(apart)
-    reads = (apart.config["stored"], user_url(aged), "/api/partner/recent", "/api/partner/42", "/readyz")
-    assert [ask(apart, "GET", path, headers=as_server).status_code for path in reads] == [200] * 5
-    cold = ask(apart, "GET", file_url(new_file_id()))
+    refuse(app_with_own_redis)
+    reads = (app_with_own_redis.config["stored"], user_url(aged), "/api/partner/recent", "/api/partner/42", "/readyz")
+    assert [ask(app_with_own_redis, "GET", path, headers=as_server).status_code for path in reads] == [200] * 5
+    cold = ask(app_with_own_redis, "GET", file_url(new_file_id()))
     assert_problem(cold, 503)
     body = {"json": {"name": "Ann"}, "headers": as_server}
-    assert_problem(ask(apart, "PUT", "/api/partner/7", **body), 503)
-    assert_problem(ask(apart, "POST", "/api/partner/me", headers=as_user(7)), 503)
-    warm = ask(apart, "POST", "/api/photos/warm", json={"photo_file_ids": [new_file_id()]}, headers=as_server)
+    assert_problem(ask(app_with_own_redis, "PUT", "/api/partner/7", **body), 503)
+    assert_problem(ask(app_with_own_redis, "POST", "/api/partner/me", headers=as_user(7)), 503)
+    warm = ask(
+        app_with_own_redis, "POST", "/api/photos/warm", json={"photo_file_ids": [new_file_id()]}, headers=as_server
+    )
     assert (warm.status_code, warm.headers["Retry-After"]) == (503, "1")
 
 
-def test_a_wrong_command_is_a_mistake_and_not_redis_being_away(redis: Redis) -> None:
+def test_a_wrong_command_is_an_error_of_ours_and_not_an_outage(redis: Redis) -> None:
     redis.set("text", "a")
     with pytest.raises(ResponseError) as caught:
         redis.hget("text", "a")

@@ -1,4 +1,4 @@
-"""From signals to the queue: what is asked for, in which lane, and what a queue that is away changes."""
+"""From requests to the queue: subjects, lanes, and an unreachable broker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.redis_kinds import KIND
-from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, queued, shelve, user_url
+from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, queued, store_picture, user_url
 from warmer.celery import app as celery
 from warmer.keys import Subject
 from warmer.settings import Settings
@@ -23,13 +23,13 @@ from web.wiring import get_web_context
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, and without patience."""
+    """The web tier without a worker and without waiting."""
     return make_app(photo_wait=0)
 
 
 def list_some(app: Flask, client: FlaskClient, headers: dict[str, str], count: int = 6) -> list[str]:
-    """Subjects of partners who are listed, newest first, each third with a ready picture."""
-    file_ids = [shelve(app) if number % 3 == 0 else new_file_id() for number in range(count)]
+    """List partners. Returns the subjects without a ready picture, newest first; each third picture is ready."""
+    file_ids = [store_picture(app) if number % 3 == 0 else new_file_id() for number in range(count)]
     for file_id in file_ids:
         get_web_context(app).photos.people.register(new_id(), "Ann", file_id)
     assert client.get("/api/partner/recent", headers=headers).status_code == 200
@@ -38,7 +38,7 @@ def list_some(app: Flask, client: FlaskClient, headers: dict[str, str], count: i
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("warm_first", [0, 1, 4, 100])
-def test_a_list_warms_the_first_pictures_that_are_not_ready(
+def test_a_list_warms_its_first_pictures_that_are_not_ready(
     as_server: dict[str, str], warm_first: int, make_app: MakeApp
 ) -> None:
     app = make_app(warm_first=warm_first)
@@ -46,7 +46,7 @@ def test_a_list_warms_the_first_pictures_that_are_not_ready(
     assert queued(app) == cold[:warm_first]
 
 
-def test_a_list_seen_by_many_asks_once(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
+def test_repeated_lists_enqueue_each_picture_once(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
     cold = list_some(app, client, as_server)
     for _ in range(5):
         client.get("/api/partner/recent", headers=as_user(42))
@@ -60,7 +60,7 @@ def test_the_log_line_of_the_original_is_kept(app: Flask, caplog: pytest.LogCapt
     assert [line for line in caplog.messages if "🔥" in line] == ["🔥 Eagerly warming 4 priority photos..."]
 
 
-def test_who_waits_comes_in_the_hot_lane_and_may_overtake(
+def test_a_waiting_client_enqueues_a_hot_message_beside_a_warm_one(
     app: Flask, client: FlaskClient, as_server: dict[str, str]
 ) -> None:
     file_id = new_file_id()
@@ -69,15 +69,15 @@ def test_who_waits_comes_in_the_hot_lane_and_may_overtake(
     assert queued(app, "warm") == queued(app, "hot") == [file_id]
 
 
-def test_the_variant_that_is_waited_for_is_wanted_before_it_is_asked_for(app: Flask, client: FlaskClient) -> None:
-    web_context, file_id = get_web_context(app), shelve(app)
+def test_the_wanted_variant_is_stored_before_the_message_is_published(app: Flask, client: FlaskClient) -> None:
+    web_context, file_id = get_web_context(app), store_picture(app)
     client.get(file_url(file_id), headers={"Accept": "image/jpeg"})
     assert web_context.redis.smembers(web_context.keys.wanted(file_id)) == {b"160.jpeg"}
     assert queued(app, "hot") == [file_id]
 
 
-def test_a_profile_looked_up_long_ago_is_served_and_checked_when_there_is_room(app: Flask, client: FlaskClient) -> None:
-    web_context, file_id = get_web_context(app), shelve(app)
+def test_a_stale_profile_is_served_and_enqueued_in_the_rewarm_lane(app: Flask, client: FlaskClient) -> None:
+    web_context, file_id = get_web_context(app), store_picture(app)
     for user_id, looked_up_at in ((old := new_id(), 0), (new_id(), int(time.time()))):
         record = {"photo_file_id": file_id, "photo_unique_id": "u", "looked_up_at": looked_up_at}
         web_context.redis.set(web_context.keys.person(user_id), json.dumps(record))
@@ -85,16 +85,16 @@ def test_a_profile_looked_up_long_ago_is_served_and_checked_when_there_is_room(a
     assert queued(app, "rewarm") == [Subject.of_person(old)]
 
 
-def test_a_ready_picture_is_not_asked_for(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
-    ready = shelve(app)
+def test_a_ready_picture_is_not_enqueued(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
+    ready = store_picture(app)
     client.post("/api/photos/warm", json={"photo_file_ids": [ready]}, headers=as_server)
     client.put("/api/partner/42", json={"name": "Ann", "photo_file_id": ready}, headers=as_server)
     client.get("/api/partner/recent", headers=as_server), client.get(file_url(ready))
     assert queued(app, "hot") == queued(app, "warm") == queued(app, "rewarm") == []
 
 
-def test_the_broker_is_the_one_of_our_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CELERY_BROKER_URL", settings.redis_url)  # Celery reads it too, and knows no unix://
+def test_celery_uses_the_broker_of_our_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", settings.redis_url)  # Celery reads it, too, and does not know unix://
     scheme = {"single": "redis+socket", "cluster": "redis+socket", "sentinel": "sentinel"}[KIND]
     for connection in (celery.connection_for_write(), celery.connection_for_read()):
         assert connection.as_uri().startswith(f"{scheme}://")
@@ -105,7 +105,7 @@ def test_the_broker_is_the_one_of_our_settings(settings: Settings, monkeypatch: 
 
 @pytest.fixture(params=["refuses", "hangs"])
 def broken(request: Any, monkeypatch: pytest.MonkeyPatch, app: Flask) -> Iterator[Flask]:
-    """An app whose broker is not there, or accepts and never answers; its Redis is well."""
+    """An app whose broker refuses connections or never answers, while Redis works."""
     with socket.create_server(("127.0.0.1", 0)) as hole:
         port = hole.getsockname()[1] if request.param == "hangs" else 1
         monkeypatch.setenv("CELERY_BROKER_WRITE_URL", f"redis://127.0.0.1:{port}")
@@ -114,20 +114,20 @@ def broken(request: Any, monkeypatch: pytest.MonkeyPatch, app: Flask) -> Iterato
         yield app
 
 
-def test_a_broker_that_is_away_does_not_change_what_redis_can_answer(broken: Flask, as_server: dict[str, str]) -> None:
+def test_an_unreachable_broker_changes_no_answer_that_redis_can_give(broken: Flask, as_server: dict[str, str]) -> None:
     client = broken.test_client()
     cold = list_some(broken, client, as_server)
-    assert client.get(file_url(shelve(broken))).status_code == 200
+    assert client.get(file_url(store_picture(broken))).status_code == 200
     assert client.post("/api/partner/me", headers=as_user(42)).status_code == 201
     web_context = get_web_context(broken)
-    # What could not be published is due: the tick publishes it when the broker is back.
+    # Unpublished subjects are scheduled: the tick publishes them when the broker is back.
     assert all(
         web_context.redis.zscore(web_context.keys.schedule, subject) for subject in [*cold[:4], Subject.of_person(42)]
     )
     assert not web_context.redis.exists(*(web_context.keys.enqueued(subject, "warm") for subject in cold))
 
 
-def test_a_miss_is_503_which_no_cache_keeps(broken: Flask) -> None:
+def test_without_a_broker_a_miss_is_503_and_not_cached(broken: Flask) -> None:
     client = broken.test_client()
     for _ in range(2):
         answer = client.get(file_url(new_file_id()))
@@ -138,7 +138,7 @@ def test_a_miss_is_503_which_no_cache_keeps(broken: Flask) -> None:
         )
 
 
-def test_readiness_and_figures_do_not_hang(broken: Flask, as_server: dict[str, str]) -> None:
+def test_readiness_and_metrics_do_not_hang(broken: Flask, as_server: dict[str, str]) -> None:
     client = broken.test_client()
     assert client.get("/readyz").status_code == 200
     metrics = client.get("/metrics", headers=as_server).get_data(as_text=True)

@@ -1,4 +1,4 @@
-"""Redis is left alone after a time-out, for a second or for the rest of a request, and found again."""
+"""The circuit breaker: after a timeout Redis is skipped for a second, or for the rest of a request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pool(settings: Settings, redis: Redis, breaker: Breaker) -> Iterator[Breakab
 
 
 def is_open(pool: BreakablePool) -> bool:
-    """Whether the pool refuses to give a connection."""
+    """Returns True if the pool refuses a connection."""
     try:
         pool.release(pool.get_connection())
     except RedisConnectionError as error:
@@ -52,7 +52,7 @@ def test_an_open_pool_refuses_connections_for_a_second(pool: BreakablePool, cloc
     assert not is_open(pool)
 
 
-def test_an_open_pool_is_closed_when_the_server_is_known_to_be_there(pool: BreakablePool) -> None:
+def test_an_open_pool_closes_when_redis_is_known_to_answer(pool: BreakablePool) -> None:
     pool.open()
     assert is_open(pool)
     pool.begin_anew()
@@ -60,17 +60,15 @@ def test_an_open_pool_is_closed_when_the_server_is_known_to_be_there(pool: Break
 
 
 @pytest.mark.parametrize(("seconds", "opens"), [(TIMED_OUT_SECONDS, True), (TIMED_OUT_SECONDS - 0.01, False)])
-def test_a_call_that_was_cut_after_a_time_out_opens_the_pool(
-    pool: BreakablePool, clock: Clock, seconds: float, opens: bool
-) -> None:
+def test_a_timed_out_call_opens_the_pool(pool: BreakablePool, clock: Clock, seconds: float, opens: bool) -> None:
     connection = pool.get_connection()
-    connection.disconnect()  # as redis-py does with a call that failed
+    connection.disconnect()  # as redis-py does after a failed call
     clock.advance(seconds)
     pool.release(connection)
     assert is_open(pool) is opens
 
 
-def test_a_slow_call_that_was_answered_does_not_open_it(pool: BreakablePool, clock: Clock) -> None:
+def test_a_slow_call_with_an_answer_does_not_open_the_pool(pool: BreakablePool, clock: Clock) -> None:
     connection = pool.get_connection()
     clock.advance(10 * TIMED_OUT_SECONDS)
     pool.release(connection)
@@ -78,7 +76,7 @@ def test_a_slow_call_that_was_answered_does_not_open_it(pool: BreakablePool, clo
 
 
 @pytest.mark.parametrize(("error", "opens"), [(RedisTimeoutError, True), (RedisConnectionError, False)])
-def test_a_connection_that_times_out_opens_the_pool_and_one_that_is_refused_does_not(
+def test_a_connect_timeout_opens_the_pool_and_a_refused_connection_does_not(
     pool: BreakablePool, monkeypatch: pytest.MonkeyPatch, error: type[Exception], opens: bool
 ) -> None:
     def fail(*_: object) -> None:
@@ -91,7 +89,7 @@ def test_a_connection_that_times_out_opens_the_pool_and_one_that_is_refused_does
     assert is_open(pool) is opens
 
 
-def test_connections_at_rest_are_made_anew_and_those_in_use_stay(pool: BreakablePool) -> None:
+def test_idle_connections_are_replaced_and_used_ones_stay(pool: BreakablePool) -> None:
     held, resting = pool.get_connection(), pool.get_connection()
     pool.release(resting)
     pool.begin_anew()
@@ -100,10 +98,10 @@ def test_connections_at_rest_are_made_anew_and_those_in_use_stay(pool: Breakable
     assert resting.is_connected
 
 
-# The time of one request
+# The time limit of a request
 
 
-def test_a_request_that_spent_its_time_with_a_slow_redis_asks_no_more(breaker: Breaker, clock: Clock) -> None:
+def test_a_request_that_used_up_its_time_calls_redis_no_more(breaker: Breaker, clock: Clock) -> None:
     breaker.begin_request()
     breaker.begin_call()
     clock.advance(REQUEST_SECONDS + 0.1)
@@ -114,9 +112,7 @@ def test_a_request_that_spent_its_time_with_a_slow_redis_asks_no_more(breaker: B
     assert not breaker.is_open
 
 
-def test_the_time_of_several_calls_adds_up_and_what_lies_between_them_does_not_count(
-    breaker: Breaker, clock: Clock
-) -> None:
+def test_the_time_of_several_calls_is_summed_without_the_time_between_them(breaker: Breaker, clock: Clock) -> None:
     breaker.begin_request()
     for spent in (REQUEST_SECONDS * 0.45, REQUEST_SECONDS * 0.45, REQUEST_SECONDS * 0.2):
         assert not breaker.is_open
@@ -127,7 +123,7 @@ def test_the_time_of_several_calls_adds_up_and_what_lies_between_them_does_not_c
     assert breaker.is_open
 
 
-def test_calls_at_the_same_time_count_once(breaker: Breaker, clock: Clock) -> None:
+def test_simultaneous_calls_count_once(breaker: Breaker, clock: Clock) -> None:
     breaker.begin_request()
     for _ in range(3):
         breaker.begin_call()
@@ -137,7 +133,7 @@ def test_calls_at_the_same_time_count_once(breaker: Breaker, clock: Clock) -> No
     assert not breaker.is_open
 
 
-def test_calls_that_overlap_count_from_the_first_to_the_last(breaker: Breaker, clock: Clock) -> None:
+def test_overlapping_calls_count_from_the_first_start_to_the_last_end(breaker: Breaker, clock: Clock) -> None:
     breaker.begin_request()
     for _ in range(3):
         breaker.begin_call()
@@ -148,7 +144,7 @@ def test_calls_that_overlap_count_from_the_first_to_the_last(breaker: Breaker, c
     assert breaker.is_open
 
 
-def test_every_request_of_an_app_is_bounded(breaker: Breaker, clock: Clock, redis: Redis) -> None:
+def test_every_request_of_an_app_has_a_time_limit(breaker: Breaker, clock: Clock, redis: Redis) -> None:
     app = Flask("app")
     init_app(app, breaker, redis)
 
@@ -164,7 +160,7 @@ def test_every_request_of_an_app_is_bounded(breaker: Breaker, clock: Clock, redi
     assert not breaker.is_open
 
 
-def test_the_next_request_begins_with_no_time_spent(breaker: Breaker, clock: Clock) -> None:
+def test_the_next_request_starts_with_its_full_time(breaker: Breaker, clock: Clock) -> None:
     for _ in range(2):
         breaker.begin_request()
         assert not breaker.is_open
@@ -173,16 +169,14 @@ def test_the_next_request_begins_with_no_time_spent(breaker: Breaker, clock: Clo
         breaker.end_call()
 
 
-def test_where_no_request_is_served_time_is_not_counted(breaker: Breaker, clock: Clock) -> None:
+def test_calls_outside_a_request_are_not_limited(breaker: Breaker, clock: Clock) -> None:
     breaker.begin_call()
     clock.advance(60)
     breaker.end_call()
     assert not breaker.is_open
 
 
-def test_the_pool_of_a_request_that_spent_its_time_refuses_it(
-    pool: BreakablePool, breaker: Breaker, clock: Clock
-) -> None:
+def test_the_pool_refuses_a_request_that_used_up_its_time(pool: BreakablePool, breaker: Breaker, clock: Clock) -> None:
     breaker.begin_request()
     connection: Any = pool.get_connection()
     clock.advance(REQUEST_SECONDS + 0.1)

@@ -1,4 +1,4 @@
-"""What happens in the web tier is signalled, with the app as the sender, exactly when it happens."""
+"""The signals of the web tier: sent with the app as sender, exactly when the event happens."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.web_parts import (
     new_file_id,
     new_id,
     queued,
-    remember_none,
-    shelve,
+    store_picture,
+    store_unavailable,
     user_url,
 )
 from warmer.errors import InvalidFileId
@@ -35,13 +35,13 @@ ALL = [value for value in vars(signals).values() if isinstance(value, NamedSigna
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, and without patience."""
+    """The web tier without a worker and without waiting."""
     return make_app(photo_wait=0)
 
 
 @contextmanager
-def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Every signal of this app in this block, with its payload, but for the one that goes with every other answer."""
+def record_signals(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """Records every signal of this app with its payload, except photo_not_served."""
     said: list[tuple[str, dict[str, Any]]] = []
     told = [one for one in ALL if one is not signals.photo_not_served]
     listeners = {one: lambda _, _name=one.name, **payload: said.append((_name, payload)) for one in told}
@@ -52,23 +52,23 @@ def heard(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
         one.disconnect(listener, sender=app)
 
 
-def test_there_are_the_five_of_the_contract_and_four_more() -> None:
+def test_the_signals_are_the_five_of_the_contract_and_four_more() -> None:
     assert {signal.name for signal in ALL} == {
         "photo-missed", "photo-served", "photo-not-found", "photo-overloaded", "photo-not-served", "profile-aged",
         "partners-listed", "partner-registered", "photos-requested",
     }  # fmt: skip
 
 
-def test_the_signals_are_in_a_namespace_of_their_own() -> None:
+def test_the_signals_have_their_own_namespace() -> None:
     import blinker
 
     assert blinker.signal("photo-served") is not signals.photo_served
 
 
-def test_a_hit_is_photo_served(app: Flask, client: FlaskClient) -> None:
-    file_id = shelve(app)
+def test_a_hit_signals_photo_served(app: Flask, client: FlaskClient) -> None:
+    file_id = store_picture(app)
     for headers in ({}, {"If-None-Match": "*"}):
-        with heard(app) as said:
+        with record_signals(app) as said:
             client.get(file_url(file_id), headers=headers)
         ((name, payload),) = said
         assert (name, payload["subject"], payload["was_hit"]) == ("photo-served", file_id, True)
@@ -76,7 +76,7 @@ def test_a_hit_is_photo_served(app: Flask, client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(("query", "status"), [({"sig": "x"}, 403), ({"size": 1}, 400), ({}, 503)])
-def test_any_answer_but_a_picture_is_photo_not_served(
+def test_any_answer_without_a_picture_signals_photo_not_served(
     app: Flask, client: FlaskClient, query: dict[str, Any], status: int
 ) -> None:
     said: list[dict[str, Any]] = []
@@ -86,40 +86,40 @@ def test_any_answer_but_a_picture_is_photo_not_served(
     assert (payload["kind"], payload["method"], payload["status"]) == ("file", "GET", status)
 
 
-def test_an_absent_picture_is_photo_not_found(app: Flask, client: FlaskClient) -> None:
-    file_id = remember_none(app, new_file_id(), InvalidFileId("x"))
-    with heard(app) as said:
+def test_an_absent_picture_signals_photo_not_found(app: Flask, client: FlaskClient) -> None:
+    file_id = store_unavailable(app, new_file_id(), InvalidFileId("x"))
+    with record_signals(app) as said:
         client.get(file_url(file_id))
     ((name, payload),) = said
     assert (name, payload["subject"], payload["kind"]) == ("photo-not-found", file_id, "file")
 
 
 @pytest.mark.parametrize(("accept", "wanted"), [("image/webp", "webp"), ("image/jpeg", "jpeg"), (None, "jpeg")])
-def test_a_cold_picture_is_photo_missed(app: Flask, accept: str | None, wanted: str) -> None:
+def test_a_cold_picture_signals_photo_missed(app: Flask, accept: str | None, wanted: str) -> None:
     file_id = new_file_id()
-    with heard(app) as said:
+    with record_signals(app) as said:
         FlaskClient(app).get(file_url(file_id), headers={"Accept": accept} if accept else {})
     payload = {"subject": file_id, "wanted": (160, wanted)}
     assert said == [("photo-missed", payload)]
 
 
-def test_a_cold_id_is_photo_missed_with_the_id_as_its_subject(app: Flask, client: FlaskClient) -> None:
+def test_a_cold_id_signals_photo_missed_with_the_id_as_subject(app: Flask, client: FlaskClient) -> None:
     user_id = new_id()
-    with heard(app) as said:
+    with record_signals(app) as said:
         client.get(user_url(user_id), headers={"Accept": "image/jpeg"})
     assert said == [("photo-missed", {"subject": Subject.of_person(user_id), "wanted": None})]
 
 
-def test_a_miss_without_a_place_is_photo_overloaded(app: Flask, client: FlaskClient) -> None:
+def test_a_miss_without_a_free_place_signals_photo_overloaded(app: Flask, client: FlaskClient) -> None:
     file_id = new_file_id()
     leave_no_place(app)
-    with heard(app) as said:
+    with record_signals(app) as said:
         client.get(file_url(file_id))
     assert [name for name, _ in said] == ["photo-missed", "photo-overloaded"]
     assert said[-1][1] == {"subject": file_id}
 
 
-# Receivers of a user's own
+# A user's own receivers
 
 
 def fail(_: Flask, **__: Any) -> None:
@@ -128,7 +128,7 @@ def fail(_: Flask, **__: Any) -> None:
 
 @pytest.fixture
 def failing(app: Flask) -> Iterator[None]:
-    """Every signal has a receiver that raises."""
+    """Every signal has a receiver that raises an error."""
     with ExitStack() as connected:
         for signal in ALL:
             connected.enter_context(signal.connected_to(fail, app))
@@ -136,11 +136,11 @@ def failing(app: Flask) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("failing")
-def test_a_receiver_that_raises_changes_no_answer_of_the_photo_routes_and_is_logged(
+def test_a_failing_receiver_changes_no_photo_answer_and_is_logged(
     app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    absent = remember_none(app, new_file_id(), InvalidFileId("x"))
-    urls = [file_url(shelve(app)), file_url(absent), file_url(cold := new_file_id()), file_url(cold, sig="x")]
+    absent = store_unavailable(app, new_file_id(), InvalidFileId("x"))
+    urls = [file_url(store_picture(app)), file_url(absent), file_url(cold := new_file_id()), file_url(cold, sig="x")]
     assert [client.get(url).status_code for url in urls] == [200, 404, 503, 403]
     assert queued(app, "hot") == [cold]
     for name in ("photo-served", "photo-not-found", "photo-missed", "photo-not-served"):
@@ -148,7 +148,7 @@ def test_a_receiver_that_raises_changes_no_answer_of_the_photo_routes_and_is_log
 
 
 @pytest.mark.usefixtures("failing")
-def test_a_receiver_that_raises_changes_no_answer_of_the_api_and_keeps_no_warming_back(
+def test_a_failing_receiver_changes_no_api_answer_and_prevents_no_warming(
     app: Flask, client: FlaskClient, as_server: dict[str, str]
 ) -> None:
     user_id, file_ids = new_id(), [new_file_id(), new_file_id()]
@@ -161,7 +161,7 @@ def test_a_receiver_that_raises_changes_no_answer_of_the_api_and_keeps_no_warmin
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_what_a_receiver_of_photo_missed_returns_makes_no_request_wait(
+def test_the_return_value_of_a_photo_missed_receiver_makes_no_request_wait(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app(hot_max=0, photo_wait=10)
@@ -177,7 +177,7 @@ def test_what_a_receiver_of_photo_missed_returns_makes_no_request_wait(
     assert set(told) == {file_id}
 
 
-def test_a_receiver_may_declare_that_the_answer_depends_on_it_and_the_others_still_run(app: Flask) -> None:
+def test_a_receiver_can_declare_that_the_answer_depends_on_it_and_the_others_still_run(app: Flask) -> None:
     told: list[str] = []
 
     def refuse(_: Flask, **__: Any) -> None:
@@ -195,22 +195,22 @@ def test_a_receiver_may_declare_that_the_answer_depends_on_it_and_the_others_sti
 
 
 @pytest.mark.parametrize("refused", [{"sig": "x"}, {"size": 1}])
-def test_what_is_refused_signals_nothing(app: Flask, client: FlaskClient, refused: dict[str, Any]) -> None:
-    with heard(app) as said:
-        client.get(file_url(shelve(app), **refused))
+def test_a_refused_request_sends_no_signal(app: Flask, client: FlaskClient, refused: dict[str, Any]) -> None:
+    with record_signals(app) as said:
+        client.get(file_url(store_picture(app), **refused))
     assert said == []
 
 
-def test_a_list_is_partners_listed_with_what_is_not_ready_in_its_order(
+def test_a_list_signals_partners_listed_with_the_missing_pictures_in_order(
     app: Flask, client: FlaskClient, as_server: dict[str, str]
 ) -> None:
     directory, (first, second, third, fourth) = get_web_context(app).photos.people, [new_id() for _ in range(4)]
     directory.register(first, "cold", cold := new_file_id())
-    directory.register(second, "ready", shelve(app))
+    directory.register(second, "ready", store_picture(app))
     directory.register(third, "no photo", None)
-    remember_none(app, Subject.of_person(third))
+    store_unavailable(app, Subject.of_person(third))
     directory.register(fourth, "unknown yet", None)
-    with heard(app) as said:
+    with record_signals(app) as said:
         client.get("/api/partner/recent", headers=as_server)
         client.get("/api/partner/recent?limit=1", headers=as_server)
         client.get("/api/partner/recent?limit=0", headers=as_server)
@@ -219,11 +219,11 @@ def test_a_list_is_partners_listed_with_what_is_not_ready_in_its_order(
     assert said == [("partners-listed", {"subjects": subjects}) for subjects in lists]
 
 
-def test_registering_is_partner_registered_each_time(
+def test_each_registration_signals_partner_registered(
     app: Flask, client: FlaskClient, as_server: dict[str, str]
 ) -> None:
-    user_id, ready, cold = new_id(), shelve(app), new_file_id()
-    with heard(app) as said:
+    user_id, ready, cold = new_id(), store_picture(app), new_file_id()
+    with record_signals(app) as said:
         client.post("/api/partner/me", headers=as_user(user_id))
         client.post("/api/partner/me", headers=as_user(user_id))
         for file_id in (cold, ready):
@@ -235,9 +235,9 @@ def test_registering_is_partner_registered_each_time(
     assert said == [("partner-registered", dict(zip(names, event, strict=True))) for event in events]
 
 
-def test_warm_and_resolve_are_photos_requested(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
-    user_id, ready, cold = new_id(), shelve(app), new_file_id()
-    with heard(app) as said:
+def test_warm_and_resolve_signal_photos_requested(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
+    user_id, ready, cold = new_id(), store_picture(app), new_file_id()
+    with record_signals(app) as said:
         client.post("/api/photos/warm", json={"photo_file_ids": [ready, cold]}, headers=as_server)
         client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
     assert said == [("photos-requested", {"subjects": [one]}) for one in (cold, Subject.of_person(user_id))]
@@ -246,22 +246,22 @@ def test_warm_and_resolve_are_photos_requested(app: Flask, client: FlaskClient, 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/api/partner/42"), ("DELETE", "/api/partner/42"), ("GET", "/readyz"), ("GET", "/")]
 )
-def test_the_rest_signals_nothing(
+def test_other_routes_send_no_signal(
     app: Flask, client: FlaskClient, as_server: dict[str, str], method: str, path: str
 ) -> None:
-    with heard(app) as said:
+    with record_signals(app) as said:
         client.open(path, method=method, headers=as_server)
     assert said == []
 
 
 @pytest.mark.parametrize(("age_seconds", "is_aged"), [(60, False), (10**9, True)])
-def test_a_profile_looked_up_long_ago_is_profile_aged_when_resolved(
+def test_resolving_a_stale_profile_signals_profile_aged(
     app: Flask, client: FlaskClient, as_server: dict[str, str], age_seconds: int, is_aged: bool
 ) -> None:
     user_id, web_context = new_id(), get_web_context(app)
     looked_up_at = web_context.redis.time()[0] - age_seconds
-    record = {"photo_file_id": shelve(app), "photo_unique_id": "u", "looked_up_at": looked_up_at}
+    record = {"photo_file_id": store_picture(app), "photo_unique_id": "u", "looked_up_at": looked_up_at}
     web_context.redis.set(web_context.keys.person(user_id), json.dumps(record))
-    with heard(app) as said:
+    with record_signals(app) as said:
         client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
     assert (("profile-aged", {"subject": Subject.of_person(user_id)}) in said) is is_aged

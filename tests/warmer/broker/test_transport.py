@@ -27,7 +27,7 @@ def of_another_name(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 def list_heard(certificate: Certificate, scheme: str, options: str = "") -> list[bytes]:
-    """What a broker over TLS hears from us."""
+    """A broker over TLS, and what it receives from us."""
     with serve_tls(certificate, b"-ERR no\r\n") as server:
         url = f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}/0{options}"
         settings = load_settings(celery_broker_url=url)
@@ -41,12 +41,12 @@ def list_heard(certificate: Certificate, scheme: str, options: str = "") -> list
 
 
 @pytest.mark.parametrize("scheme", ["rediss", "amqps"])
-def test_a_broker_with_a_certificate_that_is_not_trusted_hears_nothing(certificate: Certificate, scheme: str) -> None:
+def test_a_broker_with_an_untrusted_certificate_receives_nothing(certificate: Certificate, scheme: str) -> None:
     assert list_heard(certificate, scheme) == []
 
 
 @pytest.mark.parametrize("scheme", ["rediss", "amqps"])
-def test_a_trusted_certificate_of_another_name_is_refused_unless_the_url_says_otherwise(
+def test_a_trusted_certificate_for_another_name_is_refused_unless_the_url_allows_it(
     of_another_name: Certificate, scheme: str
 ) -> None:
     trusted = f"?ssl_ca_certs={quote(str(of_another_name.file))}"
@@ -55,13 +55,13 @@ def test_a_trusted_certificate_of_another_name_is_refused_unless_the_url_says_ot
 
 
 @pytest.mark.parametrize("scheme", ["rediss", "amqps"])
-def test_the_url_says_whom_to_trust_in_one_spelling(certificate: Certificate, scheme: str) -> None:
+def test_every_url_names_the_trusted_authority_in_the_same_way(certificate: Certificate, scheme: str) -> None:
     assert list_heard(certificate, scheme, f"?ssl_ca_certs={quote(str(certificate.file))}")
     assert list_heard(certificate, scheme, "?ssl_cert_reqs=none")
 
 
 @pytest.mark.parametrize(("options", "first"), [("", b"AUTH"), ("&protocol=2", b"AUTH"), ("&protocol=3", b"HELLO")])
-def test_a_redis_as_broker_is_asked_for_no_other_protocol_than_the_url_says(
+def test_the_protocol_of_a_redis_broker_is_the_one_in_the_url(
     certificate: Certificate, options: str, first: bytes
 ) -> None:
     assert first in list_heard(certificate, "rediss", f"?ssl_cert_reqs=none{options}")[0]

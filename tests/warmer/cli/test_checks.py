@@ -6,7 +6,7 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
-from tests.support.cli_parts import say_alive
+from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
 from warmer.broker.publish import EAGER_MAX
 from warmer.cli import checks as diagnose
@@ -22,19 +22,19 @@ def test_every_check_has_a_result_for_an_empty_service(context: WorkerContext) -
 
 
 def test_the_check_of_workers_names_them(context: WorkerContext) -> None:
-    say_alive(context)
+    send_heartbeat(context)
     assert (diagnose.check_workers(context).state, diagnose.check_workers(context).answer) == ("ok", "w")
 
 
 def test_messages_without_a_worker_are_wrong(context: WorkerContext) -> None:
     context.publisher.ask("A" * 24, "warm")
     assert diagnose.check_queues(context).state == "wrong"
-    say_alive(context)
+    send_heartbeat(context)
     assert diagnose.check_queues(context).state == "ok"
 
 
 def test_a_full_queue_is_wrong(context: WorkerContext) -> None:
-    say_alive(context)
+    send_heartbeat(context)
     context.publisher.ask_all([f"{number:024}" for number in range(EAGER_MAX)], "warm")
     assert diagnose.check_queues(context).state == "wrong"
 

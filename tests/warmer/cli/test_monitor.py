@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.cli_parts import say_alive
+from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
 from warmer.cli.monitor import ALONE_SECONDS, WorkerMonitor
 from warmer.errors import Stuck
@@ -15,7 +15,7 @@ from warmer.worker.heartbeat import BEAT_SECONDS
 @pytest.fixture
 def monitor(context: WorkerContext) -> WorkerMonitor:
     """A monitor beside a living worker."""
-    say_alive(context)
+    send_heartbeat(context)
     return WorkerMonitor(context, waits=True)
 
 
@@ -35,7 +35,7 @@ def test_a_refused_token_is_reported(monitor: WorkerMonitor) -> None:
 
 
 def test_the_loss_of_the_last_worker_is_reported(monitor: WorkerMonitor) -> None:
-    say_alive(monitor.context).close()
+    send_heartbeat(monitor.context).close()
     assert monitor.look() == "no worker is alive"
 
 
@@ -52,7 +52,7 @@ def test_a_worker_that_starts_meanwhile_is_found(context: WorkerContext) -> None
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
         if clock.slept == [0.2] * 3:
-            say_alive(context)
+            send_heartbeat(context)
 
     WorkerMonitor(context, waits=True, clock=clock, sleep=sleep).require()
     assert clock.slept == [0.2] * 3
@@ -69,7 +69,7 @@ def test_a_long_time_without_a_worker_ends_the_wait(context: WorkerContext) -> N
 
 
 def test_a_living_worker_restarts_the_time(context: WorkerContext) -> None:
-    clock, worker = Clock(), say_alive(context)
+    clock, worker = Clock(), send_heartbeat(context)
     monitor = WorkerMonitor(context, waits=True, clock=clock)
     clock.advance(ALONE_SECONDS)
     assert monitor.look() == ""
@@ -81,7 +81,7 @@ def test_a_living_worker_restarts_the_time(context: WorkerContext) -> None:
 def test_a_worker_that_returns_in_time_continues_the_wait(context: WorkerContext) -> None:
     monitor = WorkerMonitor(context, waits=True)
     assert monitor.look() == "no worker is alive"
-    say_alive(context)
+    send_heartbeat(context)
     assert monitor.look() == ""
 
 

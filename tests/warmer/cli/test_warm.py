@@ -18,7 +18,7 @@ from rich.console import Console
 
 from faketelegram import FakeTelegram
 from tests.conftest import next_id, wait_until
-from tests.support.cli_parts import answer, call, fail, say_alive, started
+from tests.support.cli_parts import answer, call, fail, send_heartbeat, started
 from tests.support.clock import Clock
 from tests.support.redis_kinds import run_single
 from warmer.cli.bulk import Bulk
@@ -95,7 +95,7 @@ def test_without_a_worker_the_command_does_not_wait(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_progress_bar_shows_obstacles_and_then_the_result(context: WorkerContext) -> None:
-    seen, user_id, heartbeat = StringIO(), next_id(), say_alive(context)
+    seen, user_id, heartbeat = StringIO(), next_id(), send_heartbeat(context)
     context.budget.pause(12)
     console = Console(file=seen, force_terminal=True, width=160)
     with ThreadPoolExecutor(1) as elsewhere:
@@ -132,7 +132,7 @@ def test_ctrl_c_while_waiting_for_a_worker_prints_one_line(context: WorkerContex
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_ctrl_c_while_waiting_for_pictures_prints_one_line(context: WorkerContext, options: list[str]) -> None:
     user_id = next_id()
-    say_alive(context)
+    send_heartbeat(context)
     with started("warm", *options, str(user_id), **os.environ) as program:
         wait_until(lambda: is_enqueued(context, user_id))
         program.send_signal(signal.SIGINT)
@@ -170,7 +170,7 @@ def warm_until_it_breaks(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch, end: Callable[[], None]
 ) -> tuple[int, str]:
     """Returns the failure of a command that waits for the second of two rows while `end` breaks Redis or the broker."""
-    say_alive(context)
+    send_heartbeat(context)
     settle(context, first := next_id())
     monkeypatch.setattr("warmer.cli.warm.Bulk", partial(Bulk, sleep=lambda _: end()))
     return fail("warm", str(first), str(next_id()))

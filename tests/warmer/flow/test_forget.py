@@ -1,4 +1,4 @@
-"""Forgetting: afterwards nothing of the partner remains."""
+"""Forgetting a partner leaves no data of that person."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def follow(context: WorkerContext, user_id: int) -> None:
     refresh_profile(user_id, JobContext.start("warm", 0), context.steps)
 
 
-def test_nothing_remains_of_a_followed_partner(context: WorkerContext, user_id: int, file_id: str) -> None:
+def test_forgetting_removes_every_trace_of_a_partner(context: WorkerContext, user_id: int, file_id: str) -> None:
     context.people.register(user_id, "Ann Unforgettable", None)
     follow(context, user_id)
     assert list_traces(context.redis, user_id, file_id)
@@ -51,7 +51,7 @@ def test_nothing_remains_of_a_followed_partner(context: WorkerContext, user_id: 
     assert list_traces(context.redis, user_id, file_id, "Unforgettable") == []
 
 
-def test_nothing_remains_of_a_pinned_partner_and_the_picture_before(
+def test_forgetting_removes_a_pinned_picture_and_the_previous_one(
     context: WorkerContext, user_id: int, telegram: FakeTelegram
 ) -> None:
     old, new = telegram.world.file_id(user_id, 160), telegram.world.file_id(user_id, 640)
@@ -61,9 +61,7 @@ def test_nothing_remains_of_a_pinned_partner_and_the_picture_before(
     assert list_traces(context.redis, user_id, old, new) == []
 
 
-def test_nothing_remains_of_the_pictures_of_former_times(
-    context: WorkerContext, user_id: int, telegram: FakeTelegram
-) -> None:
+def test_forgetting_removes_former_pictures(context: WorkerContext, user_id: int, telegram: FakeTelegram) -> None:
     former = [telegram.world.add_file(PICTURE) for _ in range(4)]
     for file_id in former:
         pin(context, user_id, file_id)
@@ -73,13 +71,17 @@ def test_nothing_remains_of_the_pictures_of_former_times(
     assert all(context.steps.store.get_unavailable(file_id) == Unavailable("forgotten") for file_id in former)
 
 
-def test_nothing_remains_of_somebody_who_never_registered(context: WorkerContext, user_id: int, file_id: str) -> None:
+def test_forgetting_removes_every_trace_of_an_unregistered_person(
+    context: WorkerContext, user_id: int, file_id: str
+) -> None:
     follow(context, user_id)
     context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id, file_id) == []
 
 
-def test_nothing_remains_of_one_who_has_no_photo(context: WorkerContext, user_id: int, telegram: FakeTelegram) -> None:
+def test_forgetting_removes_every_trace_of_a_person_without_a_photo(
+    context: WorkerContext, user_id: int, telegram: FakeTelegram
+) -> None:
     telegram.world.hide_photo(user_id)
     context.people.register(user_id, "Ann", None)
     follow(context, user_id)
@@ -87,7 +89,7 @@ def test_nothing_remains_of_one_who_has_no_photo(context: WorkerContext, user_id
     assert list_traces(context.redis, user_id) == []
 
 
-def test_nothing_remains_of_one_whose_warming_was_postponed(
+def test_forgetting_removes_a_postponed_warming(
     context: WorkerContext, user_id: int, file_id: str, telegram: FakeTelegram
 ) -> None:
     telegram.fail("download", "bad-gateway")
@@ -98,16 +100,14 @@ def test_nothing_remains_of_one_whose_warming_was_postponed(
     assert list_traces(context.redis, user_id, file_id) == []
 
 
-def test_the_tombstones_stand_as_long_as_a_picture_could_live(
-    context: WorkerContext, user_id: int, file_id: str
-) -> None:
+def test_tombstones_live_as_long_as_a_picture(context: WorkerContext, user_id: int, file_id: str) -> None:
     pin(context, user_id, file_id)
     context.steps.forget.person(user_id)
     for subject in (file_id, Subject.of_person(user_id)):
         assert context.redis.ttl(context.keys.forgotten(subject)) == remaining(context.settings.photo_ttl)
 
 
-def test_a_picture_that_somebody_else_shows_stays(context: WorkerContext, user_id: int, file_id: str) -> None:
+def test_a_picture_that_another_partner_shows_stays(context: WorkerContext, user_id: int, file_id: str) -> None:
     other = next_id()
     pin(context, user_id, file_id)
     pin(context, other, file_id)
@@ -118,7 +118,7 @@ def test_a_picture_that_somebody_else_shows_stays(context: WorkerContext, user_i
     assert list_traces(context.redis, other, file_id) == []
 
 
-def test_others_keep_their_records_and_places(context: WorkerContext, user_id: int, file_id: str) -> None:
+def test_other_partners_keep_their_records_and_positions(context: WorkerContext, user_id: int, file_id: str) -> None:
     other = next_id()
     context.people.register(other, "Bob", None)
     pin(context, user_id, file_id)
@@ -126,7 +126,7 @@ def test_others_keep_their_records_and_places(context: WorkerContext, user_id: i
     assert context.people.list_recent_ids(10) == [other]
 
 
-def test_forgetting_twice_and_forgetting_a_stranger_is_no_error(
+def test_forgetting_twice_or_forgetting_an_unknown_id_is_no_error(
     context: WorkerContext, user_id: int, file_id: str
 ) -> None:
     pin(context, user_id, file_id)
@@ -135,15 +135,15 @@ def test_forgetting_twice_and_forgetting_a_stranger_is_no_error(
     assert list_traces(context.redis, user_id, file_id) == []
 
 
-def test_a_forgetting_that_broke_off_can_be_made_again(context: WorkerContext, user_id: int, file_id: str) -> None:
+def test_an_interrupted_forgetting_can_be_repeated(context: WorkerContext, user_id: int, file_id: str) -> None:
     pin(context, user_id, file_id)
-    context.steps.store.forget(Subject.of_person(user_id))  # and then the process ended
+    context.steps.store.forget(Subject.of_person(user_id))  # then the process ended
     context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id, file_id) == []
 
 
-class Interrupted(PhotoStore):
-    """A store where something happens as soon as a first picture was forgotten."""
+class InterruptedStore(PhotoStore):
+    """A store with an event right after the first picture is forgotten."""
 
     happens: Callable[[], object] = staticmethod(lambda: None)
 
@@ -155,16 +155,18 @@ class Interrupted(PhotoStore):
         return gone
 
 
-def test_a_picture_that_came_meanwhile_goes_too(context: WorkerContext, user_id: int, telegram: FakeTelegram) -> None:
+def test_a_picture_added_meanwhile_is_forgotten_too(
+    context: WorkerContext, user_id: int, telegram: FakeTelegram
+) -> None:
     old, new = telegram.world.file_id(user_id, 160), telegram.world.file_id(user_id, 640)
     pin(context, user_id, old)
-    store = Interrupted(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
+    store = InterruptedStore(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
     store.happens = lambda: pin(context, user_id, new)
     Forget(context.people, store).person(user_id)
     assert list_traces(context.redis, user_id, old, new) == []
 
 
-def test_every_picture_and_the_id_itself_are_purged(context: WorkerContext, user_id: int, file_id: str) -> None:
+def test_every_picture_and_the_id_are_purged(context: WorkerContext, user_id: int, file_id: str) -> None:
     pin(context, user_id, file_id)
     with listening(context.redis, context.keys.purge) as hear:
         context.steps.forget.person(user_id)
@@ -172,7 +174,7 @@ def test_every_picture_and_the_id_itself_are_purged(context: WorkerContext, user
     assert said == {file_id.encode(), Subject.of_person(user_id).encode()}
 
 
-def test_forgetting_many_pictures_takes_no_more_round_trips_than_one(
+def test_forgetting_many_pictures_takes_as_few_round_trips_as_one(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trips: Counter[int] = Counter()  # by the number of pictures
@@ -196,7 +198,7 @@ def test_forgetting_many_pictures_takes_no_more_round_trips_than_one(
     assert trips[50] <= len(pools) * (trips[1] + 1)
 
 
-def test_forgetting_covers_every_picture_whose_url_was_handed_out(context: WorkerContext) -> None:
+def test_forgetting_covers_every_picture_with_a_published_url(context: WorkerContext) -> None:
     former = [f"AgACAgIAAxkBAAIB{number:04}" for number in range(3)]
     for file_id in former:
         context.people.register(4711, "Ann", file_id)

@@ -1,4 +1,4 @@
-"""Following a profile: looked up, warmed, and then shown."""
+"""Refreshing a profile: look it up, warm its picture, then show it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def user_id(telegram: FakeTelegram) -> int:
 
 @pytest.fixture
 def partner_id(context: WorkerContext, user_id: int) -> int:
-    """One who has registered, and follows the profile."""
+    """A registered partner whose picture follows the profile."""
     context.people.register(user_id, "Ann", None)
     return user_id
 
@@ -41,7 +41,7 @@ def follow(context: WorkerContext, user_id: int, lane: Lane = "warm", steps: Flo
     return str(refresh_profile(user_id, JobContext.start(lane, 0), steps or context.steps))
 
 
-def grow_old(context: WorkerContext, user_id: int) -> None:
+def mark_old(context: WorkerContext, user_id: int) -> None:
     outdate(context.redis, context.keys, user_id)
 
 
@@ -82,7 +82,7 @@ def test_an_id_that_never_registered_has_a_record_and_no_place_in_the_list(
     assert context.people.list_recent_ids(10) == []
 
 
-def test_a_group_is_followed_by_get_chat(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_the_profile_of_a_group_comes_from_get_chat(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_chat(chat_id := -next_id(), "Us", picture=TEAL)
     context.people.register(chat_id, "Us", None)
     assert follow(context, chat_id) == "done"
@@ -90,7 +90,7 @@ def test_a_group_is_followed_by_get_chat(context: WorkerContext, telegram: FakeT
     assert telegram.calls == {"getChat": 1, "getFile": 1, "download": 1}
 
 
-def test_a_merely_public_picture_is_found(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_public_photo_is_found(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=TEAL, public_only=True)
     context.people.register(user_id, "Ann", None)
     assert follow(context, user_id) == "done"
@@ -103,7 +103,7 @@ def test_a_pinned_partner_is_not_looked_up(context: WorkerContext, user_id: int,
     assert not telegram.calls
 
 
-def test_two_followers_at_once_are_one(context: WorkerContext, partner_id: int) -> None:
+def test_two_refreshes_of_one_profile_at_once_are_one(context: WorkerContext, partner_id: int) -> None:
     context.steps.leases.take(Subject.of_person(partner_id), "warm")
     assert follow(context, partner_id) == "skipped: held by another worker"
 
@@ -116,13 +116,13 @@ def test_an_unchanged_picture_is_not_downloaded_again(
 ) -> None:
     follow(context, partner_id)
     telegram.reset()
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     assert follow(context, partner_id, "rewarm") == "done"
     assert telegram.calls == {"getUserProfilePhotos": 1}
 
 
 @pytest.mark.parametrize("width", [160, 320, 640])
-def test_a_picture_is_unchanged_in_any_of_its_sizes(
+def test_a_picture_counts_as_unchanged_in_each_of_its_sizes(
     context: WorkerContext, user_id: int, telegram: FakeTelegram, width: int
 ) -> None:
     shown = telegram.world.file_id(user_id, width)
@@ -135,7 +135,7 @@ def test_a_picture_is_unchanged_in_any_of_its_sizes(
     assert get_partner(context, user_id).photo_file_id == shown
 
 
-def test_just_looked_up_is_not_looked_up_again(context: WorkerContext, partner_id: int, telegram: FakeTelegram) -> None:
+def test_a_recent_lookup_is_not_repeated(context: WorkerContext, partner_id: int, telegram: FakeTelegram) -> None:
     follow(context, partner_id)
     telegram.reset()
     assert follow(context, partner_id) == "done"
@@ -148,7 +148,7 @@ def test_a_check_renews_the_picture_without_a_download(
     follow(context, partner_id)
     key = context.keys.variant(telegram.world.file_id(partner_id, 320), 80, "webp")
     context.redis.expire(key, 10)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     follow(context, partner_id, "rewarm")
     assert context.redis.ttl(key) > 10
     assert telegram.calls["download"] == 1
@@ -162,7 +162,7 @@ def test_a_changed_picture_is_fetched_and_shown(
 ) -> None:
     follow(context, partner_id)
     telegram.world.change_photo(partner_id, RED)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     assert follow(context, partner_id, "rewarm") == "done"
     new = telegram.world.file_id(partner_id, 320)
     assert context.people.get(partner_id).shown == (new,)
@@ -175,7 +175,7 @@ def test_the_old_picture_stays_until_the_new_one_is_ready(
     follow(context, partner_id)
     old = telegram.world.file_id(partner_id, 320)
     telegram.world.change_photo(partner_id, RED)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     telegram.fail("download", "bad-gateway")
     assert follow(context, partner_id).startswith("postponed")
     assert get_partner(context, partner_id).photo_file_id == old
@@ -184,41 +184,39 @@ def test_the_old_picture_stays_until_the_new_one_is_ready(
     assert get_partner(context, partner_id).photo_file_id == telegram.world.file_id(partner_id, 320) != old
 
 
-def test_a_new_picture_that_cannot_be_had_leaves_the_old_one(
+def test_an_unavailable_new_picture_leaves_the_old_one(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
     follow(context, partner_id)
     old = telegram.world.file_id(partner_id, 320)
     telegram.world.change_photo(partner_id, RED)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     telegram.fail("download", "not-an-image")
     assert follow(context, partner_id).startswith("unavailable: gave-up")
     assert get_partner(context, partner_id).photo_file_id == old
     assert context.steps.store.is_ready(old)
 
 
-def test_a_changed_group_picture_is_found_though_its_old_file_id_died(
+def test_a_changed_group_picture_is_found_although_its_old_file_id_is_invalid(
     context: WorkerContext, telegram: FakeTelegram
 ) -> None:
     telegram.world.add_chat(chat_id := -next_id(), "Us", picture=TEAL)
     context.people.register(chat_id, "Us", None)
     follow(context, chat_id)
     telegram.world.change_photo(chat_id, RED)
-    grow_old(context, chat_id)
+    mark_old(context, chat_id)
     assert follow(context, chat_id) == "done"
     assert get_partner(context, chat_id).photo_file_id == telegram.world.file_id(chat_id, 640)
 
 
-# Hidden
+# Hidden pictures
 
 
-def test_a_hidden_picture_is_dropped_and_forgotten(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram
-) -> None:
+def test_a_hidden_picture_is_removed(context: WorkerContext, partner_id: int, telegram: FakeTelegram) -> None:
     follow(context, partner_id)
     shown = telegram.world.file_id(partner_id, 320)
     telegram.world.hide_photo(partner_id)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     assert follow(context, partner_id, "rewarm").startswith("unavailable: none")
     assert list_traces(context.redis, shown) == []
     assert get_partner(context, partner_id).photo_file_id is None
@@ -231,18 +229,18 @@ def test_a_hidden_picture_that_another_partner_shows_stays(
     follow(context, partner_id)
     context.people.register(next_id(), "Bob", shown := telegram.world.file_id(partner_id, 320))
     telegram.world.hide_photo(partner_id)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     follow(context, partner_id)
     assert context.steps.store.is_ready(shown)
     assert context.people.get(partner_id).shown == ()
 
 
-def test_a_picture_that_is_shown_again_is_warmed_again(
+def test_a_picture_that_is_visible_again_is_warmed_again(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
     follow(context, partner_id)
     telegram.world.hide_photo(partner_id)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     follow(context, partner_id)
     telegram.world.show_photo(partner_id)
     assert follow(context, partner_id) == "done"
@@ -250,10 +248,10 @@ def test_a_picture_that_is_shown_again_is_warmed_again(
     assert context.steps.store.get_unavailable(Subject.of_person(partner_id)) is None
 
 
-# Later
+# Postponed work
 
 
-def test_a_postponed_warming_goes_on_without_a_second_look_up(
+def test_a_postponed_warming_continues_without_a_second_lookup(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getFile", "bad-gateway")
@@ -272,7 +270,7 @@ def test_a_picture_that_another_worker_warms_is_shown_soon(
     assert telegram.calls["getUserProfilePhotos"] == 1
 
 
-def test_a_picture_remembered_as_unavailable_is_not_asked_for_again(
+def test_an_unavailable_picture_is_not_requested_again(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getFile", "invalid-file-id", times=None)
@@ -281,7 +279,7 @@ def test_a_picture_remembered_as_unavailable_is_not_asked_for_again(
     assert telegram.calls == {"getUserProfilePhotos": 2, "getFile": 1}
 
 
-def test_a_picture_that_crashes_its_worker_is_left_alone(
+def test_a_picture_that_crashes_its_worker_is_not_tried_again(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
     shown = telegram.world.file_id(partner_id, 320)
@@ -308,7 +306,7 @@ def test_the_old_picture_stays_when_a_new_one_is_pinned_meanwhile(
 ) -> None:
     follow(context, partner_id)
     shown, pinned = telegram.world.file_id(partner_id, 320), telegram.world.add_file(RED)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     follow(
         context,
         partner_id,
@@ -318,11 +316,11 @@ def test_the_old_picture_stays_when_a_new_one_is_pinned_meanwhile(
     assert context.steps.store.is_ready(shown)
 
 
-# Forgotten in the middle
+# Forgotten meanwhile
 
 
 def meanwhile(context: WorkerContext, step: str, happens: Callable[[], object]) -> FlowSteps:
-    """A desk where something happens at the end of one step."""
+    """Returns the steps with an event at the end of one of them."""
 
     def look_up_profile(user_id: int, job: JobContext) -> list[PhotoSize]:
         sizes = context.steps.look_up_profile(user_id, job)
@@ -350,7 +348,7 @@ def step(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_forgotten_in_the_middle_leaves_nothing(
+def test_forgetting_during_a_refresh_leaves_no_trace(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
 ) -> None:
     forget = meanwhile(context, step, lambda: context.steps.forget.person(partner_id))
@@ -359,7 +357,7 @@ def test_forgotten_in_the_middle_leaves_nothing(
     assert list_traces(context.redis, partner_id, *file_ids) == []
 
 
-def test_one_who_never_registered_can_be_forgotten_in_the_middle_too(
+def test_an_unregistered_person_can_also_be_forgotten_during_a_refresh(
     context: WorkerContext, user_id: int, telegram: FakeTelegram, step: str
 ) -> None:
     forget = meanwhile(context, step, lambda: context.steps.forget.person(user_id))
@@ -368,7 +366,7 @@ def test_one_who_never_registered_can_be_forgotten_in_the_middle_too(
 
 
 @pytest.mark.parametrize("fault", ["bad-gateway", "not-an-image"])
-def test_forgotten_in_the_middle_of_a_failure_leaves_nothing(
+def test_forgetting_during_a_failure_leaves_no_trace(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram, fault: str
 ) -> None:
     telegram.fail("download", fault)
@@ -384,30 +382,30 @@ def test_forgotten_in_the_middle_of_a_failure_leaves_nothing(
     assert list_traces(context.redis, partner_id, telegram.world.file_id(partner_id, 320)) == []
 
 
-def test_forgotten_during_a_check_a_picture_that_was_shown_stays_forgotten(
+def test_a_shown_picture_that_is_forgotten_during_a_check_stays_forgotten(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
 ) -> None:
     follow(context, partner_id)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.person(partner_id)))
     if step == "look_up_profile":
         assert context.steps.store.get_unavailable(telegram.world.file_id(partner_id, 320)) == Unavailable("forgotten")
 
 
-def test_forgetting_one_who_never_registered_covers_former_pictures(
+def test_forgetting_an_unregistered_person_covers_former_pictures(
     context: WorkerContext, user_id: int, telegram: FakeTelegram
 ) -> None:
     follow(context, user_id)
     old = telegram.world.file_id(user_id, 320)
     telegram.world.change_photo(user_id, RED)
-    grow_old(context, user_id)
+    mark_old(context, user_id)
     follow(context, user_id)
     context.steps.forget.person(user_id)
     for file_id in (old, telegram.world.file_id(user_id, 320)):
         assert context.steps.store.get_unavailable(file_id) == Unavailable("forgotten")
 
 
-def test_a_file_id_that_died_with_a_change_leads_to_the_new_picture(
+def test_an_invalid_file_id_leads_to_a_lookup_of_the_new_picture(
     context: WorkerContext, telegram: FakeTelegram
 ) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", public_only=True)
@@ -418,12 +416,12 @@ def test_a_file_id_that_died_with_a_change_leads_to_the_new_picture(
     context.redis.delete(*list(context.redis.scan_iter(f"*{{{dead}}}:*.webp")), context.keys.path(dead))
     warm_photo(dead, JobContext.start("warm", 0), context.steps)
     assert Subject.of_person(user_id) in context.schedule.take(10, 60)
-    grow_old(context, user_id)
+    mark_old(context, user_id)
     follow(context, user_id, "rewarm")
     assert get_partner(context, user_id).photo_file_id not in (None, dead)
 
 
-def test_a_picture_in_other_hands_does_not_end_a_wait(
+def test_a_picture_that_another_worker_holds_does_not_end_a_wait(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
     lease = context.steps.leases.take(file_id := telegram.world.file_id(partner_id, 320), "warm")
@@ -431,11 +429,13 @@ def test_a_picture_in_other_hands_does_not_end_a_wait(
         assert "held by another worker" in follow(context, partner_id, "hot")
         context.redis.publish(context.keys.done, "the end")
         said = list(iter(lambda: wait_until(hear), b"the end"))
-    assert [word for word in said if file_id.encode() in word] == []  # a cluster may bring an earlier test's word late
+    assert [
+        word for word in said if file_id.encode() in word
+    ] == []  # a cluster may deliver a message of an earlier test late
     context.steps.leases.release(lease)
 
 
-def test_what_was_not_looked_up_is_not_noted_as_looked_up(context: WorkerContext, partner_id: int) -> None:
+def test_a_skipped_lookup_does_not_change_the_time_of_the_last_one(context: WorkerContext, partner_id: int) -> None:
     follow(context, partner_id)
     before = context.people.get(partner_id).looked_up_at
     change_record(context.redis, context.keys, partner_id, looked_up_at=before - 5)
@@ -443,18 +443,18 @@ def test_what_was_not_looked_up_is_not_noted_as_looked_up(context: WorkerContext
     assert context.people.get(partner_id).looked_up_at == before - 5
 
 
-def test_forgotten_while_a_changed_picture_is_fetched_leaves_neither(
+def test_forgetting_while_a_changed_picture_is_fetched_removes_both_pictures(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
 ) -> None:
     follow(context, partner_id)
     old = telegram.world.file_id(partner_id, 320)
     telegram.world.change_photo(partner_id, RED)
-    grow_old(context, partner_id)
+    mark_old(context, partner_id)
     follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.person(partner_id)))
     assert list_traces(context.redis, partner_id, old, telegram.world.file_id(partner_id, 320)) == []
 
 
-def test_forgotten_and_registered_again_in_the_middle_starts_afresh(
+def test_a_person_forgotten_and_registered_again_meanwhile_gets_the_picture(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
 ) -> None:
     def come_back() -> None:
@@ -467,14 +467,14 @@ def test_forgotten_and_registered_again_in_the_middle_starts_afresh(
     assert get_partner(context, partner_id).photo_file_id == telegram.world.file_id(partner_id, 320)
 
 
-def test_a_forgotten_one_is_not_followed(context: WorkerContext, partner_id: int, telegram: FakeTelegram) -> None:
+def test_a_forgotten_person_is_not_looked_up(context: WorkerContext, partner_id: int, telegram: FakeTelegram) -> None:
     context.steps.forget.person(partner_id)
     assert follow(context, partner_id) == "skipped: forgotten"
     assert not telegram.calls
     assert list_traces(context.redis, partner_id) == []
 
 
-def test_forgotten_at_any_moment_leaves_nothing(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_forgetting_at_any_moment_leaves_no_trace(context: WorkerContext, telegram: FakeTelegram) -> None:
     ids = [next_id() for _ in range(64)]
     for user_id in ids:
         telegram.world.add_user(user_id, "Ann", picture=TEAL)
@@ -482,7 +482,7 @@ def test_forgotten_at_any_moment_leaves_nothing(context: WorkerContext, telegram
     telegram.latency = 0.002
 
     def follow_then_forget_another(number: int) -> None:
-        """So many follow before one is forgotten, that some are in the middle."""
+        """Refresh several profiles before one is forgotten, so that some refreshes are in progress."""
         follow(context, ids[number])
         context.steps.forget.person(ids[(number + number % 16) % len(ids)])
 

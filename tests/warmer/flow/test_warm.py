@@ -34,7 +34,7 @@ def warm(context: WorkerContext, file_id: str, lane: Lane = "warm", steps: FlowS
 
 
 def meanwhile(context: WorkerContext, happens: Callable[[], object]) -> FlowSteps:
-    """The steps, where something happens while the bytes are being fetched."""
+    """Returns the steps with an event during the fetch."""
 
     def fetch(lease: Lease, job: JobContext) -> SourceImage:
         source = context.steps.fetch(lease, job)
@@ -54,20 +54,20 @@ def test_every_size_in_the_first_format_and_a_preview_are_stored(context: Worker
     assert context.steps.store.get_statuses([file_id])[0].preview
 
 
-def test_no_other_format_is_made_ahead_of_time(context: WorkerContext, file_id: str) -> None:
+def test_no_later_format_is_rendered_ahead_of_time(context: WorkerContext, file_id: str) -> None:
     warm(context, file_id)
     assert context.steps.store.list_missing(file_id, ["80.jpeg"]) == [
         VariantSpec(size, "jpeg") for size in (320, 160, 80)
     ]
 
 
-def test_a_warm_picture_costs_no_call(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
+def test_a_stored_picture_costs_no_call(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
     warm(context, file_id)
     assert warm(context, file_id) == "done"
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
-def test_many_workers_make_one_fetch(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
+def test_many_workers_cause_one_fetch(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
     telegram.latency = 0.05
     with ThreadPoolExecutor(16) as pool:
         outcomes = list(pool.map(lambda _: warm(context, file_id), range(16)))
@@ -75,7 +75,7 @@ def test_many_workers_make_one_fetch(context: WorkerContext, file_id: str, teleg
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
-def test_a_later_format_is_cut_from_what_is_stored(
+def test_a_later_format_is_made_from_a_stored_variant(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     warm(context, file_id)
@@ -93,7 +93,7 @@ def test_a_format_that_a_client_wants_meanwhile_is_made_under_the_same_lease(
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
-def test_a_variant_that_was_evicted_is_made_from_a_larger_one(
+def test_an_evicted_variant_is_made_from_a_larger_one(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     warm(context, file_id)
@@ -109,7 +109,7 @@ def test_only_the_picture_and_its_path_remain_in_redis(context: WorkerContext, f
     assert named == {"80.webp", "160.webp", "320.webp", "preview", "path"}
 
 
-def test_a_renewal_downloads_nothing_and_extends_everything(
+def test_a_renewal_extends_every_ttl_without_a_download(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     context.people.register(1, "Ann", file_id)
@@ -159,12 +159,12 @@ def test_a_transient_failure_is_retried_and_then_the_picture_is_warm(
     assert warm(context, file_id) == "done"
 
 
-def test_a_wrong_content_type_does_not_matter(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
+def test_a_wrong_content_type_is_ignored(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
     telegram.fail("download", "wrong-content-type")
     assert warm(context, file_id) == "done"
 
 
-def test_a_picture_forgotten_in_the_middle_stays_forgotten(context: WorkerContext, file_id: str) -> None:
+def test_a_picture_forgotten_during_the_fetch_stays_forgotten(context: WorkerContext, file_id: str) -> None:
     context.people.register(1, "Ann", file_id)
     steps = meanwhile(context, lambda: context.steps.forget.person(1))
     assert warm(context, file_id, steps=steps).startswith("skipped: forgotten")
@@ -179,24 +179,24 @@ def test_a_worker_that_lost_the_lease_in_the_middle_stores_nothing(context: Work
 
 
 @pytest.mark.parametrize("waited", [VariantSpec(160, "webp"), VariantSpec(80, "webp"), VariantSpec(320, "jpeg")])
-def test_what_a_client_waits_for_is_stored_and_announced_first(
+def test_the_variant_that_a_client_waits_for_is_stored_and_announced_first(
     context: WorkerContext, file_id: str, telegram: FakeTelegram, waited: VariantSpec
 ) -> None:
-    """Whether it came before the message or while the bytes were being fetched."""
+    """For a variant requested before the message and one requested during the fetch."""
     stored: list[list[str]] = []
     context.steps.store.want(file_id, waited)
     with listening(context.redis, context.keys.done) as hear:
-        warm(context, file_id, steps=noting(context.steps, stored))
+        warm(context, file_id, steps=record_puts(context.steps, stored))
         said = [hear() for _ in range(3)]
-    # In any order: the nodes of a cluster do not wait for each other. Whoever hears one looks again.
+    # In any order, since the nodes of a cluster do not wait for each other. A client reads again after each.
     assert sorted(said) == [f"{file_id} {word}".encode() for word in ("done", "stored", "stored")]
     assert stored[0] == [str(waited)]
     assert context.steps.store.list_missing(file_id, [str(waited)]) == []
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
-def noting(steps: FlowSteps, stored: list[list[str]]) -> FlowSteps:
-    """The same steps, which note what each put stores."""
+def record_puts(steps: FlowSteps, stored: list[list[str]]) -> FlowSteps:
+    """Returns the same steps, recording the variants of each put."""
 
     def put(lease: Lease, rendering: Rendering) -> None:
         steps.put(lease, rendering)
@@ -207,12 +207,12 @@ def noting(steps: FlowSteps, stored: list[list[str]]) -> FlowSteps:
 
 def test_if_no_client_waits_the_size_of_photo_url_comes_first(context: WorkerContext, file_id: str) -> None:
     stored: list[list[str]] = []
-    warm(context, file_id, steps=noting(context.steps, stored))
+    warm(context, file_id, steps=record_puts(context.steps, stored))
     assert stored == [["160.webp"], ["320.webp", "80.webp"]]
 
 
 def test_a_variant_that_a_client_requests_during_the_fetch_comes_first(context: WorkerContext, file_id: str) -> None:
     stored: list[list[str]] = []
     steps = meanwhile(context, lambda: context.steps.store.want(file_id, VariantSpec(80, "webp")))
-    warm(context, file_id, steps=noting(steps, stored))
+    warm(context, file_id, steps=record_puts(steps, stored))
     assert stored == [["80.webp"], ["320.webp", "160.webp"]]

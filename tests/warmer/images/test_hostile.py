@@ -54,7 +54,7 @@ def in_a_frame(webp: bytes) -> bytes:
 
 
 def with_two_pictures(webp: bytes) -> bytes:
-    """A small picture, and then this one in the same file."""
+    """Returns a small picture followed by this one in the same file."""
     small = webp_of_groups(64, 1)
     return riff(b"RIFF", b"WEBP" + riff(b"VP8X", bytes(4) + b"\xff\3\0" * 2) + small[12:] + webp[12:])
 

@@ -64,7 +64,7 @@ OTHER_BYTES = 9_000_000  # of the process: the encoders' share, and what the all
 
 
 def run_in_a_child(module: str, pictures: list[bytes], folder: Path, *arguments: str) -> Any:
-    """What the module prints about these pictures."""
+    """Returns the output of the module for these pictures."""
     names = [str(folder / str(index)) for index in range(len(pictures))]
     for name, data in zip(names, pictures, strict=True):
         Path(name).write_bytes(data)

@@ -1,4 +1,4 @@
-"""The prefix code groups of lossless WebP are counted as libwebp counts them, and real pictures bring few."""
+"""Prefix code groups of lossless WebP are counted like in libwebp, and ordinary pictures have few."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_stream_with_too_much_to_read_is_not_counted(monkeypatch: pytest.Monke
 
 
 def make_detailed(mode: str, size: tuple[int, int]) -> Image.Image:
-    """The quarters with noise over them, in the alpha channel, too."""
+    """Returns the quarters with noise, also in the alpha channel."""
     picture = Image.blend(quarters(*size).convert(mode), noise(*size, mode), 0.2)
     if mode == "RGBA":
         picture.putalpha(noise(*size, "L").point(lambda value: 215 + value * 40 // 255))
@@ -66,7 +66,7 @@ def test_a_palette_of_any_size_is_counted(colors: int, method: int) -> None:
 
 
 def test_a_file_with_two_pictures_costs_no_counting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thousands of streams in one file would take minutes."""
+    """Thousands of streams in one file would otherwise take minutes."""
     one = riff(b"VP8L", b"\x2f" + struct.pack("<I", 255 | 255 << 14) + stream_of_groups(256, 300))
     calls = list[int]()
     monkeypatch.setattr(png_webp, "count_groups", lambda *_: calls.append(1))

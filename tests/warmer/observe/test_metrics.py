@@ -68,7 +68,7 @@ def test_a_job_that_had_something_to_do_is_a_warming(stats: MinuteStats, kind: s
     assert sum_up(stats).get("warmings", 0) == warmings
 
 
-def test_each_thing_that_a_step_yields_is_timed_without_what_the_caller_does_with_it() -> None:
+def test_each_result_that_a_step_yields_is_timed_without_the_time_of_its_consumer() -> None:
     before = get_sample("avatar_warm_step_seconds_count", step="test")
     seen = []
     for thing in time_each("test", iter("ab")):

@@ -1,4 +1,4 @@
-"""May I call Telegram now? One token bucket for all workers, with lanes, and a common pause."""
+"""The Telegram budget: one token bucket for all workers, with lanes and a common pause."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def at(redis: Redis, keys: Keys, clock: Clock) -> Open:
-    """The budget at a rate."""
+    """Returns the budget at a rate."""
     return lambda rate: Budget(redis, keys, rate, clock=clock, sleep=clock.sleep)
 
 
@@ -52,7 +52,7 @@ def count_granted(budget: Budget, lane: Lane = "hot") -> int:
 
 
 def set_bucket(budget: Budget, tokens: float, seconds_ago: float, clock: Clock) -> None:
-    """As if the bucket had held so much so long ago."""
+    """Set the bucket as it was some seconds ago."""
     budget.redis.hset(budget.key, mapping={"tokens": tokens, "at": f"{clock() - seconds_ago:.6f}"})
 
 
@@ -75,21 +75,21 @@ def test_the_burst_is_a_quarter_of_a_second(at: Open) -> None:
 
 
 @pytest.mark.parametrize("rate", [1, 4, 7, 12, 100])
-def test_no_window_of_one_second_holds_more_than_the_rate_and_a_quarter(at: Open, clock: Clock, rate: int) -> None:
-    budget, dice, sent = at(rate), random.Random(rate), []  # noqa: S311 - chances, no secrets
+def test_any_second_has_at_most_the_rate_and_a_quarter(at: Open, clock: Clock, rate: int) -> None:
+    budget, dice, sent = at(rate), random.Random(rate), []  # noqa: S311 - random arrivals, no secrets
     for _ in range(60 * rate):
         clock.advance(dice.choice((0, 0, 0, 0.01, dice.expovariate(rate))))
         arrived, lane = clock(), dice.choice(LANES)
         with suppress(Postponed):
             budget.take(JobContext.start(lane, 2, clock=clock))
             sent.append(clock())
-        clock.now = arrived  # they come by themselves, also while others wait
+        clock.now = arrived  # they arrive on their own, also while others wait
     sent.sort()
     busiest = max(bisect_right(sent, start + 1) - place for place, start in enumerate(sent))
     assert rate <= busiest <= max(1.25 * rate, rate + 1)
 
 
-def test_at_one_a_second_the_next_token_takes_a_second_however_often_it_is_looked_for(at: Open, clock: Clock) -> None:
+def test_at_one_per_second_the_next_token_takes_a_second_however_often_it_is_requested(at: Open, clock: Clock) -> None:
     budget = at(1)
     budget.take(impatient())
     for left in (1.0, 0.75, 0.5, 0.25):
@@ -101,7 +101,7 @@ def test_at_one_a_second_the_next_token_takes_a_second_however_often_it_is_looke
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
-def test_below_one_a_second_a_whole_token_is_waited_for(at: Open, clock: Clock, rate: float) -> None:
+def test_below_one_per_second_the_bucket_collects_a_whole_token(at: Open, clock: Clock, rate: float) -> None:
     budget = at(rate)
     assert is_granted(budget)
     clock.advance(1 / rate - 0.1)
@@ -111,18 +111,18 @@ def test_below_one_a_second_a_whole_token_is_waited_for(at: Open, clock: Clock, 
 
 
 @pytest.mark.parametrize("lane", LANES)
-def test_at_one_a_second_every_lane_gets_on(at: Open, lane: Lane) -> None:
+def test_at_one_per_second_every_lane_gets_tokens(at: Open, lane: Lane) -> None:
     assert is_granted(at(1), lane)
 
 
-def test_at_100000_a_second_the_bucket_fills_as_fast(at: Open, clock: Clock) -> None:
+def test_at_100000_per_second_the_bucket_fills_at_that_rate(at: Open, clock: Clock) -> None:
     budget = at(100_000)
     set_bucket(budget, 0, 0.2, clock)
     budget.take(impatient())
     assert tokens_of(budget) == pytest.approx(19_999, abs=0.002)
 
 
-def test_at_100000_a_second_50000_tokens_are_back_in_half_a_second(at: Open, clock: Clock) -> None:
+def test_at_100000_per_second_50000_tokens_return_in_half_a_second(at: Open, clock: Clock) -> None:
     budget = at(100_000)
     set_bucket(budget, -50_000, 0, clock)
     with pytest.raises(Postponed) as caught:
@@ -130,7 +130,7 @@ def test_at_100000_a_second_50000_tokens_are_back_in_half_a_second(at: Open, clo
     assert caught.value.retry_after == pytest.approx(0.5, abs=0.002)
 
 
-def test_the_rate_holds_over_time_for_many_workers(at: Open, clock: Clock) -> None:
+def test_many_workers_together_keep_the_rate(at: Open, clock: Clock) -> None:
     budget, granted = at(100), count_granted(at(100))
     with ThreadPoolExecutor(8) as pool:
         for _ in range(10):  # half a second
@@ -145,7 +145,7 @@ def test_a_full_bucket_does_not_overflow(at: Open, clock: Clock) -> None:
     assert count_granted(at(5)) == 1
 
 
-def test_a_clock_that_was_set_back_takes_nothing_away(at: Open, clock: Clock) -> None:
+def test_a_clock_set_back_removes_no_tokens(at: Open, clock: Clock) -> None:
     budget = at(5)
     set_bucket(budget, 5, -3600, clock)
     assert is_granted(budget)
@@ -161,7 +161,7 @@ def test_workers_share_the_clock_of_redis(redis: Redis, keys: Keys) -> None:
     assert before + 7 <= until <= after + 7
 
 
-def test_what_protects_telegram_is_never_evicted(at: Open, redis: Redis, keys: Keys) -> None:
+def test_the_budget_key_is_never_evicted(at: Open, redis: Redis, keys: Keys) -> None:
     at(5).take(impatient())
     assert redis.ttl(keys.budget) == -1
 
@@ -170,11 +170,11 @@ def test_what_protects_telegram_is_never_evicted(at: Open, redis: Redis, keys: K
 
 
 @pytest.mark.parametrize(("lane", "granted"), [("hot", 12), ("warm", 12), ("rewarm", 8)])
-def test_rewarm_leaves_part_of_the_burst_to_the_others(at: Open, lane: Lane, granted: int) -> None:
+def test_rewarm_leaves_part_of_the_burst_to_the_other_lanes(at: Open, lane: Lane, granted: int) -> None:
     assert count_granted(at(48), lane) == granted
 
 
-def test_what_rewarm_leaves_is_there_for_the_others(at: Open) -> None:
+def test_the_tokens_that_rewarm_leaves_go_to_the_other_lanes(at: Open) -> None:
     budget = at(48)
     assert [count_granted(budget, lane) for lane in ("rewarm", "hot")] == [8, 4]
 
@@ -189,7 +189,7 @@ def test_rewarm_gets_no_token_while_another_lane_waits_for_one(at: Open, clock: 
     assert not is_granted(budget, "rewarm")
 
 
-def test_warm_stops_waiting_where_hot_still_may(at: Open, clock: Clock) -> None:
+def test_warm_stops_waiting_before_hot_does(at: Open, clock: Clock) -> None:
     budget, now = at(12), clock()
     for _ in range(100):
         clock.now = now
@@ -200,7 +200,7 @@ def test_warm_stops_waiting_where_hot_still_may(at: Open, clock: Clock) -> None:
     assert clock() - now == pytest.approx(1, abs=0.1)
 
 
-def test_those_who_wait_go_in_the_order_of_their_coming(at: Open, clock: Clock) -> None:
+def test_waiting_jobs_get_tokens_in_the_order_of_their_arrival(at: Open, clock: Clock) -> None:
     budget, now, sent = at(10), clock(), []
     for lane in ("hot", "warm", "hot", "warm", "hot"):
         clock.now = now
@@ -216,7 +216,7 @@ def test_hot_waits_for_a_token(at: Open, clock: Clock) -> None:
     assert clock.slept == [pytest.approx(0.05, abs=0.002)]  # a burst of 2.5 tokens leaves half a token
 
 
-def test_hot_does_not_begin_to_wait_longer_than_its_patience(at: Open, clock: Clock) -> None:
+def test_hot_does_not_wait_longer_than_its_patience(at: Open, clock: Clock) -> None:
     budget = at(1)
     count_granted(budget)
     with pytest.raises(Postponed):
@@ -224,7 +224,7 @@ def test_hot_does_not_begin_to_wait_longer_than_its_patience(at: Open, clock: Cl
     assert clock.slept == []
 
 
-def test_rewarm_never_waits(at: Open, clock: Clock) -> None:
+def test_rewarm_does_not_wait(at: Open, clock: Clock) -> None:
     budget = at(10)
     count_granted(budget)
     with pytest.raises(Postponed) as caught:
@@ -237,7 +237,7 @@ def test_rewarm_never_waits(at: Open, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("lane", LANES)
-def test_a_pause_holds_for_all_and_nobody_waits_in_it(at: Open, clock: Clock, lane: Lane) -> None:
+def test_a_pause_applies_to_every_lane_and_no_thread_waits_for_its_end(at: Open, clock: Clock, lane: Lane) -> None:
     budget = at(10)
     budget.pause(5)
     with pytest.raises(Paused) as caught:
@@ -256,7 +256,7 @@ def test_a_pause_ends(at: Open, clock: Clock) -> None:
     assert is_granted(budget)
 
 
-def test_a_pause_that_begins_while_a_job_waits_holds_for_it(at: Open, clock: Clock) -> None:
+def test_a_pause_that_begins_while_a_job_waits_applies_to_it(at: Open, clock: Clock) -> None:
     budget = at(1)
     count_granted(budget)
     waiting = Budget(budget.redis, Keys("1"), 1, clock=clock, sleep=lambda _: budget.pause(5))
@@ -278,12 +278,12 @@ def test_a_worker_remembers_a_pause_that_redis_has_lost(
     with pytest.raises(Paused) as caught:
         worker.take(impatient())
     assert caught.value.retry_after == pytest.approx(3, abs=0.002)
-    assert at(10).get_pause() == pytest.approx(3, abs=0.002)  # and everybody else knows it again
+    assert at(10).get_pause() == pytest.approx(3, abs=0.002)  # other workers know it again
     clock.advance(3)
     assert is_granted(worker)
 
 
-def test_asking_again_and_again_does_not_make_a_pause_longer(redis: Redis, keys: Keys) -> None:
+def test_repeated_requests_do_not_extend_a_pause(redis: Redis, keys: Keys) -> None:
     budget = Budget(redis, keys, 10)
     budget.pause(60)
     until = redis.hget(keys.budget, "paused_until")
@@ -293,7 +293,7 @@ def test_asking_again_and_again_does_not_make_a_pause_longer(redis: Redis, keys:
     assert redis.hget(keys.budget, "paused_until") == until
 
 
-def test_a_shorter_pause_never_shortens_a_longer_one(at: Open) -> None:
+def test_a_shorter_pause_does_not_shorten_a_longer_one(at: Open) -> None:
     budget = at(10)
     for seconds in (5, 1, 3):
         budget.pause(seconds)
@@ -302,7 +302,7 @@ def test_a_shorter_pause_never_shortens_a_longer_one(at: Open) -> None:
     assert budget.get_pause() == pytest.approx(8, abs=0.002)
 
 
-def test_without_a_pause_there_is_nothing_to_wait_for(at: Open) -> None:
+def test_without_a_pause_its_remaining_time_is_zero(at: Open) -> None:
     assert at(10).get_pause() == 0
 
 
@@ -320,14 +320,14 @@ def test_downloads_cost_no_token(at: Open) -> None:
 
 
 @pytest.mark.parametrize("spend", ["spend", "spend_nothing"])
-def test_a_429_becomes_a_pause_for_all(at: Open, spend: str) -> None:
+def test_a_429_pauses_every_worker(at: Open, spend: str) -> None:
     budget = at(10)
     with pytest.raises(Paused):
         getattr(budget, spend)(impatient(), refuse(Paused("429", retry_after=7)))
     assert budget.get_pause() == pytest.approx(7, abs=0.002)
 
 
-# The token
+# The bot token
 
 
 def test_a_refused_token_halts_every_call_until_resumed(at: Open) -> None:
@@ -345,7 +345,7 @@ def test_a_refused_token_halts_every_call_until_resumed(at: Open) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["unauthorized", "logged_out"])
-def test_a_halt_says_why_to_every_worker(at: Open, trouble: BotTrouble) -> None:
+def test_a_halt_tells_every_worker_its_cause(at: Open, trouble: BotTrouble) -> None:
     with pytest.raises(TokenRejected):
         at(10).spend(impatient(), refuse(TokenRejected("m", trouble=trouble)))
     with pytest.raises(TokenRejected) as caught:
@@ -353,12 +353,12 @@ def test_a_halt_says_why_to_every_worker(at: Open, trouble: BotTrouble) -> None:
     assert caught.value.trouble == trouble
 
 
-def test_a_halt_is_said_loudly(at: Open, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_halt_is_logged_as_critical(at: Open, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(TokenRejected):
         at(10).spend(impatient(), refuse(TokenRejected("getFile: 401")))
     assert [record.levelname for record in caplog.records if record.name == "warmer.state.budget"] == ["CRITICAL"]
 
 
-def test_a_call_gets_the_deadline_of_its_errand(at: Open) -> None:
+def test_a_call_gets_the_deadline_of_its_job(at: Open) -> None:
     job = impatient()
     assert at(10).spend(job, lambda deadline: deadline) is job.deadline

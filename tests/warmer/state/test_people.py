@@ -1,4 +1,4 @@
-"""Who is shown: the order of first registration, and which picture each partner shows."""
+"""Registered partners: the order of first registration, and the picture that each partner shows."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def people(redis: Redis, keys: Keys) -> People:
 
 
 def found(file_id: str) -> PhotoSize:
-    """A picture that a look-up found."""
+    """Returns a picture as a lookup finds it."""
     return PhotoSize(file_id, f"unique-{file_id}", 320)
 
 
 def showing(people: People, file_id: str) -> set[int]:
-    """Who is noted as showing the picture."""
+    """Returns the ids registered as showing the picture."""
     members: Any = people.redis.smembers(people.keys.people(file_id))
     return {int(member) for member in members}
 
@@ -40,7 +40,7 @@ def showing(people: People, file_id: str) -> set[int]:
 # Order
 
 
-def test_the_newest_comes_first(people: People) -> None:
+def test_the_newest_partner_comes_first(people: People) -> None:
     for person_id in (1, 2, 3):
         people.register(person_id, "Ann", None)
     assert [person.id for person in people.list_recent(10)] == [3, 2, 1]
@@ -48,7 +48,7 @@ def test_the_newest_comes_first(people: People) -> None:
     assert people.list_recent_ids(0) == []
 
 
-def test_the_list_keeps_the_newest_and_drops_the_others(
+def test_the_list_keeps_the_newest_and_drops_older_partners(
     people: People, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("warmer.state.people.RECENT_CAP", 3)
@@ -57,7 +57,7 @@ def test_the_list_keeps_the_newest_and_drops_the_others(
     assert redis.zrange(keys.recent, 0, -1) == [b"3", b"4", b"5"]
 
 
-def test_registering_again_changes_the_name_and_never_the_place(people: People) -> None:
+def test_registering_again_changes_the_name_and_not_the_position(people: People) -> None:
     first, is_new, _ = people.register(1, "Ann", None)
     people.register(2, "Bob", None)
     again, is_new_again, _ = people.register(1, "Anna", None)
@@ -66,7 +66,7 @@ def test_registering_again_changes_the_name_and_never_the_place(people: People) 
     assert people.list_recent_ids(10) == [2, 1]
 
 
-def test_the_place_is_the_time_of_redis_in_microseconds(people: People, redis: Redis, keys: Keys) -> None:
+def test_the_position_is_the_time_of_redis_in_microseconds(people: People, redis: Redis, keys: Keys) -> None:
     before = redis.time()
     person, *_ = people.register(1, "Ann", None)
     after = redis.time()
@@ -74,7 +74,7 @@ def test_the_place_is_the_time_of_redis_in_microseconds(people: People, redis: R
     assert redis.zscore(keys.recent, "1") == person.joined_us
 
 
-def test_many_registering_one_id_at_once_make_one_partner(people: People, redis: Redis) -> None:
+def test_concurrent_registrations_of_one_id_make_one_partner(people: People, redis: Redis) -> None:
     with ThreadPoolExecutor(16) as pool:
         made = list(pool.map(lambda number: people.register(1, f"Ann {number}", None), range(64)))
     assert sum(is_new for _, is_new, _ in made) == 1
@@ -82,21 +82,21 @@ def test_many_registering_one_id_at_once_make_one_partner(people: People, redis:
     assert people.list_recent_ids(10) == [1]
 
 
-def test_many_registering_different_ids_all_get_a_place(people: People) -> None:
+def test_concurrent_registrations_of_different_ids_all_get_a_position(people: People) -> None:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: people.register(number, "Ann", A), range(1, 65)))
     assert sorted(people.list_recent_ids(100)) == list(range(1, 65))
     assert showing(people, A) == set(range(1, 65))
 
 
-def test_of_many_pictures_given_at_once_the_last_one_is_shown_and_no_other(people: People, redis: Redis) -> None:
+def test_of_concurrent_pictures_exactly_the_last_one_is_shown(people: People, redis: Redis) -> None:
     names = [f"{A}{number}" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: people.register(1, "Ann", name), names))
     assert {name for name in names if showing(people, name)} == set(people.get(1).shown)
 
 
-def test_a_name_and_a_picture_written_at_once_are_both_kept(people: People) -> None:
+def test_a_name_and_a_picture_written_concurrently_are_both_kept(people: People) -> None:
     people.register(1, "Ann", None)
     with ThreadPoolExecutor(8) as pool:
         pool.map(lambda number: people.register(1, f"Ann {number}", None), range(20))
@@ -122,7 +122,7 @@ def test_a_negative_id_is_a_partner_like_any_other(people: People) -> None:
     assert people.list_recent_ids(1) == [-1001]
 
 
-def test_a_place_without_a_record_is_not_listed_and_can_be_dropped(people: People, redis: Redis, keys: Keys) -> None:
+def test_a_listed_id_without_a_record_is_skipped_and_can_be_dropped(people: People, redis: Redis, keys: Keys) -> None:
     people.register(1, "Ann", None)
     redis.zadd(keys.recent, {"7": 1})
     assert [person.id for person in people.list_recent(10)] == [1]
@@ -150,7 +150,7 @@ def test_a_record_of_an_older_release_is_read(people: People, redis: Redis, keys
     assert people.get(1) == Person(1, "Ann", 5)
 
 
-# Pinned
+# Pinned pictures
 
 
 def test_a_given_picture_is_pinned_until_the_next_put(people: People) -> None:
@@ -160,12 +160,12 @@ def test_a_given_picture_is_pinned_until_the_next_put(people: People) -> None:
     assert people.get(1).photo_file_id == A
 
 
-def test_without_a_picture_the_profile_is_followed(people: People) -> None:
+def test_without_a_picture_the_partner_follows_the_profile(people: People) -> None:
     person, *_ = people.register(1, "Ann", None, by_user=True)
     assert (person.is_pinned, person.photo_file_id) == (False, None)
 
 
-def test_a_new_picture_leaves_the_old_one_until_it_is_ready(people: People) -> None:
+def test_a_new_picture_keeps_the_previous_one_until_it_is_ready(people: People) -> None:
     people.register(1, "Ann", A)
     people.register(1, "Ann", B)
     assert (people.get(1).photo_file_id, people.get(1).previous_file_id) == (B, A)
@@ -176,7 +176,7 @@ def test_a_new_picture_leaves_the_old_one_until_it_is_ready(people: People) -> N
     assert (showing(people, A), showing(people, B)) == ({1}, {1})
 
 
-def test_a_third_picture_lets_the_first_one_go(people: People) -> None:
+def test_a_third_picture_releases_the_first_one(people: People) -> None:
     for file_id in (A, B, C):
         people.register(1, "Ann", file_id)
     assert people.get(1).shown == (
@@ -186,7 +186,7 @@ def test_a_third_picture_lets_the_first_one_go(people: People) -> None:
     assert showing(people, A) == set()
 
 
-def test_back_and_forth_between_two_pictures_keeps_both(people: People) -> None:
+def test_switching_between_two_pictures_keeps_both(people: People) -> None:
     for file_id in (A, B, A, A):
         people.register(1, "Ann", file_id)
     assert people.get(1).shown == (
@@ -196,7 +196,7 @@ def test_back_and_forth_between_two_pictures_keeps_both(people: People) -> None:
     assert (showing(people, A), showing(people, B)) == ({1}, {1})
 
 
-# Followed
+# Pictures of the profile
 
 
 def test_a_found_picture_is_adopted(people: People) -> None:
@@ -206,7 +206,7 @@ def test_a_found_picture_is_adopted(people: People) -> None:
     assert showing(people, A) == {1}
 
 
-def test_an_adopted_picture_replaces_all_before_it(people: People) -> None:
+def test_an_adopted_picture_replaces_all_earlier_ones(people: People) -> None:
     people.register(1, "Ann", A)
     people.register(1, "Ann", B)
     people.register(1, "Ann", None)
@@ -222,13 +222,13 @@ def test_adopting_the_same_picture_again_changes_nothing(people: People) -> None
     assert (list(people.get(1).shown), showing(people, A)) == ([A], {1})
 
 
-def test_a_pinned_partner_adopts_nothing(people: People) -> None:
+def test_a_pinned_partner_adopts_no_picture(people: People) -> None:
     people.register(1, "Ann", A)
     assert not people.show(1, found(B))
     assert (list(people.get(1).shown), showing(people, B)) == ([A], set())
 
 
-def test_a_forgotten_partner_adopts_nothing_and_leaves_nothing(people: People, redis: Redis) -> None:
+def test_a_forgotten_partner_adopts_no_picture_and_leaves_no_trace(people: People, redis: Redis) -> None:
     assert not people.show(1, found(A))
     assert not list(redis.scan_iter("*"))
 
@@ -246,12 +246,12 @@ def test_a_pinned_picture_is_not_dropped_with_the_profile(people: People) -> Non
     assert people.get(1).shown == (A,)
 
 
-def test_dropping_the_picture_of_nobody_is_no_error(people: People, redis: Redis) -> None:
+def test_dropping_the_picture_of_an_unknown_partner_is_no_error(people: People, redis: Redis) -> None:
     assert people.drop_photos(1) == ()
     assert not list(redis.scan_iter("*"))
 
 
-def test_a_removed_partner_is_gone_with_its_place(people: People, redis: Redis, keys: Keys) -> None:
+def test_a_removed_partner_is_also_removed_from_the_list(people: People, redis: Redis, keys: Keys) -> None:
     people.register(1, "Ann", A)
     people.register(1, "Ann", B)
     assert people.remove(1).ever_shown == (B, A)
@@ -259,7 +259,7 @@ def test_a_removed_partner_is_gone_with_its_place(people: People, redis: Redis, 
     assert not redis.exists(keys.person(1), keys.recent)
 
 
-def test_who_comes_back_gets_a_new_place(people: People) -> None:
+def test_a_partner_who_registers_again_after_removal_gets_a_new_position(people: People) -> None:
     for person_id in (1, 2):
         people.register(person_id, "Ann", None)
     people.remove(1)
@@ -270,7 +270,7 @@ def test_who_comes_back_gets_a_new_place(people: People) -> None:
 # Former pictures
 
 
-def test_every_picture_that_was_ever_shown_is_remembered(people: People) -> None:
+def test_every_picture_ever_shown_is_recorded(people: People) -> None:
     for file_id in (A, B, C, A):
         people.register(1, "Ann", file_id)
     assert set(people.get(1).ever_shown) == {A, B, C}
@@ -280,7 +280,7 @@ def test_every_picture_that_was_ever_shown_is_remembered(people: People) -> None
     )
 
 
-def test_a_followed_picture_that_was_replaced_is_remembered_too(people: People) -> None:
+def test_replaced_pictures_of_the_profile_are_recorded_too(people: People) -> None:
     people.register(1, "Ann", None)
     for file_id in (A, B):
         people.show(1, found(file_id))
@@ -289,7 +289,7 @@ def test_a_followed_picture_that_was_replaced_is_remembered_too(people: People) 
     assert people.get(1).ever_shown == ()
 
 
-def test_only_so_many_former_pictures_are_remembered(people: People) -> None:
+def test_the_number_of_former_pictures_is_limited(people: People) -> None:
     for number in range(FORMER_MAX + 5):
         people.register(1, "Ann", f"{A}{number}")
     assert len(people.get(1).ever_shown) == FORMER_MAX + 1
@@ -299,7 +299,7 @@ def test_only_so_many_former_pictures_are_remembered(people: People) -> None:
 # Kept warm
 
 
-def test_the_newest_are_kept(people: People) -> None:
+def test_the_newest_partners_are_kept_warm(people: People) -> None:
     for person_id, file_id in ((1, A), (2, B), (3, C)):
         people.register(person_id, "Ann", file_id)
     assert [people.is_kept_warm(file_id) for file_id in (A, B, C)] == [False, True, True]
@@ -311,13 +311,13 @@ def test_the_newest_are_kept(people: People) -> None:
     ]
 
 
-def test_a_picture_is_kept_as_long_as_one_of_the_newest_shows_it(people: People) -> None:
+def test_a_picture_is_kept_warm_while_one_of_the_newest_shows_it(people: People) -> None:
     for person_id, file_id in ((1, A), (2, B), (3, A)):
         people.register(person_id, "Ann", file_id)
     assert people.is_kept_warm(A)
 
 
-def test_a_picture_that_was_replaced_lives_its_ttl_out(people: People) -> None:
+def test_a_replaced_picture_is_not_kept_warm(people: People) -> None:
     people.register(1, "Ann", A)
     people.register(1, "Ann", B)
     assert (people.is_kept_warm(A), people.is_kept_warm(B)) == (False, True)
@@ -325,21 +325,21 @@ def test_a_picture_that_was_replaced_lives_its_ttl_out(people: People) -> None:
     assert (people.is_kept_warm(A), people.is_kept_warm(B)) == (True, False)
 
 
-def test_a_picture_that_nobody_shows_is_not_kept(people: People) -> None:
+def test_a_picture_without_partners_is_not_kept_warm(people: People) -> None:
     assert not people.is_kept_warm(A)
 
 
-def test_nothing_is_kept_where_nothing_is_to_be(redis: Redis, keys: Keys) -> None:
+def test_with_a_keep_of_zero_no_picture_is_kept_warm(redis: Redis, keys: Keys) -> None:
     people = People(redis, keys, keep=0, ttl_seconds=TTL, check_seconds=CHECK)
     people.register(1, "Ann", A)
     assert not people.is_kept_warm(A)
     assert people.list_recent_ids(10) == [1]
 
 
-# Looked up
+# Lookups
 
 
-def test_a_found_picture_is_shown_where_none_is_and_is_next_where_one_is(people: People) -> None:
+def test_a_found_picture_is_shown_at_once_or_becomes_the_next_one(people: People) -> None:
     people.register(1, "Ann")
     people.note_look_up(people.get(1), found(A))
     assert (people.get(1).shown, people.get(1).photo_file_id) == ((A,), None)
@@ -348,7 +348,7 @@ def test_a_found_picture_is_shown_where_none_is_and_is_next_where_one_is(people:
     assert (people.get(1).shown, people.get(1).next_file_id) == ((A,), B)
 
 
-def test_a_look_up_is_noted_with_the_time_of_redis(people: People, redis: Redis) -> None:
+def test_a_lookup_is_recorded_with_the_time_of_redis(people: People, redis: Redis) -> None:
     before = redis.time()[0]
     people.note_look_up(people.get(1), found(A))
     person, age_seconds = people.get_with_age(1)
@@ -356,7 +356,7 @@ def test_a_look_up_is_noted_with_the_time_of_redis(people: People, redis: Redis)
     assert 0 <= age_seconds <= redis.time()[0] - before
 
 
-def test_an_id_that_is_only_resolved_lives_as_long_as_a_picture(people: People, redis: Redis, keys: Keys) -> None:
+def test_the_record_of_an_unregistered_id_lives_as_long_as_a_picture(people: People, redis: Redis, keys: Keys) -> None:
     people.note_look_up(people.get(1), found(A))
     people.show(1, found(A))
     assert redis.ttl(keys.person(1)) == remaining(TTL)
@@ -370,7 +370,7 @@ def test_an_id_that_registers_after_it_was_resolved_keeps_its_picture(people: Pe
     assert (people.get(1).shown, showing(people, A), redis.ttl(keys.person(1))) == ((A,), {1}, -1)
 
 
-def test_a_look_up_of_a_person_who_was_deleted_meanwhile_writes_nothing(people: People, redis: Redis) -> None:
+def test_a_lookup_of_a_person_deleted_meanwhile_writes_no_key(people: People, redis: Redis) -> None:
     people.register(1, "Ann")
     before = people.get(1)
     people.remove(1)
@@ -378,7 +378,7 @@ def test_a_look_up_of_a_person_who_was_deleted_meanwhile_writes_nothing(people: 
     assert not list(redis.scan_iter("*"))
 
 
-def test_a_look_up_leaves_a_picture_that_was_pinned_meanwhile(people: People) -> None:
+def test_a_lookup_does_not_replace_a_picture_pinned_meanwhile(people: People) -> None:
     people.register(1, "Ann")
     before = people.get(1)
     people.register(1, "Ann", A)
@@ -386,7 +386,7 @@ def test_a_look_up_leaves_a_picture_that_was_pinned_meanwhile(people: People) ->
     assert (people.get(1).shown, people.get(1).next_file_id) == ((A,), None)
 
 
-def test_a_next_picture_that_cannot_be_had_leaves_the_current_one_and_is_covered_by_a_deletion(people: People) -> None:
+def test_dropping_the_next_picture_keeps_the_current_one_and_records_both(people: People) -> None:
     people.register(1, "Ann")
     people.show(1, found(A))
     people.note_look_up(people.get(1), found(B))
@@ -395,14 +395,16 @@ def test_a_next_picture_that_cannot_be_had_leaves_the_current_one_and_is_covered
     assert (people.get(1).shown, people.get(1).next_file_id, people.get(1).ever_shown) == ((A,), None, (A, B))
 
 
-def test_a_registration_asks_for_a_look_up_and_a_look_up_answers_it(people: People) -> None:
+def test_a_registration_requires_a_lookup_until_one_is_recorded(people: People) -> None:
     assert people.register(1, "Ann").person.needs_look_up
     people.note_look_up(people.get(1), found(A))
     assert not people.get(1).needs_look_up
     assert not people.register(1, "Ann", A).person.needs_look_up
 
 
-def test_a_registration_by_the_user_counts_once_in_a_minute(people: People, redis: Redis, keys: Keys) -> None:
+def test_a_second_registration_by_the_user_within_a_minute_is_a_repeat(
+    people: People, redis: Redis, keys: Keys
+) -> None:
     def by_user() -> bool:
         return people.register(1, "Ann", by_user=True).is_repeat
 
@@ -412,7 +414,7 @@ def test_a_registration_by_the_user_counts_once_in_a_minute(people: People, redi
     assert not by_user()
 
 
-def test_a_registration_ends_tombstones_and_the_negative_cache_of_the_id(
+def test_a_registration_clears_tombstones_and_the_negative_cache_of_the_id(
     people: People, redis: Redis, keys: Keys
 ) -> None:
     subject = Subject.of_person(1)
@@ -430,7 +432,9 @@ def test_a_repeated_registration_keeps_the_negative_cache(people: People, redis:
     assert redis.exists(keys.unavailable(Subject.of_person(1)))
 
 
-def test_a_changed_picture_purges_the_id_and_the_same_one_does_not(people: People, redis: Redis, keys: Keys) -> None:
+def test_a_changed_picture_purges_the_id_and_an_unchanged_one_does_not(
+    people: People, redis: Redis, keys: Keys
+) -> None:
     with listening(redis, keys.purge) as hear:
         for file_id in (B, B, A, A, B):
             people.note_look_up(people.get(42), found(file_id))
@@ -438,7 +442,7 @@ def test_a_changed_picture_purges_the_id_and_the_same_one_does_not(people: Peopl
         assert list(iter(hear, b"the end")) == [b"user:42"] * 3
 
 
-def test_a_profile_is_aged_a_quarter_after_its_time_to_check(redis: Redis, keys: Keys) -> None:
+def test_a_profile_is_aged_after_one_and_a_quarter_check_intervals(redis: Redis, keys: Keys) -> None:
     clock = Clock()
     people = People(redis, keys, keep=2, ttl_seconds=TTL, check_seconds=CHECK, wall_clock=clock)
     person = Person(1, looked_up_at=int(clock()))
@@ -449,6 +453,6 @@ def test_a_profile_is_aged_a_quarter_after_its_time_to_check(redis: Redis, keys:
     assert not people.is_aged(Person(1, is_pinned=True))
 
 
-def test_a_look_up_is_fresh_for_a_minute_or_half_the_time_between_two_checks(redis: Redis, keys: Keys) -> None:
+def test_a_lookup_is_fresh_for_a_minute_or_half_the_check_interval(redis: Redis, keys: Keys) -> None:
     assert People(redis, keys, keep=2, ttl_seconds=TTL, check_seconds=CHECK).fresh_seconds == FRESH_SECONDS == 60
     assert People(redis, keys, keep=2, ttl_seconds=TTL, check_seconds=10).fresh_seconds == 5

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from tests.conftest import listening
-from tests.support.redis_kinds import forget_calls, list_calls
+from tests.support.redis_kinds import list_calls, reset_calls
 from tests.support.remaining import remaining
 from warmer.errors import NotMine
 from warmer.keys import Keys
@@ -71,7 +71,7 @@ def test_a_stored_picture_is_found(store: PhotoStore, lease: Lease) -> None:
 
 def test_a_304_reads_the_header_without_the_bytes(store: PhotoStore, lease: Lease, redis: Redis) -> None:
     store.put(lease, render())
-    forget_calls(redis)
+    reset_calls(redis)
     header = store.get_header(FID, 160, "webp")
     assert "getrange" in list_calls(redis)
     assert "get" not in list_calls(redis)

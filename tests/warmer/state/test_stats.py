@@ -13,7 +13,15 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from tests.conftest import wait_until
-from tests.support.web_parts import file_url, new_file_id, new_id, private_redis, remember_none, shelve, user_url
+from tests.support.web_parts import (
+    file_url,
+    new_file_id,
+    new_id,
+    private_redis,
+    store_picture,
+    store_unavailable,
+    user_url,
+)
 from warmer.errors import InvalidFileId
 from warmer.keys import Keys, Subject
 from warmer.state.stats import MinuteStats, count_latencies, list_minutes, sum_minutes
@@ -23,7 +31,7 @@ from web.wiring import get_web_context
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: Callable[..., Flask]) -> Flask:
-    """No patience."""
+    """The web tier without waiting."""
     return make_app(photo_wait=0)
 
 
@@ -33,7 +41,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 def count(app: Flask) -> Counter[str]:
-    """What was answered; how long it took counts apart."""
+    """Returns the counts without the latency buckets."""
     return Counter({field: number for field, number in count_all(app).items() if "_ms:" not in field})
 
 
@@ -44,8 +52,8 @@ def count_all(app: Flask) -> Counter[str]:
     return sum_minutes(web_context.redis, web_context.keys, 2)
 
 
-def test_a_hit_was_stored_when_the_request_arrived_200_or_304(app: Flask, client: FlaskClient) -> None:
-    url = file_url(shelve(app))
+def test_a_200_or_304_of_a_stored_picture_is_a_hit(app: Flask, client: FlaskClient) -> None:
+    url = file_url(store_picture(app))
     client.get(url), client.head(url), client.get(url, headers={"If-None-Match": "*"})
     assert count(app) == {"requests": 3, "hits": 3}
 
@@ -55,10 +63,10 @@ def test_the_time_of_every_served_picture_is_counted_with_cached_and_uncached_ap
 ) -> None:
     web_context, file_id = get_web_context(app), new_file_id()
     web_context.photos.waiting.wait_seconds = 5
-    client.get(file_url(shelve(app))), client.get(file_url(shelve(app)))
+    client.get(file_url(store_picture(app))), client.get(file_url(store_picture(app)))
 
     def come(_: object, **__: object) -> None:
-        shelve(app, file_id)
+        store_picture(app, file_id)
 
     with photo_missed.connected_to(come, app):
         client.get(file_url(file_id))
@@ -67,18 +75,18 @@ def test_the_time_of_every_served_picture_is_counted_with_cached_and_uncached_ap
     assert sum(number for field, number in counted.items() if field.startswith("miss_ms:")) == 1
 
 
-def test_a_bound_belongs_to_the_bucket_below_it_and_the_last_one_has_none() -> None:
+def test_a_bound_belongs_to_the_bucket_below_it_and_the_last_bucket_is_open() -> None:
     assert count_latencies("hit", [0.0001, 0.001, 0.1, 0.1001, 5, 60]) == {
         "hit_ms:1": 2, "hit_ms:100": 1, "hit_ms:200": 1, "hit_ms:5000": 2,
     }  # fmt: skip
 
 
-def test_a_picture_that_came_while_waiting_is_a_miss(app: Flask, client: FlaskClient) -> None:
+def test_a_picture_that_arrives_during_the_wait_is_a_miss(app: Flask, client: FlaskClient) -> None:
     file_id, web_context = new_file_id(), get_web_context(app)
     web_context.photos.waiting.wait_seconds = 5
 
     def come(_: object, **__: object) -> None:
-        shelve(app, file_id)
+        store_picture(app, file_id)
 
     with photo_missed.connected_to(come, app):
         assert client.get(file_url(file_id)).headers["Cache-Status"] == "avatar-warmer; fwd=miss"
@@ -90,14 +98,14 @@ def test_a_picture_that_did_not_come_in_time_is_a_miss_and_an_error(app: Flask, 
     assert count(app) == {"requests": 1, "misses": 1, "errors": 1}
 
 
-def test_an_absent_picture_counts_apart(app: Flask, client: FlaskClient) -> None:
-    remember_none(app, Subject.of_person(user_id := new_id()))
-    client.get(file_url(remember_none(app, new_file_id(), InvalidFileId("x")))), client.get(user_url(user_id))
+def test_an_absent_picture_is_counted_separately(app: Flask, client: FlaskClient) -> None:
+    store_unavailable(app, Subject.of_person(user_id := new_id()))
+    client.get(file_url(store_unavailable(app, new_file_id(), InvalidFileId("x")))), client.get(user_url(user_id))
     assert count(app) == {"requests": 2, "not_found": 2}
 
 
 def test_refused_requests_and_other_routes_do_not_count(app: Flask, client: FlaskClient) -> None:
-    url = file_url(shelve(app))
+    url = file_url(store_picture(app))
     for other in (url + "x", url + "&size=1", "/healthz", "/", "/nowhere", "/api/partner/recent"):
         client.get(other)
     client.post(url)
@@ -106,15 +114,15 @@ def test_refused_requests_and_other_routes_do_not_count(app: Flask, client: Flas
 
 def test_a_bucket_lives_for_25_hours(app: Flask, client: FlaskClient, redis: Redis) -> None:
     before = redis.time()[0] // 60
-    client.get(file_url(shelve(app)))
+    client.get(file_url(store_picture(app)))
     count(app)
     buckets: list[Any] = list(redis.scan_iter(f"{get_web_context(app).keys.prefix}stats:*"))
     assert 24.9 * 3600 < redis.ttl(buckets[0]) <= 25 * 3600
     assert before <= int(buckets[0].rpartition(b":")[2]) <= redis.time()[0] // 60
 
 
-def test_the_figures_are_written_within_a_second_or_so(app: Flask, client: FlaskClient) -> None:
-    client.get(file_url(shelve(app)))
+def test_figures_are_written_within_about_a_second(app: Flask, client: FlaskClient) -> None:
+    client.get(file_url(store_picture(app)))
     wait_until(lambda: sum_minutes(get_web_context(app).redis, get_web_context(app).keys, 2)["hits"] == 1)
 
 
@@ -135,11 +143,11 @@ def test_the_sum_covers_the_given_number_of_minutes(redis: Redis) -> None:
     keys, now = Keys("1"), redis.time()[0] // 60
     for ago in (0, 1, 59, 60):
         redis.hset(keys.stats(now - ago), "hits", 10**ago if ago < 2 else ago)
-    assert sum_minutes(redis, keys, 60)["hits"] in (1 + 10 + 59, 10 + 59 + 0)  # a minute may pass meanwhile
+    assert sum_minutes(redis, keys, 60)["hits"] in (1 + 10 + 59, 10 + 59 + 0)  # a minute may pass in between
     assert sum_minutes(redis, keys, 120)["hits"] == 1 + 10 + 59 + 60
 
 
-def test_the_minutes_come_oldest_first_and_empty_ones_too(redis: Redis) -> None:
+def test_minutes_are_listed_from_the_oldest_including_empty_ones(redis: Redis) -> None:
     keys, now = Keys("1"), redis.time()[0] // 60
     redis.hset(keys.stats(now - 1), "hits", 7)
     minute, buckets = list_minutes(redis, keys, 5)

@@ -156,7 +156,7 @@ def test_each_error_of_a_method_has_its_exception(
         (400, "Bad Request: bot has already been closed", "logged_out"),
     ],
 )
-def test_what_is_said_of_the_bot_halts_and_is_no_fact_about_a_picture(
+def test_an_error_about_the_bot_is_no_fact_about_a_picture(
     mocked: responses.RequestsMock, method: str, status: int, description: str, trouble: str
 ) -> None:
     refuse(mocked, method, status, description)
@@ -179,7 +179,7 @@ def test_what_is_said_of_the_bot_halts_and_is_no_fact_about_a_picture(
         b'{"error_code": 400, "description": "Logged out"}',
     ],
 )
-def test_what_telegram_did_not_write_is_no_answer_of_telegram(
+def test_an_answer_that_telegram_did_not_write_is_unreachable(
     mocked: responses.RequestsMock, method: str, status: int, body: bytes
 ) -> None:
     mocked.get(url_of(method), body=body, status=status)
@@ -195,7 +195,7 @@ def test_what_telegram_did_not_write_is_no_answer_of_telegram(
         (403, "Forbidden: user is deactivated"),
     ],
 )
-def test_a_user_whom_the_profile_photos_do_not_know_is_asked_for_by_get_chat(
+def test_a_user_without_profile_photos_gives_an_empty_list_so_that_get_chat_is_asked(
     mocked: responses.RequestsMock, status: int, description: str
 ) -> None:
     refuse(mocked, "getUserProfilePhotos", status, description)

@@ -35,7 +35,7 @@ def test_rounds_are_skipped_while_no_worker_takes_them(scheduler: ModestSchedule
     assert count_waiting(app, "tick") == WAITING_MAX + 1
 
 
-def test_the_periodic_tasks_are_known_and_kept_in_no_file(scheduler: ModestScheduler) -> None:
+def test_the_periodic_tasks_are_registered_and_stored_in_no_file(scheduler: ModestScheduler) -> None:
     scheduler.setup_schedule()
     assert {entry.task for entry in scheduler.schedule.values()} >= {"tick", "keep_newest"}
     assert not hasattr(scheduler, "_store")

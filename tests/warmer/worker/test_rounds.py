@@ -35,7 +35,7 @@ def file_id(telegram: FakeTelegram) -> str:
 
 
 def list_next_runs(context: WorkerContext) -> dict[str, float]:
-    """Seconds until the next run of each subject that has one."""
+    """Returns the seconds until the next run of each scheduled subject."""
     seconds, micros = context.redis.time()
     scores: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)
     return {subject.decode(): score - seconds - micros / 1e6 for subject, score in scores}
@@ -64,7 +64,7 @@ def run_rewarm_messages(context: WorkerContext) -> list[str]:
 
 
 def open_slots(context: WorkerContext) -> None:
-    """As if the next period had begun."""
+    """Act as if the next period had begun."""
     context.redis.delete(context.keys.slot("tick"), context.keys.slot("keep_newest"))
 
 

@@ -122,7 +122,7 @@ def test_both_rounds_run_as_tasks(context: WorkerContext, file_id: str) -> None:
 
 @pytest.fixture
 def this_process(context: WorkerContext) -> Iterator[None]:
-    """The task runs in this process, and opens its context."""
+    """For tests that run a task in this process, which opens its worker context."""
     yield
     close_worker_context()
 

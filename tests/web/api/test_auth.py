@@ -1,4 +1,4 @@
-"""Who calls: a Mini App's user by init data, or a backend by its key; both in the header only."""
+"""Authentication: a Mini App's user by init data, or a backend by its key; only in the header."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ask(client: FlaskClient, credential: str, path: str = "/api/partner/recent",
     return client.open(path, method=method, headers={"Authorization": credential}).status_code
 
 
-def test_without_a_good_credential_it_is_401_and_says_what_is_wanted(client: FlaskClient) -> None:
+def test_without_a_valid_credential_every_route_is_401_and_names_the_schemes(client: FlaskClient) -> None:
     wrong = []
     for method, path in USER_ROUTES + SERVER_ROUTES + SHARED_ROUTES:
         for_user = (method, path) in USER_ROUTES + SHARED_ROUTES
@@ -50,7 +50,7 @@ def test_without_a_good_credential_it_is_401_and_says_what_is_wanted(client: Fla
 
 
 @pytest.mark.parametrize(("method", "path"), USER_ROUTES)
-def test_a_backend_is_refused_where_a_user_is_meant(
+def test_a_backend_is_refused_on_user_routes(
     client: FlaskClient, method: str, path: str, as_server: dict[str, str]
 ) -> None:
     answer = client.open(path, method=method, headers=as_server)
@@ -58,34 +58,34 @@ def test_a_backend_is_refused_where_a_user_is_meant(
 
 
 @pytest.mark.parametrize(("method", "path"), SERVER_ROUTES)
-def test_a_user_is_refused_where_a_backend_is_meant(client: FlaskClient, method: str, path: str) -> None:
+def test_a_user_is_refused_on_backend_routes(client: FlaskClient, method: str, path: str) -> None:
     answer = client.open(path, method=method, headers=as_user(42))
     assert (answer.status_code, answer.mimetype) == (403, "application/problem+json")
 
 
 @pytest.mark.parametrize(("method", "path"), SERVER_ROUTES)
-def test_a_backend_is_let_in(client: FlaskClient, method: str, path: str, as_server: dict[str, str]) -> None:
+def test_a_backend_may_use_its_routes(client: FlaskClient, method: str, path: str, as_server: dict[str, str]) -> None:
     assert client.open(path, method=method, headers=as_server).status_code in (200, 204, 404, 415)
 
 
 @pytest.mark.parametrize("path", OPEN_ROUTES)
-def test_the_page_and_its_health_are_for_everybody(client: FlaskClient, path: str) -> None:
+def test_page_and_health_routes_need_no_credential(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 200
 
 
-def test_both_may_list(client: FlaskClient, as_server: dict[str, str]) -> None:
+def test_users_and_backends_may_list_partners(client: FlaskClient, as_server: dict[str, str]) -> None:
     assert client.get("/api/partner/recent", headers=as_server).status_code == 200
     assert client.get("/api/partner/recent", headers=as_user(42)).status_code == 200
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer  "])
-def test_the_scheme_is_no_matter_of_case(client: FlaskClient, scheme: str) -> None:
+def test_the_scheme_is_case_insensitive(client: FlaskClient, scheme: str) -> None:
     assert ask(client, f"{scheme} {API_KEY}") == 200
 
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("key", ["first", "second", "schlüssel"])
-def test_every_api_key_is_good(key: str, make_app: MakeApp) -> None:
+def test_every_api_key_is_valid(key: str, make_app: MakeApp) -> None:
     client = make_app(api_keys="first, second,schlüssel").test_client()
     assert ask(client, f"Bearer {key}".encode().decode("latin-1")) == 200
     assert ask(client, f"Bearer {key}x") == 401
@@ -94,15 +94,15 @@ def test_every_api_key_is_good(key: str, make_app: MakeApp) -> None:
 
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("place", ["query", "cookie"])
-def test_a_credential_counts_in_the_header_only(client: FlaskClient, place: str) -> None:
+def test_a_credential_outside_the_header_does_not_count(client: FlaskClient, place: str) -> None:
     data = init_data(ANN)
     if place == "cookie":
         client.set_cookie("Authorization", f"Bearer {API_KEY}")
     assert client.get(f"/api/partner/recent?{data if place == 'query' else ''}").status_code == 401
 
 
-def test_init_data_of_the_worked_example_is_good(client: FlaskClient, make_app: MakeApp) -> None:
-    """A fixed example, signed once by hand: what the tests make themselves could be wrong in the same way."""
+def test_the_init_data_of_the_worked_example_is_valid(client: FlaskClient, make_app: MakeApp) -> None:
+    """A fixed example, signed once by hand: the tests' own signatures could share a mistake with the code."""
     example = (
         "auth_date=1700000000&query_id=AAHdF6IQAAAAAN0XohDhrOrc"
         "&user=%7B%22id%22%3A42%2C%22first_name%22%3A%22Ann%22%7D"
@@ -110,10 +110,10 @@ def test_init_data_of_the_worked_example_is_good(client: FlaskClient, make_app: 
     )
     app = make_app(init_data_max_age=10**9)
     assert ask(app.test_client(), f"tma {example}") == 200
-    assert ask(client, f"tma {example}") == 401  # expired for whoever keeps the default
+    assert ask(client, f"tma {example}") == 401  # expired with the default setting
 
 
-def test_the_order_of_the_fields_does_not_matter_and_none_may_be_left_out(client: FlaskClient) -> None:
+def test_the_order_of_the_fields_is_free_and_every_field_is_required(client: FlaskClient) -> None:
     data = init_data(ANN, more={"signature": "c2lnbmF0dXJl", "query_id": "AAH"})
     fields = data.split("&")
     assert ask(client, f"tma {'&'.join(reversed(fields))}") == 200
@@ -143,7 +143,9 @@ def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch, 
         {"query_id": "AAH", "chat_type": "private", "chat_instance": "-1", "something_new": "é = & + %"},
     ],
 )
-def test_every_field_but_hash_is_signed_blank_and_unknown_ones_too(client: FlaskClient, fields: dict[str, str]) -> None:
+def test_every_field_except_hash_is_signed_including_empty_and_unknown_ones(
+    client: FlaskClient, fields: dict[str, str]
+) -> None:
     data = init_data(ANN, more=fields)
     assert ask(client, f"tma {data}") == 200
     name = list(fields)[-1]
@@ -151,20 +153,20 @@ def test_every_field_but_hash_is_signed_blank_and_unknown_ones_too(client: Flask
 
 
 def raw(text: str) -> str:
-    """Not percent-encoded, but for what would end a field; as UTF-8 in a header, which WSGI shows as Latin-1."""
+    """Encode only the field separators. UTF-8 in a header appears as Latin-1 in WSGI."""
     return text.replace("%", "%25").replace("&", "%26").replace("+", "%2B").encode().decode("latin-1")
 
 
 @pytest.mark.parametrize("encode", [quote, raw])
 @pytest.mark.parametrize("name", ["Ann", "Zoë", "李小龙", "🌈", "a&b=c+d%20", "\\u0041"])
-def test_init_data_is_good_percent_encoded_or_raw(client: FlaskClient, encode: Any, name: str) -> None:
+def test_init_data_is_valid_percent_encoded_or_raw(client: FlaskClient, encode: Any, name: str) -> None:
     user_id = new_id()
     data = init_data({"id": user_id, "first_name": name}, encode=encode)
     answer = client.post("/api/partner/me", headers={"Authorization": f"tma {data}"})
     assert (answer.status_code, answer.json["name"]) == (201, name)  # type: ignore[index]
 
 
-def test_the_user_is_read_as_signed_whatever_the_spacing_and_the_escapes(client: FlaskClient) -> None:
+def test_json_spacing_and_escapes_of_the_user_do_not_matter(client: FlaskClient) -> None:
     user_id = new_id()
     data = init_data(f'{{ "first_name" : "\\u041c\\/x" ,\n"id":{user_id}, "is_premium": true, "new": [1] }}')
     answer = client.post("/api/partner/me", headers={"Authorization": f"tma {data}"})
@@ -216,19 +218,19 @@ NOW = int(time.time())
         "&" * 1000,
         "=",
     ],
-    ids=count(),  # the data holds the time of collection, and so would a name made of it
+    ids=count(),  # the data contains the time of collection, and so would the test's name
 )  # fmt: skip
-def test_init_data_that_is_forged_stale_or_odd_is_401(client: FlaskClient, data: str) -> None:
+def test_forged_stale_or_malformed_init_data_is_401(client: FlaskClient, data: str) -> None:
     assert ask(client, f"tma {data}") == 401
 
 
 @pytest.mark.parametrize("age", [86_390, 0, -50])
-def test_init_data_is_good_for_a_day_and_its_clock_may_be_a_minute_ahead(client: FlaskClient, age: int) -> None:
+def test_init_data_is_valid_for_a_day_with_a_clock_up_to_a_minute_ahead(client: FlaskClient, age: int) -> None:
     assert ask(client, f"tma {init_data(ANN, age=age)}") == 200
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_the_age_is_a_setting(make_app: MakeApp) -> None:
+def test_the_maximum_age_is_configurable(make_app: MakeApp) -> None:
     client = make_app(init_data_max_age=60).test_client()
     assert ask(client, f"tma {init_data(ANN, age=50)}") == 200
     assert ask(client, f"tma {init_data(ANN, age=70)}") == 401
@@ -246,24 +248,24 @@ def test_the_age_is_a_setting(make_app: MakeApp) -> None:
         ({"first_name": "A" * 200}, "A" * 129),
     ],
 )
-def test_a_real_user_is_never_refused_for_a_name(client: FlaskClient, user: dict[str, str], name: str) -> None:
+def test_a_real_user_is_never_refused_because_of_the_name(client: FlaskClient, user: dict[str, str], name: str) -> None:
     answer = client.post("/api/partner/me", headers=as_user(new_id(), **user))
     assert (answer.status_code, answer.json["name"]) == (201, name)  # type: ignore[index]
 
 
-def test_a_user_without_any_name_is_called_by_the_id(client: FlaskClient) -> None:
+def test_a_user_without_a_name_is_called_by_the_id(client: FlaskClient) -> None:
     user_id = new_id()
     answer = client.post("/api/partner/me", headers=as_user(user_id, "\u0000"))
     assert answer.json["name"] == str(user_id)  # type: ignore[index]
 
 
-def test_halves_of_letters_are_stripped_from_a_name(client: FlaskClient) -> None:
+def test_lone_surrogates_are_removed_from_a_name(client: FlaskClient) -> None:
     user = json.dumps({"id": new_id(), "first_name": "\ud83dAnn\udc00", "username": "\ud800"})
     answer = client.post("/api/partner/me", headers={"Authorization": f"tma {init_data(user)}"})
     assert answer.json["name"] == "Ann"  # type: ignore[index]
 
 
-def test_nothing_that_an_answer_holds_is_the_token_or_a_key(app: Flask, client: FlaskClient) -> None:
+def test_no_answer_contains_the_token_or_a_key(app: Flask, client: FlaskClient) -> None:
     for path, headers in (("/", {}), ("/readyz", {}), ("/api/partner/recent", as_user(42))):
         text = client.get(path, headers=headers).get_data(as_text=True)
         assert "FAKE-TOKEN" not in text

@@ -1,4 +1,4 @@
-"""For operators: alive, and ready while hits can be answered; workers speak for themselves."""
+"""Health routes: alive, and ready while hits can be answered; worker state comes from heartbeats."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def beat(app: Flask, name: str, **state: str) -> None:
     web_context.redis.zadd(web_context.keys.workers, {name: time.time()})
 
 
-def test_alive_is_alive(client: FlaskClient) -> None:
+def test_healthz_is_ok(client: FlaskClient) -> None:
     answer = client.get("/healthz")
     assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 
-def test_without_a_worker_it_is_ready_but_degraded(client: FlaskClient) -> None:
+def test_without_a_worker_the_service_is_ready_but_degraded(client: FlaskClient) -> None:
     answer = client.get("/readyz")
     checks = {"redis": "ok", "worker": "missing", "bot": "unknown"}
     assert (answer.status_code, answer.json) == (200, {"status": "degraded", "checks": checks})
@@ -49,7 +49,9 @@ def test_without_a_worker_it_is_ready_but_degraded(client: FlaskClient) -> None:
         (["unknown"], "unknown", "degraded"),
     ],
 )
-def test_the_bot_is_as_the_workers_say(app: Flask, client: FlaskClient, bots: list[str], bot: str, status: str) -> None:
+def test_the_bot_state_is_the_worst_that_workers_report(
+    app: Flask, client: FlaskClient, bots: list[str], bot: str, status: str
+) -> None:
     for number, state in enumerate(bots):
         beat(app, f"worker-{number}", bot=state)
     answer: Any = client.get("/readyz")
@@ -57,15 +59,15 @@ def test_the_bot_is_as_the_workers_say(app: Flask, client: FlaskClient, bots: li
     assert answer.json["checks"] == {"redis": "ok", "worker": "ok", "bot": bot}
 
 
-def test_a_worker_that_fell_silent_is_missing(app: Flask, client: FlaskClient) -> None:
+def test_a_silent_worker_is_missing(app: Flask, client: FlaskClient) -> None:
     beat(app, "worker-1", bot="ok")
     web_context = get_web_context(app)
     assert 0 < web_context.redis.ttl(web_context.keys.worker("worker-1")) <= 15
-    web_context.redis.delete(web_context.keys.worker("worker-1"))  # as its TTL does
+    web_context.redis.delete(web_context.keys.worker("worker-1"))  # as its TTL would
     assert client.get("/readyz").json["checks"]["worker"] == "missing"  # type: ignore[index]
 
 
-def test_a_refused_token_shows_and_hits_go_on(
+def test_a_refused_token_is_shown_and_the_service_stays_ready(
     client: FlaskClient, telegram: FakeTelegram, context: WorkerContext
 ) -> None:
     telegram.fail("getMe", "unauthorized", times=None)
@@ -78,7 +80,7 @@ def test_a_refused_token_shows_and_hits_go_on(
     )
 
 
-def test_with_a_worker_all_is_ok_until_it_says_good_bye(client: FlaskClient, context: WorkerContext) -> None:
+def test_with_a_worker_the_service_is_ok_until_the_worker_stops(client: FlaskClient, context: WorkerContext) -> None:
     heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget)
     heartbeat.start()
     wait_until(lambda: client.get("/readyz").json["status"] == "ok")  # type: ignore[index]
@@ -86,9 +88,7 @@ def test_with_a_worker_all_is_ok_until_it_says_good_bye(client: FlaskClient, con
     assert client.get("/readyz").json["status"] == "degraded"  # type: ignore[index]
 
 
-def test_without_redis_it_is_503_and_ready_again_with_it(
-    tmp_path: Path, telegram: FakeTelegram, make_app: MakeApp
-) -> None:
+def test_without_redis_readyz_is_503_and_recovers(tmp_path: Path, telegram: FakeTelegram, make_app: MakeApp) -> None:
     with private_redis(tmp_path) as (url, server):
         client = make_app(redis_url=url).test_client()
         server.send_signal(signal.SIGSTOP)
@@ -99,7 +99,7 @@ def test_without_redis_it_is_503_and_ready_again_with_it(
         wait_until(lambda: client.get("/readyz").status_code == 200)
 
 
-def test_health_is_not_kept_by_anybody_and_for_no_other_origin(client: FlaskClient) -> None:
+def test_health_answers_are_not_cached_and_have_no_cors_headers(client: FlaskClient) -> None:
     answer = client.get("/readyz", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in answer.headers
     assert "max-age" not in answer.headers.get("Cache-Control", "")

@@ -1,4 +1,4 @@
-"""The description of the API: valid, complete, and right about limits, headers and examples."""
+"""The OpenAPI document: valid, complete, and right about limits, headers and examples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from web.photos.response import ABSENT_CACHE, CACHE_CONTROL, HIT, MISS
 from web.photos.urls import sign
 
 Json = dict[str, Any]
-WORDS = ("title", "description", "default", "examples")  # of a schema, which limit nothing
+WORDS = ("title", "description", "default", "examples")  # fields of a schema that do not limit values
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def check(value: Any, schema: Json, document: Json) -> None:
 
 
 def resolve(node: Any, document: Json) -> Any:
-    """A schema with everything it refers to in its place, without the words."""
+    """Returns a schema with its references resolved and without descriptive fields."""
     if isinstance(node, dict) and "$ref" in node:
         *_, kind, name = node["$ref"].split("/")
         return resolve(document["components"][kind][name], document)
@@ -56,7 +56,7 @@ def resolve(node: Any, document: Json) -> Any:
 
 
 def walk(node: Any) -> Iterator[Json]:
-    """Every object in the document."""
+    """Yields every object in the document."""
     if isinstance(node, dict):
         yield node
     for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
@@ -64,20 +64,20 @@ def walk(node: Any) -> Iterator[Json]:
 
 
 def list_examples(node: Json) -> list[Any]:
-    """Those of a parameter, a header or a body, each beside its schema; or those of a schema."""
+    """Returns the examples of a parameter, a header, a body or a schema."""
     several = node.get("examples", [])
     values = [one["value"] for one in several.values()] if isinstance(several, dict) else several
     return [*values, *([node["example"]] if "example" in node else [])]
 
 
-def test_it_is_valid_openapi_3_1(document: Json) -> None:
+def test_the_document_is_valid_openapi_3_1(document: Json) -> None:
     assert document["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(document).validate()
     assert document["info"]["version"] == version("avatar-warmer")
 
 
-def test_it_names_every_route_and_no_other(app: Flask, document: Json) -> None:
-    """HEAD and OPTIONS, which go with every route, are named where they are more than that."""
+def test_the_document_names_exactly_the_routes(app: Flask, document: Json) -> None:
+    """HEAD and OPTIONS exist for every route and are documented only where they do more than usual."""
     routes = {
         (re.sub(r"<[^>]+>", "{}", rule.rule), method)
         for rule in app.url_map.iter_rules()
@@ -93,31 +93,31 @@ def test_it_names_every_route_and_no_other(app: Flask, document: Json) -> None:
     assert documented == routes
 
 
-def test_every_operation_has_a_name_of_its_own_and_says_who_may_call(document: Json) -> None:
+def test_every_operation_has_a_unique_name_a_summary_and_its_security(document: Json) -> None:
     operations = [node for node in walk(document["paths"]) if "responses" in node]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert all("security" in operation and "summary" in operation for operation in operations)
 
 
 @pytest.mark.parametrize("model", [PartnerBody, WarmBody, ResolveBody, TryBody])
-def test_the_limits_of_a_body_are_those_that_are_checked(document: Json, model: type[BaseModel]) -> None:
+def test_the_limits_of_a_body_are_those_that_the_code_checks(document: Json, model: type[BaseModel]) -> None:
     documented = resolve({"$ref": f"#/components/schemas/{model.__name__}"}, document)
     documented["properties"].get("name", {}).pop("pattern", None)  # checked in code, see below
     assert documented == resolve(model.model_json_schema(), document)
 
 
-def test_a_name_holds_no_control_character(document: Json) -> None:
+def test_a_name_contains_no_control_character(document: Json) -> None:
     pattern = re.compile(document["components"]["schemas"]["PartnerBody"]["properties"]["name"]["pattern"])
-    letters = map(chr, [*range(0xD800), *range(0xE000, 0x10000)])  # a surrogate cannot stand in the document
+    letters = map(chr, [*range(0xD800), *range(0xE000, 0x10000)])  # a surrogate cannot appear in the document
     assert [one for one in letters if bool(pattern.search(f"a{one}b")) == (unicodedata.category(one) == "Cc")] == []
 
 
-def test_the_limit_of_a_list_is_the_one_that_is_checked(document: Json) -> None:
+def test_the_limit_of_a_list_is_the_one_that_the_code_checks(document: Json) -> None:
     limit = document["paths"]["/api/partner/recent"]["get"]["parameters"][0]["schema"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, LIST_MAX, LIST_DEFAULT)
 
 
-def test_a_partner_and_a_status_have_the_fields_that_are_documented(
+def test_a_partner_and_a_status_have_the_documented_fields(
     client: FlaskClient, document: Json, as_server: dict[str, str]
 ) -> None:
     body = {"name": "Ann", "photo_file_id": new_file_id()}
@@ -129,7 +129,7 @@ def test_a_partner_and_a_status_have_the_fields_that_are_documented(
         check(shown, schema, document)
 
 
-def test_the_headers_of_pictures_are_those_that_are_sent(document: Json) -> None:
+def test_the_documented_photo_headers_are_those_that_are_sent(document: Json) -> None:
     headers, answers = document["components"]["headers"], document["components"]["responses"]
     assert headers["CacheOfFile"]["schema"]["const"] == CACHE_CONTROL["file"]
     assert headers["CacheOfUser"]["schema"]["const"] == CACHE_CONTROL["user"]
@@ -140,28 +140,28 @@ def test_the_headers_of_pictures_are_those_that_are_sent(document: Json) -> None
 
 
 @pytest.mark.parametrize("path", ["/", "/api/partner/me", "/api/photos/user/42"])
-def test_a_method_that_is_not_there_is_answered_as_documented(client: FlaskClient, document: Json, path: str) -> None:
+def test_a_wrong_method_is_answered_as_documented(client: FlaskClient, document: Json, path: str) -> None:
     documented, answer = document["components"]["responses"]["MethodNotAllowed"], client.patch(path)
     assert (answer.status_code, answer.mimetype) == (405, *documented["content"])
     check(answer.json, documented["content"][answer.mimetype]["schema"], document)
     assert set(documented["headers"]) <= set(answer.headers.keys())
 
 
-def test_every_example_is_right(document: Json) -> None:
+def test_every_example_is_valid(document: Json) -> None:
     found = [(node, example) for node in walk(document) for example in list_examples(node)]
     assert len(found) > 25
     for node, example in found:
         check(example, node.get("schema", node), document)
 
 
-def test_the_signatures_are_those_of_the_worked_example(document: Json) -> None:
+def test_the_example_signatures_are_those_of_the_worked_example(document: Json) -> None:
     key = re.search(r"key `([^`]+)`", (ROOT / "docs" / "backend.md").read_text("utf-8"))[1]  # type: ignore[index]  # it is there
     parameters = document["components"]["parameters"]
     for kind, subject in (("user", parameters["id"]), ("file", parameters["photo_file_id"])):
         assert parameters[f"sig_of_{kind}"]["example"] == sign(key, f"{kind}:{subject['example']}")
 
 
-def test_it_names_the_address_and_the_sizes_of_the_deployment(make_app: MakeApp) -> None:
+def test_the_document_has_the_address_and_sizes_of_the_deployment(make_app: MakeApp) -> None:
     one = make_app(public_url="https://avatars.example/a", photo_sizes="100,640", photo_formats="webp")
     other = make_app()
     documents: list[Any] = [app.test_client().get("/openapi.json").json for app in (one, other)]

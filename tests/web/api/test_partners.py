@@ -1,4 +1,4 @@
-"""Partners: registering, listing, asking, forgetting; a bad element and nothing is done."""
+"""Partners: register, list, get, forget; one bad element rejects the whole request."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.web_parts import (
     new_file_id,
     new_id,
     queued,
-    remember_none,
-    shelve,
+    store_picture,
+    store_unavailable,
     user_url,
 )
 from warmer.broker.publish import LATER_SECONDS
@@ -78,7 +78,7 @@ def me(client: FlaskClient, user_id: int, first_name: str = "Ann", method: str =
 # Registering
 
 
-def test_a_backend_registers_with_201_and_then_200(backend: Backend) -> None:
+def test_a_backend_registers_a_partner_with_201_and_then_200(backend: Backend) -> None:
     user_id, file_id = new_id(), new_file_id()
     answers = [backend.put(user_id, name, file_id) for name in ("Ann", "Ann Lee")]
     assert [(answer.status_code, answer.json["name"]) for answer in answers] == [(201, "Ann"), (200, "Ann Lee")]
@@ -95,7 +95,7 @@ def test_a_user_registers_with_201_and_then_200(client: FlaskClient) -> None:
     assert answers[0].json["photo_file_id"] is None
 
 
-def test_registering_again_changes_name_and_photo_never_the_place(backend: Backend) -> None:
+def test_registering_again_changes_name_and_photo_but_not_the_position(backend: Backend) -> None:
     first, second = new_id(), new_id()
     joined_at = backend.put(first).json["joined_at"]
     backend.put(second)
@@ -104,7 +104,7 @@ def test_registering_again_changes_name_and_photo_never_the_place(backend: Backe
     assert backend.recent_ids() == [second, first]
 
 
-def test_the_newest_come_first_whoever_registered_them(backend: Backend, client: FlaskClient) -> None:
+def test_the_newest_partners_come_first(backend: Backend, client: FlaskClient) -> None:
     ids = [new_id() for _ in range(6)]
     for position, user_id in enumerate(ids):
         me(client, user_id) if position % 2 else backend.put(user_id)
@@ -115,7 +115,7 @@ def test_the_newest_come_first_whoever_registered_them(backend: Backend, client:
 
 
 @pytest.mark.parametrize("user_id", [0, -1001234567890, 2**52 - 1, -(2**52) + 1])
-def test_ids_of_people_groups_and_channels_are_partners(backend: Backend, user_id: int) -> None:
+def test_users_groups_and_channels_can_be_partners(backend: Backend, user_id: int) -> None:
     assert backend.put(user_id).json["id"] == user_id
     assert backend.get(user_id).status_code == 200
     assert backend.delete(user_id).status_code == 204
@@ -161,7 +161,7 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize(("body", "field"), BAD_BODIES)
-def test_a_field_that_is_wrong_is_422_and_named_and_nothing_is_done(
+def test_a_wrong_field_is_422_and_named_and_changes_nothing(
     app: Flask, backend: Backend, body: Any, field: str
 ) -> None:
     before = dump(app)
@@ -195,7 +195,9 @@ def test_every_wrong_field_is_named(backend: Backend) -> None:
         ("resolve", {"ids": {"1": 2}}, "ids"),
     ],
 )  # fmt: skip
-def test_one_bad_element_and_nothing_is_done(app: Flask, backend: Backend, route: str, body: Any, field: str) -> None:
+def test_one_bad_element_rejects_the_whole_request(
+    app: Flask, backend: Backend, route: str, body: Any, field: str
+) -> None:
     before = dump(app)
     answer: Any = backend.client.post(f"/api/photos/{route}", json=body, headers=backend.headers)
     assert answer.status_code == 422
@@ -203,35 +205,35 @@ def test_one_bad_element_and_nothing_is_done(app: Flask, backend: Backend, route
     assert dump(app) == before
 
 
-# Pinned, or following the profile
+# Pinned photos, and photos of the profile
 
 
-def test_a_photo_that_was_put_is_pinned_until_the_next_put(app: Flask, backend: Backend, client: FlaskClient) -> None:
-    user_id, pinned, other = new_id(), shelve(app), shelve(app)
+def test_a_photo_of_a_put_stays_pinned_until_the_next_put(app: Flask, backend: Backend, client: FlaskClient) -> None:
+    user_id, pinned, other = new_id(), store_picture(app), store_picture(app)
     assert backend.put(user_id, "Ann", pinned).json["photo_ready"]
     assert me(client, user_id, "Zoë").json["photo_file_id"] == pinned
     assert me(client, user_id, "Zoë").json["name"] == "Zoë"
-    assert queued(app) == []  # nothing to follow
+    assert queued(app) == []  # no profile to look up
     assert backend.put(user_id, "Ann", other).json["photo_file_id"] == other
 
 
 def test_a_put_without_a_photo_unpins_and_keeps_showing_the_old_one(app: Flask, backend: Backend) -> None:
-    user_id, pinned = new_id(), shelve(app)
+    user_id, pinned = new_id(), store_picture(app)
     backend.put(user_id, "Ann", pinned)
     assert backend.put(user_id).json["photo_file_id"] == pinned
     assert queued(app) == [Subject.of_person(user_id)]
 
 
-def test_a_pinned_photo_is_warmed_by_its_id_and_a_profile_is_looked_up(app: Flask, backend: Backend) -> None:
+def test_a_pinned_photo_is_warmed_and_otherwise_the_profile_is_looked_up(app: Flask, backend: Backend) -> None:
     pinned, follows = new_file_id(), new_id()
     backend.put(new_id(), "Ann", pinned)
     backend.put(follows)
     assert queued(app) == [pinned, Subject.of_person(follows)]
 
 
-def test_who_registers_again_is_looked_up_again(app: Flask, client: FlaskClient, redis: Redis) -> None:
+def test_a_user_who_registers_again_is_looked_up_again(app: Flask, client: FlaskClient, redis: Redis) -> None:
     user_id = new_id()
-    remember_none(app, Subject.of_person(user_id))
+    store_unavailable(app, Subject.of_person(user_id))
     answer = me(client, user_id)
     assert (answer.json["photo_status"], answer.json["photo_url"] is None) == ("warming", False)
     assert queued(app) == [Subject.of_person(user_id)]
@@ -239,9 +241,7 @@ def test_who_registers_again_is_looked_up_again(app: Flask, client: FlaskClient,
     assert me(client, user_id).status_code == 201
 
 
-def test_a_user_who_registers_twice_within_the_minute_publishes_nothing_and_is_looked_up_later(
-    app: Flask, client: FlaskClient, redis: Redis
-) -> None:
+def test_a_second_registration_within_a_minute_is_only_scheduled(app: Flask, client: FlaskClient, redis: Redis) -> None:
     me(client, user_id := new_id())
     redis.delete(*redis.scan_iter("*:enqueued:*"))
     assert me(client, user_id).status_code == 200
@@ -251,7 +251,7 @@ def test_a_user_who_registers_twice_within_the_minute_publishes_nothing_and_is_l
     assert 0 < turn - redis.time()[0] <= LATER_SECONDS + 1
 
 
-def test_the_eleventh_registration_of_a_user_within_a_minute_is_refused(client: FlaskClient) -> None:
+def test_the_eleventh_registration_of_a_user_within_a_minute_is_429(client: FlaskClient) -> None:
     caller, other = new_id(), new_id()
     assert [me(client, caller).status_code for _ in range(10)] == [201] + [200] * 9
     refused = me(client, caller)
@@ -262,7 +262,7 @@ def test_the_eleventh_registration_of_a_user_within_a_minute_is_refused(client: 
 
 
 @pytest.mark.parametrize("times", [1, 10])
-def test_what_counts_the_writes_of_a_user_does_not_name_it(client: FlaskClient, redis: Redis, times: int) -> None:
+def test_rate_limit_keys_do_not_contain_the_user_id(client: FlaskClient, redis: Redis, times: int) -> None:
     user_id = new_id()
     for _ in range(times):
         me(client, user_id)
@@ -288,10 +288,10 @@ def test_the_old_picture_stays_until_the_new_one_is_ready(
     assert client.get(user_url(user_id)).data == client.get(new["photo_url"]).data
 
 
-# Listing
+# Lists
 
 
-def test_the_list_has_20_unless_another_number_is_asked_for(backend: Backend) -> None:
+def test_a_list_has_20_partners_or_the_requested_number(backend: Backend) -> None:
     for _ in range(25):
         backend.put(new_id())
     assert [len(backend.recent_ids(query)) for query in ("", "?limit=1", "?limit=25", "?limit=100")] == [20, 1, 25, 25]
@@ -319,14 +319,14 @@ ODD_LIMITS = [
 ]
 
 
-def test_an_odd_limit_is_400(backend: Backend) -> None:
+def test_a_malformed_limit_is_400(backend: Backend) -> None:
     answers = {limit: backend.recent(f"?limit={limit}") for limit in ODD_LIMITS}
     said = {limit: (answer.status_code, answer.mimetype) for limit, answer in answers.items()}
     assert {limit: one for limit, one in said.items() if one != (400, "application/problem+json")} == {}
     assert [limit for limit, answer in answers.items() if "limit" not in answer.json["detail"]] == []
 
 
-# Asking
+# Statuses
 
 
 @pytest.mark.parametrize("user_id", [42, -42, 0])
@@ -334,12 +334,12 @@ def test_an_unknown_partner_is_404(backend: Backend, user_id: int) -> None:
     assert backend.get(user_id).status_code == 404
 
 
-def test_a_user_who_is_not_registered_is_404(client: FlaskClient) -> None:
+def test_an_unregistered_user_is_404(client: FlaskClient) -> None:
     assert me(client, new_id(), method="GET").status_code == 404
 
 
-def test_warm_answers_202_with_a_status_for_each(app: Flask, backend: Backend) -> None:
-    ready, cold = shelve(app), new_file_id()
+def test_warm_answers_202_with_a_status_for_each_file_id(app: Flask, backend: Backend) -> None:
+    ready, cold = store_picture(app), new_file_id()
     answer = backend.warm(ready, cold, ready)
     photos = answer.json["photos"]
     assert (answer.status_code, list(photos)) == (202, [ready, cold])
@@ -348,10 +348,10 @@ def test_warm_answers_202_with_a_status_for_each(app: Flask, backend: Backend) -
     assert queued(app) == [cold]
 
 
-def test_resolve_answers_200_with_a_status_for_each(app: Flask, backend: Backend) -> None:
+def test_resolve_answers_200_with_a_status_for_each_id(app: Flask, backend: Backend) -> None:
     registered, hidden, unknown, group = new_id(), new_id(), new_id(), -new_id()
-    backend.put(registered, "Ann", shelve(app))
-    remember_none(app, Subject.of_person(hidden))
+    backend.put(registered, "Ann", store_picture(app))
+    store_unavailable(app, Subject.of_person(hidden))
     answer = backend.resolve(registered, hidden, unknown, group, registered)
     statuses = {name: status["status"] for name, status in answer.json["photos"].items()}
     assert answer.status_code == 200
@@ -359,19 +359,17 @@ def test_resolve_answers_200_with_a_status_for_each(app: Flask, backend: Backend
     assert queued(app) == [Subject.of_person(unknown), Subject.of_person(group)]
 
 
-def test_nothing_asked_is_nothing_answered(backend: Backend) -> None:
+def test_an_empty_request_has_an_empty_answer(backend: Backend) -> None:
     assert backend.warm().json == backend.resolve().json == {"photos": {}}
 
 
-def test_a_hundred_at_once_are_fine(backend: Backend) -> None:
+def test_100_elements_are_accepted(backend: Backend) -> None:
     assert len(backend.warm(*(new_file_id() for _ in range(100))).json["photos"]) == 100
     assert len(backend.resolve(*(new_id() for _ in range(100))).json["photos"]) == 100
 
 
 @pytest.mark.usefixtures("worker")
-def test_resolve_looks_up_whoever_is_not_registered(
-    client: FlaskClient, telegram: FakeTelegram, backend: Backend
-) -> None:
+def test_resolve_looks_up_unregistered_ids(client: FlaskClient, telegram: FakeTelegram, backend: Backend) -> None:
     telegram.world.add_user(user_id := new_id(), "Ann")
     telegram.world.add_user(hidden := new_id(), "Bob", picture=None)
 
@@ -388,7 +386,7 @@ def test_resolve_looks_up_whoever_is_not_registered(
 # Forgetting
 
 
-def test_a_delete_that_not_every_process_hears_says_so_and_is_no_fault_of_redis(
+def test_a_delete_without_every_acknowledgement_is_503_and_says_so(
     app: Flask, backend: Backend, client: FlaskClient, redis: Redis
 ) -> None:
     backend.put(user_id := new_id())
@@ -398,7 +396,7 @@ def test_a_delete_that_not_every_process_hears_says_so_and_is_no_fault_of_redis(
     assert '"detail": "forgotten, but' in answer.text
 
 
-def test_delete_is_204_for_whom_it_may_concern_and_again(backend: Backend, client: FlaskClient) -> None:
+def test_delete_is_204_for_unknown_partners_and_again(backend: Backend, client: FlaskClient) -> None:
     user_id = new_id()
     backend.put(user_id)
     assert [backend.delete(user_id).status_code for _ in range(3)] == [204] * 3
@@ -406,24 +404,24 @@ def test_delete_is_204_for_whom_it_may_concern_and_again(backend: Backend, clien
     assert (backend.get(user_id).status_code, backend.recent_ids()) == (404, [])
 
 
-def test_a_user_deletes_themself_and_nobody_else(backend: Backend, client: FlaskClient) -> None:
+def test_a_user_deletes_only_their_own_record(backend: Backend, client: FlaskClient) -> None:
     mine, other = new_id(), new_id()
     backend.put(mine), backend.put(other)
     assert me(client, mine, method="DELETE").data == b""
     assert backend.recent_ids() == [other]
 
 
-def handed_out(partner: dict[str, Any]) -> list[str]:
+def list_urls(partner: dict[str, Any]) -> list[str]:
     return [partner["photo_url"], *(part.split(" ")[0] for part in partner["photo_srcset"].split(", "))]
 
 
 @pytest.mark.parametrize("accept", ["image/webp", "image/jpeg"])
-def test_after_delete_every_url_is_404_and_asks_for_nothing(
+def test_after_a_delete_every_url_is_404_and_enqueues_nothing(
     app: Flask, backend: Backend, client: FlaskClient, telegram: FakeTelegram, accept: str
 ) -> None:
-    user_id, old, new = new_id(), shelve(app), shelve(app)
-    urls = [user_url(user_id), *handed_out(backend.put(user_id, "Ann", old).json)]
-    urls += handed_out(backend.put(user_id, "Ann", new).json)
+    user_id, old, new = new_id(), store_picture(app), store_picture(app)
+    urls = [user_url(user_id), *list_urls(backend.put(user_id, "Ann", old).json)]
+    urls += list_urls(backend.put(user_id, "Ann", new).json)
     assert {client.get(url).status_code for url in urls} == {200}
     backend.delete(user_id)
     web_context = get_web_context(app)
@@ -436,17 +434,17 @@ def test_after_delete_every_url_is_404_and_asks_for_nothing(
     assert not telegram.calls
 
 
-def test_nothing_of_the_forgotten_remains_in_redis_but_tombstones(app: Flask, backend: Backend) -> None:
-    user_id, file_id = new_id(), shelve(app)
-    shelve(app, file_id, "jpeg")
+def test_only_tombstones_remain_of_a_forgotten_partner(app: Flask, backend: Backend) -> None:
+    user_id, file_id = new_id(), store_picture(app)
+    store_picture(app, file_id, "jpeg")
     backend.put(user_id, "Ann Lee", file_id)
     backend.delete(user_id)
     left = [name for name in dump(app) if str(user_id) in name or file_id in name]
     assert sorted(name.rpartition(":")[2] for name in left) == ["forgotten", "forgotten"]
 
 
-def test_a_picture_that_somebody_else_shows_stays(app: Flask, backend: Backend, client: FlaskClient) -> None:
-    leaver, stayer, file_id = new_id(), new_id(), shelve(app)
+def test_a_picture_that_another_partner_shows_stays(app: Flask, backend: Backend, client: FlaskClient) -> None:
+    leaver, stayer, file_id = new_id(), new_id(), store_picture(app)
     backend.put(leaver, "Ann", file_id), backend.put(stayer, "Bob", file_id)
     backend.delete(leaver)
     assert client.get(file_url(file_id)).status_code == client.get(user_url(stayer)).status_code == 200
@@ -455,31 +453,31 @@ def test_a_picture_that_somebody_else_shows_stays(app: Flask, backend: Backend, 
     assert client.get(file_url(file_id)).status_code == 404
 
 
-def test_put_lifts_it(app: Flask, backend: Backend, client: FlaskClient) -> None:
-    user_id, file_id = new_id(), shelve(app)
+def test_put_clears_the_tombstone(app: Flask, backend: Backend, client: FlaskClient) -> None:
+    user_id, file_id = new_id(), store_picture(app)
     backend.put(user_id, "Ann", file_id)
     backend.delete(user_id)
     assert backend.put(user_id, "Ann", file_id).status_code == 201
-    shelve(app, file_id)
+    store_picture(app, file_id)
     assert client.get(user_url(user_id)).data == client.get(file_url(file_id)).data == body_of(file_id)
 
 
-def test_me_lifts_it(app: Flask, client: FlaskClient) -> None:
+def test_me_clears_the_tombstone(app: Flask, client: FlaskClient) -> None:
     user_id = new_id()
     me(client, user_id), me(client, user_id, method="DELETE")
     assert me(client, user_id).status_code == 201
     assert not get_web_context(app).photos.store.get_unavailable(Subject.of_person(user_id))
 
 
-def test_warm_lifts_it(app: Flask, backend: Backend) -> None:
-    user_id, file_id = new_id(), shelve(app)
+def test_warm_clears_the_tombstone(app: Flask, backend: Backend) -> None:
+    user_id, file_id = new_id(), store_picture(app)
     backend.put(user_id, "Ann", file_id)
     backend.delete(user_id)
     assert backend.warm(file_id).json["photos"][file_id]["status"] == "warming"
     assert file_id in queued(app)
 
 
-def test_resolve_lifts_it(app: Flask, backend: Backend) -> None:
+def test_resolve_clears_the_tombstone(app: Flask, backend: Backend) -> None:
     user_id = new_id()
     backend.put(user_id, "Ann")
     backend.delete(user_id)
@@ -487,7 +485,7 @@ def test_resolve_lifts_it(app: Flask, backend: Backend) -> None:
     assert not get_web_context(app).photos.store.get_unavailable(Subject.of_person(user_id))
 
 
-def test_a_get_of_a_partner_lifts_nothing(app: Flask, backend: Backend) -> None:
+def test_get_does_not_clear_the_tombstone(app: Flask, backend: Backend) -> None:
     user_id = new_id()
     backend.put(user_id), backend.delete(user_id), backend.get(user_id), backend.recent()
     assert get_web_context(app).photos.store.get_unavailable(Subject.of_person(user_id))

@@ -1,4 +1,4 @@
-"""The app, held to its own description: a few requests for each route, the same in every run.
+"""The app against its own OpenAPI document: a few requests per route, the same in every run.
 
 `tests/service/test_schema.py` sends many more to a running service.
 """
@@ -28,12 +28,12 @@ routes = schemathesis.openapi.from_path(DOCUMENT, config=schemathesis.Config.fro
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, and without patience."""
+    """The web tier without a worker and without waiting."""
     return make_app(photo_wait=0)
 
 
 @routes.parametrize()
 def test_for_a_backend_every_answer_is_documented(case: Case[Any], app: Flask, as_server: dict[str, str]) -> None:
-    case.operation.schema.app = app  # chooses the way without a network
-    # Without a worker no picture comes, and nobody hears of a forgetting: a documented 503 is right there.
+    case.operation.schema.app = app  # selects requests without a network
+    # Without a worker no picture arrives and no process acknowledges a purge: a documented 503 is correct there.
     case.call_and_validate(app=app, headers=as_server, excluded_checks=[not_a_server_error, positive_data_acceptance])

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import SIGNING_KEY
-from tests.support.web_parts import PREVIEW, MakeApp, new_file_id, new_id, remember_none, shelve
+from tests.support.web_parts import PREVIEW, MakeApp, new_file_id, new_id, store_picture, store_unavailable
 from warmer.errors import GaveUp, InvalidFileId
 from warmer.keys import Subject
 from warmer.photo import version_of
@@ -23,20 +23,20 @@ def show(app: Flask, subject: str) -> dict[str, Any]:
     return show_status(subject, web_context.photos.store.get_statuses([subject])[0], web_context.api)
 
 
-def test_ready_is_every_size_in_the_first_format(app: Flask) -> None:
-    assert show(app, shelve(app))["status"] == "ready"
-    assert show(app, shelve(app, sizes=(80, 160)))["status"] == "warming"
-    assert show(app, shelve(app, fmt="jpeg"))["status"] == "warming"
+def test_ready_means_every_size_in_the_first_format(app: Flask) -> None:
+    assert show(app, store_picture(app))["status"] == "ready"
+    assert show(app, store_picture(app, sizes=(80, 160)))["status"] == "warming"
+    assert show(app, store_picture(app, fmt="jpeg"))["status"] == "warming"
 
 
 @pytest.mark.parametrize(("error", "status"), [(InvalidFileId("x"), "unavailable"), (GaveUp("x"), "unavailable")])
-def test_a_picture_that_cannot_be_had_is_unavailable(app: Flask, error: Any, status: str) -> None:
-    assert show(app, remember_none(app, new_file_id(), error))["status"] == status
+def test_a_failed_picture_is_unavailable(app: Flask, error: Any, status: str) -> None:
+    assert show(app, store_unavailable(app, new_file_id(), error))["status"] == status
 
 
-def test_no_photo_and_a_forgotten_one_are_none_and_have_no_url(app: Flask) -> None:
-    get_web_context(app).photos.store.forget(forgotten := shelve(app))
-    for subject in (remember_none(app, Subject.of_person(new_id())), forgotten):
+def test_no_photo_and_a_forgotten_one_are_none_without_a_url(app: Flask) -> None:
+    get_web_context(app).photos.store.forget(forgotten := store_picture(app))
+    for subject in (store_unavailable(app, Subject.of_person(new_id())), forgotten):
         assert show(app, subject) == {
             "status": "none",
             "photo_url": None,
@@ -46,15 +46,15 @@ def test_no_photo_and_a_forgotten_one_are_none_and_have_no_url(app: Flask) -> No
         }
 
 
-def test_a_ready_picture_shows_its_urls_its_preview_and_its_version(app: Flask) -> None:
-    file_id = shelve(app)
+def test_a_ready_picture_has_urls_a_preview_and_a_version(app: Flask) -> None:
+    file_id = store_picture(app)
     shown = show(app, file_id)
     assert shown["photo_placeholder"] == PREVIEW
-    assert shown["photo_version"] == version_of(f"unique-{file_id}") != show(app, shelve(app))["photo_version"]
+    assert shown["photo_version"] == version_of(f"unique-{file_id}") != show(app, store_picture(app))["photo_version"]
     assert (shown["photo_url"], shown["photo_srcset"]) == get_web_context(app).api.urls.of(file_id)
 
 
-def test_a_partner_whose_picture_is_not_known_yet_shows_the_url_of_the_id(app: Flask) -> None:
+def test_a_partner_with_an_unknown_picture_has_the_url_of_the_id(app: Flask) -> None:
     web_context, user_id = get_web_context(app), new_id()
     partner, *_ = web_context.photos.people.register(user_id, "Ann", None)
     (shown,) = show_partners([partner], web_context.api)
@@ -62,7 +62,7 @@ def test_a_partner_whose_picture_is_not_known_yet_shows_the_url_of_the_id(app: F
     assert shown["photo_url"] == f"/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
 
 
-def test_nobody_is_an_empty_list_without_asking_redis(app: Flask) -> None:
+def test_an_empty_list_needs_no_redis(app: Flask) -> None:
     assert show_partners([], get_web_context(app).api) == []
 
 
@@ -75,14 +75,14 @@ def test_urls_begin_with_the_public_url(as_server: dict[str, str], make_app: Mak
     assert partner["photo_srcset"].count("https://cdn.example/avatars/api/photos/user/42?") == 3
 
 
-def test_every_url_that_is_shown_opens(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
-    body = {"name": "Ann", "photo_file_id": shelve(app)}
+def test_every_shown_url_works(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
+    body = {"name": "Ann", "photo_file_id": store_picture(app)}
     partner: Any = client.put("/api/partner/42", json=body, headers=as_server).json
     sources = [part.rsplit(" ", 1) for part in partner["photo_srcset"].split(", ")]
     assert [width for _, width in sources] == ["80w", "160w", "320w"]
     assert {client.get(url).status_code for url in (partner["photo_url"], *(url for url, _ in sources))} == {200}
 
 
-def test_names_are_shown_in_their_own_letters(client: FlaskClient, as_server: dict[str, str]) -> None:
+def test_names_are_not_escaped(client: FlaskClient, as_server: dict[str, str]) -> None:
     answer = client.put("/api/partner/42", json={"name": "李小龙 🌈"}, headers=as_server)
     assert "李小龙 🌈" in answer.get_data(as_text=True)

@@ -1,4 +1,4 @@
-"""What was served is written a moment later, many at once, and nothing is lost or out of order."""
+"""The access log: entries are written in batches by a thread of its own, complete and in order."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def served(subject: str = "a", at: float = 1_700_000_000.25) -> Entry:
     return Entry(subject, "file", "200", 0.0021, was_hit=True, at=at, method="GET", request_id="an-id")
 
 
-def test_what_is_noted_is_written_soon(access_log: AccessLog) -> None:
+def test_an_entry_is_written_soon(access_log: AccessLog) -> None:
     access_log.note(served())
     wait_until(lambda: counted == [served()])
 
 
-def test_each_has_its_line_with_the_time_it_was_served(access_log: AccessLog, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_entry_has_a_line_with_its_own_time(access_log: AccessLog, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "web"):
         for number in range(3):
             access_log.note(served(f"{number}{'x' * 30}", at=1_700_000_000.25 + number))
@@ -49,7 +49,7 @@ def test_each_has_its_line_with_the_time_it_was_served(access_log: AccessLog, ca
     }
 
 
-def test_without_the_level_there_is_no_line_but_it_is_counted(
+def test_above_the_log_level_an_entry_is_counted_without_a_line(
     access_log: AccessLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "web"):
@@ -59,7 +59,7 @@ def test_without_the_level_there_is_no_line_but_it_is_counted(
     assert not caplog.records
 
 
-def test_nothing_is_lost_when_many_note_at_once(access_log: AccessLog) -> None:
+def test_no_entry_is_lost_when_many_threads_write(access_log: AccessLog) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: access_log.note(served(str(number))), range(2000)))
     access_log.write()
@@ -67,7 +67,7 @@ def test_nothing_is_lost_when_many_note_at_once(access_log: AccessLog) -> None:
     assert {entry.subject for entry in counted} == {str(number) for number in range(2000)}
 
 
-def test_figures_that_cannot_be_written_do_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_counting_failure_does_not_end_the_log(caplog: pytest.LogCaptureFixture) -> None:
     written: list[int] = []
 
     def count(entries: Sequence[Entry]) -> None:
@@ -82,8 +82,8 @@ def test_figures_that_cannot_be_written_do_not_end_it(caplog: pytest.LogCaptureF
         wait_until(lambda: len(written) == 2)
 
 
-def test_noting_writes_nothing_itself() -> None:
-    """A log line and a counter each cost as much as a hit: another thread pays."""
+def test_the_calling_thread_writes_nothing() -> None:
+    """A log line and a counter each cost as much as a hit, so another thread pays for them."""
     writers: set[str] = set()
     with closing(AccessLog(lambda _: writers.add(threading.current_thread().name))) as access_log:
         access_log.note(served())

@@ -1,4 +1,4 @@
-"""Prometheus figures: only for who has a key; every metric, the queues, and what the workers count."""
+"""Prometheus metrics: served to API keys only; every metric, the queues, and the workers' counters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.remaining import remaining
-from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, remember_none, shelve, user_url
+from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, store_picture, store_unavailable, user_url
 from warmer.errors import InvalidFileId
 from warmer.keys import QUEUES, Lane, Subject
 from warmer.state.budget import Budget
@@ -41,13 +41,13 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, and without patience."""
+    """The web tier without a worker and without waiting."""
     return make_app(photo_wait=0)
 
 
 @pytest.fixture
 def figures(client: FlaskClient, as_server: dict[str, str]) -> Read:
-    """What /metrics shows now."""
+    """Reads /metrics."""
 
     def read() -> Figures:
         text = client.get("/metrics", headers=as_server).get_data(as_text=True)
@@ -57,13 +57,13 @@ def figures(client: FlaskClient, as_server: dict[str, str]) -> Read:
     return read
 
 
-def test_it_is_in_the_format_of_prometheus(client: FlaskClient, as_server: dict[str, str]) -> None:
+def test_metrics_have_the_format_of_prometheus(client: FlaskClient, as_server: dict[str, str]) -> None:
     answer = client.get("/metrics", headers=as_server)
     assert (answer.status_code, answer.mimetype) == (200, "text/plain")
     assert "version=" in answer.headers["Content-Type"]
 
 
-def test_it_contains_every_metric_each_once(client: FlaskClient, as_server: dict[str, str]) -> None:
+def test_every_metric_appears_once(client: FlaskClient, as_server: dict[str, str]) -> None:
     import warmer.observe.metrics  # noqa: F401 - workers count in the same folder
 
     text = client.get("/metrics", headers=as_server).get_data(as_text=True)
@@ -74,14 +74,17 @@ def test_it_contains_every_metric_each_once(client: FlaskClient, as_server: dict
 @pytest.mark.parametrize(
     ("result", "ask"),
     [
-        ("hit", lambda app, client: client.get(file_url(shelve(app)))),
+        ("hit", lambda app, client: client.get(file_url(store_picture(app)))),
         ("error", lambda _, client: client.get(file_url(new_file_id()))),
-        ("not_found", lambda app, client: client.get(file_url(remember_none(app, new_file_id(), InvalidFileId("x"))))),
+        (
+            "not_found",
+            lambda app, client: client.get(file_url(store_unavailable(app, new_file_id(), InvalidFileId("x")))),
+        ),
         ("refused", lambda _, client: client.get(file_url(new_file_id(), sig=""))),
         ("refused", lambda _, client: client.get(user_url(new_id(), size=1))),
     ],
 )
-def test_answers_are_counted_by_their_result(
+def test_photo_answers_are_counted_by_result(
     app: Flask, client: FlaskClient, figures: Read, result: str, ask: Callable[[Flask, FlaskClient], object]
 ) -> None:
     before = figures()
@@ -94,14 +97,14 @@ def test_answers_are_counted_by_their_result(
     assert {dict(labels)["result"]: value for labels, value in results.items() if value} == {result: 1}
 
 
-def test_the_time_of_a_served_picture_is_measured(app: Flask, client: FlaskClient, figures: Read) -> None:
+def test_the_duration_of_a_served_picture_is_measured(app: Flask, client: FlaskClient, figures: Read) -> None:
     key = ("avatar_photo_seconds_count", (("cache", "hit"),))
     before = figures().get(key, 0)
-    client.get(file_url(shelve(app)))
+    client.get(file_url(store_picture(app)))
     assert figures()[key] - before == 1
 
 
-def test_every_answer_is_counted_by_endpoint_and_status_and_by_no_path(client: FlaskClient, figures: Read) -> None:
+def test_answers_are_counted_by_endpoint_and_status_without_paths(client: FlaskClient, figures: Read) -> None:
     before = figures()
     for path in ("/nowhere/987654321", "/healthz", "/api/partner/987654321"):
         client.get(path)
@@ -113,14 +116,14 @@ def test_every_answer_is_counted_by_endpoint_and_status_and_by_no_path(client: F
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_shed_misses_are_counted(figures: Read, make_app: MakeApp) -> None:
+def test_refused_misses_above_hot_max_are_counted(figures: Read, make_app: MakeApp) -> None:
     key = ("avatar_shed_total", ())
     before = figures()[key]
     make_app(hot_max=0).test_client().get(file_url(new_file_id()))
     assert figures()[key] - before == 1
 
 
-def test_the_length_of_each_queue_is_read(app: Flask, figures: Read) -> None:
+def test_the_length_of_each_queue_is_exported(app: Flask, figures: Read) -> None:
     lanes: list[tuple[Lane, int]] = [("hot", 3), ("warm", 2), ("rewarm", 1)]
     for lane, length in lanes:
         for _ in range(length):
@@ -129,7 +132,7 @@ def test_the_length_of_each_queue_is_read(app: Flask, figures: Read) -> None:
     assert lengths == {"tick": 0, "hot": 3, "warm": 2, "rewarm": 1}
 
 
-def test_what_lives_in_redis_is_read(app: Flask, figures: Read) -> None:
+def test_workers_schedule_and_halt_are_read_from_redis(app: Flask, figures: Read) -> None:
     web_context = get_web_context(app)
     web_context.redis.zadd(web_context.keys.workers, {"w": 1})
     web_context.redis.set(web_context.keys.worker("w"), json.dumps({"name": "w"}))
@@ -141,7 +144,7 @@ def test_what_lives_in_redis_is_read(app: Flask, figures: Read) -> None:
     assert (now["avatar_workers", ()], now["avatar_due", ()], now["avatar_upstream_halted", ()]) == (1, 2, 1)
 
 
-def test_a_pause_is_shown_in_seconds(app: Flask, figures: Read) -> None:
+def test_a_pause_is_exported_in_seconds(app: Flask, figures: Read) -> None:
     web_context = get_web_context(app)
     Budget(web_context.redis, web_context.keys, 12).pause(30)
     assert figures()["avatar_upstream_pause_seconds", ()] == remaining(30)
@@ -156,7 +159,7 @@ print(create_app().test_client().get("/metrics", headers=headers).get_data(as_te
 
 
 @pytest.mark.usefixtures("redis")
-def test_what_workers_count_is_shown_through_the_shared_folder(tmp_path: Path) -> None:
+def test_worker_counters_are_exported_through_the_shared_folder(tmp_path: Path) -> None:
     here = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     for code in (COUNT_AS_A_WORKER, SHOW):
         done = subprocess.run([sys.executable, "-c", code], env=here, capture_output=True, text=True, check=True)
@@ -167,7 +170,7 @@ def test_what_workers_count_is_shown_through_the_shared_folder(tmp_path: Path) -
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/readyz", "/metrics", "/nowhere", "/static/page.js", "/api/partner/recent"]
 )
-def test_every_answer_tells_its_time(client: FlaskClient, path: str) -> None:
+def test_every_answer_has_its_duration(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert float(answer.headers["X-Response-Time"].removesuffix("ms")) >= 0
     assert "total;dur=" in answer.headers["Server-Timing"]
@@ -177,7 +180,7 @@ def test_every_answer_tells_its_time(client: FlaskClient, path: str) -> None:
 def test_the_log_lines_of_the_original_are_kept(
     app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stored, absent = shelve(app), remember_none(app, new_file_id(), InvalidFileId("x"))
+    stored, absent = store_picture(app), store_unavailable(app, new_file_id(), InvalidFileId("x"))
     with caplog.at_level("INFO", "web"):
         client.get(file_url(stored)), client.get(file_url(absent))
         get_web_context(app).observe.access_log.write()

@@ -1,4 +1,4 @@
-"""The page, as the server sends it: its policy, who is signed in, and who may use the one field."""
+"""The page at /: its content policy, the signed-in demo user, and access to the lookup field."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def policy(answer: Any) -> dict[str, set[str]]:
     return {name: set(values) for name, *values in rules}
 
 
-def test_the_page_lets_in_nothing_from_elsewhere(client: FlaskClient) -> None:
+def test_the_page_loads_only_its_own_resources(client: FlaskClient) -> None:
     answer = client.get("/")
     rules = policy(answer)
     assert (answer.status_code, answer.mimetype, rules["default-src"]) == (200, "text/html", {"'none'"})
@@ -44,7 +44,7 @@ def test_the_page_lets_in_nothing_from_elsewhere(client: FlaskClient) -> None:
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_pictures_may_come_from_the_public_url_and_nothing_else_does(make_app: MakeApp) -> None:
+def test_the_public_url_is_allowed_for_pictures_and_requests_only(make_app: MakeApp) -> None:
     app = make_app(public_url="https://cdn.example:8443/avatars")
     rules = policy(app.test_client().get("/"))
     assert rules["img-src"] == {"'self'", "data:", "https://cdn.example:8443"}
@@ -52,21 +52,21 @@ def test_pictures_may_come_from_the_public_url_and_nothing_else_does(make_app: M
     assert rules["script-src"] == {"'self'"}
 
 
-def test_the_page_keeps_its_own_policy(client: FlaskClient) -> None:
+def test_the_page_obeys_its_own_policy(client: FlaskClient) -> None:
     text = client.get("/").get_data(as_text=True)
     assert re.findall(r"<script(?![^>]*\bsrc=)[^>]*>|<style|\bstyle=|\bon\w+=|javascript:", text) == []
     assert not re.findall(r'(?:src|href)="https?://(?!t\.me/)', text)
 
 
 @pytest.mark.parametrize("name", ["page.js", "page.css", "lazy-image.js"])
-def test_what_the_page_needs_is_there(client: FlaskClient, name: str) -> None:
+def test_the_resources_of_the_page_exist(client: FlaskClient, name: str) -> None:
     answer = client.get(f"/static/{name}")
     assert answer.status_code == 200
     assert answer.mimetype in ("text/javascript", "text/css")
 
 
-def test_scripts_that_scripts_import_are_asked_for_with_the_page(client: FlaskClient) -> None:
-    """Each would be asked for only when the one before is there."""
+def test_imported_scripts_are_preloaded(client: FlaskClient) -> None:
+    """Without a preload, the browser would request each script only after the previous one."""
     static = Path(str(client.application.static_folder))
     page = client.get("/").get_data(as_text=True)
     imported = {
@@ -77,14 +77,14 @@ def test_scripts_that_scripts_import_are_asked_for_with_the_page(client: FlaskCl
     assert set(re.findall(r'rel="modulepreload" href="/static/([^"]+)"', page)) == imported
 
 
-def test_with_a_real_token_nobody_is_signed_in(app: Flask, client: FlaskClient) -> None:
+def test_with_a_real_token_no_user_is_signed_in(app: Flask, client: FlaskClient) -> None:
     get_web_context(app).photos.people.register(new_id(), "Ann", None)
     assert b"data-init-data" not in client.get("/").data
 
 
 def test_in_the_demo_the_newest_partner_is_signed_in(demo_app: Flask) -> None:
     client, user_id = demo_app.test_client(), new_id()
-    assert b"data-init-data" not in client.get("/").data  # nobody there yet
+    assert b"data-init-data" not in client.get("/").data  # no partner yet
     get_web_context(demo_app).photos.people.register(user_id, "Ann Lee <b>&'\"", None)
     found = re.search(r'data-init-data="([^"]+)"', client.get("/").get_data(as_text=True))
     assert found
@@ -93,7 +93,7 @@ def test_in_the_demo_the_newest_partner_is_signed_in(demo_app: Flask) -> None:
     assert (partner["id"], partner["name"]) == (user_id, "Ann Lee <b>&'\"")
 
 
-def test_the_demo_says_so_and_has_no_field(demo_app: Flask) -> None:
+def test_the_demo_is_named_and_has_no_lookup_field(demo_app: Flask) -> None:
     page = demo_app.test_client().get("/").data
     assert b"Demo" in page
     assert not any(name in page for name in NAMES)
@@ -113,7 +113,7 @@ def test_the_page_names_the_bot_that_a_worker_reported(app: Flask, client: Flask
 
 
 def may_try(client: FlaskClient, host: str, address: str = "127.0.0.1", headers: dict[str, str] | None = None) -> bool:
-    """Whether both the page and its route let this browser look somebody up; they agree."""
+    """Returns True if this browser may use the lookup; checks that page and route agree."""
     environ = {"REMOTE_ADDR": address, "HTTP_HOST": host}
     page = client.get("/", headers=headers, environ_overrides=environ)
     answer = client.post("/try", json={"id": 42}, headers=headers, environ_overrides=environ)
@@ -121,13 +121,13 @@ def may_try(client: FlaskClient, host: str, address: str = "127.0.0.1", headers:
     return answer.status_code == 200
 
 
-def test_who_sits_at_this_machine_may_look_somebody_up(client: FlaskClient) -> None:
+def test_a_browser_on_this_machine_may_use_the_lookup(client: FlaskClient) -> None:
     hosts = ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:8000", "127.1.2.3:80", "[::1]", "[::1]:8000"]
     ways = [(host, address) for host in hosts for address in ["127.0.0.1", "127.9.9.9", "::1"]]
     assert [way for way in ways if not may_try(client, *way)] == []
 
 
-def test_a_name_that_only_leads_here_is_refused(client: FlaskClient) -> None:
+def test_a_foreign_host_name_is_refused(client: FlaskClient) -> None:
     hosts = [
         "evil.example",
         "evil.example:8000",
@@ -155,12 +155,12 @@ def test_another_machine_is_refused(client: FlaskClient, address: str) -> None:
     assert not may_try(client, "localhost:8000", address)
 
 
-def test_behind_a_proxy_or_a_tunnel_it_is_refused(client: FlaskClient) -> None:
+def test_a_request_through_a_proxy_or_tunnel_is_refused(client: FlaskClient) -> None:
     ways = [(name, value) for name in PROXIES for value in ["127.0.0.1", "1.2.3.4", ""]]
     assert [way for way in ways if may_try(client, "localhost:8000", headers=dict([way]))] == []
 
 
-def test_a_foreign_page_cannot_post_to_it(client: FlaskClient) -> None:
+def test_a_foreign_page_cannot_use_the_lookup(client: FlaskClient) -> None:
     foreign = {"Origin": "https://evil.example"}
     simple = client.post("/try", data='{"id": 42}', content_type="text/plain", headers=foreign)
     preflight = client.options("/try", headers={**foreign, "Access-Control-Request-Method": "POST"})
@@ -168,7 +168,7 @@ def test_a_foreign_page_cannot_post_to_it(client: FlaskClient) -> None:
     assert not any(name.startswith("Access-Control-Allow") for name, _ in (*simple.headers, *preflight.headers))
 
 
-def test_the_field_answers_a_status_and_asks_for_what_is_missing(app: Flask, client: FlaskClient) -> None:
+def test_a_lookup_returns_the_status_and_enqueues_a_missing_picture(app: Flask, client: FlaskClient) -> None:
     user_id = new_id()
     answer: Any = client.post("/try", json={"id": user_id})
     assert (answer.status_code, answer.json["id"], answer.json["status"]) == (200, user_id, "warming")
@@ -176,11 +176,11 @@ def test_the_field_answers_a_status_and_asks_for_what_is_missing(app: Flask, cli
 
 
 @pytest.mark.parametrize("body", [{}, {"id": "42"}, {"id": 2**52}, {"id": 1.5}, {"id": 42, "more": 1}, []])
-def test_an_odd_id_in_the_field_is_422(client: FlaskClient, body: Any) -> None:
+def test_a_malformed_id_in_a_lookup_is_422(client: FlaskClient, body: Any) -> None:
     assert client.post("/try", json=body).status_code == 422
 
 
-def test_the_page_is_there_without_redis(tmp_path: Path, telegram: object, make_app: MakeApp) -> None:
+def test_the_page_works_without_redis(tmp_path: Path, telegram: object, make_app: MakeApp) -> None:
     with private_redis(tmp_path) as (url, server):
         client = make_app(redis_url=url).test_client()
         server.kill()

@@ -1,4 +1,4 @@
-"""The page for operators: who may see it, what it shows, and what it shows when parts are away."""
+"""The operators' page: access, content, and content while Redis or the broker is away."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import API_KEY, wait_until
 from tests.support.remaining import remaining
-from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, shelve
+from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, store_picture
 from warmer.errors import InvalidFileId
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
@@ -40,11 +40,11 @@ def read(client: FlaskClient) -> Any:
     return answer.json
 
 
-# Who may see it
+# Access
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_from_elsewhere_it_wants_a_key_and_says_how(client: FlaskClient, path: str) -> None:
+def test_without_a_key_the_page_answers_401_with_the_accepted_schemes(client: FlaskClient, path: str) -> None:
     answer = client.get(path, **FAR)
     assert (answer.status_code, answer.mimetype) == (401, "application/problem+json")
     assert answer.headers["WWW-Authenticate"] == WANTED
@@ -52,7 +52,7 @@ def test_from_elsewhere_it_wants_a_key_and_says_how(client: FlaskClient, path: s
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("headers", [{"Authorization": f"Bearer {API_KEY}"}, basic(API_KEY), basic(API_KEY, "")])
-def test_a_key_opens_it_as_bearer_and_as_the_password_of_a_browser(
+def test_an_api_key_opens_the_page_as_bearer_token_or_as_password(
     client: FlaskClient, path: str, headers: dict[str, str]
 ) -> None:
     assert client.get(path, headers=headers, **FAR).status_code == 200
@@ -73,7 +73,7 @@ def test_a_key_opens_it_as_bearer_and_as_the_password_of_a_browser(
         basic(API_KEY + "ä"),
     ],
 )
-def test_anything_else_does_not(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_any_other_credential_is_refused(client: FlaskClient, headers: dict[str, str]) -> None:
     assert client.get("/ops", headers=headers, **FAR).status_code == 401
 
 
@@ -81,16 +81,16 @@ def test_a_user_is_refused(client: FlaskClient) -> None:
     assert client.get("/ops", headers=as_user(new_id()), **FAR).status_code == 403
 
 
-def test_on_the_machine_itself_it_is_open(client: FlaskClient) -> None:
+def test_on_the_machine_itself_the_page_is_open(client: FlaskClient) -> None:
     assert client.get("/ops").status_code == 200
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via"])
-def test_behind_a_proxy_on_the_machine_it_is_not(client: FlaskClient, name: str) -> None:
+def test_behind_a_proxy_on_the_machine_the_page_needs_a_key(client: FlaskClient, name: str) -> None:
     assert client.get("/ops", headers={name: "203.0.113.7"}).status_code == 401
 
 
-def test_under_another_name_that_leads_here_it_is_not(client: FlaskClient) -> None:
+def test_under_a_foreign_host_name_the_page_needs_a_key(client: FlaskClient) -> None:
     assert client.get("/ops", headers={"Host": "evil.example"}).status_code == 401
 
 
@@ -99,10 +99,10 @@ def test_a_password_is_no_key_for_other_routes(client: FlaskClient) -> None:
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="avatar-warmer"')
 
 
-# What it shows
+# Content
 
 
-def test_the_page_lets_nothing_in_and_is_not_kept(client: FlaskClient) -> None:
+def test_the_page_loads_no_script_and_is_not_cached(client: FlaskClient) -> None:
     answer = client.get("/ops")
     policy = answer.headers["Content-Security-Policy"]
     assert {"default-src 'none'", "style-src 'self'", "frame-ancestors 'none'"} <= set(policy.split("; "))
@@ -111,9 +111,9 @@ def test_the_page_lets_nothing_in_and_is_not_kept(client: FlaskClient) -> None:
     assert re.findall(r"<script|<style|\bstyle=|\bon\w+=|javascript:", answer.get_data(as_text=True)) == []
 
 
-def test_answers_calls_and_lengths_show(app: Flask, client: FlaskClient) -> None:
+def test_the_page_shows_requests_calls_and_queue_lengths(app: Flask, client: FlaskClient) -> None:
     web_context = get_web_context(app)
-    client.get(file_url(shelve(app)))
+    client.get(file_url(store_picture(app)))
     web_context.observe.access_log.write()
     web_context.observe.stats.count(
         {"calls": 3, "failed_calls": 1, "pauses": 1, "warmings": 2, "unavailable:too-big": 1}
@@ -128,7 +128,7 @@ def test_answers_calls_and_lengths_show(app: Flask, client: FlaskClient) -> None
         assert shown["cached"]["p99_ms"] == shown["served"]["p99_ms"] > 0
 
 
-def test_the_hour_is_a_part_of_the_day(app: Flask, client: FlaskClient) -> None:
+def test_the_hour_is_part_of_the_day(app: Flask, client: FlaskClient) -> None:
     web_context = get_web_context(app)
     minute = web_context.redis.time()[0] // 60
     for ago in (30, 90, 1500):
@@ -139,7 +139,7 @@ def test_the_hour_is_a_part_of_the_day(app: Flask, client: FlaskClient) -> None:
     assert 144 <= len(shown["steps"]) <= 145
 
 
-def test_what_holds_now_shows(app: Flask, client: FlaskClient) -> None:
+def test_the_page_shows_the_current_state(app: Flask, client: FlaskClient) -> None:
     web_context = get_web_context(app)
     Budget(web_context.redis, web_context.keys, 12).pause(30)
     Budget(web_context.redis, web_context.keys, 12).halt()
@@ -156,14 +156,14 @@ def test_what_holds_now_shows(app: Flask, client: FlaskClient) -> None:
     assert "halted" in page
 
 
-def test_a_pause_shows_with_the_seconds_that_are_left(app: Flask, client: FlaskClient) -> None:
+def test_the_page_shows_the_remaining_seconds_of_a_pause(app: Flask, client: FlaskClient) -> None:
     web_context = get_web_context(app)
     Budget(web_context.redis, web_context.keys, 12).pause(30)
     assert read(client)["now"]["paused_seconds"] == remaining(30)
     assert "Telegram asked for a pause" in client.get("/ops").get_data(as_text=True)
 
 
-def test_failures_show_with_their_reasons_and_nothing_of_them_is_markup(app: Flask, client: FlaskClient) -> None:
+def test_failures_are_shown_with_their_reasons_and_escaped(app: Flask, client: FlaskClient) -> None:
     web_context, file_id = get_web_context(app), new_file_id()
     Failures(web_context.redis, web_context.keys, web_context.observe.stats).note(
         file_id, InvalidFileId("getFile: <b>400</b>")
@@ -177,14 +177,14 @@ def test_failures_show_with_their_reasons_and_nothing_of_them_is_markup(app: Fla
     assert "<b>" not in page
 
 
-def test_what_misses_its_target_is_marked_in_words_too(app: Flask, client: FlaskClient) -> None:
+def test_a_missed_target_is_also_marked_in_words(app: Flask, client: FlaskClient) -> None:
     web_context = get_web_context(app)
     web_context.observe.stats.count({"requests": 100, "hits": 80, "misses": 20})
     web_context.observe.stats.flush()
     assert "⚠ target over 90 %" in client.get("/ops").get_data(as_text=True)
 
 
-def test_the_figures_are_those_that_are_documented(client: FlaskClient) -> None:
+def test_the_json_has_the_documented_fields(client: FlaskClient) -> None:
     document: Any = client.get("/openapi.json").json
     schemas = document["components"]["schemas"]
     now = schemas["Overview"]["properties"]["now"]["anyOf"][1]
@@ -193,18 +193,18 @@ def test_the_figures_are_those_that_are_documented(client: FlaskClient) -> None:
         assert set(schema["required"]) == set(schema["properties"]) == names
 
 
-def test_an_age_is_spelled_in_one_unit() -> None:
+def test_an_age_is_formatted_in_one_unit() -> None:
     ages = [format_age(seconds) for seconds in (-1, 59, 60, 7199, 90_000)]
     assert ages == ["0 s ago", "59 s ago", "1 min ago", "1 h ago", "1 d ago"]
 
 
-# While parts are away
+# Redis or the broker is away
 
 
-def test_while_redis_is_away_it_is_still_a_page_and_says_so(tmp_path: Path, make_app: MakeApp) -> None:
+def test_without_redis_the_page_says_so(tmp_path: Path, make_app: MakeApp) -> None:
     with private_redis(tmp_path) as (url, server):
         client = make_app(redis_url=url).test_client()
-        wait_until(lambda: read(client)["redis"] == "ok")  # its socket is there a moment before it listens
+        wait_until(lambda: read(client)["redis"] == "ok")  # the socket exists shortly before Redis listens
         server.kill()
         server.wait()
         shown, answer = read(client), client.get("/ops")
@@ -213,10 +213,10 @@ def test_while_redis_is_away_it_is_still_a_page_and_says_so(tmp_path: Path, make
     assert b"Redis is away" in answer.data
 
 
-def test_while_the_broker_is_away_the_rest_shows(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False) as nobody:
-        nobody.conf.update(broker_transport_options={"max_retries": 0})
-        monkeypatch.setattr(get_web_context(app).photos.publisher, "app", nobody)
+def test_without_a_broker_the_page_shows_everything_else(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False) as away:
+        away.conf.update(broker_transport_options={"max_retries": 0})
+        monkeypatch.setattr(get_web_context(app).photos.publisher, "app", away)
         shown, answer = read(app.test_client()), app.test_client().get("/ops")
     assert (shown["redis"], shown["broker"], shown["queues"]) == ("ok", "away", {})
     assert shown["now"]

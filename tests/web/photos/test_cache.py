@@ -1,4 +1,4 @@
-"""Answers kept in the process: bounded in bytes and age, and never longer than a forgetting."""
+"""The process's response cache: bounded in bytes and age, and emptied by purges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from web.photos.cache import MAX_AGE_SECONDS, OVERHEAD_BYTES, Answer, ResponseCa
 from web.photos.request import PhotoRequest
 
 KILO = 1000
-NOW = 1000.0  # by the shelf's clock
+NOW = 1000.0  # by the cache's clock
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def cache(clock: Clock) -> ResponseCache:
-    """Open, with room for four answers of 1 kB."""
+    """An open cache with room for four answers of 1 kB."""
     cache = ResponseCache(4 * (KILO + OVERHEAD_BYTES), clock)
     cache.open()
     return cache
@@ -47,38 +47,38 @@ def stale(cache: ResponseCache, *subjects: str) -> str:
     return "".join(subject for subject in subjects if cache.get_stale(photo_request(subject)))
 
 
-def test_what_was_put_is_there(cache: ResponseCache) -> None:
+def test_a_stored_answer_is_found(cache: ResponseCache) -> None:
     one = answer("a")
     cache.put(photo_request("a"), one, cache.get_generation())
     assert cache.get(photo_request("a")) is one
     assert cache.get(photo_request("a", 80)) is None
 
 
-def test_the_oldest_make_room_and_the_bytes_stay_bounded(cache: ResponseCache) -> None:
+def test_the_oldest_answers_are_evicted_and_the_bytes_stay_bounded(cache: ResponseCache) -> None:
     keep(cache, "a", "b", "c", "d", "e")
     assert kept(cache, "a", "b", "c", "d", "e") == "bcde"
     assert cache.bytes == cache.max_bytes
 
 
-def test_one_that_would_fill_it_all_is_not_kept(cache: ResponseCache) -> None:
+def test_an_answer_as_large_as_the_cache_is_not_stored(cache: ResponseCache) -> None:
     keep(cache, "a")
     cache.put(photo_request("b"), answer("b", body=b"x" * cache.max_bytes), cache.get_generation())
     assert kept(cache, "a", "b") == "a"
 
 
-def test_without_room_nothing_is_kept() -> None:
+def test_a_cache_of_zero_bytes_stores_nothing() -> None:
     cache = ResponseCache(0)
     cache.open()
     keep(cache, "a")
     assert kept(cache, "a") == ""
 
 
-def test_putting_again_replaces_and_counts_once(cache: ResponseCache) -> None:
+def test_replacing_an_answer_counts_its_bytes_once(cache: ResponseCache) -> None:
     keep(cache, "a", "a", "a", "a", "a")
     assert cache.bytes == KILO + OVERHEAD_BYTES
 
 
-def test_an_answer_is_shown_for_a_minute(cache: ResponseCache, clock: Clock) -> None:
+def test_an_answer_is_served_for_a_minute(cache: ResponseCache, clock: Clock) -> None:
     keep(cache, "a")
     clock.advance(MAX_AGE_SECONDS)
     assert kept(cache, "a") == "a"
@@ -86,7 +86,7 @@ def test_an_answer_is_shown_for_a_minute(cache: ResponseCache, clock: Clock) -> 
     assert kept(cache, "a") == ""
 
 
-def test_a_purge_ends_every_answer_with_its_tag_and_no_other(cache: ResponseCache) -> None:
+def test_a_purge_removes_every_answer_with_its_tag_and_no_other(cache: ResponseCache) -> None:
     cache.put(photo_request("user:1"), answer("user:1", "a"), cache.get_generation())
     keep(cache, "a", "b")
     cache.purge("a")
@@ -95,27 +95,27 @@ def test_a_purge_ends_every_answer_with_its_tag_and_no_other(cache: ResponseCach
     assert (kept(cache, "b"), cache.bytes) == ("b", KILO + OVERHEAD_BYTES)
 
 
-def test_what_was_read_before_a_purge_does_not_come_in(cache: ResponseCache) -> None:
+def test_an_answer_read_before_a_purge_is_not_stored(cache: ResponseCache) -> None:
     purges = cache.get_generation()
     cache.purge("a")
     cache.put(photo_request("a"), answer("a"), purges)
     assert kept(cache, "a") == ""
 
 
-def test_nothing_comes_in_before_purges_are_heard() -> None:
+def test_before_the_purge_subscription_nothing_is_stored() -> None:
     cache = ResponseCache(2**20)
     keep(cache, "a")
     assert kept(cache, "a") == ""
 
 
-def test_while_purges_are_not_heard_what_is_there_is_doubtful_and_nothing_comes_in(cache: ResponseCache) -> None:
+def test_without_a_purge_subscription_stored_answers_are_stale_and_none_are_added(cache: ResponseCache) -> None:
     keep(cache, "a")
     cache.close()
     keep(cache, "b")
     assert (kept(cache, "a", "b"), stale(cache, "a", "b")) == ("", "a")
 
 
-def test_a_new_subscription_leaves_all_that_was_there_doubtful(cache: ResponseCache) -> None:
+def test_a_new_subscription_makes_every_stored_answer_stale(cache: ResponseCache) -> None:
     keep(cache, "a", "b", "c")
     purges = cache.get_generation()
     cache.open()
@@ -125,7 +125,7 @@ def test_a_new_subscription_leaves_all_that_was_there_doubtful(cache: ResponseCa
     assert cache.bytes == 3 * (KILO + OVERHEAD_BYTES)
 
 
-def test_what_is_doubtful_is_purged_and_dropped_and_makes_room_first(cache: ResponseCache) -> None:
+def test_stale_answers_can_be_purged_and_dropped_and_are_evicted_first(cache: ResponseCache) -> None:
     keep(cache, *"abcd")
     cache.open()
     cache.purge("a")
@@ -135,14 +135,14 @@ def test_what_is_doubtful_is_purged_and_dropped_and_makes_room_first(cache: Resp
     assert cache.bytes == 4 * (KILO + OVERHEAD_BYTES)
 
 
-def test_what_is_doubtful_is_shown_for_a_minute_too(cache: ResponseCache) -> None:
+def test_a_stale_answer_is_served_for_a_minute(cache: ResponseCache) -> None:
     for name, age in (("young", MAX_AGE_SECONDS), ("old", MAX_AGE_SECONDS + 0.1)):
         cache.put(photo_request(name), answer(name, age=age), cache.get_generation())
     cache.close()
     assert stale(cache, "young", "old") == "young"
 
 
-def test_nothing_remains_of_what_went(cache: ResponseCache) -> None:
+def test_removed_answers_leave_nothing_behind(cache: ResponseCache) -> None:
     keep(cache, *"abcdefgh")
     cache.open()
     keep(cache, "a")

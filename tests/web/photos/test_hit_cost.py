@@ -1,4 +1,4 @@
-"""What a hit costs, in bytecodes: unlike time they are the same in every run, so that a tenth more is seen."""
+"""The cost of a hit in bytecodes, which unlike time are the same in every run, so an increase is noticed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from flask import Flask
 from werkzeug.test import create_environ
 
 from tests.conftest import wait_until
-from tests.support.web_parts import file_url, shelve
+from tests.support.web_parts import file_url, store_picture
 from web.wiring import get_web_context
 
-# Of one hit from the process's own cache, counted with CPython 3.11; of a new figure say why in the commit.
-# CPython 3.12 executes as many; 3.13 reports only the first of each frame, so there nothing can be counted.
+# One hit from the process's cache, counted with CPython 3.11; explain a new figure in the commit.
+# CPython 3.12 executes the same number; 3.13 reports only the first bytecode of each frame, so the test is skipped.
 BYTECODES = {"200": 549, "304": 556}
 ALLOWED = 1.1
 
 
 def count_bytecodes(call: Any) -> int:
-    """How many bytecodes this thread executes in the call, whoever's they are."""
+    """Returns the number of bytecodes that this thread executes in the call."""
     number = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -31,7 +31,7 @@ def count_bytecodes(call: Any) -> int:
         return trace
 
     before = sys.gettrace()
-    sys._getframe().f_trace_opcodes = True  # from 3.12 on one frame has to ask before tracing starts
+    sys._getframe().f_trace_opcodes = True  # from 3.12 on, one frame has to request it before tracing starts
     sys.settrace(trace)
     try:
         call()
@@ -42,8 +42,8 @@ def count_bytecodes(call: Any) -> int:
 
 @pytest.fixture
 def hit(app: Flask) -> tuple[Flask, str, str]:
-    """An app whose cache holds a picture, the picture's URL, and its ETag."""
-    web_context, url = get_web_context(app), file_url(shelve(app))
+    """An app with a picture in its cache, the picture's URL, and its ETag."""
+    web_context, url = get_web_context(app), file_url(store_picture(app))
     web_context.photos.listener.ensure_started()
     wait_until(lambda: web_context.photos.cache.hears_purges)
     etag = app.test_client().get(url).headers["ETag"]
@@ -53,7 +53,7 @@ def hit(app: Flask) -> tuple[Flask, str, str]:
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="this Python does not report every bytecode")
 @pytest.mark.parametrize("status", BYTECODES)
-def test_a_hit_executes_no_more_bytecodes_than_it_did(hit: tuple[Flask, str, str], status: str) -> None:
+def test_a_hit_executes_no_more_bytecodes_than_recorded(hit: tuple[Flask, str, str], status: str) -> None:
     app, url, etag = hit
     headers = {"Accept": "image/webp"} | ({"If-None-Match": etag} if status == "304" else {})
     environ = create_environ(url, headers=headers)
@@ -62,8 +62,8 @@ def test_a_hit_executes_no_more_bytecodes_than_it_did(hit: tuple[Flask, str, str
     def start_response(line: str, *_: Any) -> Any:
         answered.append(line[:3])
 
-    app(dict(environ), start_response)  # what is done once is done
+    app(dict(environ), start_response)  # one-time work is done
     number = count_bytecodes(lambda: app(environ, start_response))
     assert answered == [status, status]
     assert number <= BYTECODES[status] * ALLOWED
-    assert number >= BYTECODES[status] / ALLOWED, "it has become cheaper: write the new figure down"
+    assert number >= BYTECODES[status] / ALLOWED, "a hit is cheaper now: record the new figure"

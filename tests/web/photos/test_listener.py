@@ -1,4 +1,4 @@
-"""The thread that hears: what workers have done, and what no process may show any more."""
+"""The listener thread: finished pictures and purges."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _numbers = count(777_000)
 
 
 @dataclass
-class Diary:
-    """What a listener heard, in its order."""
+class Recorder:
+    """Records what listeners receive, in order."""
 
     heard: list[str] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
@@ -52,82 +52,84 @@ class Diary:
 
 @pytest.fixture
 def keys() -> Keys:
-    """Channels of this test's own: the listeners of the others go on."""
+    """This test's own channels: other tests' listeners keep running."""
     return Keys(str(next(_numbers)))
 
 
 @pytest.fixture
-def diaries() -> Iterator[list[Diary]]:
-    """Three of them, whose listeners are closed."""
-    diaries = [Diary() for _ in range(3)]
-    yield diaries
-    for diary in diaries:
-        diary.close()
+def recorders() -> Iterator[list[Recorder]]:
+    """Three recorders, whose listeners are closed at the end."""
+    recorders = [Recorder() for _ in range(3)]
+    yield recorders
+    for recorder in recorders:
+        recorder.close()
 
 
 @pytest.fixture
-def diary(diaries: list[Diary]) -> Diary:
-    return diaries[0]
+def recorder(recorders: list[Recorder]) -> Recorder:
+    return recorders[0]
 
 
-def test_it_hears_what_is_done_and_what_is_purged(redis: Redis, keys: Keys, diary: Diary) -> None:
-    diary.open(keys)
-    wait_until(lambda: diary.heard == ["joined"])
+def test_the_listener_receives_finished_pictures_and_purges(redis: Redis, keys: Keys, recorder: Recorder) -> None:
+    recorder.open(keys)
+    wait_until(lambda: recorder.heard == ["joined"])
     redis.publish(keys.done, "a stored")
     redis.publish(keys.purge, "b")
     redis.publish(keys.purge, b"\xff\xfe")
-    wait_until(lambda: sorted(diary.heard) == ["done a stored", "joined", "purge b", "purge \ufffd\ufffd"])
+    wait_until(lambda: sorted(recorder.heard) == ["done a stored", "joined", "purge b", "purge \ufffd\ufffd"])
 
 
-def test_it_comes_back_when_its_connection_is_cut_and_says_so(redis: Redis, keys: Keys, diary: Diary) -> None:
-    diary.open(keys)
-    wait_until(lambda: diary.heard == ["joined"])
+def test_the_listener_reconnects_and_reports_the_loss(redis: Redis, keys: Keys, recorder: Recorder) -> None:
+    recorder.open(keys)
+    wait_until(lambda: recorder.heard == ["joined"])
     for master in list_masters(redis):
         master.client_kill_filter(_type="pubsub")
-    wait_until(lambda: diary.heard == ["joined", "lost", "joined"])
+    wait_until(lambda: recorder.heard == ["joined", "lost", "joined"])
 
 
-def test_nothing_that_goes_wrong_makes_it_deaf(redis: Redis, keys: Keys, diary: Diary) -> None:
-    diary.open(keys)
-    wait_until(lambda: diary.heard == ["joined"])
+def test_a_malformed_message_does_not_end_the_listener(redis: Redis, keys: Keys, recorder: Recorder) -> None:
+    recorder.open(keys)
+    wait_until(lambda: recorder.heard == ["joined"])
     redis.publish(keys.acknowledge, b"\xff")  # no key: it cannot even be read
-    wait_until(lambda: diary.heard == ["joined", "lost", "joined"])
+    wait_until(lambda: recorder.heard == ["joined", "lost", "joined"])
 
 
-def test_an_outage_is_one_line_in_the_log(keys: Keys, diary: Diary, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_logged_once(keys: Keys, recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
     nowhere = load_settings(redis_url="redis://127.0.0.1:1")
-    diary.open(keys, lambda: connect_listener(nowhere))
-    wait_until(lambda: len(diary.heard) >= 3)
+    recorder.open(keys, lambda: connect_listener(nowhere))
+    wait_until(lambda: len(recorder.heard) >= 3)
     assert caplog.text.count("not listening") == 1
 
 
-def test_who_waits_until_all_have_heard_finds_it_done(redis: Redis, keys: Keys, diaries: list[Diary]) -> None:
-    for diary in diaries:
-        diary.open(keys)
-    wait_until(lambda: all(diary.heard == ["joined"] for diary in diaries))
+def test_after_all_acknowledgements_every_listener_has_received_the_purge(
+    redis: Redis, keys: Keys, recorders: list[Recorder]
+) -> None:
+    for recorder in recorders:
+        recorder.open(keys)
+    wait_until(lambda: all(recorder.heard == ["joined"] for recorder in recorders))
     with ThreadPoolExecutor(4) as pool:
         for number in range(20):
             redis.publish(keys.purge, str(number))
-            assert all(pool.map(lambda _: wait_for_acknowledgements(redis, keys), diaries))
-            assert all(diary.heard[-1] == f"purge {number}" for diary in diaries)
+            assert all(pool.map(lambda _: wait_for_acknowledgements(redis, keys), recorders))
+            assert all(recorder.heard[-1] == f"purge {number}" for recorder in recorders)
     assert not list(redis.scan_iter(f"{keys.prefix}heard:*"))
 
 
-def test_a_process_that_does_not_answer_is_not_waited_for_for_ever(redis: Redis, keys: Keys, diary: Diary) -> None:
-    diary.open(keys)
-    wait_until(lambda: diary.heard == ["joined"])
+def test_waiting_for_a_silent_process_ends(redis: Redis, keys: Keys, recorder: Recorder) -> None:
+    recorder.open(keys)
+    wait_until(lambda: recorder.heard == ["joined"])
     with subscribed(redis, keys.acknowledge):
         assert not wait_for_acknowledgements(redis, keys)
 
 
-def test_where_nobody_listens_there_is_nothing_to_wait_for(redis: Redis, keys: Keys) -> None:
+def test_without_listeners_there_is_no_wait(redis: Redis, keys: Keys) -> None:
     assert wait_for_acknowledgements(redis, keys)
 
 
-def test_a_closed_listener_has_no_thread(diary: Diary, keys: Keys) -> None:
+def test_a_closed_listener_has_no_thread(recorder: Recorder, keys: Keys) -> None:
     others = set(threading.enumerate())
-    listener = diary.open(keys)
-    wait_until(lambda: "joined" in diary.heard)
+    listener = recorder.open(keys)
+    wait_until(lambda: "joined" in recorder.heard)
     (thread,) = (one for one in threading.enumerate() if one.name == "listener" and one not in others)
     listener.close()
     assert not thread.is_alive()

@@ -1,4 +1,4 @@
-"""What a plain `<img>` shows of a picture that is not there: chosen in the URL, and never anything but the body."""
+"""The placeholder of a missing picture for a plain `<img>`: chosen in the URL, and only in the body."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from tests.conftest import wait_until
-from tests.support.web_parts import MakeApp, body_of, file_url, new_file_id, remember_none, shelve
+from tests.support.web_parts import MakeApp, body_of, file_url, new_file_id, store_picture, store_unavailable
 from warmer.errors import InvalidFileId
 from web.photos.placeholder import draw
 from web.wiring import get_web_context
@@ -21,18 +21,18 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture
 def app(redis: Redis, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, and without patience."""
+    """The web tier without a worker and without waiting."""
     return make_app(photo_wait=0)
 
 
 @pytest.fixture
 def absent(app: Flask) -> str:
-    return remember_none(app, new_file_id(), InvalidFileId("x"))
+    return store_unavailable(app, new_file_id(), InvalidFileId("x"))
 
 
 @pytest.mark.parametrize("status", [404, 503])
 @pytest.mark.parametrize("query", [{"d": "initials", "initials": "AL"}, {"d": "initials"}])
-def test_only_the_body_of_the_answer_changes(
+def test_a_placeholder_changes_only_the_body(
     app: Flask, client: FlaskClient, absent: str, query: dict[str, str], status: int
 ) -> None:
     file_id = absent if status == 404 else new_file_id()
@@ -43,18 +43,20 @@ def test_only_the_body_of_the_answer_changes(
     ]
     assert drawn.headers["Content-Type"] == "image/svg+xml"
     assert drawn.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
-    assert ElementTree.fromstring(drawn.data).attrib["width"] == "160"  # noqa: S314 - we drew it
+    assert ElementTree.fromstring(drawn.data).attrib["width"] == "160"  # noqa: S314 - our own drawing
     head = client.head(file_url(file_id, **query))
     assert (head.status_code, head.data, head.content_length) == (status, b"", len(drawn.data))
 
 
-def test_d_404_is_what_happens_without_it(client: FlaskClient, absent: str) -> None:
+def test_d_404_is_the_default(client: FlaskClient, absent: str) -> None:
     answer = client.get(file_url(absent, d="404", initials="AL"))
     assert (answer.mimetype, answer.data) == ("application/problem+json", client.get(file_url(absent)).data)
 
 
-def test_a_picture_is_the_same_with_it_and_takes_one_place(app: Flask, client: FlaskClient) -> None:
-    web_context, file_id = get_web_context(app), shelve(app)
+def test_the_placeholder_query_does_not_change_a_stored_picture_or_its_cache_entry(
+    app: Flask, client: FlaskClient
+) -> None:
+    web_context, file_id = get_web_context(app), store_picture(app)
     web_context.photos.listener.ensure_started()
     wait_until(lambda: web_context.photos.cache.hears_purges)
     first = client.get(file_url(file_id))
@@ -83,36 +85,36 @@ def test_a_wrong_field_is_400_and_named(client: FlaskClient, absent: str, query:
     assert answer.get_json()["detail"].startswith(f"{field}: ")
 
 
-def test_a_bad_signature_comes_first_and_is_no_picture(client: FlaskClient, absent: str) -> None:
+def test_a_bad_signature_is_checked_first_and_has_no_placeholder(client: FlaskClient, absent: str) -> None:
     assert client.get(file_url(absent, d="nonsense", sig="x")).status_code == 403
     assert client.get(file_url(absent, d="initials", sig="x")).mimetype == "application/problem+json"
 
 
 @pytest.mark.parametrize("initials", ["AL", "é", "e\u0301L", "李", "م\u200cع", "👩‍👩‍👧F", "🇩🇪🇫🇷", "1️⃣", "42"])
-def test_two_letters_are_two_as_people_count_them(client: FlaskClient, absent: str, initials: str) -> None:
+def test_two_letters_are_counted_as_graphemes(client: FlaskClient, absent: str, initials: str) -> None:
     answer = client.get(file_url(absent, d="initials", initials=initials))
-    text = ElementTree.fromstring(answer.data).find(f"{SVG}text")  # noqa: S314 - we drew it
+    text = ElementTree.fromstring(answer.data).find(f"{SVG}text")  # noqa: S314 - our own drawing
     assert text is not None
     assert text.text == initials
 
 
-def test_without_initials_it_is_a_person_without_a_face(client: FlaskClient, absent: str) -> None:
+def test_without_initials_the_placeholder_is_a_silhouette(client: FlaskClient, absent: str) -> None:
     for query in ({"d": "initials"}, {"d": "initials", "initials": ""}):
         answer = client.get(file_url(absent, **query))
-        assert [child.tag for child in ElementTree.fromstring(answer.data)] == [  # noqa: S314 - we drew it
+        assert [child.tag for child in ElementTree.fromstring(answer.data)] == [  # noqa: S314 - our own drawing
             f"{SVG}rect", f"{SVG}circle", f"{SVG}path",
         ]  # fmt: skip
 
 
-def test_a_subject_keeps_its_colour_and_others_have_others() -> None:
+def test_a_subject_keeps_its_colour_and_subjects_differ() -> None:
     grounds = {draw("AL", f"user:{number}", 80) for number in range(40)}
     assert 6 < len(grounds) <= 12
     assert draw("AL", "user:1", 80) == draw("AL", "user:1", 80)
 
 
 @pytest.mark.parametrize("initials", ["A<", ""])
-def test_a_drawing_is_escaped_and_has_no_styles_and_no_scripts(initials: str) -> None:
-    tree = ElementTree.fromstring(draw(initials, "user:1", 80))  # noqa: S314 - we drew it
+def test_a_drawing_is_escaped_and_has_no_styles_or_scripts(initials: str) -> None:
+    tree = ElementTree.fromstring(draw(initials, "user:1", 80))  # noqa: S314 - our own drawing
     names = {name for element in tree.iter() for name in element.attrib}
     assert not names & {"style", "class", "href"}
     assert {element.tag.removeprefix(SVG) for element in tree.iter()} <= {"svg", "rect", "text", "circle", "path"}

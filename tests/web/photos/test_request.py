@@ -1,4 +1,4 @@
-"""What a photo URL asks for: read once, refused each time."""
+"""Parsing a photo URL: valid requests are remembered, refused ones are not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def request_parser() -> PhotoRequestParser:
     return PhotoRequestParser(PhotoUrls([SecretStr(SIGNING_KEY)], "", [80, 160, 320]), ["webp", "jpeg"])
 
 
-def test_a_url_is_read_into_subject_size_and_formats(request_parser: PhotoRequestParser) -> None:
+def test_a_url_is_parsed_into_subject_size_and_formats(request_parser: PhotoRequestParser) -> None:
     assert request_parser.read(PATH, f"size=80&sig={SIG}", "image/webp") == PhotoRequest(
         "file", Subject(FILE_ID), 80, ("webp",)
     )
@@ -31,20 +31,20 @@ def test_a_url_is_read_into_subject_size_and_formats(request_parser: PhotoReques
     assert request_parser.read(path, f"sig={sig}", "") == PhotoRequest("user", Subject.of_person(-42), 160, ("jpeg",))
 
 
-def test_the_same_url_is_read_once(request_parser: PhotoRequestParser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_url_is_parsed_once(request_parser: PhotoRequestParser, monkeypatch: pytest.MonkeyPatch) -> None:
     first = request_parser.read(PATH, f"sig={SIG}", "")
     monkeypatch.setattr(request_parser.urls, "verify", lambda *_: pytest.fail("verified again"))
     assert request_parser.read(PATH, f"sig={SIG}", "") is first
 
 
-def test_a_long_one_is_read_each_time_so_that_none_fills_the_memory(request_parser: PhotoRequestParser) -> None:
+def test_a_long_url_is_parsed_each_time_to_bound_the_memory(request_parser: PhotoRequestParser) -> None:
     query = f"sig={SIG}&x={'x' * REMEMBERED_CHARACTERS}"
     assert request_parser.read(PATH, query, "") == request_parser.read(PATH, query, "")
     assert request_parser.read(PATH, query, "") is not request_parser.read(PATH, query, "")
 
 
 @pytest.mark.parametrize("query", ["", "sig=", "sig=x", f"sig={SIG[:-1]}", f"sig=x&sig={SIG}"])
-def test_what_is_refused_is_refused_each_time(request_parser: PhotoRequestParser, query: str) -> None:
+def test_a_refused_url_is_refused_each_time(request_parser: PhotoRequestParser, query: str) -> None:
     for _ in range(2):
         with pytest.raises(Problem) as refused:
             request_parser.read(PATH, query, "")
@@ -124,7 +124,7 @@ def test_a_client_that_accepts_no_format_gets_jpeg(header: str) -> None:
 
 
 @pytest.mark.parametrize("q", ["nan", "inf", "1e9", "-1", "x", "1.5", ""])
-def test_an_odd_q_does_no_harm(q: str) -> None:
+def test_a_malformed_q_is_harmless(q: str) -> None:
     assert rank(f"image/jpeg;q={q}, image/webp;q=0.5")[0] in BOTH
 
 
@@ -140,5 +140,5 @@ def test_without_jpeg_the_first_format_may_be_named_like_the_others() -> None:
 
 
 @pytest.mark.parametrize("header", [None, "image/jpeg", "text/html", CHROME])
-def test_a_single_format_is_all_there_is(header: str | None) -> None:
+def test_a_single_format_is_always_chosen(header: str | None) -> None:
     assert rank(header, "jpeg") == ["jpeg"]

@@ -1,4 +1,4 @@
-"""Signed photo URLs: whoever holds one may see that picture, and no other."""
+"""Signed photo URLs: a URL opens exactly one picture."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_key_verifies(key: str) -> None:
     assert make_urls(NEW, OLD).verify("user:42", sign(key, "user:42"))
 
 
-def test_a_key_that_was_taken_out_verifies_no_more() -> None:
+def test_a_removed_key_no_longer_verifies() -> None:
     assert not make_urls(NEW).verify("user:42", sign(OLD, "user:42"))
 
 
@@ -59,12 +59,12 @@ GOOD = sign(OLD, "user:42")
         "\ud800",
     ],
 )
-def test_only_the_very_signature_fits(signature: str) -> None:
+def test_only_the_exact_signature_is_valid(signature: str) -> None:
     assert not make_urls(OLD).verify("user:42", signature)
 
 
 def test_a_signature_has_one_spelling() -> None:
-    # 16 bytes are 22 letters, the last of which carries two bits: three other letters decode to the same.
+    # 16 bytes are 22 letters, the last of which carries two bits: three other letters decode to the same bytes.
     twins = [GOOD[:-1] + letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"]
     assert [twin for twin in twins if make_urls(OLD).verify("user:42", twin)] == [GOOD]
 
@@ -73,11 +73,11 @@ def test_a_signature_has_one_spelling() -> None:
     ("sizes", "shown"),
     [((80, 160, 320), 160), ((320, 200, 80), 200), ((80, 100), 100), ((640,), 640), ((160, 16), 160)],
 )
-def test_the_url_is_of_the_smallest_size_from_160_on_else_of_the_largest(sizes: tuple[int, ...], shown: int) -> None:
+def test_the_url_has_the_smallest_size_from_160_or_else_the_largest(sizes: tuple[int, ...], shown: int) -> None:
     assert f"size={shown}&" in make_urls(OLD, sizes=sizes).of(FILE_ID)[0]
 
 
-def test_the_srcset_names_every_size_and_begins_with_the_public_url() -> None:
+def test_the_srcset_contains_every_size_and_starts_with_the_public_url() -> None:
     url, srcset = make_urls(OLD, public_url="https://a.example/b").of("user:-42")
     path = "https://a.example/b/api/photos/user/-42"
     signature = sign(OLD, "user:-42")

@@ -1,4 +1,4 @@
-"""A request for a cold picture: it asks, waits a bounded while, and is woken; nobody waits in vain or in crowds."""
+"""A request for a cold picture: it enqueues, waits a bounded time and is woken; the number of waits is bounded."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tests.support.web_parts import (
     new_file_id,
     new_id,
     queued,
-    remember_none,
-    shelve,
+    store_picture,
+    store_unavailable,
     user_url,
 )
 from warmer.errors import InvalidFileId
@@ -43,7 +43,7 @@ def in_background(call: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, whose requests wait longer than anything here takes."""
+    """The web tier without a worker, with a wait longer than anything takes here."""
     app = make_app(photo_wait=10)
     get_web_context(app).photos.waiting.wait_seconds = 60.0
     return app
@@ -51,15 +51,15 @@ def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
 
 @pytest.fixture
 def pauses(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Of each pause of a waiting request whether news ended it: this app looks again for nothing else."""
+    """For each pause of a waiting request, whether a message ended it; requests re-read on no other occasion."""
     ended: list[bool] = []
     monkeypatch.setattr(get_web_context(app).photos.waiting, "_pause", lambda news, _: ended.append(news.wait(60)))
     return ended
 
 
 @pytest.fixture
-def is_heard(app: Flask) -> None:
-    """The app's listener listens."""
+def is_subscribed(app: Flask) -> None:
+    """The app's listener is subscribed."""
     web_context = get_web_context(app)
     web_context.photos.listener.ensure_started()
     wait_until(lambda: web_context.photos.cache.hears_purges)
@@ -72,19 +72,19 @@ def clock() -> Clock:
 
 @pytest.fixture
 def waiting(clock: Clock) -> Waiting:
-    """A place to wait where no time is lost."""
+    """A waiting room whose pauses take no time."""
     return Waiting(2.0, PLACES, clock=clock, pause=lambda _, seconds: clock.sleep(seconds))
 
 
-# Woken
+# Wake-ups
 
 
-@pytest.mark.usefixtures("is_heard")
+@pytest.mark.usefixtures("is_subscribed")
 def test_done_wakes_a_waiting_request_at_once(app: Flask, client: FlaskClient, pauses: list[bool]) -> None:
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        shelve(app, file_id)
+        store_picture(app, file_id)
         get_web_context(app).photos.store.announce(file_id, "stored")
         assert answer.result().data == body_of(file_id)
     assert pauses == [True]
@@ -92,24 +92,24 @@ def test_done_wakes_a_waiting_request_at_once(app: Flask, client: FlaskClient, p
     assert "wait;dur=" in answer.result().headers["Server-Timing"]
 
 
-def test_a_lost_done_is_healed_by_the_next_look(app: Flask, client: FlaskClient) -> None:
+def test_a_lost_done_is_compensated_by_the_next_read(app: Flask, client: FlaskClient) -> None:
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        shelve(app, file_id)
+        store_picture(app, file_id)
         assert answer.result().status_code == 200
 
 
-def test_unavailable_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> None:
+def test_an_unavailable_picture_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> None:
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        remember_none(app, file_id, InvalidFileId("x"))
+        store_unavailable(app, file_id, InvalidFileId("x"))
         get_web_context(app).photos.store.announce(file_id, "unavailable")
         assert answer.result().status_code == 404
 
 
-def test_forgetting_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> None:
+def test_a_forgotten_picture_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> None:
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
@@ -117,8 +117,8 @@ def test_forgetting_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> N
         assert answer.result().status_code == 404
 
 
-@pytest.mark.usefixtures("is_heard")
-def test_postponed_ends_the_wait_with_503(app: Flask, client: FlaskClient, pauses: list[bool]) -> None:
+@pytest.mark.usefixtures("is_subscribed")
+def test_a_postponed_picture_ends_the_wait_with_503(app: Flask, client: FlaskClient, pauses: list[bool]) -> None:
     file_id = new_file_id()
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
@@ -127,7 +127,7 @@ def test_postponed_ends_the_wait_with_503(app: Flask, client: FlaskClient, pause
     assert pauses == [True]
 
 
-def test_what_is_done_for_another_picture_wakes_no_request(clock: Clock) -> None:
+def test_a_message_about_another_picture_wakes_no_request(clock: Clock) -> None:
     woken: list[bool] = []
 
     def pause(news: threading.Event, seconds: float) -> None:
@@ -141,32 +141,32 @@ def test_what_is_done_for_another_picture_wakes_no_request(clock: Clock) -> None
     assert woken == [False]
 
 
-def test_the_wait_is_bounded_and_looks_four_times_a_second(waiting: Waiting, clock: Clock) -> None:
+def test_the_wait_is_bounded_and_reads_four_times_a_second(waiting: Waiting, clock: Clock) -> None:
     looks: list[float] = []
     assert waiting.wait_for({"a"}, lambda: looks.append(clock()), lambda: True) is None
     assert clock.slept == [LOOK_SECONDS] * 8
-    assert len(looks) == 9  # the first at once, the last at the end
+    assert len(looks) == 9  # the first read at once, the last at the end
 
 
-def test_a_wait_shorter_than_a_look_ends_in_time(clock: Clock) -> None:
+def test_a_wait_shorter_than_the_read_interval_ends_in_time(clock: Clock) -> None:
     waiting = Waiting(0.1, PLACES, clock=clock, pause=lambda _, seconds: clock.sleep(seconds))
     assert waiting.wait_for({"a"}, lambda: None, lambda: True) is None
     assert clock.slept == [pytest.approx(0.1)]
 
 
-def test_what_never_comes_is_503(app: Flask, client: FlaskClient) -> None:
+def test_a_picture_that_never_arrives_is_503(app: Flask, client: FlaskClient) -> None:
     get_web_context(app).photos.waiting.wait_seconds = 0.01
     assert client.get(file_url(new_file_id())).status_code == 503
 
 
-def test_it_registers_before_it_looks(clock: Clock) -> None:
-    """What is done between the look and the wait would be lost otherwise."""
+def test_a_request_registers_before_it_reads(clock: Clock) -> None:
+    """Otherwise a message between the read and the wait would be lost."""
     looks: list[str] = []
     paused: list[bool] = []
 
     def look() -> str | None:
         looks.append("look")
-        place.wake("mine done")  # arrives while we look
+        place.wake("mine done")  # arrives during the read
         return "found" if len(looks) == 2 else None
 
     place = Waiting(2.0, PLACES, clock=clock, pause=lambda news, _: paused.append(news.is_set()))
@@ -174,7 +174,7 @@ def test_it_registers_before_it_looks(clock: Clock) -> None:
     assert paused == [True]
 
 
-def test_nothing_remains_of_a_wait_however_it_ends(waiting: Waiting) -> None:
+def test_a_wait_cleans_up_however_it_ends(waiting: Waiting) -> None:
     assert waiting.wait_for({"a", "b"}, lambda: None, lambda: True) is None
     with pytest.raises(ZeroDivisionError):
         waiting.wait_for({"a"}, lambda: 1 / 0, lambda: True)
@@ -182,10 +182,10 @@ def test_nothing_remains_of_a_wait_however_it_ends(waiting: Waiting) -> None:
     assert waiting._places._value == PLACES
 
 
-# Bounded in number
+# The number of waiting requests
 
 
-def test_half_of_the_threads_wait_and_the_others_are_answered_at_once(app: Flask) -> None:
+def test_half_of_the_threads_wait_and_other_requests_are_answered_at_once(app: Flask) -> None:
     web_context, file_ids = get_web_context(app), [new_file_id() for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
         answers = {pool.submit(app.test_client().get, file_url(file_id)): file_id for file_id in file_ids}
@@ -197,22 +197,22 @@ def test_half_of_the_threads_wait_and_the_others_are_answered_at_once(app: Flask
     assert {answer.result().status_code for answer in answers} == {503}
 
 
-def test_a_hit_needs_no_place(app: Flask, client: FlaskClient) -> None:
+def test_a_hit_needs_no_free_place(app: Flask, client: FlaskClient) -> None:
     leave_no_place(app)
-    assert client.get(file_url(shelve(app))).status_code == 200
+    assert client.get(file_url(store_picture(app))).status_code == 200
     shed = client.get(file_url(file_id := new_file_id()))
     assert (shed.status_code, shed.headers["Retry-After"], shed.headers["Cache-Control"]) == (503, "1", "no-store")
-    assert queued(app, "hot") == [file_id]  # warmed nevertheless: the client comes again in a second
+    assert queued(app, "hot") == [file_id]  # still warmed: the client comes back in a second
 
 
-def test_without_a_place_it_says_so_and_looks_for_nothing() -> None:
+def test_without_a_free_place_a_request_is_refused_without_a_read() -> None:
     waiting = Waiting(2.0, places=0)
     with pytest.raises(Overloaded):
         waiting.wait_for({"a"}, lambda: pytest.fail("looked"), lambda: pytest.fail("asked"))
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_above_hot_max_nothing_is_published_and_it_is_503_at_once(
+def test_above_hot_max_a_miss_is_503_at_once_and_not_published(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app(hot_max=2, photo_wait=0.1)
@@ -236,17 +236,19 @@ def test_many_requests_for_one_picture_publish_one_message(app: Flask) -> None:
     assert queued(app, "hot") == [file_id]
 
 
-def test_it_asks_again_when_the_worker_left_without_an_outcome(app: Flask, client: FlaskClient) -> None:
+def test_a_request_enqueues_again_when_a_worker_ends_without_an_outcome(app: Flask, client: FlaskClient) -> None:
     file_id, web_context = new_file_id(), get_web_context(app)
     with in_background(lambda: client.get(file_url(file_id))) as answer:
         wait_until(lambda: queued(app, "hot") == [file_id])
-        web_context.redis.delete(web_context.keys.enqueued(file_id, "hot"))  # as a worker does that met the claim held
+        web_context.redis.delete(
+            web_context.keys.enqueued(file_id, "hot")
+        )  # as a worker does that finds the lease taken
         wait_until(lambda: queued(app, "hot") == [file_id] * 2)
-        shelve(app, file_id)
+        store_picture(app, file_id)
         assert answer.result().status_code == 200
 
 
-# Through the real worker
+# With a real worker
 
 
 @pytest.mark.usefixtures("worker")
@@ -260,17 +262,17 @@ def test_a_cold_picture_is_fetched_and_then_stored(client: FlaskClient, telegram
 
     jpeg = client.get(url, headers={"Accept": "image/jpeg"})
     assert (jpeg.mimetype, jpeg.headers["Cache-Status"]) == ("image/jpeg", "avatar-warmer; fwd=miss")
-    assert (telegram.calls["getFile"], telegram.calls["download"]) == (1, 1)  # made from what is stored
+    assert (telegram.calls["getFile"], telegram.calls["download"]) == (1, 1)  # made from a stored variant
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_burst_on_one_cold_picture_in_two_formats_is_one_fetch(app: Flask, telegram: FakeTelegram) -> None:
+def test_400_clients_of_one_cold_picture_in_two_formats_cause_one_fetch(app: Flask, telegram: FakeTelegram) -> None:
     telegram.latency = 0.1
     telegram.world.add_user(user_id := new_id(), "Ann")
     url, seen = file_url(telegram.world.file_id(user_id)), Counter[int]()
 
     def insist(accept: str) -> str | None:
-        """A client that comes again while it is 503, as every client should."""
+        """A client that retries after a 503, as every client should."""
         while (answer := app.test_client().get(url, headers={"Accept": accept})).status_code == 503:
             seen[503] += 1
         return answer.mimetype
@@ -279,7 +281,7 @@ def test_a_burst_on_one_cold_picture_in_two_formats_is_one_fetch(app: Flask, tel
     with ThreadPoolExecutor(THREADS) as pool:
         assert list(pool.map(insist, accepts)) == accepts
     assert (telegram.calls["getFile"], telegram.calls["download"]) == (1, 1)
-    assert seen[503]  # more came at once than may wait
+    assert seen[503]  # more requests arrive at once than may wait
 
 
 @pytest.mark.usefixtures("worker")
@@ -298,7 +300,7 @@ def test_an_unregistered_id_is_looked_up_while_its_client_waits(client: FlaskCli
 
 
 @pytest.mark.usefixtures("worker")
-def test_an_id_without_a_photo_is_asked_about_once(client: FlaskClient, telegram: FakeTelegram) -> None:
+def test_an_id_without_a_photo_is_looked_up_once(client: FlaskClient, telegram: FakeTelegram) -> None:
     telegram.world.add_user(hidden := new_id(), "Bob", picture=None)
     for user_id in (hidden, 0, -new_id(), unknown := new_id()):
         answers = [client.get(user_url(user_id)) for _ in range(2)]
@@ -319,13 +321,13 @@ def test_an_unknown_file_id_is_404_after_one_call(client: FlaskClient, telegram:
 
 
 @pytest.mark.usefixtures("worker")
-def test_during_a_pause_the_wait_ends_early(
-    client: FlaskClient, telegram: FakeTelegram, is_heard: None, pauses: list[bool]
+def test_a_pause_ends_the_wait_early(
+    client: FlaskClient, telegram: FakeTelegram, is_subscribed: None, pauses: list[bool]
 ) -> None:
     telegram.world.add_user(user_id := new_id(), "Ann")
     telegram.fail("getFile", "too-many-requests", retry_after=30)
     url = file_url(telegram.world.file_id(user_id))
     answer = client.get(url)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert pauses[-1:] != [False]  # it was told, unless it had looked before
+    assert pauses[-1:] != [False]  # a message ended the wait, unless the picture was read before
     assert telegram.calls["getFile"] == 1

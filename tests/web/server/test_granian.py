@@ -1,4 +1,4 @@
-"""The web tier under a server that sets up no logging of its applications."""
+"""The web tier under a server that configures no logging."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_app_comes_with_its_logging_and_a_frozen_heap() -> None:
+def test_the_app_configures_logging_and_freezes_the_heap() -> None:
     code = """
 import gc, logging
 from web.server.granian import create_app

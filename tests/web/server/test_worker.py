@@ -1,7 +1,7 @@
-"""gunicorn's two threads are never kept waiting by clients; here with a plain app.
+"""Slow clients never block gunicorn's two threads; here with a plain app.
 
-A patient server waits ten minutes for a client, so that a caught thread would answer nothing more. A hasty one is tired
-of clients at once.
+A patient server waits ten minutes for a client, so a blocked thread would answer no further request. A hasty one gives
+up on a client at once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Server:
 
     @contextmanager
     def many(self, data: bytes, number: int = MANY) -> Iterator[list[socket.socket]]:
-        """So many clients that send this and no more; the server has noticed their end after the block."""
+        """Connect many clients that send this and no more. After the block the server has closed them all."""
         with ExitStack() as clients:
             opened = [clients.enter_context(connect(self.url, receive_buffer=2048)) for _ in range(number)]
             for client in opened:
@@ -56,14 +56,14 @@ class Server:
         wait_until(lambda: self.open_connections() == 0)
 
     def assert_answers(self, times: int = 5) -> None:
-        """Several times, since the other clients come to the threads one after the other."""
+        """Several times, since the other clients reach the threads one after the other."""
         for _ in range(times):
             assert [answer.body for answer in exchange(self.url, GET)] == [b"/here"]
 
 
 @contextmanager
 def run_server(folder: Path, worker: str) -> Iterator[Server]:
-    """gunicorn until its end, which is without complaints."""
+    """Run gunicorn; its log has no error at the end."""
     port, log, nothing = free_loopback_port(), folder / "log", folder / "empty.py"
     nothing.touch()
     options = ["--config", str(nothing), "--worker-class", f"tests.support.plain_app.{worker}"]
@@ -83,7 +83,7 @@ def run_server(folder: Path, worker: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The patient one."""
+    """The patient server."""
     with run_server(tmp_path_factory.mktemp("patient"), "PatientWorker") as running:
         yield running
 
@@ -101,15 +101,15 @@ SLOW = {
     "half a body": head("POST /read HTTP/1.1", "Content-Length: 10") + b"12345",
     "half of the next request": GET + b"G",
     "not even an end": head("GET / HTTP/1.0"),
-    "an answer nobody reads": head("GET /large HTTP/1.0"),
-    "answers nobody reads": head("GET /large HTTP/1.1") * 30,
-    "a body nobody reads": head("POST / HTTP/1.1", "Content-Length: 70000") + b"12345",
-    "chunks nobody reads": head("POST / HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n12",
+    "an answer that is not read": head("GET /large HTTP/1.0"),
+    "answers that are not read": head("GET /large HTTP/1.1") * 30,
+    "a body that the app does not read": head("POST / HTTP/1.1", "Content-Length: 70000") + b"12345",
+    "chunks that the app does not read": head("POST / HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n12",
 }
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_a_slow_client_holds_no_thread(server: Server, name: str) -> None:
+def test_a_slow_client_blocks_no_thread(server: Server, name: str) -> None:
     with server.many(SLOW[name]):
         server.assert_answers()
 
@@ -127,12 +127,12 @@ def test_a_slow_client_is_cut_off(hasty: Server) -> None:
             except TimeoutError:
                 stayed.append(name)
             except OSError:
-                pass  # a reset is an end as well
+                pass  # a reset also ends the connection
     assert stayed == []
     wait_until(lambda: hasty.open_connections() == 0)
 
 
-def test_clients_that_ask_on_without_reading_hold_no_thread(server: Server) -> None:
+def test_clients_that_send_requests_without_reading_block_no_thread(server: Server) -> None:
     with server.many(head("GET /large HTTP/1.1"), 2 * THREADS) as clients:
         for _ in range(12):
             server.assert_answers(1)
@@ -147,7 +147,7 @@ def test_a_thread_that_waits_for_a_client_is_freed(hasty: Server) -> None:
         hasty.assert_answers()
 
 
-def test_a_request_may_come_in_pieces(server: Server) -> None:
+def test_a_request_may_arrive_in_pieces(server: Server) -> None:
     data = head("POST /read HTTP/1.1", "Content-Length: 5") + b"hello"
     with connect(server.url) as client, client.makefile("rb") as stream:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -156,7 +156,7 @@ def test_a_request_may_come_in_pieces(server: Server) -> None:
         assert [answer and answer.body for answer in (read_answer(stream), read_answer(stream))] == [b"hello", b"/here"]
 
 
-def test_a_body_that_waits_to_be_asked_is_asked(server: Server) -> None:
+def test_expect_continue_gets_100_before_the_body(server: Server) -> None:
     with connect(server.url) as client, client.makefile("rb") as stream:
         client.sendall(head("POST /read HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"))
         asked = read_answer(stream)
@@ -167,7 +167,7 @@ def test_a_body_that_waits_to_be_asked_is_asked(server: Server) -> None:
     assert (asked.status, answer.body) == (100, b"hello")
 
 
-def test_an_idle_connection_stays_where_a_silent_one_is_cut_off(hasty: Server) -> None:
+def test_an_idle_connection_stays_open_and_a_silent_one_is_closed(hasty: Server) -> None:
     with connect(hasty.url) as idle, idle.makefile("rb") as stream:
         idle.sendall(GET)
         assert read_answer(stream)
@@ -177,7 +177,7 @@ def test_an_idle_connection_stays_where_a_silent_one_is_cut_off(hasty: Server) -
         assert read_answer(stream)
 
 
-def test_a_client_that_reads_late_gets_everything(server: Server) -> None:
+def test_a_client_that_reads_late_receives_everything(server: Server) -> None:
     with connect(server.url, receive_buffer=2048) as client, client.makefile("rb") as stream:
         client.sendall(head("GET /large HTTP/1.1") * 9 + head("GET /large HTTP/1.1", "Connection: close"))
         server.assert_answers()
@@ -193,13 +193,13 @@ def test_a_client_that_still_sends_is_not_reset(server: Server) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", GET], ids=["silent", "idle"])
-def test_when_all_places_are_taken_a_client_that_lets_us_wait_goes(server: Server, data: bytes) -> None:
+def test_with_all_connections_taken_a_waiting_client_is_closed(server: Server, data: bytes) -> None:
     with server.many(data, CONNECTIONS + 5):
         server.assert_answers()
         assert server.open_connections() <= CONNECTIONS
 
 
-def test_clients_that_reset_their_connection_end_no_process(server: Server) -> None:
+def test_connection_resets_do_not_end_the_process(server: Server) -> None:
     worker = server.worker()
     for data in (b"", b"G", GET, GET * 3, b"G" * 40_000, head("GET / HTTP/1.1", "X: " + "x" * 40_000)) * 10:
         client = connect(server.url)
@@ -212,7 +212,7 @@ def test_clients_that_reset_their_connection_end_no_process(server: Server) -> N
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process: on Linux only")
-def test_a_process_without_free_descriptors_makes_room(server: Server) -> None:
+def test_a_process_without_free_descriptors_closes_waiting_clients(server: Server) -> None:
     worker = server.worker()
     wait_until(lambda: {one.status for one in worker.net_connections()} == {psutil.CONN_LISTEN})
     soft, hard = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
@@ -251,5 +251,5 @@ def test_a_stopping_server_does_not_wait_for_slow_clients(tmp_path: Path) -> Non
         (["X-Content-Length: 5"], 0),
     ],
 )
-def test_a_body_is_waited_for_if_it_comes_unasked_and_will_be_read(fields: list[str], number: int) -> None:
+def test_the_server_gathers_a_body_that_arrives_unasked_and_is_small_enough(fields: list[str], number: int) -> None:
     assert count_body_bytes(head("POST / HTTP/1.1", *fields)) == number

@@ -1,4 +1,4 @@
-"""How long gunicorn's worker waits for a client, by a clock that the test moves."""
+"""The timeouts of gunicorn's worker for a client, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def worker(clock: Clock) -> Iterator[GatheringWorker]:
-    """A worker of this process, whose loop the test turns."""
+    """A worker in this process, whose loop the test drives."""
     worker = GatheringWorker(1, os.getppid(), [], None, 30, Config(), logging.getLogger("tests"))
     worker.clock = clock
     worker.wsgi = plain_app.app
@@ -46,24 +46,24 @@ def worker(clock: Clock) -> Iterator[GatheringWorker]:
 
 @pytest.fixture
 def client(worker: GatheringWorker) -> Iterator[socket.socket]:
-    """A client that the worker has accepted."""
+    """A client whose connection the worker has accepted."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         client.settimeout(60)
         worker.accept(listener)
         yield client
 
 
-def turn(worker: GatheringWorker) -> None:
-    """One turn of the loop, as gunicorn makes it."""
+def run_loop_once(worker: GatheringWorker) -> None:
+    """Run one iteration of the loop like gunicorn."""
     worker.wait_for_and_dispatch_events(0.01)
     worker.murder_pending()
 
 
-def turn_until(worker: GatheringWorker, condition: Callable[[], object]) -> None:
-    """Turn the loop until the condition is true."""
+def run_loop_until(worker: GatheringWorker, condition: Callable[[], object]) -> None:
+    """Run the loop until the condition is true."""
 
     def check() -> object:
-        turn(worker)
+        run_loop_once(worker)
         return condition()
 
     wait_until(check)
@@ -75,17 +75,17 @@ def only_connection(worker: GatheringWorker) -> Connection:
 
 
 def assert_waits(worker: GatheringWorker, clock: Clock, seconds: float) -> None:
-    """The client has so long, and no longer."""
+    """Check that the client has exactly this time."""
     clock.advance(seconds - 0.6)
-    turn(worker)
+    run_loop_once(worker)
     assert worker.nr_conns == 1
     clock.advance(0.7)
-    turn(worker)
+    run_loop_once(worker)
     assert worker.nr_conns == 0
 
 
 @pytest.mark.parametrize("data", [b"", b"GET /he"])
-def test_a_request_has_ten_seconds_to_come(
+def test_a_request_has_ten_seconds_to_arrive(
     worker: GatheringWorker, clock: Clock, client: socket.socket, data: bytes
 ) -> None:
     client.sendall(data)
@@ -93,34 +93,32 @@ def test_a_request_has_ten_seconds_to_come(
     assert client.recv(1) == b""
 
 
-def test_a_request_that_comes_in_pieces_has_no_longer(
-    worker: GatheringWorker, clock: Clock, client: socket.socket
-) -> None:
+def test_a_request_in_pieces_has_no_longer(worker: GatheringWorker, clock: Clock, client: socket.socket) -> None:
     for number in range(9):
         client.sendall(b"GET /here"[number : number + 1])
         clock.advance(1)
-        turn(worker)
+        run_loop_once(worker)
     assert_waits(worker, clock, 1)
 
 
-def test_a_client_that_was_answered_for_the_last_time_has_two_seconds_to_close(
+def test_after_the_last_answer_a_client_has_two_seconds_to_close(
     worker: GatheringWorker, clock: Clock, client: socket.socket
 ) -> None:
     client.sendall(b"x" * (MAX_HEAD_BYTES + 1))
-    turn_until(worker, lambda: only_connection(worker).is_leaving)
+    run_loop_until(worker, lambda: only_connection(worker).is_leaving)
     assert client.recv(12) == b"HTTP/1.1 414"
     assert_waits(worker, clock, 2)
 
 
-def test_a_thread_is_taken_from_a_client_after_twenty_seconds(
+def test_a_client_may_block_a_thread_for_20_seconds(
     worker: GatheringWorker, clock: Clock, client: socket.socket
 ) -> None:
     client.sendall(head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n12")
-    turn_until(worker, lambda: worker.working and only_connection(worker).deadline < math.inf)
+    run_loop_until(worker, lambda: worker.working and only_connection(worker).deadline < math.inf)
     conn = only_connection(worker)
     clock.advance(19.4)
-    turn(worker)
+    run_loop_once(worker)
     assert conn in worker.working
     clock.advance(0.7)
-    turn_until(worker, lambda: conn not in worker.working)
-    assert client.recv(1) in (b"", b"H")  # its end, or what gunicorn says of half a body
+    run_loop_until(worker, lambda: conn not in worker.working)
+    assert client.recv(1) in (b"", b"H")  # the end, or gunicorn's answer to half a body
