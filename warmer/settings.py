@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     redis_maxmemory: str = "512mb"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
-    demo: bool = False  # set by scripts/run alone, when there is no token
+    # Set by scripts/run alone
+    demo: bool = False  # there is no token
+    page_key: SecretStr | None = None  # opens the pages for operators; made at each start
 
     @field_validator("cors_origins", "photo_formats", "photo_sizes", "api_keys", "url_signing_keys", mode="before")
     @classmethod
@@ -129,6 +131,13 @@ class Settings(BaseSettings):
     def _are_long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(key.get_secret_value().encode()) < 32 for key in value):
             raise ValueError("every key needs at least 32 bytes")
+        return value
+
+    @field_validator("page_key")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and len(value.get_secret_value()) < 32:
+            raise ValueError("is made by scripts/run at each start, with at least 32 characters")
         return value
 
     @field_validator("flower_basic_auth")

@@ -55,6 +55,8 @@ def create_app(
     if settings.cors_origins:
         CORS(app, resources=_cors_rules(settings), send_wildcard=True)
     app.wsgi_app = PhotoLayer(app.wsgi_app, app, context.photos)  # type: ignore[method-assign]  # as Flask's documentation does
+    if settings.demo:
+        app.wsgi_app = demo.LoopbackHostOnly(app.wsgi_app)  # type: ignore[method-assign]  # likewise
     atexit.register(context.close)  # for servers without a hook for it
     return app
 

@@ -87,7 +87,7 @@ def serve(plan: Plan, stop: StopSignal) -> None:
 def announce(plan: Plan) -> None:
     """Print where everything is."""
     shown = plan.folders.shown
-    say(f"Avatars are warm at {plan.page}")
+    say(f"Avatars are warm at {plan.page_for_operators}")
     if ask_bot(plan) == "unauthorized":
         say("Telegram refuses TELEGRAM_BOT_TOKEN: no picture can be fetched until it is correct")
     if "flower" in plan.services:

@@ -44,6 +44,12 @@ class Plan:
         host = LOOPBACK.get(self.settings.host, self.settings.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}/"
 
+    @property
+    def page_for_operators(self) -> str:
+        """The page's URL with the key of this start."""
+        assert self.settings.page_key  # noqa: S101 - make_plan made it
+        return f"{self.page}?key={self.settings.page_key.get_secret_value()}"
+
 
 def given_settings() -> dict[str, str]:
     """The settings in the environment and in `.env`; empty values do not count."""
@@ -59,6 +65,7 @@ def make_plan(folders: Folders, given: Mapping[str, str]) -> Plan:
     services = procfile.read(Path("Procfile"))
     made = _made_values(folders, given)
     os.environ["DEMO"] = "0"  # a demo signs its visitors in: only a missing token starts one, no setting
+    os.environ["PAGE_KEY"] = secrets.token_urlsafe(32)  # in no file: it ends with this start
     os.environ.update(made, DATA_DIR=str(folders.data))
     settings = load_settings()
     made.update(_ports(settings, given), HOST=settings.host)

@@ -7,22 +7,25 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from flask import Flask
 from playwright.sync_api import Browser
 from redis import Redis
 
 from screenshots.ops import make_up_day
 from tests.conftest import wait_until
 from tests.support.serving import serve
+from tests.support.web_parts import MakeApp
 from web.wiring import get_web_context
+
+PAGE_KEY = "the-key-of-a-page-for-one-start-only"
 
 
 @pytest.fixture
-def made_up(redis: Redis, app: Flask) -> Iterator[str]:
-    """Serves the page with the numbers of a made-up day. Yields its URL."""
+def made_up(redis: Redis, telegram: object, make_app: MakeApp) -> Iterator[str]:
+    """Serves the page with the numbers of a made-up day. Yields the URL of the service."""
+    app = make_app(page_key=PAGE_KEY)
     make_up_day(redis, get_web_context(app).keys)
     with serve(app) as url:
-        yield f"{url}/ops"
+        yield url
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
@@ -33,7 +36,11 @@ def test_the_page_is_accessible_fits_the_screen_and_logs_nothing_to_the_console(
     width: int,
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    wait_until(lambda: (answer := page.goto(made_up)) and answer.ok)  # the circuit breaker may be open
+    wait_until(lambda: (answer := page.goto(f"{made_up}/?key={PAGE_KEY}")) and answer.ok)  # the breaker may be open
+    assert page.url == f"{made_up}/"
+    assert page.locator("#look-up-id").is_visible()
+    assert page.evaluate("document.cookie") == ""
+    wait_until(lambda: (answer := page.goto(f"{made_up}/ops")) and answer.ok)
     said: list[str] = []
     page.on("console", lambda line: said.append(line.text))
     wait_until(lambda: (answer := page.reload()) and answer.ok and page.locator("polyline").count() > 20)

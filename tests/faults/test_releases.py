@@ -89,7 +89,7 @@ def test_each_release_counts_the_workers_of_both(pair: Pair) -> None:
     for release in (pair.old, pair.new):
         assert "avatar_workers 4.0" in release.service.call("GET", "/metrics").text
         assert release.service.call("GET", "/readyz").json()["status"] == "ok"
-        assert release.ask("/ops").status == 200
+        assert release.service.call("GET", "/ops").status_code == 200
 
 
 def test_an_unknown_message_is_dropped_and_crashes_no_worker(pair: Pair) -> None:

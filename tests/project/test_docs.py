@@ -26,7 +26,7 @@ SETTINGS_PAGE = DOCS[ROOT / "docs" / "settings.md"]
 BACKEND = DOCS[ROOT / "docs" / "backend.md"]
 ARCHITECTURE = DOCS[ROOT / "docs" / "architecture.md"]
 EXAMPLES = dict(re.findall(r"^#?\s*([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
-SETTINGS = sorted(name.upper() for name in Settings.model_fields if name != "demo")
+SETTINGS = sorted(name.upper() for name in Settings.model_fields if name not in ("demo", "page_key"))
 
 
 def skip_or_fail(reason: str) -> None:

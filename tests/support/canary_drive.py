@@ -90,7 +90,7 @@ def call_every_route(notes: Notebook, server: dict[str, str], user: dict[str, st
     notes.call("GET", "/api/partner/recent?limit=3", headers=user)
     for method in ("POST", "POST", "GET", "DELETE", "GET"):
         notes.call(method, "/api/partner/me", headers=user)
-    notes.call("POST", "/try", json={"id": 4242})
+    notes.call("POST", "/try", headers=server, json={"id": 4242})
     notes.call("DELETE", "/api/partner/4242", headers=server)
     notes.call("GET", sign_path("file", file_id, key))
 

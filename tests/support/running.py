@@ -28,11 +28,15 @@ BROWSER_ACCEPT = "image/webp,image/*,*/*;q=0.8"  # without a name for WebP the a
 class Service:
     """A running service."""
 
-    url: str
+    page: str  # with the page key
     data_dir: Path
     api_key: str
     environment: dict[str, str]
     telegram: FakeTelegram | None = None
+
+    @property
+    def url(self) -> str:
+        return self.page.partition("?")[0].rstrip("/")
 
     @property
     def as_server(self) -> dict[str, str]:
@@ -95,7 +99,7 @@ def run_service(folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator
 def _wait_for_url(runner: subprocess.Popen[bytes], log: Path) -> str:
     def find() -> re.Match[str] | None:
         assert runner.poll() is None, log.read_text()
-        return re.search(r"Avatars are warm at (http://[^/]+)/", log.read_text())
+        return re.search(r"Avatars are warm at (http://\S+)\n", log.read_text())
 
     found: re.Match[str] = wait_until(find, START_SECONDS)
     return found[1]

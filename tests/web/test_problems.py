@@ -241,7 +241,7 @@ def list_requests(app: Flask, as_server: Headers) -> list[tuple[str, str, dict[s
         ("DELETE", "/api/partner/42", server),
         ("POST", "/api/photos/warm", server | file_ids),
         ("POST", "/api/photos/resolve", server | ids),
-        ("POST", "/try", {"json": {"id": 42}}),
+        ("POST", "/try", server | {"json": {"id": 42}}),
     ]
 
 

@@ -1,6 +1,10 @@
-"""The page at `/`, and its field that looks up an id."""
+"""The page at `/`, its field that looks up an id, and what keeps a demo on its own machine."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, render_template, request
 from init_data_py import sign
@@ -8,20 +12,25 @@ from init_data_py.models import UnsignedInitData, User
 from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
-from warmer.http_url import LOOPBACK
 from warmer.state.workers import WorkerStatus, list_worker_statuses
 from web.api.partners import LIST_MAX, UserId, resolve
 from web.context import get_context
 from web.pages.context import PageContext
-from web.problems import Problem, is_away, parse_body
+from web.pages.operators import has_page_key, require_operator, sign_in
+from web.problems import Problem, is_away, parse_body, to_response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 bp = Blueprint("pages", __name__)
 
-PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via", "Cf-Connecting-Ip")
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src {photos} data:; connect-src {photos}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors https://web.telegram.org 'self'"
 )
+
+
+HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
 class TryBody(BaseModel):
@@ -35,6 +44,8 @@ class TryBody(BaseModel):
 def index() -> Response:
     """The recent partners with their pictures; with a real token, also the name of the bot."""
     context = get_context(PageContext)
+    if context.settings.page_key and "key" in request.args:
+        return sign_in(request.args["key"])
     status = _get_bot_status(context)
     page = render_template(
         "index.html",
@@ -42,7 +53,7 @@ def index() -> Response:
         init_data=_sign_in_demo_user(context) if context.settings.demo else None,
         bot={"name": status.bot_name, "username": status.bot_username} if status.bot_username else None,
         bot_state=status.bot,
-        may_look_up=not context.settings.demo and is_at_home(),
+        may_look_up=not context.settings.demo and has_page_key(),
     )
     response = Response(page, mimetype="text/html")
     # Photos come from PUBLIC_URL, another origin if the page is opened under another name.
@@ -55,19 +66,23 @@ def index() -> Response:
 
 @bp.post("/try")
 def look_up_one() -> Response:
-    """The picture of one id, from this machine only."""
-    if not is_at_home() or get_context(PageContext).settings.demo:
-        raise Problem(403, "this field works on the machine itself only")
+    """The picture of one id, for operators."""
+    require_operator()
     user_id = parse_body(TryBody).id
     return jsonify(id=user_id, **resolve([user_id])[0])
 
 
-def is_at_home() -> bool:
-    """Whether the browser runs on this machine: no proxy or tunnel, and no other host name that leads here."""
-    host = request.host.rpartition(":")[0] if request.host.count(":") == 1 else request.host.strip("[]")
-    host = host.partition("]")[0] if host.startswith("::1]") else host
-    is_direct = not any(name in request.headers for name in PROXY_HEADERS)
-    return bool(is_direct and LOOPBACK.fullmatch(request.remote_addr or "") and LOOPBACK.fullmatch(host))
+class LoopbackHostOnly:
+    """Refuses requests under any other name: a demo signs every visitor in, and a foreign name can lead here, too."""
+
+    def __init__(self, inner: WSGIApplication) -> None:
+        self.inner = inner
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if HOST.fullmatch(environ.get("HTTP_HOST", "")):
+            return self.inner(environ, start_response)
+        problem = Problem(403, "a demo answers only under the name of its own machine, such as 127.0.0.1")
+        return to_response(problem)(environ, start_response)
 
 
 def _get_bot_status(context: PageContext) -> WorkerStatus:

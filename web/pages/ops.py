@@ -1,20 +1,17 @@
-"""Service health, HTML or JSON: with an API key, or from this machine itself."""
+"""Service health, HTML or JSON, for operators."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from warmer.http_url import LOOPBACK
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
-from web.api.auth import require
 from web.context import get_context
 from web.pages.charts import HEIGHT, WIDTH, draw_all, format_value
 from web.pages.context import PageContext
-from web.pages.demo import is_at_home
+from web.pages.operators import require_operator
 from web.pages.overview import take_overview
 
 bp = Blueprint("ops", __name__)
@@ -28,7 +25,7 @@ CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500
 @bp.get("/ops")
 def show_page() -> Response:
     """Health now, the figures of the last day, and the last failures."""
-    _let_in()
+    require_operator(takes_basic=True)
     overview = take_overview(get_context(PageContext))
     page = render_template(
         "ops.html",
@@ -51,7 +48,7 @@ def show_page() -> Response:
 @bp.get("/ops.json")
 def show_figures() -> Response:
     """The same as JSON."""
-    _let_in()
+    require_operator(takes_basic=True)
     response = jsonify(asdict(take_overview(get_context(PageContext))))
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -68,11 +65,3 @@ def format_age(seconds: int) -> str:
 def format_instant(at: int) -> str:
     """An instant in UTC, to the second (RFC 3339)."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _let_in() -> None:
-    """Require an API key, except from this machine itself; with a proxy, which may run here, always."""
-    public_url = get_context(PageContext).settings.public_url
-    has_proxy = bool(public_url) and not LOOPBACK.fullmatch(urlsplit(public_url).hostname or "")
-    if has_proxy or not is_at_home():
-        require("server", takes_basic=True)

@@ -44,8 +44,21 @@ def service(tmp_path: Path) -> Iterator[StubService]:
         service.stop()
 
 
-def test_the_start_prints_the_url_of_the_page(started: StubService) -> None:
-    assert f"Avatars are warm at http://127.0.0.1:{started.environ['PORT']}/\n" in started.said()
+def test_the_start_prints_the_url_of_the_page_with_a_key_that_is_in_no_file(started: StubService) -> None:
+    key = json.loads((started.folder / "environment.json").read_text())["PAGE_KEY"]
+    assert f"Avatars are warm at http://127.0.0.1:{started.environ['PORT']}/?key={key}\n" in started.said()
+    files = [path for path in started.data.rglob("*") if path.is_file()]
+    assert [path for path in files if key.encode() in path.read_bytes()] == []
+
+
+def test_each_start_makes_a_page_key_of_its_own(service: StubService) -> None:
+    keys = set()
+    for _ in range(2):
+        service.environ["PAGE_KEY"] = "a-key-that-the-environment-still-holds"
+        service.start_up()
+        keys |= set(re.findall(r"/\?key=(\S{32,})\n", service.said()))
+        service.stop()
+    assert len(keys - {service.environ["PAGE_KEY"]}) == 2
 
 
 def test_the_procfiles_lines_and_the_helpers_of_a_demo_run(started: StubService) -> None:
