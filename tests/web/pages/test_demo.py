@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import create_environ, run_wsgi_app
 
 from tests.conftest import wait_until
-from tests.support.web_parts import MakeApp, as_user, file_url, new_id, private_redis, queued, shelve
+from tests.support.web_parts import MakeApp, as_user, file_url, new_id, private_redis, queued, store_picture
 from warmer.keys import Subject
 from web.wiring import get_web_context
 
@@ -192,7 +192,7 @@ def test_a_demo_refuses_every_route_under_any_other_name(demo_app: Flask) -> Non
 
 def ask_demo(app: Flask, host: str | None) -> set[int]:
     """The statuses of some routes under this name; None: HTTP/1.0 without a name."""
-    picture, statuses = file_url(shelve(app)), set()
+    picture, statuses = file_url(store_picture(app)), set()
     for path in ("/", "/healthz", "/openapi.json", "/static/page.css", picture):
         environ = create_environ(path)
         environ |= {"SERVER_PROTOCOL": "HTTP/1.0", "HTTP_HOST": host, "HTTP_ACCEPT": "image/webp"}
