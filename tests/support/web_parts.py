@@ -34,6 +34,7 @@ from web.wiring import get_web_context
 PREVIEW = "data:image/webp;base64,UklGRg=="
 _numbers = count(1)
 MakeApp = Callable[..., Flask]  # with settings by name; the fixture closes the apps
+Headers = dict[str, str]
 
 
 def new_file_id() -> str:
@@ -150,3 +151,12 @@ def private_redis(folder: Path, *options: str) -> Iterator[tuple[str, subprocess
             yield f"unix://{socket}", server
         finally:
             server.kill()
+
+
+def assert_problem(answer: Any, status: int) -> dict[str, Any]:
+    """Check that the answer is a problem document with this status. Returns it."""
+    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert {"type", "title", "status", "detail"} <= set(answer.json)
+    assert answer.json["status"] == status
+    return dict(answer.json)

@@ -1,238 +1,20 @@
-"""Settings: read once from the environment, checked and frozen. An error names the variable and reveals no secret."""
+"""Settings: read once from the environment, parsed and frozen."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from tests.support.setting import SECRET, Set, env, refuse
 from warmer.errors import ConfigError
-from warmer.settings import Settings, load_settings, load_settings_or_exit
 
-SECRET = "hunter2hunter2hunter2hunter2"
+__all__ = ["env"]
+
 TOKEN = "987654321:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
-Set = Callable[..., Settings]
-ANYTHING_GOES = {"HOST", "DATA_DIR"}
-
-
-@pytest.fixture
-def env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
-    """Load the settings with these variables in the environment; None removes a variable."""
-    monkeypatch.chdir(tmp_path)
-
-    def load(**variables: str | None) -> Settings:
-        for name, value in variables.items():
-            if value is None:
-                monkeypatch.delenv(name, raising=False)
-            else:
-                monkeypatch.setenv(name, value)
-        return load_settings()
-
-    return load
-
-
-def refuse(env: Set, name: str, value: str | None, **more: str) -> str:
-    """Returns the one-line error for this value."""
-    with pytest.raises(ConfigError) as caught:
-        env(**{name: value}, **more)
-    line = str(caught.value)
-    assert line.startswith(f"{name}: ")
-    assert "\n" not in line
-    assert "; " not in line
-    return line
-
-
-# Wrong values
-
-
-@pytest.mark.parametrize("name", ["TELEGRAM_BOT_TOKEN", "REDIS_URL", "API_KEYS", "URL_SIGNING_KEYS"])
-def test_a_missing_required_setting_is_named(env: Set, name: str) -> None:
-    assert [refuse(env, name, value) for value in (None, "")] == [f"{name}: is missing"] * 2
-
-
-BAD = {
-    "TELEGRAM_BOT_TOKEN": ["123", ":abc", "abc:def", "123:a b", "123:abc/..", " ", "123:abc\n", "-1:abc"],
-    "TELEGRAM_API_URL": [
-        "http://api.telegram.org",
-        "ftp://api.telegram.org",
-        "api.telegram.org",
-        "https://",
-        "https://a:b@c",
-        "https://a?b",
-        "https://a#b",
-        "http://localhost.evil.org",
-        "http://127.0.0.1.evil.org",
-        "https://a/bot123456:AAbbCCddEEffGGhhIIjj",
-        "https://a/bot123456%3AAAbbCCddEEffGGhhIIjj",
-        "https://a/bot123456%253AAAbbCCddEEffGGhhIIjj/",
-        "https://a/x/123456:AAbbCCddEEffGGhhIIjj/y",
-        "https://a/bot",
-        "https://a/bot/",
-        "https://a:x",
-        "https://[",
-        "//a",
-    ],
-    "TELEGRAM_FILE_URL": ["http://files.example.org", "files", "https://a/bot1234:AAbbCCddEEffGGhhIIjj", "https://a?b"],
-    "TELEGRAM_PROXY": [
-        "proxy:3128",
-        "socks5://proxy",
-        "http://",
-        "http://proxy/path",
-        "http://u:p/w@proxy",
-        "http://a:0",
-    ],
-    "TELEGRAM_CA_FILE": ["/no/such/file", "/dev/null", "/"],
-    "TELEGRAM_ALLOW_HTTP": ["maybe", "2"],
-    "TELEGRAM_TEST": ["maybe", "2"],
-    "REDIS_URL": [
-        "localhost:6379",
-        "http://localhost",
-        "redis://",
-        "memory://",
-        "amqp://a",
-        "redis://a?x=1",
-        "unix://",
-    ],
-    "CELERY_BROKER_URL": ["localhost", "http://localhost", "memory://", "amqp://", "redis://a?socket_timeout=9"],
-    "API_KEYS": [",", " , "],
-    "URL_SIGNING_KEYS": [",", "short", "x" * 31, f"{'x' * 32},short"],
-    "INIT_DATA_MAX_AGE": ["0", "-1", "a day", "1.5"],
-    "PORT": ["0", "65536", "http", "80.5", "-1"],
-    "PUBLIC_URL": ["photos.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://"],
-    "CORS_ORIGINS": ["*", "example.org", "https://a/path", "https://a, *", "https://*.example.org", "null"],
-    "FLOWER_PORT": ["0", "x"],
-    "PAGE_KEY": ["x", "x" * 31],
-    "FLOWER_BASIC_AUTH": ["user", ":password", "user:", "a:b,c:d"],
-    "PHOTO_SIZES": ["", "0", "15", "641", "80,80", "a", "80,,x", "80.5", "16,17,18,19,20,21,22,23,24", "-80"],
-    "PHOTO_FORMATS": ["gif", "webp,webp", "webp jpeg", "WEBP", ","],
-    "PHOTO_TTL": ["0", "-1", "x", "1.5"],
-    "FILE_PATH_TTL": ["0", "90000"],
-    "PHOTO_CACHE_MB": ["-1", "4097", "x", "1.5"],
-    "PHOTO_WAIT": ["-1", "11", "x", "nan", "inf"],
-    "WARM_FIRST": ["-1", "101", "x"],
-    "REWARM_PARTNERS": ["-1", "1000001"],
-    "PROFILE_CHECK_EVERY": ["0", "x"],
-    "TELEGRAM_RATE": ["0", "-1", "nan", "inf", "1000001", "fast"],
-    "HOT_MAX": ["-1", "x"],
-    "REDIS_MAXMEMORY": ["0", "lots", "512 mb", "512tb", "-1", "1.5gb"],
-    "LOG_LEVEL": ["debug!", "TRACE", "10"],
-    "LOG_FORMAT": ["xml", "Json"],
-    "DEMO": ["maybe", "1"],
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_a_wrong_value_gives_one_line_that_names_its_setting(env: Set, name: str) -> None:
-    wrong = []
-    for value in filter(None, BAD[name]):
-        try:
-            refuse(env, name, value)
-        except (AssertionError, pytest.fail.Exception) as error:
-            wrong.append((value, str(error)))
-    assert wrong == []
-
-
-def test_wrong_values_are_tried_for_every_setting() -> None:
-    assert set(BAD) | ANYTHING_GOES == {name.upper() for name in Settings.model_fields}
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("TELEGRAM_BOT_TOKEN", f"123 {SECRET}"),
-        ("TELEGRAM_API_URL", f"https://user:{SECRET}@a"),
-        ("REDIS_URL", f"http://:{SECRET}@localhost"),
-        ("CELERY_BROKER_URL", f"http://:{SECRET}@localhost"),
-        ("URL_SIGNING_KEYS", SECRET),
-        ("FLOWER_BASIC_AUTH", f":{SECRET}"),
-        ("PUBLIC_URL", f"https://user:{SECRET}@a"),
-    ],
-)
-def test_no_error_reveals_a_secret(env: Set, name: str, value: str) -> None:
-    assert SECRET not in refuse(env, name, value)
-    with pytest.raises(ConfigError) as caught:
-        load_settings()
-    assert caught.value.__suppress_context__
-
-
-CANARY = "hunter2hunter2"
-CANARIES = [
-    CANARY,
-    f"-{CANARY}",
-    f"{CANARY},{CANARY}",
-    f"{CANARY}://x",
-    f"https://user:{CANARY}@host",
-    f"https://user:{CANARY}/x@host",
-    f"https://host:{CANARY}",
-    f"https://[{CANARY}",
-    f"https://{CANARY}\u2100.example",
-    f"https://host/bot123456:{CANARY}",
-    f"https://host/?{CANARY}",
-    f"http://{CANARY}.example",
-    f"redis://:{CANARY}/x@host",
-    f"redis://:x#{CANARY}@host",
-    f"redis://:x?{CANARY}@host:1/0",
-    f"redis://:{CANARY}@host/0?nonsense=1",
-    f"rediss://host/0?ssl_ca_certs={CANARY}",
-    f"redis+cluster://:{CANARY}@host/1",
-    f"amqp://user:{CANARY}?@host",
-    f"123456:{CANARY} ",
-    f"/no/such/{CANARY}",
-]
-
-
-@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
-def test_no_error_of_any_setting_repeats_a_part_of_its_value(env: Set, name: str) -> None:
-    shown = [text for value in CANARIES if (text := try_value(env, name, value))]
-    assert [text for text in shown if CANARY in text] == []
-    assert shown or name in (*ANYTHING_GOES, "API_KEYS")
-
-
-def try_value(env: Set, name: str, value: str) -> str:
-    """Returns the error for this value with its traceback, empty if the value is accepted."""
-    try:
-        env(**{name: value})
-    except ConfigError as error:
-        return "".join(traceback.format_exception(error))
-    return ""
-
-
-@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
-def test_a_password_that_is_not_percent_encoded_is_named_as_the_cause(env: Set, name: str) -> None:
-    for mark in "/#?":
-        assert "must be percent-encoded" in refuse(env, name, f"redis://:a{mark}{CANARY}@host:6379/0")
-
-
-def test_all_wrong_values_are_named(env: Set) -> None:
-    with pytest.raises(ConfigError) as caught:
-        env(PORT="x", HOT_MAX="-1", API_KEYS=None)
-    assert {part.partition(":")[0] for part in str(caught.value).split("; ")} == {"PORT", "HOT_MAX", "API_KEYS"}
-
-
-@pytest.mark.parametrize(
-    ("rate", "wait", "hot_max"),
-    [("12", "2", 24), ("30", "2", 60), ("12", "0.5", 12), ("12", "0", 12), ("0.1", "2", 1), ("0.1", "0", 1)],
-)
-def test_hot_max_is_what_the_budget_serves_within_the_wait_or_one_second(
-    env: Set, rate: str, wait: str, hot_max: int
-) -> None:
-    assert env(TELEGRAM_RATE=rate, PHOTO_WAIT=wait).hot_max == hot_max
-    assert env(TELEGRAM_RATE=rate, PHOTO_WAIT=wait, HOT_MAX="7").hot_max == 7
-
-
-def test_a_program_exits_with_the_error_line(env: Set, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORT", "x")
-    with pytest.raises(SystemExit) as caught:
-        load_settings_or_exit()
-    assert str(caught.value).startswith("avatar-warmer: PORT: ")
-
-
-# Valid values
 
 
 def test_the_defaults_are_those_of_the_contract(env: Set) -> None:
@@ -322,9 +104,6 @@ def test_the_repr_reveals_no_secret(env: Set) -> None:
     assert TOKEN not in repr(settings) + str(settings)
 
 
-# Sources
-
-
 def test_the_environment_wins_over_dotenv_and_dotenv_over_generated_settings(env: Set, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / ".env").write_text("PORT=1002\nHOT_MAX=2\nWARM_FIRST=2")
@@ -343,9 +122,6 @@ def test_dotenv_can_set_the_data_folder(env: Set, tmp_path: Path) -> None:
 def test_other_variables_in_dotenv_are_ignored(env: Set, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SOMETHING_ELSE=1")
     assert env().port == 8000
-
-
-# Derived values
 
 
 def test_the_bot_id_is_the_part_before_the_colon(env: Set) -> None:
@@ -386,9 +162,6 @@ def test_the_secret_part_of_the_token_is_redacted_on_its_own(env: Set) -> None:
 
 def test_a_short_secret_part_is_not_redacted_on_its_own(env: Set) -> None:
     assert env(TELEGRAM_BOT_TOKEN="987654321:photo").redact("a photo, 987654321:photo") == "a photo, 987654321:***"
-
-
-# The demo
 
 
 def test_the_demo_runs_on_loopback_with_the_fake_telegram(env: Set) -> None:

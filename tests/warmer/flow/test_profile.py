@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.conftest import list_traces, listening, make_picture, next_id, wait_until
-from tests.support.people import change_record, outdate
-from tests.support.steps import replace_steps
+from tests.conftest import list_traces, next_id
+from tests.warmer.flow.profiles import RED, TEAL, follow, get_partner, mark_old, meanwhile, partner_id, step, user_id
 from warmer.deadline import JobContext
-from warmer.flow.profile import refresh_profile
-from warmer.flow.steps import FlowSteps
 from warmer.flow.warm import warm_photo
-from warmer.keys import Lane, Subject
-from warmer.photo import PhotoSize, Rendering, SourceImage, Unavailable
-from warmer.state.lease import Lease
-from warmer.state.person import Person
+from warmer.keys import Subject
+from warmer.photo import Unavailable
 from warmer.wiring import WorkerContext
 
-TEAL, RED = make_picture(), make_picture(color="red")
-
-
-@pytest.fixture
-def user_id(telegram: FakeTelegram) -> int:
-    telegram.world.add_user(user_id := next_id(), "Ann", picture=TEAL)
-    return user_id
-
-
-@pytest.fixture
-def partner_id(context: WorkerContext, user_id: int) -> int:
-    """A registered partner whose picture follows the profile."""
-    context.people.register(user_id, "Ann", None)
-    return user_id
-
-
-def follow(context: WorkerContext, user_id: int, lane: Lane = "warm", steps: FlowSteps | None = None) -> str:
-    return str(refresh_profile(user_id, JobContext.start(lane, 0), steps or context.steps))
-
-
-def mark_old(context: WorkerContext, user_id: int) -> None:
-    outdate(context.redis, context.keys, user_id)
-
-
-def get_partner(context: WorkerContext, partner_id: int) -> Person:
-    person = context.people.get(partner_id)
-    assert person.is_registered
-    return person
-
-
-# The first picture
+__all__ = ["partner_id", "step", "user_id"]
 
 
 def test_the_first_picture_is_looked_up_warmed_and_shown(
@@ -108,9 +70,6 @@ def test_two_refreshes_of_one_profile_at_once_are_one(context: WorkerContext, pa
     assert follow(context, partner_id) == "skipped: held by another worker"
 
 
-# Unchanged
-
-
 def test_an_unchanged_picture_is_not_downloaded_again(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
@@ -152,9 +111,6 @@ def test_a_check_renews_the_picture_without_a_download(
     follow(context, partner_id, "rewarm")
     assert context.redis.ttl(key) > 10
     assert telegram.calls["download"] == 1
-
-
-# Changed
 
 
 def test_a_changed_picture_is_fetched_and_shown(
@@ -209,9 +165,6 @@ def test_a_changed_group_picture_is_found_although_its_old_file_id_is_invalid(
     assert get_partner(context, chat_id).photo_file_id == telegram.world.file_id(chat_id, 640)
 
 
-# Hidden pictures
-
-
 def test_a_hidden_picture_is_removed(context: WorkerContext, partner_id: int, telegram: FakeTelegram) -> None:
     follow(context, partner_id)
     shown = telegram.world.file_id(partner_id, 320)
@@ -246,9 +199,6 @@ def test_a_picture_that_is_visible_again_is_warmed_again(
     assert follow(context, partner_id) == "done"
     assert context.steps.store.is_ready(telegram.world.file_id(partner_id, 320))
     assert context.steps.store.get_unavailable(Subject.of_person(partner_id)) is None
-
-
-# Postponed work
 
 
 def test_a_postponed_warming_continues_without_a_second_lookup(
@@ -314,179 +264,3 @@ def test_the_old_picture_stays_when_a_new_one_is_pinned_meanwhile(
     )
     assert context.people.get(partner_id).shown == (pinned, shown)
     assert context.steps.store.is_ready(shown)
-
-
-# Forgotten meanwhile
-
-
-def meanwhile(context: WorkerContext, step: str, happens: Callable[[], object]) -> FlowSteps:
-    """Returns the steps with an event at the end of one of them."""
-
-    def look_up_profile(user_id: int, job: JobContext) -> list[PhotoSize]:
-        sizes = context.steps.look_up_profile(user_id, job)
-        happens()
-        return sizes
-
-    def fetch(lease: Lease, job: JobContext) -> SourceImage:
-        source = context.steps.fetch(lease, job)
-        happens()
-        return source
-
-    def put(lease: Lease, rendering: Rendering) -> None:
-        context.steps.put(lease, rendering)
-        happens()
-
-    steps: dict[str, Callable[..., object]] = {"look_up_profile": look_up_profile, "fetch": fetch, "put": put}
-    return replace_steps(context.steps, **{step: steps[step]})
-
-
-STEPS = ("look_up_profile", "fetch", "put")
-
-
-@pytest.fixture(params=STEPS)
-def step(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def test_forgetting_during_a_refresh_leaves_no_trace(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
-) -> None:
-    forget = meanwhile(context, step, lambda: context.steps.forget.person(partner_id))
-    follow(context, partner_id, steps=forget)
-    file_ids = [telegram.world.file_id(partner_id, width) for width in (160, 320, 640)]
-    assert list_traces(context.redis, partner_id, *file_ids) == []
-
-
-def test_an_unregistered_person_can_also_be_forgotten_during_a_refresh(
-    context: WorkerContext, user_id: int, telegram: FakeTelegram, step: str
-) -> None:
-    forget = meanwhile(context, step, lambda: context.steps.forget.person(user_id))
-    follow(context, user_id, steps=forget)
-    assert list_traces(context.redis, user_id, telegram.world.file_id(user_id, 320)) == []
-
-
-@pytest.mark.parametrize("fault", ["bad-gateway", "not-an-image"])
-def test_forgetting_during_a_failure_leaves_no_trace(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram, fault: str
-) -> None:
-    telegram.fail("download", fault)
-
-    def fetch(lease: Lease, job: JobContext) -> SourceImage:
-        try:
-            return context.steps.fetch(lease, job)
-        finally:
-            context.steps.forget.person(partner_id)
-
-    follow(context, partner_id, steps=replace_steps(context.steps, fetch=fetch))
-    assert telegram.calls["download"] == 1
-    assert list_traces(context.redis, partner_id, telegram.world.file_id(partner_id, 320)) == []
-
-
-def test_a_shown_picture_that_is_forgotten_during_a_check_stays_forgotten(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
-) -> None:
-    follow(context, partner_id)
-    mark_old(context, partner_id)
-    follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.person(partner_id)))
-    if step == "look_up_profile":
-        assert context.steps.store.get_unavailable(telegram.world.file_id(partner_id, 320)) == Unavailable("forgotten")
-
-
-def test_forgetting_an_unregistered_person_covers_former_pictures(
-    context: WorkerContext, user_id: int, telegram: FakeTelegram
-) -> None:
-    follow(context, user_id)
-    old = telegram.world.file_id(user_id, 320)
-    telegram.world.change_photo(user_id, RED)
-    mark_old(context, user_id)
-    follow(context, user_id)
-    context.steps.forget.person(user_id)
-    for file_id in (old, telegram.world.file_id(user_id, 320)):
-        assert context.steps.store.get_unavailable(file_id) == Unavailable("forgotten")
-
-
-def test_an_invalid_file_id_leads_to_a_lookup_of_the_new_picture(
-    context: WorkerContext, telegram: FakeTelegram
-) -> None:
-    telegram.world.add_user(user_id := next_id(), "Ann", public_only=True)
-    context.people.register(user_id, "Ann", None)
-    follow(context, user_id)
-    dead = str(get_partner(context, user_id).photo_file_id)
-    telegram.world.change_photo(user_id)
-    context.redis.delete(*list(context.redis.scan_iter(f"*{{{dead}}}:*.webp")), context.keys.path(dead))
-    warm_photo(dead, JobContext.start("warm", 0), context.steps)
-    assert Subject.of_person(user_id) in context.schedule.take(10, 60)
-    mark_old(context, user_id)
-    follow(context, user_id, "rewarm")
-    assert get_partner(context, user_id).photo_file_id not in (None, dead)
-
-
-def test_a_picture_that_another_worker_holds_does_not_end_a_wait(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram
-) -> None:
-    lease = context.steps.leases.take(file_id := telegram.world.file_id(partner_id, 320), "warm")
-    with listening(context.redis, context.keys.done) as hear:
-        assert "held by another worker" in follow(context, partner_id, "hot")
-        context.redis.publish(context.keys.done, "the end")
-        said = list(iter(lambda: wait_until(hear), b"the end"))
-    assert [
-        word for word in said if file_id.encode() in word
-    ] == []  # a cluster may deliver a message of an earlier test late
-    context.steps.leases.release(lease)
-
-
-def test_a_skipped_lookup_does_not_change_the_time_of_the_last_one(context: WorkerContext, partner_id: int) -> None:
-    follow(context, partner_id)
-    before = context.people.get(partner_id).looked_up_at
-    change_record(context.redis, context.keys, partner_id, looked_up_at=before - 5)
-    follow(context, partner_id)
-    assert context.people.get(partner_id).looked_up_at == before - 5
-
-
-def test_forgetting_while_a_changed_picture_is_fetched_removes_both_pictures(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
-) -> None:
-    follow(context, partner_id)
-    old = telegram.world.file_id(partner_id, 320)
-    telegram.world.change_photo(partner_id, RED)
-    mark_old(context, partner_id)
-    follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.person(partner_id)))
-    assert list_traces(context.redis, partner_id, old, telegram.world.file_id(partner_id, 320)) == []
-
-
-def test_a_person_forgotten_and_registered_again_meanwhile_gets_the_picture(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
-) -> None:
-    def come_back() -> None:
-        context.steps.forget.person(partner_id)
-        context.steps.store.clear_tombstones(Subject.of_person(partner_id))
-        context.people.register(partner_id, "Ann", None)
-
-    follow(context, partner_id, steps=meanwhile(context, step, come_back))
-    assert follow(context, partner_id) == "done"
-    assert get_partner(context, partner_id).photo_file_id == telegram.world.file_id(partner_id, 320)
-
-
-def test_a_forgotten_person_is_not_looked_up(context: WorkerContext, partner_id: int, telegram: FakeTelegram) -> None:
-    context.steps.forget.person(partner_id)
-    assert follow(context, partner_id) == "skipped: forgotten"
-    assert not telegram.calls
-    assert list_traces(context.redis, partner_id) == []
-
-
-def test_forgetting_at_any_moment_leaves_no_trace(context: WorkerContext, telegram: FakeTelegram) -> None:
-    ids = [next_id() for _ in range(64)]
-    for user_id in ids:
-        telegram.world.add_user(user_id, "Ann", picture=TEAL)
-        context.people.register(user_id, "Ann", None)
-    telegram.latency = 0.002
-
-    def follow_then_forget_another(number: int) -> None:
-        """Refresh several profiles before one is forgotten, so that some refreshes are in progress."""
-        follow(context, ids[number])
-        context.steps.forget.person(ids[(number + number % 16) % len(ids)])
-
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(follow_then_forget_another, range(len(ids))))
-        list(pool.map(context.steps.forget.person, ids))
-    assert list_traces(context.redis, *ids, *(telegram.world.file_id(user_id, 320) for user_id in ids)) == []

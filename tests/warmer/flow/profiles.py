@@ -1,0 +1,78 @@
+"""People whose pictures follow their profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from faketelegram import FakeTelegram
+from tests.conftest import make_picture, next_id
+from tests.support.people import outdate
+from tests.support.steps import replace_steps
+from warmer.deadline import JobContext
+from warmer.flow.profile import refresh_profile
+from warmer.flow.steps import FlowSteps
+from warmer.keys import Lane
+from warmer.photo import PhotoSize, Rendering, SourceImage
+from warmer.state.lease import Lease
+from warmer.state.person import Person
+from warmer.wiring import WorkerContext
+
+TEAL, RED = make_picture(), make_picture(color="red")
+
+
+@pytest.fixture
+def user_id(telegram: FakeTelegram) -> int:
+    telegram.world.add_user(user_id := next_id(), "Ann", picture=TEAL)
+    return user_id
+
+
+@pytest.fixture
+def partner_id(context: WorkerContext, user_id: int) -> int:
+    """A registered partner whose picture follows the profile."""
+    context.people.register(user_id, "Ann", None)
+    return user_id
+
+
+def follow(context: WorkerContext, user_id: int, lane: Lane = "warm", steps: FlowSteps | None = None) -> str:
+    return str(refresh_profile(user_id, JobContext.start(lane, 0), steps or context.steps))
+
+
+def mark_old(context: WorkerContext, user_id: int) -> None:
+    outdate(context.redis, context.keys, user_id)
+
+
+def get_partner(context: WorkerContext, partner_id: int) -> Person:
+    person = context.people.get(partner_id)
+    assert person.is_registered
+    return person
+
+
+def meanwhile(context: WorkerContext, step: str, happens: Callable[[], object]) -> FlowSteps:
+    """Returns the steps with an event at the end of one of them."""
+
+    def look_up_profile(user_id: int, job: JobContext) -> list[PhotoSize]:
+        sizes = context.steps.look_up_profile(user_id, job)
+        happens()
+        return sizes
+
+    def fetch(lease: Lease, job: JobContext) -> SourceImage:
+        source = context.steps.fetch(lease, job)
+        happens()
+        return source
+
+    def put(lease: Lease, rendering: Rendering) -> None:
+        context.steps.put(lease, rendering)
+        happens()
+
+    steps: dict[str, Callable[..., object]] = {"look_up_profile": look_up_profile, "fetch": fetch, "put": put}
+    return replace_steps(context.steps, **{step: steps[step]})
+
+
+STEPS = ("look_up_profile", "fetch", "put")
+
+
+@pytest.fixture(params=STEPS)
+def step(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
