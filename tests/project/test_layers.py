@@ -252,6 +252,11 @@ def test_a_lookup_publishes_to_the_hot_lane_and_receivers_to_the_others() -> Non
     assert (set(askers), hot) == ({"lookup", "receivers"}, {"lookup"})
 
 
+def test_the_parts_of_the_web_tier_are_made_in_its_wiring_alone() -> None:
+    made = re.compile(r"\b(Budget|Forget|Keys|MinuteStats|PhotoStore|Publisher|Schedule|Waiting)\(")
+    assert {path.stem for path in modules("web") if made.search(path.read_text("utf-8"))} == {"wiring"}
+
+
 def test_only_the_settings_and_the_wiring_touch_the_token() -> None:
     holders = {path.stem for package in OURS for path in modules(package) if "telegram_bot_token" in path.read_text()}
     assert holders == {"settings", "wiring"}  # the wiring passes it from the settings to the client

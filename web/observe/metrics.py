@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 PHOTOS = Counter("avatar_photos", "Answers of photo routes: hit, miss, not_found, error, refused.", ["result"])
 PHOTO_SECONDS = Histogram("avatar_photo_seconds", "Response time of served photos.", ["cache"], buckets=SECONDS)
-SHED = Counter("avatar_shed", "Misses that got 503 at once: too many requests wait, or the broker is away.")
+OVERLOADED = Counter("avatar_shed", "Misses that got 503 at once: too many requests wait, or the broker is away.")
 REQUESTS = Counter("avatar_requests", "Answers of all routes by endpoint and status.", ["endpoint", "status"])
 
 
@@ -82,7 +82,7 @@ def count_not_found(app: Flask, **_: Any) -> None:
 @photo_overloaded.connect
 def count_overloaded(_app: Flask, **_: Any) -> None:
     """A miss that found no place to wait, or no broker."""
-    SHED.inc()
+    OVERLOADED.inc()
 
 
 @photo_not_served.connect

@@ -38,10 +38,11 @@ class PhotoLookup:
         self.context = context
         self.photo_request = photo_request
         self.if_none_match = if_none_match
+        self._shown: list[str] = []  # file ids that the subject showed at the last look
 
     def now(self) -> Hit | Unavailable | None:
         """What is stored now: the picture, or why there is none. None if nothing is known."""
-        shown = self._list_shown()
+        shown = self._shown = self._list_shown()
         for file_id in shown:
             for fmt in self.photo_request.formats:
                 if variant := self._get(file_id, fmt):
@@ -49,10 +50,10 @@ class PhotoLookup:
         return self.context.store.get_unavailable(shown[0] if shown else self.photo_request.subject)
 
     def until_ready(self) -> Hit | Unavailable | None:
-        """Request the picture from the workers, and wait a bounded while. Returns None if it is not ready then."""
+        """After a look that found nothing: request the picture and wait. Returns None if it is not ready in time."""
         try:
             return self.context.waiting.wait_for(
-                {self.photo_request.subject, *self._list_shown()}, self.now, self._request_warming
+                {self.photo_request.subject, *self._shown}, self.now, self._request_warming
             )
         except Overloaded:
             self._request_warming()  # so that the client's next try finds it
@@ -81,8 +82,7 @@ class PhotoLookup:
 
     def _request_warming(self) -> bool:
         """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
-        shown = self._list_shown()
-        subject = Subject(shown[0]) if shown else self.photo_request.subject
+        subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
         wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
         announce(photo_missed, self.app, subject=subject, wanted=wanted)
         if wanted:  # before the message: the worker that holds the lease reads it once more before it ends
