@@ -11,53 +11,14 @@ from redis import Redis
 from tests.conftest import listening
 from tests.support.redis_kinds import list_calls, reset_calls
 from tests.support.remaining import remaining
+from tests.warmer.state.store import DAY, FID, FORMATS, SIZES, TTL, lease, leases, list_keys, render, store
 from warmer.errors import NotMine
 from warmer.keys import Keys
-from warmer.photo import FilePath, PhotoStatus, Rendering, StoredVariant, Unavailable, Variant, VariantSpec, version_of
+from warmer.photo import FilePath, StoredVariant, VariantSpec
 from warmer.state.lease import Forgotten, Lease, LeaseManager
-from warmer.state.photos import FAILURES_SECONDS, PhotoStore
+from warmer.state.photos import PhotoStore
 
-FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
-SIZES, FORMATS = (80, 160, 320), ("webp", "jpeg")
-TTL = 10_000
-PREVIEW = "data:image/webp;base64,AAAA"
-DAY = 86_400
-
-
-@pytest.fixture
-def store(redis: Redis, keys: Keys) -> PhotoStore:
-    return PhotoStore(redis, keys, SIZES, FORMATS, TTL)
-
-
-@pytest.fixture
-def leases(redis: Redis, keys: Keys) -> LeaseManager:
-    return LeaseManager(redis, keys)
-
-
-@pytest.fixture
-def lease(leases: LeaseManager) -> Lease:
-    return leases.take(FID, "warm")
-
-
-def render(*sizes: int, fmt: str = "webp", preview: str = PREVIEW) -> Rendering:
-    return Rendering(tuple(Variant(size, fmt, b"%d" % size) for size in sizes or SIZES), preview, "AQADunique")
-
-
-def put_unavailable_again(store: PhotoStore, leases: LeaseManager, keys: Keys) -> int:
-    """Add one more negative cache entry, as after the one before has expired. Returns its seconds."""
-    store.redis.delete(keys.unavailable(FID))
-    lease = leases.take(FID, "warm")
-    seconds = store.put_unavailable(lease, "invalid-file-id", DAY, 7 * DAY)
-    leases.release(lease)
-    return seconds
-
-
-def list_keys(redis: Redis) -> set[str]:
-    """List all keys except the figures, which threads of other tests' apps may write at any time."""
-    return {key.decode() for key in redis.scan_iter("*") if b":stats:" not in key}
-
-
-# Reading and writing
+__all__ = ["lease", "leases", "store"]
 
 
 def test_a_stored_picture_is_found(store: PhotoStore, lease: Lease) -> None:
@@ -154,9 +115,6 @@ def test_a_value_of_another_version_counts_as_missing(store: PhotoStore, redis: 
     assert store.get(FID, 80, "webp") is None
 
 
-# The path
-
-
 def test_a_path_has_its_own_ttl(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
     store.put_path(lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
     assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
@@ -172,9 +130,6 @@ def test_a_dropped_path_is_gone(store: PhotoStore, lease: Lease) -> None:
     store.put_path(lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
     store.drop_path(FID)
     assert store.get_path(FID) is None
-
-
-# Missing variants and their source
 
 
 def test_missing_variants_are_listed_by_size_and_format(store: PhotoStore, lease: Lease) -> None:
@@ -200,103 +155,6 @@ def test_later_formats_are_made_from_the_largest_stored_variant(store: PhotoStor
     source = store.get_source(FID)
     assert source
     assert (source.data, source.unique_id) == (b"320", "AQADunique")
-
-
-# Unavailable
-
-
-def test_the_first_negative_cache_entry_lasts_the_given_time(
-    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
-) -> None:
-    assert store.put_unavailable(lease, "none", 600, 7 * DAY) == 600
-    assert store.get_unavailable(FID) == Unavailable("none")
-    assert redis.ttl(keys.unavailable(FID)) == remaining(600)
-
-
-def test_each_negative_cache_entry_in_a_row_lasts_twice_as_long_up_to_the_maximum(
-    store: PhotoStore, leases: LeaseManager, keys: Keys
-) -> None:
-    seconds = [put_unavailable_again(store, leases, keys) for _ in range(5)]
-    assert seconds == [DAY, 2 * DAY, 4 * DAY, 7 * DAY, 7 * DAY]
-
-
-def test_the_count_of_entries_outlives_each_entry(
-    store: PhotoStore, leases: LeaseManager, redis: Redis, keys: Keys
-) -> None:
-    for _ in range(3):
-        seconds = put_unavailable_again(store, leases, keys)
-        assert redis.ttl(keys.negative_count(FID)) == remaining(seconds + FAILURES_SECONDS)
-
-
-def test_earlier_failures_do_not_lengthen_the_first_entry(
-    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
-) -> None:
-    assert [store.count_failure(lease) for _ in range(3)] == [1, 2, 3]
-    assert redis.ttl(keys.failures(FID)) == remaining(DAY)
-    assert store.put_unavailable(lease, "none", 600, 7 * DAY) == 600
-    assert store.count_failure(lease) == 1
-
-
-def test_clearing_removes_the_negative_cache_entry_and_the_failures(
-    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
-) -> None:
-    store.put_unavailable(lease, "none", 600, 7 * DAY)
-    store.count_failure(lease)
-    store.clear_unavailable(FID)
-    assert list_keys(redis) == {keys.lease(FID), keys.crashes(FID)}
-
-
-def test_forgotten_takes_precedence_over_every_other_cause(store: PhotoStore, redis: Redis, keys: Keys) -> None:
-    redis.set(keys.unavailable(FID), "too-big")
-    redis.set(keys.forgotten(FID), "1")
-    assert store.get_unavailable(FID) == Unavailable("forgotten")
-
-
-# Statuses
-
-
-def test_an_unknown_subject_is_warming(store: PhotoStore) -> None:
-    assert store.get_statuses([FID, "user:42"]) == [PhotoStatus("warming"), PhotoStatus("warming")]
-    assert store.get_statuses([]) == []
-
-
-def test_ready_means_every_size_in_the_first_format(store: PhotoStore, lease: Lease) -> None:
-    store.put(lease, render(80, 160))
-    store.put(lease, render(fmt="jpeg"))
-    assert store.get_statuses([FID])[0].status == "warming"
-    store.put(lease, render(320))
-    assert store.get_statuses([FID]) == [PhotoStatus("ready", PREVIEW, version_of("AQADunique"))]
-    assert store.is_ready(FID)
-
-
-@pytest.mark.parametrize(
-    ("cause", "status"), [("none", "none"), ("too-big", "unavailable"), ("crashed", "unavailable")]
-)
-def test_the_status_follows_the_stored_cause(
-    store: PhotoStore, redis: Redis, keys: Keys, cause: str, status: str
-) -> None:
-    redis.set(keys.unavailable(FID), cause)
-    assert store.get_statuses([FID])[0].status == status
-
-
-def test_a_forgotten_picture_has_status_none_even_if_stored(
-    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
-) -> None:
-    store.put(lease, render())
-    redis.set(keys.forgotten(FID), "1")
-    assert store.get_statuses([FID]) == [PhotoStatus("none")]
-
-
-def test_statuses_of_many_subjects_take_one_round_trip(store: PhotoStore, leases: LeaseManager) -> None:
-    store.put(leases.take(OTHER, "warm"), render())
-    assert [one.status for one in store.get_statuses([FID, OTHER, FID])] == [
-        "warming",
-        "ready",
-        "warming",
-    ]
-
-
-# Renewal
 
 
 def test_renewing_gives_every_stored_key_its_whole_ttl(store: PhotoStore, lease: Lease, redis: Redis) -> None:
@@ -332,68 +190,6 @@ def test_a_put_is_announced_in_the_same_step(store: PhotoStore, lease: Lease, re
     with listening(redis, keys.done) as hear:
         store.put(lease, render(80))
         assert hear() == f"{FID} stored".encode()
-
-
-# Forgetting
-
-
-@pytest.fixture
-def store_with_every_key(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> PhotoStore:
-    """A store with every kind of key of one picture."""
-    for fmt in FORMATS:
-        store.put(lease, render(fmt=fmt))
-    store.put_path(lease, FilePath("p", "u"), 60)
-    store.put_unavailable(lease, "none", 600, 7 * DAY)
-    store.count_failure(lease)
-    store.want(FID, VariantSpec(160, "jpeg"))
-    redis.sadd(keys.people(FID), 42)
-    for lane in ("hot", "warm", "rewarm"):
-        redis.set(keys.enqueued(FID, lane), "1")
-    return store
-
-
-def test_forgetting_leaves_only_the_tombstone(store_with_every_key: PhotoStore, redis: Redis, keys: Keys) -> None:
-    assert store_with_every_key.forget(FID, shown_by=42)
-    assert list_keys(redis) == {keys.forgotten(FID)}
-    assert redis.ttl(keys.forgotten(FID)) == remaining(TTL)
-
-
-def test_a_picture_that_another_partner_shows_stays(store_with_every_key: PhotoStore, redis: Redis, keys: Keys) -> None:
-    redis.sadd(keys.people(FID), 43)
-    before = list_keys(redis)
-    assert not store_with_every_key.forget(FID, shown_by=42)
-    assert list_keys(redis) == before
-    assert redis.smembers(keys.people(FID)) == {b"43"}
-
-
-def test_forgetting_twice_is_no_error(store_with_every_key: PhotoStore) -> None:
-    assert store_with_every_key.forget(FID, shown_by=42)
-    assert store_with_every_key.forget(FID, shown_by=42)
-
-
-def test_forgetting_removes_formats_that_are_no_longer_configured(
-    store_with_every_key: PhotoStore, redis: Redis, keys: Keys
-) -> None:
-    redis.set(keys.variant(FID, 80, "avif"), "old")
-    store_with_every_key.forget(FID, shown_by=42)
-    assert not redis.exists(keys.variant(FID, 80, "avif"))
-
-
-def test_after_clearing_the_tombstone_a_picture_can_be_stored_again(
-    store_with_every_key: PhotoStore, leases: LeaseManager, redis: Redis
-) -> None:
-    store_with_every_key.forget(FID, shown_by=42)
-    store_with_every_key.clear_tombstones(FID, OTHER)
-    assert not list_keys(redis)
-    store_with_every_key.put(leases.take(FID, "warm"), render())
-
-
-def test_forgetting_is_announced(store_with_every_key: PhotoStore, redis: Redis, keys: Keys) -> None:
-    with listening(redis, keys.done, keys.purge) as hear:
-        store_with_every_key.forget(FID, shown_by=42)
-        # In either order, and perhaps after the announcement of a put: cluster nodes do not wait for each other.
-        said = (message for message in iter(hear, None) if message != f"{FID} stored".encode())
-        assert {next(said), next(said)} == {FID.encode(), f"{FID} forgotten".encode()}
 
 
 def test_an_outcome_is_announced(store: PhotoStore, redis: Redis, keys: Keys) -> None:

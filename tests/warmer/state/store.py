@@ -1,0 +1,41 @@
+"""A store of pictures for a test, with leases and renderings."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+
+from warmer.keys import Keys
+from warmer.photo import Rendering, Variant
+from warmer.state.lease import Lease, LeaseManager
+from warmer.state.photos import PhotoStore
+
+FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
+SIZES, FORMATS = (80, 160, 320), ("webp", "jpeg")
+TTL = 10_000
+PREVIEW = "data:image/webp;base64,AAAA"
+DAY = 86_400
+
+
+@pytest.fixture
+def store(redis: Redis, keys: Keys) -> PhotoStore:
+    return PhotoStore(redis, keys, SIZES, FORMATS, TTL)
+
+
+@pytest.fixture
+def leases(redis: Redis, keys: Keys) -> LeaseManager:
+    return LeaseManager(redis, keys)
+
+
+@pytest.fixture
+def lease(leases: LeaseManager) -> Lease:
+    return leases.take(FID, "warm")
+
+
+def render(*sizes: int, fmt: str = "webp", preview: str = PREVIEW) -> Rendering:
+    return Rendering(tuple(Variant(size, fmt, b"%d" % size) for size in sizes or SIZES), preview, "AQADunique")
+
+
+def list_keys(redis: Redis) -> set[str]:
+    """List all keys except the figures, which threads of other tests' apps may write at any time."""
+    return {key.decode() for key in redis.scan_iter("*") if b":stats:" not in key}
