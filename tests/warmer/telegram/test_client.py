@@ -36,7 +36,7 @@ from warmer.errors import (
 from warmer.photo import Bot, FilePath, PhotoSize
 from warmer.telegram.client import MAX_PHOTO_BYTES, BotApi
 
-__all__ = ["close_clients", "api", "mocked"]
+__all__ = ["api", "close_clients", "mocked"]
 
 
 def test_get_me_returns_the_bot(mocked: responses.RequestsMock) -> None:

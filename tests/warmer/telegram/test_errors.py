@@ -37,7 +37,7 @@ from warmer.errors import (
 )
 from warmer.telegram.client import DownloadUnauthorized, PathExpired
 
-__all__ = ["close_clients", "api", "mocked"]
+__all__ = ["api", "close_clients", "mocked"]
 
 GET_CHAT: Use = lambda api: api.get_chat_photo(42, Deadline(60))  # noqa: E731
 DOWNLOAD: Use = lambda api: api.download(PATH, Deadline(60))  # noqa: E731

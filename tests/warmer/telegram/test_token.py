@@ -20,7 +20,7 @@ from warmer.errors import (
 )
 from warmer.telegram.client import BotApi
 
-__all__ = ["close_clients", "api"]
+__all__ = ["api", "close_clients"]
 
 
 def list_context(error: BaseException | None) -> Iterator[BaseException]:
