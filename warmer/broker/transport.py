@@ -10,6 +10,7 @@ from typing import Any
 
 from amqp.exceptions import AMQPError
 from kombu import Connection
+from kombu.transport import TRANSPORT_ALIASES, pyamqp
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError
 
@@ -64,10 +65,22 @@ class LeanSentinelTransport(kombu_redis.SentinelTransport):
     Channel = LeanSentinelChannel
 
 
-LEAN: dict[type, type] = {
-    kombu_redis.Transport: LeanTransport,
-    kombu_redis.SentinelTransport: LeanSentinelTransport,
+class VerifiedTransport(pyamqp.SSLTransport):
+    """RabbitMQ over TLS. py-amqp spells the options in another way, and ignores the host's name unless it is given."""
+
+    def __init__(self, client: Connection, **options: Any) -> None:
+        client.ssl = _for_amqp(client.ssl if isinstance(client.ssl, dict) else {}, client.hostname or "")
+        super().__init__(client, **options)
+
+
+# By the registry, because the connections of kombu's pools are of a class of its own.
+TRANSPORTS = {
+    "redis": LeanTransport,
+    "rediss": LeanTransport,
+    "sentinel": LeanSentinelTransport,
+    "amqps": VerifiedTransport,
 }
+TRANSPORT_ALIASES.update({scheme: f"{__name__}:{transport.__name__}" for scheme, transport in TRANSPORTS.items()})
 
 
 class EagerConnection(Connection):
@@ -81,19 +94,12 @@ class EagerConnection(Connection):
         kwargs.update(interval_start=0.5, interval_step=0.5, interval_max=1)
         return super().ensure_connection(*args, **kwargs)
 
-    def _init_params(self, *args: Any, **kwargs: Any) -> None:
-        super()._init_params(*args, **kwargs)
-        if self.transport_cls == "amqps":
-            self.ssl = _for_amqp(self.ssl if isinstance(self.ssl, dict) else {}, self.hostname or "")
-
-    def get_transport_cls(self) -> type:
-        transport: type = super().get_transport_cls()
-        return LEAN.get(transport, transport)
-
 
 def _for_amqp(options: dict[str, Any], hostname: str) -> dict[str, Any]:
-    """The options of TLS as py-amqp spells them; it compares the name in the certificate only where it is told one."""
-    tls = {name.removeprefix("ssl_"): value for name, value in options.items() if name in TLS}
+    """The options of TLS as py-amqp spells them; those that are already stay as they are."""
+    if not options.keys() <= set(TLS):
+        return options
+    tls = {name.removeprefix("ssl_"): value for name, value in options.items()}
     if tls.pop("check_hostname", True) and tls.get("cert_reqs") != ssl.CERT_NONE:
         tls["server_hostname"] = hostname
     return tls

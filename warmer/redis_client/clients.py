@@ -62,8 +62,10 @@ def connect_listener(settings: Settings) -> Redis:
         return client
     with client:
         node = client.nodes.get_node_from_key(Keys(settings.bot_id).purge)
-    login = _login(settings.redis_url, parse_place(settings.redis_url) or Place(()))
-    return Redis(host=node.host, port=node.port, retry=patience.retry, **login, **patience.of_a_connection)
+    place = parse_place(settings.redis_url) or Place(())
+    login = _login(settings.redis_url, place)
+    secure = {"ssl": place.is_encrypted}  # a pool takes it from the scheme of its URL
+    return Redis(host=node.host, port=node.port, retry=patience.retry, **secure, **login, **patience.of_a_connection)
 
 
 def _connect(
@@ -102,5 +104,4 @@ def _connect(
 
 
 def _login(url: str, place: Place) -> dict[str, Any]:
-    encrypted = {"ssl": True} if place.is_encrypted else {}
-    return {"username": place.username, "password": place.password, **encrypted, **split_options(url)[1]}
+    return {"username": place.username, "password": place.password, **split_options(url)[1]}

@@ -6,19 +6,23 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from threading import Barrier
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from redis import Redis, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.conftest import wait_until
 from tests.support.clock import Clock
+from tests.support.tls import Certificate, make_certificate, serve_tls
 from warmer.redis_client.clients import connect_listener, connect_web, connect_worker
 from warmer.redis_client.cluster import AWAY_SECONDS, Cluster
-from warmer.settings import Settings
+from warmer.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -103,3 +107,42 @@ def test_a_listener_survives_silence(settings: Settings, redis: Redis) -> None:
         assert channel.get_message(timeout=0.3) is None  # as long as a request waits for an answer
         redis.publish("something", "said")
         assert wait_until(lambda: channel.get_message(timeout=0.1))
+
+
+# TLS and the protocol
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def list_heard(certificate: Certificate, scheme: str, options: str) -> list[bytes]:
+    """What a server over TLS hears first from each kind of client."""
+    with serve_tls(certificate, b"-ERR no\r\n") as server:
+        url = f"{scheme}://user:hunter2@127.0.0.1:{server.port}{options}"
+        settings = load_settings(redis_url=url, celery_broker_url="redis://a")
+        for connect in (partial(connect_web, connections=2), connect_worker):
+            with connect(settings) as client, pytest.raises(RedisError):
+                client.ping()
+        assert server.connections >= 2
+        return server.heard
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "rediss+cluster"])
+def test_a_redis_with_a_certificate_that_is_not_trusted_hears_nothing(certificate: Certificate, scheme: str) -> None:
+    assert list_heard(certificate, scheme, "") == []
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "rediss+cluster"])
+@pytest.mark.parametrize("trust", ["ssl_cert_reqs=none", "ssl_ca_certs={file}"])
+def test_the_url_says_whom_to_trust(certificate: Certificate, scheme: str, trust: str) -> None:
+    assert list_heard(certificate, scheme, f"?{trust.format(file=quote(str(certificate.file)))}")
+
+
+@pytest.mark.parametrize(("protocol", "first"), [("", b"AUTH"), ("&protocol=2", b"AUTH"), ("&protocol=3", b"HELLO")])
+def test_a_redis_is_asked_for_no_other_protocol_than_the_url_says(
+    certificate: Certificate, protocol: str, first: bytes
+) -> None:
+    heard = list_heard(certificate, "rediss", f"?ssl_cert_reqs=none{protocol}")
+    assert [one for one in heard if first not in one] == []
