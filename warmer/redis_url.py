@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from warmer.http_url import ENCODE
+
 CLUSTER = re.compile(r"(?P<scheme>rediss?\+cluster)://(?:(?P<login>[^@/]*)@)?(?P<hosts>[^@/?#]+)/?")
 SENTINELS = re.compile(
     r"(?P<scheme>redis\+sentinel)://(?:(?P<login>[^@/]*)@)?(?P<hosts>[^@/?#]+)"
@@ -26,7 +28,6 @@ SENTINELS = re.compile(
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 PORTS = {"redis+sentinel": 26379}
 FORMS = "redis+cluster://host,host or redis+sentinel://host,host/master"
-ENCODE = "a user name or password with /, #, ?, @ or [ in it must be percent-encoded"
 TLS = ("ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 # The options of each kind of URL. Time-outs and pools are not among them: each process has its own.
 OPTIONS: dict[str, tuple[str, ...]] = {
