@@ -31,7 +31,7 @@ from warmer.wiring import WorkerContext, close_worker_context, open_worker_conte
 __all__ = ["wait_until"]
 pytest_plugins = ["tests.support.apps", "tests.support.figures", "tests.support.leftovers", "tests.support.remaining"]
 
-API_KEY = "test-api-key"
+API_KEY = "an-api-key-for-tests"
 SIGNING_KEY = "a-signing-key-of-at-least-32-bytes-for-tests"
 
 

@@ -27,6 +27,7 @@ from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
 
 TELEGRAM = "https://api.telegram.org"
+API_KEY_MIN = 16  # characters
 
 Csv = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -124,6 +125,13 @@ class Settings(BaseSettings):
     def _has_one(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not value:
             raise ValueError("needs at least one key")
+        return value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _are_no_guess(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < API_KEY_MIN for key in value):
+            raise ValueError(f"every key needs at least {API_KEY_MIN} characters")
         return value
 
     @field_validator("url_signing_keys")

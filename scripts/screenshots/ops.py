@@ -49,7 +49,7 @@ VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {  # pixels; witho
     "ops": (1200, 0, "light"),
     "ops-phone": (390, 1500, "dark"),
 }
-SETTINGS = {"TELEGRAM_BOT_TOKEN": "1:made-up", "API_KEYS": "made-up", "URL_SIGNING_KEYS": "made-up-" * 4}
+SETTINGS = {"TELEGRAM_BOT_TOKEN": "1:made-up", "API_KEYS": "made-up-" * 2, "URL_SIGNING_KEYS": "made-up-" * 4}
 DAY_MINUTES, BAD, GAP = 1440, range(780, 840), range(300, 345)  # minutes of the day
 REASONS: tuple[WarmerError, ...] = (UpstreamFailed("getFile: 502"), InvalidFileId("getFile: 400 Bad Request"))
 

@@ -274,6 +274,11 @@ def test_the_proxy_refuses_a_large_head_and_a_large_body(proxy: str, service: Se
         assert large.status_code in (413, 502)  # 502: from Caddy, when the service or the limit cuts the request off
 
 
+def test_nginx_appends_the_address_of_the_client(cached: str, pipe: Pipe) -> None:
+    get(f"{cached}/healthz", **{"X-Forwarded-For": "1.1.1.1"})
+    assert b"X-Forwarded-For: 1.1.1.1, 127.0.0.1\r\n" in pipe.sent
+
+
 def test_the_proxy_passes_the_request_id_on(cached: str, pipe: Pipe) -> None:
     assert (
         get(f"{cached}/healthz", **{"X-Request-ID": "an-id-of-a-client"}).headers["X-Request-ID"] == "an-id-of-a-client"

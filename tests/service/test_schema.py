@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from ipaddress import ip_network
 from itertools import cycle
 from typing import Any
 from urllib.parse import unquote
@@ -31,6 +32,7 @@ REQUESTS = {  # the same in every run
 SHOWN = 5_000_000_042  # a user with a picture
 CALLERS = [42, 43, 44, 45, 46]  # each may register only a few times a minute
 callers = cycle(CALLERS)
+addresses = ip_network("8.0.0.0/8").hosts()
 
 # At import time, since Schemathesis makes one test per operation.
 routes = schemathesis.openapi.from_path(DOCUMENT, config=schemathesis.Config.from_dict(REQUESTS))
@@ -94,6 +96,8 @@ def send(case: Case[Any], service: Service, headers: dict[str, str], *excluded: 
     late = [not_a_server_error] if may_be_late else []
     # JSON Schema has no notion of a letter as a person sees it.
     refused = [] if re.fullmatch("[A-Za-z]{0,2}", str(case.query.get("initials", ""))) else [positive_data_acceptance]
+    # The checks try wrong keys, too, which are limited per address.
+    headers = headers | {"X-Forwarded-For": str(next(addresses))}
     case.call_and_validate(service.url, headers=headers, excluded_checks=[*late, *refused, *excluded])
 
 

@@ -64,7 +64,7 @@ BAD = {
         "unix://",
     ],
     "CELERY_BROKER_URL": ["localhost", "http://localhost", "memory://", "amqp://", "redis://a?socket_timeout=9"],
-    "API_KEYS": [",", " , "],
+    "API_KEYS": [",", " , ", "x", "x" * 15, f"{'x' * 16},short", f"short , {'x' * 16}"],
     "URL_SIGNING_KEYS": [",", "short", "x" * 31, f"{'x' * 32},short"],
     "INIT_DATA_MAX_AGE": ["0", "-1", "a day", "1.5"],
     "PORT": ["0", "65536", "http", "80.5", "-1"],

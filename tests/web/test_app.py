@@ -114,7 +114,7 @@ def test_a_preflight_allows_a_mini_app_to_send_its_credential(open_client: Flask
 
 
 def test_two_apps_in_one_process_keep_their_own_settings(redis: object, telegram: object, make_app: MakeApp) -> None:
-    one, other = make_app(), make_app(api_keys="another")
+    one, other = make_app(), make_app(api_keys="another-api-key-")
     headers = {"Authorization": f"Bearer {API_KEY}"}
     answers = [app.test_client().get("/api/partner/recent", headers=headers).status_code for app in (one, other)]
     assert answers == [200, 401]

@@ -19,6 +19,7 @@ from init_data_py.models import User
 from warmer.keys import MAX_ID
 from warmer.names import NAME_MAX, without_controls
 from web.api.context import ApiContext
+from web.api.rate_limit import find_client_address
 from web.context import get_context
 from web.problems import Problem
 
@@ -37,7 +38,9 @@ class Caller:
 
 
 def require(*roles: Role, takes_basic: bool = False) -> Caller:
-    """The caller, in one of these roles. Raises Problem: 401 without a valid credential, 403 in the wrong role.
+    """The caller, in one of these roles.
+
+    Raises Problem: 401 without a valid credential, 403 in the wrong role, 429 for too many wrong keys from an address.
 
     With `takes_basic`, an API key may also come as the password of HTTP Basic (RFC 7617), which browsers ask for.
     """
@@ -47,7 +50,7 @@ def require(*roles: Role, takes_basic: bool = False) -> Caller:
         caller = _check_init_data(credential)
     else:
         key = credential if scheme.lower() == "bearer" else _read_password() if takes_basic else None
-        caller = Caller("server") if key and _is_api_key(key) else None
+        caller = _check_api_key(key) if key else None
     if caller is None:
         schemes = {"user": 'tma realm="avatar-warmer"', "server": 'Bearer realm="avatar-warmer"'}
         wanted = ", ".join([*(schemes[role] for role in roles), *([BASIC] if takes_basic else [])])
@@ -95,8 +98,11 @@ def _read_password() -> str:
     return (given.password or "").encode().decode("latin-1") if given else ""
 
 
-def _is_api_key(credential: str) -> bool:
-    """Try every key, each in constant time."""
-    given = credential.encode("latin-1", "replace")  # as above
-    keys = get_context(ApiContext).settings.api_keys
-    return sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in keys) > 0
+def _check_api_key(credential: str) -> Caller | None:
+    """Try every key, each in constant time. A valid one is never refused: nobody can lock a backend out."""
+    given, context = credential.encode("latin-1", "replace"), get_context(ApiContext)  # encoded as above
+    if sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in context.settings.api_keys):
+        return Caller("server")
+    forwarded_for = request.headers.get("X-Forwarded-For", "")
+    context.rate_limiter.count_wrong_key(find_client_address(request.remote_addr or "", forwarded_for))
+    return None

@@ -19,7 +19,7 @@ from dotenv import dotenv_values
 from tests.conftest import wait_until
 from tests.support.stub_service import PATIENCE, PROCFILE, StubService
 
-EXTERNAL = {"TELEGRAM_BOT_TOKEN": "1:token", "REDIS_URL": "redis://127.0.0.1:1", "API_KEYS": "key"}
+EXTERNAL = {"TELEGRAM_BOT_TOKEN": "1:token", "REDIS_URL": "redis://127.0.0.1:1", "API_KEYS": "k" * 16}
 EXTERNAL["URL_SIGNING_KEYS"] = "k" * 32
 
 

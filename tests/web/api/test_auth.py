@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import API_KEY
 from tests.support.web_parts import MakeApp, as_user, file_url, init_data, new_file_id, new_id
+from web.api.rate_limit import WRONG_KEYS_PER_MINUTE, find_client_address
 
 ANN = {"id": 42, "first_name": "Ann"}
 USER_ROUTES = [("POST", "/api/partner/me"), ("GET", "/api/partner/me"), ("DELETE", "/api/partner/me")]
@@ -84,12 +85,77 @@ def test_the_scheme_is_case_insensitive(client: FlaskClient, scheme: str) -> Non
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-@pytest.mark.parametrize("key", ["first", "second", "schlüssel"])
+@pytest.mark.parametrize("key", ["the-first-api-key", "the-second-api-key", "ein-langer-schlüssel"])
 def test_every_api_key_is_valid(key: str, make_app: MakeApp) -> None:
-    client = make_app(api_keys="first, second,schlüssel").test_client()
+    client = make_app(api_keys="the-first-api-key, the-second-api-key,ein-langer-schlüssel").test_client()
     assert ask(client, f"Bearer {key}".encode().decode("latin-1")) == 200
     assert ask(client, f"Bearer {key}x") == 401
-    assert ask(client, "Bearer first, second") == 401
+    assert ask(client, "Bearer the-first-api-key, the-second-api-key") == 401
+
+
+# Wrong keys
+
+
+def try_key(client: FlaskClient, key: str, peer: str = "127.0.0.1", forwarded_for: str = "") -> Any:
+    headers = {"Authorization": f"Bearer {key}"} | ({"X-Forwarded-For": forwarded_for} if forwarded_for else {})
+    return client.get("/metrics", headers=headers, environ_base={"REMOTE_ADDR": peer})
+
+
+def test_wrong_keys_are_limited_per_address_and_a_valid_key_is_never_refused(client: FlaskClient) -> None:
+    answers = [try_key(client, f"guess-{number}", "8.8.8.8") for number in range(WRONG_KEYS_PER_MINUTE + 1)]
+    assert {answer.status_code for answer in answers[:-1]} == {401}
+    assert (answers[-1].status_code, answers[-1].mimetype) == (429, "application/problem+json")
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert try_key(client, API_KEY, "8.8.8.8").status_code == 200
+    assert try_key(client, "guess", "8.8.4.4").status_code == 401
+
+
+def test_a_wrong_password_counts_and_a_missing_or_forged_credential_of_another_kind_does_not(
+    client: FlaskClient,
+) -> None:
+    for _ in range(WRONG_KEYS_PER_MINUTE):
+        for credential in ("", "Bearer", "tma x=1", "Digest x"):
+            assert ask(client, credential, "/ops") == 401
+    statuses = [client.get("/ops", auth=("ops", "guess")).status_code for _ in range(WRONG_KEYS_PER_MINUTE + 1)]
+    assert statuses == [401] * WRONG_KEYS_PER_MINUTE + [429]
+
+
+def test_behind_a_proxy_each_client_has_a_limit_of_its_own_and_cannot_choose_another(client: FlaskClient) -> None:
+    for number in range(WRONG_KEYS_PER_MINUTE):
+        try_key(client, "guess", forwarded_for=f"1.1.1.{number}, 8.8.8.8")
+    assert try_key(client, "guess", forwarded_for="9.9.9.9, 8.8.8.8").status_code == 429
+    assert try_key(client, "guess", forwarded_for="8.8.8.8, 9.9.9.9").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "address"),
+    [
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("127.0.0.1", "8.8.8.8", "8.8.8.8"),
+        ("10.0.0.7", "1.1.1.1, 8.8.8.8", "8.8.8.8"),
+        ("10.0.0.7", "8.8.8.8:4711", "8.8.8.8"),
+        ("10.0.0.7", "[2a00:1450:1:2::9]:4711", "2a00:1450:1:2::/64"),
+        ("10.0.0.7", "8.8.8.8, unknown", "10.0.0.7"),
+        ("10.0.0.7", "8.8.8.8,", "10.0.0.7"),
+        ("", "8.8.8.8", "8.8.8.8"),
+        ("", "", ""),
+        ("8.8.4.4", "8.8.8.8", "8.8.4.4"),
+        ("2a00:1450:1:2:3:4:5:6", "", "2a00:1450:1:2::/64"),
+        ("::ffff:8.8.4.4", "8.8.8.8", "8.8.4.4"),
+        ("::1", "8.8.8.8", "8.8.8.8"),
+        ("fe80::1%eth0", "", "fe80::/64"),
+    ],
+)
+def test_a_client_is_counted_under_the_address_that_it_cannot_choose(
+    peer: str, forwarded_for: str, address: str
+) -> None:
+    assert find_client_address(peer, forwarded_for) == address
+
+
+@pytest.mark.usefixtures("telegram")
+def test_while_redis_is_away_a_wrong_key_is_still_401(make_app: MakeApp) -> None:
+    client = make_app(redis_url="redis://127.0.0.1:1").test_client()
+    assert [try_key(client, "guess").status_code for _ in range(WRONG_KEYS_PER_MINUTE + 2)][-1] == 401
 
 
 @pytest.mark.usefixtures("redis", "telegram")
