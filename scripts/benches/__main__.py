@@ -2,9 +2,10 @@
 
     scripts/bench [hits] [cold] [open-app] [render] [memory] [scale]
     scripts/bench first-four [--draw-only]
+    scripts/bench round-trips
 
 A run of all parts writes its results to docs/benchmarks; named parts only print them. `first-four` has
-its own file and picture.
+its own file and picture; `round-trips` prints counts, which are the same on every machine.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ from benches.testbed import BOTH
 from runner.terminal import StartFailed, complain, say
 
 PARTS = ("hits", "cold", "open-app", "render", "memory", "scale")
-APART = "first-four"
+APART = ("first-four", "round-trips")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(names: Sequence[str]) -> int:
     """Return the exit status: 0 even if a target is missed, since that is a result."""
-    if unknown := [name for name in names if name not in PARTS and names[0] != APART]:
-        complain(f"no part is named {unknown[0]!r}: there are {', '.join((*PARTS, APART))}")
+    if unknown := [name for name in names if name not in PARTS and names[0] not in APART]:
+        complain(f"no part is named {unknown[0]!r}: there are {', '.join((*PARTS, *APART))}")
         return 2
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # ignored under nohup
             signal.signal(number, _stop)
     started = time.monotonic()
     try:
-        if names[:1] == [APART]:
-            return int(_find_module(APART).main(names[1:]))
+        if names and names[0] in APART:
+            return int(_find_module(names[0]).main(names[1:]))
         _check_cores()
         missing = [*tools.prepare(say), *peers_env.prepare(say)]
         parts = [_run(name) for name in names or PARTS]

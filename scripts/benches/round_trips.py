@@ -1,0 +1,168 @@
+"""Redis round trips of each kind of work, counted at the client: one for each command, script or pipeline that it sends.
+
+`scripts/bench round-trips` prints them, with a Redis and a fake Telegram of its own. What Celery sends is counted where
+the message is published; that a worker receives it costs three more.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from flask import Flask
+from redis.connection import AbstractConnection
+
+from benches.testbed import wait_for
+from faketelegram import TEST_TOKEN, FakeTelegram
+from faketelegram.pictures import drawn
+from runner import redis_server
+from warmer.keys import Lane
+
+SIZE = 160  # pixels
+API_KEY = "a-key-of-the-benchmark"
+Counts = Counter[str]  # by sender: web, worker, Celery
+_user_ids = count(6_000_000)
+
+
+@contextmanager
+def counting() -> Iterator[dict[int, Counts]]:
+    """Count in this block. Yields the counts by thread."""
+    counts: dict[int, Counts] = {}
+    send = AbstractConnection.send_packed_command
+
+    def send_and_count(self: Any, *args: Any, **options: Any) -> Any:
+        sender = "Celery" if _is_called_by("kombu") else "ours"
+        counts.setdefault(threading.get_ident(), Counter())[sender] += 1
+        return send(self, *args, **options)
+
+    with patch.object(AbstractConnection, "send_packed_command", send_and_count):
+        yield counts
+
+
+def _is_called_by(package: str) -> bool:
+    frame = sys._getframe(2)
+    while frame.f_back:
+        frame = frame.f_back
+        if frame.f_globals.get("__name__", "").startswith(package):
+            return True
+    return False
+
+
+class Work:
+    """A web tier and a worker in this process, and a fake Telegram."""
+
+    def __init__(self, app: Flask, fake: FakeTelegram, api_key: str, counts: dict[int, Counts]) -> None:
+        from web.wiring import get_web_context  # reads the settings, as the imports below do
+
+        self.app = app
+        self.fake = fake
+        self.headers = {"Authorization": f"Bearer {api_key}"}
+        self.context = get_web_context(app)
+        self.counts = counts
+
+    def put_and_warm(self, user_id: int) -> Counts:
+        """A backend registers a person by id; a worker looks the profile up and warms the picture."""
+        self.fake.world.add_user(user_id, "Ann")
+        body = {"json": {"name": "Ann"}, "headers": self.headers}
+        return self._web("PUT", f"/api/partner/{user_id}", body) + self._worker(f"user:{user_id}", "warm")
+
+    def serve_cold(self, file_id: str) -> Counts:
+        """A client asks for a picture that is not stored, and waits until a worker has warmed it."""
+        url = f"/api/photos/file/{file_id}?size={SIZE}&sig={self.context.api.urls.sign(f'file:{file_id}')}"
+        queue, counts = f"{self.context.keys.queue_prefix}hot", Counts()
+        self.context.redis.delete(queue)
+        client = threading.Thread(
+            target=lambda: counts.update(self._web("GET", url, {"headers": {"Accept": "image/webp"}}))
+        )
+        client.start()
+        wait_for("the message", lambda: self.context.redis.exists(queue))
+        worker = self._worker(file_id, "hot")
+        client.join()
+        return counts + worker
+
+    def delete(self, user_id: int) -> Counts:
+        """A person is forgotten."""
+        return self._web("DELETE", f"/api/partner/{user_id}", {"headers": self.headers})
+
+    def list_recent(self) -> Counts:
+        """The newest people are listed."""
+        return self._web("GET", "/api/partner/recent", {"headers": self.headers})
+
+    def _web(self, method: str, path: str, options: dict[str, Any]) -> Counts:
+        self.counts.pop(threading.get_ident(), None)
+        answer = self.app.test_client().open(path, method=method, **options)
+        if answer.status_code >= 300:
+            raise SystemExit(f"{method} {path} answered {answer.status_code}")
+        return self._take_counts("web")
+
+    def _worker(self, subject: str, lane: Lane) -> Counts:
+        from warmer.worker.tasks import warm
+
+        self.counts.pop(threading.get_ident(), None)
+        outcome = warm(subject, lane)
+        if not outcome.startswith("done"):
+            raise SystemExit(f"the job of {subject} ended: {outcome}")
+        return self._take_counts("worker")
+
+    def _take_counts(self, ours: str) -> Counts:
+        """The counts of this thread since it began."""
+        mine = self.counts.pop(threading.get_ident(), Counts())
+        return Counter({sender if sender == "Celery" else ours: number for sender, number in mine.items()})
+
+
+def measure(app: Flask, fake: FakeTelegram, api_key: str) -> dict[str, Counts]:
+    """Do each kind of work twice, and count the second time: the first one opens connections and loads scripts."""
+    with counting() as by_thread:
+        work, counts = Work(app, fake, api_key, by_thread), {}
+        for _ in range(2):
+            cold = fake.world.add_file(drawn(str(user_id := next(_user_ids)))[320])
+            counts = {
+                "PUT and warming": work.put_and_warm(user_id),
+                "a cold photo": work.serve_cold(cold),
+                "GET recent": work.list_recent(),
+                "DELETE": work.delete(user_id),
+            }
+    return counts
+
+
+def main(_: Sequence[str]) -> int:
+    """Print the counts."""
+    with tempfile.TemporaryDirectory(prefix="trips-") as name, FakeTelegram() as fake:
+        socket = Path(name) / "redis.sock"
+        command = redis_server.command(redis_server.find_server(), socket=socket, folder=Path(name), maxmemory="64mb")
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+            try:
+                wait_for("Redis", socket.exists)
+                os.environ |= {
+                    "REDIS_URL": f"unix://{socket}",
+                    "TELEGRAM_BOT_TOKEN": TEST_TOKEN,
+                    "TELEGRAM_API_URL": fake.url,
+                    "API_KEYS": API_KEY,
+                    "URL_SIGNING_KEYS": "k" * 32,
+                }
+                _print(fake)
+            finally:
+                server.terminate()
+    return 0
+
+
+def _print(fake: FakeTelegram) -> None:
+    from web import close_app, create_app
+
+    app = create_app()
+    try:
+        for kind, counts in measure(app, fake, API_KEY).items():
+            parts = ", ".join(f"{number} {sender}" for sender, number in sorted(counts.items()))
+            print(f"{kind}: {counts.total()} ({parts})")
+    finally:
+        close_app(app)
