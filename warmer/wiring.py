@@ -21,7 +21,7 @@ from warmer.flow.steps import FlowSteps
 from warmer.images.render import render
 from warmer.keys import Keys, Lane, Subject
 from warmer.observe.metrics import STEP_SECONDS, count_call, time_each
-from warmer.photo import PhotoSize, Rendering, SourceImage, VariantSpec
+from warmer.photo import FilePath, PhotoSize, Rendering, SourceImage, VariantSpec
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings_or_exit
 from warmer.state.budget import Budget
@@ -64,9 +64,9 @@ class WorkerSteps(FlowSteps):
     def attempt(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
         return self.attempts.run(subject, lane, work)
 
-    def fetch(self, lease: Lease, job: JobContext) -> SourceImage:
+    def fetch(self, lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
         with STEP_SECONDS.labels("fetch").time():
-            return self.fetcher.fetch(lease, job)
+            return self.fetcher.fetch(lease, job, path)
 
     def look_up_profile(self, user_id: int, job: JobContext) -> list[PhotoSize]:
         with STEP_SECONDS.labels("look_up").time():

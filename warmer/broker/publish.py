@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from amqp.exceptions import AMQPError
 from celery import Celery
@@ -16,16 +16,20 @@ from redis.exceptions import RedisError
 
 from warmer.broker.transport import cut_when_it_fails, open_anew_if_over
 from warmer.keys import QUEUES, Keys, Lane
+from warmer.photo import VariantSpec
 from warmer.request_id import MESSAGE_HEADER, get_request_id
 from warmer.settings import Settings
 from warmer.state.schedule import Schedule
+from warmer.state.scripts import load_script
 
 BREAKER_SECONDS = 1.0  # so long a broker that failed is left alone
 BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
 ENQUEUED_EXTRA_SECONDS = 3.0  # beyond PHOTO_WAIT, for which a message counts as enqueued
+WANTED_SECONDS = 60
 LOST_SECONDS = 30.0  # after so long a message may be lost: a worker died with it, or could note it nowhere
 LATER_SECONDS = 5.0
 EAGER_MAX = 1000  # waiting messages of a lane that nobody waits for; what is more is due instead
+EagerLane = Literal["warm", "rewarm"]  # no client waits for their messages
 log = logging.getLogger(__name__)
 
 
@@ -48,45 +52,54 @@ class Publisher:
         self.enqueued_ms = int((settings.photo_wait + ENQUEUED_EXTRA_SECONDS) * 1000)
         self.hot_max = settings.hot_max
         self.rate = settings.telegram_rate  # of pictures a second, about
+        self._enqueue = load_script(redis, "enqueue")
         self._clock = clock
         self._closed_until = 0.0  # by that clock
 
-    def ask(self, subject: str, lane: Lane) -> bool:
-        """Publish unless a message is on its way in this lane; whether somebody will be at it soon.
+    def ask_hot(self, subject: str, wanted: VariantSpec | None) -> bool:
+        """Publish for a client that waits for this variant, unless a message is queued or a worker has the lease.
 
-        False in the hot lane means shed: too many wait, or the broker is away. The other lanes lose nothing: what
-        cannot be published becomes due.
+        Returns True if a worker will process it soon, False if too many messages wait or the broker is away.
         """
-        if lane == "hot" and self.redis.exists(self.keys.lease(subject)):
-            return True  # its holder looks for wishes before it ends
+        keys = [self.keys.lease(subject), self.keys.enqueued(subject, "hot"), self.keys.wanted(subject)]
+        args: list[int | str] = [self.enqueued_ms, str(wanted or ""), WANTED_SECONDS]
+        if not self._enqueue(keys=keys, args=args) or not self._publish([subject], "hot"):
+            return True
+        self.redis.delete(self.keys.enqueued(subject, "hot"))
+        return False
+
+    def ask(self, subject: str, lane: EagerLane) -> bool:
+        """Publish unless a message is queued in this lane. Returns True if it is published or was queued.
+
+        Nothing is lost: a subject that cannot be published is due at once.
+        """
         return self._ask([subject], lane)
 
     def ask_later(self, subject: str) -> None:
         """Publish nothing: the subject becomes due, for the lane that leaves most of the budget to others."""
         self.schedule.schedule_by([subject], LATER_SECONDS)
 
-    def ask_all(self, subjects: Sequence[str], lane: Literal["warm", "rewarm"]) -> None:
+    def ask_all(self, subjects: Sequence[str], lane: EagerLane) -> None:
         """The same for many that nobody waits for, with one look at Redis and one at the queue."""
         if subjects:
             self._ask(subjects, lane)
 
-    def _ask(self, subjects: Sequence[str], lane: Lane) -> bool:
-        if lane == "warm":
-            # Before `asked`, which would make a repeat of nothing.
-            self.schedule.schedule_by(subjects, count_lost_after(EAGER_MAX, self.rate))
-        pipe = self.redis.pipeline(transaction=False)
+    def _ask(self, subjects: Sequence[str], lane: EagerLane) -> bool:
+        pipe: Any = self.redis.pipeline(transaction=False)
+        if lane == "warm":  # before the markers, which would make a repeat of nothing
+            self.schedule.queue_by(pipe, subjects, count_lost_after(EAGER_MAX, self.rate))
         for subject in subjects:
             pipe.set(self.keys.enqueued(subject, lane), "1", nx=True, px=self.enqueued_ms)
         answers = pipe.execute(raise_on_error=False)
-        new = [subject for subject, answer in zip(subjects, answers, strict=True) if answer is True]
+        new = [subject for subject, answer in zip(subjects, answers[-len(subjects) :], strict=True) if answer is True]
         refused = next((answer for answer in answers if isinstance(answer, Exception)), None)
         left = new if refused else self._publish(new, lane) if new else []
         if left:
             self.redis.delete(*(self.keys.enqueued(subject, lane) for subject in left))
-            if lane != "hot":
-                self.schedule.set_all(left, 0)
         if refused:
             raise refused
+        if left:
+            self.schedule.set_all(left, 0)
         return not left
 
     def count_waiting(self, queue: str) -> int:

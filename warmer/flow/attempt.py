@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from typing import Any
 
 from warmer.errors import Crashed, GaveUp, NotMine, Permanent, Transient
 from warmer.flow.outcome import Outcome
@@ -21,12 +22,11 @@ from warmer.flow.retry import (
     get_retry,
 )
 from warmer.keys import Lane, Subject
-from warmer.photo import Unavailable
 from warmer.state.failures import Failures
 from warmer.state.lease import Forgotten, Lease, LeaseManager
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
-from warmer.state.schedule import Schedule
+from warmer.state.schedule import Schedule, cancel_runs
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +69,7 @@ class AttemptRunner:
             return Outcome("skipped", str(reason))
 
     def _run(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
-        # The schedule comes first: it lives in another slot than the lease, and a run too many does no harm.
-        next_run = self.schedule.set(subject, self.leases.lease_seconds + 1)
-        lease = self.leases.take(subject, lane)
+        lease = self.leases.take(subject, lane, self.schedule)
         try:
             if lease.crash_count > MAX_CRASHES:
                 raise Crashed(f"{MAX_CRASHES} workers ended with it")
@@ -79,7 +77,7 @@ class AttemptRunner:
         except Permanent as error:
             return self._end_unavailable(lease, error)
         except Transient as error:
-            return self._retry_or_give_up(lease, error, next_run)
+            return self._retry_or_give_up(lease, error)
         self._end_done(lease)
         return outcome
 
@@ -88,7 +86,7 @@ class AttemptRunner:
         self.failures.note(subject, error)
         first_seconds = get_negative_cache_seconds(error)
         seconds = self.store.put_unavailable(lease, error.cause, first_seconds, NEGATIVE_CACHE_MAX_SECONDS)
-        if self.people.is_kept_warm(subject):  # set here, or `keep_newest` would choose an earlier run
+        if self.people.is_kept_warm(subject, lease.shown_by):  # set here, or `keep_newest` would choose an earlier run
             self.schedule.set(subject, max(seconds, self.profile_check_seconds) if subject.is_person else seconds)
         else:
             self.schedule.cancel(subject)
@@ -99,7 +97,7 @@ class AttemptRunner:
         log.warning("⚠️ %s is unavailable (%s) for %d s: %s", subject, error.cause, seconds, error)
         return Outcome("unavailable", f"{error.cause}, {error}")
 
-    def _retry_or_give_up(self, lease: Lease, error: Transient, next_run: str | None) -> Outcome:
+    def _retry_or_give_up(self, lease: Lease, error: Transient) -> Outcome:
         retry, failures = get_retry(error), 0
         if retry.max_tries is not None:
             self.failures.note(lease.subject, error)
@@ -107,8 +105,8 @@ class AttemptRunner:
             if failures >= retry.max_tries:
                 return self._end_unavailable(lease, GaveUp(f"after {failures} tries, {error}"))
         seconds = choose_delay(error, failures, self._uniform)
-        if self._can_drop(lease, retry, next_run):
-            self.schedule.cancel_if(lease.subject, str(next_run))  # a run that was scheduled meanwhile stays
+        if self._can_drop(lease, retry):
+            self.schedule.cancel_if(lease.subject, str(lease.next_run))  # a run that was scheduled meanwhile stays
             outcome = Outcome("dropped", f"{error}, until a client asks again")
         else:
             self.schedule.set(lease.subject, seconds)
@@ -118,26 +116,31 @@ class AttemptRunner:
             self.store.announce(lease.subject, "postponed")
         return outcome
 
-    def _can_drop(self, lease: Lease, retry: Retry, next_run: str | None) -> bool:
-        """Returns True if only a client wants it, who asks again: retries of a flood would take minutes.
-
-        `next_run`: the run that this attempt scheduled, None if the subject had one before.
-        """
-        wanted_by_client_only = lease.lane == "hot" and next_run is not None
-        return wanted_by_client_only and retry.drops_hot and not self.people.is_kept_warm(lease.subject)
+    def _can_drop(self, lease: Lease, retry: Retry) -> bool:
+        """Returns True if only a client wants it, who asks again: retries of a flood would take minutes."""
+        wanted_by_client_only = lease.lane == "hot" and lease.next_run is not None
+        return wanted_by_client_only and retry.drops_hot and not self.people.is_kept_warm(lease.subject, lease.shown_by)
 
     def _end_done(self, lease: Lease) -> None:
+        """Choose the next run, release the lease and wake the clients, in one round trip."""
         subject = lease.subject
-        if subject.is_person:
-            self.store.clear_unavailable(subject)  # of a picture, put() does that
-        if not self.people.is_kept_warm(subject):
-            self.schedule.cancel(subject)
+        is_kept_warm = self.people.is_kept_warm(subject, lease.shown_by)
+        pipe: Any = self.leases.redis.pipeline(transaction=False)
+        if subject.is_person:  # the negative cache of a picture ends when it is stored
+            pipe.delete(*self.leases.keys.negatives(subject))
+        if not is_kept_warm:
+            cancel_runs(pipe, self.leases.keys, [subject])
         elif subject.is_person:
-            self.schedule.set(subject, self.profile_check_seconds * self._uniform(0.9, 1.1))
+            self.schedule.queue_set(pipe, subject, self.profile_check_seconds * self._uniform(0.9, 1.1))
         else:
-            self.schedule.set(subject, self.store.ttl / 2)
+            self.schedule.queue_set(pipe, subject, self.store.ttl / 2)
+        if lease.is_released:
+            pipe.exists(self.leases.keys.forgotten(subject))
+        else:
+            self.leases.queue_release(pipe, lease)
+        self.store.announce(subject, "done", pipe)
+        *_, answer, _ = pipe.execute()
         if not lease.is_released:
-            self.leases.release(lease)
-        elif self.store.get_unavailable(subject) == Unavailable("forgotten"):
+            self.leases.read_release(lease, answer)
+        elif answer:
             raise Forgotten("forgotten since it was released")  # or the next run would outlive the forgetting
-        self.store.announce(subject, "done")

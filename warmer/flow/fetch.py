@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from warmer.deadline import Deadline, JobContext
 from warmer.errors import UpstreamFailed
 from warmer.photo import FilePath, SourceImage
 from warmer.state.budget import Budget
-from warmer.state.lease import Lease
+from warmer.state.lease import Lease, require_lease
 from warmer.state.photos import PhotoStore
 from warmer.telegram.client import BotApi, DownloadUnauthorized, PathExpired
 
@@ -20,18 +22,25 @@ class PhotoFetcher:
         self.store = store
         self.path_ttl = path_ttl  # seconds
 
-    def fetch(self, lease: Lease, job: JobContext) -> SourceImage:
-        """Download the picture of the lease. If its path has expired, get a new path and download once more."""
-        path = self.store.get_path(lease.subject) or self._get_path(lease, job)
+    def fetch(self, lease: Lease, job: JobContext, path: FilePath | None = None) -> SourceImage:
+        """Download the picture of the lease. `path`: a known one. If it has expired, get a new one."""
         try:
-            return self._download(path, job)
+            if path:
+                self.budget.check_pause()
+            return self._download(path or self._get_path(lease, job), job)
         except PathExpired:
             self.store.drop_path(lease.subject)
             return self._download(self._get_path(lease, job), job)
 
     def _get_path(self, lease: Lease, job: JobContext) -> FilePath:
+        """Call getFile, remember the path, and check the pause before the download."""
         path = self.budget.spend(job, lambda deadline: self.telegram.get_file(lease.subject, deadline))
-        self.store.put_path(lease, path, self.path_ttl)
+        pipe: Any = self.store.redis.pipeline(transaction=False)
+        self.store.queue_path(pipe, lease, path, self.path_ttl)
+        self.budget.queue_check(pipe)
+        is_stored, pause = pipe.execute()
+        require_lease(is_stored)
+        self.budget.read_check(pause)
         return path
 
     def _download(self, path: FilePath, job: JobContext) -> SourceImage:
@@ -39,7 +48,7 @@ class PhotoFetcher:
             return self.telegram.download(path, deadline)
 
         try:
-            return SourceImage(self.budget.spend_nothing(job, download), path.unique_id)
+            return SourceImage(self.budget.obey(job, download), path.unique_id)
         except DownloadUnauthorized:
             self.budget.spend(job, self.telegram.get_me)  # if the token is wrong, this raises and halts every call
             raise UpstreamFailed("download: 401 while getMe passes") from None

@@ -30,7 +30,8 @@ def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> Outcome:
         if person.is_pinned:
             return Outcome("done", "the picture is pinned")
         try:
-            photo = _find_fresh(person, age_seconds, steps) or _look_up(person, job, steps)
+            if (photo := _find_fresh(person, age_seconds, steps)) is None:
+                person, photo = _look_up(person, job, steps)
         except NoPhoto:
             steps.forget.photos(steps.people.drop_photos(user_id), user_id)
             raise
@@ -61,15 +62,16 @@ def _find_fresh(person: Person, age_seconds: float, steps: FlowSteps) -> PhotoSi
     return PhotoSize(newest, unique_id, 0) if status in ("ready", "warming") else None
 
 
-def _look_up(person: Person, job: JobContext, steps: FlowSteps) -> PhotoSize:
+def _look_up(person: Person, job: JobContext, steps: FlowSteps) -> tuple[Person, PhotoSize]:
     sizes = steps.look_up_profile(person.id, job)
     current = _get_current(person, steps)
     is_unchanged = current is not None and current.unique_id in {size.unique_id for size in sizes}
     photo = current if current and is_unchanged else choose_size(sizes, steps.store.sizes[-1])
-    if steps.people.note_look_up(person, photo) is None:
+    noted = steps.people.note_look_up(person, photo)
+    if noted is None:
         steps.forget.photos([photo.file_id], person.id)  # its tombstone was removed a moment ago
         raise Forgotten("deleted during the look-up")
-    return photo
+    return noted, photo
 
 
 def _get_current(person: Person, steps: FlowSteps) -> PhotoSize | None:
@@ -83,16 +85,16 @@ def _get_current(person: Person, steps: FlowSteps) -> PhotoSize | None:
 
 
 def _warm_and_show(person: Person, photo: PhotoSize, job: JobContext, steps: FlowSteps) -> None:
-    if not steps.store.get_unavailable(photo.file_id):
-        outcome = warm_photo(photo.file_id, job, steps)
-        if outcome.kind == "skipped":
-            raise Busy(f"its picture: {outcome.detail}", retry_after=SOON_SECONDS)
-    if (cause := steps.store.get_unavailable(photo.file_id)) and not cause.is_absence:
+    cause = steps.store.get_unavailable(photo.file_id)
+    outcome = Outcome("unavailable") if cause else warm_photo(photo.file_id, job, steps)
+    if outcome.kind == "skipped":
+        raise Busy(f"its picture: {outcome.detail}", retry_after=SOON_SECONDS)
+    if outcome.kind == "unavailable" and not (cause and cause.is_absence):
         steps.people.drop_next(person.id)
-        raise GaveUp(f"its picture is unavailable ({cause.cause})")
-    if not steps.store.is_ready(photo.file_id):
+        raise GaveUp(f"its picture is unavailable ({cause.cause if cause else outcome.detail})")
+    if outcome.kind != "done":
         raise Postponed("its picture comes later", retry_after=SOON_SECONDS)
-    if steps.people.show(person.id, photo) or not person.is_registered:
+    if steps.people.show(person, photo) or not person.is_registered:
         return
     if photo.file_id not in steps.people.get(person.id).shown:  # another one was pinned meanwhile
         steps.forget.photos([photo.file_id], person.id)

@@ -9,7 +9,7 @@ from warmer.deadline import JobContext
 from warmer.flow.forget import Forget
 from warmer.flow.outcome import Outcome
 from warmer.keys import Lane, Subject
-from warmer.photo import PhotoSize, Rendering, SourceImage, VariantSpec
+from warmer.photo import FilePath, PhotoSize, Rendering, SourceImage, VariantSpec
 from warmer.state.lease import Lease, LeaseManager
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
@@ -31,7 +31,7 @@ class FlowSteps(Protocol):
         See `warmer.flow.attempt` and, for what follows from an error, `warmer.flow.retry`.
         """
 
-    def fetch(self, lease: Lease, job: JobContext) -> SourceImage:
+    def fetch(self, lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
         """Download the picture from Telegram. See `warmer.flow.fetch`."""
 
     def look_up_profile(self, user_id: int, job: JobContext) -> list[PhotoSize]:

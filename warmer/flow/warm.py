@@ -20,11 +20,13 @@ def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> Outcome:
 
     def work(lease: Lease) -> Outcome:
         for wanted in steps.leases.iterate_wanted(lease):
-            if missing := store.list_missing(file_id, wanted):
-                source = store.get_source(file_id) or steps.fetch(lease, job)
-                for rendering in steps.render(source, prioritize_variants(missing, store.list_wanted(file_id))):
+            stock = store.inspect(file_id, wanted)
+            if stock.missing:
+                source = store.get_source(file_id) if stock.has_source else None
+                source = source or steps.fetch(lease, job, stock.path)
+                for rendering in steps.render(source, prioritize_variants(stock.missing, store.list_wanted(file_id))):
                     steps.put(lease, rendering)
-        if job.lane == "rewarm" and steps.people.is_kept_warm(lease.subject):
+        if job.lane == "rewarm" and steps.people.is_kept_warm(lease.subject, lease.shown_by):
             store.renew(file_id)
         return Outcome("done")
 

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from redis import Redis
+from redis.client import Pipeline
 
 from warmer.deadline import Deadline, JobContext
 from warmer.errors import BotTrouble, Paused, Postponed, TokenRejected
 from warmer.keys import Keys, Lane
-from warmer.state.scripts import load_script
+from warmer.state.scripts import load_script, queue
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -55,14 +56,15 @@ class Budget:
     def spend(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
         """Make one Bot API call that costs a token; what Telegram says of our pace or token holds for all workers."""
         self.take(job)
-        return self._heed(job, call)
+        return self.obey(job, call)
 
     def spend_nothing(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
         """Make a call that costs no token but obeys the pause: a download."""
         self.check_pause()
-        return self._heed(job, call)
+        return self.obey(job, call)
 
-    def _heed(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
+    def obey(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
+        """Make a call after the pause was checked. What Telegram says of pace or token holds for all workers."""
         try:
             return call(job.deadline)
         except Paused as pause:
@@ -86,6 +88,14 @@ class Budget:
     def check_pause(self) -> None:
         """Raises Paused during a pause and TokenRejected while halted."""
         self._try(0, 0, 0)
+
+    def queue_check(self, pipe: Pipeline) -> None:
+        """`check_pause` in a pipeline; `read_check` reads the answer."""
+        queue(pipe, self._ask, keys=[self.key], args=self._list_args(0, 0, 0))
+
+    def read_check(self, answer: tuple[int, Any]) -> None:
+        """What `check_pause` raises."""
+        self._read(answer)
 
     def pause(self, seconds: float) -> None:
         """No worker calls Telegram for so long (429, parameters.retry_after)."""
@@ -115,7 +125,10 @@ class Budget:
 
     def _try(self, reserve: float, cost: int, patience_seconds: float) -> float:
         """Take tokens. Returns the seconds to wait before they may be spent."""
-        state, rest = self._run(reserve, cost, patience_seconds)
+        return self._read(self._run(reserve, cost, patience_seconds))
+
+    def _read(self, answer: tuple[int, Any]) -> float:
+        state, rest = answer
         if state == HALTED:
             trouble: BotTrouble = "logged_out" if rest == b"logged_out" else "unauthorized"
             raise TokenRejected("Telegram refuses the bot; no call until getMe passes", 15, trouble)
@@ -128,18 +141,12 @@ class Budget:
         return float(seconds)
 
     def _run(self, reserve: float, cost: int, patience_seconds: float) -> tuple[int, Any]:
-        remembered = max(0.0, self._paused_until - self._tell_seconds())
-        args: list[float | str] = [
-            self.rate,
-            self.burst,
-            reserve,
-            cost,
-            patience_seconds,
-            remembered,
-            self._tell_instant(),
-        ]
-        state, rest = self._ask(keys=[self.key], args=args)
+        state, rest = self._ask(keys=[self.key], args=self._list_args(reserve, cost, patience_seconds))
         return state, rest
+
+    def _list_args(self, reserve: float, cost: int, patience_seconds: float) -> list[float | str]:
+        remembered = max(0.0, self._paused_until - self._tell_seconds())
+        return [self.rate, self.burst, reserve, cost, patience_seconds, remembered, self._tell_instant()]
 
     def _remember_pause(self, seconds: float) -> None:
         self._paused_until = max(self._paused_until, self._tell_seconds() + seconds)

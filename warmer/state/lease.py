@@ -9,12 +9,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 
 from warmer.errors import NotMine
 from warmer.keys import Keys, Lane, Subject
-from warmer.state.scripts import load_script
+from warmer.state.schedule import Schedule
+from warmer.state.scripts import load_script, queue
 
 LEASE_SECONDS = 30  # longer than a job's total deadline of 20 s
 
@@ -41,6 +44,8 @@ class Lease:
     token: str
     crash_count: int  # leases without an outcome, this one included
     wanted: tuple[str, ...] = ()  # variants that clients waited for when it was taken
+    next_run: str | None = None  # as `take` scheduled it, None if the subject had one before
+    shown_by: tuple[int, ...] = ()  # the ids that show the picture, when the lease was taken
     is_released: bool = False
 
 
@@ -70,11 +75,18 @@ class LeaseManager:
             return "known to be unavailable"
         return None
 
-    def take(self, subject: str, lane: Lane) -> Lease:
-        """Take the lease. Raises NotMine if another worker has it, and Forgotten."""
-        keys = self.keys
-        token = secrets.token_hex(8)
-        crash_count, *wanted = self._take(
+    def take(self, subject: str, lane: Lane, schedule: Schedule | None = None) -> Lease:
+        """Take the lease. Raises NotMine if another worker has it, and Forgotten.
+
+        `schedule`: gets a run for the moment after the lease expires, whatever the answer is, in the same round trip.
+        """
+        keys, token, next_run = self.keys, secrets.token_hex(8), None
+        pipe: Any = self.redis.pipeline(transaction=False)
+        if schedule:  # first: it lives in another slot than the lease, and a run too many does no harm
+            schedule.queue_set(pipe, subject, self.lease_seconds + 1)
+        queue(
+            pipe,
+            self._take,
             keys=[
                 keys.lease(subject),
                 keys.crashes(subject),
@@ -84,11 +96,17 @@ class LeaseManager:
             ],
             args=[token, int(self.lease_seconds * 1000)],
         )
+        pipe.smembers(keys.people(subject))
+        *scheduled, (crash_count, *wanted), shown_by = pipe.execute()
+        if schedule:
+            next_run = schedule.read_set(scheduled[0])
         if crash_count == -2:
             raise Forgotten("forgotten")
         if crash_count == 0:
             raise NotMine("held by another worker")
-        return Lease(Subject(subject), lane, token, int(crash_count), _names(wanted))
+        return Lease(
+            Subject(subject), lane, token, int(crash_count), _names(wanted), next_run, tuple(map(int, shown_by))
+        )
 
     def iterate_wanted(self, lease: Lease) -> Iterator[tuple[str, ...]]:
         """Yield the variants that clients want: first those of the lease, then those that they asked for meanwhile.
@@ -105,23 +123,32 @@ class LeaseManager:
         `unless_wanted`: keep it if clients asked for variants meanwhile, and return these. Raises NotMine if the lease
         has expired, and Forgotten.
         """
-        keys, subject = self.keys, lease.subject
-        state, *wanted = self._release(
-            keys=[
-                keys.lease(subject),
-                keys.crashes(subject),
-                keys.enqueued(subject, lease.lane),
-                keys.wanted(subject),
-                keys.forgotten(subject),
-            ],
-            args=[lease.token, int(unless_wanted)],
-        )
+        return self.read_release(lease, self._release(**self._release_call(lease, unless_wanted=unless_wanted)))
+
+    def queue_release(self, pipe: Pipeline, lease: Lease) -> None:
+        """Release the lease in a pipeline; `read_release` reads the answer."""
+        queue(pipe, self._release, **self._release_call(lease, unless_wanted=False))
+
+    def read_release(self, lease: Lease, answer: Any) -> tuple[str, ...]:
+        """What `release` returns and raises."""
+        state, *wanted = answer
         if state == -2:
             raise Forgotten("forgotten meanwhile")
         if state == -1:
             raise NotMine("the lease expired")
         lease.is_released = state == 0
         return _names(wanted)
+
+    def _release_call(self, lease: Lease, *, unless_wanted: bool) -> dict[str, Any]:
+        keys, subject = self.keys, lease.subject
+        names = [
+            keys.lease(subject),
+            keys.crashes(subject),
+            keys.enqueued(subject, lease.lane),
+            keys.wanted(subject),
+            keys.forgotten(subject),
+        ]
+        return {"keys": names, "args": [lease.token, int(unless_wanted)]}
 
 
 def _names(answer: list[bytes]) -> tuple[str, ...]:

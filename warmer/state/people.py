@@ -64,9 +64,9 @@ class People:
 
     def get_with_age(self, person_id: int) -> tuple[Person, float]:
         """The person, and the seconds since the last look-up; in one round trip."""
-        now, value = self._records.fetch(person_id)
-        person = read_person(person_id, load_record(value))
-        return person, now[0] - person.looked_up_at
+        person = self._records.fetch(person_id)
+        now = person.read.now[0] if person.read else 0
+        return person, now - person.looked_up_at
 
     def list_recent(self, limit: int) -> list[Person]:
         """The newest registered people, the newest first."""
@@ -85,11 +85,14 @@ class People:
         """
         return not person.is_pinned and self._wall_clock() - person.looked_up_at > 1.25 * self.check_seconds
 
-    def is_kept_warm(self, subject: str) -> bool:
-        """Returns True if one of the newest people shows the subject, so that it is renewed and checked."""
+    def is_kept_warm(self, subject: str, shown_by: Sequence[int] | None = None) -> bool:
+        """Returns True if one of the newest people shows the subject, so that it is renewed and checked.
+
+        `shown_by`: the ids that show the picture, if they are known.
+        """
         subject = Subject(subject)
         pipe = self.redis.pipeline(transaction=False)
-        for member in [subject.user_id] if subject.is_person else self._list_showing(subject):
+        for member in [subject.user_id] if subject.is_person else self._list_showing(subject, shown_by):
             pipe.zrevrank(self.keys.recent, str(member))
         return any(rank is not None and rank < self.keep for rank in pipe.execute())
 
@@ -99,10 +102,12 @@ class People:
         people = self.get_many([int(member) for member in members])
         return [person.id for person in people if person.is_registered and not person.is_pinned]
 
-    def _list_showing(self, file_id: str) -> list[int]:
+    def _list_showing(self, file_id: str, shown_by: Sequence[int] | None) -> list[int]:
         """The ids whose current picture this is. A previous picture is not kept warm."""
-        members: Any = self.redis.smembers(self.keys.people(file_id))
-        people = self.get_many([int(member) for member in members])
+        if shown_by is None:
+            members: Any = self.redis.smembers(self.keys.people(file_id))
+            shown_by = [int(member) for member in members]
+        people = self.get_many(shown_by)
         return [person.id for person in people if person.photo_file_id == file_id]
 
     # Writing
@@ -136,7 +141,7 @@ class People:
                 pipe.delete(*self.keys.negatives(subject))
 
         tombstones = [self.keys.forgotten(name) for name in (subject, file_id) if name]
-        person = self._records.update(person_id, change, write, clear=tombstones)
+        person = self._records.update(Person(person_id), change, write, clear=tombstones)
         assert person is not None  # noqa: S101 - a change that never returns None
         return Registration(person, first[0], repeat[0])
 
@@ -159,9 +164,9 @@ class People:
                 record.update(next_file_id=photo.file_id, next_unique_id=photo.unique_id)
             return record
 
-        return self._records.update(before.id, change, clear=[self.keys.forgotten(photo.file_id)])
+        return self._records.update(before, change, clear=[self.keys.forgotten(photo.file_id)])
 
-    def show(self, person_id: int, photo: PhotoSize) -> bool:
+    def show(self, before: Person, photo: PhotoSize) -> bool:
         """Show this picture, found in the profile and ready.
 
         Returns False if the person was deleted or another picture was pinned meanwhile.
@@ -174,8 +179,7 @@ class People:
                 show_photo(record, photo.file_id, photo.unique_id, previous=None)
             return record
 
-        person = self._records.update(person_id, change)
-        return person is not None
+        return self._records.update(before, change) is not None
 
     def drop_next(self, person_id: int) -> None:
         """The picture that was found in the profile cannot be had: the current one stays."""
@@ -186,7 +190,7 @@ class People:
             drop_next(record)
             return record
 
-        self._records.update(person_id, change)
+        self._records.update(Person(person_id), change)
 
     def drop_photos(self, person_id: int) -> tuple[str, ...]:
         """The profile shows no picture any more. Returns the file ids that this id ever showed; a pinned one stays."""
@@ -200,7 +204,7 @@ class People:
             record.update(next_file_id=None, next_unique_id=None)
             return record if record.get("joined_us") is not None else {}
 
-        self._records.update(person_id, change)
+        self._records.update(Person(person_id), change)
         return tuple(dropped)
 
     def remove(self, person_id: int) -> Person:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple
 
 from redis import Redis
 
@@ -14,6 +14,13 @@ from warmer.state.scripts import load_script, queue
 
 FORMER_MAX = 50  # former pictures in a record: deleting the person covers them
 Record = dict[str, Any]
+
+
+class Reading(NamedTuple):
+    """A record as it was read, so that it can be replaced without a second reading."""
+
+    value: bytes | None
+    now: tuple[int, int]  # Redis' TIME: seconds, microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class Person:
     former_file_ids: tuple[str, ...] = ()  # the newest first
     looked_up_at: int = 0  # seconds of Redis' TIME
     needs_look_up: bool = False  # registered since the last look-up
+    read: Reading | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_registered(self) -> bool:
@@ -60,6 +68,9 @@ class Person:
         return Subject(self.shown[0]) if self.shown else Subject.of_person(self.id)
 
 
+FIELDS = [one.name for one in fields(Person) if one.name != "read"]
+
+
 def list_rewarmed(person: Person) -> list[Subject]:
     """The subjects that have a next run while the person is among the newest: the profile and the picture."""
     profile = [] if person.is_pinned else [Subject.of_person(person.id)]
@@ -72,7 +83,7 @@ def load_record(value: Any) -> Record:
 
 def read_person(person_id: int, record: Record) -> Person:
     """The fields that this release knows."""
-    known = {name: record[name] for name in Person.__dataclass_fields__ if name in record}
+    known = {name: record[name] for name in FIELDS if name in record}
     known["former_file_ids"] = tuple(record.get("former_file_ids", ()))
     return Person(**known | {"id": person_id})
 
@@ -117,59 +128,69 @@ class Records:
         self.ttl_seconds = ttl_seconds  # of an id that is not registered
         self._replace = load_script(redis, "replace")
 
-    def fetch(self, person_id: int, clear: Sequence[str] = ()) -> tuple[tuple[int, int], Any]:
-        """Redis' TIME and the value, in one round trip. `clear`: keys to delete in it."""
+    def fetch(self, person_id: int) -> Person:
+        """The person, with Redis' TIME, in one round trip."""
         pipe: Any = self.redis.pipeline(transaction=False)
         pipe.time()
         pipe.get(self.keys.person(person_id))
-        for key in clear:
-            pipe.delete(key)
-        (seconds, micros), value, *_ = pipe.execute()
-        return (int(seconds), int(micros)), value
+        (seconds, micros), value = pipe.execute()
+        person = read_person(person_id, load_record(value))
+        return replace(person, read=Reading(value, (int(seconds), int(micros))))
 
     def update(
         self,
-        person_id: int,
+        before: Person,
         change: Callable[[Record, tuple[int, int]], Record | None],
         write: Callable[[Any, Record], None] | None = None,
         clear: Sequence[str] = (),
     ) -> Person | None:
-        """Read, change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
+        """Change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
 
-        `change` gets the record and Redis' TIME. It returns None to leave the record, and an empty one to delete it.
-        `write` adds commands to the round trip that writes; they must bear repetition. `clear`: keys to delete first.
-        Returns the person, None if the record was left.
+        `before` is read first, unless it comes from `fetch`. `change` gets the record and Redis' TIME. It returns None
+        to leave the record, and an empty one to delete it. `write` adds commands to the round trip that writes; they
+        must bear repetition. `clear`: keys to delete in it. Returns the person, None if the record was left.
         """
         noted: set[str] = set()  # pictures whose sets of people may hold this id by now
+        reading = before.read
         while True:
-            now, value = self.fetch(person_id, clear)
-            before = read_person(person_id, load_record(value))
-            record = change(load_record(value), now)
-            after = before if record is None else read_person(person_id, record)
+            if reading is None:
+                before = self.fetch(before.id)
+                reading = before.read
+            assert reading is not None  # noqa: S101 - `fetch` sets it
+            record = change(load_record(reading.value), reading.now)
+            after = before if record is None else read_person(before.id, record)
             noted |= {*before.shown, *after.shown}
-            if record is None or self._write(before, after, record, value, write):
+            new = json.dumps(record).encode() if record else b""
+            if record is None or self._write(before, after, reading.value, new, _add(write, record), clear):
                 break
+            reading = None
         for file_id in noted - {*after.shown}:
-            self.redis.srem(self.keys.people(file_id), person_id)
-        return None if record is None else after
+            self.redis.srem(self.keys.people(file_id), before.id)
+        return None if record is None else replace(after, read=Reading(new or None, reading.now))
 
     def _write(
         self,
         before: Person,
         after: Person,
-        record: Record,
-        value: bytes | None,
-        write: Callable[[Any, Record], None] | None,
+        old: bytes | None,
+        new: bytes,
+        write: Callable[[Any], None],
+        clear: Sequence[str],
     ) -> bool:
         pipe: Any = self.redis.pipeline(transaction=False)
         shown = after.shown[:1] if before.is_registered else after.shown  # a previous picture has its people already
         shown = shown if after.is_registered else ()
+        for key in clear:
+            pipe.delete(key)
         for file_id in shown:  # before the record: a picture that is shown is never without its people
             pipe.sadd(self.keys.people(file_id), after.id)
-        new, ttl = json.dumps(record) if record else "", "" if after.is_registered else self.ttl_seconds
-        queue(pipe, self._replace, keys=[self.keys.person(after.id)], args=[value or b"", new, ttl])
-        if write:
-            write(pipe, record)
+        ttl = "" if after.is_registered else self.ttl_seconds
+        queue(pipe, self._replace, keys=[self.keys.person(after.id)], args=[old or b"", new, ttl])
+        write(pipe)
         if after.shown != before.shown:
             pipe.publish(self.keys.purge, Subject.of_person(after.id))
-        return bool(pipe.execute()[len(shown)])
+        return bool(pipe.execute()[len(clear) + len(shown)])
+
+
+def _add(write: Callable[[Any, Record], None] | None, record: Record) -> Callable[[Any], None]:
+    return lambda pipe: write(pipe, record) if write else None

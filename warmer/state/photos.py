@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from random import uniform
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
+from redis.client import Pipeline
 
 from warmer.keys import Keys
 from warmer.photo import (
@@ -27,12 +28,17 @@ from warmer.state.lease import Lease, require_lease
 from warmer.state.schedule import cancel_runs
 from warmer.state.scripts import load_script, queue
 
-Spread = Callable[
-    [float, float], float
-]  # a random number between two, so that variants stored together do not expire together
+Spread = Callable[[float, float], float]  # a random number between two, so that variants expire at different times
 FAILURES_SECONDS = 86_400  # how long a failure counts, and how long an expired negative cache entry does
-WANTED_SECONDS = 60
 TTL_JITTER = 0.1  # share of a TTL, to both sides
+
+
+class Stock(NamedTuple):
+    """What Redis holds of a picture."""
+
+    missing: list[VariantSpec]  # the largest first
+    has_source: bool  # the largest size is stored, in some format: Telegram need not be called
+    path: FilePath | None
 
 
 class PhotoStore:
@@ -50,7 +56,7 @@ class PhotoStore:
         self._put, self._set_leased = load_script(redis, "put"), load_script(redis, "set_leased")
         self._put_unavailable = load_script(redis, "put_unavailable")
         self._count_failure = load_script(redis, "count_failure")
-        self._forget, self._want = load_script(redis, "forget"), load_script(redis, "want")
+        self._forget = load_script(redis, "forget")
 
     # Reading
 
@@ -72,19 +78,23 @@ class PhotoStore:
         variant = next(filter(None, (StoredVariant.unpack(value or b"") for value in values)), None)
         return SourceImage(variant.body, _unique_id(about) or _unique_id(path) or "") if variant else None
 
-    def list_missing(self, file_id: str, wanted: Collection[str] = ()) -> list[VariantSpec]:
-        """What is not stored of the first format, and of each format of which a variant is wanted; largest first."""
+    def inspect(self, file_id: str, wanted: Collection[str] = ()) -> Stock:
+        """What is stored of the picture and what a warming has to make, in one round trip.
+
+        `wanted`: variants such as `160.jpeg`. Each format of which one is wanted is made in all sizes.
+        """
         formats = [fmt for fmt in self.formats if fmt == self.formats[0] or any(w.endswith(f".{fmt}") for w in wanted)]
         specs = [VariantSpec(size, fmt) for fmt in formats for size in reversed(self.sizes)]
         pipe = self.redis.pipeline(transaction=False)
+        pipe.exists(*(self.keys.variant(file_id, self.sizes[-1], fmt) for fmt in self.formats))
+        pipe.mget(self.keys.preview(file_id), self.keys.path(file_id))
         for spec in specs:
             pipe.exists(self.keys.variant(file_id, *spec))
-        pipe.exists(self.keys.preview(file_id))
-        *stored, has_preview = pipe.execute()
+        sources, (preview, path), *stored = pipe.execute()
         missing = [spec for spec, is_stored in zip(specs, stored, strict=True) if not is_stored]
-        if not has_preview and not any(spec.format == self.formats[0] for spec in missing):
+        if not preview and not any(spec.format == self.formats[0] for spec in missing):
             missing.append(VariantSpec(self.sizes[0], self.formats[0]))  # the preview comes with a rendering
-        return missing
+        return Stock(missing, bool(sources), _read_path(path))
 
     def list_wanted(self, file_id: str) -> set[VariantSpec]:
         """The variants that clients wait for."""
@@ -99,12 +109,6 @@ class PhotoStore:
         if forgotten:
             return Unavailable("forgotten")
         return Unavailable(cause.decode()) if cause else None
-
-    def get_path(self, file_id: str) -> FilePath | None:
-        """The resolved path, while it is fresh."""
-        value = self.redis.get(self.keys.path(file_id))
-        said = json.loads(value) if value else {}  # a newer release may have added fields
-        return FilePath(said["path"], said["unique_id"]) if said else None
 
     def get_unique_id(self, file_id: str) -> str | None:
         """Telegram's unique id of a stored picture."""
@@ -159,11 +163,11 @@ class PhotoStore:
         args: list[str | int] = [lease.token, cause, first_seconds, max_seconds, FAILURES_SECONDS]
         return require_lease(self._put_unavailable(keys=keys, args=args))
 
-    def put_path(self, lease: Lease, path: FilePath, ttl: int) -> None:
-        """Remember where Telegram keeps the file, for `ttl` seconds. Raises NotMine and Forgotten as `put` does."""
+    def queue_path(self, pipe: Pipeline, lease: Lease, path: FilePath, ttl: int) -> None:
+        """Remember in a pipeline where Telegram keeps the file, for `ttl` seconds. `require_lease` reads the answer."""
         value = json.dumps({"path": path.path, "unique_id": path.unique_id})
         keys = [*self._guards(lease.subject), self.keys.path(lease.subject)]
-        require_lease(self._set_leased(keys=keys, args=[lease.token, self._jitter(ttl), value]))
+        queue(pipe, self._set_leased, keys=keys, args=[lease.token, self._jitter(ttl), value])
 
     def drop_path(self, file_id: str) -> None:
         """Forget the path: Telegram says that it has expired."""
@@ -179,10 +183,6 @@ class PhotoStore:
 
     # Without a lease
 
-    def want(self, file_id: str, spec: VariantSpec) -> None:
-        """Note that a client waits for this variant. A worker reads this before it renders and before it releases."""
-        self._want(keys=[self.keys.wanted(file_id)], args=[str(spec), WANTED_SECONDS])
-
     def renew(self, file_id: str) -> None:
         """Give every stored variant its full TTL again: a file id names immutable bytes."""
         ttl = self._jitter(self.ttl)
@@ -193,9 +193,9 @@ class PhotoStore:
         pipe.expire(self.keys.preview(file_id), ttl)
         pipe.execute()
 
-    def announce(self, subject: str, outcome: str) -> None:
+    def announce(self, subject: str, outcome: str, pipe: Pipeline | None = None) -> None:
         """Wake the clients that wait for this subject. Call it after the write that they shall find."""
-        self.redis.publish(self.keys.done, f"{subject} {outcome}")
+        (self.redis if pipe is None else pipe).publish(self.keys.done, f"{subject} {outcome}")
 
     def clear_tombstones(self, *subjects: str) -> None:
         """Remove the tombstones of these subjects, so that they can be warmed again."""
@@ -203,10 +203,6 @@ class PhotoStore:
         for subject in subjects:
             pipe.delete(self.keys.forgotten(subject))
         pipe.execute()
-
-    def clear_unavailable(self, *subjects: str) -> None:
-        """Remove these subjects from the negative cache, with their counters."""
-        self.redis.delete(*(key for subject in subjects for key in self.keys.negatives(subject)))
 
     def forget(self, *subjects: str, shown_by: int | None = None) -> list[str]:
         """Delete everything about these subjects, with their next runs, in two round trips. Returns those deleted.
@@ -246,3 +242,8 @@ class PhotoStore:
 
 def _unique_id(about: Any) -> str | None:
     return str(json.loads(about)["unique_id"]) if about else None
+
+
+def _read_path(value: Any) -> FilePath | None:
+    said = json.loads(value) if value else {}  # with fields that another release may have added
+    return FilePath(said["path"], said["unique_id"]) if said else None

@@ -9,7 +9,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from warmer.keys import Keys
-from warmer.state.scripts import load_script
+from warmer.state.scripts import load_script, queue
 
 
 class Schedule:
@@ -24,8 +24,21 @@ class Schedule:
 
     def set(self, subject: str, seconds: float) -> str | None:
         """Replace the next run. Returns its instant for `cancel_if`, None if there was another one before."""
-        is_new, next_run = self._schedule(keys=[self.keys.schedule], args=[seconds, "", subject])
+        return self.read_set(self._schedule(keys=[self.keys.schedule], args=[seconds, "", subject]))
+
+    def queue_set(self, pipe: Pipeline, subject: str, seconds: float) -> None:
+        """Replace the next run in a pipeline; `read_set` reads the answer."""
+        queue(pipe, self._schedule, keys=[self.keys.schedule], args=[seconds, "", subject])
+
+    @staticmethod
+    def read_set(answer: Any) -> str | None:
+        """What `set` returns."""
+        is_new, next_run = answer
         return next_run.decode() if is_new else None
+
+    def queue_by(self, pipe: Pipeline, subjects: Sequence[str], seconds: float) -> None:
+        """`schedule_by` in a pipeline."""
+        queue(pipe, self._schedule, keys=[self.keys.schedule], args=[seconds, "LT", *subjects])
 
     def cancel_if(self, subject: str, next_run: str) -> None:
         """Cancel the next run if it is still this one."""

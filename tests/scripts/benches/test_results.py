@@ -91,7 +91,7 @@ def test_an_unknown_part_is_rejected_in_one_line() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "avatar-warmer: no part is named 'nonsense': "
-        "there are hits, cold, open-app, render, memory, scale, first-four\n"
+        "there are hits, cold, open-app, render, memory, scale, first-four, round-trips\n"
     )
 
 

@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from redis import Redis
-from redis.exceptions import ConnectionError
+from redis.exceptions import ResponseError
 
 from tests.support.clock import Clock
 from tests.support.remaining import remaining
-from warmer.broker.publish import BREAKER_SECONDS, BROKER_FAILED, Publisher
-from warmer.keys import Lane
+from warmer.broker.publish import BREAKER_SECONDS, BROKER_FAILED, EagerLane, Publisher
+from warmer.photo import VariantSpec
 from warmer.settings import load_settings
-from warmer.state.schedule import Schedule
 from warmer.wiring import WorkerContext
 
 FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
@@ -66,24 +64,24 @@ def test_a_message_enters_the_queue_of_its_lane(publisher: Publisher) -> None:
 
 
 def test_the_enqueued_marker_expires(publisher: Publisher, context: WorkerContext) -> None:
-    publisher.ask(FID, "hot")
+    publisher.ask_hot(FID, None)
     assert context.redis.pttl(context.keys.enqueued(FID, "hot")) / 1000 == remaining(ASKED_SECONDS)
 
 
 def test_many_requests_for_one_picture_publish_one_message(publisher: Publisher) -> None:
     with ThreadPoolExecutor(16) as pool:
-        assert all(pool.map(lambda _: publisher.ask(FID, "hot"), range(50)))
+        assert all(pool.map(lambda _: publisher.ask_hot(FID, None), range(50)))
     assert count(publisher)["hot"] == 1
 
 
 def test_a_hot_message_is_published_beside_a_waiting_warm_one(publisher: Publisher) -> None:
     assert publisher.ask(FID, "warm")
-    assert publisher.ask(FID, "hot")
+    assert publisher.ask_hot(FID, None)
     assert count(publisher) == {"hot": 1, "warm": 1, "rewarm": 0}
 
 
 def test_above_hot_max_no_hot_message_is_published(publisher: Publisher, context: WorkerContext) -> None:
-    asked = [publisher.ask(f"{FID}{number}", "hot") for number in range(HOT_MAX + 2)]
+    asked = [publisher.ask_hot(f"{FID}{number}", None) for number in range(HOT_MAX + 2)]
     assert asked == [True] * HOT_MAX + [False] * 2
     assert count(publisher)["hot"] == HOT_MAX
     assert not context.redis.exists(context.keys.enqueued(f"{FID}{HOT_MAX}", "hot"))
@@ -113,14 +111,14 @@ def test_a_message_contains_subject_and_lane_and_no_point_in_time(publisher: Pub
 
 
 def test_without_a_broker_a_hot_request_is_refused(cut_off: Publisher, context: WorkerContext) -> None:
-    assert cut_off.ask(FID, "hot") is False
+    assert cut_off.ask_hot(FID, None) is False
     assert not context.redis.exists(context.keys.enqueued(FID, "hot"))
     assert context.schedule.count() == 0
 
 
 @pytest.mark.parametrize("lane", ["warm", "rewarm"])
 def test_without_a_broker_eager_requests_go_to_the_schedule(
-    cut_off: Publisher, context: WorkerContext, lane: Lane
+    cut_off: Publisher, context: WorkerContext, lane: EagerLane
 ) -> None:
     assert cut_off.ask(FID, lane) is False
     assert not context.redis.exists(context.keys.enqueued(FID, lane))
@@ -164,23 +162,24 @@ def test_eager_messages_are_bounded_and_the_rest_is_scheduled(
 
 def test_a_picture_that_a_worker_has_leased_is_not_published(context: WorkerContext) -> None:
     context.steps.leases.take("AgACAgIAAxkBAAIBheldheld", "warm")
-    assert context.publisher.ask("AgACAgIAAxkBAAIBheldheld", "hot")
+    assert context.publisher.ask_hot("AgACAgIAAxkBAAIBheldheld", None)
     assert context.publisher.count_waiting("hot") == 0
 
 
 def test_a_request_that_cannot_be_scheduled_does_not_count_as_enqueued(
     context: WorkerContext, publisher: Publisher
 ) -> None:
-    nowhere = Schedule(Redis.from_url("redis://127.0.0.1:1"), context.keys)
-    with pytest.raises(ConnectionError):
-        Publisher(publisher.app, context.redis, context.keys, nowhere, context.settings).ask(FID, "warm")
+    context.redis.set(context.keys.schedule, "no sorted set")
+    with pytest.raises(ResponseError):
+        publisher.ask(FID, "warm")
+    context.redis.delete(context.keys.schedule)
     assert publisher.ask(FID, "warm")
     assert count(publisher)["warm"] == 1
 
 
 def test_an_eager_message_is_also_scheduled_and_a_hot_one_is_not(publisher: Publisher, context: WorkerContext) -> None:
     publisher.ask(FID, "warm")
-    publisher.ask(OTHER, "hot")
+    publisher.ask_hot(OTHER, None)
     assert context.redis.zrange(context.keys.schedule, 0, -1) == [FID.encode()]
 
 
@@ -191,3 +190,16 @@ def test_an_eager_message_behind_others_is_scheduled_later(publisher: Publisher,
     turns: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)
     assert [subject for subject, _ in turns] == [FID.encode(), OTHER.encode()]
     assert turns[1][1] - turns[0][1] >= 100
+
+
+def test_the_variant_that_a_client_waits_for_is_noted_for_a_minute_even_if_a_worker_has_the_lease(
+    publisher: Publisher, context: WorkerContext
+) -> None:
+    key = context.keys.wanted(FID)
+    publisher.ask_hot(FID, VariantSpec(160, "jpeg"))
+    assert context.redis.smembers(key) == {b"160.jpeg"}
+    assert context.redis.ttl(key) == remaining(60)
+    context.redis.set(context.keys.lease(FID), "token")
+    assert publisher.ask_hot(FID, VariantSpec(80, "jpeg"))
+    assert context.redis.smembers(key) == {b"160.jpeg", b"80.jpeg"}
+    assert count(publisher)["hot"] == 1

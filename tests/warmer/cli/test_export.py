@@ -22,7 +22,7 @@ def test_an_export_can_be_registered_elsewhere_in_the_same_order(
     file_id, ids = "A" * 30, [next_id(), -next_id(), next_id()]
     for user_id, name, pinned in zip(ids, ("Ann", 'Bob "B", Jr', "Cleo"), (None, file_id, None), strict=True):
         context.people.register(user_id, name, pinned)
-    context.people.show(ids[2], PhotoSize(f"{file_id}x", "found in the profile", 320))
+    context.people.show(context.people.get(ids[2]), PhotoSize(f"{file_id}x", "found in the profile", 320))
     assert [row["id"] for row in answer("export", "--json")["partners"]] == ids
     told = call("export").stdout
     context.redis.flushall()

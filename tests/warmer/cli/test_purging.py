@@ -60,7 +60,7 @@ def test_purging_everything_works_in_batches(
 @pytest.mark.parametrize("is_all", [True, False])
 def test_wanted_variants_stay(tool: Purge, context: WorkerContext, is_all: bool) -> None:
     store = context.steps.store
-    store.want(FID, VariantSpec(160, "jpeg"))
+    store.redis.sadd(store.keys.wanted(FID), str(VariantSpec(160, "jpeg")))
     assert (tool.everything() if is_all else tool.subjects([FID])) == 0
     assert store.list_wanted(FID) == {VariantSpec(160, "jpeg")}
 

@@ -14,7 +14,7 @@ from warmer.deadline import JobContext
 from warmer.flow.profile import refresh_profile
 from warmer.flow.steps import FlowSteps
 from warmer.keys import Lane
-from warmer.photo import PhotoSize, Rendering, SourceImage
+from warmer.photo import FilePath, PhotoSize, Rendering, SourceImage
 from warmer.state.lease import Lease
 from warmer.state.person import Person
 from warmer.wiring import WorkerContext
@@ -57,8 +57,8 @@ def meanwhile(context: WorkerContext, step: str, happens: Callable[[], object]) 
         happens()
         return sizes
 
-    def fetch(lease: Lease, job: JobContext) -> SourceImage:
-        source = context.steps.fetch(lease, job)
+    def fetch(lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
+        source = context.steps.fetch(lease, job, path)
         happens()
         return source
 

@@ -28,7 +28,8 @@ def lease(context: WorkerContext, file_id: str) -> Lease:
 
 
 def fetch(context: WorkerContext, lease: Lease) -> SourceImage:
-    return context.steps.fetch(lease, JobContext.start("warm", 0))
+    path = context.steps.store.inspect(lease.subject).path
+    return context.steps.fetch(lease, JobContext.start("warm", 0), path)
 
 
 def test_the_bytes_have_the_unique_id(context: WorkerContext, lease: Lease, telegram: FakeTelegram) -> None:
@@ -61,7 +62,7 @@ def test_an_expired_path_is_dropped_even_if_get_file_fails(
     telegram.fail("getFile", "bad-gateway")
     with pytest.raises(UpstreamFailed):
         fetch(context, lease)
-    assert context.steps.store.get_path(lease.subject) is None
+    assert context.steps.store.inspect(lease.subject).path is None
 
 
 def test_a_path_that_keeps_expiring_is_replaced_only_once(

@@ -14,7 +14,7 @@ from tests.warmer.flow.profiles import RED, TEAL, follow, get_partner, mark_old,
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
-from warmer.photo import SourceImage, Unavailable
+from warmer.photo import FilePath, SourceImage, Unavailable
 from warmer.state.lease import Lease
 from warmer.wiring import WorkerContext
 
@@ -44,9 +44,9 @@ def test_forgetting_during_a_failure_leaves_no_trace(
 ) -> None:
     telegram.fail("download", fault)
 
-    def fetch(lease: Lease, job: JobContext) -> SourceImage:
+    def fetch(lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
         try:
-            return context.steps.fetch(lease, job)
+            return context.steps.fetch(lease, job, path)
         finally:
             context.steps.forget.person(partner_id)
 

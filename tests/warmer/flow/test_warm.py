@@ -16,7 +16,7 @@ from warmer.deadline import JobContext
 from warmer.flow.steps import FlowSteps
 from warmer.flow.warm import warm_photo
 from warmer.keys import Lane
-from warmer.photo import Rendering, SourceImage, Unavailable, VariantSpec
+from warmer.photo import FilePath, Rendering, SourceImage, Unavailable, VariantSpec
 from warmer.state.lease import Lease
 from warmer.wiring import WorkerContext
 
@@ -36,8 +36,8 @@ def warm(context: WorkerContext, file_id: str, lane: Lane = "warm", steps: FlowS
 def meanwhile(context: WorkerContext, happens: Callable[[], object]) -> FlowSteps:
     """Returns the steps with an event during the fetch."""
 
-    def fetch(lease: Lease, job: JobContext) -> SourceImage:
-        source = context.steps.fetch(lease, job)
+    def fetch(lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
+        source = context.steps.fetch(lease, job, path)
         happens()
         return source
 
@@ -56,7 +56,7 @@ def test_every_size_in_the_first_format_and_a_preview_are_stored(context: Worker
 
 def test_no_later_format_is_rendered_ahead_of_time(context: WorkerContext, file_id: str) -> None:
     warm(context, file_id)
-    assert context.steps.store.list_missing(file_id, ["80.jpeg"]) == [
+    assert context.steps.store.inspect(file_id, ["80.jpeg"]).missing == [
         VariantSpec(size, "jpeg") for size in (320, 160, 80)
     ]
 
@@ -79,17 +79,19 @@ def test_a_later_format_is_made_from_a_stored_variant(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
     warm(context, file_id)
-    context.steps.store.want(file_id, JPEG)
+    context.redis.sadd(context.keys.wanted(file_id), str(JPEG))
     warm(context, file_id)
-    assert context.steps.store.list_missing(file_id, [str(JPEG)]) == []
+    assert context.steps.store.inspect(file_id, [str(JPEG)]).missing == []
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
 def test_a_format_that_a_client_wants_meanwhile_is_made_under_the_same_lease(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
-    warm(context, file_id, steps=meanwhile(context, lambda: context.steps.store.want(file_id, JPEG)))
-    assert context.steps.store.list_missing(file_id, [str(JPEG)]) == []
+    warm(
+        context, file_id, steps=meanwhile(context, lambda: context.redis.sadd(context.keys.wanted(file_id), str(JPEG)))
+    )
+    assert context.steps.store.inspect(file_id, [str(JPEG)]).missing == []
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
@@ -184,14 +186,14 @@ def test_the_variant_that_a_client_waits_for_is_stored_and_announced_first(
 ) -> None:
     """For a variant requested before the message and one requested during the fetch."""
     stored: list[list[str]] = []
-    context.steps.store.want(file_id, waited)
+    context.redis.sadd(context.keys.wanted(file_id), str(waited))
     with listening(context.redis, context.keys.done) as hear:
         warm(context, file_id, steps=record_puts(context.steps, stored))
         said = [hear() for _ in range(3)]
     # In any order, since the nodes of a cluster do not wait for each other. A client reads again after each.
     assert sorted(said) == [f"{file_id} {word}".encode() for word in ("done", "stored", "stored")]
     assert stored[0] == [str(waited)]
-    assert context.steps.store.list_missing(file_id, [str(waited)]) == []
+    assert context.steps.store.inspect(file_id, [str(waited)]).missing == []
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
@@ -213,6 +215,6 @@ def test_if_no_client_waits_the_size_of_photo_url_comes_first(context: WorkerCon
 
 def test_a_variant_that_a_client_requests_during_the_fetch_comes_first(context: WorkerContext, file_id: str) -> None:
     stored: list[list[str]] = []
-    steps = meanwhile(context, lambda: context.steps.store.want(file_id, VariantSpec(80, "webp")))
+    steps = meanwhile(context, lambda: context.redis.sadd(context.keys.wanted(file_id), str(VariantSpec(80, "webp"))))
     warm(context, file_id, steps=record_puts(steps, stored))
     assert stored == [["80.webp"], ["320.webp", "160.webp"]]

@@ -76,7 +76,7 @@ def test_a_name_and_a_picture_written_concurrently_are_both_kept(people: People)
     people.register(1, "Ann", None)
     with ThreadPoolExecutor(8) as pool:
         pool.map(lambda number: people.register(1, f"Ann {number}", None), range(20))
-        pool.submit(people.show, 1, found(A))
+        pool.submit(people.show, people.get(1), found(A))
     assert people.get(1).photo_file_id == A
 
 
@@ -112,7 +112,7 @@ def test_unknown_fields_are_kept(people: People, redis: Redis, keys: Keys) -> No
     record = json.loads(redis.get(keys.person(1)) or "")
     redis.set(keys.person(1), json.dumps(record | {"from_the_future": [1]}))
     people.register(1, "Anna", None)
-    people.show(1, found(B))
+    people.show(people.get(1), found(B))
     people.drop_photos(1)
     assert json.loads(redis.get(keys.person(1)) or "")["from_the_future"] == [1]
     assert people.get(1).name == "Anna"
@@ -168,7 +168,7 @@ def test_switching_between_two_pictures_keeps_both(people: People) -> None:
 
 def test_a_found_picture_is_adopted(people: People) -> None:
     people.register(1, "Ann", None)
-    assert people.show(1, found(A))
+    assert people.show(people.get(1), found(A))
     assert (people.get(1).photo_file_id, people.get(1).photo_unique_id) == (A, found(A).unique_id)
     assert showing(people, A) == {1}
 
@@ -177,32 +177,32 @@ def test_an_adopted_picture_replaces_all_earlier_ones(people: People) -> None:
     people.register(1, "Ann", A)
     people.register(1, "Ann", B)
     people.register(1, "Ann", None)
-    assert people.show(1, found(C))
+    assert people.show(people.get(1), found(C))
     assert people.get(1).shown == (C,)
     assert [showing(people, file_id) for file_id in (A, B, C)] == [set(), set(), {1}]
 
 
 def test_adopting_the_same_picture_again_changes_nothing(people: People) -> None:
     people.register(1, "Ann", None)
-    people.show(1, found(A))
-    assert people.show(1, found(A))
+    people.show(people.get(1), found(A))
+    assert people.show(people.get(1), found(A))
     assert (list(people.get(1).shown), showing(people, A)) == ([A], {1})
 
 
 def test_a_pinned_partner_adopts_no_picture(people: People) -> None:
     people.register(1, "Ann", A)
-    assert not people.show(1, found(B))
+    assert not people.show(people.get(1), found(B))
     assert (list(people.get(1).shown), showing(people, B)) == ([A], set())
 
 
 def test_a_forgotten_partner_adopts_no_picture_and_leaves_no_trace(people: People, redis: Redis) -> None:
-    assert not people.show(1, found(A))
+    assert not people.show(people.get(1), found(A))
     assert not list(redis.scan_iter("*"))
 
 
 def test_a_profile_without_a_picture_shows_none(people: People) -> None:
     people.register(1, "Ann", None)
-    people.show(1, found(A))
+    people.show(people.get(1), found(A))
     assert people.drop_photos(1) == (A,)
     assert people.get(1).shown == ()
 

@@ -15,7 +15,7 @@ from tests.warmer.state.store import DAY, FID, FORMATS, SIZES, TTL, lease, lease
 from warmer.errors import NotMine
 from warmer.keys import Keys
 from warmer.photo import FilePath, StoredVariant, VariantSpec
-from warmer.state.lease import Forgotten, Lease, LeaseManager
+from warmer.state.lease import Forgotten, Lease, LeaseManager, require_lease
 from warmer.state.photos import PhotoStore
 
 __all__ = ["lease", "leases", "store"]
@@ -42,7 +42,7 @@ def test_a_304_reads_the_header_without_the_bytes(store: PhotoStore, lease: Leas
 
 
 def test_without_stored_values_every_getter_returns_none(store: PhotoStore) -> None:
-    for find in (store.get_source, store.get_unavailable, store.get_path, store.get_unique_id):
+    for find in (store.get_source, store.get_unavailable, store.get_unique_id):
         assert find(FID) is None
     for get in (store.get, store.get_header):
         assert get(FID, 80, "webp") is None
@@ -84,7 +84,7 @@ def test_a_put_removes_failures_and_the_negative_cache_entry(
     assert not redis.exists(keys.failures(FID), keys.negative_count(FID))
 
 
-@pytest.mark.parametrize("write", ["put", "put_unavailable", "put_path", "count_failure"])
+@pytest.mark.parametrize("write", ["put", "put_unavailable", "count_failure"])
 @pytest.mark.parametrize("loss", ["taken over", "run out", "forgotten"])
 def test_without_the_lease_no_write_succeeds(
     store: PhotoStore, lease: Lease, redis: Redis, keys: Keys, write: str, loss: str
@@ -94,7 +94,6 @@ def test_without_the_lease_no_write_succeeds(
     arguments: dict[str, tuple[Any, ...]] = {
         "put": (render(),),
         "put_unavailable": ("none", 600, 7 * DAY),
-        "put_path": (FilePath("p", "u"), 60),
         "count_failure": (),
     }
     before = list_keys(redis)
@@ -115,27 +114,40 @@ def test_a_value_of_another_version_counts_as_missing(store: PhotoStore, redis: 
     assert store.get(FID, 80, "webp") is None
 
 
+def put_path(store: PhotoStore, lease: Lease, path: FilePath, ttl: int) -> None:
+    pipe = store.redis.pipeline(transaction=False)
+    store.queue_path(pipe, lease, path, ttl)
+    require_lease(pipe.execute()[0])
+
+
+def test_without_the_lease_no_path_is_stored(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
+    redis.delete(keys.lease(FID))
+    with pytest.raises(NotMine):
+        put_path(store, lease, FilePath("p", "u"), 60)
+    assert store.inspect(FID).path is None
+
+
 def test_a_path_has_its_own_ttl(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
-    store.put_path(lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
-    assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
+    put_path(store, lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
+    assert store.inspect(FID).path == FilePath("photos/file_1.jpg", "AQAD")
     assert redis.ttl(keys.path(FID)) == remaining(1000, rel=0.1)
 
 
 def test_fields_of_another_release_in_a_path_are_ignored(store: PhotoStore, redis: Redis, keys: Keys) -> None:
     redis.set(keys.path(FID), json.dumps({"path": "photos/file_1.jpg", "unique_id": "AQAD", "bytes": 5}))
-    assert store.get_path(FID) == FilePath("photos/file_1.jpg", "AQAD")
+    assert store.inspect(FID).path == FilePath("photos/file_1.jpg", "AQAD")
 
 
 def test_a_dropped_path_is_gone(store: PhotoStore, lease: Lease) -> None:
-    store.put_path(lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
+    put_path(store, lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
     store.drop_path(FID)
-    assert store.get_path(FID) is None
+    assert store.inspect(FID).path is None
 
 
 def test_missing_variants_are_listed_by_size_and_format(store: PhotoStore, lease: Lease) -> None:
     store.put(lease, render(80))
-    assert store.list_missing(FID) == [(320, "webp"), (160, "webp")]
-    assert store.list_missing(FID, ["160.jpeg", "oddities"]) == [
+    assert store.inspect(FID).missing == [(320, "webp"), (160, "webp")]
+    assert store.inspect(FID, ["160.jpeg", "oddities"]).missing == [
         *((320, "webp"), (160, "webp")),
         *((320, "jpeg"), (160, "jpeg"), (80, "jpeg")),
     ]
@@ -143,9 +155,9 @@ def test_missing_variants_are_listed_by_size_and_format(store: PhotoStore, lease
 
 def test_a_missing_preview_requires_one_rendering(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
     store.put(lease, render())
-    assert store.list_missing(FID) == []
+    assert store.inspect(FID).missing == []
     redis.delete(keys.preview(FID))
-    assert store.list_missing(FID) == [(80, "webp")]
+    assert store.inspect(FID).missing == [(80, "webp")]
 
 
 def test_later_formats_are_made_from_the_largest_stored_variant(store: PhotoStore, lease: Lease) -> None:
@@ -173,7 +185,7 @@ def test_renewing_creates_no_key(store: PhotoStore, redis: Redis) -> None:
 
 
 def test_a_wanted_variant_expires_after_a_minute(store: PhotoStore, redis: Redis, keys: Keys) -> None:
-    store.want(FID, VariantSpec(160, "jpeg"))
+    store.redis.sadd(store.keys.wanted(FID), str(VariantSpec(160, "jpeg")))
     assert redis.smembers(keys.wanted(FID)) == {b"160.jpeg"}
     assert store.list_wanted(FID) == {VariantSpec(160, "jpeg")}
     assert redis.ttl(keys.wanted(FID)) == remaining(60)
@@ -181,7 +193,7 @@ def test_a_wanted_variant_expires_after_a_minute(store: PhotoStore, redis: Redis
 
 def test_a_put_removes_the_wanted_variant(store: PhotoStore, lease: Lease) -> None:
     for spec in (VariantSpec(80, "webp"), VariantSpec(160, "jpeg")):
-        store.want(FID, spec)
+        store.redis.sadd(store.keys.wanted(FID), str(spec))
     store.put(lease, render(80))
     assert store.list_wanted(FID) == {VariantSpec(160, "jpeg")}
 

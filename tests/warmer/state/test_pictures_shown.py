@@ -30,7 +30,7 @@ def test_every_picture_ever_shown_is_recorded(people: People) -> None:
 def test_replaced_pictures_of_the_profile_are_recorded_too(people: People) -> None:
     people.register(1, "Ann", None)
     for file_id in (A, B):
-        people.show(1, found(file_id))
+        people.show(people.get(1), found(file_id))
     assert people.get(1).ever_shown == (B, A)
     assert people.drop_photos(1) == (B, A)
     assert people.get(1).ever_shown == ()
@@ -84,7 +84,7 @@ def test_a_found_picture_is_shown_at_once_or_becomes_the_next_one(people: People
     people.register(1, "Ann")
     people.note_look_up(people.get(1), found(A))
     assert (people.get(1).shown, people.get(1).photo_file_id) == ((A,), None)
-    people.show(1, found(A))
+    people.show(people.get(1), found(A))
     people.note_look_up(people.get(1), found(B))
     assert (people.get(1).shown, people.get(1).next_file_id) == ((A,), B)
 
@@ -99,14 +99,14 @@ def test_a_lookup_is_recorded_with_the_time_of_redis(people: People, redis: Redi
 
 def test_the_record_of_an_unregistered_id_lives_as_long_as_a_picture(people: People, redis: Redis, keys: Keys) -> None:
     people.note_look_up(people.get(1), found(A))
-    people.show(1, found(A))
+    people.show(people.get(1), found(A))
     assert redis.ttl(keys.person(1)) == remaining(TTL)
     assert not redis.exists(keys.people(A), keys.recent)
 
 
 def test_an_id_that_registers_after_it_was_resolved_keeps_its_picture(people: People, redis: Redis, keys: Keys) -> None:
     people.note_look_up(people.get(1), found(A))
-    people.show(1, found(A))
+    people.show(people.get(1), found(A))
     people.register(1, "Ann")
     assert (people.get(1).shown, showing(people, A), redis.ttl(keys.person(1))) == ((A,), {1}, -1)
 
@@ -129,7 +129,7 @@ def test_a_lookup_does_not_replace_a_picture_pinned_meanwhile(people: People) ->
 
 def test_dropping_the_next_picture_keeps_the_current_one_and_records_both(people: People) -> None:
     people.register(1, "Ann")
-    people.show(1, found(A))
+    people.show(people.get(1), found(A))
     people.note_look_up(people.get(1), found(B))
     people.drop_next(1)
     people.drop_next(2)

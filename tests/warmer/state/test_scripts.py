@@ -26,7 +26,7 @@ def test_every_script_documents_its_keys_and_arguments() -> None:
 
 
 def test_every_script_is_used() -> None:
-    code = "\n".join(path.read_text("utf-8") for path in FOLDER.parent.glob("*.py"))
+    code = "\n".join(path.read_text("utf-8") for path in FOLDER.parents[1].rglob("*.py"))
     assert [name for name in NAMES if f'load_script(redis, "{name}")' not in code] == []
 
 

@@ -9,7 +9,7 @@ from tests.conftest import listening
 from tests.support.remaining import remaining
 from tests.warmer.state.store import DAY, FID, FORMATS, OTHER, PREVIEW, TTL, lease, leases, list_keys, render, store
 from warmer.keys import Keys
-from warmer.photo import FilePath, PhotoStatus, Unavailable, VariantSpec, version_of
+from warmer.photo import PhotoStatus, Unavailable, VariantSpec, version_of
 from warmer.state.lease import Lease, LeaseManager
 from warmer.state.photos import FAILURES_SECONDS, PhotoStore
 
@@ -55,15 +55,6 @@ def test_earlier_failures_do_not_lengthen_the_first_entry(
     assert redis.ttl(keys.failures(FID)) == remaining(DAY)
     assert store.put_unavailable(lease, "none", 600, 7 * DAY) == 600
     assert store.count_failure(lease) == 1
-
-
-def test_clearing_removes_the_negative_cache_entry_and_the_failures(
-    store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
-) -> None:
-    store.put_unavailable(lease, "none", 600, 7 * DAY)
-    store.count_failure(lease)
-    store.clear_unavailable(FID)
-    assert list_keys(redis) == {keys.lease(FID), keys.crashes(FID)}
 
 
 def test_forgotten_takes_precedence_over_every_other_cause(store: PhotoStore, redis: Redis, keys: Keys) -> None:
@@ -118,10 +109,10 @@ def store_with_every_key(store: PhotoStore, lease: Lease, redis: Redis, keys: Ke
     """A store with every kind of key of one picture."""
     for fmt in FORMATS:
         store.put(lease, render(fmt=fmt))
-    store.put_path(lease, FilePath("p", "u"), 60)
+    store.redis.set(keys.path(FID), "{}")
     store.put_unavailable(lease, "none", 600, 7 * DAY)
     store.count_failure(lease)
-    store.want(FID, VariantSpec(160, "jpeg"))
+    store.redis.sadd(store.keys.wanted(FID), str(VariantSpec(160, "jpeg")))
     redis.sadd(keys.people(FID), 42)
     for lane in ("hot", "warm", "rewarm"):
         redis.set(keys.enqueued(FID, lane), "1")

@@ -218,7 +218,7 @@ def test_a_forgotten_subject_has_no_next_run(context: WorkerContext, file_id: st
 def test_every_picture_and_profile_of_the_newest_is_scheduled(context: WorkerContext) -> None:
     context.people.register(1, "pinned", f"{FID}1")
     context.people.register(2, "followed", None)
-    context.people.show(2, PhotoSize(f"{FID}2", "unique", 320))
+    context.people.show(context.people.get(2), PhotoSize(f"{FID}2", "unique", 320))
     context.people.register(3, "not looked up yet", None)
     assert keep_newest(context) == 3
     assert set(list_next_runs(context)) == {f"{FID}1", f"{FID}2", "user:2", "user:3"}

@@ -16,8 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.remaining import remaining
 from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, store_picture, store_unavailable, user_url
+from warmer.broker.publish import EagerLane
 from warmer.errors import InvalidFileId
-from warmer.keys import QUEUES, Lane, Subject
+from warmer.keys import QUEUES, Subject
 from warmer.state.budget import Budget
 from web.wiring import get_web_context
 
@@ -124,10 +125,12 @@ def test_refused_misses_above_hot_max_are_counted(figures: Read, make_app: MakeA
 
 
 def test_the_length_of_each_queue_is_exported(app: Flask, figures: Read) -> None:
-    lanes: list[tuple[Lane, int]] = [("hot", 3), ("warm", 2), ("rewarm", 1)]
-    for lane, length in lanes:
-        for _ in range(length):
-            get_web_context(app).photos.publisher.ask(new_file_id(), lane)
+    publisher = get_web_context(app).photos.publisher
+    lanes: list[EagerLane] = ["warm", "warm", "rewarm"]
+    for lane in lanes:
+        publisher.ask(new_file_id(), lane)
+    for _ in range(3):
+        publisher.ask_hot(new_file_id(), None)
     lengths = {queue: figures()["avatar_queue_length", (("queue", queue),)] for queue in QUEUES}
     assert lengths == {"tick": 0, "hot": 3, "warm": 2, "rewarm": 1}
 
