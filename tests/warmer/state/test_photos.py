@@ -184,13 +184,6 @@ def test_renewing_creates_no_key(store: PhotoStore, redis: Redis) -> None:
     assert not list_keys(redis)
 
 
-def test_a_wanted_variant_expires_after_a_minute(store: PhotoStore, redis: Redis, keys: Keys) -> None:
-    store.redis.sadd(store.keys.wanted(FID), str(VariantSpec(160, "jpeg")))
-    assert redis.smembers(keys.wanted(FID)) == {b"160.jpeg"}
-    assert store.list_wanted(FID) == {VariantSpec(160, "jpeg")}
-    assert redis.ttl(keys.wanted(FID)) == remaining(60)
-
-
 def test_a_put_removes_the_wanted_variant(store: PhotoStore, lease: Lease) -> None:
     for spec in (VariantSpec(80, "webp"), VariantSpec(160, "jpeg")):
         store.redis.sadd(store.keys.wanted(FID), str(spec))
