@@ -12,7 +12,8 @@ from redis.crc import key_slot
 from faketelegram import TEST_TOKEN
 from tests.support.crowd import crowd, share_of
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, run_stage
-from tests.support.redis_kinds import Node, RedisCluster, run_cluster, run_single
+from tests.support.redis_kinds import run_single
+from tests.support.redis_nodes import Node, RedisCluster, run_cluster
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 

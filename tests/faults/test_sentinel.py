@@ -12,7 +12,7 @@ import pytest
 
 from faketelegram import TEST_TOKEN
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, run_stage, suspended
-from tests.support.redis_kinds import Node, WatchedRedis, run_watched
+from tests.support.redis_nodes import Node, WatchedRedis, run_watched
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 
