@@ -194,7 +194,7 @@ def test_a_call_ends_at_its_total_deadline(api: BotApi, telegram: FakeTelegram, 
     path = api.get_file(add_file(telegram, bytes(1000)), Deadline(60))
     telegram.fail(method, fault)
     with pytest.raises(DeadlineExceeded if fault.startswith("slow") else (DeadlineExceeded, UpstreamFailed)):
-        api.get_me(Deadline(0.3)) if method == "getMe" else api.download(path, Deadline(0.3))
+        api.get_me(Deadline(1.5)) if method == "getMe" else api.download(path, Deadline(1.5))
 
 
 def test_no_single_timeout_of_a_call_exceeds_its_deadline(mocked: responses.RequestsMock) -> None:
