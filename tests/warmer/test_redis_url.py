@@ -162,7 +162,7 @@ def test_what_has_a_meaning_is_accepted(url: str) -> None:
         ("rediss://a?ssl_check_hostname=true", "rediss://a", {"protocol": 2, "ssl_check_hostname": True}),
     ],
 )
-def test_options_are_told_to_redis_py_in_its_own_words(url: str, base: str, options: dict[str, object]) -> None:
+def test_each_option_is_translated_for_redis_py(url: str, base: str, options: dict[str, object]) -> None:
     assert split_options(url) == (base, options)
 
 

@@ -51,7 +51,7 @@ def test_the_start_prints_the_url_of_the_page_with_a_key_that_is_in_no_file(star
     assert [path for path in files if key.encode() in path.read_bytes()] == []
 
 
-def test_each_start_makes_a_page_key_of_its_own(service: StubService) -> None:
+def test_each_start_makes_a_new_page_key(service: StubService) -> None:
     keys = set()
     for _ in range(2):
         service.environ["PAGE_KEY"] = "a-key-that-the-environment-still-holds"

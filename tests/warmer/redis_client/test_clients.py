@@ -141,8 +141,6 @@ def test_the_url_says_whom_to_trust(certificate: Certificate, scheme: str, trust
 
 
 @pytest.mark.parametrize(("protocol", "first"), [("", b"AUTH"), ("&protocol=2", b"AUTH"), ("&protocol=3", b"HELLO")])
-def test_a_redis_is_asked_for_no_other_protocol_than_the_url_says(
-    certificate: Certificate, protocol: str, first: bytes
-) -> None:
+def test_the_protocol_of_redis_is_the_one_in_the_url(certificate: Certificate, protocol: str, first: bytes) -> None:
     heard = list_heard(certificate, "rediss", f"?ssl_cert_reqs=none{protocol}")
     assert [one for one in heard if first not in one] == []

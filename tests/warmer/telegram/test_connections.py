@@ -206,7 +206,7 @@ def answer(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
-def test_a_certificate_that_nobody_trusts_ends_the_call_before_the_token_is_sent(
+def test_an_untrusted_certificate_ends_the_call_before_the_token_is_sent(
     connect: Open, certificate: Certificate
 ) -> None:
     with serve_tls(certificate, answer(json.dumps(ME).encode())) as server:

@@ -120,7 +120,7 @@ def test_a_wrong_password_counts_and_a_missing_or_forged_credential_of_another_k
     assert statuses == [401] * WRONG_KEYS_PER_MINUTE + [429]
 
 
-def test_behind_a_proxy_each_client_has_a_limit_of_its_own_and_cannot_choose_another(client: FlaskClient) -> None:
+def test_behind_a_proxy_each_client_has_its_own_limit_and_cannot_choose_another(client: FlaskClient) -> None:
     for number in range(WRONG_KEYS_PER_MINUTE):
         try_key(client, "guess", forwarded_for=f"1.1.1.{number}, 8.8.8.8")
     assert try_key(client, "guess", forwarded_for="9.9.9.9, 8.8.8.8").status_code == 429
