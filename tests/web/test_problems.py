@@ -155,8 +155,10 @@ def test_an_absolute_uri_without_a_path_is_the_page(client: FlaskClient) -> None
 
 def test_the_detail_is_one_public_sentence(client: FlaskClient, as_server: Headers) -> None:
     problem = assert_problem(put(client, as_server, '{"name": "a\\nb"}'), 422)
-    assert problem["detail"] == "name: must not hold control characters"
-    assert problem["errors"] == [{"field": "name", "message": "must not hold control characters"}]
+    assert problem["detail"] == "name: must not hold control characters, of lines and directions too"
+    assert problem["errors"] == [
+        {"field": "name", "message": "must not hold control characters, of lines and directions too"}
+    ]
 
 
 def test_an_internal_error_is_a_500_that_reveals_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:

@@ -56,7 +56,9 @@ def _read_row(cells: list[str], columns: tuple[str, ...]) -> tuple[Row, list[str
     if file_id and not FILE_ID.fullmatch(file_id):
         problems.append(f"photo_file_id: {file_id[:40]!r} is neither an id nor a file id")
     if len(name) > NAME_MAX or has_controls(name):
-        problems.append(f"name: longer than {NAME_MAX} characters, or with control characters")
+        problems.append(
+            f"name: longer than {NAME_MAX} characters, or with control characters, of lines and directions too"
+        )
     if name and not given_id:
         problems.append("id: missing, and a name needs one")
     if not given_id and not file_id:

@@ -17,7 +17,7 @@ from init_data_py.errors import InvalidInitDataError
 from init_data_py.models import User
 
 from warmer.keys import MAX_ID
-from warmer.names import NAME_MAX, without_controls
+from warmer.names import NAME_MAX, is_blank, without_controls
 from web.api.context import ApiContext
 from web.api.rate_limit import find_client_address
 from web.context import get_context
@@ -88,8 +88,8 @@ def _check_init_data(credential: str) -> Caller | None:
 def clean_name(user: User) -> str:
     """First and last name without control characters, else the user name or the id: no name is refused."""
     names = (f"{user.first_name} {user.last_name or ''}", user.username or "")
-    kept = (without_controls(name) for name in names)
-    return next(filter(None, (name.strip()[:NAME_MAX].strip() for name in kept)), str(user.id))
+    kept = (without_controls(name).strip()[:NAME_MAX].strip() for name in names)
+    return next((name for name in kept if not is_blank(name)), str(user.id))
 
 
 def _read_password() -> str:

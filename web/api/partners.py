@@ -28,7 +28,7 @@ BATCH_MAX = 100
 
 def _has_no_controls(value: str) -> str:
     if has_controls(value):
-        raise ValueError("must not hold control characters")
+        raise ValueError("must not hold control characters, of lines and directions too")
     return value
 
 

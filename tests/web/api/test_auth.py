@@ -312,6 +312,15 @@ def test_the_maximum_age_is_configurable(make_app: MakeApp) -> None:
         ({"first_name": " ", "last_name": " ", "username": "annlee"}, "annlee"),
         ({"first_name": "A" * 64, "last_name": "B" * 64}, "A" * 64 + " " + "B" * 64),
         ({"first_name": "A" * 200}, "A" * 129),
+        ({"first_name": "Ann\u202e", "last_name": "\u2066Lee\u2069\u2028\u2029"}, "Ann Lee"),
+        ({"first_name": "\u200f\u202bעדה\u202c"}, "עדה"),
+        ({"first_name": "می\u200cخواهم"}, "می\u200cخواهم"),
+        ({"first_name": "\u3164", "username": "annlee"}, "annlee"),
+        ({"first_name": "\u2800\u2800", "last_name": "\u3164", "username": "annlee"}, "annlee"),
+        ({"first_name": "\u200b\u200c\u200d\u2060\ufeff\u00ad", "username": "annlee"}, "annlee"),
+        ({"first_name": "\u115f\u1160\uffa0\u034f\ufe0f\U000e0020", "username": "annlee"}, "annlee"),
+        ({"first_name": "\u3164" * 129 + "Ann", "username": "annlee"}, "annlee"),
+        ({"first_name": "\u3164Ann\u3164"}, "\u3164Ann\u3164"),
     ],
 )
 def test_a_real_user_is_never_refused_because_of_the_name(client: FlaskClient, user: dict[str, str], name: str) -> None:
@@ -321,8 +330,9 @@ def test_a_real_user_is_never_refused_because_of_the_name(client: FlaskClient, u
 
 def test_a_user_without_a_name_is_called_by_the_id(client: FlaskClient) -> None:
     user_id = new_id()
-    answer = client.post("/api/partner/me", headers=as_user(user_id, "\u0000"))
-    assert answer.json["name"] == str(user_id)  # type: ignore[index]
+    for name in ("\u0000", "\u3164", "\u202e\u200b"):
+        answer = client.post("/api/partner/me", headers=as_user(user_id, name))
+        assert answer.json["name"] == str(user_id)  # type: ignore[index]
 
 
 def test_lone_surrogates_are_removed_from_a_name(client: FlaskClient) -> None:

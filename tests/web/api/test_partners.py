@@ -102,6 +102,7 @@ BAD_BODIES = [
     ({"name": "a\u0000b"}, "name"),
     ({"name": "a\nb"}, "name"),
     ({"name": "a\u0085b"}, "name"),
+    *(({"name": f"a{control}b"}, "name") for control in "\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"),
     ({"name": "Ann", "photo_file_id": "x" * 19}, "photo_file_id"),
     ({"name": "Ann", "photo_file_id": "x" * 257}, "photo_file_id"),
     ({"name": "Ann", "photo_file_id": "x" * 20 + "."}, "photo_file_id"),
