@@ -11,7 +11,7 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{subject}:unavailable` | string, by cause, growing | the cause | photos | photos |
 | `{subject}:failures` | counter, 1 day | failures in a row, for growing backoff | photos | photos |
 | `{subject}:negative_count` | counter, 1 day after the entry | entries in a row, for growing TTLs | photos | photos |
-| `{subject}:lease` | token, 30 s | the worker that is at it | lease | lease, photos |
+| `{subject}:lease` | token, 30 s | the worker that has it | lease | lease, photos |
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, lease |
 | `{fid}:wanted` | set, 60 s | variants that clients wait for, such as `160.jpeg` | photos | lease, photos |
 | `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |

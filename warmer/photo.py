@@ -1,4 +1,4 @@
-"""The values that travel between the steps; no input or output here."""
+"""The values that travel between the steps. Nothing here does input or output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Status = Literal["ready", "warming", "unavailable", "none"]
 HEADER_VERSION = b"\x01"
 HEADER_LENGTH = 17  # the version byte, then 16 bytes of digest
 MIME_TYPES = {"webp": "image/webp", "jpeg": "image/jpeg", "avif": "image/avif"}
-FORMATS = tuple(MIME_TYPES)  # all that can be made, whichever are asked for
+FORMATS = tuple(MIME_TYPES)  # all that can be rendered
 
 
 PREFERRED_PIXELS = 160
@@ -60,14 +60,14 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class StoredVariant:
-    """A variant as it came out of Redis; `body` is empty where only the header was read."""
+    """A variant as read from Redis. `body` is empty if only the header was read."""
 
     etag: str
     body: bytes = field(repr=False)
 
     @classmethod
     def unpack(cls, value: bytes) -> Self | None:
-        """The variant in a Redis value, None for nothing or a header of another version."""
+        """The variant in a Redis value. None for an empty value or a header of another version."""
         if len(value) < HEADER_LENGTH or value[:1] != HEADER_VERSION:
             return None
         etag = urlsafe_b64encode(value[1:HEADER_LENGTH]).rstrip(b"=").decode()
@@ -76,7 +76,7 @@ class StoredVariant:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """The bytes a picture is cut from; `unique_id` is Telegram's, empty where they came from a stored variant."""
+    """The bytes that variants are rendered from. `unique_id` is Telegram's, empty if they come from a stored variant."""
 
     data: bytes = field(repr=False)
     unique_id: str = ""
@@ -108,10 +108,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What the image step makes of an original, or a part of it."""
+    """The variants rendered from a source image, or a part of them."""
 
     variants: tuple[Variant, ...]
-    preview: str = ""  # data URI, at most 300 bytes; empty where it comes with another part
+    preview: str = ""  # data URI, at most 300 bytes; empty if it comes with another part
     unique_id: str = ""
 
 
@@ -134,7 +134,7 @@ class FilePath:
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """Who the bot token belongs to (Bot API, getMe)."""
+    """The bot that the token belongs to (Bot API, getMe)."""
 
     name: str
     username: str
@@ -142,13 +142,13 @@ class Bot:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Remembered: there is no picture to serve, for this cause."""
+    """A negative cache entry: there is no picture to serve, for this cause."""
 
     cause: str
 
     @property
     def is_absence(self) -> bool:
-        """No photo, hidden, or forgotten, as opposed to one that cannot be had."""
+        """Returns True for no photo, a hidden or a forgotten one, as opposed to one that cannot be fetched."""
         return self.cause in ("none", "forgotten")
 
 

@@ -21,6 +21,6 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text without the token, as text or as a URL spells it."""
-        if self._secret not in text:  # every log line asks: the search is the quick part
+        if self._secret not in text:  # called for every log line: the search is the quick part
             return text
         return self._spelled.sub(self._instead, text)

@@ -32,7 +32,7 @@ class Repeater:
                     self._thread.start()
 
     def close(self) -> None:
-        """End the thread, after the run that is under way."""
+        """End the thread, after the current run."""
         with self._lock:
             self._closed.set()
         if self._thread is not None:
@@ -47,5 +47,5 @@ class Repeater:
     def _run(self) -> None:
         try:
             self._action()
-        except Exception:  # the thread must go on: nobody would start another one
+        except Exception:  # the thread must go on: nothing would start another one
             log.exception("%s: one run failed", self._name)

@@ -193,7 +193,7 @@ class Settings(BaseSettings):
 
     @property
     def init_data_secret(self) -> str:
-        """Hex of HMAC-SHA256("WebAppData", token): all that the web needs of the token (Mini Apps, validating data)."""
+        """Hex of HMAC-SHA256("WebAppData", token): all that the web tier needs of the token (Mini Apps)."""
         return hmac.digest(b"WebAppData", self.telegram_bot_token.get_secret_value().encode(), hashlib.sha256).hex()
 
     @property
@@ -214,7 +214,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def redact(self) -> Redactor:
-        """What takes the token out of a text, for whatever is about to leave the process."""
+        """Redacts the token in a text that is about to leave the process."""
         return Redactor(self.telegram_bot_token.get_secret_value())
 
 

@@ -37,7 +37,7 @@ def warm_the_first(app: Flask, *, subjects: list[str], **_: Any) -> None:
     if first:
         log.info("🔥 Eagerly warming %d priority photos...", len(first), extra={"photos": len(first)})
     with _optional():
-        context.publisher.ask_all(first, "warm")
+        context.publisher.publish_all(first, "warm")
 
 
 @partner_registered.connect
@@ -46,23 +46,23 @@ def warm_the_new(app: Flask, *, subject: str, is_settled: bool, is_repeat: bool,
     publisher = get_context(ReceiverContext, app).publisher
     with _required():
         if is_repeat and not is_settled:
-            publisher.ask_later(subject)
+            publisher.publish_later(subject)
         elif not is_settled:
-            publisher.ask(subject, "warm")
+            publisher.publish(subject, "warm")
 
 
 @photos_requested.connect
 def warm_the_requested(app: Flask, *, subjects: list[str], **_: Any) -> None:
     """A backend requests pictures ahead of time."""
     with _required():
-        get_context(ReceiverContext, app).publisher.ask_all(subjects, "warm")
+        get_context(ReceiverContext, app).publisher.publish_all(subjects, "warm")
 
 
 @profile_aged.connect
 def check_the_profile(app: Flask, *, subject: str, **_: Any) -> None:
     """The stored picture is served, and the profile is looked up again when there is room."""
     with _optional():
-        get_context(ReceiverContext, app).publisher.ask(subject, "rewarm")
+        get_context(ReceiverContext, app).publisher.publish(subject, "rewarm")
 
 
 @contextmanager

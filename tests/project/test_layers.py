@@ -247,9 +247,9 @@ def test_only_the_command_imports_click_and_rich_and_no_room_imports_the_command
 
 
 def test_a_lookup_publishes_to_the_hot_lane_and_receivers_to_the_others() -> None:
-    callers = {path.stem: set(re.findall(r"publisher\.(ask\w*)", path.read_text())) for path in modules("web")}
-    hot = {name for name, calls in callers.items() if "ask_hot" in calls}
-    others = {name for name, calls in callers.items() if calls - {"ask_hot"}}
+    callers = {path.stem: set(re.findall(r"publisher\.(publish\w*)", path.read_text())) for path in modules("web")}
+    hot = {name for name, calls in callers.items() if "publish_hot" in calls}
+    others = {name for name, calls in callers.items() if calls - {"publish_hot"}}
     assert (hot, others) == ({"lookup"}, {"receivers"})
 
 

@@ -1,4 +1,4 @@
-"""The way into the queue: one message per subject and lane, bounded in time, and never in the way of an answer."""
+"""Publishes jobs: one message per subject and lane, bounded in time. A failure never changes an answer."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from warmer.settings import Settings
 from warmer.state.schedule import Schedule
 from warmer.state.scripts import load_script
 
-BREAKER_SECONDS = 1.0  # so long a broker that failed is left alone
+BREAKER_SECONDS = 1.0  # between a failure of the broker and the next attempt
 BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
 ENQUEUED_EXTRA_SECONDS = 3.0  # beyond PHOTO_WAIT, for which a message counts as enqueued
 WANTED_SECONDS = 60
-LOST_SECONDS = 30.0  # after so long a message may be lost: a worker died with it, or could note it nowhere
+LOST_SECONDS = 30.0  # after which a message counts as lost: its worker died, or could not schedule it
 LATER_SECONDS = 5.0
-EAGER_MAX = 1000  # waiting messages of a lane that nobody waits for; what is more is due instead
+EAGER_MAX = 1000  # waiting messages of a lane without waiting clients; further subjects go to the schedule
 EagerLane = Literal["warm", "rewarm"]  # no client waits for their messages
 log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Asks workers to warm a subject."""
+    """Queues subjects for the workers."""
 
     def __init__(
         self,
@@ -51,12 +51,12 @@ class Publisher:
         self.schedule = schedule
         self.enqueued_ms = int((settings.photo_wait + ENQUEUED_EXTRA_SECONDS) * 1000)
         self.hot_max = settings.hot_max
-        self.rate = settings.telegram_rate  # of pictures a second, about
+        self.rate = settings.telegram_rate  # pictures per second, about
         self._enqueue = load_script(redis, "enqueue")
         self._clock = clock
         self._closed_until = 0.0  # by that clock
 
-    def ask_hot(self, subject: str, wanted: VariantSpec | None) -> bool:
+    def publish_hot(self, subject: str, wanted: VariantSpec | None) -> bool:
         """Publish for a client that waits for this variant, unless a message is queued or a worker has the lease.
 
         Returns True if a worker will process it soon, False if too many messages wait or the broker is away.
@@ -68,23 +68,23 @@ class Publisher:
         self.redis.delete(self.keys.enqueued(subject, "hot"))
         return False
 
-    def ask(self, subject: str, lane: EagerLane) -> bool:
+    def publish(self, subject: str, lane: EagerLane) -> bool:
         """Publish unless a message is queued in this lane. Returns True if it is published or was queued.
 
         Nothing is lost: a subject that cannot be published is due at once.
         """
-        return self._ask([subject], lane)
+        return self._publish_eager([subject], lane)
 
-    def ask_later(self, subject: str) -> None:
-        """Publish nothing: the subject becomes due, for the lane that leaves most of the budget to others."""
+    def publish_later(self, subject: str) -> None:
+        """Publish nothing: schedule the subject, for the lane that leaves most of the budget to others."""
         self.schedule.schedule_by([subject], LATER_SECONDS)
 
-    def ask_all(self, subjects: Sequence[str], lane: EagerLane) -> None:
-        """The same for many that nobody waits for, with one look at Redis and one at the queue."""
+    def publish_all(self, subjects: Sequence[str], lane: EagerLane) -> None:
+        """The same for many subjects, with one round trip to Redis and one look at the queue."""
         if subjects:
-            self._ask(subjects, lane)
+            self._publish_eager(subjects, lane)
 
-    def _ask(self, subjects: Sequence[str], lane: EagerLane) -> bool:
+    def _publish_eager(self, subjects: Sequence[str], lane: EagerLane) -> bool:
         pipe: Any = self.redis.pipeline(transaction=False)
         if lane == "warm":  # before the markers, which would make a repeat of nothing
             self.schedule.queue_by(pipe, subjects, count_lost_after(EAGER_MAX, self.rate))
@@ -103,7 +103,7 @@ class Publisher:
         return not left
 
     def count_waiting(self, queue: str) -> int:
-        """How many messages wait in this queue; raises one of BROKER_FAILED."""
+        """How many messages wait in this queue. Raises one of BROKER_FAILED."""
         return count_waiting(self.app, queue)
 
     def count_all_waiting(self) -> dict[str, int]:
@@ -111,7 +111,7 @@ class Publisher:
         return {queue: self.count_waiting(queue) for queue in QUEUES}
 
     def _publish(self, subjects: Sequence[str], lane: Lane) -> Sequence[str]:
-        """Publish these in their order, as long as there is room; those that were not."""
+        """Publish these in order, as long as there is room. Returns those that were not published."""
         if self._clock() < self._closed_until:
             return subjects
         published = 0

@@ -12,8 +12,8 @@ from kombu import Queue
 from warmer.keys import QUEUES, Keys
 from warmer.settings import Settings
 
-ANSWER_SECONDS = 2.0  # so long a worker waits for a broker that has gone without a word, as a machine does
-SILENCE_SECONDS = 2.0  # without an answer after which a Redis is asked whether it is there
+ANSWER_SECONDS = 2.0  # how long a worker waits for a broker that is gone without closing its connections
+SILENCE_SECONDS = 2.0  # without an answer, after which Redis gets a PING
 # Replicated, and never lost with one node. (RabbitMQ, quorum queues.)
 QUORUM = {"x-queue-type": "quorum"}
 
@@ -39,7 +39,7 @@ def choose_transport_options(settings: Settings) -> dict[str, Any]:
         "socket_timeout": ANSWER_SECONDS,  # without them a worker waits for a lost master until that is back,
         "socket_connect_timeout": ANSWER_SECONDS,
         "health_check_interval": SILENCE_SECONDS,  # and never asks Sentinels for its successor
-        "visibility_timeout": 180,  # seconds; the second net only, `due` is the first
+        "visibility_timeout": 180,  # seconds; the second net only, the schedule is the first
         "unacked_restore_interval": 5,  # seconds between looks for a dead worker's tasks
         "unacked_restore_throttle": 1,  # seconds
         "queue_order_strategy": "priority",  # strictly in the order of task_queues
@@ -49,7 +49,7 @@ def choose_transport_options(settings: Settings) -> dict[str, Any]:
 
 
 def choose_publishing_options(settings: Settings, seconds: float) -> dict[str, Any]:
-    """How a publisher that must not wait is bounded: a broker that accepts and never answers blocks for ever."""
+    """The time limits of a publisher in a request: a broker that accepts and never answers would block it."""
     if is_amqp(settings):
         return {"read_timeout": seconds, "write_timeout": seconds, "max_retries": 0}
     return _find_by(settings, seconds) | {
@@ -61,7 +61,7 @@ def choose_publishing_options(settings: Settings, seconds: float) -> dict[str, A
 
 
 def is_amqp(settings: Settings) -> bool:
-    """Whether the broker is RabbitMQ."""
+    """Returns True if the broker is RabbitMQ."""
     return settings.broker_url.startswith(("amqp://", "amqps://"))
 
 

@@ -1,4 +1,4 @@
-"""The connection to the broker: back soon after an outage, and without a new Redis client for every command."""
+"""The connection to the broker: it reconnects soon after an outage, and keeps its Redis client between commands."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ TRANSPORT_ALIASES.update({scheme: f"{__name__}:{transport.__name__}" for scheme,
 
 
 class EagerConnection(Connection):
-    """A connection that comes back soon after its broker does.
+    """A connection that reconnects soon after its broker is back.
 
     Celery's consumer backs off up to 30 s and takes no setting for it: after 20 s without a broker a worker was
     9 to 10 s late. Half a second to a second costs nothing and ends that.
@@ -120,7 +120,7 @@ def open_anew_if_over(connection: Connection) -> None:
 
 @contextmanager
 def cut_when_it_fails(connection: Connection) -> Iterator[None]:
-    """Cut a connection to RabbitMQ that has failed: taking leave of a server that is silent waits for it twice more."""
+    """Cut a connection to RabbitMQ that has failed: closing it in order would wait for the silent server twice more."""
     try:
         yield
     except (AMQPError, OSError):

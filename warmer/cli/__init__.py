@@ -1,4 +1,4 @@
-"""The command `avatar-warmer`: one module a command, thin over the parts of `warmer`."""
+"""The command `avatar-warmer`: one module per command, thin over the parts of `warmer`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LINE = "Interrupted.\n"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Ctrl-C ends it with one line, also in the second in which its parts are loaded."""
     usual = signal.getsignal(signal.SIGINT)
-    if usual is signal.default_int_handler:  # or whoever started us wants it ignored
+    if usual is signal.default_int_handler:  # or the parent process wants it ignored
         signal.signal(signal.SIGINT, _end_at_once)
     from warmer.cli.group import group
 
     signal.signal(signal.SIGINT, usual)
-    logging.getLogger().addHandler(logging.NullHandler())  # an error is said once, by the command
+    logging.getLogger().addHandler(logging.NullHandler())  # the command prints an error once
     try:
         group(arguments)
     finally:
         if usual is signal.default_int_handler:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # one more needs no traceback: all that is left is to end
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C needs no traceback
 
 
 def leave() -> NoReturn:

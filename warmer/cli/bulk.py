@@ -1,4 +1,4 @@
-"""Many pictures ahead of time, in batches: registered, looked up or warmed, and then followed until they are there."""
+"""Warms many pictures in batches: registers, looks up or warms them, and then waits until they are there."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from warmer.keys import Subject
 from warmer.wiring import WorkerContext
 
 BATCH = 100  # rows
-IN_FLIGHT_MAX = 500  # subjects asked for and not there yet; half of what the publisher lets wait
+IN_FLIGHT_MAX = 500  # subjects published and not there yet; half of the publisher's maximum
 LOOK_SECONDS = 0.5
 
 
 class Bulk:
-    """Asks for rows, and counts what became of them."""
+    """Publishes rows, and counts their outcomes."""
 
     def __init__(self, context: WorkerContext, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.context = context
         self._sleep = sleep
         self.counts: Counter[str] = Counter()  # ready, unavailable, none
-        self.causes: Counter[str] = Counter()  # of those unavailable
-        self.settled = 0  # rows; without waiting, those that were asked for
+        self.causes: Counter[str] = Counter()  # why pictures are unavailable
+        self.settled = 0  # rows; without waiting, the published ones
         self._open: list[Subject] = []
 
     def warm(self, rows: Sequence[Row], *, waits: bool = True) -> Iterator[int]:
-        """Ask for all, and wait for all; how many are settled, again and again. Raises RedisError."""
+        """Publish all and wait for all. Yields how many are settled, after every look. Raises RedisError."""
         for start in range(0, len(rows), BATCH):
             batch = self._ask(rows[start : start + BATCH])
             if waits:
@@ -49,7 +49,7 @@ class Bulk:
             self._sleep(LOOK_SECONDS)
 
     def _ask(self, rows: Sequence[Row]) -> list[Subject]:
-        """Publish what is not there. Returns every subject that was asked for, in the order of the rows."""
+        """Publish the missing pictures. Returns the subjects of all rows, in their order."""
         context, store = self.context, self.context.steps.store
         subjects = [row.subject for row in rows]
         ids = [Subject.of_person(row.user_id) for row in rows if row.user_id is not None]
@@ -61,7 +61,7 @@ class Bulk:
         photos = zip(shown, store.get_statuses(shown), strict=True)
         cold = [subject for subject, photo in photos if photo.status == "warming"]
         profiles = [row.subject for row in named if not row.file_id]
-        context.publisher.ask_all(list(dict.fromkeys([*cold, *profiles])), "warm")
+        context.publisher.publish_all(list(dict.fromkeys([*cold, *profiles])), "warm")
         return subjects
 
     def _list_shown(self, subjects: Sequence[Subject]) -> list[Subject]:
@@ -71,7 +71,7 @@ class Bulk:
         return [shown.get(subject, subject) for subject in subjects]
 
     def _look(self, subjects: Sequence[Subject]) -> list[Subject]:
-        """Count what is settled; the others."""
+        """Count the settled subjects. Returns the others."""
         left, store = [], self.context.steps.store
         shown = self._list_shown(subjects)
         own = store.get_statuses(subjects) if subjects else []

@@ -1,4 +1,4 @@
-"""What the commands share: the way to the parts, one-line errors, and JSON."""
+"""What the commands share: the worker context, one-line errors, and JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON o
 
 @contextmanager
 def opened_worker_context(failure: type[click.ClickException] = click.ClickException) -> Iterator[WorkerContext]:
-    """The parts, as the service in the project's folder has them; what fails ends the command with one line."""
+    """The worker context of the service in the project's folder. A failure ends the command with one line."""
     if (PROJECT / "scripts").is_dir():
         os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
     try:
@@ -39,12 +39,12 @@ def opened_worker_context(failure: type[click.ClickException] = click.ClickExcep
 
 
 def format_outage(error: RedisError) -> str:
-    """What is said of a Redis that does not answer; the error's own text may hold a URL."""
+    """The message for a Redis that does not answer. The error's own text may contain a URL."""
     return f"Redis is away ({type(error).__name__}; is the service running?)"
 
 
 def parse_ids(texts: Sequence[str]) -> list[int]:
-    """The ids; raises a usage error that names every malformed one."""
+    """The ids. Raises a usage error that names every malformed one."""
     ids = [parse_user_id(text) for text in texts]
     if wrong := [text for text, number in zip(texts, ids, strict=True) if number is None]:
         raise click.UsageError("not an id: " + ", ".join(wrong))
@@ -52,7 +52,7 @@ def parse_ids(texts: Sequence[str]) -> list[int]:
 
 
 def end_when_heard(context: WorkerContext, answer: dict[str, Any], told: str, *, is_json: bool) -> None:
-    """Wait for the web processes, and tell what was done; one that did not hear fails the command."""
+    """Wait until every web process has seen the purge, and print the result. Fails if one has not."""
     is_heard = wait_for_acknowledgements(context.redis, context.keys)
     if is_json:
         echo_json({**answer, "heard": is_heard})
@@ -63,16 +63,16 @@ def end_when_heard(context: WorkerContext, answer: dict[str, Any], told: str, *,
 
 
 def count(number: int, what: str) -> str:
-    """So many of them, in words: `1 row`, `2 rows`."""
+    """A number with its noun: `1 row`, `2 rows`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def echo_json(answer: dict[str, Any]) -> None:
-    """The one object on stdout."""
+    """Print one JSON object on stdout."""
     click.echo(json.dumps(answer, ensure_ascii=False))
 
 
 class CannotAsk(click.ClickException):
-    """Nothing could be asked, so nothing is known to be wrong."""
+    """The command could not ask, so it knows of nothing wrong."""
 
     exit_code = 2

@@ -36,7 +36,7 @@ def export(is_json: bool) -> None:
 
 
 def list_partners(context: WorkerContext) -> list[Person]:
-    """All of them by first registration, also those that the list has no room for."""
+    """All registered people by first registration, also those beyond the cap of the list."""
     start = context.keys.person(0).removesuffix("0")
     names = context.redis.scan_iter(f"{start}*", count=BATCH)
     found: dict[int, Person] = {}  # a scan may name one twice
@@ -46,5 +46,5 @@ def list_partners(context: WorkerContext) -> list[Person]:
 
 
 def to_row(person: Person) -> Row:
-    """As somebody would have registered it: a picture that was found in the profile will be found there again."""
+    """The row that registers the person again. A picture found in the profile is left out: a look-up finds it again."""
     return Row(person.id, person.name, person.photo_file_id if person.is_pinned else None)

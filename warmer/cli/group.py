@@ -1,4 +1,4 @@
-"""All commands, and how their errors look: one line each, click's own included."""
+"""All commands. Their errors are one line each, click's own included."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _in_one_line() -> Iterator[None]:
     try:
         yield
     except click.exceptions.NoArgsIsHelpError:
-        raise  # the help, which was asked for by saying nothing
+        raise  # the help, since no command was named
     except click.ClickException as error:
         told = click.ClickException(" ".join(error.format_message().split()))
         told.exit_code = error.exit_code  # type: ignore[misc]  # of the class, for click; it reads that of the object

@@ -1,4 +1,4 @@
-"""Why nothing moves: what whoever waits for workers is told meanwhile, and when there is no use in waiting."""
+"""Watches workers and broker for a command that waits: what is in the way, and when waiting is pointless."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from warmer.state.workers import list_worker_statuses
 from warmer.wiring import WorkerContext
 from warmer.worker.heartbeat import BEAT_SECONDS
 
-ALONE_SECONDS = 30.0  # a worker that is started again is back within them
+ALONE_SECONDS = 30.0  # a restarted worker is back within them
 
 
 class WorkerMonitor:
-    """Looks at the broker, and where workers are waited for at these and at Telegram's pace."""
+    """Looks at the broker and, if the command waits, at the workers and at Telegram's pauses."""
 
     def __init__(
         self,
@@ -31,10 +31,10 @@ class WorkerMonitor:
         self.alone_seconds = alone_seconds
         self._clock = clock
         self._sleep = sleep
-        self._seen_at = clock()  # when a worker was alive last
+        self._seen_at = clock()  # when a worker was last alive
 
     def require(self) -> None:
-        """Raises Stuck unless the broker is there and, where it is waited for, a worker beats within its time."""
+        """Raises Stuck if the broker is away or, while the command waits, no worker has been alive for too long."""
         self._ask_broker()
         end = self._clock() + BEAT_SECONDS + 1
         while self.waits and not self._sees_worker():
@@ -43,7 +43,7 @@ class WorkerMonitor:
             self._sleep(0.2)
 
     def look(self) -> str:
-        """What is in the way now, nothing where all is well. Raises Stuck, and RedisError."""
+        """What is in the way now, empty if nothing is. Raises Stuck, and RedisError."""
         self._ask_broker()
         if not self.waits:
             return ""
@@ -57,7 +57,7 @@ class WorkerMonitor:
         return f"Telegram asks for {pause:.0f} s of pause" if pause else ""
 
     def _ask_broker(self) -> None:
-        # The publisher says nothing: to it what cannot be published is due, and comes when the broker is back.
+        # The publisher raises nothing: it schedules the subjects that it cannot publish.
         try:
             self.context.publisher.count_waiting("warm")
         except BROKER_FAILED as error:

@@ -1,4 +1,4 @@
-"""Dropping pictures so that they are fetched anew: records, places and tombstones stay."""
+"""Deletes stored pictures so that they are fetched anew. Records, places and tombstones stay."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from warmer.state.person import list_rewarmed
 from warmer.state.photos import PhotoStore
 from warmer.state.schedule import Schedule
 
-SCAN_KEYS = 1000  # looked at in one round trip
+SCAN_KEYS = 1000  # per round trip
 PASSING = re.compile(r"\d+\.\w+|preview|path|unavailable|failures|negative_count|lease|crashes|enqueued:\w+")
 
 
 class Purge:
-    """Takes away what is stored and what is remembered; what the newest partners show is due at once."""
+    """Deletes variants and negative cache entries. The pictures of the newest people are due at once."""
 
     def __init__(
         self,
@@ -42,13 +42,13 @@ class Purge:
         return list(dict.fromkeys([Subject.of_person(user_id), *found]))
 
     def subjects(self, subjects: Sequence[str]) -> int:
-        """Purge these; of how many there was something."""
+        """Purge these. Returns for how many of them something was stored."""
         number = self._drop(subjects)
         self.schedule.set_all([subject for subject in subjects if self.people.is_kept_warm(subject)], 0)
         return number
 
     def everything(self) -> int:
-        """Purge all subjects of this bot, batch by batch; of how many there was something."""
+        """Purge all subjects of this bot, batch by batch. Returns how many there were."""
         number, passing = 0, re.compile(re.escape(self.keys.prefix) + r"\{(.+)\}:(?:" + PASSING.pattern + ")")
         names = self.redis.scan_iter(f"{self.keys.prefix}{{*", count=SCAN_KEYS)
         while batch := list(islice(names, SCAN_KEYS)):

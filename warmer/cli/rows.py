@@ -13,7 +13,7 @@ COLUMNS = ("id", "name", "photo_file_id")
 
 
 class Row(NamedTuple):
-    """Whom or what to warm; with a name, a partner to register."""
+    """A person or a picture to warm; with a name, a person to register."""
 
     user_id: int | None
     name: str
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 def read_rows(lines: Iterable[str]) -> tuple[list[Row], list[str]]:
-    """The rows, and what is wrong, one sentence a field with the number of its line."""
+    """The rows, and the errors: one sentence per wrong field, with the number of its line."""
     reader, rows, wrong, columns = csv.reader(lines), [], [], None
     for cells in reader:
         cells = [cell.strip().removeprefix("\ufeff") for cell in cells]

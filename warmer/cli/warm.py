@@ -62,7 +62,7 @@ def warm(names: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: bo
 
 
 def warm_all(bulk: Bulk, monitor: WorkerMonitor, rows: list[Row], console: Console) -> bool:
-    """Warm, with a bar where somebody looks; whether Ctrl-C ended it. Raises Stuck and RedisError."""
+    """Warm, with a progress bar on a terminal. Returns True if Ctrl-C ended it. Raises Stuck and RedisError."""
     monitor.require()
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=console.quiet or not console.is_terminal) as progress:
@@ -80,7 +80,7 @@ def warm_all(bulk: Bulk, monitor: WorkerMonitor, rows: list[Row], console: Conso
 
 
 def show_summary(bulk: Bulk, rows: int, is_interrupted: bool, is_json: bool) -> None:
-    """What became of the rows."""
+    """The outcomes of the rows."""
     counts = {status: bulk.counts[status] for status in COUNTED}
     if is_json:
         echo_json({"rows": rows, **counts, "causes": dict(bulk.causes), "interrupted": is_interrupted})

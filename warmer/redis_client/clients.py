@@ -1,4 +1,4 @@
-"""Clients of Redis, each with the patience its process can afford: one server, a cluster, or whoever Sentinels name."""
+"""Clients of Redis, each with its process's timeouts: of one server, a cluster, or the master of Sentinels."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def connect_web(
 
 
 def connect_worker(settings: Settings, connections: int = 64) -> Redis:
-    """For workers and tools: 2 s and three retries, a short outage is waited out.
+    """For workers and tools: 2 s and three retries, to outlast a short outage.
 
     Not longer: of a master that is lost without a word every connection is found out by its own time-out.
     """
@@ -93,7 +93,7 @@ def _connect(
         return RedisCluster.from_url(
             f"{'rediss' if place.is_encrypted else 'redis'}://{place.hosts[0]}",
             startup_nodes=[ClusterNode(*host) for host in place.hosts],  # type: ignore[no-untyped-call]  # as above
-            require_full_coverage=False,  # what the others hold is served while a shard is away
+            require_full_coverage=False,  # the other shards are served while one is away
             retry=patience.retry,
             connection_pool_class=partial(pool, **options),
             **login,

@@ -26,12 +26,12 @@ from redis.exceptions import (
 )
 
 CLOCK = b"return redis.call('TIME')"
-AWAY_SECONDS = 1.0  # so long a cluster that could not be reached is left alone
+AWAY_SECONDS = 1.0  # between a failed connection and the next attempt
 
 
 @contextmanager
 def _as_redis_error() -> Iterator[None]:
-    """A cluster that cannot be reached is a server that cannot be reached.
+    """Turn a cluster that cannot be reached into the error of a server that cannot be reached.
 
     redis-py fails with an AttributeError where a node has left its table between two looks.
     """
@@ -51,7 +51,7 @@ def _translated(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def list_infos(redis: Redis, section: str) -> list[dict[str, Any]]:
-    """What each server that holds a part of it says of itself (INFO)."""
+    """The INFO of each server that holds a part of the data."""
     client: Any = redis
     if not isinstance(client, Cluster):
         return [client.info(section)]
@@ -89,11 +89,11 @@ class Cluster:
 
     @property
     def nodes(self) -> RedisCluster:
-        """redis-py's client; raises ConnectionError where no node answers."""
+        """redis-py's client. Raises ConnectionError if no node answers."""
         return self.connect()
 
     def connect(self) -> RedisCluster:
-        """The same; learns where every slot is, unless that is known."""
+        """The same. The first call learns where every slot is."""
         if self._nodes is not None:
             return self._nodes
         with self._lock, _as_redis_error():
@@ -102,7 +102,7 @@ class Cluster:
             return self._nodes
 
     def _connect_unless_away(self) -> RedisCluster:
-        """Whoever stood in line while it failed need not ask every node again."""
+        """Connect, unless another thread failed to a moment ago: each attempt asks every node."""
         if self._monotonic() < self._away_until:
             raise ConnectionError("the cluster was away a moment ago")
         try:
@@ -117,7 +117,7 @@ class Cluster:
             self._nodes.close()
 
     def register_script(self, text: str | bytes) -> Script:
-        """A script; a pipeline sends its text, since a node may not know it."""
+        """Register a script. A pipeline sends its text, since a node may not know it."""
         text = text.encode() if isinstance(text, str) else text
         script = Script(self, text)  # type: ignore[arg-type]  # it asks its client for EVALSHA and SCRIPT LOAD alone
         self._scripts[script.sha] = text
@@ -125,7 +125,7 @@ class Cluster:
 
     @_translated
     def evalsha(self, sha: str, number: int, *keys_and_args: Any) -> Any:
-        """A registered script; a node that does not know it gets its text, and no other node is asked."""
+        """Run a registered script. A node that does not know it gets its text, and no other node is asked."""
         nodes: Any = self.nodes
         try:
             return nodes.evalsha(sha, number, *keys_and_args)
@@ -133,7 +133,7 @@ class Cluster:
             return nodes.execute_command("EVAL", self._scripts[sha], number, *keys_and_args)
 
     def time(self) -> tuple[int, int]:
-        """The clock of one node, the same for everybody: seconds, microseconds."""
+        """The clock of one node, the same for every process: seconds, microseconds."""
         seconds, micros = self._clock(keys=[self._anchor])
         return int(seconds), int(micros)
 
@@ -145,7 +145,7 @@ class Cluster:
 
     @_translated
     def publish(self, channel: str, message: str) -> int:
-        """To whoever listens; the number of listeners is right where the channel has a slot."""
+        """Publish to every subscriber. The number of subscribers is right if the channel has a slot."""
         command = "SPUBLISH" if "{" in channel else "PUBLISH"
         return int(self.nodes.execute_command(command, channel, message))  # type: ignore[no-untyped-call]  # as above
 
@@ -179,10 +179,10 @@ class Pipe:
 
     @_translated
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """The answers, in the order of the commands; what has moved to another node is asked for there."""
+        """The answers, in the order of the commands. A key that has moved is asked for at its new node."""
         if self._is_transaction:
             return list(self._pipe.execute(raise_on_error))
-        waiting = self._pipe._execution_strategy.command_queue  # redis-py shows it to nobody
+        waiting = self._pipe._execution_strategy.command_queue  # private in redis-py
         answers = self._pipe.send_cluster_commands(waiting, raise_on_error=False, allow_redirections=False)
         self._pipe.reset()
         for place, command in enumerate(waiting):
@@ -212,12 +212,12 @@ class Pipe:
         self._pipe.execute_command("DEL", *keys)
 
     def unlink(self, *keys: str) -> None:
-        """The same, without a wait for their memory."""
+        """The same, without waiting until their memory is free."""
         self._pipe.execute_command("UNLINK", *keys)
 
     @_translated
     def eval(self, text: bytes, number: int, *keys_and_args: Any) -> None:
-        """A script, whose keys have one slot; redis-py would ask a node which those are, for each."""
+        """A script whose keys share a slot. For each, redis-py would ask a node which keys those are."""
         node = self._nodes.get_node_from_key(keys_and_args[0])
         self._pipe.execute_command("EVAL", text, number, *keys_and_args, target_nodes=node)
 

@@ -182,7 +182,7 @@ class People:
         return self._records.update(before, change) is not None
 
     def drop_next(self, person_id: int) -> None:
-        """The picture that was found in the profile cannot be had: the current one stays."""
+        """The picture found in the profile cannot be fetched: the current one stays."""
 
         def change(record: Record, _now: tuple[int, int]) -> Record | None:
             if not record:

@@ -34,7 +34,7 @@ def run_tick(context: WorkerContext, sleep: Callable[[float], None] = time.sleep
     subjects = context.schedule.take(max(0, limit), POSTPONE_SECONDS)
     pause = get_pause_within_tick(len(subjects), context.budget.burst)
     for subject in subjects:
-        context.publisher.ask(subject, "rewarm")
+        context.publisher.publish(subject, "rewarm")
         sleep(pause)
     return len(subjects)
 

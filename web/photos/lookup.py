@@ -85,4 +85,4 @@ class PhotoLookup:
         subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
         wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
         announce(photo_missed, self.app, subject=subject, wanted=wanted)
-        return self.context.publisher.ask_hot(subject, wanted)
+        return self.context.publisher.publish_hot(subject, wanted)

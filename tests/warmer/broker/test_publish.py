@@ -59,29 +59,29 @@ def count(publisher: Publisher) -> dict[str, int]:
 
 
 def test_a_message_enters_the_queue_of_its_lane(publisher: Publisher) -> None:
-    assert publisher.ask(FID, "warm")
+    assert publisher.publish(FID, "warm")
     assert count(publisher) == {"hot": 0, "warm": 1, "rewarm": 0}
 
 
 def test_the_enqueued_marker_expires(publisher: Publisher, context: WorkerContext) -> None:
-    publisher.ask_hot(FID, None)
+    publisher.publish_hot(FID, None)
     assert context.redis.pttl(context.keys.enqueued(FID, "hot")) / 1000 == remaining(ASKED_SECONDS)
 
 
 def test_many_requests_for_one_picture_publish_one_message(publisher: Publisher) -> None:
     with ThreadPoolExecutor(16) as pool:
-        assert all(pool.map(lambda _: publisher.ask_hot(FID, None), range(50)))
+        assert all(pool.map(lambda _: publisher.publish_hot(FID, None), range(50)))
     assert count(publisher)["hot"] == 1
 
 
 def test_a_hot_message_is_published_beside_a_waiting_warm_one(publisher: Publisher) -> None:
-    assert publisher.ask(FID, "warm")
-    assert publisher.ask_hot(FID, None)
+    assert publisher.publish(FID, "warm")
+    assert publisher.publish_hot(FID, None)
     assert count(publisher) == {"hot": 1, "warm": 1, "rewarm": 0}
 
 
 def test_above_hot_max_no_hot_message_is_published(publisher: Publisher, context: WorkerContext) -> None:
-    asked = [publisher.ask_hot(f"{FID}{number}", None) for number in range(HOT_MAX + 2)]
+    asked = [publisher.publish_hot(f"{FID}{number}", None) for number in range(HOT_MAX + 2)]
     assert asked == [True] * HOT_MAX + [False] * 2
     assert count(publisher)["hot"] == HOT_MAX
     assert not context.redis.exists(context.keys.enqueued(f"{FID}{HOT_MAX}", "hot"))
@@ -89,7 +89,7 @@ def test_above_hot_max_no_hot_message_is_published(publisher: Publisher, context
 
 
 def test_hot_max_does_not_limit_the_other_lanes(publisher: Publisher) -> None:
-    asked = [publisher.ask(f"{FID}{number}", "warm") for number in range(HOT_MAX + 2)]
+    asked = [publisher.publish(f"{FID}{number}", "warm") for number in range(HOT_MAX + 2)]
     assert asked == [True] * (HOT_MAX + 2)
 
 
@@ -98,7 +98,7 @@ def test_an_unknown_queue_is_empty(publisher: Publisher) -> None:
 
 
 def test_a_message_contains_subject_and_lane_and_no_point_in_time(publisher: Publisher, context: WorkerContext) -> None:
-    publisher.ask(FID, "warm")
+    publisher.publish(FID, "warm")
     with publisher.app.connection_for_read() as connection:
         channel: Any = connection.default_channel
         message = channel.basic_get("warm", no_ack=True)
@@ -111,7 +111,7 @@ def test_a_message_contains_subject_and_lane_and_no_point_in_time(publisher: Pub
 
 
 def test_without_a_broker_a_hot_request_is_refused(cut_off: Publisher, context: WorkerContext) -> None:
-    assert cut_off.ask_hot(FID, None) is False
+    assert cut_off.publish_hot(FID, None) is False
     assert not context.redis.exists(context.keys.enqueued(FID, "hot"))
     assert context.schedule.count() == 0
 
@@ -120,7 +120,7 @@ def test_without_a_broker_a_hot_request_is_refused(cut_off: Publisher, context: 
 def test_without_a_broker_eager_requests_go_to_the_schedule(
     cut_off: Publisher, context: WorkerContext, lane: EagerLane
 ) -> None:
-    assert cut_off.ask(FID, lane) is False
+    assert cut_off.publish(FID, lane) is False
     assert not context.redis.exists(context.keys.enqueued(FID, lane))
     assert context.schedule.take(10, 60) == [FID]
 
@@ -134,18 +134,18 @@ def test_a_failed_broker_is_skipped_for_some_seconds(
     cut_off: Publisher, context: WorkerContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(20):
-        assert not cut_off.ask(f"{FID}{number}", "warm")
+        assert not cut_off.publish(f"{FID}{number}", "warm")
     assert len([record for record in caplog.records if "broker is away" in record.message]) == 1
     assert context.schedule.count() == 20
 
 
 def test_a_recovered_broker_is_used_again(cut_off: Publisher, context: WorkerContext, clock: Clock) -> None:
-    assert not cut_off.ask(FID, "warm")
+    assert not cut_off.publish(FID, "warm")
     cut_off.app = context.publisher.app
     clock.advance(BREAKER_SECONDS - 0.1)
-    assert not cut_off.ask(FID, "warm")
+    assert not cut_off.publish(FID, "warm")
     clock.advance(0.2)
-    assert cut_off.ask(FID, "warm")
+    assert cut_off.publish(FID, "warm")
     assert count(cut_off)["warm"] == 1
 
 
@@ -155,14 +155,14 @@ def test_eager_messages_are_bounded_and_the_rest_is_scheduled(
     monkeypatch.setattr("warmer.broker.publish.EAGER_MAX", 3)
     subjects = [f"AgACAgIAAxkBAAIBbound{number}" for number in range(5)]
     for subject in subjects:
-        context.publisher.ask(subject, "warm")
+        context.publisher.publish(subject, "warm")
     assert context.publisher.count_waiting("warm") == 3
     assert sorted(context.schedule.take(10, 60)) == subjects[3:]
 
 
 def test_a_picture_that_a_worker_has_leased_is_not_published(context: WorkerContext) -> None:
     context.steps.leases.take("AgACAgIAAxkBAAIBheldheld", "warm")
-    assert context.publisher.ask_hot("AgACAgIAAxkBAAIBheldheld", None)
+    assert context.publisher.publish_hot("AgACAgIAAxkBAAIBheldheld", None)
     assert context.publisher.count_waiting("hot") == 0
 
 
@@ -171,22 +171,22 @@ def test_a_request_that_cannot_be_scheduled_does_not_count_as_enqueued(
 ) -> None:
     context.redis.set(context.keys.schedule, "no sorted set")
     with pytest.raises(ResponseError):
-        publisher.ask(FID, "warm")
+        publisher.publish(FID, "warm")
     context.redis.delete(context.keys.schedule)
-    assert publisher.ask(FID, "warm")
+    assert publisher.publish(FID, "warm")
     assert count(publisher)["warm"] == 1
 
 
 def test_an_eager_message_is_also_scheduled_and_a_hot_one_is_not(publisher: Publisher, context: WorkerContext) -> None:
-    publisher.ask(FID, "warm")
-    publisher.ask_hot(OTHER, None)
+    publisher.publish(FID, "warm")
+    publisher.publish_hot(OTHER, None)
     assert context.redis.zrange(context.keys.schedule, 0, -1) == [FID.encode()]
 
 
 def test_an_eager_message_behind_others_is_scheduled_later(publisher: Publisher, context: WorkerContext) -> None:
     publisher.rate = 0.01  # pictures per second: the first takes 100 s
-    publisher.ask(FID, "warm")
-    publisher.ask(OTHER, "warm")
+    publisher.publish(FID, "warm")
+    publisher.publish(OTHER, "warm")
     turns: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)
     assert [subject for subject, _ in turns] == [FID.encode(), OTHER.encode()]
     assert turns[1][1] - turns[0][1] >= 100
@@ -196,10 +196,10 @@ def test_the_variant_that_a_client_waits_for_is_noted_for_a_minute_even_if_a_wor
     publisher: Publisher, context: WorkerContext
 ) -> None:
     key = context.keys.wanted(FID)
-    publisher.ask_hot(FID, VariantSpec(160, "jpeg"))
+    publisher.publish_hot(FID, VariantSpec(160, "jpeg"))
     assert context.redis.smembers(key) == {b"160.jpeg"}
     assert context.redis.ttl(key) == remaining(60)
     context.redis.set(context.keys.lease(FID), "token")
-    assert publisher.ask_hot(FID, VariantSpec(80, "jpeg"))
+    assert publisher.publish_hot(FID, VariantSpec(80, "jpeg"))
     assert context.redis.smembers(key) == {b"160.jpeg", b"80.jpeg"}
     assert count(publisher)["hot"] == 1

@@ -27,7 +27,7 @@ def test_the_check_of_workers_names_them(context: WorkerContext) -> None:
 
 
 def test_messages_without_a_worker_are_wrong(context: WorkerContext) -> None:
-    context.publisher.ask("A" * 24, "warm")
+    context.publisher.publish("A" * 24, "warm")
     assert diagnose.check_queues(context).state == "wrong"
     send_heartbeat(context)
     assert diagnose.check_queues(context).state == "ok"
@@ -35,7 +35,7 @@ def test_messages_without_a_worker_are_wrong(context: WorkerContext) -> None:
 
 def test_a_full_queue_is_wrong(context: WorkerContext) -> None:
     send_heartbeat(context)
-    context.publisher.ask_all([f"{number:024}" for number in range(EAGER_MAX)], "warm")
+    context.publisher.publish_all([f"{number:024}" for number in range(EAGER_MAX)], "warm")
     assert diagnose.check_queues(context).state == "wrong"
 
 

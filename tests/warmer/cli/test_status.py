@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("at_home")
 
 
 def test_status_counts_the_queues(context: WorkerContext) -> None:
-    context.publisher.ask("A" * 24, "warm")
+    context.publisher.publish("A" * 24, "warm")
     assert answer("status", "--json")["queues"] == {"tick": 0, "hot": 0, "warm": 1, "rewarm": 0}
 
 

@@ -97,12 +97,12 @@ def test_two_beats_run_one_round(context: WorkerContext) -> None:
 
 def test_a_tick_publishes_nothing_while_the_queue_is_full(context: WorkerContext) -> None:
     for number in range(REWARM_MAX - 1):
-        context.publisher.ask(f"{FID}x{number}", "rewarm")
+        context.publisher.publish(f"{FID}x{number}", "rewarm")
     make_due(context, f"{FID}1", f"{FID}2")
     assert run_tick(context) == 1
     open_slots(context)
     assert run_tick(context) == 0
-    context.publisher.ask(FID, "rewarm")  # now the queue is more than full
+    context.publisher.publish(FID, "rewarm")  # now the queue is more than full
     open_slots(context)
     assert run_tick(context) == 0
     assert list_next_runs(context)[f"{FID}2"] < 0
@@ -270,7 +270,7 @@ def test_a_listed_id_without_a_record_is_removed(context: WorkerContext) -> None
 
 def test_lengths_are_recorded_once_per_minute(context: WorkerContext) -> None:
     make_due(context, f"{FID}1", f"{FID}2")
-    context.publisher.ask(f"{FID}3", "warm")
+    context.publisher.publish(f"{FID}3", "warm")
     assert rounds.sample_lengths(context)
     assert not rounds.sample_lengths(context)
     noted = sum_minutes(context.redis, context.keys, 2)

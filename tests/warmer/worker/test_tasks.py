@@ -41,9 +41,9 @@ def are_queues_empty(context: WorkerContext) -> bool:
 def test_a_picture_that_is_queued_in_every_lane_is_fetched_once(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
-    context.publisher.ask_hot(file_id, None)
-    context.publisher.ask(file_id, "warm")
-    context.publisher.ask(file_id, "rewarm")
+    context.publisher.publish_hot(file_id, None)
+    context.publisher.publish(file_id, "warm")
+    context.publisher.publish(file_id, "rewarm")
     wait_until(lambda: context.steps.store.is_ready(file_id))
     wait_until(lambda: are_queues_empty(context))
     wait_until(
@@ -59,7 +59,7 @@ def test_a_picture_that_is_queued_in_every_lane_is_fetched_once(
 @needs_worker
 def test_a_queued_person_becomes_warm(context: WorkerContext, telegram: FakeTelegram) -> None:
     telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
-    context.publisher.ask_hot(Subject.of_person(user_id), None)
+    context.publisher.publish_hot(Subject.of_person(user_id), None)
     wait_until(lambda: context.steps.store.is_ready(telegram.world.file_id(user_id, 320)))
 
 

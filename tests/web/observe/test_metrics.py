@@ -128,9 +128,9 @@ def test_the_length_of_each_queue_is_exported(app: Flask, figures: Read) -> None
     publisher = get_web_context(app).photos.publisher
     lanes: list[EagerLane] = ["warm", "warm", "rewarm"]
     for lane in lanes:
-        publisher.ask(new_file_id(), lane)
+        publisher.publish(new_file_id(), lane)
     for _ in range(3):
-        publisher.ask_hot(new_file_id(), None)
+        publisher.publish_hot(new_file_id(), None)
     lengths = {queue: figures()["avatar_queue_length", (("queue", queue),)] for queue in QUEUES}
     assert lengths == {"tick": 0, "hot": 3, "warm": 2, "rewarm": 1}
 
