@@ -76,7 +76,7 @@ class StoredVariant:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """The bytes that variants are rendered from. `unique_id` is Telegram's, empty if they come from a stored variant."""
+    """The bytes that variants are rendered from. `unique_id` is empty if they come from a stored variant."""
 
     data: bytes = field(repr=False)
     unique_id: str = ""

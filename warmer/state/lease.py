@@ -80,7 +80,7 @@ class LeaseManager:
 
         `schedule`: gets a run for the moment after the lease expires, whatever the answer is, in the same round trip.
         """
-        keys, token, next_run = self.keys, secrets.token_hex(8), None
+        keys, token = self.keys, secrets.token_hex(8)
         pipe: Any = self.redis.pipeline(transaction=False)
         if schedule:  # first: it lives in another slot than the lease, and a run too many does no harm
             schedule.queue_set(pipe, subject, self.lease_seconds + 1)
@@ -97,16 +97,24 @@ class LeaseManager:
             args=[token, int(self.lease_seconds * 1000)],
         )
         pipe.smembers(keys.people(subject))
-        *scheduled, (crash_count, *wanted), shown_by = pipe.execute()
-        if schedule:
-            next_run = schedule.read_set(scheduled[0])
-        if crash_count == -2:
-            raise Forgotten("forgotten")
-        if crash_count == 0:
-            raise NotMine("held by another worker")
-        return Lease(
-            Subject(subject), lane, token, int(crash_count), _names(wanted), next_run, tuple(map(int, shown_by))
-        )
+        *scheduled, taken, shown_by = answers = pipe.execute(raise_on_error=False)
+        lease = self._read_take(taken, subject, lane, token)
+        if failed := next((answer for answer in answers if isinstance(answer, Exception)), None):
+            if lease:  # without a run in the schedule, the lease would be all that is left of the message
+                self.release(lease)
+            raise failed
+        if lease is None:
+            raise Forgotten("forgotten") if taken[0] == -2 else NotMine("held by another worker")
+        lease.next_run = schedule.read_set(scheduled[0]) if schedule else None
+        lease.shown_by = tuple(map(int, shown_by))
+        return lease
+
+    @staticmethod
+    def _read_take(answer: Any, subject: str, lane: Lane, token: str) -> Lease | None:
+        if isinstance(answer, Exception) or answer[0] <= 0:
+            return None
+        crash_count, *wanted = answer
+        return Lease(Subject(subject), lane, token, int(crash_count), _names(wanted))
 
     def iterate_wanted(self, lease: Lease) -> Iterator[tuple[str, ...]]:
         """Yield the variants that clients want: first those of the lease, then those that they asked for meanwhile.
