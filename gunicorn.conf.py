@@ -15,7 +15,7 @@ from prometheus_client import multiprocess
 from warmer.observe.logs import logging_config
 from warmer.settings import load_settings_or_exit
 from web import close_app
-from web.wiring import THREADS
+from web.wiring import THREADS, get_web_context
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -54,8 +54,13 @@ def post_fork(_server: Any, _worker: Any) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def post_worker_init(_worker: Any) -> None:
-    """Keep the garbage collector from lasting objects: walking them takes half of a hit's time, measured."""
+def post_worker_init(worker: Any) -> None:
+    """Name the rights that Redis denies, and keep the garbage collector from lasting objects.
+
+    Walking these takes half of a hit's time, measured.
+    """
+    if app := getattr(worker, "wsgi", None):  # missing if the app failed to load
+        get_web_context(app).health.check_rights()
     gc.collect()
     gc.freeze()
 

@@ -25,8 +25,10 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `stats:<minute>` | hash, 25 h | figures of that minute, see stats | stats | stats |
 | `{failed}:subjects` | sorted set, 25 h | the last subjects that failed, by instant, in seconds | failures | failures |
 | `{failed}:reasons` | hash, 25 h | JSON by subject: why it failed | failures | failures |
-| `workers` | sorted set, no TTL | names of workers by their last heartbeat, in seconds | heartbeat | workers |
+| `workers` | sorted set, no TTL | workers of the last hour by their last heartbeat, in seconds | heartbeat | workers |
 | `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | workers |
+| `beat` | string, 15 s | the scheduler's heartbeat | beat | workers |
+| `{probe}:<type>` | of each type, 1 s | nothing: shows which commands the ACL permits | rights | rights |
 | `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | rate_limit | rate_limit |
 | `{news}:acknowledged:<nonce>` | list, 5 s | one entry per web process that has seen all purges | listener | forget |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
@@ -100,6 +102,8 @@ class Keys:
         self.schedule = f"{self.prefix}schedule"
         self.budget = f"{self.prefix}budget"
         self.workers = f"{self.prefix}workers"
+        self.beat = f"{self.prefix}beat"
+        self.probe = f"{self.prefix}{{probe}}"
         self.done = f"{self.prefix}done"
         self.purge = f"{self.prefix}{{news}}:purge"
         self.acknowledge = f"{self.prefix}{{news}}:acknowledge"

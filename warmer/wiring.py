@@ -20,6 +20,7 @@ from warmer.flow.profile import ProfileLookup
 from warmer.flow.steps import FlowSteps
 from warmer.images.render import render
 from warmer.keys import Keys, Lane, Subject
+from warmer.observe.checks import HealthChecks
 from warmer.observe.metrics import STEP_SECONDS, count_call, time_each
 from warmer.photo import FilePath, PhotoSize, Rendering, SourceImage, VariantSpec
 from warmer.redis_client.clients import connect_worker
@@ -94,6 +95,7 @@ class WorkerContext:
     people: People
     publisher: Publisher
     stats: MinuteStats
+    health: HealthChecks
     steps: FlowSteps
 
     def close(self) -> None:
@@ -140,4 +142,5 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
     publisher = Publisher(app, redis, keys, schedule, settings)
     steps = WorkerSteps(settings, telegram, budget, schedule, failures, leases, store, people)
-    return WorkerContext(settings, redis, keys, telegram, budget, schedule, people, publisher, stats, steps)
+    health = HealthChecks(redis, keys, publisher)
+    return WorkerContext(settings, redis, keys, telegram, budget, schedule, people, publisher, stats, health, steps)

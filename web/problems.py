@@ -14,6 +14,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -34,6 +35,7 @@ AWAY = (
     ClusterDownError,
     TryAgainError,  # the slot is moving
     AskError,  # the slot has moved
+    NoPermissionError,  # an operator can grant the right while we run
 )
 MAX_BODY_BYTES = 64 * 2**10
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from warmer.broker.queues import choose_publishing_options
 from warmer.celery import app as celery
 from warmer.flow.forget import Forget
 from warmer.keys import Keys
+from warmer.observe.checks import HealthChecks
 from warmer.redis_client.clients import connect_listener, connect_web
 from warmer.redis_url import is_cluster
 from warmer.settings import Settings
@@ -53,6 +54,7 @@ class WebContext:
     redis: Redis
     keys: Keys
     breaker: Breaker
+    health: HealthChecks
     photos: PhotoContext
     api: ApiContext
     pages: PageContext
@@ -93,6 +95,7 @@ def open_context(
     people = open_people(settings, redis, keys)
     schedule, budget = Schedule(redis, keys), Budget(redis, keys, settings.telegram_rate)
     publisher, stats = _open_publisher(settings, redis, keys, schedule), MinuteStats(redis, keys)
+    health = HealthChecks(redis, keys, publisher, clock)
     urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
     parser = PhotoRequestParser(urls, settings.photo_formats)
     cache = ResponseCache(settings.photo_cache_mb * 2**20, clock)
@@ -103,15 +106,15 @@ def open_context(
         store, people, publisher, parser, cache, waiting, listener, RequestIds(), clock=clock
     )  # fmt: skip
     api = ApiContext(
-        settings, redis, keys, breaker, store, people, forget, urls, rate_limiter, wall_clock=wall_clock
+        settings, redis, keys, breaker, store, people, forget, urls, rate_limiter, health, wall_clock=wall_clock
     )  # fmt: skip
-    pages = PageContext(settings, redis, keys, people, publisher, schedule, budget, wall_clock=wall_clock)
+    pages = PageContext(settings, redis, keys, people, publisher, schedule, budget, health, wall_clock=wall_clock)
     access_log = AccessLog(partial(count_served, stats))
     observe = ObserveContext(
-        redis, keys, publisher, schedule, budget, stats, access_log, clock=clock, wall_clock=wall_clock
+        redis, keys, publisher, schedule, budget, stats, access_log, health, clock=clock, wall_clock=wall_clock
     )
     receivers = ReceiverContext(publisher, settings.warm_first)
-    return WebContext(settings, redis, keys, breaker, photos, api, pages, observe, receivers)
+    return WebContext(settings, redis, keys, breaker, health, photos, api, pages, observe, receivers)
 
 
 def _open_publisher(settings: Settings, redis: Redis, keys: Keys, schedule: Schedule) -> Publisher:

@@ -32,13 +32,13 @@ ROOMS: dict[str, set[str]] = {
     "state": set(),
     "images": set(),
     "telegram": set(),
-    "observe": {"state"},
     "broker": {"state"},
+    "observe": {"broker", "state"},
     "flow": {"state", "telegram"},
     "celery": {"broker", "observe"},
     "wiring": {"celery", "broker", "flow", "images", "observe", "redis_client", "state", "telegram"},
-    "worker": {"wiring", "celery", "broker", "flow", "observe", "state", "telegram"},
-    "cli": {"wiring", "broker", "flow", "redis_client", "state", "worker"},
+    "worker": {"wiring", "celery", "broker", "flow", "observe", "redis_client", "state", "telegram"},
+    "cli": {"wiring", "broker", "flow", "observe", "redis_client", "state", "worker"},
 }
 # The rooms of `web` that each room of it may import, and those of `warmer`, besides the vocabulary. A module in the
 # root of `web` is a room of its own; `__init__` makes the app.
@@ -61,9 +61,9 @@ BACK_OF_WEB: dict[str, set[str]] = {
     "observe": {"broker", "observe", "state"},
     "photos": {"broker", "state"},
     "receivers": {"broker"},
-    "api": {"flow", "state"},
-    "pages": {"broker", "state"},
-    "wiring": {"broker", "celery", "flow", "redis_client", "state"},
+    "api": {"flow", "observe", "state"},
+    "pages": {"broker", "observe", "state"},
+    "wiring": {"broker", "celery", "flow", "observe", "redis_client", "state"},
     "server": {"observe"},
 }
 # The packages that each folder of `scripts` may import; the files beside the folders may import all of them.

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from tests.support.running import ROOT
+from warmer.observe.checks import STATES
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
 from web.pages.ops import CACHED_MS_MAX, UNCACHED_MS_MAX
 
@@ -15,7 +16,7 @@ RULES = (FOLDER / "alerts.yml").read_text("utf-8")
 DASHBOARD: Any = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
 ALERTS = re.findall(r"- alert: (\w+)", RULES)
-PARTS = ["For users", "Look first", "Do", "Over when"]
+PARTS = ["Look first", "For users", "Do", "Over when"]
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 
@@ -36,7 +37,19 @@ def test_every_alert_has_one_section_in_the_runbook() -> None:
     assert links == [f"docs/runbook.md#{name.lower()}" for name in ALERTS]
 
 
-def test_every_section_says_meaning_first_look_action_and_end() -> None:
+def test_every_section_begins_with_a_command() -> None:
+    assert {name: text for name, text in list_sections().items() if not text.startswith("\n\n**Look first.** `")} == {}
+
+
+def test_every_alert_on_a_check_names_a_word_that_the_check_can_say() -> None:
+    found = re.findall(r'avatar_check\{check=~?"([\w|]+)", state=~?"([\w|]+)"\}', RULES)
+    pairs = {(check, state) for checks, states in found for check in checks.split("|") for state in states.split("|")}
+    assert pairs == {(check, state) for check, states in STATES.items() for state in states} - {
+        (check, state) for check in STATES for state in ("ok", "unknown")
+    }
+
+
+def test_every_section_says_first_look_meaning_action_and_end() -> None:
     parts = {name: re.findall(r"^\*\*([\w ]+)\.\*\*", text, re.MULTILINE) for name, text in list_sections().items()}
     assert {name: found for name, found in parts.items() if found != PARTS} == {}
 

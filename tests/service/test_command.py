@@ -12,6 +12,13 @@ from tests.support.running import Service
 
 def test_the_installed_command_reports_the_workers_of_a_running_service(service: Service, tmp_path: Path) -> None:
     done = subprocess.run(
-        [COMMAND, "status", "--json"], cwd=tmp_path, env=service.environment, capture_output=True, text=True, check=True
+        [COMMAND, "diagnose", "--json", "--partners", "1"],
+        cwd=tmp_path,
+        env=service.environment,
+        capture_output=True,
+        text=True,
     )
-    assert json.loads(done.stdout)["workers"]
+    said = json.loads(done.stdout)
+    assert said["now"]["workers"]
+    answers = {check["question"]: check["state"] for check in said["checks"]}
+    assert (answers["Are workers alive?"], answers["Is beat alive?"]) == ("ok", "ok")

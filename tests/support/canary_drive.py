@@ -22,15 +22,15 @@ SLOW = ("hang", "slow-headers", "slow-body")
 OPTIONS: dict[str, dict[str, Any]] = {"slow-headers": {"interval": 0.5}}  # longer than the total deadline
 UNDECODABLE = (b"", b"\x89PNG\r\n\x1a\n broken", make_picture()[:300], b"GIF89a\xff\xff\xff\xff", b"<svg/>")
 
-FAILING_COMMANDS = [["status"], ["diagnose"], ["warm", "--no-wait", "42"], ["purge", "42"], ["forget", "--yes", "42"]]
+FAILING_COMMANDS = [["diagnose"], ["warm", "--no-wait", "42"], ["purge", "42"], ["forget", "--yes", "42"]]
 
 
 def list_commands(file_id: str) -> list[list[str]]:
     """Returns valid and invalid arguments of the command."""
-    rightly = [["status"], ["diagnose"], ["warm", file_id, "42"], ["warm", "--json", file_id], ["purge", file_id]]
+    rightly = [["diagnose"], ["warm", file_id, "42"], ["warm", "--json", file_id], ["purge", file_id]]
     rightly += [["purge", "--all", "--yes"], ["warm", "--no-wait", "42"], ["forget", "--yes", "--json", "42"]]
     wrongly = [
-        ["status", "--wrong"],
+        ["diagnose", "--wrong"],
         ["warm", "x,y"],
         ["purge", "x"],
         ["forget"],

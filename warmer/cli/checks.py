@@ -13,10 +13,10 @@ from packaging.version import Version
 from warmer.broker.publish import BROKER_FAILED, EAGER_MAX
 from warmer.deadline import JobContext
 from warmer.errors import WarmerError
+from warmer.observe.checks import Health
 from warmer.redis_client.cluster import list_infos
 from warmer.state.person import Person
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN, sum_minutes
-from warmer.state.workers import list_worker_statuses
 from warmer.wiring import WorkerContext
 
 REQUESTS_MIN = 20  # fewer say nothing about a rate
@@ -46,13 +46,15 @@ class PartnerRow:
     bytes_by_variant: dict[str, int] = field(default_factory=dict)
 
 
-def diagnose(context: WorkerContext, limit: int) -> Iterator[Check | PartnerRow]:
-    """Every question in turn, each answered as soon as it is known."""
+def diagnose(context: WorkerContext, limit: int, health: Health) -> Iterator[Check | PartnerRow]:
+    """Every question in turn, each answered as soon as it is known. Without its rights in Redis, no more than these."""
+    yield from check_health(health)
+    if health.denied:
+        return
     yield check_version(context)
     yield check_policy(context)
     yield check_clock(context)
-    yield check_workers(context)
-    yield check_queues(context)
+    yield check_queues(context, health)
     yield check_bot(context)
     rows = describe_all(limit, context)
     yield from rows
@@ -85,25 +87,42 @@ def check_clock(context: WorkerContext) -> Check:
     return Check("Do this machine's clock and Redis' agree?", state, f"{apart:.1f} s apart")
 
 
-def check_queues(context: WorkerContext) -> Check:
+def check_health(health: Health) -> Iterator[Check]:
+    """The checks that `/readyz` shows, in its words, and their details."""
+    details = {
+        "redis": " ".join(health.denied),
+        "worker": ", ".join(f"{name} fell silent" for name in health.silent)
+        or ", ".join(status.name for status in health.workers),
+        "bot": next((f"@{status.bot_username}" for status in health.workers if status.bot_username), ""),
+    }
+    questions = {
+        "redis": "Does Redis answer, and grant every right?",
+        "broker": "Does the broker answer?",
+        "worker": "Are workers alive?",
+        "beat": "Is beat alive?",
+        "bot": "Does the bot answer the workers?",
+    }
+    for check, question in questions.items():
+        word = health.checks[check]
+        state = word if word in ("ok", "unknown") else "wrong"
+        detail = details.get(check)
+        yield Check(question, state, f"{word}: {detail}" if detail else word)  # type: ignore[arg-type]  # mypy widens it
+
+
+def check_queues(context: WorkerContext, health: Health) -> Check:
     question = "Do workers keep up with the queues?"
     try:
         waiting = context.publisher.count_all_waiting()
     except BROKER_FAILED as error:
         return Check(question, "wrong", f"the broker is away ({type(error).__name__})")
     is_behind = waiting["hot"] >= context.settings.hot_max or max(waiting.values()) >= EAGER_MAX
-    is_left = sum(waiting.values()) > 0 and not list_worker_statuses(context.redis, context.keys)
+    is_left = sum(waiting.values()) > 0 and not health.workers
     told = ", ".join(f"{queue} {count}" for queue, count in waiting.items())
     return Check(question, "wrong" if is_behind or is_left else "ok", told)
 
 
-def check_workers(context: WorkerContext) -> Check:
-    statuses = list_worker_statuses(context.redis, context.keys)
-    return Check("Are workers alive?", "ok" if statuses else "wrong", ", ".join(p.name for p in statuses) or "none")
-
-
 def check_bot(context: WorkerContext) -> Check:
-    question = "Does the bot answer?"
+    question = "Does the bot answer this machine?"
     started = time.monotonic()
     try:
         bot = context.telegram.get_me(JobContext.start("hot", 0, seconds=10).deadline)

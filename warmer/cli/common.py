@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from warmer.errors import ConfigError
 from warmer.flow.forget import wait_for_acknowledgements
@@ -40,6 +40,8 @@ def opened_worker_context(failure: type[click.ClickException] = click.ClickExcep
 
 def format_outage(error: RedisError) -> str:
     """The message for a Redis that does not answer. The error's own text may contain a URL."""
+    if isinstance(error, NoPermissionError):
+        return f"Redis denies a right: {error} (see avatar-warmer diagnose)"
     return f"Redis is away ({type(error).__name__}; is the service running?)"
 
 

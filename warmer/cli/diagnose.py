@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict
+from typing import Any
 
 import click
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.table import Table
 from warmer.cli.checks import Check, PartnerRow
 from warmer.cli.checks import diagnose as ask_all
 from warmer.cli.common import CannotAsk, as_json, echo_json, opened_worker_context
+from warmer.cli.figures import read_figures, show_figure
 
 MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 
@@ -28,7 +30,7 @@ MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 )
 @as_json
 def diagnose(partners: int, is_json: bool) -> None:
-    """Say what is wrong. Exit status: 0 all well, 1 something is wrong, 2 it could not be asked.
+    """Say how the service is and what is wrong. Exit status: 0 nothing, 1 something is wrong, 2 it cannot check.
 
     \b
     Examples:
@@ -38,7 +40,9 @@ def diagnose(partners: int, is_json: bool) -> None:
     findings: list[Check | PartnerRow] = []
     progress = nullcontext() if is_json else Console(stderr=True).status("Asking…")
     with opened_worker_context(CannotAsk) as context, progress as status:
-        for finding in ask_all(context, partners):
+        health = context.health.take()
+        figures = read_figures(context, health) if not health.denied else {}
+        for finding in ask_all(context, partners, health):
             findings.append(finding)
             if status:
                 status.update(escape(f"Asking… {finding.question if isinstance(finding, Check) else finding.name}"))
@@ -46,14 +50,17 @@ def diagnose(partners: int, is_json: bool) -> None:
     is_well = all(check.state != "wrong" for check in checks)
     if is_json:
         people = [asdict(row) for row in findings if isinstance(row, PartnerRow)]
-        echo_json({"ok": is_well, "checks": [asdict(check) for check in checks], "partners": people})
+        echo_json({"ok": is_well, "checks": [asdict(check) for check in checks], "partners": people, "now": figures})
     else:
-        show(findings, Console())
+        show(findings, figures, Console())
     sys.exit(0 if is_well else 1)
 
 
-def show(findings: list[Check | PartnerRow], console: Console) -> None:
-    """Two readable tables."""
+def show(findings: list[Check | PartnerRow], figures: dict[str, Any], console: Console) -> None:
+    """Three readable tables."""
+    now = Table("what", "now", title="Now")
+    for name, value in figures.items():
+        now.add_row(name.replace("_", " "), escape(show_figure(value)))
     people = Table("id", "name", "file id", "status", "TTL", "stored", title="Recent partners")
     for row in findings:
         if isinstance(row, PartnerRow):
@@ -64,4 +71,4 @@ def show(findings: list[Check | PartnerRow], console: Console) -> None:
     for check in findings:
         if isinstance(check, Check):
             answers.add_row(MARKS[check.state], check.question, escape(check.answer))
-    console.print(people, answers)
+    console.print(now, people, answers)

@@ -14,7 +14,6 @@ from warmer.cli.export import export
 from warmer.cli.forget import forget
 from warmer.cli.purge import purge
 from warmer.cli.run import run
-from warmer.cli.status import status
 from warmer.cli.warm import warm
 
 
@@ -52,5 +51,5 @@ def group() -> None:
     """Telegram profile pictures, warm before anyone asks."""
 
 
-for command in (run, warm, status, export, forget, purge, diagnose):
+for command in (run, warm, export, forget, purge, diagnose):
     group.add_command(command)

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from warmer.broker.publish import BROKER_FAILED
 from warmer.errors import Stuck
-from warmer.state.workers import list_worker_statuses
+from warmer.state.workers import BEAT_SECONDS, list_worker_statuses
 from warmer.wiring import WorkerContext
-from warmer.worker.heartbeat import BEAT_SECONDS
 
 ALONE_SECONDS = 30.0  # a restarted worker is back within them
 

@@ -59,6 +59,14 @@ class Schedule:
         if subjects:
             self._schedule(keys=[self.keys.schedule], args=[seconds, "NX", *subjects])
 
+    def advance(self, subjects: Sequence[str], beyond_seconds: float) -> None:
+        """Let those run now whose next run is further away than that, or that have none. Earlier ones are retries."""
+        if not subjects:
+            return
+        limit = self._now() + beyond_seconds
+        scores: Any = self.redis.zmscore(self.keys.schedule, list(subjects))
+        self.schedule_by([name for name, at in zip(subjects, scores, strict=True) if at is None or at > limit], 0)
+
     def cancel(self, *subjects: str) -> None:
         """Cancel the next run of these."""
         if subjects:

@@ -1,4 +1,4 @@
-"""Reads the status that workers write with their heartbeat; no broadcast is involved."""
+"""Reads the status that workers and beat write with their heartbeats; no broadcast is involved."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from redis import Redis
 
 from warmer.keys import Keys
 
+BEAT_SECONDS = 5  # between two heartbeats
+TTL_SECONDS = 15  # without a heartbeat, after which a process counts as gone
+SEEN_SECONDS = 3600  # for so long a worker that fell silent is missed
 BotState = Literal["ok", "unauthorized", "logged_out", "unreachable", "unknown"]
 
 
@@ -22,14 +25,43 @@ class WorkerStatus:
     bot: BotState = "unknown"
     bot_name: str = ""
     bot_username: str = ""
+    started_at: int = 0  # Redis' clock, in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeats:
+    """Every heartbeat at one moment."""
+
+    workers: list[WorkerStatus]
+    silent: list[str]  # workers that ended without a goodbye within the hour, and that no later worker replaces
+    has_beat: bool
 
 
 def list_worker_statuses(redis: Redis, keys: Keys) -> list[WorkerStatus]:
     """Returns the live workers, in two round trips."""
-    members: list[Any] = redis.zrange(keys.workers, 0, -1)
-    names = [member.decode() for member in members]
-    values = redis.mget([keys.worker(name) for name in names]) if names else []
-    return [_read(value) for value in values if value]
+    return read_heartbeats(redis, keys).workers
+
+
+def read_heartbeats(redis: Redis, keys: Keys) -> Heartbeats:
+    """Returns the live workers, the silent ones, and whether beat is alive; in two round trips."""
+    members: list[Any] = redis.zrange(keys.workers, 0, -1, withscores=True)
+    last_beats = {member.decode(): score for member, score in members}
+    *values, beat = redis.mget([*(keys.worker(name) for name in last_beats), keys.beat])
+    alive = {name: _read(value) for name, value in zip(last_beats, values, strict=True) if value}
+    gone = {name: last for name, last in last_beats.items() if name not in alive}
+    return Heartbeats(list(alive.values()), _list_silent(gone, alive.values()), bool(beat))
+
+
+def _list_silent(gone: dict[str, float], alive: Iterable[WorkerStatus]) -> list[str]:
+    """The workers without a successor: each living worker replaces one that was last heard before it started."""
+    starts = sorted((status.started_at for status in alive), reverse=True)
+    silent = []
+    for name, last_beat in sorted(gone.items(), key=lambda one: one[1], reverse=True):
+        if starts and starts[0] >= last_beat:
+            starts.pop(0)
+        else:
+            silent.append(name)
+    return silent
 
 
 def _read(value: bytes | str) -> WorkerStatus:

@@ -1,20 +1,55 @@
-"""Beat without a file of its own: the tasks check their period in Redis, and missed rounds do not pile up."""
+"""Beat without a file of its own: the tasks check their period in Redis, and missed rounds do not pile up.
+
+It writes a heartbeat as workers do, so that its absence shows within seconds.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
+from contextlib import suppress
 from typing import Any
 
 from celery.beat import Scheduler
+from redis import Redis
+from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED, count_waiting
+from warmer.keys import Keys
+from warmer.redis_client.clients import connect_web
+from warmer.settings import load_settings_or_exit
+from warmer.state.workers import BEAT_SECONDS, TTL_SECONDS
 
 WAITING_MAX = 5  # rounds in the queue; with more, no worker is taking them
 log = logging.getLogger(__name__)
 
 
 class ModestScheduler(Scheduler):
-    """The stock scheduler, in memory, but it skips rounds while earlier ones wait."""
+    """The stock scheduler, in memory, but it skips rounds while earlier ones wait, and says that it is alive."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        settings = load_settings_or_exit()
+        self._keys = Keys(settings.bot_id)
+        self._redis: Redis = connect_web(settings, 1)  # impatient: a Redis that is away must not delay the rounds
+        self._next_beat = 0.0  # by the monotonic clock
+
+    def tick(self, *args: Any, **options: Any) -> float:
+        """Celery calls this at least every `beat_max_loop_interval`."""
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT_SECONDS
+            try:
+                self._redis.set(self._keys.beat, "1", ex=TTL_SECONDS)
+            except RedisError as error:
+                log.warning("no heartbeat: %s", type(error).__name__)
+        return float(super().tick(*args, **options))
+
+    def close(self) -> None:
+        """Say goodbye: the key goes at once. Celery calls this more than once."""
+        super().close()
+        with suppress(RedisError):  # if Redis is away the key expires
+            self._redis.delete(self._keys.beat)
+        self._redis.close()
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Send one round, unless the earlier ones wait for a worker."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -16,16 +18,15 @@ from warmer.errors import Paused, TokenRejected, WarmerError
 from warmer.keys import Keys
 from warmer.repeater import Repeater
 from warmer.state.budget import Budget
-from warmer.state.workers import WorkerStatus
+from warmer.state.workers import BEAT_SECONDS, SEEN_SECONDS, TTL_SECONDS, WorkerStatus
 from warmer.telegram.client import BotApi
 
-BEAT_SECONDS = 5
-TTL_SECONDS = 15
+BOT_SECONDS = 20.0  # between two getMe while all is well
 log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Writes the status of one worker process, and calls getMe until it passes, and again while calls are halted."""
+    """Writes the status of one worker process. Calls getMe every 20 s while the bot answers, else with each beat."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Heartbeat:
         telegram: BotApi,
         budget: Budget,
         beat_seconds: float = BEAT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.redis = redis
         self.keys = keys
@@ -42,6 +44,8 @@ class Heartbeat:
         self.budget = budget
         self.status = WorkerStatus(name)
         self.beat_seconds = beat_seconds
+        self._clock = clock
+        self._asked_at = float("-inf")  # by the clock, when getMe was called last
         self._is_closed = False
         self._writing = threading.Lock()
         self._beats = Repeater("heartbeat", beat_seconds, self._beat_unless_away, runs_at_once=True)
@@ -60,8 +64,10 @@ class Heartbeat:
         self._beats.close()
 
     def beat(self) -> None:
-        """Write the status. If the bot is not known to be all right, call getMe first."""
-        if (self.status.bot != "ok" or self.budget.is_halted()) and not self.budget.get_pause():
+        """Write the status, after getMe if that is due. During a pause Telegram is not called."""
+        is_due = self.status.bot != "ok" or self._clock() - self._asked_at >= BOT_SECONDS
+        if (is_due or self.budget.is_halted()) and not self.budget.get_pause():
+            self._asked_at = self._clock()
             self.check_bot()
         with self._writing:
             if not self._is_closed:  # a slow beat must not write after `close` has deleted the key
@@ -69,32 +75,33 @@ class Heartbeat:
 
     def _write(self) -> None:
         now = self.redis.time()[0]
+        self.status = replace(self.status, started_at=self.status.started_at or now)
         pipe = self.redis.pipeline(transaction=False)
         pipe.set(self.keys.worker(self.status.name), json.dumps(asdict(self.status)), ex=TTL_SECONDS)
         pipe.zadd(self.keys.workers, {self.status.name: now})
-        pipe.zremrangebyscore(self.keys.workers, "-inf", now - 10 * TTL_SECONDS)
+        pipe.zremrangebyscore(self.keys.workers, "-inf", now - SEEN_SECONDS)
         pipe.execute()
 
     def check_bot(self) -> None:
         """Call getMe. Success ends a halt; a refusal of the bot halts every call. The process continues in any case."""
-        name = self.status.name
+        status = self.status
         try:
             bot = self.telegram.get_me(Deadline(self.beat_seconds))  # or a Telegram that hangs would stop the heartbeat
         except TokenRejected as error:
             self.budget.halt(error.trouble)
             if self.status.bot != error.trouble:
                 log.critical("🛑 Telegram refuses the bot: no call is made until getMe passes (%s)", error)
-            self.status = WorkerStatus(name, error.trouble)
+            self.status = replace(status, bot=error.trouble)
         except WarmerError as error:  # any other: the heartbeat continues
             if isinstance(error, Paused):
                 self.budget.pause(error.retry_after or 1)
-            self.status = WorkerStatus(name, "unreachable", self.status.bot_name, self.status.bot_username)
+            self.status = replace(status, bot="unreachable")
             log.warning("Telegram does not answer getMe: %s", error)
         else:
             self.budget.resume()
             if self.status.bot != "ok":
                 log.info("✅ The bot is @%s", bot.username)
-            self.status = WorkerStatus(name, "ok", bot.name, bot.username)
+            self.status = replace(status, bot="ok", bot_name=bot.name, bot_username=bot.username)
 
     def _beat_unless_away(self) -> None:
         try:

@@ -61,13 +61,21 @@ def sample_lengths(context: WorkerContext) -> bool:
 
 
 def keep_newest(context: WorkerContext) -> int:
-    """Schedule the newest partners' pictures and profiles that have no next run. Returns the number of partners."""
+    """Schedule the newest partners' pictures and profiles that have no next run. Returns the number of partners.
+
+    Pictures that are not stored run now: Redis has evicted them, or lost them.
+    """
     if not context.schedule.take_slot("keep_newest", KEEP_NEWEST_SECONDS):
         return 0
     newest = context.people.list_recent_ids(context.settings.rewarm_partners)
     for start in range(0, len(newest), 50):
         found = context.people.get_many(newest[start : start + 50])
         context.people.drop_places([person.id for person in found if not person.is_registered])
-        subjects = [subject for person in found if person.is_registered for subject in list_rewarmed(person)]
+        found = [person for person in found if person.is_registered]
+        pictures = [person.photo_file_id for person in found if person.photo_file_id]
+        statuses = context.steps.store.get_statuses(pictures)
+        lost = [name for name, photo in zip(pictures, statuses, strict=True) if photo.status == "warming"]
+        context.schedule.advance(lost, KEEP_NEWEST_SECONDS)
+        subjects = [subject for person in found for subject in list_rewarmed(person)]
         context.schedule.schedule_if_absent(subjects, random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - spreads load, hides nothing
     return len(newest)

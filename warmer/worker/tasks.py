@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import Task
 from celery.exceptions import Reject
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_init, worker_ready, worker_shutdown
 from redis.exceptions import RedisError
 
 from warmer.celery import app
@@ -77,6 +77,12 @@ def tick(*_: Any, **__: Any) -> int:
 def keep_newest(*_: Any, **__: Any) -> int:
     """Every 10 min: schedule the newest partners that have no next run."""
     return rounds.keep_newest(get_worker_context())
+
+
+@worker_init.connect
+def _check_rights(**_: Any) -> None:
+    """Name the rights that Redis denies, before the first of them ends a connection."""
+    get_worker_context().health.check_rights()
 
 
 @worker_ready.connect

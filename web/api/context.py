@@ -9,6 +9,7 @@ from redis import Redis
 
 from warmer.flow.forget import Forget
 from warmer.keys import Keys
+from warmer.observe.checks import HealthChecks
 from warmer.settings import Settings
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
@@ -30,4 +31,5 @@ class ApiContext:
     forget: Forget
     urls: PhotoUrls
     rate_limiter: RateLimiter
+    health: HealthChecks
     wall_clock: Callable[[], float]  # Unix time, in seconds

@@ -9,6 +9,7 @@ from redis import Redis
 
 from warmer.broker.publish import Publisher
 from warmer.keys import Keys
+from warmer.observe.checks import HealthChecks
 from warmer.state.budget import Budget
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
@@ -26,5 +27,6 @@ class ObserveContext:
     budget: Budget
     stats: MinuteStats
     access_log: AccessLog
+    health: HealthChecks
     clock: Callable[[], float]  # seconds, from no instant in particular
     wall_clock: Callable[[], float]  # Unix time, in seconds

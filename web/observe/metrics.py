@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED
+from warmer.observe.checks import STATES, Health
 from warmer.state.stats import MinuteStats, count_latencies
-from warmer.state.workers import list_worker_statuses
 from web.context import get_context
 from web.observe.access_log import Entry
 from web.observe.context import ObserveContext
@@ -125,7 +125,8 @@ class RedisFigures(Collector):
         self.context = context
 
     def collect(self) -> Iterator[Metric]:
-        context = self.context
+        context, health = self.context, self.context.health.take()
+        yield _show_checks(health)
         queues = GaugeMetricFamily("avatar_queue_length", "Messages waiting in the queue.", labels=["queue"])
         try:
             for queue, number in context.publisher.count_all_waiting().items():
@@ -140,8 +141,10 @@ class RedisFigures(Collector):
                 "Seconds by which the earliest run is late.",
                 context.schedule.get_lateness(),
             )
-            alive = len(list_worker_statuses(context.redis, context.keys))
-            yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
+            if health.can_read:
+                alive, silent = len(health.workers), len(health.silent)
+                yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
+                yield GaugeMetricFamily("avatar_workers_silent", "Workers that ended without a goodbye.", silent)
             pause = context.budget.get_pause()
             yield GaugeMetricFamily(
                 "avatar_upstream_pause_seconds", "Seconds until Telegram may be called again.", pause
@@ -151,6 +154,15 @@ class RedisFigures(Collector):
             )
         except RedisError as error:
             log.warning("no figures from Redis: %s", type(error).__name__)
+
+
+def _show_checks(health: Health) -> Metric:
+    """Every state of every check: 1 for the one that holds."""
+    family = GaugeMetricFamily("avatar_check", "1 for the state that /readyz shows.", labels=["check", "state"])
+    for check, states in STATES.items():
+        for state in states:
+            family.add_metric([check, state], int(health.checks[check] == state))
+    return family
 
 
 def render_metrics(context: ObserveContext) -> tuple[bytes, str]:

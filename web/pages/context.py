@@ -9,6 +9,7 @@ from redis import Redis
 
 from warmer.broker.publish import Publisher
 from warmer.keys import Keys
+from warmer.observe.checks import HealthChecks
 from warmer.settings import Settings
 from warmer.state.budget import Budget
 from warmer.state.people import People
@@ -26,4 +27,5 @@ class PageContext:
     publisher: Publisher
     schedule: Schedule
     budget: Budget
+    health: HealthChecks
     wall_clock: Callable[[], float]  # Unix time, in seconds

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED
+from warmer.observe.checks import Health
 from warmer.state.failures import Failure, list_failures
 from warmer.state.stats import list_minutes
-from warmer.state.workers import BotState, judge_bot, list_worker_statuses
 from web.pages.context import PageContext
 from web.pages.history import Figures, add_up, split_steps, summarize
 from web.problems import is_away
@@ -23,7 +22,8 @@ class Now:
     """The state at this moment, as Redis shows it."""
 
     workers: list[str]  # names of live processes
-    bot: BotState
+    silent: list[str]  # names of workers that ended without a goodbye
+    bot: str
     paused_seconds: float  # until Telegram may be called again, 0 without a pause
     is_halted: bool  # Telegram refuses the token: no call until getMe succeeds
     due: int  # subjects in the schedule
@@ -45,8 +45,9 @@ class Overview:
     """The whole overview. What is unknown while Redis or the broker is away is None or empty."""
 
     at: int  # Unix time, in seconds
-    redis: Literal["ok", "away"] = "away"
-    broker: Literal["ok", "away"] = "away"
+    checks: dict[str, str]  # as /readyz shows them
+    redis: str  # that check
+    broker: str  # that check
     queues: dict[str, int] = field(default_factory=dict)  # waiting messages
     now: Now | None = None
     hour: Figures | None = None
@@ -57,21 +58,24 @@ class Overview:
 
 def take_overview(context: PageContext) -> Overview:
     """Read everything in some ten round trips. The minutes of 24 hours take 60 ms, measured."""
-    queues = _count_queues(context)
-    broker: Literal["ok", "away"] = "away" if queues is None else "ok"
+    health = context.health.take()
+    checks, redis, broker = health.checks, health.checks["redis"], health.checks["broker"]
+    queues = _count_queues(context) if broker == "ok" else {}
     try:
         at = context.redis.time()[0]
         minute, buckets = list_minutes(context.redis, context.keys, DAY_MINUTES)
-        now, failures = _read_now(context), list_failures(context.redis, context.keys)
+        now, failures = _read_now(context, health), list_failures(context.redis, context.keys)
     except RedisError as error:
         if not is_away(error):
             raise
-        return Overview(int(context.wall_clock()), broker=broker, queues=queues or {})
+        redis = "away" if redis == "ok" else redis  # since a moment
+        return Overview(int(context.wall_clock()), checks | {"redis": redis}, redis, broker, queues)
     return Overview(
         at=at,
-        redis="ok",
+        checks=checks,
+        redis=redis,
         broker=broker,
-        queues=queues or {},
+        queues=queues,
         now=now,
         hour=summarize(add_up(buckets[-HOUR_MINUTES:])),
         day=summarize(add_up(buckets)),
@@ -82,12 +86,12 @@ def take_overview(context: PageContext) -> Overview:
     )
 
 
-def _read_now(context: PageContext) -> Now:
-    statuses = list_worker_statuses(context.redis, context.keys)
+def _read_now(context: PageContext, health: Health) -> Now:
     within_minute, within_hour = context.schedule.count_within(60, 3600)
     return Now(
-        workers=sorted(status.name for status in statuses),
-        bot=judge_bot(statuses),
+        workers=sorted(status.name for status in health.workers),
+        silent=health.silent,
+        bot=health.checks["bot"],
         paused_seconds=round(context.budget.get_pause(), 1),
         is_halted=context.budget.is_halted(),
         due=context.schedule.count(),
@@ -97,8 +101,8 @@ def _read_now(context: PageContext) -> Now:
     )
 
 
-def _count_queues(context: PageContext) -> dict[str, int] | None:
+def _count_queues(context: PageContext) -> dict[str, int]:
     try:
         return context.publisher.count_all_waiting()
     except BROKER_FAILED:
-        return None
+        return {}

@@ -16,27 +16,37 @@ from warmer.wiring import WorkerContext
 
 
 def test_every_check_has_a_result_for_an_empty_service(context: WorkerContext) -> None:
-    answers = [check for check in diagnose.diagnose(context, 5) if isinstance(check, Check)]
+    answers = [check for check in diagnose.diagnose(context, 5, context.health.take()) if isinstance(check, Check)]
     assert {check.state for check in answers} == {"ok", "wrong", "unknown"}
-    assert [check.question for check in answers if check.state == "wrong"] == ["Are workers alive?"]
+    assert [check.question for check in answers if check.state == "wrong"] == ["Are workers alive?", "Is beat alive?"]
 
 
 def test_the_check_of_workers_names_them(context: WorkerContext) -> None:
     send_heartbeat(context)
-    assert (diagnose.check_workers(context).state, diagnose.check_workers(context).answer) == ("ok", "w")
+    checks = {check.question: check for check in diagnose.check_health(context.health.take())}
+    check = checks["Are workers alive?"]
+    assert (check.state, check.answer) == ("ok", "ok: w")
+
+
+def test_a_worker_that_fell_silent_is_named(context: WorkerContext) -> None:
+    send_heartbeat(context)
+    context.redis.zadd(context.keys.workers, {"lost": context.redis.time()[0] + 1})
+    checks = {check.question: check for check in diagnose.check_health(context.health.take())}
+    check = checks["Are workers alive?"]
+    assert (check.state, check.answer) == ("wrong", "fewer: lost fell silent")
 
 
 def test_messages_without_a_worker_are_wrong(context: WorkerContext) -> None:
     context.publisher.publish("A" * 24, "warm")
-    assert diagnose.check_queues(context).state == "wrong"
+    assert diagnose.check_queues(context, context.health.take()).state == "wrong"
     send_heartbeat(context)
-    assert diagnose.check_queues(context).state == "ok"
+    assert diagnose.check_queues(context, context.health.take()).state == "ok"
 
 
 def test_a_full_queue_is_wrong(context: WorkerContext) -> None:
     send_heartbeat(context)
     context.publisher.publish_all([f"{number:024}" for number in range(EAGER_MAX)], "warm")
-    assert diagnose.check_queues(context).state == "wrong"
+    assert diagnose.check_queues(context, context.health.take()).state == "wrong"
 
 
 def test_a_policy_that_evicts_records_is_wrong(context: WorkerContext) -> None:

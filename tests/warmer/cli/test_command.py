@@ -23,8 +23,8 @@ AWAY = "Error: Redis is away ("
         ("--wrong", "--wrong"),
         ("nope", "nope"),
         ("run --wrong", "--wrong"),
-        ("status more", "more"),
-        ("status --jsn", "--jsn"),
+        ("diagnose more", "more"),
+        ("diagnose --jsn", "--jsn"),
         ("warm", "--from-file"),
         ("warm --from-file", "--from-file"),
         ("warm --from-file /nonexistent/users.csv", "--from-file"),
@@ -60,7 +60,7 @@ def test_help_is_not_an_error(words: str) -> None:
 @pytest.mark.usefixtures("impatient")
 def test_an_unreachable_redis_causes_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
-    for words in ("status", "status --json", "forget --yes 42", "purge 42", "export"):
+    for words in ("forget --yes 42", "purge 42", "export"):
         status, line = fail(*words.split())
         assert (status, line[: len(AWAY)]) == (1, AWAY), words
 
@@ -68,7 +68,7 @@ def test_an_unreachable_redis_causes_one_line(monkeypatch: pytest.MonkeyPatch) -
 def test_a_wrong_setting_causes_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "ftp://x")
     monkeypatch.setenv("PHOTO_TTL", "soon")
-    status, line = fail("status")
+    status, line = fail("export")
     assert status == 1
     assert "REDIS_URL" in line
     assert "PHOTO_TTL" in line

@@ -8,8 +8,8 @@ from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
 from warmer.cli.monitor import ALONE_SECONDS, WorkerMonitor
 from warmer.errors import Stuck
+from warmer.state.workers import BEAT_SECONDS
 from warmer.wiring import WorkerContext
-from warmer.worker.heartbeat import BEAT_SECONDS
 
 
 @pytest.fixture

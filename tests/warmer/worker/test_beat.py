@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,14 +10,19 @@ from celery.beat import ScheduleEntry
 from celery.schedules import schedule
 from redis import Redis
 
+from tests.support.remaining import remaining
 from warmer.broker.publish import count_waiting
 from warmer.celery import app
+from warmer.keys import Keys
+from warmer.state.workers import TTL_SECONDS
 from warmer.worker.beat import WAITING_MAX, ModestScheduler
 
 
 @pytest.fixture
-def scheduler(redis: Redis) -> ModestScheduler:
-    return ModestScheduler(app=app, lazy=True)
+def scheduler(redis: Redis) -> Iterator[ModestScheduler]:
+    scheduler = ModestScheduler(app=app, lazy=True)
+    yield scheduler
+    scheduler.close()
 
 
 @pytest.fixture
@@ -33,6 +39,21 @@ def test_rounds_are_skipped_while_no_worker_takes_them(scheduler: ModestSchedule
     for _ in range(20):
         scheduler.apply_entry(tick)
     assert count_waiting(app, "tick") == WAITING_MAX + 1
+
+
+def test_beat_says_that_it_is_alive_until_its_goodbye(scheduler: ModestScheduler, redis: Redis, keys: Keys) -> None:
+    assert scheduler.tick() <= TTL_SECONDS / 3
+    assert redis.ttl(keys.beat) == remaining(TTL_SECONDS)
+    scheduler.close()
+    assert not redis.exists(keys.beat)
+
+
+def test_beat_goes_on_while_its_heartbeat_fails(scheduler: ModestScheduler, tick: Any) -> None:
+    scheduler._redis.close()
+    scheduler._redis = Redis(unix_socket_path="/nonexistent/redis.sock")
+    scheduler.tick()
+    scheduler.apply_entry(tick)
+    assert count_waiting(app, "tick") == 1
 
 
 def test_the_periodic_tasks_are_registered_and_stored_in_no_file(scheduler: ModestScheduler) -> None:

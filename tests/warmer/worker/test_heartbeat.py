@@ -9,11 +9,20 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
+from tests.support.clock import Clock
 from tests.support.remaining import remaining
 from warmer.errors import TokenRejected
-from warmer.state.workers import WorkerStatus, judge_bot, list_worker_statuses
+from warmer.state.workers import (
+    BEAT_SECONDS,
+    SEEN_SECONDS,
+    TTL_SECONDS,
+    WorkerStatus,
+    judge_bot,
+    list_worker_statuses,
+    read_heartbeats,
+)
 from warmer.wiring import WorkerContext
-from warmer.worker.heartbeat import BEAT_SECONDS, TTL_SECONDS, Heartbeat
+from warmer.worker.heartbeat import BOT_SECONDS, Heartbeat
 
 
 def make_heartbeat(context: WorkerContext, name: str = "one", beat_seconds: float = BEAT_SECONDS) -> Heartbeat:
@@ -58,8 +67,8 @@ def test_each_worker_is_listed(context: WorkerContext) -> None:
     assert {status.name for status in list_worker_statuses(context.redis, context.keys)} == {"one", "two"}
 
 
-def test_old_worker_names_are_removed(context: WorkerContext, heartbeat: Heartbeat) -> None:
-    context.redis.zadd(context.keys.workers, {"old": 1, "silent": context.redis.time()[0] - 2 * TTL_SECONDS})
+def test_workers_that_were_silent_for_an_hour_are_removed(context: WorkerContext, heartbeat: Heartbeat) -> None:
+    context.redis.zadd(context.keys.workers, {"old": 1, "silent": context.redis.time()[0] - SEEN_SECONDS + 60})
     heartbeat.beat()
     assert context.redis.zrange(context.keys.workers, 0, -1) == [b"silent", b"one"]
 
@@ -67,10 +76,39 @@ def test_old_worker_names_are_removed(context: WorkerContext, heartbeat: Heartbe
 # The bot
 
 
-def test_get_me_is_called_once(heartbeat: Heartbeat, telegram: FakeTelegram) -> None:
-    for _ in range(3):
+def make_timed(context: WorkerContext, clock: Clock) -> Heartbeat:
+    return Heartbeat("one", context.redis, context.keys, context.telegram, context.budget, clock=clock)
+
+
+def test_while_the_bot_answers_get_me_is_called_every_20_s(context: WorkerContext, telegram: FakeTelegram) -> None:
+    clock = Clock()
+    heartbeat = make_timed(context, clock)
+    for _ in range(9):  # 40 s
         heartbeat.beat()
-    assert telegram.calls == {"getMe": 1}
+        clock.sleep(BEAT_SECONDS)
+    assert telegram.calls == {"getMe": 3}
+
+
+def test_a_new_bot_state_shows_within_45_s() -> None:
+    assert BOT_SECONDS + 2 * BEAT_SECONDS < 45  # a getMe may take a beat's time
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"), [("unauthorized", "unauthorized"), ("logged-out", "logged_out"), ("bad-gateway", "unreachable")]
+)
+def test_a_bot_that_is_lost_while_no_work_is_done_shows_and_comes_back(
+    context: WorkerContext, telegram: FakeTelegram, fault: str, state: str
+) -> None:
+    clock = Clock()
+    heartbeat = make_timed(context, clock)
+    heartbeat.beat()
+    telegram.fail("getMe", fault, times=1)
+    clock.sleep(BOT_SECONDS)
+    heartbeat.beat()
+    assert list_states(context) == [state]
+    clock.sleep(BEAT_SECONDS)
+    heartbeat.beat()
+    assert list_states(context) == ["ok"]
 
 
 @pytest.mark.parametrize(("fault", "state"), [("unauthorized", "unauthorized"), ("logged-out", "logged_out")])
@@ -210,3 +248,47 @@ def test_the_worker_status_of_another_release_is_read(context: WorkerContext, he
 
 def test_a_worker_status_has_defaults() -> None:
     assert WorkerStatus("one") == WorkerStatus("one", "unknown", "", "")
+
+
+# Workers that are missed
+
+
+def end_without_goodbye(context: WorkerContext, heartbeat: Heartbeat) -> None:
+    """As a kill and 15 s do."""
+    context.redis.delete(context.keys.worker(heartbeat.status.name))
+
+
+def test_a_worker_that_ended_without_a_goodbye_is_missed_for_an_hour(context: WorkerContext) -> None:
+    one, two = make_heartbeat(context, "one"), make_heartbeat(context, "two")
+    one.beat()
+    two.beat()
+    assert read_heartbeats(context.redis, context.keys).silent == []
+    context.redis.zincrby(context.keys.workers, 5, "two")  # its last heartbeat comes after the start of the other
+    end_without_goodbye(context, two)
+    assert read_heartbeats(context.redis, context.keys).silent == ["two"]
+    context.redis.zadd(context.keys.workers, {"two": context.redis.time()[0] - SEEN_SECONDS - 1})
+    one.beat()
+    assert read_heartbeats(context.redis, context.keys).silent == []
+
+
+def test_a_worker_that_said_goodbye_is_not_missed(context: WorkerContext) -> None:
+    one, two = make_heartbeat(context, "one"), make_heartbeat(context, "two")
+    one.beat()
+    two.beat()
+    two.close()
+    assert read_heartbeats(context.redis, context.keys).silent == []
+
+
+def test_a_worker_that_starts_later_replaces_one_that_was_killed(context: WorkerContext) -> None:
+    now = context.redis.time()[0]
+    make_heartbeat(context, "successor").beat()
+    context.redis.zadd(context.keys.workers, {"killed": now - 60})
+    assert read_heartbeats(context.redis, context.keys).silent == []
+    context.redis.zadd(context.keys.workers, {"killed too": now - 60})
+    assert len(read_heartbeats(context.redis, context.keys).silent) == 1  # it replaces one of them
+
+
+def test_the_last_heartbeat_of_beat_shows(context: WorkerContext) -> None:
+    assert not read_heartbeats(context.redis, context.keys).has_beat
+    context.redis.set(context.keys.beat, "1")
+    assert read_heartbeats(context.redis, context.keys).has_beat

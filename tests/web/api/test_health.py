@@ -15,8 +15,9 @@ from flask.testing import FlaskClient
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, private_redis
+from warmer.state.workers import TTL_SECONDS
 from warmer.wiring import WorkerContext
-from warmer.worker.heartbeat import TTL_SECONDS, Heartbeat
+from warmer.worker.heartbeat import Heartbeat
 from web.wiring import get_web_context
 
 
@@ -27,6 +28,12 @@ def beat(app: Flask, name: str, **state: str) -> None:
     web_context.redis.zadd(web_context.keys.workers, {name: time.time()})
 
 
+def set_beat(app: Flask) -> None:
+    """Write a heartbeat as beat does."""
+    web_context = get_web_context(app)
+    web_context.redis.set(web_context.keys.beat, "1", ex=TTL_SECONDS)
+
+
 def test_healthz_is_ok(client: FlaskClient) -> None:
     answer = client.get("/healthz")
     assert (answer.status_code, answer.json) == (200, {"status": "ok"})
@@ -34,7 +41,7 @@ def test_healthz_is_ok(client: FlaskClient) -> None:
 
 def test_without_a_worker_the_service_is_ready_but_degraded(client: FlaskClient) -> None:
     answer = client.get("/readyz")
-    checks = {"redis": "ok", "worker": "missing", "bot": "unknown"}
+    checks = {"redis": "ok", "broker": "ok", "worker": "missing", "beat": "missing", "bot": "unknown"}
     assert (answer.status_code, answer.json) == (200, {"status": "degraded", "checks": checks})
 
 
@@ -46,6 +53,7 @@ def test_without_a_worker_the_service_is_ready_but_degraded(client: FlaskClient)
         (["ok", "unknown"], "ok", "ok"),
         (["unreachable"], "unreachable", "degraded"),
         (["unauthorized", "ok"], "unauthorized", "degraded"),
+        (["logged_out", "ok"], "logged_out", "degraded"),
         (["unknown"], "unknown", "degraded"),
     ],
 )
@@ -54,9 +62,10 @@ def test_the_bot_state_is_the_worst_that_workers_report(
 ) -> None:
     for number, state in enumerate(bots):
         beat(app, f"worker-{number}", bot=state)
+    set_beat(app)
     answer: Any = client.get("/readyz")
     assert (answer.status_code, answer.json["status"]) == (200, status)
-    assert answer.json["checks"] == {"redis": "ok", "worker": "ok", "bot": bot}
+    assert answer.json["checks"] == {"redis": "ok", "broker": "ok", "worker": "ok", "beat": "ok", "bot": bot}
 
 
 def test_a_silent_worker_is_missing(app: Flask, client: FlaskClient) -> None:
@@ -80,7 +89,10 @@ def test_a_refused_token_is_shown_and_the_service_stays_ready(
     )
 
 
-def test_with_a_worker_the_service_is_ok_until_the_worker_stops(client: FlaskClient, context: WorkerContext) -> None:
+def test_with_worker_and_beat_the_service_is_ok_until_the_worker_stops(
+    app: Flask, client: FlaskClient, context: WorkerContext
+) -> None:
+    set_beat(app)
     heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget)
     heartbeat.start()
     wait_until(lambda: client.get("/readyz").json["status"] == "ok")  # type: ignore[index]

@@ -33,7 +33,9 @@ READ = {
     "avatar_queue_length",
     "avatar_due",
     "avatar_due_late_seconds",
+    "avatar_check",
     "avatar_workers",
+    "avatar_workers_silent",
     "avatar_upstream_pause_seconds",
     "avatar_upstream_halted",
 }
@@ -145,6 +147,14 @@ def test_workers_schedule_and_halt_are_read_from_redis(app: Flask, figures: Read
     budget.halt()
     now = figures()
     assert (now["avatar_workers", ()], now["avatar_due", ()], now["avatar_upstream_halted", ()]) == (1, 2, 1)
+    states = [
+        name for (metric, labels), value in now.items() if metric == "avatar_check" and value for name in [labels]
+    ]
+    assert {(check, state) for (_, check), (_, state) in states} >= {
+        ("worker", "ok"),
+        ("beat", "missing"),
+        ("redis", "ok"),
+    }
 
 
 def test_a_pause_is_exported_in_seconds(app: Flask, figures: Read) -> None:

@@ -1,54 +1,29 @@
-"""`avatar-warmer status`"""
+"""The figures that `avatar-warmer diagnose` shows beside its checks: queues, schedule, rates and Redis."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import click
-from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
 from warmer.broker.publish import BROKER_FAILED
-from warmer.cli.common import as_json, echo_json, opened_worker_context
+from warmer.observe.checks import Health
 from warmer.redis_client.cluster import list_infos
 from warmer.state.stats import sum_minutes
-from warmer.state.workers import list_worker_statuses
 from warmer.wiring import WorkerContext
 
 BYTES = ("maxmemory", "used_memory")
 
 
-@click.command()
-@as_json
-def status(is_json: bool) -> None:
-    """Show workers, bot, queues, rates and Redis on one screen.
-
-    \b
-    Example:
-      avatar-warmer status --json
-    """
-    with opened_worker_context() as context:
-        figures = read_figures(context)
-    if is_json:
-        echo_json(figures)
-        return
-    table = Table("what", "now", title="avatar-warmer")
-    for name, value in figures.items():
-        table.add_row(name.replace("_", " "), _show(value))
-    Console().print(table)
-
-
-def read_figures(context: WorkerContext) -> dict[str, Any]:
-    """What is going on, by name."""
-    statuses = list_worker_statuses(context.redis, context.keys)
+def read_figures(context: WorkerContext, health: Health) -> dict[str, Any]:
+    """The state of the service by name; None for an unknown figure."""
     info: dict[str, Any] = {
         **list_infos(context.redis, "server")[0],
         **list_infos(context.redis, "memory")[0],
     }  # of one node
     return {
-        "workers": [status.name for status in statuses],
-        "bot": sorted({status.bot for status in statuses}) or ["unknown"],
+        "workers": sorted(status.name for status in health.workers),
+        "bot": sorted({status.bot for status in health.workers}) or ["unknown"],
         "pause_seconds": round(context.budget.get_pause()),
         "halted": context.budget.is_halted(),
         "queues": count_queues(context),
@@ -79,9 +54,10 @@ def read_rates(context: WorkerContext, minutes: int) -> dict[str, float | int | 
     }
 
 
-def _show(value: Any, name: str = "") -> str:
+def show_figure(value: Any, name: str = "") -> str:
+    """The figure as text; bytes and shares are recognised by name and type."""
     if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_show(part, name)}" for name, part in value.items())
+        return ", ".join(f"{name.replace('_', ' ')} {show_figure(part, name)}" for name, part in value.items())
     if name in BYTES and isinstance(value, int):
         return decimal(value)
     if isinstance(value, list):

@@ -1,0 +1,125 @@
+"""What works and what does not, in one vocabulary: `/readyz`, `/ops`, `/metrics` and `diagnose` read it here."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from amqp.exceptions import AccessRefused, NotAllowed
+from redis import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+
+from warmer.broker.publish import BROKER_FAILED, Publisher
+from warmer.keys import Keys
+from warmer.state.rights import list_denied
+from warmer.state.workers import Heartbeats, WorkerStatus, judge_bot, read_heartbeats
+
+# Each check, and every word that it can say. `unknown`: the part that would say it is missing itself.
+STATES: dict[str, tuple[str, ...]] = {
+    "redis": ("ok", "away", "denied"),
+    "broker": ("ok", "away", "denied"),
+    "worker": ("ok", "missing", "fewer", "unknown"),
+    "beat": ("ok", "missing", "unknown"),
+    "bot": ("ok", "unauthorized", "logged_out", "unreachable", "unknown"),
+}
+DENIED = (NoPermissionError, AuthenticationError, AccessRefused, NotAllowed)
+RIGHTS_SECONDS = 10.0  # between two looks at the rights
+BROKER_SECONDS = 1.0  # for so long a broker that failed is not asked again
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The checks, and what they were made from."""
+
+    checks: dict[str, str]  # see STATES
+    can_read: bool  # Redis answers, so stored pictures are served
+    workers: list[WorkerStatus] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)  # names of the workers that are missed
+    denied: tuple[str, ...] = ()  # rights that Redis denies
+
+    @property
+    def is_ok(self) -> bool:
+        return set(self.checks.values()) == {"ok"}
+
+
+class HealthChecks:
+    """Asks Redis, the broker and the heartbeats. Never raises."""
+
+    def __init__(
+        self, redis: Redis, keys: Keys, publisher: Publisher, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._publisher = publisher
+        self._clock = clock
+        self._rights: tuple[str, tuple[str, ...]] = ("ok", ())  # state, and what is denied
+        self._rights_until = float("-inf")  # by the clock
+        self._broker = "ok"
+        self._broker_until = float("-inf")
+
+    def take(self) -> Health:
+        """Make every check now; of a second, a failure of the broker is remembered, and of ten, the rights."""
+        broker = self._check_broker()
+        try:
+            beats = read_heartbeats(self._redis, self._keys)
+        except RedisError as error:
+            checks = {"redis": _name(error), "broker": broker, "worker": "unknown", "beat": "unknown", "bot": "unknown"}
+            self._rights_until = float("-inf")  # look again as soon as it is back
+            return Health(checks, can_read=False, denied=_list_denied_by(error))
+        state, denied = self.check_rights()
+        checks = {
+            "redis": state,
+            "broker": broker,
+            "worker": _judge_workers(beats),
+            "beat": "ok" if beats.has_beat else "missing",
+            "bot": judge_bot(beats.workers),
+        }
+        return Health(checks, can_read=True, workers=beats.workers, silent=beats.silent, denied=denied)
+
+    def check_rights(self) -> tuple[str, tuple[str, ...]]:
+        """The state of Redis for all that the service does, and the rights that are missing. Logs a new lack."""
+        if self._clock() >= self._rights_until:
+            try:
+                denied = list_denied(self._redis, self._keys)
+                found = ("denied" if denied else "ok"), denied
+            except RedisError as error:
+                found = _name(error), _list_denied_by(error)
+            if found[1] and found != self._rights:
+                log.critical("🛑 Redis denies this user: %s (docs/operations.md, ACL)", " ".join(found[1]))
+            self._rights = found
+            self._rights_until = self._clock() + (RIGHTS_SECONDS if found[0] != "away" else BROKER_SECONDS)
+        return self._rights
+
+    def _check_broker(self) -> str:
+        if self._clock() >= self._broker_until:
+            try:
+                self._publisher.count_waiting("tick")
+                self._broker = "ok"
+            except BROKER_FAILED as error:
+                self._broker = _name(error)
+                self._broker_until = self._clock() + BROKER_SECONDS
+        return self._broker
+
+
+def _judge_workers(beats: Heartbeats) -> str:
+    if not beats.workers:
+        return "missing"
+    return "fewer" if beats.silent else "ok"
+
+
+def _name(error: BaseException | None) -> str:
+    """The word for a failure of Redis or the broker. Celery and kombu wrap the error of the client."""
+    while error is not None:
+        if isinstance(error, DENIED):
+            return "denied"
+        error = error.__cause__ or error.__context__
+    return "away"
+
+
+def _list_denied_by(error: RedisError) -> tuple[str, ...]:
+    if isinstance(error, AuthenticationError):
+        return ("the login",)
+    return (str(error),) if isinstance(error, NoPermissionError) else ()

@@ -1,0 +1,62 @@
+"""Which rights the ACL of Redis denies: tries what the service does, on keys and a channel that hold nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import NoPermissionError, NoScriptError
+
+from warmer.keys import Keys
+
+# One command of each kind that the service or kombu sends, on one key of each type. No value stays for long.
+COMMANDS: dict[str, tuple[tuple[Any, ...], ...]] = {
+    "string": (
+        ("SET", "1", "PX", 1000), ("GET",), ("MGET",), ("GETRANGE", 0, 0), ("STRLEN",), ("EXISTS",),
+        ("INCR",), ("EXPIRE", 1), ("TTL",), ("GETDEL",), ("DEL",), ("UNLINK",),
+    ),
+    "sorted": (("ZADD", 1, "1"), ("ZRANGE", 0, 0), ("ZREVRANK", "1"), ("ZCARD",), ("ZREM", "1")),
+    "set": (("SADD", "1"), ("SMEMBERS",), ("SREM", "1")),
+    "hash": (("HSET", "1", "1"), ("HGETALL",), ("HINCRBY", "1", 1), ("HDEL", "1")),
+    "list": (("LPUSH", "1"), ("LLEN",), ("RPOP",)),
+}  # fmt: skip
+
+
+def list_denied(redis: Redis, keys: Keys) -> tuple[str, ...]:
+    """The rights that are missing, as `ACL SETUSER` spells them: `+eval`, `&v2:<bot id>:*`. Raises RedisError.
+
+    One round trip, and a subscription.
+    """
+    found: list[str] = []
+    pipe: Any = redis.pipeline(transaction=False)
+    for kind, commands in COMMANDS.items():
+        for name, *arguments in commands:
+            pipe.execute_command(name, f"{keys.probe}:{kind}", *arguments)
+    pipe.execute_command("EVALSHA", "0" * 40, 1, keys.probe)  # of a script that no server has
+    pipe.eval(b"return redis.call('TIME')", 1, keys.probe)
+    pipe.publish(keys.done, "")
+    for answer in pipe.execute(raise_on_error=False):
+        _note(answer, keys, found)
+    try:
+        with redis.pubsub() as channel:  # type: ignore[no-untyped-call]  # untyped in redis-py
+            channel.subscribe(keys.done)
+            channel.get_message(timeout=0.3)
+    except NoPermissionError as error:
+        _note(error, keys, found)
+    return tuple(found)
+
+
+def _note(answer: object, keys: Keys, found: list[str]) -> None:
+    """Add the right whose lack this answer shows. Raises any error that is about something else."""
+    if isinstance(answer, NoPermissionError):
+        if (right := _name(str(answer), keys)) not in found:
+            found.append(right)
+    elif isinstance(answer, Exception) and not isinstance(answer, NoScriptError):
+        raise answer
+
+
+def _name(refusal: str, keys: Keys) -> str:
+    if command := re.search(r"the '([\w|]+)' command", refusal):
+        return f"+{command[1]}"
+    return f"{'&' if 'channel' in refusal else '~'}{keys.prefix}*"
