@@ -166,7 +166,7 @@ def test_a_pause_is_exported_in_seconds(app: Flask, figures: Read) -> None:
 COUNT_AS_A_WORKER = "import warmer.observe.metrics as m; m.WARMINGS.labels('hot', 'done').inc(7)"
 SHOW = """
 from web import create_app
-headers = {"Authorization": "Bearer test-api-key"}
+headers = {"Authorization": "Bearer an-api-key-for-tests"}
 print(create_app().test_client().get("/metrics", headers=headers).get_data(as_text=True))
 """
 
