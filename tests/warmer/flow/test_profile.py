@@ -264,3 +264,12 @@ def test_the_old_picture_stays_when_a_new_one_is_pinned_meanwhile(
     )
     assert context.people.get(partner_id).shown == (pinned, shown)
     assert context.steps.store.is_ready(shown)
+
+
+def test_a_registration_during_a_refresh_is_followed_by_another_look_up(
+    context: WorkerContext, partner_id: int, telegram: FakeTelegram
+) -> None:
+    follow(context, partner_id, steps=meanwhile(context, "put", lambda: context.people.register(partner_id, "Ann")))
+    assert context.schedule.take(10, 60) == [Subject.of_person(partner_id)]
+    assert follow(context, partner_id) == "done"
+    assert telegram.calls["getUserProfilePhotos"] == 2
