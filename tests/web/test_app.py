@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import create_environ, run_wsgi_app
 
 from tests.conftest import API_KEY
 from tests.support.web_parts import MakeApp
@@ -118,3 +120,23 @@ def test_two_apps_in_one_process_keep_their_own_settings(redis: object, telegram
     headers = {"Authorization": f"Bearer {API_KEY}"}
     answers = [app.test_client().get("/api/partner/recent", headers=headers).status_code for app in (one, other)]
     assert answers == [200, 401]
+
+
+@pytest.mark.parametrize("unit", ["items=0-1", "lines=1-2", "x", ""])
+def test_a_range_in_an_unknown_unit_is_ignored(client: FlaskClient, unit: str) -> None:
+    whole = client.get("/static/page.css")
+    answer = client.get("/static/page.css", headers={"Range": unit})
+    assert (answer.status_code, answer.data) == (200, whole.data)
+    assert client.get("/static/page.css", headers={"Range": "bytes=0-1"}).status_code == 206
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/static/page.css", "/nowhere", *(f"{path}x" for path in sorted(IN_FRONT))]
+)
+def test_http_1_1_without_a_host_is_400_on_every_route(app: Flask, path: str) -> None:
+    for protocol, is_refused in (("HTTP/1.1", True), ("HTTP/1.0", False)):
+        environ = create_environ(path) | {"SERVER_PROTOCOL": protocol}
+        del environ["HTTP_HOST"]
+        _, status, headers = run_wsgi_app(app, environ)
+        assert (status == "400 BAD REQUEST") == is_refused
+        assert headers["Content-Type"] == "application/problem+json" or not is_refused

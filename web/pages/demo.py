@@ -40,6 +40,13 @@ class TryBody(BaseModel):
     id: UserId
 
 
+@bp.before_app_request
+def ignore_unknown_ranges() -> None:
+    """Ignore a range in another unit than bytes, as RFC 9110 demands; the static route would answer 416."""
+    if not request.headers.get("Range", "bytes=").lower().startswith("bytes="):
+        del request.environ["HTTP_RANGE"]
+
+
 @bp.get("/")
 def index() -> Response:
     """The recent partners with their pictures; with a real token, also the name of the bot."""

@@ -66,9 +66,9 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         return not self.whole_bytes and len(self.received) > MAX_HEAD_BYTES
 
     @property
-    def refusal(self) -> tuple[int, str]:
-        """The status line for a head that is too long."""
-        return (431, "Request Header Fields Too Large") if b"\n" in self.received else (414, "URI Too Long")
+    def refusal(self) -> int:
+        """The status for a head that is too long."""
+        return 431 if b"\n" in self.received else 414
 
     def begin(self) -> bool:
         """Start the next request with the bytes read beyond the previous one. Returns True if there are any."""

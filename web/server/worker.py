@@ -28,12 +28,24 @@ from gunicorn import util
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
+from web.problems import Problem, to_response
 from web.server.connection import ClientSocket, Connection
 
 FULL = (errno.EMFILE, errno.ENFILE)  # no descriptor is left; gunicorn's process would end
 
 
 UNFINISHED = object()  # the result of a thread whose request is not complete
+
+
+def write_problem(sock: socket.socket, status: int, *_reason: str) -> None:
+    """Answer a request that cannot be parsed, without repeating a part of it."""
+    response = to_response(Problem(status, "the request is not HTTP as this service understands it"))
+    response.headers["Connection"] = "close"
+    lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers)]
+    util.write_nonblock(sock, "\r\n".join([*lines, "", ""]).encode("latin-1") + response.data)
+
+
+util.write_error = write_problem  # instead of gunicorn's pages of HTML, for which it has no hook
 
 
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -116,7 +128,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._poll(conn, selectors.EVENT_WRITE)
         elif conn.is_too_long:
             with suppress(OSError):  # the client may be gone, and no error may leave the loop
-                util.write_error(conn.sock, *conn.refusal, "")
+                write_problem(conn.sock, conn.refusal)
             self._leave(conn)
         else:
             self._give_to_a_thread(conn)
