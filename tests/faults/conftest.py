@@ -16,6 +16,7 @@ LONGEST_FIRST = (
     "test_cluster",
     "test_flood",
     "test_clocks",
+    "test_checks",
     "test_telegram",
     "test_layouts",
     "test_releases",

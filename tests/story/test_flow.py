@@ -11,6 +11,7 @@ import requests
 
 from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY, wait_until
+from tests.support.faults import count_picture_calls
 from tests.support.running import REQUEST_SECONDS, Service, ask_again
 from tests.support.web_parts import as_user
 from web.photos.urls import sign
@@ -23,11 +24,6 @@ def fake(service: Service) -> FakeTelegram:
     assert service.telegram
     service.telegram.reset()
     return service.telegram
-
-
-def count_picture_calls(fake: FakeTelegram) -> dict[str, int]:
-    """Returns calls by method since the test began, without the getMe of a starting worker."""
-    return {method: number for method, number in fake.calls.items() if method != "getMe"}
 
 
 def add_people(fake: FakeTelegram, number: int) -> dict[int, str]:

@@ -237,6 +237,11 @@ class Stage:
         return (self.service.data_dir / "logs" / f"{name}.log").read_text(errors="replace")
 
 
+def count_picture_calls(fake: FakeTelegram) -> dict[str, int]:
+    """Returns calls by method since the last reset, without getMe, which workers call on their own."""
+    return {method: number for method, number in fake.calls.items() if method != "getMe"}
+
+
 @contextmanager
 def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
     """Run the whole service with its own fake Telegram, which takes 20 ms per call."""

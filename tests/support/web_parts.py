@@ -113,7 +113,7 @@ def dump(app: Flask) -> dict[str, Any]:
     """Returns all keys with their values, except figures, heartbeats and kombu's own."""
     redis = get_web_context(app).redis
     names: list[Any] = list(redis.scan_iter("v2:*"))
-    doing = (b":stats:", b":worker", b":budget", b":limits:", b"_kombu", b"unacked")
+    doing = (b":stats:", b":worker", b":beat", b"{probe}", b":budget", b":limits:", b"_kombu", b"unacked")
     return {name.decode(): redis.dump(name) for name in names if not any(word in name for word in doing)}
 
 

@@ -1,0 +1,110 @@
+"""Operators see what is lost, by name, while the service runs: a right in Redis, workers, beat, the bot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from faketelegram import FakeTelegram
+from tests.conftest import wait_until
+from tests.support.faults import DEADLINE, Stage, run_stage_at, suspended
+from tests.support.redis_nodes import Node
+from tests.warmer.observe.test_checks import RIGHTS
+
+Grant = Callable[..., None]
+OK = {"redis": "ok", "broker": "ok", "worker": "ok", "beat": "ok", "bot": "ok"}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    node = Node(tmp_path_factory.mktemp("acl"))
+    yield node
+    node.kill()
+
+
+@pytest.fixture(scope="module")
+def telegram_of_stage() -> Iterator[FakeTelegram]:
+    with FakeTelegram(latency=0.02) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def grant(node: Node, telegram_of_stage: FakeTelegram) -> Iterator[Grant]:
+    """Gives the service's user the rights of docs/operations.md, and these besides."""
+    rights = [rule.replace("123456", str(telegram_of_stage.world.bot_id)) for rule in RIGHTS]
+    admin: Any = Redis(port=node.port)
+
+    def set_rights(*more: str) -> None:
+        admin.execute_command("ACL", "SETUSER", "avatars", "reset", "on", ">password", *rights, *more)
+
+    with closing(admin):
+        set_rights()
+        yield set_rights
+
+
+@pytest.fixture(scope="module")
+def stage(
+    tmp_path_factory: pytest.TempPathFactory, node: Node, telegram_of_stage: FakeTelegram, grant: Grant
+) -> Iterator[Stage]:
+    url = f"redis://avatars:password@127.0.0.1:{node.port}/0"
+    with run_stage_at(telegram_of_stage, tmp_path_factory.mktemp("checks"), REDIS_URL=url) as stage:
+        yield stage
+
+
+def read_checks(stage: Stage) -> dict[str, str]:
+    return dict(stage.service.call("GET", "/readyz").json()["checks"])
+
+
+def wait_for(stage: Stage, **states: str) -> None:
+    """Wait until these checks have these states, and all others are ok."""
+    wait_until(lambda: read_checks(stage) == OK | states, DEADLINE)
+
+
+def test_the_documented_user_of_redis_suffices_for_the_whole_service(stage: Stage) -> None:
+    wait_for(stage)
+    (user_id,) = stage.warm(1)
+    assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
+
+
+def test_a_missing_right_is_named_at_the_start_and_while_hits_continue(stage: Stage, grant: Grant) -> None:
+    (file_id,) = stage.warm(1).values()
+    channels = f"&v2:{stage.fake.world.bot_id}:*"
+    grant("resetchannels")
+    try:
+        wait_until(lambda: read_checks(stage)["redis"] == "denied", DEADLINE)
+        assert stage.get(file_id).status == 200
+        assert channels in stage.log("web")
+        for process in stage.processes("worker2"):
+            process.kill()
+        wait_until(lambda: channels in stage.log("worker2"), DEADLINE)  # named at its start
+    finally:
+        grant()
+    wait_for(stage)
+
+
+def test_lost_workers_and_beat_are_named_and_come_back(stage: Stage) -> None:
+    wait_for(stage)
+    with suspended(stage.processes("beat")):
+        wait_for(stage, beat="missing")
+        with suspended(stage.processes("worker2")):
+            wait_for(stage, beat="missing", worker="fewer")
+    with suspended(stage.processes("worker", "worker2")):
+        wait_for(stage, worker="missing", bot="unknown")
+    wait_for(stage)
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"), [("unauthorized", "unauthorized"), ("logged-out", "logged_out"), ("bad-gateway", "unreachable")]
+)
+def test_a_lost_bot_is_named_although_no_picture_is_fetched(stage: Stage, fault: str, state: str) -> None:
+    wait_for(stage)
+    stage.fake.fail("getMe", fault, times=None)
+    try:
+        wait_for(stage, bot=state)
+    finally:
+        stage.fake.clear_faults()
+    wait_for(stage)
