@@ -120,6 +120,8 @@ def parse_body(model: type[Model]) -> Model:
 
 
 def _read_body() -> bytes:
+    if (request.content_length or 0) > MAX_BODY_BYTES:  # before a client that waits is asked for it
+        raise RequestEntityTooLarge
     try:
         body = request.get_data()
     except ParseException as error:  # gunicorn reads a chunked body only here

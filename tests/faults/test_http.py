@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 
 import pytest
 
 from tests.conftest import API_KEY
 from tests.support.bystander import Bystander
-from tests.support.raw_http import RawAnswer, exchange, head
+from tests.support.raw_http import RawAnswer, connect, exchange, head, read_answer
 from tests.support.running import ROOT, Service
 from tests.support.web_parts import warm_picture
 
@@ -146,6 +147,34 @@ def test_a_malformed_body_gets_its_documented_status(service: Service) -> None:
     assert len(gzip.compress(ANN)) == 35
     service.call("PUT", "/api/partner/77", json={"name": "Ann"})
     assert list_wrong(service, BODIES) == []
+
+
+def test_no_body_is_asked_for_before_a_refusal(service: Service) -> None:
+    expects = "Expect: 100-continue"
+    refused = {
+        401: head(PUT, JSON, "Content-Length: 15", expects),
+        413: put("Content-Length: 65537", expects, body=b""),
+        415: head(PUT, AS_SERVER, "Content-Length: 15", expects),
+    }
+    assert [[answer.status for answer in exchange(service.url, data)] for data in refused.values()] == [
+        [status] for status in refused
+    ]
+
+
+def test_bodies_that_never_end_hold_up_no_other_request(service: Service, picture: str) -> None:
+    """More of them than all processes have threads."""
+    endless = [put(CHUNKED, body=b"5\r\n12"), put("Content-Length: 15", "Expect: 100-continue", body=b"")]
+    with ExitStack() as clients:
+        for number in range(200):
+            clients.enter_context(connect(service.url)).sendall(endless[number % 2])
+        for _ in range(20):
+            assert ask(service, head(f"GET {picture} HTTP/1.1")).status == 200
+        with connect(service.url) as last, last.makefile("rb") as stream:
+            last.sendall(put("Content-Length: 15", "Expect: 100-continue", body=b""))
+            assert (asked := read_answer(stream))
+            last.sendall(ANN)
+            assert (answer := read_answer(stream))
+            assert (asked.status, answer.status) == (100, 200)
 
 
 def test_an_incomplete_body_changes_nothing(service: Service) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import math
 import re
 import select
@@ -19,11 +20,15 @@ MAX_HEAD_BYTES = 32 * 2**10
 RECEIVE_BYTES = 16 * 2**10
 # A thread that sends seldom waits for the client: every answer fits, unless the earlier ones are unread.
 SEND_BUFFER_BYTES = 2**18
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SEND_TIME = struct.pack("@ll", 0, 100_000)  # struct timeval: seconds, microseconds
 # Only a guess where a request ends, so that threads seldom wait. Gunicorn alone parses it.
 HEAD_END = re.compile(rb"\n\r?\n")  # a bare line feed is invalid, and refused at once
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.IGNORECASE)
-EXPECTS = re.compile(rb"\nexpect:", re.IGNORECASE)  # the body follows after gunicorn's "100 Continue"
+EXPECTS = re.compile(rb"\nexpect:[^\n]*(?=\n)", re.IGNORECASE)  # the client sends its body after "100 Continue"
+CHUNKED = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
+CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
+MAX_CHUNKED_BYTES = 2 * MAX_BODY_BYTES  # with their sizes; the app's limit counts the body alone
 
 
 class ClientSocket(socket.socket):
@@ -42,6 +47,29 @@ class ClientSocket(socket.socket):
             raise BrokenPipeError(errno.EPIPE, "the client does not read") from None
 
 
+class BodyNeededError(BaseException):
+    """The app reads a body whose client waits for "100 Continue". No Exception, or the app would answer it."""
+
+
+class UnsentBody(io.RawIOBase):
+    """The body of a request before the client has been asked for it."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, _: object) -> int:
+        """Raises BodyNeededError."""
+        raise BodyNeededError
+
+
+class EndedSocket:
+    """A source of bytes that has ended."""
+
+    def recv(self, _size: int) -> bytes:
+        """Nothing more."""
+        return b""
+
+
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
     """A connection of gunicorn. Every method returns at once."""
 
@@ -50,6 +78,10 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.data_ready = True  # so that no thread waits for the first byte
         self.received = bytearray()
         self.whole_bytes = 0  # of the next request; 0 until its head has ended
+        self.head_bytes = 0  # of the next request, once its head has ended
+        self.chunk_at = 0  # in `received`: the next chunk of a body in chunks; 0 for any other request
+        self.is_cut = False  # no more of this request is read: its body ended early, or cannot be right
+        self.unasked = b""  # the request that a thread has, if its client waits for "100 Continue"
         self.has_ended = False  # by the client
         self.is_leaving = False  # the last answer is sent, and the client may close
         self.polled = 0  # selectors.EVENT_…
@@ -63,7 +95,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
     @property
     def is_too_long(self) -> bool:
         """Whether the head exceeds its limit."""
-        return not self.whole_bytes and len(self.received) > MAX_HEAD_BYTES
+        return not self.whole_bytes and not self.chunk_at and len(self.received) > MAX_HEAD_BYTES
 
     @property
     def refusal(self) -> int:
@@ -82,9 +114,12 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         data = self._receive()
         if data is not None and not self.is_leaving:
             self._add(data)
+        if self.has_ended and not self.is_whole and (self.whole_bytes or self.chunk_at):
+            self._cut()
 
     def hand_over(self) -> bool:
         """Give the received bytes to the parser. Returns False if they are not a complete request yet."""
+        self.unasked = b""
         if not self.received:
             data = self._receive()
             if data and self.initialized and data.startswith(b"GET ") and data.endswith(b"\r\n\r\n"):
@@ -94,10 +129,26 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         if not self.is_whole:
             return False
         self.init()
-        self.parser.unreader.unread(bytes(self.received))
+        request = bytes(self.received)
+        if self.is_cut:
+            self.parser.unreader.sock = EndedSocket()  # so that no thread waits for the rest; the connection ends
+        if EXPECTS.search(request, 0, self.head_bytes):
+            self.unasked = request
+        self.parser.unreader.unread(request)
         self.received.clear()
-        self.whole_bytes = 0
+        self.whole_bytes = self.chunk_at = 0
         return True
+
+    def ask_for_body(self) -> None:
+        """Take the request back from a thread, and ask the client for its body. Raises OSError."""
+        self.parser.mesg = None
+        self.parser.unreader.take_buffered()
+        end = HEAD_END.search(self.unasked)
+        assert end  # noqa: S101 - a thread had the whole head
+        head = EXPECTS.sub(b"", self.unasked[: end.end()])
+        self._add(head + self.unasked[end.end() :])
+        if not self.is_whole and b" HTTP/1.0" not in head[: head.index(b"\n")]:
+            self.sock.send(CONTINUE, socket.MSG_DONTWAIT)
 
     @property
     def can_take_an_answer(self) -> bool:
@@ -130,10 +181,50 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
     def _add(self, data: bytes) -> None:
         searched = max(len(self.received) - len(b"\n\r"), 0)
         self.received += data
-        if not self.whole_bytes and (end := HEAD_END.search(self.received, searched)):
-            self.whole_bytes = end.end()
-            if not self.received.startswith(b"GET "):  # a GET's body stays unread
-                self.whole_bytes += count_body_bytes(self.received[: end.end()])
+        if not self.whole_bytes and not self.chunk_at and (end := HEAD_END.search(self.received, searched)):
+            self.head_bytes = end.end()
+            head = self.received[: end.end()]
+            if head.startswith(b"GET ") or EXPECTS.search(head):  # a GET's body stays unread
+                self.whole_bytes = end.end()
+            elif CHUNKED.search(head):
+                self.chunk_at = end.end()
+            else:
+                self.whole_bytes = end.end() + count_body_bytes(head)
+        if self.chunk_at and not self.whole_bytes:
+            self._go_on_with_chunks()
+
+    def _go_on_with_chunks(self) -> None:
+        try:
+            self.chunk_at, is_last = find_next_chunk(self.received, self.chunk_at)
+        except ValueError:
+            self._cut()
+        else:
+            if is_last:
+                self.whole_bytes = self.chunk_at
+            elif len(self.received) - self.head_bytes > MAX_CHUNKED_BYTES:
+                self._cut()
+
+    def _cut(self) -> None:
+        self.is_cut, self.whole_bytes = True, len(self.received)
+
+
+def find_next_chunk(received: bytes | bytearray, at: int) -> tuple[int, bool]:
+    """Go on from a chunk that starts at `at`. Returns the start of the first incomplete chunk, or the end of the body.
+
+    The flag says which of the two. Raises ValueError if this is no chunk; gunicorn then refuses it, too.
+    """
+    while (line_end := received.find(b"\r\n", at)) >= 0:
+        size = CHUNK_SIZE.match(received, at)
+        if size is None:
+            raise ValueError("no size of a chunk")
+        if int(size[1], 16) == 0:
+            end = received.find(b"\r\n\r\n", line_end)  # of the trailers, if any
+            return (end + 4, True) if end >= 0 else (at, False)
+        behind = size.end() + int(size[1], 16) + len(b"\r\n")
+        if behind > len(received):
+            return at, False
+        at = behind
+    return at, False
 
 
 def count_body_bytes(head: bytes | bytearray) -> int:

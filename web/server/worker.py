@@ -8,6 +8,9 @@ accept ─→ gather ── complete, and earlier answers are read ──→ a t
             │ └────────────── not yet ←────────────────────────────────────────────────────────┘
             └ too late: closed                                     └ last answer: leave ─→ closed
 
+A request with `Expect: 100-continue` goes to a thread with its head alone. If the app reads the body, the thread gives
+the request back, and the loop asks the client for the body and gathers it.
+
 TLS ends before it, in a proxy. It overrides internals of gunicorn 27's ThreadWorker, and
 `tests/web/server/test_worker.py` holds them.
 """
@@ -29,12 +32,13 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from web.problems import Problem, to_response
-from web.server.connection import ClientSocket, Connection
+from web.server.connection import BodyNeededError, ClientSocket, Connection, UnsentBody
 
 FULL = (errno.EMFILE, errno.ENFILE)  # no descriptor is left; gunicorn's process would end
 
 
 UNFINISHED = object()  # the result of a thread whose request is not complete
+UNASKED = object()  # the result of a thread whose app wants a body that the client has not sent yet
 
 
 def write_problem(sock: socket.socket, status: int, *_reason: str) -> None:
@@ -88,7 +92,23 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def handle(self, conn: Connection) -> Any:
         """A thread starts with a request."""
         conn.deadline = self.clock() + self.thread_seconds
-        return super().handle(conn) if conn.hand_over() else UNFINISHED
+        if not conn.hand_over():
+            return UNFINISHED
+        try:
+            return super().handle(conn)
+        except BodyNeededError:
+            return UNASKED
+
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        """Call the app. A client that waits for "100 Continue" gets it when the app reads, so never before a 401."""
+        req._expected_100_continue = False  # gunicorn would send it at once
+        if not conn.unasked:
+            return super().handle_request(req, conn)
+        body, req.body = req.body, UnsentBody()
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            req.body = body
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
         """A thread has ended its request."""
@@ -96,6 +116,13 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         result = None if fs.cancelled() or fs.exception() else fs.result()
         if result is UNFINISHED:
             self._go_on_for(self.request_seconds, conn)
+        elif result is UNASKED:
+            try:
+                conn.ask_for_body()
+            except OSError:  # the client is gone
+                self._drop(conn)
+            else:
+                self._go_on_for(self.request_seconds, conn)
         elif result:
             super().finish_request(conn, fs)
         else:
@@ -120,7 +147,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         """Take one step: the socket is readable, or writable if that was polled."""
         if conn.is_leaving or not conn.is_whole:
             conn.receive()
-        if conn.has_ended:
+        if conn.has_ended and not conn.is_whole:
             self._drop(conn)
         elif conn.is_leaving or not (conn.is_whole or conn.is_too_long):
             self._poll(conn, selectors.EVENT_READ)

@@ -24,7 +24,7 @@ from tests.conftest import wait_until
 from tests.support.plain_app import LARGE_BYTES
 from tests.support.raw_http import connect, exchange, head, read_answer, read_answers
 from tests.support.running import ROOT
-from web.server.connection import count_body_bytes
+from web.server.connection import count_body_bytes, find_next_chunk
 
 THREADS, CONNECTIONS = 2, 40
 MANY = 3 * THREADS
@@ -104,6 +104,10 @@ SLOW = {
     "an answer that is not read": head("GET /large HTTP/1.0"),
     "answers that are not read": head("GET /large HTTP/1.1") * 30,
     "a body that the app does not read": head("POST / HTTP/1.1", "Content-Length: 70000") + b"12345",
+    "half of the chunks": head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n12",
+    "no body after 100": head("POST /read HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"),
+    "no chunks after 100": head("POST /read HTTP/1.1", "Transfer-Encoding: chunked", "Expect: 100-continue"),
+    "no body of HTTP/1.0": head("POST /read HTTP/1.0", "Content-Length: 5", "Expect: 100-continue"),
     "chunks that the app does not read": head("POST / HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n12",
 }
 
@@ -143,7 +147,7 @@ def test_clients_that_send_requests_without_reading_block_no_thread(server: Serv
 
 
 def test_a_thread_that_waits_for_a_client_is_freed(hasty: Server) -> None:
-    with hasty.many(head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n12", THREADS):
+    with hasty.many(head("POST /read HTTP/1.1", "Content-Length: 70000") + b"12345", THREADS):
         hasty.assert_answers()
 
 
@@ -165,6 +169,46 @@ def test_expect_continue_gets_100_before_the_body(server: Server) -> None:
     assert asked
     assert answer
     assert (asked.status, answer.body) == (100, b"hello")
+
+
+@pytest.mark.parametrize("fields", [["Content-Length: 5"], ["Transfer-Encoding: chunked"]])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_an_app_that_reads_no_body_asks_for_none(server: Server, fields: list[str], method: str) -> None:
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.sendall(head(f"{method} /here HTTP/1.1", *fields, "Expect: 100-continue"))
+        answer = read_answer(stream)
+    assert answer
+    assert (answer.status, answer.body) == (200, b"/here")
+
+
+def test_the_body_after_100_may_come_in_chunks_and_the_next_request_behind_it(server: Server) -> None:
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.sendall(head("POST /read HTTP/1.1", "Transfer-Encoding: chunked", "Expect: 100-continue"))
+        assert (asked := read_answer(stream))
+        assert asked.status == 100
+        client.sendall(b"5\r\nhello\r\n0\r\n\r\n" + GET)
+        assert [answer and answer.body for answer in (read_answer(stream), read_answer(stream))] == [b"hello", b"/here"]
+
+
+def test_chunks_may_arrive_in_pieces(server: Server) -> None:
+    data = head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"5;x=1\r\nhello\r\n1\r\n!\r\n0\r\nX: 1\r\n\r\n"
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in data + GET:
+            client.sendall(bytes([byte]))
+        assert [answer and answer.body for answer in (read_answer(stream), read_answer(stream))] == [
+            b"hello!",
+            b"/here",
+        ]
+
+
+def test_the_words_of_an_expectation_in_a_body_ask_for_nothing(server: Server) -> None:
+    body = b"a\nexpect: 100-continue\nb"
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.sendall(head("POST /read HTTP/1.1", f"Content-Length: {len(body)}") + body)
+        answer = read_answer(stream)
+    assert answer
+    assert (answer.status, answer.body) == (200, body)
 
 
 def test_an_idle_connection_stays_open_and_a_silent_one_is_closed(hasty: Server) -> None:
@@ -253,3 +297,25 @@ def test_a_stopping_server_does_not_wait_for_slow_clients(tmp_path: Path) -> Non
 )
 def test_the_server_gathers_a_body_that_arrives_unasked_and_is_small_enough(fields: list[str], number: int) -> None:
     assert count_body_bytes(head("POST / HTTP/1.1", *fields)) == number
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"", (0, False)),
+        (b"5", (0, False)),
+        (b"5\r\nhello", (0, False)),
+        (b"5\r\nhello\r\n", (10, False)),
+        (b"5\r\nhello\r\n0\r\n", (10, False)),
+        (b"5\r\nhello\r\n0\r\n\r\nGET", (15, True)),
+        (b"A \t;a=b\r\n0123456789\r\n000\r\nX: 1\r\n\r\n", (34, True)),
+    ],
+)
+def test_the_end_of_a_body_in_chunks_is_found(data: bytes, found: tuple[int, bool]) -> None:
+    assert find_next_chunk(data, 0) == found
+
+
+@pytest.mark.parametrize("data", [b"zz\r\n", b"\r\n", b"-1\r\n", b"fffffffff\r\n", b"5\r\nhello!!\r\n0\r\n\r\n"])
+def test_what_is_no_chunk_is_waited_for_no_longer(data: bytes) -> None:
+    with pytest.raises(ValueError, match="size of a chunk"):
+        find_next_chunk(data, 0)

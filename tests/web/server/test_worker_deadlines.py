@@ -84,7 +84,9 @@ def assert_waits(worker: GatheringWorker, clock: Clock, seconds: float) -> None:
     assert worker.nr_conns == 0
 
 
-@pytest.mark.parametrize("data", [b"", b"GET /he"])
+@pytest.mark.parametrize(
+    "data", [b"", b"GET /he", head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n"]
+)
 def test_a_request_has_ten_seconds_to_arrive(
     worker: GatheringWorker, clock: Clock, client: socket.socket, data: bytes
 ) -> None:
@@ -113,7 +115,7 @@ def test_after_the_last_answer_a_client_has_two_seconds_to_close(
 def test_a_client_may_block_a_thread_for_20_seconds(
     worker: GatheringWorker, clock: Clock, client: socket.socket
 ) -> None:
-    client.sendall(head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"5\r\n12")
+    client.sendall(head("POST /read HTTP/1.1", "Content-Length: 70000") + b"12345")
     run_loop_until(worker, lambda: worker.working and only_connection(worker).deadline < math.inf)
     conn = only_connection(worker)
     clock.advance(19.4)
@@ -122,3 +124,20 @@ def test_a_client_may_block_a_thread_for_20_seconds(
     clock.advance(0.7)
     run_loop_until(worker, lambda: conn not in worker.working)
     assert client.recv(1) in (b"", b"H")  # the end, or gunicorn's answer to half a body
+
+
+def test_a_body_has_ten_seconds_to_arrive_after_100(
+    worker: GatheringWorker, clock: Clock, client: socket.socket
+) -> None:
+    client.sendall(head("POST /read HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"))
+    run_loop_until(worker, lambda: worker.polling and only_connection(worker).whole_bytes)
+    assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert_waits(worker, clock, 10)
+
+
+def test_chunks_beyond_the_cap_are_refused_and_no_thread_waits_for_their_end(
+    worker: GatheringWorker, client: socket.socket
+) -> None:
+    client.sendall(head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"7fffffff\r\n" + bytes(200_000))
+    run_loop_until(worker, lambda: only_connection(worker).is_cut)
+    run_loop_until(worker, lambda: not worker.working)
