@@ -40,7 +40,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def task_seconds(stage: Stage) -> list[float]:
     """Returns the duration of every finished warming."""
     lines = stage.log("worker") + stage.log("worker2")
-    return [int(milliseconds) / 1000 for milliseconds in re.findall(r"warmer\.tasks: .* in (\d+)ms", lines)]
+    return [int(milliseconds) / 1000 for milliseconds in re.findall(r"warmer\.worker\.tasks: .* in (\d+)ms", lines)]
 
 
 def test_every_photo_is_stored_despite_19_kinds_of_failure_and_hits_continue(stage: Stage, figure: Figure) -> None:

@@ -30,8 +30,8 @@ MORE_IS_SAID = (
     Change("warmer/state/people.py", "record.update(id=person_id,", 'record.update(badge="gold", id=person_id,'),
     Change(
         "warmer/worker/heartbeat.py",
-        "json.dumps(asdict(self.pulse))",
-        'json.dumps(asdict(self.pulse) | {"release": 2})',
+        "json.dumps(asdict(self.status))",
+        'json.dumps(asdict(self.status) | {"release": 2})',
     ),
     Change("warmer/state/people.py", "record.update(id=before.id,", 'record.update(shape="round", id=before.id,'),
     Change("warmer/state/photos.py", '{"path": path.path,', '{"bytes": 5, "path": path.path,'),
