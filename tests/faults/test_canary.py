@@ -183,5 +183,5 @@ def test_the_run_produced_every_status_and_every_kind_of_output(run: Run) -> Non
     assert b"budget" in held("Redis")
     assert b"AgACAg" in held("Flower")  # the arguments of the tasks
     assert b"gunicorn" in held("process")
-    assert b"Does the bot answer?" in held("diagnose")
+    assert b"Does the bot answer" in held("diagnose")
     assert [said for said in ENDS_OF_THE_COMMAND if said not in held("avatar-warmer")] == []
