@@ -13,7 +13,7 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{subject}:negative_count` | counter, 1 day after the entry | entries in a row, for growing TTLs | photos | photos |
 | `{subject}:lease` | token, 30 s | the worker that has it | lease | lease, photos |
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, lease |
-| `{fid}:wanted` | set, 60 s | variants that clients wait for, such as `160.jpeg` | photos | lease, photos |
+| `{fid}:wanted` | set, 60 s | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
 | `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
 | `{subject}:crashes` | counter, no TTL | leases without an outcome | lease | lease |
 | `{subject}:forgotten` | string, PHOTO_TTL | tombstone | photos | photos |
@@ -21,7 +21,7 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted | budget | budget |
-| `slot:<task>` | string, the task's period | this round of a periodic task is taken | schedule | schedule |
+| `slot:<task>` | string, 0.9 of the period | this round of a periodic task is taken | schedule | schedule |
 | `stats:<minute>` | hash, 25 h | figures of that minute, see stats | stats | stats |
 | `{failed}:subjects` | sorted set, 25 h | the last subjects that failed, by instant, in seconds | failures | failures |
 | `{failed}:reasons` | hash, 25 h | JSON by subject: why it failed | failures | failures |

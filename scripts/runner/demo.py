@@ -36,9 +36,9 @@ def telegram_command(api_url: str) -> list[str]:
 
 
 def register_partners(page: str, api_key: str, is_stopping: Callable[[], bool]) -> None:
-    """Register the demo's users at each start; registered ones do not change.
+    """Register the demo's users at each start, also those that were renamed or deleted since.
 
-    The order is random, but the same in every run; the last one is the newest, and the demo's signed-in user.
+    The order is random, but the same in every run. The last one is the newest, the first one signs in on the page.
     """
     people = demo_users()
     random.Random("warm").shuffle(people)  # noqa: S311 - an order, not a secret

@@ -121,6 +121,7 @@ class Publisher:
                 waiting = count_waiting(self.app, lane, producer.connection)
                 room = get_max_waiting(lane, self.hot_max) - waiting
                 for subject in subjects[: max(0, room)]:
+                    # To `warm` in warmer/worker/tasks.py.
                     self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer, headers=headers)
                     published += 1
             if lane == "warm":

@@ -75,7 +75,7 @@ class Waiting:
     def _wait(self, waiter: _Waiter, look: Callable[[], T], request: Callable[[], bool]) -> T:
         end = self._clock() + self.wait_seconds
         while (found := look()) is None and not waiter.is_postponed:
-            if not request():
+            if not request():  # PhotoLookup._request_warming
                 raise Overloaded
             if (left := end - self._clock()) <= 0:
                 break
