@@ -44,7 +44,7 @@ def wait_until_ready(
 
 
 def ask_bot(plan: Plan) -> str:
-    """The state of the bot as the workers report it: ok, unauthorized, unreachable, or unknown."""
+    """The state of the bot as the workers report it: one of the words of `/readyz`."""
     _, state = ask(f"{plan.page}readyz")
     checks = state.get("checks", {}) if isinstance(state, dict) else {}
     return str(checks.get("bot", "unknown"))

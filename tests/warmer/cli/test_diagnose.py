@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from tests.conftest import next_id
 from tests.support.cli_parts import call, fail
 from tests.support.running import ROOT
+from tests.support.web_parts import private_redis
 from warmer.keys import Subject
+from warmer.settings import Settings
 from warmer.wiring import WorkerContext
 
 pytest_plugins = ["tests.support.cli_fixtures"]
@@ -37,3 +42,19 @@ def test_the_script_runs_the_same_command() -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "--partners" in done.stderr
+
+
+def test_a_right_that_redis_denies_is_named_and_the_other_checks_are_left_out(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with private_redis(tmp_path) as (url, _):
+        admin: Any = Redis.from_url(url)
+        rights = [f"~v2:{settings.bot_id}:*", "resetchannels", "+@all", "-eval"]
+        admin.execute_command("ACL", "SETUSER", "default", "reset", "on", "nopass", *rights)
+        admin.close()
+        monkeypatch.setenv("REDIS_URL", url)
+        result = call("diagnose", "--json")
+    said = json.loads(result.stdout)
+    assert (result.exit_code, said["ok"], said["now"]) == (1, False, {})
+    answers = {check["question"]: check["answer"] for check in said["checks"]}
+    assert answers["Does Redis answer, and grant every right?"] == f"denied: +eval &v2:{settings.bot_id}:*"

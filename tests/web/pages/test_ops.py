@@ -223,3 +223,23 @@ def test_without_a_broker_the_page_shows_everything_else(app: Flask, monkeypatch
     assert (shown["redis"], shown["broker"], shown["queues"]) == ("ok", "away", {})
     assert shown["now"]
     assert b"The broker is away" in answer.data
+
+
+# The checks
+
+
+def test_the_page_and_its_figures_show_the_checks_of_readyz(app: Flask, client: FlaskClient) -> None:
+    web_context = get_web_context(app)
+    now = web_context.redis.time()[0]
+    web_context.redis.set(web_context.keys.worker("w1"), json.dumps({"name": "w1", "bot": "ok", "started_at": now}))
+    web_context.redis.zadd(web_context.keys.workers, {"w1": now, "lost": now + 1})
+    shown = read(client)
+    assert shown["checks"] == client.get("/readyz").json["checks"]  # type: ignore[index]
+    assert (shown["checks"]["worker"], shown["checks"]["beat"], shown["now"]["silent"]) == (
+        "fewer",
+        "missing",
+        ["lost"],
+    )
+    page = client.get("/ops", headers=KEY).get_data(as_text=True)
+    assert "fewer: lost fell silent" in page
+    assert "missing" in page
