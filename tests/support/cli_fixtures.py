@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from tests.support.cli_parts import send_heartbeat
+from warmer.celery import app
 from warmer.redis_client.clients import connect_web
 from warmer.wiring import WorkerContext
 
 
 @pytest.fixture
 def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the `.env` of the clone."""
+    """Hide the `.env` of the clone. Load Celery's settings before a test changes the variables that they come from."""
+    assert app.conf.broker_url
     monkeypatch.setattr("warmer.cli.common.PROJECT", Path("/nonexistent"))
 
 

@@ -111,6 +111,8 @@ def check_health(health: Health) -> Iterator[Check]:
 
 def check_queues(context: WorkerContext, health: Health) -> Check:
     question = "Do workers keep up with the queues?"
+    if health.checks["broker"] != "ok":
+        return Check(question, "unknown", f"the broker is {health.checks['broker']}")
     try:
         waiting = context.publisher.count_all_waiting()
     except BROKER_FAILED as error:

@@ -26,7 +26,7 @@ def read_figures(context: WorkerContext, health: Health) -> dict[str, Any]:
         "bot": sorted({status.bot for status in health.workers}) or ["unknown"],
         "pause_seconds": round(context.budget.get_pause()),
         "halted": context.budget.is_halted(),
-        "queues": count_queues(context),
+        "queues": count_queues(context) if health.checks["broker"] == "ok" else None,
         "due": context.schedule.count(),
         "last_hour": read_rates(context, 60),
         "last_24_hours": read_rates(context, 1440),
