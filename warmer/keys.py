@@ -10,6 +10,7 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{fid}:path` | string, FILE_PATH_TTL | JSON: resolved file path, unique id | photos | photos |
 | `{subject}:unavailable` | string, by cause, growing | the cause | photos | photos |
 | `{subject}:failures` | counter, 1 day | failures in a row, for growing backoff | photos | photos |
+| `{subject}:backoff` | string, until the next attempt | a failure: no attempt before | photos | lease |
 | `{subject}:negative_count` | counter, 1 day after the entry | entries in a row, for growing TTLs | photos | photos |
 | `{subject}:lease` | token, 30 s | the worker that has it | lease | lease, photos |
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, lease |
@@ -20,7 +21,8 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
-| `budget` | hash, no TTL | tokens, at, paused_until, halted | budget | budget |
+| `budget` | hash, no TTL | tokens, at, paused_until, halted, probe_at | budget | budget |
+| `outage` | set, 30 s | subjects that failed because Telegram was unreachable | outage | outage |
 | `slot:<task>` | string, 0.9 of the period | this round of a periodic task is taken | schedule | schedule |
 | `stats:<minute>` | hash, 25 h | figures of that minute, see stats | stats | stats |
 | `{failed}:subjects` | sorted set, 25 h | the last subjects that failed, by instant, in seconds | failures | failures |
@@ -101,6 +103,7 @@ class Keys:
         self.recent = f"{self.prefix}recent"
         self.schedule = f"{self.prefix}schedule"
         self.budget = f"{self.prefix}budget"
+        self.outage = f"{self.prefix}outage"
         self.workers = f"{self.prefix}workers"
         self.beat = f"{self.prefix}beat"
         self.probe = f"{self.prefix}{{probe}}"
@@ -126,6 +129,9 @@ class Keys:
 
     def failures(self, subject: str) -> str:
         return self._of(subject, "failures")
+
+    def backoff(self, subject: str) -> str:
+        return self._of(subject, "backoff")
 
     def negative_count(self, subject: str) -> str:
         return self._of(subject, "negative_count")

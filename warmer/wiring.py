@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -12,6 +13,7 @@ from redis import Redis
 from warmer.broker.publish import Publisher
 from warmer.celery import app
 from warmer.deadline import JobContext
+from warmer.errors import UnknownRefusal
 from warmer.flow.attempt import AttemptRunner
 from warmer.flow.fetch import PhotoFetcher
 from warmer.flow.forget import Forget
@@ -28,6 +30,7 @@ from warmer.settings import Settings, load_settings_or_exit
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
 from warmer.state.lease import Lease, LeaseManager
+from warmer.state.outage import Outage
 from warmer.state.people import People, open_people
 from warmer.state.photos import PhotoStore
 from warmer.state.schedule import Schedule
@@ -48,6 +51,7 @@ class WorkerSteps(FlowSteps):
         budget: Budget,
         schedule: Schedule,
         failures: Failures,
+        outage: Outage,
         leases: LeaseManager,
         store: PhotoStore,
         people: People,
@@ -57,7 +61,10 @@ class WorkerSteps(FlowSteps):
         self.schedule = schedule
         self.people = people
         self.forget = Forget(people, store)
-        self.attempts = AttemptRunner(leases, schedule, store, people, failures, settings.profile_check_every)
+        self.telegram, self.budget = telegram, budget
+        self.attempts = AttemptRunner(
+            leases, schedule, store, people, failures, outage, budget, settings.profile_check_every
+        )
         self.fetcher = PhotoFetcher(telegram, budget, store, settings.file_path_ttl)
         self.profile_lookup = ProfileLookup(telegram, budget)
         self.first_format = settings.photo_formats[0]
@@ -66,12 +73,21 @@ class WorkerSteps(FlowSteps):
         return self.attempts.run(subject, lane, work)
 
     def fetch(self, lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
-        with STEP_SECONDS.labels("fetch").time():
+        with STEP_SECONDS.labels("fetch").time(), self._asking_about_the_bot(job):
             return self.fetcher.fetch(lease, job, path)
 
     def look_up_profile(self, user_id: int, job: JobContext) -> list[PhotoSize]:
-        with STEP_SECONDS.labels("look_up").time():
+        with STEP_SECONDS.labels("look_up").time(), self._asking_about_the_bot(job):
             return self.profile_lookup.look_up(user_id, job)
+
+    @contextmanager
+    def _asking_about_the_bot(self, job: JobContext) -> Iterator[None]:
+        """Call getMe after a refusal in unknown words. If the bot is the reason, getMe raises and halts every call."""
+        try:
+            yield
+        except UnknownRefusal:
+            self.budget.spend(job, self.telegram.get_me)
+            raise
 
     def render(self, source: SourceImage, batches: Sequence[Sequence[VariantSpec]]) -> Iterator[Rendering]:
         with_preview = any(spec.format == self.first_format for batch in batches for spec in batch)
@@ -135,12 +151,13 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     stats = MinuteStats(redis, keys)
     on_call = partial(count_call, stats)
     telegram = BotApi(settings.telegram_bot_token, Server.read(settings), connections=CONNECTIONS, on_call=on_call)
-    budget = Budget(redis, keys, settings.telegram_rate)
     schedule = Schedule(redis, keys)
+    outage = Outage(redis, keys, schedule)
+    budget = Budget(redis, keys, settings.telegram_rate, on_recovered=outage.end)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     people = open_people(settings, redis, keys)
     failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
     publisher = Publisher(app, redis, keys, schedule, settings)
-    steps = WorkerSteps(settings, telegram, budget, schedule, failures, leases, store, people)
+    steps = WorkerSteps(settings, telegram, budget, schedule, failures, outage, leases, store, people)
     health = HealthChecks(redis, keys, publisher)
     return WorkerContext(settings, redis, keys, telegram, budget, schedule, people, publisher, stats, health, steps)

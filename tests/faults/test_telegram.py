@@ -13,6 +13,7 @@ from tests.conftest import wait_until
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, let_pass, run_stage
 
 PAUSE_SECONDS = 8
+OUTAGE_SECONDS = 10.0
 DRIP_SECONDS = 0.5  # per byte: the whole answer would take minutes
 IN_FLIGHT_SECONDS = 3  # until the busiest worker has read the 429 and all others know of it
 FAULTS = [
@@ -29,6 +30,7 @@ FAULTS = [
     )
     for method in ("getFile", "download")
 ] + [("getFile", "not-json"), ("download", "not-an-image"), ("download", "path-expired"), ("getFile", "no-file-path")]
+from warmer.state.budget import PROBE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +97,20 @@ def test_photos_registered_during_a_telegram_outage_are_stored_afterwards(stage:
         wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
         figure("Telegram refused connections for 5 s: every photo is stored", time.monotonic() - back_at)
     assert {answer.status for answer in clients.answers} == {200}
+
+
+def test_in_an_outage_clients_get_503_and_telegram_gets_one_probe_at_a_time(stage: Stage, figure: Figure) -> None:
+    people = stage.add_people(30)
+    for method in ("getFile", "getUserProfilePhotos", "getChat"):
+        stage.fake.fail(method, "bad-gateway", times=None)
+    stage.register(people)
+    wait_until(lambda: "Telegram is unreachable" in stage.log("worker") + stage.log("worker2"), DEADLINE)
+    began, statuses = time.monotonic(), set()
+    while (now := time.monotonic()) < began + OUTAGE_SECONDS:
+        statuses.add(stage.get(next(iter(people.values()))).status)
+    calls = [at for at, method, _ in stage.fake.log if method != "getMe" and began + IN_FLIGHT_SECONDS < at < now]
+    stage.fake.clear_faults()
+    wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
+    figure("Telegram answers 502: after that, every photo is stored", time.monotonic() - now)
+    assert statuses == {503}
+    assert len(calls) <= OUTAGE_SECONDS / PROBE_SECONDS + 1

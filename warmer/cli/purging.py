@@ -15,7 +15,7 @@ from warmer.state.photos import PhotoStore
 from warmer.state.schedule import Schedule
 
 SCAN_KEYS = 1000  # per round trip
-PASSING = re.compile(r"\d+\.\w+|preview|path|unavailable|failures|negative_count|lease|crashes|enqueued:\w+")
+PASSING = re.compile(r"\d+\.\w+|preview|path|unavailable|failures|negative_count|backoff|lease|crashes|enqueued:\w+")
 
 
 class Purge:

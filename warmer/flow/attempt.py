@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from warmer.errors import Crashed, GaveUp, NotMine, Permanent, Transient
+from warmer.errors import Crashed, GaveUp, NotMine, Permanent, Transient, Unreachable
 from warmer.flow.outcome import Outcome
 from warmer.flow.retry import (
     MAX_CRASHES,
@@ -22,8 +22,10 @@ from warmer.flow.retry import (
     get_retry,
 )
 from warmer.keys import Lane, Subject
+from warmer.state.budget import Budget
 from warmer.state.failures import Failures
-from warmer.state.lease import Forgotten, Lease, LeaseManager
+from warmer.state.lease import Forgotten, Lease, LeaseManager, TooEarly
+from warmer.state.outage import Outage
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 from warmer.state.schedule import Schedule, cancel_runs
@@ -41,6 +43,8 @@ class AttemptRunner:
         store: PhotoStore,
         people: People,
         failures: Failures,
+        outage: Outage,
+        budget: Budget,
         profile_check_seconds: int,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -50,6 +54,8 @@ class AttemptRunner:
         self.store = store
         self.people = people
         self.failures = failures
+        self.outage = outage
+        self.budget = budget
         self.profile_check_seconds = profile_check_seconds
         self._uniform = uniform
 
@@ -61,6 +67,11 @@ class AttemptRunner:
         """
         try:
             return self._run(subject, lane, work)
+        except TooEarly as reason:
+            self.schedule.schedule_by([subject], reason.seconds)  # the run after the lease would be too late
+            if lane == "hot":
+                self.store.announce(subject, "postponed")
+            return Outcome("postponed", str(reason))
         except Forgotten as reason:
             self.schedule.cancel(subject)
             self.failures.drop(subject)
@@ -99,12 +110,16 @@ class AttemptRunner:
 
     def _retry_or_give_up(self, lease: Lease, error: Transient) -> Outcome:
         retry, failures = get_retry(error), 0
-        if retry.max_tries is not None:
+        if retry.backoff_max_seconds:
             self.failures.note(lease.subject, error)
             failures = self.store.count_failure(lease)
-            if failures >= retry.max_tries:
+            if retry.max_tries is not None and failures >= retry.max_tries:
                 return self._end_unavailable(lease, GaveUp(f"after {failures} tries, {error}"))
         seconds = choose_delay(error, failures, self._uniform)
+        if failures:
+            self.leases.back_off(lease.subject, seconds)
+        if isinstance(error, Unreachable) and self.outage.note_failure(lease.subject):
+            self.budget.begin_outage()
         if self._can_drop(lease, retry):
             self.schedule.cancel_if(lease.subject, str(lease.next_run))  # a run that was scheduled meanwhile stays
             outcome = Outcome("dropped", f"{error}, until a client asks again")

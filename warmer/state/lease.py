@@ -26,6 +26,14 @@ class Forgotten(NotMine):
     """The subject was forgotten: nothing may be written for it."""
 
 
+class TooEarly(NotMine):
+    """The last attempt failed: the next one starts after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"too early after a failure, again in {seconds:.1f} s")
+        self.seconds = seconds
+
+
 def require_lease(answer: int) -> int:
     """Check the answer of a script that writes under a lease. Raises NotMine or Forgotten if it wrote nothing."""
     if answer == -2:
@@ -76,7 +84,7 @@ class LeaseManager:
         return None
 
     def take(self, subject: str, lane: Lane, schedule: Schedule | None = None) -> Lease:
-        """Take the lease. Raises NotMine if another worker has it, and Forgotten.
+        """Take the lease. Raises NotMine if another worker has it, TooEarly, and Forgotten.
 
         `schedule`: gets a run for the moment after the lease expires, whatever the answer is, in the same round trip.
         """
@@ -93,6 +101,7 @@ class LeaseManager:
                 keys.enqueued(subject, lane),
                 keys.forgotten(subject),
                 keys.wanted(subject),
+                keys.backoff(subject),
             ],
             args=[token, int(self.lease_seconds * 1000)],
         )
@@ -104,10 +113,16 @@ class LeaseManager:
                 self.release(lease)
             raise failed
         if lease is None:
-            raise Forgotten("forgotten") if taken[0] == -2 else NotMine("held by another worker")
+            raise self._explain(taken)
         lease.next_run = schedule.read_set(scheduled[0]) if schedule else None
         lease.shown_by = tuple(map(int, shown_by))
         return lease
+
+    @staticmethod
+    def _explain(taken: Any) -> NotMine:
+        if taken[0] == -3:
+            return TooEarly(int(taken[1]) / 1000)
+        return Forgotten("forgotten") if taken[0] == -2 else NotMine("held by another worker")
 
     @staticmethod
     def _read_take(answer: Any, subject: str, lane: Lane, token: str) -> Lease | None:
@@ -115,6 +130,10 @@ class LeaseManager:
             return None
         crash_count, *wanted = answer
         return Lease(Subject(subject), lane, token, int(crash_count), _names(wanted))
+
+    def back_off(self, subject: str, seconds: float) -> None:
+        """Let no attempt start for so long, whichever lane its message is in."""
+        self.redis.set(self.keys.backoff(subject), "1", px=max(1, int(seconds * 1000)))
 
     def iterate_wanted(self, lease: Lease) -> Iterator[tuple[str, ...]]:
         """Yield the variants that clients want: first those of the lease, then those that they asked for meanwhile.

@@ -174,7 +174,7 @@ class PhotoStore:
         self.redis.delete(self.keys.path(file_id))
 
     def count_failure(self, lease: Lease) -> int:
-        """Count a failure. Returns the number in a row. Raises NotMine and Forgotten as `put` does."""
+        """Count one more failure in a row. Returns the count. Raises NotMine and Forgotten as `put` does."""
         keys = [*self._guards(lease.subject), self.keys.failures(lease.subject)]
         return require_lease(self._count_failure(keys=keys, args=[lease.token, FAILURES_SECONDS]))
 
@@ -209,8 +209,7 @@ class PhotoStore:
 
         `shown_by`: the person who shows them no more. A picture stays as long as another one shows it.
         """
-        args = [self.ttl, "" if shown_by is None else shown_by]
-        pipe = self.redis.pipeline(transaction=False)
+        args, pipe = [self.ttl, "" if shown_by is None else shown_by], self.redis.pipeline(transaction=False)
         for subject in subjects:
             queue(pipe, self._forget, keys=self._list_doomed(subject), args=args)
         gone = [subject for subject, is_gone in zip(subjects, pipe.execute(), strict=True) if is_gone]
@@ -218,9 +217,10 @@ class PhotoStore:
             return []
         drop_failures(pipe, self.keys, gone)
         cancel_runs(pipe, self.keys, gone)
+        pipe.srem(self.keys.outage, *gone)
         for subject in gone:
             pipe.publish(self.keys.purge, subject)
-            pipe.publish(self.keys.done, f"{subject} forgotten")
+            self.announce(subject, "forgotten", pipe)
         pipe.execute()
         return gone
 
@@ -233,7 +233,7 @@ class PhotoStore:
         keys = self.keys
         passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
         passing += [keys.preview(subject), keys.path(subject), *self.keys.negatives(subject)]
-        passing += [keys.lease(subject), keys.crashes(subject)]
+        passing += [keys.lease(subject), keys.crashes(subject), keys.backoff(subject)]
         return passing + [keys.enqueued(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
     def _jitter(self, seconds: int) -> int:

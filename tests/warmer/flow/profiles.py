@@ -8,6 +8,7 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
+from tests.support.backoff import end_backoffs
 from tests.support.people import outdate
 from tests.support.steps import replace_steps
 from warmer.deadline import JobContext
@@ -36,6 +37,7 @@ def partner_id(context: WorkerContext, user_id: int) -> int:
 
 
 def follow(context: WorkerContext, user_id: int, lane: Lane = "warm", steps: FlowSteps | None = None) -> str:
+    end_backoffs(context.redis)
     return str(refresh_profile(user_id, JobContext.start(lane, 0), steps or context.steps))
 
 

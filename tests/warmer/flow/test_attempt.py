@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import listening
+from tests.support.backoff import end_backoffs
 from tests.support.remaining import remaining
 from warmer.errors import (
     DeadlineExceeded,
@@ -24,11 +25,12 @@ from warmer.errors import (
 )
 from warmer.flow.attempt import AttemptRunner
 from warmer.flow.outcome import Outcome
-from warmer.flow.retry import BACKOFF_MAX_SECONDS, NEGATIVE_CACHE_SECONDS, RETRIES
+from warmer.flow.retry import NEGATIVE_CACHE_SECONDS, RETRIES
 from warmer.keys import Lane, Subject
 from warmer.photo import Unavailable
 from warmer.state.failures import Failures
 from warmer.state.lease import Lease
+from warmer.state.outage import Outage
 from warmer.wiring import WorkerContext
 
 FID, USER = Subject("AgACAgIAAxkBAAIBcGab"), Subject.of_person(42)
@@ -63,12 +65,22 @@ def run(
             raise error
         return Outcome("done")
 
+    end_backoffs(context.redis)
     if uniform is None:
         return context.steps.attempt(subject, lane, work)
     steps, failures = context.steps, Failures(context.redis, context.keys, context.stats)
     check_seconds = context.settings.profile_check_every
+    outage = Outage(context.redis, context.keys, context.schedule)
     runner = AttemptRunner(
-        steps.leases, context.schedule, steps.store, context.people, failures, check_seconds, uniform
+        steps.leases,
+        context.schedule,
+        steps.store,
+        context.people,
+        failures,
+        outage,
+        context.budget,
+        check_seconds,
+        uniform,
     )
     return runner.run(subject, lane, work)
 
@@ -210,7 +222,7 @@ def test_an_error_that_does_not_say_when_to_retry_is_retried_after_about_a_secon
 def test_the_backoff_grows_with_each_failure(context: WorkerContext) -> None:
     for failures in range(1, 13):
         uniform, share = (min, 0.8) if failures % 2 else (max, 1.2)
-        expected = share * min(2**failures, BACKOFF_MAX_SECONDS)
+        expected = share * min(2**failures, RETRIES[UpstreamFailed].backoff_max_seconds)
         assert str(run(context, UpstreamFailed("m"), uniform=uniform)) == f"postponed: m, again in {expected:.1f} s"
         assert get_next_run(context) == remaining(expected)
     assert is_free(context)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from faketelegram import FakeTelegram
 from tests.conftest import listening, make_picture, wait_until
+from tests.support.backoff import end_backoffs
 from tests.support.steps import replace_steps
 from warmer.deadline import JobContext
 from warmer.flow.steps import FlowSteps
@@ -30,6 +31,7 @@ JPEG = VariantSpec(160, "jpeg")
 
 
 def warm(context: WorkerContext, file_id: str, lane: Lane = "warm", steps: FlowSteps | None = None) -> str:
+    end_backoffs(context.redis)
     return str(warm_photo(file_id, JobContext.start(lane, 0), steps or context.steps))
 
 

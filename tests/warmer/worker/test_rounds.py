@@ -9,6 +9,7 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
+from tests.support.backoff import end_backoffs
 from tests.support.clock import Clock
 from tests.support.people import outdate
 from tests.support.remaining import remaining
@@ -185,6 +186,7 @@ def test_the_next_tick_retries_a_transient_failure(
 ) -> None:
     telegram.fail("getFile", "bad-gateway")
     assert warm_photo(file_id, JobContext.start("warm", 0), context.steps).kind == "postponed"
+    end_backoffs(context.redis)
     make_due(context, file_id)
     run_tick(context)
     assert run_rewarm_messages(context) == ["done"]
