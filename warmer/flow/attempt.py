@@ -110,14 +110,15 @@ class AttemptRunner:
 
     def _retry_or_give_up(self, lease: Lease, error: Transient) -> Outcome:
         retry, failures = get_retry(error), 0
-        if retry.backoff_max_seconds:
+        if retry.max_tries is not None or retry.pause_seconds:
             self.failures.note(lease.subject, error)
+        if retry.max_tries is not None:
             failures = self.store.count_failure(lease)
-            if retry.max_tries is not None and failures >= retry.max_tries:
+            if failures >= retry.max_tries:
                 return self._end_unavailable(lease, GaveUp(f"after {failures} tries, {error}"))
         seconds = choose_delay(error, failures, self._uniform)
-        if failures:
-            self.leases.back_off(lease.subject, seconds)
+        if failures or retry.pause_seconds:
+            self.leases.back_off(lease, seconds)
         if isinstance(error, Unreachable) and self.outage.note_failure(lease.subject):
             self.budget.begin_outage()
         if self._can_drop(lease, retry):

@@ -37,7 +37,7 @@ class Retry:
     """Another attempt after a transient error."""
 
     max_tries: int | None  # in a row, then GaveUp; None: the error is no failure of this subject
-    backoff_max_seconds: float = 0.0  # the longest backoff; 0: the retry comes when the error says, or after a second
+    pause_seconds: float = 0.0  # about this long until the retry, however often it fails
     drops_hot: bool = False  # a hot job whose picture is not kept warm: a client that still wants it asks again
     wakes_clients: bool = True  # clients that wait stop waiting and are told to ask again
 
@@ -54,19 +54,21 @@ NEGATIVE_CACHE_SECONDS: dict[type[Permanent], int] = {
 }
 NEGATIVE_CACHE_MAX_SECONDS = 7 * DAY
 
-# A retry. With a backoff it comes after 2, 4, 8 seconds and so on, with each failure in a row, and no message starts an
-# attempt before. Unreachable has a short one and no end: it says nothing about the picture, and many are an outage.
+# A retry. With `max_tries` it backs off: after 2, 4, 8 seconds and so on, with each failure in a row. Else it comes
+# after the pause, when the error says (`retry_after`), or after a second. During a backoff or a pause no message starts
+# an attempt. Unreachable says nothing about the picture and is not counted: many of them are an outage.
 RETRIES: dict[type[Transient], Retry] = {
     Postponed: Retry(max_tries=None, drops_hot=True),
     Busy: Retry(max_tries=None, wakes_clients=False),  # the worker that has the lease will wake them
     Paused: Retry(max_tries=None),
     TokenRejected: Retry(max_tries=None),
-    DeadlineExceeded: Retry(max_tries=20, backoff_max_seconds=10 * MINUTE),
-    UpstreamFailed: Retry(max_tries=20, backoff_max_seconds=10 * MINUTE),
-    Unreachable: Retry(max_tries=None, backoff_max_seconds=4),
-    UnknownRefusal: Retry(max_tries=None, backoff_max_seconds=10 * MINUTE),
-    TemporarilyUnavailable: Retry(max_tries=3, backoff_max_seconds=10 * MINUTE),
+    DeadlineExceeded: Retry(max_tries=20),
+    UpstreamFailed: Retry(max_tries=20),
+    Unreachable: Retry(max_tries=None, pause_seconds=3),
+    UnknownRefusal: Retry(max_tries=None, pause_seconds=MINUTE),
+    TemporarilyUnavailable: Retry(max_tries=3),
 }
+BACKOFF_MAX_SECONDS = 10 * MINUTE
 BACKOFF_SPREAD = (0.8, 1.2)  # factors, at random, so that retries do not come in bursts
 POSTPONE_SPREAD = (1.0, 1.1)  # never earlier than the error says
 
@@ -89,5 +91,7 @@ def choose_delay(error: Transient, failures: int, uniform: Callable[[float, floa
     `failures`: how many there were in a row, 0 for an error that is not counted.
     """
     if failures:
-        return min(2.0**failures, get_retry(error).backoff_max_seconds) * uniform(*BACKOFF_SPREAD)
+        return min(2.0**failures, BACKOFF_MAX_SECONDS) * uniform(*BACKOFF_SPREAD)
+    if pause := get_retry(error).pause_seconds:
+        return pause * uniform(*BACKOFF_SPREAD)
     return (error.retry_after or 1) * uniform(*POSTPONE_SPREAD)

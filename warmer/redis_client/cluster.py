@@ -18,6 +18,7 @@ from redis.cluster import PipelineCommand
 from redis.commands.core import Script
 from redis.exceptions import (
     AskError,
+    ClusterError,
     ConnectionError,
     NoScriptError,
     RedisClusterException,
@@ -33,11 +34,11 @@ AWAY_SECONDS = 1.0  # between a failed connection and the next attempt
 def _as_redis_error() -> Iterator[None]:
     """Turn a cluster that cannot be reached into the error of a server that cannot be reached.
 
-    redis-py fails with an AttributeError where a node has left its table between two looks.
+    redis-py fails with one of the last three if a node leaves its table, or the table changes, between two reads.
     """
     try:
         yield
-    except (RedisClusterException, AttributeError) as error:
+    except (RedisClusterException, ClusterError, AttributeError, LookupError, RuntimeError) as error:
         raise ConnectionError(f"the cluster is away ({type(error).__name__})") from error
 
 

@@ -66,6 +66,7 @@ class LeaseManager:
         self.lease_seconds = lease_seconds
         self._take = load_script(redis, "take_lease")
         self._release = load_script(redis, "release_lease")
+        self._set_leased = load_script(redis, "set_leased")
 
     def find_skip_reason(self, subject: Subject, lane: Lane) -> str | None:
         """Returns why the message needs no work any more, None if it does.
@@ -131,9 +132,10 @@ class LeaseManager:
         crash_count, *wanted = answer
         return Lease(Subject(subject), lane, token, int(crash_count), _names(wanted))
 
-    def back_off(self, subject: str, seconds: float) -> None:
-        """Let no attempt start for so long, whichever lane its message is in."""
-        self.redis.set(self.keys.backoff(subject), "1", px=max(1, int(seconds * 1000)))
+    def back_off(self, lease: Lease, seconds: float) -> None:
+        """Let no attempt start for so long, whichever lane its message is in. Raises NotMine and Forgotten."""
+        keys = [self.keys.lease(lease.subject), self.keys.forgotten(lease.subject), self.keys.backoff(lease.subject)]
+        require_lease(self._set_leased(keys=keys, args=[lease.token, max(1, int(seconds * 1000)), "1"]))
 
     def iterate_wanted(self, lease: Lease) -> Iterator[tuple[str, ...]]:
         """Yield the variants that clients want: first those of the lease, then those that they asked for meanwhile.

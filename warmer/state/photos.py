@@ -167,7 +167,7 @@ class PhotoStore:
         """Remember in a pipeline where Telegram keeps the file, for `ttl` seconds. `require_lease` reads the answer."""
         value = json.dumps({"path": path.path, "unique_id": path.unique_id})
         keys = [*self._guards(lease.subject), self.keys.path(lease.subject)]
-        queue(pipe, self._set_leased, keys=keys, args=[lease.token, self._jitter(ttl), value])
+        queue(pipe, self._set_leased, keys=keys, args=[lease.token, self._jitter(ttl) * 1000, value])
 
     def drop_path(self, file_id: str) -> None:
         """Forget the path: Telegram says that it has expired."""

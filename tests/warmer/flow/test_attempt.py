@@ -25,7 +25,7 @@ from warmer.errors import (
 )
 from warmer.flow.attempt import AttemptRunner
 from warmer.flow.outcome import Outcome
-from warmer.flow.retry import NEGATIVE_CACHE_SECONDS, RETRIES
+from warmer.flow.retry import BACKOFF_MAX_SECONDS, NEGATIVE_CACHE_SECONDS, RETRIES
 from warmer.keys import Lane, Subject
 from warmer.photo import Unavailable
 from warmer.state.failures import Failures
@@ -222,7 +222,7 @@ def test_an_error_that_does_not_say_when_to_retry_is_retried_after_about_a_secon
 def test_the_backoff_grows_with_each_failure(context: WorkerContext) -> None:
     for failures in range(1, 13):
         uniform, share = (min, 0.8) if failures % 2 else (max, 1.2)
-        expected = share * min(2**failures, RETRIES[UpstreamFailed].backoff_max_seconds)
+        expected = share * min(2**failures, BACKOFF_MAX_SECONDS)
         assert str(run(context, UpstreamFailed("m"), uniform=uniform)) == f"postponed: m, again in {expected:.1f} s"
         assert get_next_run(context) == remaining(expected)
     assert is_free(context)

@@ -55,7 +55,7 @@ def test_twenty_asks_within_a_backoff_make_one_call_and_no_negative_entry(
     assert {outcome.kind for outcome in outcomes} == {"postponed"}
     assert telegram.calls.total() == 1
     assert context.steps.store.get_unavailable(file_ids[0]) is None
-    assert due_soon(context)[file_ids[0]] < 3
+    assert due_soon(context)[file_ids[0]] < 4
 
 
 def test_a_client_that_asks_within_a_backoff_is_told_at_once(
@@ -113,3 +113,14 @@ def test_a_refusal_in_unknown_words_leads_to_get_me_and_to_no_negative_entry(
     assert warm(context, file_ids[0]).kind == "postponed"
     assert telegram.calls == {"getFile": 1, "getMe": 1}
     assert context.steps.store.get_unavailable(file_ids[0]) is None
+
+
+def test_failures_of_an_outage_do_not_count_towards_giving_up(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    for fault in (*["bad-gateway"] * 5, *["temporarily-unavailable"] * 2):
+        telegram.fail("getFile", fault)
+    for _ in range(7):
+        assert warm(context, file_ids[0]).kind == "postponed"
+        pass_time(context, file_ids[0])
+    assert warm(context, file_ids[0]).kind == "done"
