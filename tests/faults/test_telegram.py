@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, let_pass, run_stage
+from warmer.state.budget import PROBE_SECONDS
 
 PAUSE_SECONDS = 8
 OUTAGE_SECONDS = 10.0
@@ -30,7 +31,6 @@ FAULTS = [
     )
     for method in ("getFile", "download")
 ] + [("getFile", "not-json"), ("download", "not-an-image"), ("download", "path-expired"), ("getFile", "no-file-path")]
-from warmer.state.budget import PROBE_SECONDS
 
 
 @pytest.fixture(scope="module")

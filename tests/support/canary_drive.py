@@ -170,7 +170,7 @@ def await_flower(notes: Notebook, credentials: tuple[str, str]) -> None:
 
 def list_failed(notes: Notebook, credentials: tuple[str, str]) -> list[str]:
     """Returns the ids of failed tasks in Flower."""
-    return list(notes.call("GET", "/api/tasks?limit=1000&state=FAILURE", auth=credentials).json())
+    return list(notes.call("GET", "/api/tasks?limit=100000&state=FAILURE", auth=credentials).json())
 
 
 def read_flower(notes: Notebook, credentials: tuple[str, str]) -> None:
