@@ -76,7 +76,7 @@ def test_malformed_http_is_a_failure(attempt: Try) -> None:
 
 def has_outcome(redis: Redis, keys: Keys, file_id: str) -> bool:
     """Returns True if the worker stored a failure and no crash."""
-    is_told = redis.exists(keys.failures(file_id), keys.unavailable(file_id))
+    is_told = redis.exists(keys.failures(file_id), keys.unavailable(file_id), keys.backoff(file_id))
     return bool(is_told and not redis.exists(keys.lease(file_id), keys.crashes(file_id)))
 
 
