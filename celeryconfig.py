@@ -6,7 +6,7 @@ from typing import Any
 
 from warmer.broker.queues import choose_transport_options, list_queues
 from warmer.settings import load_settings_or_exit
-from warmer.worker.rounds import KEEP_NEWEST_SECONDS, TICK_SECONDS
+from warmer.worker.beat_rounds import KEEP_NEWEST_SECONDS, TICK_SECONDS
 
 _settings = load_settings_or_exit()
 
@@ -34,7 +34,7 @@ worker_consumer = "warmer.worker.events:BatchingConsumer"
 enable_utc = True
 timezone = "UTC"
 
-beat_scheduler = "warmer.worker.beat:ModestScheduler"
+beat_scheduler = "warmer.worker.beat_scheduler:ModestScheduler"
 beat_max_loop_interval = 2  # seconds
 beat_schedule = {
     "what-is-due": {"task": "tick", "schedule": TICK_SECONDS, "options": {"queue": "tick"}},

@@ -34,7 +34,7 @@ from web.observe.request_ids import RequestIds
 from web.pages.context import PageContext
 from web.photos.cache import ResponseCache
 from web.photos.context import PhotoContext
-from web.photos.listener import Listener
+from web.photos.purge_listener import PurgeListener
 from web.photos.request import PhotoRequestParser
 from web.photos.urls import PhotoUrls
 from web.photos.waiting import Waiting
@@ -130,7 +130,9 @@ def _open_publisher(settings: Settings, redis: Redis, keys: Keys, schedule: Sche
     return Publisher(celery, redis, keys, schedule, settings)
 
 
-def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, cache: ResponseCache, redis: Redis) -> Listener:
+def _open_listener(
+    settings: Settings, keys: Keys, waiting: Waiting, cache: ResponseCache, redis: Redis
+) -> PurgeListener:
     has_slots = is_cluster(settings.redis_url)
 
     def on_joined() -> None:
@@ -138,7 +140,7 @@ def _open_listener(settings: Settings, keys: Keys, waiting: Waiting, cache: Resp
             redis.connection_pool.begin_anew()  # its connections may lead to the former master
         cache.open()
 
-    return Listener(
+    return PurgeListener(
         lambda: connect_listener(settings),
         keys,
         on_done=waiting.wake,

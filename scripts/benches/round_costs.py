@@ -9,7 +9,7 @@ from typing import Any
 
 from warmer.keys import Subject
 from warmer.wiring import WorkerContext, get_worker_context
-from warmer.worker.rounds import keep_newest, run_tick
+from warmer.worker.beat_rounds import keep_newest, run_tick
 from web import create_app
 
 DUE = 50  # subjects per tick

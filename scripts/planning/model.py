@@ -8,7 +8,7 @@ from math import ceil
 from planning.costs import Costs, Work
 from planning.inputs import Inputs
 from planning.popularity import Popularity
-from warmer.worker.rounds import TICK_SHARE
+from warmer.worker.beat_rounds import TICK_SHARE
 from web.photos.cache import OVERHEAD_BYTES
 
 DAY, YEAR = 86_400, 31_536_000  # seconds

@@ -14,7 +14,7 @@ from benches.service import BATCH
 from planning.costs import Costs
 from planning.setup import Setup
 from planning.simulation import SEED, Simulation, build_simulation, run_until
-from warmer.worker.rounds import TICK_SECONDS
+from warmer.worker.beat_rounds import TICK_SECONDS
 
 PATIENCE = 120.0  # seconds
 

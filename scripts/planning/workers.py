@@ -3,7 +3,7 @@
 Rules that are plain values and functions come from `warmer`: order and limits of the queues, the length of the lease,
 when a message counts as lost, size and pace of a tick, the spread of postponed work. Restated here are the steps that
 `warmer` takes in Redis and Celery: one message per picture and lane (`broker/publish`), leases, stale messages and the
-next run after an outcome (`flow/attempt`), and the schedule of the newest partners' pictures (`worker/rounds`).
+next run after an outcome (`flow/attempt`), and the schedule of the newest partners' pictures (`worker/beat_rounds`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from warmer.broker.publish import EAGER_MAX, ENQUEUED_EXTRA_SECONDS, count_lost_
 from warmer.flow.retry import POSTPONE_SPREAD
 from warmer.keys import QUEUES, Lane
 from warmer.state.lease import LEASE_SECONDS
-from warmer.worker.beat import WAITING_MAX
-from warmer.worker.rounds import (
+from warmer.worker.beat_rounds import (
     KEEP_NEWEST_SECONDS,
     POSTPONE_SECONDS,
     REWARM_MAX,
@@ -35,6 +34,7 @@ from warmer.worker.rounds import (
     count_per_tick,
     get_pause_within_tick,
 )
+from warmer.worker.beat_scheduler import WAITING_MAX
 
 Outcome = Literal["done", "postponed"]
 Steps = Generator[simpy.Event, Any, None]

@@ -23,7 +23,7 @@ from warmer.keys import Lane, Subject
 from warmer.observe.metrics import count_warming
 from warmer.request_id import MESSAGE_HEADER, working_for
 from warmer.wiring import close_worker_context, get_worker_context
-from warmer.worker import rounds
+from warmer.worker import beat_rounds
 from warmer.worker.heartbeat import Heartbeat
 
 AWAY_SECONDS = 1.0  # before a message goes back: a broker that works while Redis does not would redeliver it at once
@@ -68,15 +68,15 @@ def _run(subject: Subject, lane: Lane) -> Outcome:
 @app.task(name="tick", send_events=False)  # Flower shows the work, not the clock
 def tick(*_: Any, **__: Any) -> int:
     """Every 2 s: publish the subjects that are due; once a minute, record the lengths of the queues."""
-    published = rounds.run_tick(get_worker_context())
-    rounds.sample_lengths(get_worker_context())
+    published = beat_rounds.run_tick(get_worker_context())
+    beat_rounds.sample_lengths(get_worker_context())
     return published
 
 
 @app.task(name="keep_newest", send_events=False)
 def keep_newest(*_: Any, **__: Any) -> int:
     """Every 10 min: schedule the newest partners that have no next run."""
-    return rounds.keep_newest(get_worker_context())
+    return beat_rounds.keep_newest(get_worker_context())
 
 
 @worker_init.connect

@@ -14,7 +14,7 @@ from warmer.keys import FILE_ID, MAX_ID, Subject, parse_user_id
 from warmer.names import NAME_MAX, has_controls
 from web.api.auth import count_write, require
 from web.api.context import ApiContext
-from web.api.views import show_partners, show_status
+from web.api.partner_json import show_partners, show_status
 from web.context import get_app, get_context
 from web.problems import Problem, parse_body
 from web.signals import announce, partner_registered, partners_listed, photos_requested, profile_aged

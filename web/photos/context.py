@@ -10,7 +10,7 @@ from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 from web.observe.request_ids import RequestIds
 from web.photos.cache import ResponseCache
-from web.photos.listener import Listener
+from web.photos.purge_listener import PurgeListener
 from web.photos.request import PhotoRequestParser
 from web.photos.waiting import Waiting
 
@@ -25,6 +25,6 @@ class PhotoContext:
     request_parser: PhotoRequestParser
     cache: ResponseCache
     waiting: Waiting
-    listener: Listener
+    listener: PurgeListener
     request_ids: RequestIds
     clock: Callable[[], float]  # seconds, from no instant in particular

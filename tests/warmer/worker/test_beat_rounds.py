@@ -24,8 +24,8 @@ from warmer.state.budget import Budget
 from warmer.state.lease import Lease
 from warmer.state.stats import sum_minutes
 from warmer.wiring import WorkerContext
-from warmer.worker import rounds
-from warmer.worker.rounds import POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, keep_newest, run_tick
+from warmer.worker import beat_rounds
+from warmer.worker.beat_rounds import POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, keep_newest, run_tick
 
 FID = "AgACAgIAAxkBAAIBcGab"
 
@@ -117,7 +117,7 @@ def slow_down(context: WorkerContext, rate: float) -> WorkerContext:
 def test_a_tick_publishes_no_more_than_the_budget_allows(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "TICK_SECONDS", 0.5)
+    monkeypatch.setattr(beat_rounds, "TICK_SECONDS", 0.5)
     make_due(context, *(f"{FID}{number}" for number in range(30)))
     assert run_tick(slow_down(context, 12), Clock().sleep) == int(12 * 0.5 * 0.9)
 
@@ -126,14 +126,14 @@ def test_a_tick_spreads_many_messages_over_its_period(context: WorkerContext) ->
     make_due(context, *(f"{FID}{number}" for number in range(30)))
     clock = Clock()
     assert run_tick(slow_down(context, 12), clock.sleep) == len(clock.slept) > 1
-    assert sum(clock.slept) == pytest.approx(0.8 * rounds.TICK_SECONDS)
+    assert sum(clock.slept) == pytest.approx(0.8 * beat_rounds.TICK_SECONDS)
     assert len(set(clock.slept)) == 1  # evenly
 
 
 def test_a_tick_publishes_one_subject_even_with_a_tiny_budget(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "TICK_SECONDS", 0.1)
+    monkeypatch.setattr(beat_rounds, "TICK_SECONDS", 0.1)
     make_due(context, f"{FID}1", f"{FID}2")
     assert run_tick(slow_down(context, 0.1), Clock().sleep) == 1
 
@@ -301,8 +301,8 @@ def test_a_listed_id_without_a_record_is_removed(context: WorkerContext) -> None
 def test_lengths_are_recorded_once_per_minute(context: WorkerContext) -> None:
     make_due(context, f"{FID}1", f"{FID}2")
     context.publisher.publish(f"{FID}3", "warm")
-    assert rounds.sample_lengths(context)
-    assert not rounds.sample_lengths(context)
+    assert beat_rounds.sample_lengths(context)
+    assert not beat_rounds.sample_lengths(context)
     noted = sum_minutes(context.redis, context.keys, 2)
     lengths = {"queue:tick": 0, "queue:hot": 0, "queue:warm": 1, "queue:rewarm": 0, "due": 3}
     assert {name: noted[name] for name in lengths} == lengths

@@ -22,8 +22,12 @@ MESSAGES, SUBSCRIBED, MOVED = ("message", "smessage"), ("subscribe", "ssubscribe
 log = logging.getLogger(__name__)
 
 
-class Listener:
-    """Listens for "done" and "purge". Starts with the first use: after the fork, with any server."""
+class PurgeListener:
+    """Listens for "done" and "purge".
+
+    Started before the first read of Redis, so after the fork with any server: web/photos/app.py, `Exchange._look`.
+    Stopped when the app closes: web/wiring.py, `WebContext.close`.
+    """
 
     def __init__(
         self,

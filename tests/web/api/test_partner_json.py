@@ -13,7 +13,7 @@ from tests.support.web_parts import PREVIEW, MakeApp, new_file_id, new_id, store
 from warmer.errors import GaveUp, InvalidFileId
 from warmer.keys import Subject
 from warmer.photo import version_of
-from web.api.views import show_partners, show_status
+from web.api.partner_json import show_partners, show_status
 from web.photos.urls import sign
 from web.wiring import get_web_context
 

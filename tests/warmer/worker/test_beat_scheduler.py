@@ -15,7 +15,7 @@ from warmer.broker.publish import count_waiting
 from warmer.celery import app
 from warmer.keys import Keys
 from warmer.state.workers import TTL_SECONDS
-from warmer.worker.beat import WAITING_MAX, ModestScheduler
+from warmer.worker.beat_scheduler import WAITING_MAX, ModestScheduler
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The rounds that beat starts: publish the subjects that are due, and schedule the newest partners."""
+"""The rounds that beat starts: every two seconds `run_tick`, every ten minutes `keep_newest`."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from warmer.keys import Keys
 from warmer.redis_client.clients import connect_listener
 from warmer.redis_url import is_cluster
 from warmer.settings import load_settings
-from web.photos.listener import Listener
+from web.photos.purge_listener import PurgeListener
 
 _numbers = count(777_000)
 
@@ -28,11 +28,11 @@ class Recorder:
     """Records what listeners receive, in order."""
 
     heard: list[str] = field(default_factory=list)
-    listeners: list[Listener] = field(default_factory=list)
+    listeners: list[PurgeListener] = field(default_factory=list)
 
-    def open(self, keys: Keys, connect: Callable[[], Redis] | None = None) -> Listener:
+    def open(self, keys: Keys, connect: Callable[[], Redis] | None = None) -> PurgeListener:
         settings = load_settings(telegram_bot_token=f"{keys.prefix.split(':')[1]}:no-bot")
-        listener = Listener(
+        listener = PurgeListener(
             connect or (lambda: connect_listener(settings)),
             keys,
             on_done=lambda message: self.heard.append(f"done {message}"),

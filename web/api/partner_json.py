@@ -1,4 +1,4 @@
-"""Partners and photos as the API shows them."""
+"""Partners and the status of their photos, as the API shows them in JSON."""
 
 from __future__ import annotations
 
