@@ -10,3 +10,9 @@ def end_backoffs(redis: Redis) -> None:
     if names := list(redis.scan_iter("*:backoff")):
         for name in names:
             redis.delete(name)
+
+
+def end_negatives(redis: Redis) -> None:
+    """As if every negative cache entry had expired; each still counts for the length of the next one."""
+    for name in list(redis.scan_iter("*:unavailable")):
+        redis.delete(name)

@@ -119,13 +119,13 @@ class Publisher:
         try:
             with self.app.producer_or_acquire() as producer, cut_when_it_fails(producer.connection):
                 waiting = count_waiting(self.app, lane, producer.connection)
-                room = get_max_waiting(lane, self.hot_max) - waiting
-                for subject in subjects[: max(0, room)]:
+                room = max(0, get_max_waiting(lane, self.hot_max) - waiting)
+                if lane == "warm":  # before the messages: a worker may end with one at once and choose the next run
+                    self.schedule.schedule_by(subjects[:room], count_lost_after(waiting, self.rate))
+                for subject in subjects[:room]:
                     # To `warm` in warmer/worker/tasks.py.
                     self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer, headers=headers)
                     published += 1
-            if lane == "warm":
-                self.schedule.schedule_by(subjects[:published], count_lost_after(waiting, self.rate))
         except BROKER_FAILED as error:
             self._closed_until = self._clock() + BREAKER_SECONDS
             log.warning("the broker is away (%s), not asked again for %.1f s", type(error).__name__, BREAKER_SECONDS)

@@ -24,7 +24,7 @@ from warmer.flow.retry import (
 from warmer.keys import Lane, Subject
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
-from warmer.state.lease import Forgotten, Lease, LeaseManager, TooEarly
+from warmer.state.lease import Forgotten, KnownUnavailable, Lease, LeaseManager, TooEarly
 from warmer.state.outage import Outage
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
@@ -72,6 +72,10 @@ class AttemptRunner:
             if lane == "hot":
                 self.store.announce(subject, "postponed")
             return Outcome("postponed", str(reason))
+        except KnownUnavailable as reason:
+            self._schedule_after(subject, reason.seconds, reason.shown_by)
+            self.store.announce(subject, "unavailable")
+            return Outcome("skipped", str(reason))
         except Forgotten as reason:
             self.schedule.cancel(subject)
             self.failures.drop(subject)
@@ -97,16 +101,20 @@ class AttemptRunner:
         self.failures.note(subject, error)
         first_seconds = get_negative_cache_seconds(error)
         seconds = self.store.put_unavailable(lease, error.cause, first_seconds, NEGATIVE_CACHE_MAX_SECONDS)
-        if self.people.is_kept_warm(subject, lease.shown_by):  # set here, or `keep_newest` would choose an earlier run
-            self.schedule.set(subject, max(seconds, self.profile_check_seconds) if subject.is_person else seconds)
-        else:
-            self.schedule.cancel(subject)
+        self._schedule_after(subject, seconds, lease.shown_by)
         for person_id in self.people.list_following(subject):
             self.schedule.set(Subject.of_person(person_id), 0)  # the profile may show another picture by now
         self.leases.release(lease)
         self.store.announce(subject, "unavailable")
         log.warning("⚠️ %s is unavailable (%s) for %d s: %s", subject, error.cause, seconds, error)
         return Outcome("unavailable", f"{error.cause}, {error}")
+
+    def _schedule_after(self, subject: Subject, seconds: float, shown_by: tuple[int, ...]) -> None:
+        """Schedule the next run for the end of the negative cache entry, if the subject is kept warm."""
+        if self.people.is_kept_warm(subject, shown_by):  # set here, or `keep_newest` would choose an earlier run
+            self.schedule.set(subject, max(seconds, self.profile_check_seconds) if subject.is_person else seconds)
+        else:
+            self.schedule.cancel(subject)
 
     def _retry_or_give_up(self, lease: Lease, error: Transient) -> Outcome:
         retry, failures = get_retry(error), 0

@@ -34,6 +34,15 @@ class TooEarly(NotMine):
         self.seconds = seconds
 
 
+class KnownUnavailable(NotMine):
+    """The subject is in the negative cache for `seconds` more: another message was handled first."""
+
+    def __init__(self, seconds: float, shown_by: tuple[int, ...]) -> None:
+        super().__init__("known to be unavailable")
+        self.seconds = seconds
+        self.shown_by = shown_by  # as in the lease
+
+
 def require_lease(answer: int) -> int:
     """Check the answer of a script that writes under a lease. Raises NotMine or Forgotten if it wrote nothing."""
     if answer == -2:
@@ -68,24 +77,12 @@ class LeaseManager:
         self._release = load_script(redis, "release_lease")
         self._set_leased = load_script(redis, "set_leased")
 
-    def find_skip_reason(self, subject: Subject, lane: Lane) -> str | None:
-        """Returns why the message needs no work any more, None if it does.
-
-        A hot message whose `enqueued` marker is gone is stale: its client has an answer, or has left. A negative cache
-        entry means that another message was handled first. A rewarm message is always needed.
-        """
-        if lane == "rewarm":
-            return None
-        enqueued, unavailable = self.redis.mget(self.keys.enqueued(subject, lane), self.keys.unavailable(subject))
-        if lane == "hot" and not enqueued:
-            return "stale, no client waits any more"
-        if unavailable:
-            self.redis.delete(self.keys.enqueued(subject, lane))
-            return "known to be unavailable"
-        return None
+    def is_stale(self, subject: Subject, lane: Lane) -> bool:
+        """Returns True for a hot message whose `enqueued` marker is gone: its client has an answer, or has left."""
+        return lane == "hot" and not self.redis.exists(self.keys.enqueued(subject, lane))
 
     def take(self, subject: str, lane: Lane, schedule: Schedule | None = None) -> Lease:
-        """Take the lease. Raises NotMine if another worker has it, TooEarly, and Forgotten.
+        """Take the lease. Raises NotMine if another worker has it, TooEarly, KnownUnavailable, and Forgotten.
 
         `schedule`: gets a run for the moment after the lease expires, whatever the answer is, in the same round trip.
         """
@@ -103,6 +100,7 @@ class LeaseManager:
                 keys.forgotten(subject),
                 keys.wanted(subject),
                 keys.backoff(subject),
+                keys.unavailable(subject),
             ],
             args=[token, int(self.lease_seconds * 1000)],
         )
@@ -113,14 +111,17 @@ class LeaseManager:
             if lease:  # without a run in the schedule, the lease would be all that is left of the message
                 self.release(lease)
             raise failed
+        shown_by = tuple(map(int, shown_by))
         if lease is None:
-            raise self._explain(taken)
+            raise self._explain(taken, shown_by)
         lease.next_run = schedule.read_set(scheduled[0]) if schedule else None
-        lease.shown_by = tuple(map(int, shown_by))
+        lease.shown_by = shown_by
         return lease
 
     @staticmethod
-    def _explain(taken: Any) -> NotMine:
+    def _explain(taken: Any, shown_by: tuple[int, ...]) -> NotMine:
+        if taken[0] == -4:
+            return KnownUnavailable(int(taken[1]) / 1000, shown_by)
         if taken[0] == -3:
             return TooEarly(int(taken[1]) / 1000)
         return Forgotten("forgotten") if taken[0] == -2 else NotMine("held by another worker")

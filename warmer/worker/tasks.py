@@ -55,8 +55,8 @@ def _run(subject: Subject, lane: Lane) -> Outcome:
     context = get_worker_context()
     job = JobContext.start(lane, context.settings.photo_wait)
     try:
-        if reason := context.steps.leases.find_skip_reason(subject, lane):
-            return Outcome("skipped", reason)
+        if context.steps.leases.is_stale(subject, lane):
+            return Outcome("skipped", "stale, no client waits any more")
         if subject.is_person:
             return refresh_profile(subject.user_id, job, context.steps)
         return warm_photo(subject.file_id, job, context.steps)

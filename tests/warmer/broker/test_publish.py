@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.signals import after_task_publish
 from redis.exceptions import ResponseError
 
 from tests.support.clock import Clock
@@ -105,6 +106,19 @@ def test_a_message_contains_subject_and_lane_and_no_point_in_time(publisher: Pub
     assert message.payload[0] == [FID, "warm"]
     assert [message.headers[name] for name in ("expires", "eta")] == [None, None]
     assert context.settings.telegram_bot_token.get_secret_value() not in str(message.payload) + str(message.headers)
+
+
+def test_the_next_run_that_a_quick_worker_chooses_is_kept(publisher: Publisher, context: WorkerContext) -> None:
+    def end_at_once(**_: object) -> None:
+        context.schedule.set(FID, 3600)
+
+    after_task_publish.connect(end_at_once)
+    try:
+        publisher.publish(FID, "warm")
+    finally:
+        after_task_publish.disconnect(end_at_once)
+    assert context.schedule.count_within(3500) == [0]
+    assert context.schedule.count() == 1
 
 
 # Without a broker

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import listening
-from tests.support.backoff import end_backoffs
+from tests.support.backoff import end_backoffs, end_negatives
 from tests.support.remaining import remaining
 from warmer.errors import (
     DeadlineExceeded,
@@ -145,12 +145,26 @@ def test_a_profile_that_is_kept_warm_is_checked_again(context: WorkerContext) ->
 
 def test_a_profile_that_is_found_leaves_the_negative_cache(context: WorkerContext) -> None:
     run(context, NoPhoto("m"), USER)
+    end_negatives(context.redis)
     run(context, UpstreamFailed("m"), USER)
     run(context, subject=USER)
     assert list_keys(context) == {context.keys.failed, context.keys.reasons}  # the failures stay listed
 
 
 # Permanent
+
+
+@pytest.mark.parametrize("lane", ["hot", "warm", "rewarm"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_message_for_a_subject_in_the_negative_cache_calls_no_work(
+    context: WorkerContext, lane: Lane, kept: bool
+) -> None:
+    if kept:
+        keep(context, FID)
+    run(context, InvalidFileId("m"))
+    context.schedule.set(FID, 0)  # published before the entry was made
+    assert run(context, AssertionError(), lane=lane) == Outcome("skipped", "known to be unavailable")
+    assert get_next_run(context) == (remaining(NEGATIVE_CACHE_SECONDS[InvalidFileId]) if kept else None)
 
 
 @pytest.mark.parametrize("error", [NoPhoto("m"), InvalidFileId("m"), TooBig("m")])

@@ -6,6 +6,7 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, next_id
+from tests.support.backoff import end_negatives
 from tests.warmer.flow.profiles import RED, TEAL, follow, get_partner, mark_old, meanwhile, partner_id, step, user_id
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
@@ -196,6 +197,7 @@ def test_a_picture_that_is_visible_again_is_warmed_again(
     mark_old(context, partner_id)
     follow(context, partner_id)
     telegram.world.show_photo(partner_id)
+    end_negatives(context.redis)
     assert follow(context, partner_id) == "done"
     assert context.steps.store.is_ready(telegram.world.file_id(partner_id, 320))
     assert context.steps.store.get_unavailable(Subject.of_person(partner_id)) is None
@@ -226,6 +228,7 @@ def test_an_unavailable_picture_is_not_requested_again(
     telegram.fail("getFile", "invalid-file-id", times=None)
     for _ in range(2):
         assert follow(context, partner_id).startswith("unavailable")
+        context.redis.delete(context.keys.unavailable(Subject.of_person(partner_id)))  # that of the profile expires
     assert telegram.calls == {"getUserProfilePhotos": 2, "getFile": 1}
 
 

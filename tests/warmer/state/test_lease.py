@@ -11,7 +11,7 @@ from tests.conftest import wait_until
 from tests.support.remaining import remaining
 from warmer.errors import NotMine
 from warmer.keys import Keys, Lane, Subject
-from warmer.state.lease import LEASE_SECONDS, Forgotten, Lease, LeaseManager
+from warmer.state.lease import LEASE_SECONDS, Forgotten, KnownUnavailable, Lease, LeaseManager
 
 FID = Subject("AgACAgIAAxkBAAIBcGab")
 
@@ -153,21 +153,23 @@ def test_a_lease_whose_subject_is_forgotten_meanwhile_is_not_released(
 
 
 def test_a_hot_job_whose_enqueued_marker_is_gone_is_stale(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
-    assert "stale" in str(leases.find_skip_reason(FID, "hot"))
+    assert leases.is_stale(FID, "hot")
     redis.set(keys.enqueued(FID, "hot"), "1")
-    assert leases.find_skip_reason(FID, "hot") is None
+    assert not leases.is_stale(FID, "hot")
 
 
 def test_only_hot_jobs_become_stale(leases: LeaseManager) -> None:
-    assert leases.find_skip_reason(FID, "warm") is None
-    assert leases.find_skip_reason(FID, "rewarm") is None
+    assert not leases.is_stale(FID, "warm")
+    assert not leases.is_stale(FID, "rewarm")
 
 
-@pytest.mark.parametrize("lane", ["hot", "warm"])
-def test_a_subject_that_another_message_found_unavailable_is_skipped(
+@pytest.mark.parametrize("lane", ["hot", "warm", "rewarm"])
+def test_a_subject_in_the_negative_cache_gets_no_lease(
     leases: LeaseManager, redis: Redis, keys: Keys, lane: Lane
 ) -> None:
-    redis.mset({keys.enqueued(FID, lane): "1", keys.unavailable(FID): "invalid-file-id"})
-    assert "unavailable" in str(leases.find_skip_reason(FID, lane))
-    assert not redis.exists(keys.enqueued(FID, lane))
-    assert leases.find_skip_reason(FID, "rewarm") is None
+    redis.set(keys.enqueued(FID, lane), "1")
+    redis.set(keys.unavailable(FID), "invalid-file-id", ex=60)
+    with pytest.raises(KnownUnavailable) as refused:
+        leases.take(FID, lane)
+    assert 50 < refused.value.seconds <= 60
+    assert not redis.exists(keys.enqueued(FID, lane), keys.lease(FID))

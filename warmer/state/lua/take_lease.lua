@@ -1,6 +1,7 @@
--- KEYS: lease, crashes, enqueued, forgotten, wanted, backoff   ARGV: token, lease in ms
+-- KEYS: lease, crashes, enqueued, forgotten, wanted, backoff, unavailable   ARGV: token, lease in ms
 -- Returns {number of leases in a row without an outcome, this one included, variant, ...} with the variants that clients
--- wait for, or {0} held by another worker, {-2} forgotten, {-3, ms} too early after a failure.
+-- wait for, or {0} held by another worker, {-2} forgotten, {-3, ms} too early after a failure, {-4, ms} in the negative
+-- cache.
 if redis.call('EXISTS', KEYS[4]) == 1 then
   redis.call('DEL', KEYS[3])
   return {-2}
@@ -9,6 +10,11 @@ local backoff = redis.call('PTTL', KEYS[6])
 if backoff > 0 then
   redis.call('DEL', KEYS[3])
   return {-3, tostring(backoff)}
+end
+local unavailable = redis.call('PTTL', KEYS[7])
+if unavailable > 0 then
+  redis.call('DEL', KEYS[3])
+  return {-4, tostring(unavailable)}
 end
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   redis.call('DEL', KEYS[3])
