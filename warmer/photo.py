@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 Status = Literal["ready", "warming", "unavailable", "none"]
-
-HEADER_VERSION = b"\x01"
-HEADER_LENGTH = 17  # the version byte, then 16 bytes of digest
-MIME_TYPES = {"webp": "image/webp", "jpeg": "image/jpeg", "avif": "image/avif"}
-FORMATS = tuple(MIME_TYPES)  # all that can be rendered
-
 
 PREFERRED_PIXELS = 160
 
@@ -36,10 +29,7 @@ def choose_shown(sizes: Sequence[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A picture as it is served: one size in one format.
-
-    `etag` is the opaque part of a strong entity tag (RFC 9110, 8.8.3): a hash of these very bytes.
-    """
+    """A picture as it is served: one size in one format."""
 
     size: int
     format: str
@@ -48,30 +38,6 @@ class Variant:
     @property
     def spec(self) -> VariantSpec:
         return VariantSpec(self.size, self.format)
-
-    @property
-    def digest(self) -> bytes:
-        return hashlib.blake2b(self.body, digest_size=HEADER_LENGTH - 1).digest()
-
-    def pack(self) -> bytes:
-        """The Redis value: a small header with the ETag, then the bytes, so that a 304 reads the header alone."""
-        return HEADER_VERSION + self.digest + self.body
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVariant:
-    """A variant as read from Redis. `body` is empty if only the header was read."""
-
-    etag: str
-    body: bytes = field(repr=False)
-
-    @classmethod
-    def unpack(cls, value: bytes) -> Self | None:
-        """The variant in a Redis value. None for an empty value or a header of another version."""
-        if len(value) < HEADER_LENGTH or value[:1] != HEADER_VERSION:
-            return None
-        etag = urlsafe_b64encode(value[1:HEADER_LENGTH]).rstrip(b"=").decode()
-        return cls(etag, value[HEADER_LENGTH:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.errors import ConfigError
+from warmer.formats import FORMATS
 from warmer.http_url import check_certificates, check_proxy_url, check_root_url, is_loopback, is_sent_in_plain_text
-from warmer.photo import FORMATS
 from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
 

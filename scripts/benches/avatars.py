@@ -11,9 +11,10 @@ from redis import Redis
 
 from benches.service import FORMAT, SIZE
 from faketelegram.pictures import drawn
+from warmer.etag import StoredVariant, pack
 from warmer.images.render import render
 from warmer.keys import Keys
-from warmer.photo import SourceImage, StoredVariant, VariantSpec
+from warmer.photo import SourceImage, VariantSpec
 from warmer.settings import Settings
 from warmer.state.lease import LeaseManager
 from warmer.state.photos import PhotoStore
@@ -50,10 +51,10 @@ def _store(file_id: str, store: PhotoStore, leases: LeaseManager) -> Avatar:
     store.put(lease, rendering)
     leases.release(lease)
     [variant] = rendering.variants
-    stored = StoredVariant.unpack(variant.pack())
+    stored = StoredVariant.unpack(pack(variant.body))
     if stored is None:
         raise ValueError("a variant that cannot be read back")
-    return Avatar(file_id, f'"{stored.etag}"', variant.body)
+    return Avatar(file_id, stored.etag, variant.body)
 
 
 def _draw(seed: str) -> bytes:

@@ -11,8 +11,8 @@ from redis import Redis
 from redis.client import Pipeline
 
 from faketelegram import ids
+from warmer.etag import pack
 from warmer.keys import Keys, Subject
-from warmer.photo import Variant
 from warmer.settings import Settings
 from warmer.state.people import RECENT_CAP
 from warmer.state.person import Person
@@ -48,8 +48,7 @@ def _add_partner(pipe: Pipeline, keys: Keys, place: int, now: int, rng: random.R
         looked_up_at=now,
     )
     for size in SIZES:
-        variant = Variant(size, "webp", rng.randbytes(BODY_BYTES))
-        pipe.set(keys.variant(file_id, size, "webp"), variant.pack(), ex=TTL)
+        pipe.set(keys.variant(file_id, size, "webp"), pack(rng.randbytes(BODY_BYTES)), ex=TTL)
     pipe.set(keys.preview(file_id), json.dumps({"preview": PREVIEW, "unique_id": unique_id}), ex=TTL)
     pipe.sadd(keys.people(file_id), person.id)
     pipe.set(keys.person(person.id), json.dumps(asdict(person)))

@@ -20,8 +20,8 @@ from benches.service import NAME
 from benches.testbed import BOTH, Testbed, list_workers, open_testbed, wait_for
 from faketelegram import FakeTelegram
 from runner.ports import free_loopback_port
+from warmer.etag import HEADER_LENGTH
 from warmer.keys import Keys
-from warmer.photo import HEADER_LENGTH
 from warmer.settings import Settings
 from web.photos.urls import sign
 

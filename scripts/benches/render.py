@@ -17,7 +17,8 @@ from PIL import Image, ImageChops, ImageStat
 from benches import peers_env, sources
 from benches.results import Part, Recorder, Row
 from benches.service import NAME
-from warmer.images.render import ENCODERS, render
+from warmer.formats import FORMATS
+from warmer.images.render import render
 from warmer.photo import Rendering, SourceImage, VariantSpec, prioritize_variants
 from warmer.settings import Settings
 
@@ -80,7 +81,7 @@ def _run_libvips(source: bytes, folder: Path) -> float:
     if python is None:
         raise DoesNotRun("not installed")
     (folder / "in.jpeg").write_bytes(source)
-    options = ENCODERS["webp"][1]
+    options = FORMATS["webp"].options
     arguments = [VIPS, folder / "in.jpeg", folder / "out.webp", SIZE, options["quality"], options["method"], TIMES]
     done = subprocess.run(
         [python, *map(str, arguments)],

@@ -22,7 +22,7 @@ from benches.testbed import ROOT, open_testbed, wait_for
 from faketelegram import FakeTelegram, ids
 from planning.costs import Costs, Memory, Work
 from planning.meter import Meter
-from warmer.photo import HEADER_LENGTH
+from warmer.etag import HEADER_LENGTH
 from warmer.settings import Settings
 
 LATENCY = 0.05  # seconds of a call

@@ -19,6 +19,8 @@ VOCABULARY = {
     "errors",
     "keys",
     "photo",
+    "etag",
+    "formats",
     "names",
     "deadline",
     "request_id",
@@ -75,7 +77,7 @@ SCRIPTS: dict[str, set[str]] = {
     "planning": {"benches", "faketelegram", "runner", "warmer", "web"},
     "screenshots": {"runner", "warmer", "web"},
 }
-NOTHING_OF_OURS = ("errors", "photo", "keys", "images.orientation")
+NOTHING_OF_OURS = ("errors", "photo", "etag", "formats", "keys", "images.orientation")
 STANDARD_LIBRARY_ALONE = tuple(
     f"images.{name}" for name in ("headers", "jpeg", "png_webp", "vp8l", "orientation", "memory")
 )

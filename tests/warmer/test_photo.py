@@ -5,45 +5,12 @@ from __future__ import annotations
 import pytest
 
 from warmer.photo import (
-    FORMATS,
-    HEADER_LENGTH,
-    MIME_TYPES,
     FilePath,
-    StoredVariant,
     Unavailable,
-    Variant,
     VariantSpec,
     prioritize_variants,
     version_of,
 )
-
-
-def test_a_packed_variant_keeps_its_bytes() -> None:
-    stored = StoredVariant.unpack(Variant(80, "webp", b"bytes").pack())
-    assert stored
-    assert stored.body == b"bytes"
-
-
-def test_the_header_alone_has_the_same_etag() -> None:
-    packed = Variant(80, "webp", b"bytes").pack()
-    whole, header = StoredVariant.unpack(packed), StoredVariant.unpack(packed[:HEADER_LENGTH])
-    assert whole
-    assert header == StoredVariant(whole.etag, b"")
-
-
-def test_the_etag_is_a_hash_of_the_bytes_only() -> None:
-    one, same, other = (
-        StoredVariant.unpack(Variant(size, "webp", body).pack()) for size, body in ((80, b"a"), (160, b"a"), (80, b"b"))
-    )
-    assert one
-    assert same
-    assert other
-    assert one.etag == same.etag != other.etag
-
-
-@pytest.mark.parametrize("value", [b"", b"\x01short", b"\x02" + bytes(40)])
-def test_empty_values_and_other_versions_unpack_to_none(value: bytes) -> None:
-    assert StoredVariant.unpack(value) is None
 
 
 @pytest.mark.parametrize(
@@ -56,10 +23,6 @@ def test_absence_is_not_a_failure(cause: str, is_absence: bool) -> None:
 def test_a_version_is_short_and_differs_between_pictures() -> None:
     assert version_of("AQADone") == version_of("AQADone") != version_of("AQADtwo")
     assert len(version_of("AQADone")) == 12
-
-
-def test_every_format_has_a_mime_type() -> None:
-    assert set(MIME_TYPES) == set(FORMATS)
 
 
 def test_the_repr_of_a_path_hides_it() -> None:

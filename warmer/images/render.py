@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from warmer.formats import FORMATS
 from warmer.images.decode import decode
 from warmer.images.memory import ByteSemaphore, return_freed_memory
 from warmer.images.steps import resize
@@ -16,15 +17,6 @@ from warmer.photo import Rendering, SourceImage, Variant, VariantSpec
 
 PREVIEW_MAX_CHARACTERS = 300
 PREVIEW_LADDER = ((16, 40), (16, 15), (12, 15), (8, 10))  # pixels, quality: the first that fits
-
-# method 2: half the time of 4 for 3 to 5 % more bytes; AVIF at speed 9: two to three times the time of that WebP.
-# Measured: docs/performance.md.
-ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "webp": ("WEBP", {"quality": 80, "method": 2}),
-    "jpeg": ("JPEG", {"quality": 82, "optimize": True}),
-    "avif": ("AVIF", {"quality": 65, "speed": 9, "max_threads": 1}),
-}
-ENCODER_BYTES = {"webp": 10, "jpeg": 5, "avif": 42}  # per pixel, measured
 
 _encodes = ByteSemaphore(8_000_000)  # any number of threads together encode within these bytes
 
@@ -52,11 +44,11 @@ def render(
 
 def encode(image: Image.Image, fmt: str, **options: Any) -> bytes:
     """The picture as a file of this format, without metadata; raises Postponed if other encodes hold the memory."""
-    name, defaults = ENCODERS[fmt]
+    _, defaults, encoding_bytes = FORMATS[fmt]
     out = BytesIO()
-    needed_bytes = min(ENCODER_BYTES[fmt] * image.width * image.height, _encodes.size)
+    needed_bytes = min(encoding_bytes * image.width * image.height, _encodes.size)
     with _encodes.acquire(needed_bytes):
-        image.save(out, name, **(defaults | options))
+        image.save(out, fmt, **(defaults | options))
     return out.getvalue()
 
 

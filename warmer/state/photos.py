@@ -10,15 +10,14 @@ from typing import Any, NamedTuple
 from redis import Redis
 from redis.client import Pipeline
 
+from warmer.etag import HEADER_LENGTH, StoredVariant, pack
+from warmer.formats import FORMATS
 from warmer.keys import Keys
 from warmer.photo import (
-    FORMATS,
-    HEADER_LENGTH,
     FilePath,
     PhotoStatus,
     Rendering,
     SourceImage,
-    StoredVariant,
     Unavailable,
     VariantSpec,
     version_of,
@@ -143,7 +142,7 @@ class PhotoStore:
         Raises NotMine if the lease is lost, and Forgotten; nothing is written then.
         """
         file_id = lease.subject
-        values = [(self.keys.variant(file_id, *v.spec), v.pack(), str(v.spec)) for v in rendering.variants]
+        values = [(self.keys.variant(file_id, *v.spec), pack(v.body), str(v.spec)) for v in rendering.variants]
         if rendering.preview:
             about = json.dumps({"preview": rendering.preview, "unique_id": rendering.unique_id})
             values.append((self.keys.preview(file_id), about.encode(), ""))

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from flask import Flask
 
+from warmer.etag import StoredVariant
 from warmer.keys import Subject
-from warmer.photo import StoredVariant, Unavailable, VariantSpec
+from warmer.photo import Unavailable, VariantSpec
 from web.photos.context import PhotoContext
 from web.photos.request import PhotoRequest
 from web.photos.response import is_known
@@ -76,7 +77,7 @@ class PhotoLookup:
         store, size = self.context.store, self.photo_request.size
         if self.if_none_match:
             header = store.get_header(file_id, size, fmt)
-            if header is None or is_known(f'"{header.etag}"', self.if_none_match):
+            if header is None or is_known(header.etag, self.if_none_match):
                 return header
         return store.get(file_id, size, fmt)
 

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from warmer.formats import FORMATS
 from warmer.keys import FILE_ID, Subject, parse_user_id
-from warmer.photo import MIME_TYPES
 from web.photos.placeholder import read_placeholder
 from web.photos.urls import PhotoUrls
 from web.problems import Problem
@@ -86,10 +86,11 @@ def rank_formats(accept: MIMEAccept, formats: Sequence[str]) -> list[str]:
     that accepts none of the formats gets it. The highest q wins; at equal q a named format comes before the fallback.
     """
     fallback = "jpeg" if "jpeg" in formats else formats[0]
+    mimes = {fmt: FORMATS[fmt].mime_type for fmt in formats}
     named = {mime.lower() for mime, _ in accept}
-    qualities = {fmt: accept.quality(mime) for fmt in formats if (mime := MIME_TYPES[fmt]) in named or fmt == fallback}
+    qualities = {fmt: accept.quality(mime) for fmt, mime in mimes.items() if mime in named or fmt == fallback}
     best = max(qualities.values())
     if best <= 0:
         return [fallback]
     suited = [fmt for fmt in formats if qualities.get(fmt) == best]
-    return [fmt for fmt in suited if fmt != "jpeg" and MIME_TYPES[fmt] in named] or [fallback]
+    return [fmt for fmt in suited if fmt != "jpeg" and mimes[fmt] in named] or [fallback]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from werkzeug.http import parse_etags
 
-from warmer.photo import MIME_TYPES, StoredVariant
+from warmer.etag import StoredVariant
+from warmer.formats import FORMATS
 from web.photos.cache import Answer, Headers
 from web.photos.request import PhotoRequest
 
@@ -42,10 +43,9 @@ def finish(
     tags: Iterable[str],
 ) -> Answer:
     """The answer with this variant. `common`: the headers of every answer of the photo routes."""
-    etag = f'"{variant.etag}"'
-    about = [("ETag", etag), ("Cache-Control", CACHE_CONTROL[photo_request.kind]), *common]
-    described = [("Content-Type", MIME_TYPES[fmt]), ("Content-Length", str(len(variant.body))), *about]
-    return Answer(etag, [*described, *ABOUT_THE_BYTES], about, variant.body or None, read_at, frozenset(tags))
+    about = [("ETag", variant.etag), ("Cache-Control", CACHE_CONTROL[photo_request.kind]), *common]
+    described = [("Content-Type", FORMATS[fmt].mime_type), ("Content-Length", str(len(variant.body))), *about]
+    return Answer(variant.etag, [*described, *ABOUT_THE_BYTES], about, variant.body or None, read_at, frozenset(tags))
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:

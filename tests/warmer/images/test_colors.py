@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from tests.conftest import make_picture
 from tests.support.hostile_pictures import BLUE, GREEN, RED, WHITE, quarters, save
 from tests.support.rendering import BLACK, Color, color_at, is_near, open_variant, rainbow, run, swap_profile
-from warmer.photo import FORMATS
+from warmer.formats import FORMATS
 
 
 @pytest.mark.parametrize(

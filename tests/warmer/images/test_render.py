@@ -18,12 +18,13 @@ from tests.conftest import make_picture, wait_until
 from tests.support.hostile_pictures import BLUE, RED, quarters, save
 from tests.support.rendering import SIZES, color_at, is_near, open_variant, rainbow, run
 from warmer.errors import NotAnImage, TooBig
+from warmer.formats import FORMATS
 from warmer.images import decode, memory
 from warmer.images import render as images
 from warmer.images.decode import MAX_PIXELS, STEPS
 from warmer.images.render import PREVIEW_MAX_CHARACTERS, encode, make_preview, render
 from warmer.images.steps import Target
-from warmer.photo import FORMATS, SourceImage, VariantSpec
+from warmer.photo import SourceImage, VariantSpec
 
 
 def png_with_header(width: int, height: int) -> bytes:

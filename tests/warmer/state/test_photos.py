@@ -13,8 +13,9 @@ from tests.support.redis_kinds import list_calls, reset_calls
 from tests.support.remaining import remaining
 from tests.warmer.state.store import DAY, FID, FORMATS, SIZES, TTL, lease, leases, list_keys, render, store
 from warmer.errors import NotMine
+from warmer.etag import StoredVariant
 from warmer.keys import Keys
-from warmer.photo import FilePath, StoredVariant, VariantSpec
+from warmer.photo import FilePath, VariantSpec
 from warmer.state.lease import Forgotten, Lease, LeaseManager, require_lease
 from warmer.state.photos import PhotoStore
 

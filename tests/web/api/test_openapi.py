@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from tests.support.running import ROOT
 from tests.support.web_parts import MakeApp, new_file_id
+from warmer.formats import FORMATS
 from warmer.names import has_controls
-from warmer.photo import MIME_TYPES
 from web.api.openapi import DOCUMENT
 from web.api.partners import LIST_DEFAULT, LIST_MAX, PartnerBody, ResolveBody, WarmBody
 from web.pages.demo import TryBody
@@ -136,7 +136,7 @@ def test_the_documented_photo_headers_are_those_that_are_sent(document: Json) ->
     assert headers["CacheStatus"]["schema"]["enum"] == [HIT[1], MISS[1]]
     assert answers["NoPhoto"]["headers"]["Cache-Control"]["schema"]["const"] == ABSENT_CACHE
     for name in ("PictureOfFile", "PictureOfUser"):
-        assert set(answers[name]["content"]) == set(MIME_TYPES.values())
+        assert set(answers[name]["content"]) == {fmt.mime_type for fmt in FORMATS.values()}
 
 
 @pytest.mark.parametrize("path", ["/", "/api/partner/me", "/api/photos/user/42"])
