@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -16,7 +15,8 @@ from redis.exceptions import ConnectionError, ResponseError
 from warmer.keys import Keys
 
 RETRY_SECONDS = 0.25
-SILENCE_MAX_SECONDS = 4.0  # shorter than a cluster or Sentinels take to make another node the master
+READ_SECONDS = 1.0
+SILENT_READS_MAX = 4  # sooner than a cluster or Sentinels make another node the master
 # Types of messages in redis-py.
 MESSAGES, SUBSCRIBED, MOVED = ("message", "smessage"), ("subscribe", "ssubscribe"), "sunsubscribe"
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class PurgeListener:
         on_joined: Callable[[], None],
         on_lost: Callable[[], None],
         has_slots: bool = False,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         """`has_slots`: in a cluster, subscribe to a channel at the node that holds its slot."""
         self._connect = connect
@@ -47,6 +48,7 @@ class PurgeListener:
         self._on_lost = on_lost
         self._actions = {keys.done: on_done, keys.purge: on_purge}
         self._has_slots = has_slots
+        self._read_seconds = read_seconds
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -104,12 +106,14 @@ class PurgeListener:
                 channel.subscribe(*self._actions, self._keys.acknowledge)
             with self._lock:
                 self._channel = channel
-            heard_at = time.monotonic()
-            while (silence := time.monotonic() - heard_at) < SILENCE_MAX_SECONDS and not self._closed.is_set():
-                if message := channel.get_message(timeout=1.0):
-                    heard_at = time.monotonic()
+            silent_reads = 0  # in a row. No clock: it would also count the time in which this machine stood still
+            while silent_reads < SILENT_READS_MAX and not self._closed.is_set():
+                if message := channel.get_message(timeout=self._read_seconds):
+                    silent_reads = 0
                     self._act_on(message, redis)
-                elif silence > SILENCE_MAX_SECONDS / 2:
+                    continue
+                silent_reads += 1
+                if silent_reads == SILENT_READS_MAX / 2:
                     channel.ping()
         raise ConnectionError("no pong")  # half open: every later purge would be lost
 

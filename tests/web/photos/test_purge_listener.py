@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from warmer.keys import Keys
 from warmer.redis_client.clients import connect_listener
 from warmer.redis_url import is_cluster
 from warmer.settings import load_settings
-from web.photos.purge_listener import PurgeListener
+from web.photos.purge_listener import READ_SECONDS, PurgeListener
 
 _numbers = count(777_000)
 
@@ -29,21 +30,29 @@ class Recorder:
 
     heard: list[str] = field(default_factory=list)
     listeners: list[PurgeListener] = field(default_factory=list)
+    done_seconds = 0.0  # that the handler of "done" takes
 
-    def open(self, keys: Keys, connect: Callable[[], Redis] | None = None) -> PurgeListener:
+    def open(
+        self, keys: Keys, connect: Callable[[], Redis] | None = None, read_seconds: float = READ_SECONDS
+    ) -> PurgeListener:
         settings = load_settings(telegram_bot_token=f"{keys.prefix.split(':')[1]}:no-bot")
         listener = PurgeListener(
             connect or (lambda: connect_listener(settings)),
             keys,
-            on_done=lambda message: self.heard.append(f"done {message}"),
+            on_done=self._hear_done,
             on_purge=lambda message: self.heard.append(f"purge {message}"),
             on_joined=lambda: self.heard.append("joined"),
             on_lost=lambda: self.heard.append("lost"),
             has_slots=is_cluster(settings.redis_url),
+            read_seconds=read_seconds,
         )
         self.listeners.append(listener)
         listener.ensure_started()
         return listener
+
+    def _hear_done(self, message: str) -> None:
+        time.sleep(self.done_seconds)
+        self.heard.append(f"done {message}")
 
     def close(self) -> None:
         for listener in self.listeners:
@@ -85,6 +94,25 @@ def test_the_listener_reconnects_and_reports_the_loss(redis: Redis, keys: Keys, 
     for master in list_masters(redis):
         master.client_kill_filter(_type="pubsub")
     wait_until(lambda: recorder.heard == ["joined", "lost", "joined"])
+
+
+def test_a_connection_without_an_answer_to_a_ping_is_lost(redis: Redis, keys: Keys, recorder: Recorder) -> None:
+    recorder.open(keys, read_seconds=0.02)
+    wait_until(lambda: recorder.heard == ["joined"])
+    redis.client_pause(500)
+    wait_until(lambda: "lost" in recorder.heard)
+    wait_until(lambda: recorder.heard[-1] == "joined")
+
+
+def test_a_process_that_stood_still_has_lost_nothing(redis: Redis, keys: Keys, recorder: Recorder) -> None:
+    recorder.done_seconds = 0.2
+    recorder.open(keys, read_seconds=0.02)
+    wait_until(lambda: recorder.heard == ["joined"])
+    for name in "abc":
+        redis.publish(keys.done, name)
+    wait_until(lambda: recorder.heard == ["joined", "done a", "done b", "done c"])
+    redis.publish(keys.purge, "d")
+    wait_until(lambda: recorder.heard[4:] == ["purge d"])
 
 
 def test_a_malformed_message_does_not_end_the_listener(redis: Redis, keys: Keys, recorder: Recorder) -> None:
