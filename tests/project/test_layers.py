@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -263,13 +262,6 @@ def test_the_parts_of_the_web_tier_are_made_in_its_wiring_alone() -> None:
 def test_only_the_settings_and_the_wiring_touch_the_token() -> None:
     holders = {path.stem for package in OURS for path in modules(package) if "telegram_bot_token" in path.read_text()}
     assert holders == {"settings", "wiring"}  # the wiring passes it from the settings to the client
-
-
-def test_importing_the_web_tier_loads_neither_pillow_nor_the_telegram_client() -> None:
-    unwanted = {"PIL", "requests", "warmer.telegram.client", "warmer.worker.tasks"}
-    code = f"import sys, web; print(sorted({unwanted} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_the_key_prefix_is_spelled_in_one_file() -> None:

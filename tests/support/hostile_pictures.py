@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from typing import Any
 
 from PIL import Image, ImageDraw
 
+from warmer.errors import NotAnImage, TooBig
 from warmer.images.render import render
 from warmer.photo import SourceImage, VariantSpec
 
@@ -39,6 +41,11 @@ def squares_of(data: bytes) -> list[Image.Image]:
             squares.append(square)
     assert len(squares) == 4
     return squares
+
+
+def gives_squares_or_our_error(data: bytes) -> None:
+    with suppress(NotAnImage, TooBig):
+        squares_of(data)
 
 
 def corners_of(data: bytes) -> list[str]:

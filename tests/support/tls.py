@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.proxies import find_program
 
 Serve = Callable[[Any], None]
@@ -36,6 +38,11 @@ def make_certificate(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") ->
         capture_output=True,
     )  # fmt: skip
     return made
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @dataclass

@@ -137,11 +137,8 @@ def test_the_web_tier_gets_only_a_hash_of_the_token(env: Set) -> None:
     ("url", "broker", "expected"),
     [
         ("redis://h:1/2", None, "redis://h:1/2"),
-        ("rediss://h:1/2", None, "rediss://h:1/2?ssl_cert_reqs=CERT_REQUIRED"),
         ("redis://h:1/2", "amqp://a", "amqp://a"),
-        ("redis://h:1/2", "unix:///run/r.sock", "redis+socket:///run/r.sock?virtual_host=0"),
         ("unix:///run/r.sock", None, "redis+socket:///run/r.sock?virtual_host=0"),
-        ("unix:///run/r.sock?db=3", None, "redis+socket:///run/r.sock?virtual_host=3"),
     ],
 )
 def test_the_broker_url_has_the_form_that_celery_expects(env: Set, url: str, broker: str | None, expected: str) -> None:
@@ -186,9 +183,3 @@ def test_sentinels_also_serve_the_broker(env: Set) -> None:
     settings = env(REDIS_URL="redis+sentinel://a,b/avatars")
     assert settings.broker_url == "sentinel://a:26379/0;sentinel://b:26379/0"
     assert settings.broker_master == "avatars"
-
-
-@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
-def test_tls_with_sentinels_is_named_as_unsupported(env: Set, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{name}: .*TLS with Sentinels is not supported"):
-        env(**{name: "rediss+sentinel://a,b/avatars"})

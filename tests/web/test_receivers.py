@@ -60,15 +60,6 @@ def test_the_log_line_of_the_original_is_kept(app: Flask, caplog: pytest.LogCapt
     assert [line for line in caplog.messages if "🔥" in line] == ["🔥 Eagerly warming 4 priority photos..."]
 
 
-def test_a_waiting_client_enqueues_a_hot_message_beside_a_warm_one(
-    app: Flask, client: FlaskClient, as_server: dict[str, str]
-) -> None:
-    file_id = new_file_id()
-    client.post("/api/photos/warm", json={"photo_file_ids": [file_id]}, headers=as_server)
-    client.get(file_url(file_id))
-    assert queued(app, "warm") == queued(app, "hot") == [file_id]
-
-
 def test_the_wanted_variant_is_stored_before_the_message_is_published(app: Flask, client: FlaskClient) -> None:
     web_context, file_id = get_web_context(app), store_picture(app)
     client.get(file_url(file_id), headers={"Accept": "image/jpeg"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,13 +141,6 @@ def test_a_killed_redis_is_503_until_it_is_back(app_with_own_redis: Flask, tmp_p
     assert ask(app_with_own_redis, "GET", app_with_own_redis.config["stored"]).status_code == 503
     with private_redis(tmp_path):
         wait_until(lambda: ask(app_with_own_redis, "GET", "/readyz").json["checks"]["redis"] == "ok")
-
-
-@pytest.mark.usefixtures("telegram")
-def test_a_silent_redis_is_503(make_app: MakeApp) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as hole:
-        app = make_app(redis_url=f"redis://127.0.0.1:{hole.getsockname()[1]}")
-        assert ask(app, "GET", file_url(new_file_id())).status_code == 503
 
 
 @pytest.mark.usefixtures("telegram")

@@ -45,6 +45,15 @@ def mark_old(context: WorkerContext, user_id: int) -> None:
     outdate(context.redis, context.keys, user_id)
 
 
+def show_and_change(context: WorkerContext, telegram: FakeTelegram, user_id: int) -> str:
+    """Show the picture, then change it in Telegram. Returns the file id that is shown."""
+    follow(context, user_id)
+    shown = context.people.get(user_id).shown[0]
+    telegram.world.change_photo(user_id, RED)
+    mark_old(context, user_id)
+    return shown
+
+
 def get_partner(context: WorkerContext, partner_id: int) -> Person:
     person = context.people.get(partner_id)
     assert person.is_registered

@@ -247,11 +247,6 @@ def test_an_exceeded_deadline_counts_as_a_failure(context: WorkerContext) -> Non
     assert context.redis.get(context.keys.failures(FID)) == b"1"
 
 
-def test_the_count_of_failures_expires_after_a_day(context: WorkerContext) -> None:
-    run(context, UpstreamFailed("m"))
-    assert context.redis.ttl(context.keys.failures(FID)) == remaining(86_400)
-
-
 def test_temporarily_unavailable_is_given_up_at_the_third_try(context: WorkerContext) -> None:
     outcomes = [run(context, TemporarilyUnavailable("m")).kind for _ in range(3)]
     assert outcomes == ["postponed", "postponed", "unavailable"]

@@ -51,16 +51,6 @@ def test_forgetting_removes_every_trace_of_a_partner(context: WorkerContext, use
     assert list_traces(context.redis, user_id, file_id, "Unforgettable") == []
 
 
-def test_forgetting_removes_a_pinned_picture_and_the_previous_one(
-    context: WorkerContext, user_id: int, telegram: FakeTelegram
-) -> None:
-    old, new = telegram.world.file_id(user_id, 160), telegram.world.file_id(user_id, 640)
-    pin(context, user_id, old)
-    pin(context, user_id, new)
-    context.steps.forget.person(user_id)
-    assert list_traces(context.redis, user_id, old, new) == []
-
-
 def test_forgetting_removes_former_pictures(context: WorkerContext, user_id: int, telegram: FakeTelegram) -> None:
     former = [telegram.world.add_file(PICTURE) for _ in range(4)]
     for file_id in former:
@@ -196,11 +186,3 @@ def test_forgetting_many_pictures_takes_as_few_round_trips_as_one(
         trips[pictures] = 0
         context.steps.forget.person(partner_id)
     assert trips[50] <= len(pools) * (trips[1] + 1)
-
-
-def test_forgetting_covers_every_picture_with_a_published_url(context: WorkerContext) -> None:
-    former = [f"AgACAgIAAxkBAAIB{number:04}" for number in range(3)]
-    for file_id in former:
-        context.people.register(4711, "Ann", file_id)
-    context.steps.forget.person(4711)
-    assert [context.steps.store.get_unavailable(file_id) for file_id in former] == [Unavailable("forgotten")] * 3

@@ -7,7 +7,18 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, next_id
 from tests.support.backoff import end_negatives
-from tests.warmer.flow.profiles import RED, TEAL, follow, get_partner, mark_old, meanwhile, partner_id, step, user_id
+from tests.warmer.flow.profiles import (
+    RED,
+    TEAL,
+    follow,
+    get_partner,
+    mark_old,
+    meanwhile,
+    partner_id,
+    show_and_change,
+    step,
+    user_id,
+)
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
@@ -27,14 +38,6 @@ def test_the_first_picture_is_looked_up_warmed_and_shown(
     assert telegram.calls == {"getUserProfilePhotos": 1, "getFile": 1, "download": 1}
 
 
-def test_the_smallest_sufficient_size_is_fetched(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram
-) -> None:
-    follow(context, partner_id)
-    asked = [params["file_id"] for _, method, params in telegram.log if method == "getFile"]
-    assert asked == [telegram.world.file_id(partner_id, 320)]
-
-
 def test_an_id_that_never_registered_has_a_record_and_no_place_in_the_list(
     context: WorkerContext, user_id: int, telegram: FakeTelegram
 ) -> None:
@@ -43,21 +46,6 @@ def test_an_id_that_never_registered_has_a_record_and_no_place_in_the_list(
     assert (person.shown, person.is_registered) == ((telegram.world.file_id(user_id, 320),), False)
     assert context.steps.store.is_ready(person.shown[0])
     assert context.people.list_recent_ids(10) == []
-
-
-def test_the_profile_of_a_group_comes_from_get_chat(context: WorkerContext, telegram: FakeTelegram) -> None:
-    telegram.world.add_chat(chat_id := -next_id(), "Us", picture=TEAL)
-    context.people.register(chat_id, "Us", None)
-    assert follow(context, chat_id) == "done"
-    assert get_partner(context, chat_id).photo_file_id == telegram.world.file_id(chat_id, 640)
-    assert telegram.calls == {"getChat": 1, "getFile": 1, "download": 1}
-
-
-def test_a_public_photo_is_found(context: WorkerContext, telegram: FakeTelegram) -> None:
-    telegram.world.add_user(user_id := next_id(), "Ann", picture=TEAL, public_only=True)
-    context.people.register(user_id, "Ann", None)
-    assert follow(context, user_id) == "done"
-    assert telegram.calls == {"getUserProfilePhotos": 1, "getChat": 1, "getFile": 1, "download": 1}
 
 
 def test_a_pinned_partner_is_not_looked_up(context: WorkerContext, user_id: int, telegram: FakeTelegram) -> None:
@@ -117,9 +105,7 @@ def test_a_check_renews_the_picture_without_a_download(
 def test_a_changed_picture_is_fetched_and_shown(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
-    follow(context, partner_id)
-    telegram.world.change_photo(partner_id, RED)
-    mark_old(context, partner_id)
+    show_and_change(context, telegram, partner_id)
     assert follow(context, partner_id, "rewarm") == "done"
     new = telegram.world.file_id(partner_id, 320)
     assert context.people.get(partner_id).shown == (new,)
@@ -129,10 +115,7 @@ def test_a_changed_picture_is_fetched_and_shown(
 def test_the_old_picture_stays_until_the_new_one_is_ready(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
-    follow(context, partner_id)
-    old = telegram.world.file_id(partner_id, 320)
-    telegram.world.change_photo(partner_id, RED)
-    mark_old(context, partner_id)
+    old = show_and_change(context, telegram, partner_id)
     telegram.fail("download", "bad-gateway")
     assert follow(context, partner_id).startswith("postponed")
     assert get_partner(context, partner_id).photo_file_id == old
@@ -144,10 +127,7 @@ def test_the_old_picture_stays_until_the_new_one_is_ready(
 def test_an_unavailable_new_picture_leaves_the_old_one(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
-    follow(context, partner_id)
-    old = telegram.world.file_id(partner_id, 320)
-    telegram.world.change_photo(partner_id, RED)
-    mark_old(context, partner_id)
+    old = show_and_change(context, telegram, partner_id)
     telegram.fail("download", "not-an-image")
     assert follow(context, partner_id).startswith("unavailable: gave-up")
     assert get_partner(context, partner_id).photo_file_id == old
@@ -159,9 +139,7 @@ def test_a_changed_group_picture_is_found_although_its_old_file_id_is_invalid(
 ) -> None:
     telegram.world.add_chat(chat_id := -next_id(), "Us", picture=TEAL)
     context.people.register(chat_id, "Us", None)
-    follow(context, chat_id)
-    telegram.world.change_photo(chat_id, RED)
-    mark_old(context, chat_id)
+    show_and_change(context, telegram, chat_id)
     assert follow(context, chat_id) == "done"
     assert get_partner(context, chat_id).photo_file_id == telegram.world.file_id(chat_id, 640)
 

@@ -10,7 +10,17 @@ from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, next_id, wait_until
 from tests.support.people import change_record
 from tests.support.steps import replace_steps
-from tests.warmer.flow.profiles import RED, TEAL, follow, get_partner, mark_old, meanwhile, partner_id, step, user_id
+from tests.warmer.flow.profiles import (
+    TEAL,
+    follow,
+    get_partner,
+    mark_old,
+    meanwhile,
+    partner_id,
+    show_and_change,
+    step,
+    user_id,
+)
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
@@ -21,21 +31,15 @@ from warmer.wiring import WorkerContext
 __all__ = ["partner_id", "step", "user_id"]
 
 
+@pytest.mark.parametrize("is_registered", [True, False])
 def test_forgetting_during_a_refresh_leaves_no_trace(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
+    context: WorkerContext, user_id: int, telegram: FakeTelegram, step: str, is_registered: bool
 ) -> None:
-    forget = meanwhile(context, step, lambda: context.steps.forget.person(partner_id))
-    follow(context, partner_id, steps=forget)
-    file_ids = [telegram.world.file_id(partner_id, width) for width in (160, 320, 640)]
-    assert list_traces(context.redis, partner_id, *file_ids) == []
-
-
-def test_an_unregistered_person_can_also_be_forgotten_during_a_refresh(
-    context: WorkerContext, user_id: int, telegram: FakeTelegram, step: str
-) -> None:
-    forget = meanwhile(context, step, lambda: context.steps.forget.person(user_id))
-    follow(context, user_id, steps=forget)
-    assert list_traces(context.redis, user_id, telegram.world.file_id(user_id, 320)) == []
+    if is_registered:
+        context.people.register(user_id, "Ann", None)
+    follow(context, user_id, steps=meanwhile(context, step, lambda: context.steps.forget.person(user_id)))
+    file_ids = [telegram.world.file_id(user_id, width) for width in (160, 320, 640)]
+    assert list_traces(context.redis, user_id, *file_ids) == []
 
 
 @pytest.mark.parametrize("fault", ["bad-gateway", "not-an-image"])
@@ -56,22 +60,19 @@ def test_forgetting_during_a_failure_leaves_no_trace(
 
 
 def test_a_shown_picture_that_is_forgotten_during_a_check_stays_forgotten(
-    context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
+    context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
     follow(context, partner_id)
     mark_old(context, partner_id)
-    follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.person(partner_id)))
-    if step == "look_up_profile":
-        assert context.steps.store.get_unavailable(telegram.world.file_id(partner_id, 320)) == Unavailable("forgotten")
+    forget = meanwhile(context, "look_up_profile", lambda: context.steps.forget.person(partner_id))
+    follow(context, partner_id, steps=forget)
+    assert context.steps.store.get_unavailable(telegram.world.file_id(partner_id, 320)) == Unavailable("forgotten")
 
 
 def test_forgetting_an_unregistered_person_covers_former_pictures(
     context: WorkerContext, user_id: int, telegram: FakeTelegram
 ) -> None:
-    follow(context, user_id)
-    old = telegram.world.file_id(user_id, 320)
-    telegram.world.change_photo(user_id, RED)
-    mark_old(context, user_id)
+    old = show_and_change(context, telegram, user_id)
     follow(context, user_id)
     context.steps.forget.person(user_id)
     for file_id in (old, telegram.world.file_id(user_id, 320)):
@@ -119,10 +120,7 @@ def test_a_skipped_lookup_does_not_change_the_time_of_the_last_one(context: Work
 def test_forgetting_while_a_changed_picture_is_fetched_removes_both_pictures(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram, step: str
 ) -> None:
-    follow(context, partner_id)
-    old = telegram.world.file_id(partner_id, 320)
-    telegram.world.change_photo(partner_id, RED)
-    mark_old(context, partner_id)
+    old = show_and_change(context, telegram, partner_id)
     follow(context, partner_id, steps=meanwhile(context, step, lambda: context.steps.forget.person(partner_id)))
     assert list_traces(context.redis, partner_id, old, telegram.world.file_id(partner_id, 320)) == []
 

@@ -113,18 +113,6 @@ def test_only_the_picture_and_its_path_remain_in_redis(context: WorkerContext, f
     assert named == {"80.webp", "160.webp", "320.webp", "preview", "path"}
 
 
-def test_a_renewal_extends_every_ttl_without_a_download(
-    context: WorkerContext, file_id: str, telegram: FakeTelegram
-) -> None:
-    context.people.register(1, "Ann", file_id)
-    warm(context, file_id)
-    calls, key = telegram.calls, context.keys.variant(file_id, 80, "webp")
-    context.redis.expire(key, 10)
-    warm(context, file_id, "rewarm")
-    assert context.redis.ttl(key) > context.settings.photo_ttl * 0.89
-    assert telegram.calls == calls
-
-
 def test_a_picture_that_is_not_kept_warm_is_not_renewed(context: WorkerContext, file_id: str) -> None:
     warm(context, file_id)
     context.redis.expire(key := context.keys.variant(file_id, 80, "webp"), 10)

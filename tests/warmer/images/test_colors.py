@@ -13,17 +13,6 @@ from tests.support.rendering import BLACK, Color, color_at, is_near, open_varian
 from warmer.formats import FORMATS
 
 
-@pytest.mark.parametrize(
-    ("orientation", "top_left"),
-    [(1, RED), (2, GREEN), (3, WHITE), (4, BLUE), (5, RED), (6, BLUE), (7, WHITE), (8, GREEN)],
-)
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_a_picture_is_rotated_upright(fmt: str, orientation: int, top_left: Color) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    assert is_near(color_at(open_variant(save(quarters(), fmt, exif=exif)), 0.2, 0.2), top_left, 40)
-
-
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
 def test_broken_exif_is_ignored(fmt: str) -> None:
@@ -83,22 +72,6 @@ def test_16_bits_per_channel_keep_their_brightness(value: int, shown: int) -> No
 )
 def test_transparent_pixels_become_white(mode: str, color: Any, shown: Color) -> None:
     assert is_near(color_at(open_variant(make_picture(mode=mode, color=color, fmt="PNG")), 0.5, 0.5), shown)
-
-
-@pytest.mark.parametrize(
-    ("transparency", "shown"), [(None, RED), (0, WHITE), (b"\x00", WHITE), (b"\x80", (255, 127, 127))]
-)
-def test_a_palette_can_be_transparent(transparency: Any, shown: Color) -> None:
-    image = Image.new("P", (64, 64), 0)
-    image.putpalette([*RED, *BLUE])
-    options = {} if transparency is None else {"transparency": transparency}
-    assert is_near(color_at(open_variant(save(image, **options)), 0.5, 0.5), shown)
-
-
-@pytest.mark.parametrize(("mode", "color"), [("RGB", (255, 0, 0)), ("L", 77)])
-def test_a_single_colour_can_be_transparent(mode: str, color: Any) -> None:
-    data = make_picture(mode=mode, color=color, fmt="PNG", transparency=color)
-    assert is_near(color_at(open_variant(data), 0.5, 0.5), WHITE)
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "WEBP"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from io import BytesIO
 from itertools import product
 
@@ -13,7 +12,16 @@ import pytest
 from PIL import Image, ImageFile
 
 from tests.support import hostile_pictures as hostile
-from tests.support.hostile_pictures import chunk, insert_segments, png, quarters, save, segment, squares_of
+from tests.support.hostile_pictures import (
+    chunk,
+    gives_squares_or_our_error,
+    insert_segments,
+    png,
+    quarters,
+    save,
+    segment,
+    squares_of,
+)
 from tests.support.hostile_webp import alpha_of_groups, riff, webp_of_groups
 from warmer.errors import NotAnImage, Postponed, TooBig
 from warmer.images import decode, memory, render
@@ -199,11 +207,6 @@ def test_scans_hidden_behind_an_end_marker_give_squares_or_our_error() -> None:
     whole = hostile.many_scans(4000, 4000, 3000)
     second = whole.index(b"\xff\xda", whole.index(b"\xff\xda") + 2)
     gives_squares_or_our_error(whole[:second] + segment(0xE5, b"\xff\xd9") + whole[second:])
-
-
-def gives_squares_or_our_error(data: bytes) -> None:
-    with suppress(NotAnImage, TooBig):
-        squares_of(data)
 
 
 @pytest.mark.parametrize("whole", [JPEG, PNG, WEBP], ids=["JPEG", "PNG", "WEBP"])

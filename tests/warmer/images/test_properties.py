@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.support.hostile_pictures import (
+    gives_squares_or_our_error,
     looping_exif,
     many_scans,
     quarters,
@@ -22,7 +22,6 @@ from tests.support.hostile_pictures import (
 from tests.support.rendering import swap_profile
 from tests.support.thorough import examples
 from tests.warmer.images.test_large import exif_with
-from warmer.errors import NotAnImage, TooBig
 from warmer.images.orientation import read_orientation
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -58,11 +57,6 @@ def whole_files() -> tuple[bytes, ...]:
         bomb,
     ]
     return (*plain, *laden, *more)
-
-
-def gives_squares_or_our_error(data: bytes) -> None:
-    with suppress(NotAnImage, TooBig):
-        squares_of(data)
 
 
 @settings(bounded, max_examples=examples(50, 500))

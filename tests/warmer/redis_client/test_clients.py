@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -15,21 +14,13 @@ import pytest
 from redis import Redis, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.conftest import wait_until
 from tests.support.clock import Clock
-from tests.support.tls import Certificate, make_certificate, serve_tls
+from tests.support.tls import Certificate, serve_tls
 from warmer.redis_client.clients import connect_listener, connect_web, connect_worker
 from warmer.redis_client.cluster import AWAY_SECONDS, Cluster
 from warmer.settings import Settings, load_settings
-
-
-@pytest.fixture
-def silent(settings: Settings) -> Iterator[Settings]:
-    """A Redis that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{server.getsockname()[1]}/0"})
 
 
 def list_waits(client: Redis) -> tuple[float, float, float, int]:
@@ -56,11 +47,6 @@ def test_a_worker_client_waits_through_a_short_outage(settings: Settings) -> Non
         assert list_waits(client) == (2, 2, 5, 3)
 
 
-def test_a_silent_redis_causes_a_timeout(silent: Settings) -> None:
-    with connect_web(silent, 2) as client, pytest.raises(RedisTimeoutError):
-        client.ping()
-
-
 def test_an_exhausted_connection_pool_is_an_error(settings: Settings, redis: Redis) -> None:
     with connect_web(settings, 2) as client, ExitStack() as busy:
         for _ in range(2):
@@ -68,13 +54,6 @@ def test_an_exhausted_connection_pool_is_an_error(settings: Settings, redis: Red
             channel.subscribe("something")
         with pytest.raises(RedisConnectionError):
             client.ping()
-
-
-@pytest.mark.parametrize("connect", [lambda s: connect_web(s, 2), connect_worker])
-def test_a_redis_that_refuses_connections_is_an_error(settings: Settings, connect: Callable[[Settings], Redis]) -> None:
-    closed = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    with connect(closed) as client, pytest.raises(RedisConnectionError):
-        client.ping()
 
 
 def test_only_one_of_many_waiting_requests_tries_an_unreachable_cluster() -> None:
@@ -110,11 +89,6 @@ def test_a_listener_survives_silence(settings: Settings, redis: Redis) -> None:
 
 
 # TLS and the protocol
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def list_heard(certificate: Certificate, scheme: str, options: str) -> list[bytes]:

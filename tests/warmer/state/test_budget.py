@@ -302,31 +302,6 @@ def test_a_shorter_pause_does_not_shorten_a_longer_one(at: Open) -> None:
     assert budget.get_pause() == pytest.approx(8, abs=0.002)
 
 
-def test_without_a_pause_its_remaining_time_is_zero(at: Open) -> None:
-    assert at(10).get_pause() == 0
-
-
-def test_downloads_obey_the_pause(at: Open) -> None:
-    budget = at(10)
-    budget.pause(5)
-    with pytest.raises(Paused):
-        budget.spend_nothing(impatient(), lambda _: "bytes")
-
-
-def test_downloads_cost_no_token(at: Open) -> None:
-    budget = at(3)
-    count_granted(budget)
-    assert [budget.spend_nothing(impatient("rewarm"), lambda _: "bytes") for _ in range(10)] == ["bytes"] * 10
-
-
-@pytest.mark.parametrize("spend", ["spend", "spend_nothing"])
-def test_a_429_pauses_every_worker(at: Open, spend: str) -> None:
-    budget = at(10)
-    with pytest.raises(Paused):
-        getattr(budget, spend)(impatient(), refuse(Paused("429", retry_after=7)))
-    assert budget.get_pause() == pytest.approx(7, abs=0.002)
-
-
 # The bot token
 
 

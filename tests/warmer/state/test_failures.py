@@ -10,7 +10,7 @@ from redis import Redis
 
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces
-from warmer.errors import GaveUp, InvalidFileId, NoPhoto, Postponed, UpstreamFailed, WarmerError
+from warmer.errors import GaveUp, InvalidFileId, NoPhoto, UpstreamFailed, WarmerError
 from warmer.flow.attempt import AttemptRunner
 from warmer.flow.outcome import Outcome
 from warmer.keys import Keys, Subject
@@ -94,11 +94,6 @@ def test_failures_are_counted_and_giving_up_is_no_further_failure(
 def test_a_failed_attempt_is_listed(context: WorkerContext, error: WarmerError) -> None:
     fail(context, error)
     assert [(one.subject, one.reason) for one in list_failures(context.redis, context.keys)] == [(FID, str(error))]
-
-
-def test_a_postponed_attempt_is_no_failure(context: WorkerContext) -> None:
-    fail(context, Postponed("no token left", retry_after=1))
-    assert list_failures(context.redis, context.keys) == []
 
 
 @pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])

@@ -93,11 +93,6 @@ def test_an_unknown_id_has_an_empty_record(people: People) -> None:
     assert people.get_many([]) == []
 
 
-def test_a_negative_id_is_a_partner_like_any_other(people: People) -> None:
-    people.register(-1001, "Group", None)
-    assert people.list_recent_ids(1) == [-1001]
-
-
 def test_a_listed_id_without_a_record_is_skipped_and_can_be_dropped(people: People, redis: Redis, keys: Keys) -> None:
     people.register(1, "Ann", None)
     redis.zadd(keys.recent, {"7": 1})

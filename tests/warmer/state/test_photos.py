@@ -9,11 +9,9 @@ import pytest
 from redis import Redis
 
 from tests.conftest import listening
-from tests.support.redis_kinds import list_calls, reset_calls
 from tests.support.remaining import remaining
 from tests.warmer.state.store import DAY, FID, FORMATS, SIZES, TTL, lease, leases, list_keys, render, store
 from warmer.errors import NotMine
-from warmer.etag import StoredVariant
 from warmer.keys import Keys
 from warmer.photo import FilePath, VariantSpec
 from warmer.state.lease import Forgotten, Lease, LeaseManager, require_lease
@@ -29,17 +27,6 @@ def test_a_stored_picture_is_found(store: PhotoStore, lease: Lease) -> None:
     assert found.body == b"160"
     assert store.get(FID, 160, "jpeg") is None
     assert store.get_unique_id(FID) == "AQADunique"
-
-
-def test_a_304_reads_the_header_without_the_bytes(store: PhotoStore, lease: Lease, redis: Redis) -> None:
-    store.put(lease, render())
-    reset_calls(redis)
-    header = store.get_header(FID, 160, "webp")
-    assert "getrange" in list_calls(redis)
-    assert "get" not in list_calls(redis)
-    whole = store.get(FID, 160, "webp")
-    assert whole
-    assert header == StoredVariant(whole.etag, b"")
 
 
 def test_without_stored_values_every_getter_returns_none(store: PhotoStore) -> None:
@@ -101,18 +88,6 @@ def test_without_the_lease_no_write_succeeds(
     with pytest.raises(Forgotten if loss == "forgotten" else NotMine):
         getattr(store, write)(lease, *arguments[write])
     assert list_keys(redis) == before
-
-
-def test_a_put_after_a_forget_is_refused(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
-    store.forget(FID)
-    with pytest.raises(Forgotten):
-        store.put(lease, render())
-    assert list_keys(redis) == {keys.forgotten(FID)}
-
-
-def test_a_value_of_another_version_counts_as_missing(store: PhotoStore, redis: Redis, keys: Keys) -> None:
-    redis.set(keys.variant(FID, 80, "webp"), b"\x09" + bytes(100))
-    assert store.get(FID, 80, "webp") is None
 
 
 def put_path(store: PhotoStore, lease: Lease, path: FilePath, ttl: int) -> None:

@@ -69,10 +69,6 @@ def test_a_replaced_picture_is_not_kept_warm(people: People) -> None:
     assert (people.is_kept_warm(A), people.is_kept_warm(B)) == (True, False)
 
 
-def test_a_picture_without_partners_is_not_kept_warm(people: People) -> None:
-    assert not people.is_kept_warm(A)
-
-
 def test_with_a_keep_of_zero_no_picture_is_kept_warm(redis: Redis, keys: Keys) -> None:
     people = People(redis, keys, keep=0, ttl_seconds=TTL, check_seconds=CHECK)
     people.register(1, "Ann", A)

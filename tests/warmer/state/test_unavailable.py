@@ -95,15 +95,6 @@ def test_a_forgotten_picture_has_status_none_even_if_stored(
     assert store.get_statuses([FID]) == [PhotoStatus("none")]
 
 
-def test_statuses_of_many_subjects_take_one_round_trip(store: PhotoStore, leases: LeaseManager) -> None:
-    store.put(leases.take(OTHER, "warm"), render())
-    assert [one.status for one in store.get_statuses([FID, OTHER, FID])] == [
-        "warming",
-        "ready",
-        "warming",
-    ]
-
-
 @pytest.fixture
 def store_with_every_key(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> PhotoStore:
     """A store with every kind of key of one picture."""
@@ -131,11 +122,6 @@ def test_a_picture_that_another_partner_shows_stays(store_with_every_key: PhotoS
     assert not store_with_every_key.forget(FID, shown_by=42)
     assert list_keys(redis) == before
     assert redis.smembers(keys.people(FID)) == {b"43"}
-
-
-def test_forgetting_twice_is_no_error(store_with_every_key: PhotoStore) -> None:
-    assert store_with_every_key.forget(FID, shown_by=42)
-    assert store_with_every_key.forget(FID, shown_by=42)
 
 
 def test_forgetting_removes_formats_that_are_no_longer_configured(

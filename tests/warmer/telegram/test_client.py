@@ -60,11 +60,6 @@ def test_no_photo_is_an_empty_list(api: BotApi, telegram: FakeTelegram) -> None:
     assert api.get_chat_photo(user_id, Deadline(60)) == []
 
 
-def test_the_photo_of_a_chat_has_two_sizes(api: BotApi, telegram: FakeTelegram) -> None:
-    telegram.world.add_chat(chat_id := -next_id(), "Us", picture=make_picture())
-    assert [size.width for size in api.get_chat_photo(chat_id, Deadline(60))] == [160, 640]
-
-
 @pytest.mark.parametrize(
     "size",
     [
@@ -205,28 +200,10 @@ def test_no_single_timeout_of_a_call_exceeds_its_deadline(mocked: responses.Requ
         assert open_api().get_me(Deadline(seconds, Clock()))
 
 
-def test_a_cut_call_does_not_affect_other_calls(api: BotApi, telegram: FakeTelegram) -> None:
-    telegram.fail("getMe", "slow-headers")
-    with pytest.raises(DeadlineExceeded):
-        api.get_me(Deadline(0.3))
-    assert api.get_me(Deadline(60)).username
-
-
 def test_after_the_deadline_no_call_is_made(api: BotApi, telegram: FakeTelegram) -> None:
     with pytest.raises(DeadlineExceeded):
         api.get_me(Deadline(-1))
     assert not telegram.calls
-
-
-def test_connections_are_reused(api: BotApi, telegram: FakeTelegram) -> None:
-    for _ in range(5):
-        api.get_me(Deadline(60))
-    assert telegram.connections == 1
-
-
-def test_a_refused_connection_is_transient() -> None:
-    with pytest.raises(UpstreamFailed):
-        open_api("http://127.0.0.1:1").get_me(Deadline(60))
 
 
 def test_proxy_variables_of_the_environment_are_ignored(

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.support.clock import Clock
-from tests.support.tls import Certificate, make_certificate, serve_tls
+from tests.support.tls import Certificate, serve_tls
 from tests.support.tunnel import Tunnel, open_tunnel
 from warmer.deadline import Deadline
 from warmer.errors import Unreachable
@@ -195,11 +195,6 @@ def test_a_proxy_that_is_away_is_a_passing_failure_that_shows_no_secret(connect:
 
 
 # Certificates
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def answer(body: bytes) -> bytes:

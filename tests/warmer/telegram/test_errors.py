@@ -202,13 +202,6 @@ def test_a_malformed_retry_after_gives_a_sensible_pause(
     assert caught.value.retry_after == seconds
 
 
-@pytest.mark.parametrize("method", ["getMe", "getFile", "download"])
-def test_a_502_with_an_html_body_is_transient(mocked: responses.RequestsMock, method: str) -> None:
-    mocked.get(url_of(method), body="<html>502 Bad Gateway</html>", status=502, content_type="text/html")
-    with pytest.raises(UpstreamFailed, match="502"):
-        USES[method](open_api())
-
-
 @pytest.mark.parametrize(
     "body",
     [

@@ -8,20 +8,16 @@ from typing import Any
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.conftest import make_picture, next_id
-from tests.support.backoff import end_backoffs
+from tests.conftest import make_picture
 from tests.support.clock import Clock
-from tests.support.people import outdate
 from tests.support.remaining import remaining
 from warmer.deadline import JobContext
-from warmer.flow.outcome import Outcome
 from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
 from warmer.photo import PhotoSize
 from warmer.settings import Settings
 from warmer.state.budget import Budget
-from warmer.state.lease import Lease
 from warmer.state.stats import sum_minutes
 from warmer.wiring import WorkerContext
 from warmer.worker import beat_rounds
@@ -160,60 +156,6 @@ def test_a_renewal_extends_every_ttl_without_a_telegram_call(
     assert list_next_runs(context)[file_id] == remaining(context.settings.photo_ttl / 2)
 
 
-def test_a_picture_that_no_partner_shows_any_more_has_no_next_run(context: WorkerContext, file_id: str) -> None:
-    warm_photo(file_id, JobContext.start("warm", 0), context.steps)
-    make_due(context, file_id)
-    run_tick(context)
-    run_rewarm_messages(context)
-    assert list_next_runs(context) == {}
-
-
-def test_a_due_profile_is_checked_and_its_new_picture_shown(context: WorkerContext, telegram: FakeTelegram) -> None:
-    telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
-    context.people.register(user_id, "Ann", None)
-    refresh_profile(user_id, JobContext.start("warm", 0), context.steps)
-    telegram.world.change_photo(user_id, make_picture(color="red"))
-    outdate(context.redis, context.keys, user_id)
-    make_due(context, Subject.of_person(user_id))
-    run_tick(context)
-    assert run_rewarm_messages(context) == ["done"]
-    assert context.people.get(user_id).shown == (telegram.world.file_id(user_id, 320),)
-    assert list_next_runs(context)[Subject.of_person(user_id)] > context.settings.profile_check_every * 0.89
-
-
-def test_the_next_tick_retries_a_transient_failure(
-    context: WorkerContext, file_id: str, telegram: FakeTelegram
-) -> None:
-    telegram.fail("getFile", "bad-gateway")
-    assert warm_photo(file_id, JobContext.start("warm", 0), context.steps).kind == "postponed"
-    end_backoffs(context.redis)
-    make_due(context, file_id)
-    run_tick(context)
-    assert run_rewarm_messages(context) == ["done"]
-    assert context.steps.store.is_ready(file_id)
-
-
-def test_the_picture_of_a_killed_worker_is_warm_after_its_lease_expires(context: WorkerContext, file_id: str) -> None:
-    def die(_: Lease) -> Outcome:
-        raise SystemExit
-
-    with pytest.raises(SystemExit):
-        context.steps.attempt(Subject(file_id), "warm", die)
-    context.redis.delete(context.keys.lease(file_id))  # the lease expired
-    make_due(context, file_id)
-    run_tick(context)
-    assert run_rewarm_messages(context) == ["done"]
-
-
-def test_a_forgotten_subject_has_no_next_run(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
-    context.steps.store.forget(file_id)
-    make_due(context, file_id)
-    run_tick(context)
-    assert run_rewarm_messages(context) == ["skipped: forgotten"]
-    assert list_next_runs(context) == {}
-    assert not telegram.calls
-
-
 # The newest partners
 
 
@@ -254,13 +196,6 @@ def test_a_stored_picture_keeps_its_renewal(context: WorkerContext, file_id: str
     warm_photo(file_id, JobContext.start("warm", 0), context.steps)
     keep_newest(context)
     assert list_next_runs(context)[file_id] == remaining(context.settings.photo_ttl / 2)
-
-
-def test_an_existing_next_run_stays(context: WorkerContext) -> None:
-    context.people.register(1, "Ann", FID)
-    context.schedule.set(FID, 500)
-    keep_newest(context)
-    assert list_next_runs(context) == {FID: remaining(500)}
 
 
 def test_an_unavailable_picture_is_not_scheduled_early(

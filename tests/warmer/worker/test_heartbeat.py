@@ -57,16 +57,6 @@ def test_one_lost_heartbeat_is_tolerated() -> None:
     assert 2 * BEAT_SECONDS < TTL_SECONDS
 
 
-def test_without_a_heartbeat_no_worker_is_listed(context: WorkerContext) -> None:
-    assert list_worker_statuses(context.redis, context.keys) == []
-
-
-def test_each_worker_is_listed(context: WorkerContext) -> None:
-    for name in ("one", "two"):
-        make_heartbeat(context, name).beat()
-    assert {status.name for status in list_worker_statuses(context.redis, context.keys)} == {"one", "two"}
-
-
 def test_workers_that_were_silent_for_an_hour_are_removed(context: WorkerContext, heartbeat: Heartbeat) -> None:
     context.redis.zadd(context.keys.workers, {"old": 1, "silent": context.redis.time()[0] - SEEN_SECONDS + 60})
     heartbeat.beat()
@@ -197,12 +187,6 @@ def test_the_heartbeat_runs_from_start_to_close(context: WorkerContext) -> None:
     for _ in range(2):
         wait_until(lambda: list_states(context) == ["ok"])
         context.redis.delete(context.keys.worker("one"))
-    heartbeat.close()
-    assert not context.redis.exists(context.keys.worker("one"), context.keys.workers)
-
-
-def test_closing_removes_the_worker_at_once(context: WorkerContext, heartbeat: Heartbeat) -> None:
-    heartbeat.beat()
     heartbeat.close()
     assert not context.redis.exists(context.keys.worker("one"), context.keys.workers)
 

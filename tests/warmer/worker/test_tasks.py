@@ -10,10 +10,10 @@ from celery.signals import worker_ready, worker_shutdown
 from prometheus_client import REGISTRY
 
 from faketelegram import FakeTelegram
-from tests.conftest import list_traces, make_picture, next_id, wait_until
+from tests.conftest import list_traces, make_picture, wait_until
 from tests.support.redis_kinds import connect_broker
 from warmer.celery import app as celery
-from warmer.keys import QUEUES, Lane, Subject
+from warmer.keys import QUEUES, Lane
 from warmer.state.stats import sum_minutes
 from warmer.state.workers import list_worker_statuses
 from warmer.wiring import WorkerContext, close_worker_context
@@ -54,13 +54,6 @@ def test_a_picture_that_is_queued_in_every_lane_is_fetched_once(
         )
     )
     assert telegram.calls["getFile"] == 1
-
-
-@needs_worker
-def test_a_queued_person_becomes_warm(context: WorkerContext, telegram: FakeTelegram) -> None:
-    telegram.world.add_user(user_id := next_id(), "Ann", picture=make_picture())
-    context.publisher.publish_hot(Subject.of_person(user_id), None)
-    wait_until(lambda: context.steps.store.is_ready(telegram.world.file_id(user_id, 320)))
 
 
 @needs_worker

@@ -14,7 +14,6 @@ from tests.conftest import API_KEY
 from tests.support.redis_kinds import connect_broker, subscribed
 from tests.support.web_parts import (
     body_of,
-    dump,
     file_url,
     new_id,
     queued,
@@ -74,25 +73,6 @@ def test_after_a_delete_every_url_is_404_and_enqueues_nothing(
     assert not telegram.calls
 
 
-def test_only_tombstones_remain_of_a_forgotten_partner(app: Flask, backend: Backend) -> None:
-    user_id, file_id = new_id(), store_picture(app)
-    store_picture(app, file_id, "jpeg")
-    backend.put(user_id, "Ann Lee", file_id)
-    backend.delete(user_id)
-    left = [name for name in dump(app) if str(user_id) in name or file_id in name]
-    assert sorted(name.rpartition(":")[2] for name in left) == ["forgotten", "forgotten"]
-
-
-def test_a_picture_that_another_partner_shows_stays(app: Flask, backend: Backend, client: FlaskClient) -> None:
-    leaver, stayer, file_id = new_id(), new_id(), store_picture(app)
-    backend.put(leaver, "Ann", file_id), backend.put(stayer, "Bob", file_id)
-    backend.delete(leaver)
-    assert client.get(file_url(file_id)).status_code == client.get(user_url(stayer)).status_code == 200
-    assert client.get(user_url(leaver)).status_code == 404
-    backend.delete(stayer)
-    assert client.get(file_url(file_id)).status_code == 404
-
-
 def test_put_clears_the_tombstone(app: Flask, backend: Backend, client: FlaskClient) -> None:
     user_id, file_id = new_id(), store_picture(app)
     backend.put(user_id, "Ann", file_id)
@@ -100,13 +80,6 @@ def test_put_clears_the_tombstone(app: Flask, backend: Backend, client: FlaskCli
     assert backend.put(user_id, "Ann", file_id).status_code == 201
     store_picture(app, file_id)
     assert client.get(user_url(user_id)).data == client.get(file_url(file_id)).data == body_of(file_id)
-
-
-def test_me_clears_the_tombstone(app: Flask, client: FlaskClient) -> None:
-    user_id = new_id()
-    me(client, user_id), me(client, user_id, method="DELETE")
-    assert me(client, user_id).status_code == 201
-    assert not get_web_context(app).photos.store.get_unavailable(Subject.of_person(user_id))
 
 
 def test_warm_clears_the_tombstone(app: Flask, backend: Backend) -> None:

@@ -16,8 +16,6 @@ from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, private_redis
 from warmer.state.workers import TTL_SECONDS
-from warmer.wiring import WorkerContext
-from warmer.worker.heartbeat import Heartbeat
 from web.wiring import get_web_context
 
 
@@ -66,38 +64,6 @@ def test_the_bot_state_is_the_worst_that_workers_report(
     answer: Any = client.get("/readyz")
     assert (answer.status_code, answer.json["status"]) == (200, status)
     assert answer.json["checks"] == {"redis": "ok", "broker": "ok", "worker": "ok", "beat": "ok", "bot": bot}
-
-
-def test_a_silent_worker_is_missing(app: Flask, client: FlaskClient) -> None:
-    beat(app, "worker-1", bot="ok")
-    web_context = get_web_context(app)
-    assert 0 < web_context.redis.ttl(web_context.keys.worker("worker-1")) <= 15
-    web_context.redis.delete(web_context.keys.worker("worker-1"))  # as its TTL would
-    assert client.get("/readyz").json["checks"]["worker"] == "missing"  # type: ignore[index]
-
-
-def test_a_refused_token_is_shown_and_the_service_stays_ready(
-    client: FlaskClient, telegram: FakeTelegram, context: WorkerContext
-) -> None:
-    telegram.fail("getMe", "unauthorized", times=None)
-    Heartbeat("w", context.redis, context.keys, context.telegram, context.budget).beat()
-    answer: Any = client.get("/readyz")
-    assert (answer.status_code, answer.json["status"], answer.json["checks"]["bot"]) == (
-        200,
-        "degraded",
-        "unauthorized",
-    )
-
-
-def test_with_worker_and_beat_the_service_is_ok_until_the_worker_stops(
-    app: Flask, client: FlaskClient, context: WorkerContext
-) -> None:
-    set_beat(app)
-    heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget)
-    heartbeat.start()
-    wait_until(lambda: client.get("/readyz").json["status"] == "ok")  # type: ignore[index]
-    heartbeat.close()
-    assert client.get("/readyz").json["status"] == "degraded"  # type: ignore[index]
 
 
 def test_without_redis_readyz_is_503_and_recovers(tmp_path: Path, telegram: FakeTelegram, make_app: MakeApp) -> None:

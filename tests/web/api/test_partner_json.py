@@ -9,8 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import SIGNING_KEY
-from tests.support.web_parts import PREVIEW, MakeApp, new_file_id, new_id, store_picture, store_unavailable
-from warmer.errors import GaveUp, InvalidFileId
+from tests.support.web_parts import PREVIEW, MakeApp, new_id, store_picture, store_unavailable
 from warmer.keys import Subject
 from warmer.photo import version_of
 from web.api.partner_json import show_partners, show_status
@@ -21,17 +20,6 @@ from web.wiring import get_web_context
 def show(app: Flask, subject: str) -> dict[str, Any]:
     web_context = get_web_context(app)
     return show_status(subject, web_context.photos.store.get_statuses([subject])[0], web_context.api)
-
-
-def test_ready_means_every_size_in_the_first_format(app: Flask) -> None:
-    assert show(app, store_picture(app))["status"] == "ready"
-    assert show(app, store_picture(app, sizes=(80, 160)))["status"] == "warming"
-    assert show(app, store_picture(app, fmt="jpeg"))["status"] == "warming"
-
-
-@pytest.mark.parametrize(("error", "status"), [(InvalidFileId("x"), "unavailable"), (GaveUp("x"), "unavailable")])
-def test_a_failed_picture_is_unavailable(app: Flask, error: Any, status: str) -> None:
-    assert show(app, store_unavailable(app, new_file_id(), error))["status"] == status
 
 
 def test_no_photo_and_a_forgotten_one_are_none_without_a_url(app: Flask) -> None:

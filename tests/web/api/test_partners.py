@@ -10,8 +10,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
-from faketelegram import FakeTelegram
-from tests.conftest import wait_until
 from tests.support.web_parts import (
     as_user,
     dump,
@@ -20,7 +18,6 @@ from tests.support.web_parts import (
     queued,
     store_picture,
     store_unavailable,
-    user_url,
 )
 from tests.web.api.conftest import Backend, me
 from warmer.broker.publish import LATER_SECONDS
@@ -48,15 +45,6 @@ def test_a_user_registers_with_201_and_then_200(client: FlaskClient) -> None:
     assert [(answer.status_code, answer.json["name"]) for answer in answers] == [(201, "Ann"), (200, "Zoë")]
     assert me(client, user_id, method="GET").json == answers[1].json
     assert answers[0].json["photo_file_id"] is None
-
-
-def test_registering_again_changes_name_and_photo_but_not_the_position(backend: Backend) -> None:
-    first, second = new_id(), new_id()
-    joined_at = backend.put(first).json["joined_at"]
-    backend.put(second)
-    again = backend.put(first, "Ann Lee", new_file_id()).json
-    assert (again["joined_at"], again["name"]) == (joined_at, "Ann Lee")
-    assert backend.recent_ids() == [second, first]
 
 
 def test_the_newest_partners_come_first(backend: Backend, client: FlaskClient) -> None:
@@ -170,13 +158,6 @@ def test_a_photo_of_a_put_stays_pinned_until_the_next_put(app: Flask, backend: B
     assert backend.put(user_id, "Ann", other).json["photo_file_id"] == other
 
 
-def test_a_put_without_a_photo_unpins_and_keeps_showing_the_old_one(app: Flask, backend: Backend) -> None:
-    user_id, pinned = new_id(), store_picture(app)
-    backend.put(user_id, "Ann", pinned)
-    assert backend.put(user_id).json["photo_file_id"] == pinned
-    assert queued(app) == [Subject.of_person(user_id)]
-
-
 def test_a_pinned_photo_is_warmed_and_otherwise_the_profile_is_looked_up(app: Flask, backend: Backend) -> None:
     pinned, follows = new_file_id(), new_id()
     backend.put(new_id(), "Ann", pinned)
@@ -223,19 +204,3 @@ def test_rate_limit_keys_do_not_contain_the_user_id(client: FlaskClient, redis: 
     assert len(counters) == 1
     assert str(user_id) not in counters[0]
     assert 0 < redis.ttl(counters[0]) <= 60
-
-
-@pytest.mark.usefixtures("worker")
-def test_the_old_picture_stays_until_the_new_one_is_ready(
-    client: FlaskClient, telegram: FakeTelegram, backend: Backend
-) -> None:
-    telegram.world.add_user(user_id := new_id(), "Ann")
-    me(client, user_id)
-    old = wait_until(lambda: backend.get(user_id).json["photo_ready"] and backend.get(user_id).json)
-    telegram.world.change_photo(user_id)
-    assert backend.put(user_id, "Ann").json["photo_file_id"] == old["photo_file_id"]
-    new = wait_until(lambda: (found := backend.get(user_id).json)["photo_version"] != old["photo_version"] and found)
-    assert new["photo_ready"]
-    assert new["photo_placeholder"].startswith("data:image/webp;base64,")
-    assert client.get(new["photo_url"]).status_code == 200
-    assert client.get(user_url(user_id)).data == client.get(new["photo_url"]).data

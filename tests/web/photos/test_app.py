@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -18,7 +17,6 @@ from tests.support.web_parts import (
     file_url,
     new_file_id,
     new_id,
-    queued,
     store_picture,
     store_unavailable,
     user_url,
@@ -112,12 +110,6 @@ def test_a_missing_or_forged_signature_is_403(app: Flask, client: FlaskClient, q
     answer = client.get(f"/api/photos/file/{file_id}{query.format(sig=sig, other=other)}")
     assert (answer.status_code, answer.mimetype) == (403, "application/problem+json")
     assert_has(answer, ON_EVERY_ANSWER | {"Cache-Control": "no-store"})
-
-
-def test_a_signature_of_one_kind_is_not_valid_for_the_other(app: Flask, client: FlaskClient) -> None:
-    file_id = store_picture(app)
-    assert client.get(f"/api/photos/file/{file_id}?sig={sign(SIGNING_KEY, f'user:{file_id}')}").status_code == 403
-    assert client.get(f"/api/photos/user/42?sig={sign(SIGNING_KEY, 'file:42')}").status_code == 403
 
 
 @pytest.mark.usefixtures("redis", "telegram")
@@ -233,10 +225,3 @@ def test_unknown_hidden_absent_and_forgotten_look_the_same(app: Flask, client: F
 
 def test_if_none_match_star_does_not_match_an_absent_picture(app: Flask, client: FlaskClient) -> None:
     assert client.get(file_url(forget_one(app)), headers={"If-None-Match": "*"}).status_code == 404
-
-
-def test_a_forgotten_picture_is_not_enqueued(app: Flask, client: FlaskClient, telegram: Any) -> None:
-    url = file_url(forget_one(app))
-    assert [client.get(url).status_code for _ in range(3)] == [404] * 3
-    assert queued(app, "hot") == queued(app, "warm") == queued(app, "rewarm") == []
-    assert not telegram.calls

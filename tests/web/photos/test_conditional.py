@@ -86,19 +86,7 @@ def test_a_broken_redis_value_is_never_sent(app: Flask, client: FlaskClient) -> 
 
 @pytest.mark.parametrize(
     ("accept", "sent"),
-    [
-        (None, "jpeg"),
-        ("*/*", "jpeg"),
-        ("image/*", "jpeg"),
-        ("image/webp", "webp"),
-        ("image/webp, */*", "webp"),
-        ("image/jpeg", "jpeg"),
-        ("image/webp;q=0, */*", "jpeg"),
-        ("image/jpeg, image/webp;q=0.9", "jpeg"),
-        ("image/jpeg, image/webp", "webp"),
-        ("text/html", "jpeg"),
-        ("image/webp;q=0, image/jpeg;q=0", "jpeg"),
-    ],
+    [(None, "jpeg"), ("image/webp, */*", "webp"), ("text/html", "jpeg"), ("image/webp;q=0, image/jpeg;q=0", "jpeg")],
 )
 def test_the_format_follows_accept_and_is_never_406(app: Flask, accept: str | None, sent: str) -> None:
     file_id = store_picture(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -154,11 +153,6 @@ def test_a_wait_shorter_than_the_read_interval_ends_in_time(clock: Clock) -> Non
     assert clock.slept == [pytest.approx(0.1)]
 
 
-def test_a_picture_that_never_arrives_is_503(app: Flask, client: FlaskClient) -> None:
-    get_web_context(app).photos.waiting.wait_seconds = 0.01
-    assert client.get(file_url(new_file_id())).status_code == 503
-
-
 def test_a_request_registers_before_it_reads(clock: Clock) -> None:
     """Otherwise a message between the read and the wait would be lost."""
     looks: list[str] = []
@@ -228,14 +222,6 @@ def test_above_hot_max_a_miss_is_503_at_once_and_not_published(
     assert not get_web_context(app).redis.exists(get_web_context(app).keys.enqueued(file_ids[2], "hot"))
 
 
-def test_many_requests_for_one_picture_publish_one_message(app: Flask) -> None:
-    file_id = new_file_id()
-    get_web_context(app).photos.waiting.wait_seconds = 0.4
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda _: app.test_client().get(file_url(file_id)), range(16)))
-    assert queued(app, "hot") == [file_id]
-
-
 def test_a_request_enqueues_again_when_a_worker_ends_without_an_outcome(app: Flask, client: FlaskClient) -> None:
     file_id, web_context = new_file_id(), get_web_context(app)
     with in_background(lambda: client.get(file_url(file_id))) as answer:
@@ -263,25 +249,6 @@ def test_a_cold_picture_is_fetched_and_then_stored(client: FlaskClient, telegram
     jpeg = client.get(url, headers={"Accept": "image/jpeg"})
     assert (jpeg.mimetype, jpeg.headers["Cache-Status"]) == ("image/jpeg", "avatar-warmer; fwd=miss")
     assert (telegram.calls["getFile"], telegram.calls["download"]) == (1, 1)  # made from a stored variant
-
-
-@pytest.mark.usefixtures("worker")
-def test_400_clients_of_one_cold_picture_in_two_formats_cause_one_fetch(app: Flask, telegram: FakeTelegram) -> None:
-    telegram.latency = 0.1
-    telegram.world.add_user(user_id := new_id(), "Ann")
-    url, seen = file_url(telegram.world.file_id(user_id)), Counter[int]()
-
-    def insist(accept: str) -> str | None:
-        """A client that retries after a 503, as every client should."""
-        while (answer := app.test_client().get(url, headers={"Accept": accept})).status_code == 503:
-            seen[503] += 1
-        return answer.mimetype
-
-    accepts = ["image/webp", "image/jpeg"] * 200
-    with ThreadPoolExecutor(THREADS) as pool:
-        assert list(pool.map(insist, accepts)) == accepts
-    assert (telegram.calls["getFile"], telegram.calls["download"]) == (1, 1)
-    assert seen[503]  # more requests arrive at once than may wait
 
 
 @pytest.mark.usefixtures("worker")
