@@ -29,6 +29,11 @@ class LoopDispatcher(EventDispatcher):
         """
         return super().send(*args, **options | {"retry": False})
 
+    def extend_buffer(self, other: EventDispatcher) -> None:
+        """Take over the events of the dispatcher before this one. Celery's leaves those of tasks behind."""
+        super().extend_buffer(other)
+        self._group_buffer = other._group_buffer  # type: ignore[attr-defined]  # private in Celery
+
 
 class Events(CeleryEvents):
     """Celery's events, with this dispatcher."""

@@ -18,3 +18,15 @@ def test_task_events_wait_for_the_loop(redis: Redis, monkeypatch: pytest.MonkeyP
         assert sent == []
         dispatcher.flush()
         assert sent == [1000]
+
+
+def test_after_a_new_connection_the_events_of_tasks_are_sent(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    with celery.connection_for_write() as connection:
+        before, after = (celery.events.Dispatcher(connection, buffer_group=["task"]) for _ in range(2))
+        before.send("task-failed")
+        before.disable()
+        sent: list[int] = []
+        monkeypatch.setattr(after, "_publish", lambda batch, *_: sent.append(len(batch)))
+        after.extend_buffer(before)
+        after.flush()
+        assert sent == [1]
