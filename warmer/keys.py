@@ -1,20 +1,20 @@
-"""Every Redis key: the schema of the database, and the only place that spells a key.
+"""Every Redis key and its TTL: the schema of the database, and the only place that spells a key.
 
 A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for the picture that id 42 shows now.
 `{subject}` is the hash tag: all keys of one picture live in one slot of a cluster. All start with `v2:<bot id>:`.
 
-| key | type, TTL | what | written by | read by |
+| key | type, TTL in seconds | what | written by | read by |
 |---|---|---|---|---|
 | `{fid}:<size>.<fmt>` | string, PHOTO_TTL | a variant: header with the ETag, then the bytes | photos | photos |
 | `{fid}:preview` | string, PHOTO_TTL | JSON: inline preview, unique id | photos | photos |
 | `{fid}:path` | string, FILE_PATH_TTL | JSON: resolved file path, unique id | photos | photos |
-| `{subject}:unavailable` | string, by cause, growing | the cause | photos | photos |
-| `{subject}:failures` | counter, 1 day | failures in a row, for growing backoff | photos | photos |
-| `{subject}:backoff` | string, until the next attempt | a failure: no attempt before | photos | lease |
-| `{subject}:negative_count` | counter, 1 day after the entry | entries in a row, for growing TTLs | photos | photos |
-| `{subject}:lease` | token, 30 s | the worker that has it | lease | lease, photos |
-| `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + 3 s | a message is on its way there | publish | publish, lease |
-| `{fid}:wanted` | set, 60 s | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
+| `{subject}:unavailable` | string, by cause, growing (flow/retry) | the cause | photos | photos |
+| `{subject}:failures` | counter, FAILURES_SECONDS | failures in a row, for growing backoff | photos | photos |
+| `{subject}:backoff` | string, until the next attempt (flow/retry) | a failure: no attempt before | photos | lease |
+| `{subject}:negative_count` | counter, FAILURES_SECONDS after the entry | entries in a row | photos | photos |
+| `{subject}:lease` | token, LEASE_SECONDS | the worker that has it | lease | lease, photos |
+| `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + ENQUEUED_EXTRA_SECONDS | it is queued | publish | publish, lease |
+| `{fid}:wanted` | set, WANTED_SECONDS | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
 | `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
 | `{subject}:crashes` | counter, no TTL | leases without an outcome | lease | lease |
 | `{subject}:forgotten` | string, PHOTO_TTL | tombstone | photos | photos |
@@ -22,17 +22,17 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted, probe_at | budget | budget |
-| `outage` | set, 30 s | subjects that failed because Telegram was unreachable | outage | outage |
-| `slot:<task>` | string, 0.9 of the period | this round of a periodic task is taken | schedule | schedule |
-| `stats:<minute>` | hash, 25 h | figures of that minute, see stats | stats | stats |
-| `{failed}:subjects` | sorted set, 25 h | the last subjects that failed, by instant, in seconds | failures | failures |
-| `{failed}:reasons` | hash, 25 h | JSON by subject: why it failed | failures | failures |
+| `outage` | set, OUTAGE_SECONDS | subjects that failed because Telegram was unreachable | outage | outage |
+| `slot:<task>` | string, SLOT_SHARE of the period | this round of a periodic task is taken | schedule | schedule |
+| `stats:<minute>` | hash, STATS_SECONDS | figures of that minute, see stats | stats | stats |
+| `{failed}:subjects` | sorted set, STATS_SECONDS | the last that failed, by instant, in seconds | failures | failures |
+| `{failed}:reasons` | hash, STATS_SECONDS | JSON by subject: why it failed | failures | failures |
 | `workers` | sorted set, no TTL | workers of the last hour by their last heartbeat, in seconds | heartbeat | workers |
-| `worker:<name>` | string, 15 s | JSON: heartbeat, with the state of the bot | heartbeat | workers |
-| `beat` | string, 15 s | the scheduler's heartbeat | beat | workers |
-| `{probe}:<type>` | of each type, 1 s | nothing: shows which commands the ACL permits | rights | rights |
+| `worker:<name>` | string, HEARTBEAT_SECONDS | JSON: heartbeat, with the state of the bot | heartbeat | workers |
+| `beat` | string, HEARTBEAT_SECONDS | the scheduler's heartbeat | beat_scheduler | workers |
+| `{probe}:<type>` | of each type, PROBE_SECONDS | nothing: shows which commands the ACL permits | rights | rights |
 | `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | rate_limit | rate_limit |
-| `{news}:acknowledged:<nonce>` | list, 5 s | one entry per web process that has seen all purges | listener | forget |
+| `{news}:acknowledged:<nonce>` | list, ACKNOWLEDGED_SECONDS | processes that saw all purges | purge_listener | forget |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
 
 Channels: `done` carries `<subject> <outcome>`. `purge` carries a subject that was forgotten, or `user:<id>` when that
@@ -48,6 +48,18 @@ from typing import Literal, Self
 
 Lane = Literal["hot", "warm", "rewarm"]
 QUEUES = ("tick", "hot", "warm", "rewarm")  # strictly in this order: bookkeeping, a client waits, eager, renewals
+
+# Seconds until a key expires, see the table. PHOTO_TTL, FILE_PATH_TTL and PHOTO_WAIT are settings.
+LEASE_SECONDS = 30  # longer than a job's total deadline of 20 s
+ENQUEUED_EXTRA_SECONDS = 3.0
+WANTED_SECONDS = 60
+FAILURES_SECONDS = 86_400  # how long a failure counts, and how long an expired negative cache entry does
+OUTAGE_SECONDS = 30  # without another failure, the failed subjects are forgotten: each has its own retry
+SLOT_SHARE = 0.9  # less than the period, or a beat that ticks a millisecond early loses its round
+STATS_SECONDS = 25 * 3600
+HEARTBEAT_SECONDS = 15  # without a heartbeat, after which a process counts as gone
+PROBE_SECONDS = 1
+ACKNOWLEDGED_SECONDS = 5
 
 FILE_ID = re.compile(r"[A-Za-z0-9_-]{20,256}")  # one with a dot would be taken for a URL by Telegram
 USER_ID = re.compile(r"0|-?[1-9][0-9]{0,15}")

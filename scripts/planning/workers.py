@@ -21,10 +21,9 @@ from planning.photos import PhotoStore
 from planning.schedule import Schedule
 from planning.setup import Setup
 from planning.timeline import Timeline
-from warmer.broker.publish import EAGER_MAX, ENQUEUED_EXTRA_SECONDS, count_lost_after, get_max_waiting
+from warmer.broker.publish import EAGER_MAX, count_lost_after, get_max_waiting
 from warmer.flow.retry import POSTPONE_SPREAD
-from warmer.keys import QUEUES, Lane
-from warmer.state.lease import LEASE_SECONDS
+from warmer.keys import ENQUEUED_EXTRA_SECONDS, LEASE_SECONDS, QUEUES, Lane
 from warmer.worker.beat_rounds import (
     KEEP_NEWEST_SECONDS,
     POSTPONE_SECONDS,

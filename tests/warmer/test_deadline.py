@@ -7,8 +7,7 @@ import pytest
 from tests.support.clock import Clock
 from warmer.deadline import TASK_SECONDS, Deadline, JobContext
 from warmer.errors import DeadlineExceeded, Transient
-from warmer.keys import Lane
-from warmer.state.lease import LEASE_SECONDS
+from warmer.keys import LEASE_SECONDS, Lane
 
 
 def test_a_deadline_counts_down_to_zero_and_stays_there() -> None:

@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from warmer.broker.transport import cut_when_it_fails, open_anew_if_over
-from warmer.keys import QUEUES, Keys, Lane
+from warmer.keys import ENQUEUED_EXTRA_SECONDS, QUEUES, WANTED_SECONDS, Keys, Lane
 from warmer.photo import VariantSpec
 from warmer.request_id import MESSAGE_HEADER, get_request_id
 from warmer.settings import Settings
@@ -24,8 +24,6 @@ from warmer.state.scripts import load_script
 
 BREAKER_SECONDS = 1.0  # between a failure of the broker and the next attempt
 BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
-ENQUEUED_EXTRA_SECONDS = 3.0  # beyond PHOTO_WAIT, for which a message counts as enqueued
-WANTED_SECONDS = 60
 LOST_SECONDS = 30.0  # after which a message counts as lost: its worker died, or could not schedule it
 LATER_SECONDS = 5.0
 EAGER_MAX = 1000  # waiting messages of a lane without waiting clients; further subjects go to the schedule

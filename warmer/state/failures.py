@@ -11,9 +11,9 @@ from redis import Redis
 from redis.client import Pipeline
 
 from warmer.errors import GaveUp, NoPhoto, Permanent, WarmerError
-from warmer.keys import Keys
+from warmer.keys import STATS_SECONDS, Keys
 from warmer.state.scripts import load_script
-from warmer.state.stats import STATS_TTL_SECONDS, MinuteStats
+from warmer.state.stats import MinuteStats
 
 MAX_KEPT = 50  # subjects, each with its newest failure
 
@@ -52,7 +52,7 @@ class Failures:
         if not isinstance(error, GaveUp):
             self.stats.count({"failures": 1})
         reason = json.dumps({"cause": cause, "reason": str(error)})
-        self._note(keys=[self.keys.failed, self.keys.reasons], args=[subject, reason, MAX_KEPT, STATS_TTL_SECONDS])
+        self._note(keys=[self.keys.failed, self.keys.reasons], args=[subject, reason, MAX_KEPT, STATS_SECONDS])
 
     def drop(self, subject: str) -> None:
         """Remove the record: the subject was forgotten meanwhile."""

@@ -15,11 +15,9 @@ from redis import Redis
 from redis.client import Pipeline
 
 from warmer.errors import NotMine
-from warmer.keys import Keys, Lane, Subject
+from warmer.keys import LEASE_SECONDS, Keys, Lane, Subject
 from warmer.state.schedule import Schedule
 from warmer.state.scripts import load_script, queue
-
-LEASE_SECONDS = 30  # longer than a job's total deadline of 20 s
 
 
 class Forgotten(NotMine):

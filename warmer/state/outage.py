@@ -10,11 +10,10 @@ from typing import Any
 
 from redis import Redis
 
-from warmer.keys import Keys
+from warmer.keys import OUTAGE_SECONDS, Keys
 from warmer.state.schedule import Schedule
 
 SUBJECTS_MIN = 3  # that failed within the next time, before it is an outage
-FORGET_SECONDS = 30  # without another failure, the failed subjects are forgotten: each has its own retry
 
 
 class Outage:
@@ -29,7 +28,7 @@ class Outage:
         """Note that Telegram was unreachable for this subject. Returns True if that makes an outage."""
         pipe: Any = self.redis.pipeline(transaction=False)
         pipe.sadd(self.keys.outage, subject)
-        pipe.expire(self.keys.outage, FORGET_SECONDS)
+        pipe.expire(self.keys.outage, OUTAGE_SECONDS)
         pipe.scard(self.keys.outage)
         *_, number = pipe.execute()
         return int(number) >= SUBJECTS_MIN

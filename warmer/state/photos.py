@@ -12,7 +12,7 @@ from redis.client import Pipeline
 
 from warmer.etag import HEADER_LENGTH, StoredVariant, pack
 from warmer.formats import FORMATS
-from warmer.keys import Keys
+from warmer.keys import FAILURES_SECONDS, Keys
 from warmer.photo import (
     FilePath,
     PhotoStatus,
@@ -28,7 +28,6 @@ from warmer.state.schedule import cancel_runs
 from warmer.state.scripts import load_script, queue
 
 Spread = Callable[[float, float], float]  # a random number between two, so that variants expire at different times
-FAILURES_SECONDS = 86_400  # how long a failure counts, and how long an expired negative cache entry does
 TTL_JITTER = 0.1  # share of a TTL, to both sides
 
 

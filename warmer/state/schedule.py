@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 from redis.client import Pipeline
 
-from warmer.keys import Keys
+from warmer.keys import SLOT_SHARE, Keys
 from warmer.state.scripts import load_script, queue
 
 
@@ -99,8 +99,7 @@ class Schedule:
 
     def take_slot(self, task: str, period_seconds: float) -> bool:
         """Whether this round of a periodic task is ours: a second beat then does no harm."""
-        # A little shorter than the period, or a beat that ticks a millisecond early loses its round.
-        return bool(self.redis.set(self.keys.slot(task), "1", nx=True, px=int(period_seconds * 900)))
+        return bool(self.redis.set(self.keys.slot(task), "1", nx=True, px=int(period_seconds * SLOT_SHARE * 1000)))
 
 
 def cancel_runs(pipe: Pipeline, keys: Keys, subjects: Sequence[str]) -> None:

@@ -22,10 +22,9 @@ from typing import Literal
 from redis import Redis
 from redis.exceptions import RedisError
 
-from warmer.keys import Keys
+from warmer.keys import STATS_SECONDS, Keys
 from warmer.repeater import Repeater
 
-STATS_TTL_SECONDS = 25 * 3600
 FLUSH_SECONDS = 1.0
 HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01  # targets: `/ops` marks a figure that misses them
 LATENCY_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # upper bounds; the last also counts slower ones
@@ -60,7 +59,7 @@ class MinuteStats:
             pipe = self.redis.pipeline()
             for field, count in counts.items():
                 pipe.hincrby(key, field, count)
-            pipe.expire(key, STATS_TTL_SECONDS)
+            pipe.expire(key, STATS_SECONDS)
             pipe.execute()
         except RedisError as error:
             if not self._is_behind:  # one line per outage
@@ -77,7 +76,7 @@ class MinuteStats:
         pipe = self.redis.pipeline()
         for name, number in numbers.items():
             pipe.hset(key, name, str(number))
-        pipe.expire(key, STATS_TTL_SECONDS)
+        pipe.expire(key, STATS_SECONDS)
         pipe.execute()
 
     def close(self) -> None:

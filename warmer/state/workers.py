@@ -12,7 +12,6 @@ from redis import Redis
 from warmer.keys import Keys
 
 BEAT_SECONDS = 5  # between two heartbeats
-TTL_SECONDS = 15  # without a heartbeat, after which a process counts as gone
 SEEN_SECONDS = 3600  # for so long a worker that fell silent is missed
 BotState = Literal["ok", "unauthorized", "logged_out", "unreachable", "unknown"]
 

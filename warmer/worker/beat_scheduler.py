@@ -15,10 +15,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED, count_waiting
-from warmer.keys import Keys
+from warmer.keys import HEARTBEAT_SECONDS, Keys
 from warmer.redis_client.clients import connect_web
 from warmer.settings import load_settings_or_exit
-from warmer.state.workers import BEAT_SECONDS, TTL_SECONDS
+from warmer.state.workers import BEAT_SECONDS
 
 WAITING_MAX = 5  # rounds in the queue; with more, no worker is taking them
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class ModestScheduler(Scheduler):
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + BEAT_SECONDS
             try:
-                self._redis.set(self._keys.beat, "1", ex=TTL_SECONDS)
+                self._redis.set(self._keys.beat, "1", ex=HEARTBEAT_SECONDS)
             except RedisError as error:
                 log.warning("no heartbeat: %s", type(error).__name__)
         return float(super().tick(*args, **options))

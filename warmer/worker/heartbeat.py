@@ -15,10 +15,10 @@ from redis.exceptions import RedisError
 
 from warmer.deadline import Deadline
 from warmer.errors import Paused, TokenRejected, WarmerError
-from warmer.keys import Keys
+from warmer.keys import HEARTBEAT_SECONDS, Keys
 from warmer.repeater import Repeater
 from warmer.state.budget import Budget
-from warmer.state.workers import BEAT_SECONDS, SEEN_SECONDS, TTL_SECONDS, WorkerStatus
+from warmer.state.workers import BEAT_SECONDS, SEEN_SECONDS, WorkerStatus
 from warmer.telegram.client import BotApi
 
 BOT_SECONDS = 20.0  # between two getMe while all is well
@@ -77,7 +77,7 @@ class Heartbeat:
         now = self.redis.time()[0]
         self.status = replace(self.status, started_at=self.status.started_at or now)
         pipe = self.redis.pipeline(transaction=False)
-        pipe.set(self.keys.worker(self.status.name), json.dumps(asdict(self.status)), ex=TTL_SECONDS)
+        pipe.set(self.keys.worker(self.status.name), json.dumps(asdict(self.status)), ex=HEARTBEAT_SECONDS)
         pipe.zadd(self.keys.workers, {self.status.name: now})
         pipe.zremrangebyscore(self.keys.workers, "-inf", now - SEEN_SECONDS)
         pipe.execute()

@@ -12,7 +12,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ConnectionError, ResponseError
 
-from warmer.keys import Keys
+from warmer.keys import ACKNOWLEDGED_SECONDS, Keys
 
 RETRY_SECONDS = 0.25
 READ_SECONDS = 1.0
@@ -80,7 +80,7 @@ class PurgeListener:
         try:
             with redis.pipeline() as pipe:
                 pipe.lpush(key, "1")
-                pipe.expire(key, 5)
+                pipe.expire(key, ACKNOWLEDGED_SECONDS)
                 pipe.execute()
         except ResponseError as error:  # full or read-only; the purges before it were handled all the same
             log.warning("purges not acknowledged: %s", type(error).__name__)

@@ -10,8 +10,8 @@ from redis import Redis
 from tests.conftest import wait_until
 from tests.support.remaining import remaining
 from warmer.errors import NotMine
-from warmer.keys import Keys, Lane, Subject
-from warmer.state.lease import LEASE_SECONDS, Forgotten, KnownUnavailable, Lease, LeaseManager
+from warmer.keys import LEASE_SECONDS, Keys, Lane, Subject
+from warmer.state.lease import Forgotten, KnownUnavailable, Lease, LeaseManager
 
 FID = Subject("AgACAgIAAxkBAAIBcGab")
 

@@ -8,10 +8,10 @@ from redis import Redis
 from tests.conftest import listening
 from tests.support.remaining import remaining
 from tests.warmer.state.store import DAY, FID, FORMATS, OTHER, PREVIEW, TTL, lease, leases, list_keys, render, store
-from warmer.keys import Keys
+from warmer.keys import FAILURES_SECONDS, Keys
 from warmer.photo import PhotoStatus, Unavailable, VariantSpec, version_of
 from warmer.state.lease import Lease, LeaseManager
-from warmer.state.photos import FAILURES_SECONDS, PhotoStore
+from warmer.state.photos import PhotoStore
 
 __all__ = ["lease", "leases", "store"]
 

@@ -13,8 +13,7 @@ from redis import Redis
 from tests.support.remaining import remaining
 from warmer.broker.publish import count_waiting
 from warmer.celery import app
-from warmer.keys import Keys
-from warmer.state.workers import TTL_SECONDS
+from warmer.keys import HEARTBEAT_SECONDS, Keys
 from warmer.worker.beat_scheduler import WAITING_MAX, ModestScheduler
 
 
@@ -42,8 +41,8 @@ def test_rounds_are_skipped_while_no_worker_takes_them(scheduler: ModestSchedule
 
 
 def test_beat_says_that_it_is_alive_until_its_goodbye(scheduler: ModestScheduler, redis: Redis, keys: Keys) -> None:
-    assert scheduler.tick() <= TTL_SECONDS / 3
-    assert redis.ttl(keys.beat) == remaining(TTL_SECONDS)
+    assert scheduler.tick() <= HEARTBEAT_SECONDS / 3
+    assert redis.ttl(keys.beat) == remaining(HEARTBEAT_SECONDS)
     scheduler.close()
     assert not redis.exists(keys.beat)
 

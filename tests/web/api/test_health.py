@@ -15,21 +15,21 @@ from flask.testing import FlaskClient
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, private_redis
-from warmer.state.workers import TTL_SECONDS
+from warmer.keys import HEARTBEAT_SECONDS
 from web.wiring import get_web_context
 
 
 def beat(app: Flask, name: str, **state: str) -> None:
     """Write a heartbeat as a worker does."""
     web_context = get_web_context(app)
-    web_context.redis.set(web_context.keys.worker(name), json.dumps({"name": name, **state}), ex=TTL_SECONDS)
+    web_context.redis.set(web_context.keys.worker(name), json.dumps({"name": name, **state}), ex=HEARTBEAT_SECONDS)
     web_context.redis.zadd(web_context.keys.workers, {name: time.time()})
 
 
 def set_beat(app: Flask) -> None:
     """Write a heartbeat as beat does."""
     web_context = get_web_context(app)
-    web_context.redis.set(web_context.keys.beat, "1", ex=TTL_SECONDS)
+    web_context.redis.set(web_context.keys.beat, "1", ex=HEARTBEAT_SECONDS)
 
 
 def test_healthz_is_ok(client: FlaskClient) -> None:
