@@ -183,7 +183,7 @@ class Settings(BaseSettings):
         at_home = is_loopback(str(info.data.get("host", "")))
         fake = is_loopback(urlsplit(str(info.data.get("telegram_api_url", ""))).hostname)
         if value and not (at_home and fake):
-            raise ValueError("is for the fake Telegram on this machine only: it signs everybody in")
+            raise ValueError("is for the fake Telegram on this machine only: it signs visitors in")
         return value
 
     @property

@@ -19,7 +19,7 @@ DEADLINE = 10.0  # seconds per partner; the server may still be starting
 
 
 def environment(port: int) -> dict[str, str]:
-    """The settings of a demo; its page signs every visitor in, so it listens on loopback only."""
+    """The settings of a demo; its page signs visitors in, so it listens on loopback only."""
     return {
         "DEMO": "1",
         "HOST": "127.0.0.1",

@@ -64,7 +64,7 @@ def make_plan(folders: Folders, given: Mapping[str, str]) -> Plan:
     """
     services = procfile.read(Path("Procfile"))
     made = _made_values(folders, given)
-    os.environ["DEMO"] = "0"  # a demo signs its visitors in: only a missing token starts one, no setting
+    os.environ["DEMO"] = "0"  # a demo signs visitors in: only a missing token starts one, no setting
     os.environ["PAGE_KEY"] = secrets.token_urlsafe(32)  # in no file: it ends with this start
     os.environ.update(made, DATA_DIR=str(folders.data))
     settings = load_settings()

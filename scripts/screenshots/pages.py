@@ -1,6 +1,6 @@
 """Take the pictures of `docs/` from a running demo, and of Flower beside it where its URL is given.
 
-    .venv/bin/python scripts/screenshots/pages.py http://127.0.0.1:8000/ [http://admin:password@127.0.0.1:5555/]
+    .venv/bin/python scripts/screenshots/pages.py 'http://127.0.0.1:8000/?key=…' [http://admin:password@127.0.0.1:5555/]
 
 Wants a Chromium on the PATH, the packages of the tests, and fonts for every name: without Debian's fonts-noto-core,
 fonts-noto-cjk and fonts-noto-color-emoji some are boxes.

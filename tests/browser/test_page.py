@@ -15,6 +15,7 @@ PROBLEM = {"type": "about:blank", "title": "Not now"}
 class Demo(Protocol):
     """The running service in demo mode."""
 
+    page: str  # with the page key
     url: str
 
 
@@ -130,7 +131,7 @@ def test_an_empty_list_shows_a_message(page: Page, stub: PageStub) -> None:
 def test_the_demo_shows_24_people_with_pictures_and_contacts_no_other_host(page: Page, demo: Demo) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    page.goto(demo.url)
+    page.goto(demo.page)
     expect(page.locator("#me")).to_contain_text("Signed in as")
     expect(page.get_by_role("listitem")).to_have_count(24)
     images = page.locator("#people-list lazy-image")
@@ -151,7 +152,7 @@ def test_the_warm_demo_causes_no_failed_request(page: Page, demo: Demo) -> None:
     page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
     for _ in range(2):  # the first page load may find a picture that is still warming
         failed.clear()
-        page.goto(demo.url)
+        page.goto(demo.page)
         expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible(timeout=20_000)
         expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
     assert failed == []

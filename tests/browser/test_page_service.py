@@ -54,7 +54,7 @@ def status_of(demo: Service, ident: int) -> Callable[[], str]:
 def test_a_slow_picture_appears_after_more_than_one_request(page: Page, demo: Service, join: Join) -> None:
     page.add_init_script(NOTE_SHIFTS)
     join("Slowly Coming", {"fault": "late", "seconds": 3})
-    page.goto(demo.url)
+    page.goto(demo.page)
     wait_for_part(page, "Slowly Coming", "skeleton")
     wait_for_part(page, "Slowly Coming", "picture")
     assert measure_shift(page) < MOST_SHIFTED
@@ -63,7 +63,7 @@ def test_a_slow_picture_appears_after_more_than_one_request(page: Page, demo: Se
 def test_a_broken_photo_shows_initials_and_affects_no_other_photo(page: Page, demo: Service, join: Join) -> None:
     ident = join("Broken Photo", {"fault": "invalid-file-id"})
     wait_until(lambda: status_of(demo, ident)() in ("unavailable", "none"))
-    page.goto(demo.url)
+    page.goto(demo.page)
     wait_for_part(page, "Broken Photo", "initials")
     expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible()
     expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
@@ -76,7 +76,7 @@ def test_the_warm_page_shows_only_pictures_and_does_not_shift(page: Page, demo: 
     page.add_init_script(NOTE_SHIFTS)
     failed: list[str] = []
     page.on("requestfailed", lambda request: failed.append(request.url))
-    page.goto(demo.url)
+    page.goto(demo.page)
     expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible(timeout=20_000)
     expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
     wait_until(lambda: set(list_on_top(page.locator("#people-list lazy-image"))) == {"picture", "nothing"})

@@ -49,18 +49,19 @@ def ignore_unknown_ranges() -> None:
 
 @bp.get("/")
 def index() -> Response:
-    """The recent partners with their pictures; with a real token, also the name of the bot."""
+    """The recent partners with their pictures, for who is signed in; for others the name of the bot."""
     context = get_context(PageContext)
+    demo, is_operator = context.settings.demo, has_page_key()
     if context.settings.page_key and "key" in request.args:
         return sign_in(request.args["key"])
     status = _get_bot_status(context)
     page = render_template(
         "index.html",
-        demo=context.settings.demo,
-        init_data=_sign_in_demo_user(context) if context.settings.demo else None,
+        demo=demo,
+        init_data=_sign_in_demo_user(context) if demo and is_operator else None,
         bot={"name": status.bot_name, "username": status.bot_username} if status.bot_username else None,
         bot_state=status.bot,
-        may_look_up=not context.settings.demo and has_page_key(),
+        may_look_up=not demo and is_operator,
     )
     response = Response(page, mimetype="text/html")
     # Photos come from PUBLIC_URL, another origin if the page is opened under another name.
@@ -80,7 +81,7 @@ def look_up_one() -> Response:
 
 
 class LoopbackHostOnly:
-    """Refuses requests under any other name: a demo signs every visitor in, and a foreign name can lead here, too."""
+    """Refuses requests under any other name, so that no page of another site can read a demo through its own name."""
 
     def __init__(self, inner: WSGIApplication) -> None:
         self.inner = inner

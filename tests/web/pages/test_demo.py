@@ -24,7 +24,13 @@ NAMES = [b"look-up-id", b'id="look-up"']
 
 @pytest.fixture
 def demo_app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    return make_app(demo=True, host="127.0.0.1")
+    return make_app(demo=True, host="127.0.0.1", page_key=PAGE_KEY)
+
+
+def sign_in(client: FlaskClient) -> FlaskClient:
+    """Open the printed URL, so that the client has the cookie of this start."""
+    assert client.get(f"/?key={PAGE_KEY}").status_code == 303
+    return client
 
 
 def policy(answer: Any) -> dict[str, set[str]]:
@@ -83,8 +89,8 @@ def test_with_a_real_token_no_user_is_signed_in(app: Flask, client: FlaskClient)
     assert b"data-init-data" not in client.get("/").data
 
 
-def test_in_the_demo_the_newest_partner_is_signed_in(demo_app: Flask) -> None:
-    client, user_id = demo_app.test_client(), new_id()
+def test_in_the_demo_the_page_key_signs_the_newest_partner_in(demo_app: Flask) -> None:
+    client, user_id = sign_in(demo_app.test_client()), new_id()
     assert b"data-init-data" not in client.get("/").data  # no partner yet
     get_web_context(demo_app).photos.people.register(user_id, "Ann Lee <b>&'\"", None)
     found = re.search(r'data-init-data="([^"]+)"', client.get("/").get_data(as_text=True))
@@ -94,8 +100,18 @@ def test_in_the_demo_the_newest_partner_is_signed_in(demo_app: Flask) -> None:
     assert (partner["id"], partner["name"]) == (user_id, "Ann Lee <b>&'\"")
 
 
+@pytest.mark.parametrize("cookie", ["", "None", PAGE_KEY[:-1]])
+def test_without_the_page_key_a_demo_signs_nobody_in_and_says_which_url_does(demo_app: Flask, cookie: str) -> None:
+    get_web_context(demo_app).photos.people.register(new_id(), "Ann", None)
+    client = demo_app.test_client()
+    client.set_cookie("avatar_warmer_8000", cookie)
+    page = client.get("/").data
+    assert b"data-init-data" not in page
+    assert b"/?key=" in page
+
+
 def test_the_demo_is_named_and_has_no_lookup_field(demo_app: Flask) -> None:
-    page = demo_app.test_client().get("/").data
+    page = sign_in(demo_app.test_client()).get("/").data
     assert b"Demo" in page
     assert not any(name in page for name in NAMES)
 
