@@ -191,6 +191,7 @@ UNKNOWN = [
     "/static/..", "/static/../gunicorn.conf.py", "/static/..%2f..%2fgunicorn.conf.py", "/static/%2e%2e/photos.py",
     "/static//etc/passwd", "/static/%2fetc/passwd", "/static/..%5cphotos.py", "/static/%00", "/static/page.js%00",
     "/static/%FF", "/static/", "/static/.", "/static/~root", "http://other.example/static/../photos.py",
+    "//healthz", "///metrics", "http://other.example//ops.json",
     f"/static/{'a/' * 1000}", f"/static/{'a' * 300}", "/api/photos/file", "/api/photos/file/", "/api/photos/file//",
     "/api/partner/%00", "/api/partner/%FF", "/api/partner/..", "/api/partner/1;", "/api/partner//1", "/api/partner/+1",
     "/api/partner/1%2f2", "/api/partner/%D9%A1", "/api/partner/1%0a", f"/api/partner/{'1' * 3000}",

@@ -72,8 +72,8 @@ def running(command: list[str], url: str, **environment: str) -> Iterator[str]:
 @contextmanager
 def nginx(folder: Path, upstream: str) -> Iterator[str]:
     """Run nginx with the shipped file; its cache is the folder `cache`. Yields the URL."""
-    program, port = find_program("nginx"), free_loopback_port()
     text = (DEPLOY / "nginx" / "avatar-warmer.conf").read_text("utf-8")
+    port = free_loopback_port()
     yours = {
         "/var/cache/nginx/avatar-warmer": str(folder / "cache"),
         "server 127.0.0.1:8000": f"server {upstream.removeprefix('http://')}",
@@ -82,6 +82,22 @@ def nginx(folder: Path, upstream: str) -> Iterator[str]:
     for shipped, here in yours.items():
         assert text.count(shipped) == 1
         text = text.replace(shipped, here)
+    with _run_nginx(folder, text, port) as url:
+        yield url
+
+
+@contextmanager
+def bare_nginx(folder: Path, upstream: str) -> Iterator[str]:
+    """Run nginx with a `proxy_pass` and nothing else: it names the upstream's address as Host. Yields the URL."""
+    port = free_loopback_port()
+    text = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {upstream}; }} }}"
+    with _run_nginx(folder, text, port) as url:
+        yield url
+
+
+@contextmanager
+def _run_nginx(folder: Path, text: str, port: int) -> Iterator[str]:
+    program = find_program("nginx")
     (folder / "avatar-warmer.conf").write_text(text)
     # A root process would switch to the user nobody, who cannot write to the test's folders.
     user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name

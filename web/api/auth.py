@@ -18,7 +18,6 @@ from flask import request
 from warmer.keys import MAX_ID
 from warmer.names import NAME_MAX, is_blank, without_controls
 from web.api.context import ApiContext
-from web.api.rate_limit import find_client_address
 from web.context import get_context
 from web.problems import Problem
 
@@ -64,6 +63,12 @@ def require(*roles: Role, takes_basic: bool = False) -> Caller:
 def count_write(caller: Caller) -> None:
     """Count a write of this caller. Raises Problem: 429 over the limit."""
     get_context(ApiContext).rate_limiter.count(caller.role, caller.id, request.method)
+
+
+def count_wrong_key() -> None:
+    """Count a wrong key of this client. Raises Problem: 429 over the limit."""
+    forwarded_for = request.headers.get("X-Forwarded-For", "")
+    get_context(ApiContext).rate_limiter.count_wrong_key(request.remote_addr or "", forwarded_for)
 
 
 def _check_init_data(credential: str) -> Caller | None:
@@ -119,6 +124,5 @@ def _check_api_key(credential: str) -> Caller | None:
     given, context = credential.encode("latin-1", "replace"), get_context(ApiContext)  # encoded as above
     if sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in context.settings.api_keys):
         return Caller("server")
-    forwarded_for = request.headers.get("X-Forwarded-For", "")
-    context.rate_limiter.count_wrong_key(find_client_address(request.remote_addr or "", forwarded_for))
+    count_wrong_key()
     return None

@@ -20,6 +20,7 @@ from web.problems import Problem, is_away
 
 PER_MINUTE = {"user": 10, "server": 30_000}  # writes, by role
 WRONG_KEYS_PER_MINUTE = 20  # by address
+WRONG_KEYS_PER_MINUTE_OF_A_PEER = 1000  # by connection: of all the clients of a proxy together
 
 
 class ClientStorage(RedisStorage):
@@ -41,16 +42,22 @@ class RateLimiter:
         self._urls, self._wall_clock = urls, wall_clock
         self._limiter = FixedWindowRateLimiter(ClientStorage(redis, keys.limits))
         self._wrong_keys = RateLimitItemPerMinute(WRONG_KEYS_PER_MINUTE, namespace="wrong-key")
+        self._of_a_peer = RateLimitItemPerMinute(WRONG_KEYS_PER_MINUTE_OF_A_PEER, namespace="wrong-key")
         self._limits = {role: RateLimitItemPerMinute(number, namespace=role) for role, number in PER_MINUTE.items()}
 
     def count(self, role: str, caller_id: int, method: str) -> None:
         """Count a write of this caller. Raises Problem: 429 over the limit."""
         self._hit(self._limits[role], method, f"writer:{caller_id}")
 
-    def count_wrong_key(self, address: str) -> None:
-        """Count a wrong key from this address, except while Redis is away. Raises Problem: 429 over the limit."""
+    def count_wrong_key(self, peer: str, forwarded_for: str) -> None:
+        """Count a wrong key of this client, except while Redis is away. Raises Problem: 429 over the limit.
+
+        The peer counts first: behind a proxy that passes X-Forwarded-For on unchanged, a client could choose a new
+        address for each key, and each would be a new key in Redis.
+        """
         try:
-            self._hit(self._wrong_keys, "key", f"address:{address}")
+            self._hit(self._of_a_peer, "key", f"peer:{peer}")
+            self._hit(self._wrong_keys, "key", f"address:{find_client_address(peer, forwarded_for)}")
         except RedisError as error:
             if not is_away(error):
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, render_template, request
 from init_data_py import sign
@@ -30,6 +31,7 @@ PAGE_POLICY = (
 )
 
 
+ONE_RANGE = re.compile(r"bytes=(\d+-\d*|-\d+)", re.IGNORECASE)
 HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
@@ -42,14 +44,14 @@ class TryBody(BaseModel):
 
 @bp.before_app_request
 def ignore_unknown_ranges() -> None:
-    """Ignore a range in another unit than bytes, as RFC 9110 demands; the static route would answer 416."""
-    if not request.headers.get("Range", "bytes=").lower().startswith("bytes="):
+    """Ignore all but one range of bytes, as RFC 9110 (14.2) permits; the static route would answer 416."""
+    if not ONE_RANGE.fullmatch(request.headers.get("Range", "bytes=0-")):
         del request.environ["HTTP_RANGE"]
 
 
 @bp.get("/")
 def index() -> Response:
-    """The recent partners with their pictures, for who is signed in; for others the name of the bot."""
+    """The recent partners for a visitor who is signed in; the name of the bot for any other."""
     context = get_context(PageContext)
     demo, is_operator = context.settings.demo, has_page_key()
     if context.settings.page_key and "key" in request.args:
@@ -87,7 +89,10 @@ class LoopbackHostOnly:
         self.inner = inner
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if HOST.fullmatch(environ.get("HTTP_HOST", "")):
+        target = environ.get("RAW_URI", "/")
+        # The name in an absolute target replaces the one in Host (RFC 9112, 3.2.2).
+        names = {environ.get("HTTP_HOST", ""), *([] if target.startswith("/") else [urlsplit(target).netloc])}
+        if all(map(HOST.fullmatch, names)):
             return self.inner(environ, start_response)
         problem = Problem(403, "a demo answers only under the name of its own machine, such as 127.0.0.1")
         return to_response(problem)(environ, start_response)

@@ -9,7 +9,7 @@ import hmac
 
 from flask import Response, request
 
-from web.api.auth import require
+from web.api.auth import count_wrong_key, require
 from web.context import get_context
 from web.pages.context import PageContext
 from web.problems import Problem
@@ -27,8 +27,12 @@ def has_page_key() -> bool:
 
 
 def sign_in(given: str) -> Response:
-    """Move the page key from the URL into a cookie, which no script and no other site can use. Raises Problem: 403."""
+    """Move the page key from the URL into a cookie, which no script and no other site can use.
+
+    Raises Problem: 403, 429 for too many wrong keys from an address.
+    """
     if not _is_page_key(given):
+        count_wrong_key()
         raise Problem(403, "the key is not of this start: open the URL that scripts/run has printed")
     response = Response(status=303, headers={"Location": "/"})
     response.set_cookie(_name_cookie(), given, httponly=True, samesite="Strict")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 from redis.exceptions import RedisError
-from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response
 
 from warmer.photo import Unavailable
@@ -54,6 +54,8 @@ class PhotoLayer:
             return to_response(Problem(400, "HTTP/1.1 needs a Host"))(environ, start_response)  # RFC 9112, 3.2
         if path[:PREFIX_LENGTH] in PREFIXES and path[PREFIX_LENGTH : PREFIX_LENGTH + 1] not in ("", "/"):
             return Exchange(self, environ, start_response).answer(path)
+        if path.startswith("//"):  # werkzeug would drop the slashes, behind the back of a proxy's rules
+            return to_response(NotFound())(environ, start_response)
         environ["PATH_INFO"] = path or "/"  # http://host without a path (RFC 9110, 4.2.3), and no redirect
         with working_for(self.context.request_ids.choose(environ.get("HTTP_X_REQUEST_ID"))):
             return self.inner(environ, start_response)

@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 
 from tests.conftest import API_KEY
 from tests.support.web_parts import MakeApp, as_user, file_url, init_data, new_file_id, new_id
-from web.api.rate_limit import WRONG_KEYS_PER_MINUTE, find_client_address
+from web.api.rate_limit import WRONG_KEYS_PER_MINUTE, WRONG_KEYS_PER_MINUTE_OF_A_PEER, find_client_address
+from web.wiring import get_web_context
 
 ANN = {"id": 42, "first_name": "Ann"}
 USER_ROUTES = [("POST", "/api/partner/me"), ("GET", "/api/partner/me"), ("DELETE", "/api/partner/me")]
@@ -115,6 +116,20 @@ def test_behind_a_proxy_each_client_has_its_own_limit_and_cannot_choose_another(
         try_key(client, "guess", forwarded_for=f"1.1.1.{number}, 8.8.8.8")
     assert try_key(client, "guess", forwarded_for="9.9.9.9, 8.8.8.8").status_code == 429
     assert try_key(client, "guess", forwarded_for="8.8.8.8, 9.9.9.9").status_code == 401
+
+
+def test_a_client_that_names_a_new_address_for_each_key_meets_the_limit_of_its_connection(
+    app: Flask, client: FlaskClient
+) -> None:
+    redis = get_web_context(app).redis
+    for number in range(WRONG_KEYS_PER_MINUTE_OF_A_PEER):
+        try_key(client, "guess", "10.0.0.7", f"8.8.{number // 250}.{number % 250}")
+    counted = redis.dbsize()
+    answers = [try_key(client, "guess", "10.0.0.7", f"9.9.9.{number}") for number in range(9)]
+    assert {answer.status_code for answer in answers} == {429}
+    assert redis.dbsize() == counted  # no further address takes memory
+    assert try_key(client, "guess", "10.0.0.8", "9.9.9.9").status_code == 401
+    assert try_key(client, API_KEY, "10.0.0.7", "9.9.9.9").status_code == 200
 
 
 @pytest.mark.parametrize(

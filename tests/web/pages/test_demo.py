@@ -16,6 +16,7 @@ from werkzeug.test import create_environ, run_wsgi_app
 from tests.conftest import wait_until
 from tests.support.web_parts import MakeApp, as_user, file_url, new_id, private_redis, queued, store_picture
 from warmer.keys import Subject
+from web.api.rate_limit import WRONG_KEYS_PER_MINUTE
 from web.wiring import get_web_context
 
 PAGE_KEY = "the-key-of-a-page-for-one-start-only"
@@ -158,6 +159,13 @@ def test_a_wrong_page_key_opens_nothing(run_app: Flask, key: str) -> None:
     assert client.post("/try", json={"id": 42}).status_code == 401
 
 
+def test_wrong_page_keys_are_limited_per_address_and_the_right_one_is_never_refused(run_app: Flask) -> None:
+    client = run_app.test_client()
+    statuses = [client.get(f"/?key=guess-{number}").status_code for number in range(WRONG_KEYS_PER_MINUTE + 1)]
+    assert statuses == [403] * WRONG_KEYS_PER_MINUTE + [429]
+    assert client.get(f"/?key={PAGE_KEY}").status_code == 303
+
+
 def test_without_a_page_key_only_an_api_key_opens_the_field(client: FlaskClient, as_server: dict[str, str]) -> None:
     assert client.get(f"/?key={PAGE_KEY}").status_code == 200  # the page, for everyone
     for cookie in ("", "None", PAGE_KEY):
@@ -204,6 +212,12 @@ def test_a_demo_refuses_every_route_under_any_other_name(demo_app: Flask) -> Non
         None,
     ]
     assert [host for host in hosts if ask_demo(demo_app, host) != {403}] == []
+
+
+@pytest.mark.parametrize(("target", "status"), [("http://evil.example/", 403), ("http://127.0.0.1:8000/", 200)])
+def test_the_name_in_an_absolute_target_counts_beside_that_in_host(demo_app: Flask, target: str, status: int) -> None:
+    answer = demo_app.test_client().get("/", headers={"Host": "127.0.0.1"}, environ_overrides={"RAW_URI": target})
+    assert answer.status_code == status
 
 
 def ask_demo(app: Flask, host: str | None) -> set[int]:
