@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +17,10 @@ from warmer.errors import UnknownRefusal
 from warmer.flow.attempt import AttemptRunner
 from warmer.flow.fetch import PhotoFetcher
 from warmer.flow.forget import Forget
-from warmer.flow.outcome import Outcome
 from warmer.flow.profile import ProfileLookup
 from warmer.flow.steps import FlowSteps
 from warmer.images.render import render
-from warmer.keys import Keys, Lane, Subject
+from warmer.keys import Keys
 from warmer.observe.checks import HealthChecks
 from warmer.observe.metrics import STEP_SECONDS, count_call, time_each
 from warmer.photo import FilePath, PhotoSize, Rendering, SourceImage, VariantSpec
@@ -68,9 +67,6 @@ class WorkerSteps(FlowSteps):
         self.fetcher = PhotoFetcher(telegram, budget, store, settings.file_path_ttl)
         self.profile_lookup = ProfileLookup(telegram, budget)
         self.first_format = settings.photo_formats[0]
-
-    def attempt(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
-        return self.attempts.run(subject, lane, work)
 
     def fetch(self, lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
         with STEP_SECONDS.labels("fetch").time(), self._asking_about_the_bot(job):

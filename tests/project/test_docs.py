@@ -125,6 +125,17 @@ def test_every_link_to_a_file_works() -> None:
     assert [(path.name, target) for path, target in links if not (path.parent / target).exists()] == []
 
 
+def test_every_function_that_code_or_the_architecture_page_names_is_in_that_file() -> None:
+    place = re.compile(r"(?<!tests/)\b((?:warmer|web)/[\w/]+\.(?:py|lua))\)?(?:, `(?:\w+\.)?(\w+)`)?")
+    code = [path.read_text("utf-8") for room in ("warmer", "web") for path in (ROOT / room).rglob("*.*[ya]")]
+    named = {found for text in [*code, ARCHITECTURE] for found in place.findall(text)}
+    texts = {file: (ROOT / file).read_text("utf-8") if (ROOT / file).exists() else "" for file, _ in named}
+    assert len(named) > 20
+    assert [
+        name for name in named if not re.search(rf"(def|class) {name[1]}\b" if name[1] else ".", texts[name[0]])
+    ] == []
+
+
 def test_the_built_site_loads_nothing_from_other_hosts() -> None:
     site = ROOT / "build" / "docs"
     if not site.exists():

@@ -50,7 +50,7 @@ class Publisher:
         self.enqueued_ms = int((settings.photo_wait + ENQUEUED_EXTRA_SECONDS) * 1000)
         self.hot_max = settings.hot_max
         self.rate = settings.telegram_rate  # pictures per second, about
-        self._enqueue = load_script(redis, "enqueue")
+        self._enqueue = load_script(redis, "lua/enqueue.lua")
         self._clock = clock
         self._closed_until = 0.0  # by that clock
 
@@ -121,7 +121,7 @@ class Publisher:
                 if lane == "warm":  # before the messages: a worker may end with one at once and choose the next run
                     self.schedule.schedule_by(subjects[:room], count_lost_after(waiting, self.rate))
                 for subject in subjects[:room]:
-                    # To `warm` in warmer/worker/tasks.py.
+                    # warmer/worker/tasks.py, `warm`
                     self.app.send_task("warm", args=[subject, lane], queue=lane, producer=producer, headers=headers)
                     published += 1
         except BROKER_FAILED as error:

@@ -88,7 +88,7 @@ class AttemptRunner:
         try:
             if lease.crash_count > MAX_CRASHES:
                 raise Crashed(f"{MAX_CRASHES} workers ended with it")
-            outcome = work(lease)
+            outcome = work(lease)  # of warmer/flow/warm.py, `warm_photo`, or warmer/flow/profile.py, `refresh_profile`
         except Permanent as error:
             return self._end_unavailable(lease, error)
         except Transient as error:

@@ -38,7 +38,7 @@ def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> Outcome:
         _warm_and_show(person, photo, job, steps)
         return Outcome("done")
 
-    outcome = steps.attempt(subject, job.lane, work)
+    outcome = steps.attempts.run(subject, job.lane, work)
     if outcome.kind == "done":
         _schedule_if_registered_meanwhile(user_id, steps)
     elif outcome.kind == "skipped":

@@ -30,4 +30,4 @@ def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> Outcome:
             store.renew(file_id)
         return Outcome("done")
 
-    return steps.attempt(Subject(file_id), job.lane, work)
+    return steps.attempts.run(Subject(file_id), job.lane, work)

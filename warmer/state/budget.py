@@ -53,9 +53,9 @@ class Budget:
         self._paused_until = 0.0  # by that clock: Redis may forget the pause, this worker does not
         self._sleep = sleep
         self.on_recovered = on_recovered  # from an outage
-        self._ask = load_script(redis, "budget")
-        self._pause = load_script(redis, "pause")
-        self._begin_outage = load_script(redis, "begin_outage")
+        self._ask = load_script(redis, "lua/budget.lua")
+        self._pause = load_script(redis, "lua/pause.lua")
+        self._begin_outage = load_script(redis, "lua/begin_outage.lua")
 
     def spend(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
         """Make one Bot API call that costs a token; what Telegram says of our pace or token holds for all workers."""

@@ -35,7 +35,7 @@ class Failures:
         self.redis = redis
         self.keys = keys
         self.stats = stats
-        self._note = load_script(redis, "note_failure")
+        self._note = load_script(redis, "lua/note_failure.lua")
 
     def note(self, subject: str, error: WarmerError) -> None:
         """Count the failure and record its reason.

@@ -71,9 +71,9 @@ class LeaseManager:
         self.redis = redis
         self.keys = keys
         self.lease_seconds = lease_seconds
-        self._take = load_script(redis, "take_lease")
-        self._release = load_script(redis, "release_lease")
-        self._set_leased = load_script(redis, "set_leased")
+        self._take = load_script(redis, "lua/take_lease.lua")
+        self._release = load_script(redis, "lua/release_lease.lua")
+        self._set_leased = load_script(redis, "lua/set_leased.lua")
 
     def is_stale(self, subject: Subject, lane: Lane) -> bool:
         """Returns True for a hot message whose `enqueued` marker is gone: its client has an answer, or has left."""

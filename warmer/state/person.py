@@ -126,7 +126,7 @@ class Records:
         self.redis = redis
         self.keys = keys
         self.ttl_seconds = ttl_seconds  # of an id that is not registered
-        self._replace = load_script(redis, "replace")
+        self._replace = load_script(redis, "lua/replace.lua")
 
     def fetch(self, person_id: int) -> Person:
         """The person, with Redis' TIME, in one round trip."""

@@ -51,10 +51,10 @@ class PhotoStore:
         self.sizes = tuple(sorted(sizes))  # pixels
         self.formats = tuple(formats)
         self.ttl = ttl  # seconds
-        self._put, self._set_leased = load_script(redis, "put"), load_script(redis, "set_leased")
-        self._put_unavailable = load_script(redis, "put_unavailable")
-        self._count_failure = load_script(redis, "count_failure")
-        self._forget = load_script(redis, "forget")
+        self._put, self._set_leased = load_script(redis, "lua/put.lua"), load_script(redis, "lua/set_leased.lua")
+        self._put_unavailable = load_script(redis, "lua/put_unavailable.lua")
+        self._count_failure = load_script(redis, "lua/count_failure.lua")
+        self._forget = load_script(redis, "lua/forget.lua")
 
     # Reading
 

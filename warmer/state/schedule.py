@@ -18,9 +18,9 @@ class Schedule:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self.redis = redis
         self.keys = keys
-        self._schedule = load_script(redis, "schedule")
-        self._cancel_if = load_script(redis, "cancel_if")
-        self._take = load_script(redis, "take_due")
+        self._schedule = load_script(redis, "lua/schedule.lua")
+        self._cancel_if = load_script(redis, "lua/cancel_if.lua")
+        self._take = load_script(redis, "lua/take_due.lua")
 
     def set(self, subject: str, seconds: float) -> str | None:
         """Replace the next run. Returns its instant for `cancel_if`, None if there was another one before."""

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from redis.commands.core import Script
 
 
-def load_script(redis: Redis, name: str) -> Script:
-    """The script `lua/<name>.lua`, called with keys and args; Redis caches it by its hash."""
-    return redis.register_script((files("warmer.state") / "lua" / f"{name}.lua").read_bytes())
+def load_script(redis: Redis, path: str) -> Script:
+    """The script at this path beside this module, called with keys and args; Redis caches it by its hash."""
+    return redis.register_script((files("warmer.state") / path).read_bytes())
 
 
 def queue(pipe: Any, script: Script, *, keys: Sequence[str], args: Sequence[Any]) -> None:

@@ -46,6 +46,7 @@ class PurgeListener:
         self._keys = keys
         self._on_joined = on_joined
         self._on_lost = on_lost
+        # web/photos/waiting.py, `Waiting.wake`, and web/photos/cache.py, `ResponseCache.purge`
         self._actions = {keys.done: on_done, keys.purge: on_purge}
         self._has_slots = has_slots
         self._read_seconds = read_seconds

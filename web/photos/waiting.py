@@ -74,8 +74,9 @@ class Waiting:
 
     def _wait(self, waiter: _Waiter, look: Callable[[], T], request: Callable[[], bool]) -> T:
         end = self._clock() + self.wait_seconds
+        # web/photos/lookup.py, `PhotoLookup.now` and web/photos/lookup.py, `PhotoLookup._request_warming`
         while (found := look()) is None and not waiter.is_postponed:
-            if not request():  # PhotoLookup._request_warming
+            if not request():
                 raise Overloaded
             if (left := end - self._clock()) <= 0:
                 break

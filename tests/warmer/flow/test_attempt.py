@@ -67,7 +67,7 @@ def run(
 
     end_backoffs(context.redis)
     if uniform is None:
-        return context.steps.attempt(subject, lane, work)
+        return context.steps.attempts.run(subject, lane, work)
     steps, failures = context.steps, Failures(context.redis, context.keys, context.stats)
     check_seconds = context.settings.profile_check_every
     outage = Outage(context.redis, context.keys, context.schedule)

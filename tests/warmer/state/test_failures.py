@@ -44,7 +44,7 @@ def fail(context: WorkerContext, error: WarmerError, subject: Subject = FID) -> 
     def work(_: Lease) -> Outcome:
         raise error
 
-    context.steps.attempt(subject, "warm", work)
+    context.steps.attempts.run(subject, "warm", work)
 
 
 def test_a_failure_is_listed_with_its_cause_reason_and_time(failures: Failures) -> None:
@@ -114,7 +114,7 @@ def test_forgetting_during_the_work_leaves_no_failure(context: WorkerContext, er
         context.steps.store.forget(FID)
         raise error
 
-    assert context.steps.attempt(FID, "warm", work).kind == "skipped"
+    assert context.steps.attempts.run(FID, "warm", work).kind == "skipped"
     assert list_traces(context.redis, FID) == []
 
 

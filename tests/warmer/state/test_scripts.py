@@ -11,7 +11,7 @@ from redis import Redis
 from warmer.state.scripts import load_script
 
 FOLDER = Path(str(files("warmer.state"))) / "lua"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.lua"))
+NAMES = sorted(f"lua/{path.name}" for path in FOLDER.glob("*.lua"))
 
 
 def test_redis_accepts_every_script(redis: Redis) -> None:
@@ -20,7 +20,7 @@ def test_redis_accepts_every_script(redis: Redis) -> None:
 
 
 def test_every_script_documents_its_keys_and_arguments() -> None:
-    texts = {name: (FOLDER / f"{name}.lua").read_text("utf-8") for name in NAMES}
+    texts = {name: (FOLDER.parent / name).read_text("utf-8") for name in NAMES}
     assert texts
     assert [name for name, text in texts.items() if not re.match(r"-- KEYS: .*?ARGV: ", text, re.DOTALL)] == []
 
@@ -31,6 +31,6 @@ def test_every_script_is_used() -> None:
 
 
 def test_a_script_is_loaded_again_after_redis_lost_it(redis: Redis) -> None:
-    script = load_script(redis, "pause")
+    script = load_script(redis, "lua/pause.lua")
     redis.script_flush()
     assert script(keys=["budget"], args=[1]) == 1

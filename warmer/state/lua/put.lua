@@ -9,5 +9,5 @@ for i = 7, #KEYS do
   redis.call('SET', KEYS[i], ARGV[at], 'EX', ARGV[2])
   redis.call('SREM', KEYS[6], ARGV[at + 1])
 end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
+redis.call('PUBLISH', ARGV[3], ARGV[4])  -- web/photos/purge_listener.py, `PurgeListener._act_on`
 return 1
