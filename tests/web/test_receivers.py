@@ -21,12 +21,6 @@ from web.signals import announce, partners_listed
 from web.wiring import get_web_context
 
 
-@pytest.fixture
-def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker and without waiting."""
-    return make_app(photo_wait=0)
-
-
 def list_some(app: Flask, client: FlaskClient, headers: dict[str, str], count: int = 6) -> list[str]:
     """List partners. Returns the subjects without a ready picture, newest first; each third picture is ready."""
     file_ids = [store_picture(app) if number % 3 == 0 else new_file_id() for number in range(count)]

@@ -33,12 +33,6 @@ from web.wiring import get_web_context
 ALL = [value for value in vars(signals).values() if isinstance(value, NamedSignal)]
 
 
-@pytest.fixture
-def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker and without waiting."""
-    return make_app(photo_wait=0)
-
-
 @contextmanager
 def record_signals(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
     """Records every signal of this app with its payload, except photo_not_served."""

@@ -24,12 +24,6 @@ PICTURE = make_picture()
 
 
 @pytest.fixture
-def user_id(telegram: FakeTelegram) -> int:
-    telegram.world.add_user(user_id := next_id(), "Ann", picture=PICTURE)
-    return user_id
-
-
-@pytest.fixture
 def file_id(telegram: FakeTelegram, user_id: int) -> str:
     return telegram.world.file_id(user_id, 320)
 

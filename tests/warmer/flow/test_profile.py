@@ -7,25 +7,12 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, next_id
 from tests.support.backoff import end_negatives
-from tests.warmer.flow.profiles import (
-    RED,
-    TEAL,
-    follow,
-    get_partner,
-    mark_old,
-    meanwhile,
-    partner_id,
-    show_and_change,
-    step,
-    user_id,
-)
+from tests.warmer.flow.conftest import RED, TEAL, follow, get_partner, mark_old, meanwhile, show_and_change
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
 from warmer.photo import Unavailable
 from warmer.wiring import WorkerContext
-
-__all__ = ["partner_id", "step", "user_id"]
 
 
 def test_the_first_picture_is_looked_up_warmed_and_shown(

@@ -10,25 +10,13 @@ from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, next_id, wait_until
 from tests.support.people import change_record
 from tests.support.steps import replace_steps
-from tests.warmer.flow.profiles import (
-    TEAL,
-    follow,
-    get_partner,
-    mark_old,
-    meanwhile,
-    partner_id,
-    show_and_change,
-    step,
-    user_id,
-)
+from tests.warmer.flow.conftest import TEAL, follow, get_partner, mark_old, meanwhile, show_and_change
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
 from warmer.photo import FilePath, SourceImage, Unavailable
 from warmer.state.lease import Lease
 from warmer.wiring import WorkerContext
-
-__all__ = ["partner_id", "step", "user_id"]
 
 
 @pytest.mark.parametrize("is_registered", [True, False])

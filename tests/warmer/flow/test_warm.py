@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from faketelegram import FakeTelegram
-from tests.conftest import listening, make_picture, wait_until
+from tests.conftest import listening, wait_until
 from tests.support.backoff import end_backoffs
 from tests.support.steps import replace_steps
 from warmer.deadline import JobContext
@@ -20,12 +20,6 @@ from warmer.keys import Lane
 from warmer.photo import FilePath, Rendering, SourceImage, Unavailable, VariantSpec
 from warmer.state.lease import Lease
 from warmer.wiring import WorkerContext
-
-
-@pytest.fixture
-def file_id(telegram: FakeTelegram) -> str:
-    return telegram.world.add_file(make_picture(200, 100))
-
 
 JPEG = VariantSpec(160, "jpeg")
 

@@ -16,11 +16,6 @@ from warmer.state.lease import Forgotten, KnownUnavailable, Lease, LeaseManager
 FID = Subject("AgACAgIAAxkBAAIBcGab")
 
 
-@pytest.fixture
-def leases(redis: Redis, keys: Keys) -> LeaseManager:
-    return LeaseManager(redis, keys)
-
-
 def try_take(leases: LeaseManager) -> Lease | None:
     try:
         return leases.take(FID, "warm")

@@ -8,12 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from tests.warmer.state.records import A, B, C, found, people, showing
+from tests.warmer.state.conftest import A, B, C, found, showing
 from warmer.keys import Keys
 from warmer.state.people import People
 from warmer.state.person import Person
-
-__all__ = ["people"]
 
 
 def test_the_newest_partner_comes_first(people: People) -> None:

@@ -10,14 +10,12 @@ from redis import Redis
 
 from tests.conftest import listening
 from tests.support.remaining import remaining
-from tests.warmer.state.store import DAY, FID, FORMATS, SIZES, TTL, lease, leases, list_keys, render, store
+from tests.warmer.state.conftest import DAY, FID, FORMATS, SIZES, TTL, list_keys, render
 from warmer.errors import NotMine
 from warmer.keys import Keys
 from warmer.photo import FilePath, VariantSpec
 from warmer.state.lease import Forgotten, Lease, LeaseManager, require_lease
 from warmer.state.photos import PhotoStore
-
-__all__ = ["lease", "leases", "store"]
 
 
 def test_a_stored_picture_is_found(store: PhotoStore, lease: Lease) -> None:

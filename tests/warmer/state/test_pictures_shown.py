@@ -9,12 +9,10 @@ from redis import Redis
 from tests.conftest import listening
 from tests.support.clock import Clock
 from tests.support.remaining import remaining
-from tests.warmer.state.records import CHECK, TTL, A, B, C, found, people, showing
+from tests.warmer.state.conftest import CHECK, TTL, A, B, C, found, showing
 from warmer.keys import Keys, Subject
 from warmer.state.people import FRESH_SECONDS, People
 from warmer.state.person import FORMER_MAX, Person
-
-__all__ = ["people"]
 
 
 def test_every_picture_ever_shown_is_recorded(people: People) -> None:

@@ -7,13 +7,11 @@ from redis import Redis
 
 from tests.conftest import listening
 from tests.support.remaining import remaining
-from tests.warmer.state.store import DAY, FID, FORMATS, OTHER, PREVIEW, TTL, lease, leases, list_keys, render, store
+from tests.warmer.state.conftest import DAY, FID, FORMATS, OTHER, PREVIEW, TTL, list_keys, render
 from warmer.keys import FAILURES_SECONDS, Keys
 from warmer.photo import PhotoStatus, Unavailable, VariantSpec, version_of
 from warmer.state.lease import Lease, LeaseManager
 from warmer.state.photos import PhotoStore
-
-__all__ = ["lease", "leases", "store"]
 
 
 def put_unavailable_again(store: PhotoStore, leases: LeaseManager, keys: Keys) -> int:

@@ -11,7 +11,7 @@ from responses import matchers
 from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.conftest import make_picture, next_id
 from tests.support.clock import Clock
-from tests.warmer.telegram.clients import (
+from tests.warmer.telegram.conftest import (
     FILE_ID,
     GET_FILE,
     GET_ME,
@@ -19,9 +19,6 @@ from tests.warmer.telegram.clients import (
     ROOT,
     Calls,
     add_file,
-    api,
-    close_clients,
-    mocked,
     open_api,
     url_of,
 )
@@ -35,8 +32,6 @@ from warmer.errors import (
 )
 from warmer.photo import Bot, FilePath, PhotoSize
 from warmer.telegram.client import MAX_PHOTO_BYTES, BotApi
-
-__all__ = ["api", "close_clients", "mocked"]
 
 
 def test_get_me_returns_the_bot(mocked: responses.RequestsMock) -> None:

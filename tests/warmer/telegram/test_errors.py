@@ -7,18 +7,7 @@ from typing import Any
 import pytest
 import responses
 
-from tests.warmer.telegram.clients import (
-    GET_FILE,
-    GET_ME,
-    GET_PHOTOS,
-    PATH,
-    Use,
-    api,
-    close_clients,
-    mocked,
-    open_api,
-    url_of,
-)
+from tests.warmer.telegram.conftest import GET_FILE, GET_ME, GET_PHOTOS, PATH, Use, open_api, url_of
 from warmer.deadline import Deadline
 from warmer.errors import (
     DeadlineExceeded,
@@ -36,8 +25,6 @@ from warmer.errors import (
     WarmerError,
 )
 from warmer.telegram.client import DownloadUnauthorized, PathExpired
-
-__all__ = ["api", "close_clients", "mocked"]
 
 GET_CHAT: Use = lambda api: api.get_chat_photo(42, Deadline(60))  # noqa: E731
 DOWNLOAD: Use = lambda api: api.download(PATH, Deadline(60))  # noqa: E731

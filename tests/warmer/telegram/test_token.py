@@ -12,15 +12,13 @@ import pytest
 
 import warmer
 from faketelegram import TEST_TOKEN, FakeTelegram
-from tests.warmer.telegram.clients import add_file, api, close_clients, open_api
+from tests.warmer.telegram.conftest import add_file, open_api
 from warmer.deadline import Deadline
 from warmer.errors import (
     UpstreamFailed,
     WarmerError,
 )
 from warmer.telegram.client import BotApi
-
-__all__ = ["api", "close_clients"]
 
 
 def list_context(error: BaseException | None) -> Iterator[BaseException]:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.conftest import make_picture
 from tests.support.clock import Clock
 from tests.support.remaining import remaining
 from warmer.deadline import JobContext
@@ -24,11 +23,6 @@ from warmer.worker import beat_rounds
 from warmer.worker.beat_rounds import POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, keep_newest, run_tick
 
 FID = "AgACAgIAAxkBAAIBcGab"
-
-
-@pytest.fixture
-def file_id(telegram: FakeTelegram) -> str:
-    return telegram.world.add_file(make_picture())
 
 
 def list_next_runs(context: WorkerContext) -> dict[str, float]:

@@ -10,7 +10,7 @@ from celery.signals import worker_ready, worker_shutdown
 from prometheus_client import REGISTRY
 
 from faketelegram import FakeTelegram
-from tests.conftest import list_traces, make_picture, wait_until
+from tests.conftest import list_traces, wait_until
 from tests.support.redis_kinds import connect_broker
 from warmer.celery import app as celery
 from warmer.keys import QUEUES, Lane
@@ -21,11 +21,6 @@ from warmer.worker import tasks
 
 needs_worker = pytest.mark.usefixtures("worker")
 LANES: tuple[Lane, ...] = ("hot", "warm", "rewarm")
-
-
-@pytest.fixture
-def file_id(telegram: FakeTelegram) -> str:
-    return telegram.world.add_file(make_picture())
 
 
 def count_outcomes(lane: str, outcome: str) -> float:

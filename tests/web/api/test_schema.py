@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import schemathesis
 from flask import Flask
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from tests.support.web_parts import MakeApp
 from web.api.openapi import DOCUMENT
 
 REQUESTS = {
@@ -24,12 +22,6 @@ REQUESTS = {
     "suppress-health-check": ["all"],
 }
 routes = schemathesis.openapi.from_path(DOCUMENT, config=schemathesis.Config.from_dict(REQUESTS))
-
-
-@pytest.fixture
-def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker and without waiting."""
-    return make_app(photo_wait=0)
 
 
 @routes.parametrize()

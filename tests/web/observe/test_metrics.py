@@ -43,12 +43,6 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker and without waiting."""
-    return make_app(photo_wait=0)
-
-
-@pytest.fixture
 def figures(client: FlaskClient, as_server: dict[str, str]) -> Read:
     """Reads /metrics."""
 

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import next_id, wait_until
-from tests.support.web_parts import MakeApp, file_url, new_file_id, store_picture, store_unavailable
+from tests.support.web_parts import file_url, new_file_id, store_picture, store_unavailable
 from tests.warmer.observe.test_logs import Read, restored, start
 from warmer.celery import app as celery
 from warmer.errors import InvalidFileId
@@ -22,11 +22,6 @@ from web.observe.request_ids import RequestIds
 from web.wiring import get_web_context
 
 __all__ = ["restored"]
-
-
-@pytest.fixture
-def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    return make_app(photo_wait=0)
 
 
 @pytest.fixture

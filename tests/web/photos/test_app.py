@@ -21,13 +21,11 @@ from tests.support.web_parts import (
     store_unavailable,
     user_url,
 )
-from tests.web.photos.routes import HIT, ON_EVERY_ANSWER, app, assert_has, commands, forget_one
+from tests.web.photos.conftest import HIT, ON_EVERY_ANSWER, assert_has, commands, forget_one
 from warmer.errors import GaveUp, InvalidFileId
 from warmer.keys import Subject
 from web.photos.urls import sign
 from web.wiring import get_web_context
-
-__all__ = ["app"]
 
 FILE_CACHE = "public, max-age=604800, immutable"
 VOLATILE = ("X-Response-Time", "Server-Timing", "X-Request-ID", "Content-Length")

@@ -14,10 +14,8 @@ from tests.support.web_parts import (
     queued,
     store_picture,
 )
-from tests.web.photos.routes import app, assert_has, commands, forget_one
+from tests.web.photos.conftest import assert_has, commands, forget_one
 from web.wiring import get_web_context
-
-__all__ = ["app"]
 
 # Conditional requests
 MATCHES = ["{etag}", "W/{etag}", '"x", {etag}', '{etag}, "x"', 'W/"x" ,W/{etag}', "*"]

@@ -7,22 +7,15 @@ from xml.etree import ElementTree
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from redis import Redis
 
 from tests.conftest import wait_until
-from tests.support.web_parts import MakeApp, body_of, file_url, new_file_id, store_picture, store_unavailable
+from tests.support.web_parts import body_of, file_url, new_file_id, store_picture, store_unavailable
 from warmer.errors import InvalidFileId
 from web.photos.placeholder import draw
 from web.wiring import get_web_context
 
 OWN = ("Content-Type", "Content-Length", "Content-Security-Policy", "X-Request-ID", "X-Response-Time", "Server-Timing")
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-@pytest.fixture
-def app(redis: Redis, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker and without waiting."""
-    return make_app(photo_wait=0)
 
 
 @pytest.fixture

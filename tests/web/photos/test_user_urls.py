@@ -19,12 +19,10 @@ from tests.support.web_parts import (
     store_unavailable,
     user_url,
 )
-from tests.web.photos.routes import HIT, ON_EVERY_ANSWER, app, assert_has, commands
+from tests.web.photos.conftest import HIT, ON_EVERY_ANSWER, assert_has, commands
 from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import Subject
 from web.wiring import get_web_context
-
-__all__ = ["app"]
 
 USER_CACHE = "public, max-age=300, stale-while-revalidate=86400"
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from flask import Flask
-from redis import Redis
 from werkzeug.test import TestResponse
 
 from tests.support.redis_kinds import KIND, list_calls, reset_calls
 from tests.support.web_parts import (
-    MakeApp,
     new_id,
     store_picture,
 )
@@ -37,12 +34,6 @@ CONNECTING = {"hello", "select", "ping", "subscribe", "ssubscribe", "client|seti
 if KIND == "cluster":
     CONNECTING |= {"command", "cluster|slots"}
     FIGURES |= {"evalsha"}  # there the common clock is a script
-
-
-@pytest.fixture
-def app(redis: Redis, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker and with a short wait."""
-    return make_app(photo_wait=0.05)
 
 
 def assert_has(answer: TestResponse, headers: dict[str, str]) -> None:
