@@ -185,7 +185,8 @@ def check_fetch(rows: list[PartnerRow], context: WorkerContext) -> Check:
     job, started = JobContext.start("hot", 2, seconds=10), time.monotonic()
     try:
         path = context.budget.spend(job, lambda deadline: context.telegram.get_file(file_id, deadline))
-        data = context.budget.spend_nothing(job, lambda deadline: context.telegram.download(path, deadline))
+        context.budget.check_pause()
+        data = context.budget.obey(job, lambda deadline: context.telegram.download(path, deadline))
     except WarmerError as error:
         return Check(question, "wrong", str(error))
     return Check(question, "ok", f"{_ms(started)} for {len(data)} bytes")

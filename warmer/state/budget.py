@@ -71,11 +71,6 @@ class Budget:
         self.end_outage()
         return answer
 
-    def spend_nothing(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
-        """Make a call that costs no token but obeys the pause: a download."""
-        self.check_pause()
-        return self.obey(job, call)
-
     def obey(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
         """Make a call after the pause was checked. What Telegram says of pace or token holds for all workers."""
         try:
