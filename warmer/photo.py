@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Status = Literal["ready", "warming", "unavailable", "none"]
-
 PREFERRED_PIXELS = 160
 
 

@@ -12,7 +12,7 @@ from warmer.keys import Keys, Subject
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 
-ACKNOWLEDGE_SECONDS = 0.5  # the longest that a deletion waits for the web processes
+WAIT_SECONDS = 0.5  # the longest that a deletion waits for the web processes
 POP_SECONDS = 0.1  # shorter than the read time-out of the web's connections
 
 
@@ -45,7 +45,7 @@ def wait_for_acknowledgements(redis: Redis, keys: Keys) -> bool:
     A connection delivers messages in order, so a process that acknowledges has seen every earlier purge.
     """
     key = keys.acknowledged(secrets.token_hex(8))
-    end = time.monotonic() + ACKNOWLEDGE_SECONDS
+    end = time.monotonic() + WAIT_SECONDS
     # A subscriber that is no web process counts here and never acknowledges. PUBSUB NUMSUB would tell them apart, but
     # in Valkey 9.1.2 its answer is wrong for eight subscribers.
     missing = redis.publish(keys.acknowledge, key)

@@ -1,4 +1,4 @@
-"""Partners and the status of their photos, as the API shows them in JSON."""
+"""Partner and Status in JSON. A new field is added here; a stored one in warmer/state/person.py, `Person`, too."""
 
 from __future__ import annotations
 

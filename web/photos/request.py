@@ -49,7 +49,7 @@ class PhotoRequestParser:
         kind, name = PREFIXES[path[:PREFIX_LENGTH]], path[PREFIX_LENGTH:]
         subject = _parse_subject(kind, name)
         given = _parse(query)
-        if subject is None or not self._is_signed(f"{kind}:{name}", given.get("sig", [""])[0]):
+        if subject is None or not self.urls.verify(f"{kind}:{name}", given.get("sig", [""])[0]):
             raise Problem(403, FORGED)
         size, *more = given.get("size") or [str(self.urls.size)]
         if more or size not in map(str, self.urls.sizes):
@@ -57,9 +57,6 @@ class PhotoRequestParser:
         read_placeholder(given)  # checked only: it does not change the picture
         accepted = parse_accept_header(accept, MIMEAccept)
         return PhotoRequest(kind, subject, int(size), tuple(rank_formats(accepted, self.formats)))
-
-    def _is_signed(self, message: str, signature: str) -> bool:
-        return self.urls.verify(message, signature)
 
 
 def read_choice(query: str) -> str | None:

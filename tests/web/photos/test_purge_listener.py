@@ -140,7 +140,7 @@ def test_after_all_acknowledgements_every_listener_has_received_the_purge(
             redis.publish(keys.purge, str(number))
             assert all(pool.map(lambda _: wait_for_acknowledgements(redis, keys), recorders))
             assert all(recorder.heard[-1] == f"purge {number}" for recorder in recorders)
-    assert not list(redis.scan_iter(f"{keys.prefix}heard:*"))
+    assert not list(redis.scan_iter(keys.acknowledged("*")))
 
 
 def test_waiting_for_a_silent_process_ends(redis: Redis, keys: Keys, recorder: Recorder) -> None:
