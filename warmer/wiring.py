@@ -64,7 +64,7 @@ class WorkerSteps(FlowSteps):
         self.attempts = AttemptRunner(
             leases, schedule, store, people, failures, outage, budget, settings.profile_check_every
         )
-        self.fetcher = PhotoFetcher(telegram, budget, store, settings.file_path_ttl)
+        self.fetcher = PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl)
         self.profile_lookup = ProfileLookup(telegram, budget)
         self.first_format = settings.photo_formats[0]
 

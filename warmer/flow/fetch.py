@@ -9,6 +9,7 @@ from warmer.errors import UpstreamFailed
 from warmer.photo import FilePath, SourceImage
 from warmer.state.budget import Budget
 from warmer.state.lease import Lease, require_lease
+from warmer.state.outage import Outage
 from warmer.state.photos import PhotoStore
 from warmer.telegram.client import BotApi, DownloadUnauthorized, PathExpired
 
@@ -16,9 +17,10 @@ from warmer.telegram.client import BotApi, DownloadUnauthorized, PathExpired
 class PhotoFetcher:
     """Downloads pictures, and remembers the path of each: another getFile would cost a call."""
 
-    def __init__(self, telegram: BotApi, budget: Budget, store: PhotoStore, path_ttl: int) -> None:
+    def __init__(self, telegram: BotApi, budget: Budget, outage: Outage, store: PhotoStore, path_ttl: int) -> None:
         self.telegram = telegram
         self.budget = budget
+        self.outage = outage
         self.store = store
         self.path_ttl = path_ttl  # seconds
 
@@ -37,8 +39,9 @@ class PhotoFetcher:
         path = self.budget.spend(job, lambda deadline: self.telegram.get_file(lease.subject, deadline))
         pipe: Any = self.store.redis.pipeline(transaction=False)
         self.store.queue_path(pipe, lease, path, self.path_ttl)
+        self.outage.queue_clear(pipe)
         self.budget.queue_check(pipe)
-        is_stored, pause = pipe.execute()
+        is_stored, _, pause = pipe.execute()
         require_lease(is_stored)
         self.budget.read_check(pause)
         return path

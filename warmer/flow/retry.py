@@ -55,7 +55,7 @@ NEGATIVE_CACHE_SECONDS: dict[type[Permanent], int] = {
 NEGATIVE_CACHE_MAX_SECONDS = 7 * DAY
 
 # A retry. With `max_tries` it backs off: after 2, 4, 8 seconds and so on, with each failure in a row. Else it comes
-# after the pause, when the error says (`retry_after`), or after a second. During a backoff or a pause no message starts
+# when the error says (`retry_after`), after the pause, or after a second. During a backoff or a pause no message starts
 # an attempt. Unreachable says nothing about the picture and is not counted: many of them are an outage.
 RETRIES: dict[type[Transient], Retry] = {
     Postponed: Retry(max_tries=None, drops_hot=True),
@@ -92,6 +92,6 @@ def choose_delay(error: Transient, failures: int, uniform: Callable[[float, floa
     """
     if failures:
         return min(2.0**failures, BACKOFF_MAX_SECONDS) * uniform(*BACKOFF_SPREAD)
-    if pause := get_retry(error).pause_seconds:
+    if error.retry_after is None and (pause := get_retry(error).pause_seconds):
         return pause * uniform(*BACKOFF_SPREAD)
     return (error.retry_after or 1) * uniform(*POSTPONE_SPREAD)

@@ -159,7 +159,8 @@ class Budget:
             self._remember_pause(seconds)
             raise Paused("Telegram asked for a pause", retry_after=seconds)
         if state == IN_OUTAGE:
-            raise Unreachable("Telegram is unreachable, and another job probes it")
+            # The subject of a failed probe pauses for longer, so that another one is the next probe.
+            raise Unreachable("Telegram is unreachable, and another job probes it", retry_after=seconds)
         if state == POSTPONED:
             raise Postponed("no token left", retry_after=seconds)
         return float(seconds), probe == [1]

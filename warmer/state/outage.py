@@ -1,4 +1,4 @@
-"""An outage: Telegram is unreachable for several subjects at once. It counts as a failure of none of them.
+"""An outage: Telegram is unreachable for several subjects, with no answer in between. No failure counts then.
 
 While it lasts, the budget lets one call through at a time, as a probe. When a probe is answered, all subjects that
 failed meanwhile are due at once.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 
 from warmer.keys import OUTAGE_SECONDS, Keys
 from warmer.state.schedule import Schedule
@@ -32,6 +33,10 @@ class Outage:
         pipe.scard(self.keys.outage)
         *_, number = pipe.execute()
         return int(number) >= SUBJECTS_MIN
+
+    def queue_clear(self, pipe: Pipeline) -> None:
+        """In a pipeline: Telegram has answered, so the failures up to now were those of their subjects."""
+        pipe.delete(self.keys.outage)
 
     def end(self) -> None:
         """Telegram answers again: every subject that failed is due now."""

@@ -92,6 +92,29 @@ def test_in_an_outage_one_probe_goes_out_and_every_other_job_calls_nothing(
     assert telegram.calls.total() == 4
 
 
+def test_after_a_failed_probe_another_subject_has_the_next_turn(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    break_telegram(telegram, "bad-gateway")
+    for file_id in file_ids[:3]:
+        warm(context, file_id)
+    pass_time(context, *file_ids)
+    for file_id in file_ids:  # the first is the probe
+        warm(context, file_id)
+    runs = due_soon(context)
+    assert max(runs[file_id] for file_id in file_ids[1:]) < runs[file_ids[0]]
+
+
+def test_pictures_that_fail_while_others_are_fetched_are_no_outage(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    healthy = [telegram.world.add_file(make_picture(color=color)) for color in ("lime", "pink", "plum", "teal")]
+    for ill, well in zip(file_ids, healthy, strict=True):
+        telegram.fail("getFile", "internal-error", times=None, file_id=ill)
+        assert warm(context, ill).kind == "postponed"
+        assert warm(context, well).kind == "done"
+
+
 def test_when_a_probe_is_answered_every_failed_subject_is_due_at_once(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:
