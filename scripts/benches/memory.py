@@ -10,18 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import psutil
-import requests
-from redis import Redis
-
 from benches import load, sources
 from benches.results import Part, Recorder, Row
-from benches.service import NAME
-from benches.testbed import BOTH, Testbed, list_workers, open_testbed, wait_for
+from benches.service import NAME, Service, start_service
+from benches.testbed import BOTH, open_testbed, wait_for
 from faketelegram import FakeTelegram
-from runner.ports import free_loopback_port
 from warmer.etag import HEADER_LENGTH
-from warmer.keys import Keys
 from warmer.settings import Settings
 from web.photos.urls import sign
 
@@ -42,20 +36,12 @@ Sample = tuple[int, float]  # warmings so far, MB
 class Deployment:
     """The service with one process of each kind, and a Telegram without latency."""
 
-    testbed: Testbed
-    redis: Redis
+    service: Service
     telegram: FakeTelegram
-    worker: psutil.Process
-    web: psutil.Process
-    url: str
-
-    @property
-    def keys(self) -> Keys:
-        return Keys(self.testbed.environment["TELEGRAM_BOT_TOKEN"].partition(":")[0])
 
     def used_memory(self) -> int:
         """Bytes that Redis has allocated."""
-        memory: Any = self.redis.info("memory")
+        memory: Any = self.service.redis.info("memory")
         return int(memory["used_memory"])
 
 
@@ -68,8 +54,9 @@ def run(say: Callable[[str], None]) -> Part:
         before = deployment.used_memory()
         end = time.monotonic() + WARMING_SECONDS
         samples = _warm(deployment, heavy, end, say)
-        previews = [deployment.keys.preview(file_id) for file_id in heavy]
-        wait_for("the last picture", lambda: deployment.redis.exists(*previews) == len(previews))
+        service = deployment.service
+        previews = [service.keys.preview(file_id) for file_id in heavy]
+        wait_for("the last picture", lambda: service.redis.exists(*previews) == len(previews))
         part.rows.append(_measure_redis(recorder, deployment, heavy, before))
         samples += _warm(deployment, light, end, say)
         part.rows += _measure_worker(recorder, samples)
@@ -81,24 +68,8 @@ def run(say: Callable[[str], None]) -> Part:
 @contextmanager
 def _start_deployment() -> Iterator[Deployment]:
     with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "m") as testbed:
-        token = testbed.environment["TELEGRAM_BOT_TOKEN"]
-        telegram = testbed.stack.enter_context(FakeTelegram(token))
-        testbed.environment["TELEGRAM_API_URL"] = telegram.url
-        redis = testbed.start_redis()
-        worker = testbed.start_worker(BOTH, name=next(iter(list_workers())))
-        port = free_loopback_port()
-        url = f"http://127.0.0.1:{port}"
-        master = testbed.start_web(port, BOTH, "--workers", "1")
-        wait_for("the service", lambda: _is_ready(url))
-        yield Deployment(testbed, redis, telegram, worker, master.children()[0], url)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        checks = requests.get(f"{url}/readyz", timeout=5).json()["checks"]
-    except requests.RequestException:
-        return False
-    return set(checks.values()) == {"ok"}
+        telegram = testbed.start_telegram()
+        yield Deployment(start_service(testbed, testbed.start_redis(), ["--workers", "1"], [[]]), telegram)
 
 
 def _add_files(deployment: Deployment, number: int, make: Callable[[int, int], bytes]) -> list[str]:
@@ -111,17 +82,15 @@ def _warm(deployment: Deployment, file_ids: Sequence[str], end: float, say: Call
     """Warm these through the API, as fast as the queue takes them; samples of the worker's memory."""
     first = deployment.telegram.calls["download"]
     samples: list[Sample] = []
-    with requests.Session() as session:
-        session.headers["Authorization"] = f"Bearer {deployment.testbed.environment['API_KEYS']}"
-        for start in range(0, len(file_ids), BATCH):
-            body = {"photo_file_ids": file_ids[start : start + BATCH]}
-            session.post(f"{deployment.url}/api/photos/warm", json=body, timeout=10).raise_for_status()
-            is_last = start + BATCH >= len(file_ids)
-            if not _wait_for_downloads(deployment, first + (len(file_ids) if is_last else start - UNDER_WAY_MAX), end):
-                break
-            samples.append((deployment.telegram.calls["download"], deployment.worker.memory_info().rss / MB))
-            if start % (20 * BATCH) == 0:
-                say(f"Warming, {samples[-1][0]:,} of {WARMINGS:,} done, the worker takes {samples[-1][1]:.0f} MB…")
+    [worker] = deployment.service.workers
+    for start in range(0, len(file_ids), BATCH):
+        deployment.service.ask_to_warm(file_ids[start : start + BATCH])
+        is_last = start + BATCH >= len(file_ids)
+        if not _wait_for_downloads(deployment, first + (len(file_ids) if is_last else start - UNDER_WAY_MAX), end):
+            break
+        samples.append((deployment.telegram.calls["download"], worker.memory_info().rss / MB))
+        if start % (20 * BATCH) == 0:
+            say(f"Warming, {samples[-1][0]:,} of {WARMINGS:,} done, the worker takes {samples[-1][1]:.0f} MB…")
     return samples
 
 
@@ -137,10 +106,10 @@ def _wait_for_downloads(deployment: Deployment, number: int, end: float) -> bool
 def _measure_redis(recorder: Recorder, deployment: Deployment, file_ids: Sequence[str], before: int) -> Row:
     """The growth of Redis, previews and paths included, compared with the bytes of the variants."""
     grown = deployment.used_memory() - before
-    pipe = deployment.redis.pipeline(transaction=False)
+    pipe, keys = deployment.service.redis.pipeline(transaction=False), deployment.service.keys
     for file_id in file_ids:
         for size in SIZES:
-            pipe.strlen(deployment.keys.variant(file_id, size, "webp"))
+            pipe.strlen(keys.variant(file_id, size, "webp"))
     lengths = [int(length) - HEADER_LENGTH for length in pipe.execute()]
     work, number = "Redis, for a variant", len(lengths)
     recorder.note(work, NAME, {"bytes": grown / number})
@@ -170,17 +139,18 @@ def _measure_worker(recorder: Recorder, samples: Sequence[Sample]) -> list[Row]:
 def _measure_web(
     recorder: Recorder, deployment: Deployment, file_ids: Sequence[str], say: Callable[[str], None]
 ) -> Row:
-    key = deployment.testbed.environment["URL_SIGNING_KEYS"]
+    testbed, [web] = deployment.service.testbed, deployment.service.web.children()
+    key, url = testbed.environment["URL_SIGNING_KEYS"], f"http://127.0.0.1:{deployment.service.port}"
     paths = [
         f"/api/photos/file/{file_id}?size={size}&sig={sign(key, f'file:{file_id}')}"
         for file_id in file_ids
         for size in SIZES
     ]
-    file = load.write_requests(deployment.testbed.folder / "paths", [(path, "") for path in paths])
+    file = load.write_requests(testbed.folder / "paths", [(path, "") for path in paths])
     done = 0
     while done < REQUESTS:
-        done += load.run(deployment.url, file, ROUND_SECONDS, BOTH).requests
-        rss = deployment.web.memory_info().rss / MB
+        done += load.run(url, file, ROUND_SECONDS, BOTH).requests
+        rss = web.memory_info().rss / MB
         say(f"Serving, {done:,} of {REQUESTS:,} requests done, the web process takes {rss:.0f} MB…")
     work = f"a web process after {REQUESTS:,} requests"
     recorder.note(work, NAME, {"RSS MB": rss})

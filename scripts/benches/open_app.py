@@ -8,13 +8,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+from redis import Redis
 
 from benches.clients import ask_all, ask_at_once
-from benches.list_recent import measure_list
 from benches.phone import PARTNERS, SHOWN, App, Phone, app_of_original, app_of_service
-from benches.results import Part, Recorder, Row
+from benches.results import Part, Recorder, Row, percentile
 from benches.rivals import AFTER, BEFORE, start_originals
-from benches.service import NAME, SETTINGS, measure_memory, start_service
+from benches.service import NAME, SETTINGS, Service, measure_memory, start_service
 from benches.testbed import open_testbed
 from benches.upstream import Upstream, start_upstream
 
@@ -23,6 +25,7 @@ CACHED, MISS, MIXED = "open the app, all cached", "open the app, all miss", "ope
 TIMES = {CACHED: 20, MISS: 3, MIXED: 3}  # openings per block
 FRESH = {CACHED: 0, MISS: SHOWN, MIXED: 2}  # cold pictures among the four
 CROWD, CROWD_ROUNDS = 100, 3
+LIST, LISTS = "the list, everything warm", 300
 FILES = 2000  # file ids of the fake Telegram
 Say = Callable[[str], None]
 
@@ -92,6 +95,30 @@ def measure_crowds(apps: Sequence[App], upstream: Upstream, recorder: Recorder, 
             statuses = ask_at_once(app.port, app.path_of(upstream.take(1)[0]), CROWD)
             figures = {"upstream calls": upstream.count_calls() - calls, "answered 200": statuses.count(200)}
             recorder.note(work, app.name, figures)
+
+
+def measure_list(app: App, service: Service, recorder: Recorder, say: Say) -> list[Row]:
+    """Read the list of the newest partners with one client; its targets."""
+    say(f"open-app: the list {LISTS} times")
+    phone = Phone(app)
+    phone.open_app()
+    published = _count_published(service.redis)
+    milliseconds = [phone.read_list() for _ in range(LISTS)]
+    published = _count_published(service.redis) - published
+    phone.close()
+    p50 = percentile(milliseconds, 50)
+    figures = {"p50 ms": p50, "p99 ms": percentile(milliseconds, 99), "published messages": published}
+    recorder.note(LIST, NAME, figures)
+    return [
+        Row(LIST, "p50", p50, 3, is_floor=False, unit="ms"),
+        Row(LIST, "published messages", published, 0, is_floor=False, unit=""),
+    ]
+
+
+def _count_published(redis: Redis) -> int:
+    """Messages published since the server started: kombu pushes them to lists."""
+    commands: Any = redis.info("commandstats")
+    return int(commands.get("cmdstat_lpush", {}).get("calls", 0))
 
 
 def _mix(fresh: Sequence[str], known: Sequence[str]) -> list[str]:

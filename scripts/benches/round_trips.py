@@ -7,7 +7,6 @@ the message is published; that a worker receives it costs three more.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,14 +21,12 @@ from unittest.mock import patch
 from flask import Flask
 from redis.connection import AbstractConnection
 
-from benches.testbed import wait_for
-from faketelegram import TEST_TOKEN, FakeTelegram
+from benches.testbed import open_testbed, wait_for
+from faketelegram import FakeTelegram
 from faketelegram.pictures import drawn
-from runner import redis_server
 from warmer.keys import Lane
 
 SIZE = 160  # pixels
-API_KEY = "a-key-of-the-benchmark"
 Counts = Counter[str]  # by sender: web, worker, Celery
 _user_ids = count(6_000_000)
 
@@ -141,22 +138,11 @@ def measure(app: Flask, fake: FakeTelegram, api_key: str) -> dict[str, Counts]:
 
 def main(_: Sequence[str]) -> int:
     """Print the counts."""
-    with tempfile.TemporaryDirectory(prefix="trips-") as name, FakeTelegram() as fake:
-        socket = Path(name) / "redis.sock"
-        command = redis_server.command(redis_server.find_server(), socket=socket, folder=Path(name), maxmemory="64mb")
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-            try:
-                wait_for("Redis", socket.exists)
-                os.environ |= {
-                    "REDIS_URL": f"unix://{socket}",
-                    "TELEGRAM_BOT_TOKEN": TEST_TOKEN,
-                    "TELEGRAM_API_URL": fake.url,
-                    "API_KEYS": API_KEY,
-                    "URL_SIGNING_KEYS": "k" * 32,
-                }
-                _print(fake)
-            finally:
-                server.terminate()
+    with tempfile.TemporaryDirectory(prefix="trips-") as folder, open_testbed(Path(folder) / "t") as testbed:
+        testbed.start_redis()
+        fake = testbed.start_telegram()
+        os.environ |= testbed.environment
+        _print(fake)
     return 0
 
 
@@ -165,7 +151,7 @@ def _print(fake: FakeTelegram) -> None:
 
     app = create_app()
     try:
-        for kind, counts in measure(app, fake, API_KEY).items():
+        for kind, counts in measure(app, fake, os.environ["API_KEYS"]).items():
             parts = ", ".join(f"{number} {sender}" for sender, number in sorted(counts.items()))
             print(f"{kind}: {counts.total()} ({parts})")
     finally:

@@ -20,10 +20,9 @@ from benches import load
 from benches.avatars import store_avatars
 from benches.cluster import start_cluster
 from benches.results import Measurement, Recorder
-from benches.service import SETTINGS, Service, is_up, measure_cpu
-from benches.testbed import BOTH, Testbed, open_testbed, wait_for
+from benches.service import SETTINGS, Service, measure_cpu, start_service
+from benches.testbed import BOTH, Testbed, open_testbed
 from benches.upstream import Upstream, start_upstream
-from runner.ports import free_loopback_port
 
 COUNTS = (1, 2, 4)  # web processes, and as many worker processes
 ROUNDS = 3
@@ -79,14 +78,10 @@ def measure(say: Say) -> list[Measurement]:
 
 def start_deployment(testbed: Testbed, redis: Redis, count: int) -> Deployment:
     """Start `count` web processes and as many worker processes."""
-    port, before = free_loopback_port(), psutil.Process().children()
-    web = testbed.start_web(port, BOTH, "--workers", str(count))
-    workers = [testbed.start_worker(BOTH, "--hostname", f"worker{number}@%h") for number in range(count)]
-    service = Service(testbed, redis, port, web, workers)
-    wait_for("the web tier", lambda: is_up(port, "/healthz"))
-    wait_for("the workers", lambda: service.count_processes() >= count)
-    servers = [process for process in before if "server" in process.name()]
-    return Deployment(service, {"web": [web], "workers": workers, "Redis": servers})
+    servers = [process for process in psutil.Process().children() if "server" in process.name()]
+    names = [("--hostname", f"worker{number}@%h") for number in range(count)]
+    service = start_service(testbed, redis, ["--workers", str(count)], names)
+    return Deployment(service, {"web": [service.web], "workers": service.workers, "Redis": servers})
 
 
 def measure_deployment(deployment: Deployment, upstream: Upstream, recorder: Recorder, who: str) -> None:

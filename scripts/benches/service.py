@@ -64,10 +64,20 @@ class Service:
         return len(list_worker_statuses(self.redis, self.keys))
 
 
-def start_service(testbed: Testbed, redis: Redis) -> Service:
-    """Start the service on both cores, and wait until it serves."""
+def start_service(
+    testbed: Testbed, redis: Redis, web: Sequence[str] = (), workers: Sequence[Sequence[str]] | None = None
+) -> Service:
+    """Start the service on both cores, and wait until it serves.
+
+    `web`: more options of the web tier. `workers`: those of each worker; without them, every worker of the Procfile.
+    """
     port = free_loopback_port()
-    service = Service(testbed, redis, port, testbed.start_web(port, BOTH), testbed.start_workers(BOTH))
+    started = testbed.start_web(port, BOTH, *web)
+    if workers is None:
+        running = testbed.start_workers(BOTH)
+    else:
+        running = [testbed.start_worker(BOTH, *options, name=next(iter(list_workers()))) for options in workers]
+    service = Service(testbed, redis, port, started, running)
     wait_for("the web tier", lambda: is_up(port, "/healthz"))
     wait_for("the workers", lambda: service.count_processes() >= len(service.workers))
     return service

@@ -16,6 +16,7 @@ import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
+from faketelegram import FakeTelegram
 from runner import procfile, redis_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +79,6 @@ class Testbed:
     environment: dict[str, str]
     stack: ExitStack = field(repr=False)
     redis_url: str = ""
-    telegram_url: str = ""
 
     def start(self, command: Sequence[str], cores: Cores = BOTH, **settings: str) -> psutil.Process:
         """Start a process; it ends with the testbed."""
@@ -97,6 +97,12 @@ class Testbed:
         redis = Redis.from_url(self.redis_url)
         wait_for("Redis", lambda: _answers(redis))
         return redis
+
+    def start_telegram(self, latency: float = 0.0) -> FakeTelegram:
+        """Start a fake Telegram in this process; a call takes this many seconds."""
+        telegram = self.stack.enter_context(FakeTelegram(self.environment["TELEGRAM_BOT_TOKEN"], latency=latency))
+        self.environment["TELEGRAM_API_URL"] = telegram.url
+        return telegram
 
     def start_web(self, port: int, cores: Cores, *options: str, **settings: str) -> psutil.Process:
         """Start the web tier as the Procfile does."""

@@ -49,7 +49,7 @@ def start_upstream(testbed: Testbed, number: int) -> Upstream:
     testbed.start([*program, str(listing)], PYTHONPATH=str(ROOT / "scripts"))
     wait_for("the fake Telegram", listing.exists)
     known = json.loads(listing.read_text())
-    testbed.telegram_url = testbed.environment["TELEGRAM_API_URL"] = known["url"]
+    testbed.environment["TELEGRAM_API_URL"] = known["url"]
     return Upstream(known["url"], iter(known["file_ids"]))
 
 

@@ -104,9 +104,7 @@ def measure_costs(say: Say) -> Costs:
 def _open_bench(photo_cache_mb: int) -> Iterator[Bench]:
     settings = {"PHOTO_CACHE_MB": str(photo_cache_mb)}
     with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "c", **settings) as testbed:
-        telegram = FakeTelegram(testbed.environment["TELEGRAM_BOT_TOKEN"], latency=LATENCY)
-        testbed.stack.enter_context(telegram)
-        testbed.environment["TELEGRAM_API_URL"] = telegram.url
+        telegram = testbed.start_telegram(LATENCY)
         faces = [sources.draw(number, SOURCE) for number in range(DIFFERENT)]
         known = [telegram.world.add_file(faces[n % DIFFERENT]) for n in range(PICTURES)]
         redis = testbed.start_redis()

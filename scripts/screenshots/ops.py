@@ -13,7 +13,6 @@ import math
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,17 +24,14 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 from redis import Redis
-from redis.backoff import ConstantBackoff
-from redis.exceptions import ConnectionError
-from redis.retry import Retry
 from werkzeug.serving import make_server
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from runner.redis_server import find_server
+from benches.testbed import open_testbed
 from warmer.errors import InvalidFileId, UpstreamFailed, WarmerError
 from warmer.keys import Keys
 from warmer.settings import load_settings
@@ -49,25 +45,8 @@ VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {  # pixels; witho
     "ops": (1200, 0, "light"),
     "ops-phone": (390, 1500, "dark"),
 }
-SETTINGS = {"TELEGRAM_BOT_TOKEN": "1:made-up", "API_KEYS": "made-up-" * 2, "URL_SIGNING_KEYS": "made-up-" * 4}
 DAY_MINUTES, BAD, GAP = 1440, range(780, 840), range(300, 345)  # minutes of the day
 REASONS: tuple[WarmerError, ...] = (UpstreamFailed("getFile: 502"), InvalidFileId("getFile: 400 Bad Request"))
-
-
-@contextmanager
-def redis_server() -> Iterator[str]:
-    """A Redis of our own; its URL."""
-    with tempfile.TemporaryDirectory() as folder:
-        socket = f"{folder}/r.sock"
-        command = [str(find_server()), "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-            try:
-                patience = Retry(ConstantBackoff(0.1), 50)
-                with Redis.from_url(f"unix://{socket}", retry=patience, retry_on_error=[ConnectionError]) as redis:
-                    redis.ping()
-                yield f"unix://{socket}"
-            finally:
-                server.terminate()
 
 
 def make_up_minute(minute: int, dice: random.Random) -> Counter[str]:
@@ -112,25 +91,27 @@ def make_up_day(redis: Redis, keys: Keys) -> None:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """The page of that day; its URL."""
-    with redis_server() as url:
-        os.environ |= SETTINGS | {"REDIS_URL": url}  # where Celery looks, too
+def serving() -> Iterator[tuple[str, dict[str, str]]]:
+    """The page of that day; its URL, and the headers that open it."""
+    with tempfile.TemporaryDirectory() as folder, open_testbed(Path(folder) / "t") as testbed:
+        redis = testbed.start_redis()
+        os.environ |= testbed.environment  # where Celery looks, too
         settings = load_settings()
-        with Redis.from_url(url) as redis:
-            make_up_day(redis, Keys(settings.bot_id))
+        make_up_day(redis, Keys(settings.bot_id))
         server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/ops"
+        key = {"Authorization": f"Bearer {testbed.environment['API_KEYS']}"}
+        yield f"http://127.0.0.1:{server.server_port}/ops", key
         server.shutdown()
 
 
 def main() -> int:
     PICTURES.mkdir(exist_ok=True)
-    with serving() as url, sync_playwright() as playwright:
+    with serving() as (url, key), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for name, (width, height, scheme) in VIEWS.items():
-            page = browser.new_page(viewport={"width": width, "height": height or 800}, color_scheme=scheme)
+            size: ViewportSize = {"width": width, "height": height or 800}
+            page = browser.new_page(viewport=size, color_scheme=scheme, extra_http_headers=key)
             page.goto(url)
             taken = Image.open(BytesIO(page.screenshot(full_page=not height)))
             taken.quantize(64, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)

@@ -63,7 +63,7 @@ SCRIPTS: dict[str, set[str]] = {
     "runner": {"faketelegram", "warmer"},
     "benches": {"faketelegram", "runner", "warmer", "web"},
     "planning": {"benches", "faketelegram", "runner", "warmer", "web"},
-    "screenshots": {"runner", "warmer", "web"},
+    "screenshots": {"benches", "warmer", "web"},
 }
 NOTHING_OF_OURS = ("errors", "photo", "etag", "formats", "keys", "images.orientation")
 STANDARD_LIBRARY_ALONE = tuple(

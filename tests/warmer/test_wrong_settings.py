@@ -152,6 +152,7 @@ def test_all_wrong_values_are_named(env: Set) -> None:
     with pytest.raises(ConfigError) as caught:
         env(PORT="x", HOT_MAX="-1", API_KEYS=None)
     assert {part.partition(":")[0] for part in str(caught.value).split("; ")} == {"PORT", "HOT_MAX", "API_KEYS"}
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)  # either would hold the values
 
 
 @pytest.mark.parametrize(
