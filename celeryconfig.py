@@ -36,7 +36,7 @@ timezone = "UTC"
 
 beat_scheduler = "warmer.worker.beat_scheduler:ModestScheduler"
 beat_max_loop_interval = 2  # seconds
-beat_schedule = {
+beat_schedule = {  # warmer/worker/beat_rounds.py
     "what-is-due": {"task": "tick", "schedule": TICK_SECONDS, "options": {"queue": "tick"}},
     "keep-the-newest": {"task": "keep_newest", "schedule": KEEP_NEWEST_SECONDS, "options": {"queue": "tick"}},
 }

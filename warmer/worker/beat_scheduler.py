@@ -1,6 +1,6 @@
 """Beat without a file of its own: the tasks check their period in Redis, and missed rounds do not pile up.
 
-It writes a heartbeat as workers do, so that its absence shows within seconds.
+It writes a heartbeat as workers do, so its absence shows. A round: warmer/worker/beat_rounds.py, `run_tick`.
 """
 
 from __future__ import annotations
