@@ -139,6 +139,11 @@ def ask(url: str, session: requests.Session | None = None, method: str = "GET", 
     return Answer(started, time.monotonic() - started, answer.status_code, answer.headers.get("Retry-After"))
 
 
+def open_bystander(url: str, *paths: str) -> Clients:
+    """An ordinary client beside hostile ones, with a new connection for each request."""
+    return Clients(*(lambda _, path=path: ask(url + path) for path in paths), number=1, pause=0.1)
+
+
 def let_pass(seconds: float) -> None:
     """Let a fault last this long."""
     time.sleep(seconds)

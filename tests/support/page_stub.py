@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 from flask import Flask, Response, jsonify, render_template, request
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
-from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.support.serving import Quiet, serve
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
 PATIENCE_MS = 1000 * DEADLINE_SECONDS
@@ -104,7 +104,7 @@ class PageStub:
         return app
 
 
-class Silent(WSGIRequestHandler):
+class Silent(Quiet):
     """Logs no requests, and lists the threads with an open connection."""
 
     handling: ClassVar[set[threading.Thread]] = set()
@@ -115,9 +115,6 @@ class Silent(WSGIRequestHandler):
             super().handle()
         finally:
             self.handling.discard(threading.current_thread())
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        pass
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -141,16 +138,8 @@ def stop_clock(page: Page) -> None:
 def serving() -> Iterator[PageStub]:
     stub = PageStub()
     stub.reset()
-    server = make_server("127.0.0.1", 0, stub.app(), threaded=True, request_handler=Silent)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    stub.url = f"http://127.0.0.1:{server.port}"
-    try:
+    with serve(stub.app(), Silent) as stub.url:
         yield stub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def add(page: Page, **attributes: str) -> Locator:

@@ -43,12 +43,19 @@ def run_kind(kind: str, folder: Path) -> Iterator[dict[str, str]]:
 def run_single(folder: Path) -> Iterator[str]:
     """Run a server on a unix socket like the service's. Yields its URL."""
     folder.mkdir(parents=True)
-    where = folder / "redis.sock"
-    command = [find_server(), "--port", "0", "--unixsocket", str(where), "--save", "", "--dir", str(folder)]
+    with private_redis(folder, "--save", "") as (url, _):
+        yield url
+
+
+@contextmanager
+def private_redis(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run a Redis for a test that stops or breaks it. Yields its URL and its process."""
+    socket = folder / "r.sock"
+    command = [find_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
-            wait_until(where.exists, WAIT_SECONDS)
-            yield f"unix://{where}"
+            wait_until(socket.exists, WAIT_SECONDS)
+            yield f"unix://{socket}", server
         finally:
             server.kill()  # also if a test has paused it
 

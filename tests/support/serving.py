@@ -18,10 +18,10 @@ class Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def serve(app: Flask) -> Iterator[str]:
+def serve(app: Flask, handler: type[WSGIRequestHandler] = Quiet) -> Iterator[str]:
     """Serve the app on a free loopback port. Yields its URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, name="serving")
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="serving")
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -6,20 +6,16 @@ import base64
 import hashlib
 import hmac
 import json
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from flask import Flask
 
 from faketelegram import TEST_TOKEN
-from runner.redis_server import find_server
 from tests.conftest import SIGNING_KEY, next_id, wait_until
 from tests.support.redis_kinds import connect_broker
 from tests.support.running import Service
@@ -138,19 +134,6 @@ def init_data(
 def as_user(user_id: int, first_name: str = "Ann", **more: str) -> dict[str, str]:
     """Returns the headers of a Mini App's user."""
     return {"Authorization": "tma " + init_data({"id": user_id, "first_name": first_name, **more})}
-
-
-@contextmanager
-def private_redis(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run a Redis for a test that stops or breaks it. Yields its URL and its process."""
-    socket = folder / "r.sock"
-    command = [find_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        wait_until(socket.exists)
-        try:
-            yield f"unix://{socket}", server
-        finally:
-            server.kill()
 
 
 def assert_problem(answer: Any, status: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from tests.conftest import wait_until
+from tests.support.redis_kinds import private_redis
 from tests.support.web_parts import (
     Headers,
     MakeApp,
@@ -23,7 +24,6 @@ from tests.support.web_parts import (
     file_url,
     new_file_id,
     new_id,
-    private_redis,
     store_picture,
     user_url,
 )

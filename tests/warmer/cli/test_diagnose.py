@@ -13,8 +13,8 @@ from redis import Redis
 
 from tests.conftest import next_id
 from tests.support.cli_parts import call, fail
+from tests.support.redis_kinds import private_redis
 from tests.support.running import ROOT
-from tests.support.web_parts import private_redis
 from warmer.keys import Subject
 from warmer.settings import Settings
 from warmer.wiring import WorkerContext

@@ -15,8 +15,8 @@ from redis import Redis
 from tests.conftest import wait_until
 from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
+from tests.support.redis_kinds import private_redis
 from tests.support.running import ROOT
-from tests.support.web_parts import private_redis
 from warmer.broker.publish import Publisher
 from warmer.celery import app
 from warmer.keys import Keys

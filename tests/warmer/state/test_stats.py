@@ -13,15 +13,8 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from tests.conftest import wait_until
-from tests.support.web_parts import (
-    file_url,
-    new_file_id,
-    new_id,
-    private_redis,
-    store_picture,
-    store_unavailable,
-    user_url,
-)
+from tests.support.redis_kinds import private_redis
+from tests.support.web_parts import file_url, new_file_id, new_id, store_picture, store_unavailable, user_url
 from warmer.errors import InvalidFileId
 from warmer.keys import Keys, Subject
 from warmer.state.stats import MinuteStats, count_latencies, list_minutes, sum_minutes

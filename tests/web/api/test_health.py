@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
-from tests.support.web_parts import MakeApp, private_redis
+from tests.support.redis_kinds import private_redis
+from tests.support.web_parts import MakeApp
 from warmer.keys import HEARTBEAT_SECONDS
 from web.wiring import get_web_context
 

@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import create_environ, run_wsgi_app
 
 from tests.conftest import wait_until
-from tests.support.web_parts import MakeApp, as_user, file_url, new_id, private_redis, queued, store_picture
+from tests.support.redis_kinds import private_redis
+from tests.support.web_parts import MakeApp, as_user, file_url, new_id, queued, store_picture
 from warmer.keys import Subject
 from web.api.rate_limit import WRONG_KEYS_PER_MINUTE
 from web.wiring import get_web_context

@@ -15,8 +15,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import API_KEY, wait_until
+from tests.support.redis_kinds import private_redis
 from tests.support.remaining import remaining
-from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, private_redis, store_picture
+from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, store_picture
 from warmer.errors import InvalidFileId
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
