@@ -1,14 +1,13 @@
 """Fixtures of the browser tests: a real Chromium, a stub of the service, and an empty page for elements."""
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.page_stub import PATIENCE_MS, PageStub, Silent, serving
+from tests.support.programs import find_program
 from tests.support.waiting import wait_until
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -27,26 +26,13 @@ COUNT_TIMERS = """
 """
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Without Chromium the tests are skipped on a laptop and fail in CI, where a skip would go unnoticed."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        try:
-            yield browser
-        finally:
-            browser.close()
-
-
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Package scope: while Playwright's event loop is open, no other test in this process can run one."""
     expect.set_options(timeout=PATIENCE_MS)
-    with chromium() as browser:
-        yield browser
+    path = find_program("chromium", "google-chrome")
+    with sync_playwright() as playwright, closing(playwright.chromium.launch(executable_path=path, args=QUIET)) as one:
+        yield one
 
 
 @pytest.fixture(scope="package")

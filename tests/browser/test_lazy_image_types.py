@@ -2,9 +2,9 @@
 
 import json
 import re
-import shutil
 
-from tests.support.npm import ROOT, STATIC, check_types, give_up, run
+from tests.support.npm import ROOT, STATIC, check_types, run
+from tests.support.programs import find_program
 
 SCRIPT = (STATIC / "lazy-image.js").read_text("utf-8")
 TYPES = (STATIC / "lazy-image.d.ts").read_text("utf-8")
@@ -17,9 +17,7 @@ def evaluate_module(expression: str) -> object:
     code = (
         f"import({json.dumps(str(STATIC / 'lazy-image.js'))}).then((all) => console.log(JSON.stringify({expression})))"
     )
-    if shutil.which("node") is None:
-        give_up("no node on this machine")
-    done = run(["node", "--input-type=module", "-e", code], ROOT)
+    done = run([find_program("node"), "--input-type=module", "-e", code], ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

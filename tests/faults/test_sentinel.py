@@ -6,11 +6,11 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import cycle
 
 import pytest
 
 from faketelegram import TEST_TOKEN
+from tests.support.crowd import crowd
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, run_stage, suspended
 from tests.support.redis_nodes import Node, WatchedRedis, run_watched
 from tests.support.waiting import wait_until
@@ -36,22 +36,11 @@ def lose_master(stage: Stage, watched: WatchedRedis, figure: Figure, how: str, a
     """Lose the master under load and check that everything recovers. Returns the lost node."""
     name, victim = f"Sentinels, the master {how}", watched.master
     hot, *others = (people := stage.warm(20)).values()
-    queued, fresh = stage.add_people(20), cycle(stage.add_people(500).items())
+    queued = stage.add_people(20)
     running = {process.pid for process in stage.processes(*PROCESSES)}
-    with (
-        ExitStack() as stopped_workers,
-        Clients(lambda session: stage.get(hot, session)) as hits,
-        Clients(
-            *(lambda session, file_id=file_id: stage.get(file_id, session) for file_id in others[:3]),
-            lambda session: stage.ask("/api/partner/recent", session=session),
-            lambda session: stage.put(*next(fresh), session),
-            number=4,
-            pause=0.1,
-        ) as rest,
-    ):
+    with ExitStack() as stopped_workers, crowd(stage, hot, others[:3], pause=0.1, answers=20) as (hits, rest):
         stopped_workers.enter_context(suspended(stage.processes("worker", "worker2")))
         stage.register(queued)
-        wait_until(lambda: len(hits.answers) > 100 and len(rest.answers) > 20, DEADLINE)
         wait_until(victim.is_followed, DEADLINE)  # a write just before a master dies may not reach the replica
         lost_at = time.monotonic()
         victim.process.send_signal(act)

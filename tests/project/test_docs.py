@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +14,7 @@ from prometheus_client import REGISTRY
 import warmer.observe.metrics
 import web.observe.metrics
 from tests.conftest import SIGNING_KEY
+from tests.support.programs import find_program, give_up
 from warmer.keys import Keys
 from warmer.settings import Settings
 from web.photos.urls import sign
@@ -27,11 +26,6 @@ BACKEND = DOCS[ROOT / "docs" / "backend.md"]
 ARCHITECTURE = DOCS[ROOT / "docs" / "architecture.md"]
 EXAMPLES = dict(re.findall(r"^#?\s*([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
 SETTINGS = sorted(name.upper() for name in Settings.model_fields if name not in ("demo", "page_key"))
-
-
-def skip_or_fail(reason: str) -> None:
-    """Skip on a laptop; fail in CI, where every tool is installed."""
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 def test_every_setting_is_on_the_settings_page() -> None:
@@ -110,11 +104,9 @@ def test_the_worked_example_of_the_signature_is_correct() -> None:
 def test_the_documented_sign_functions_agree_with_ours(language: str) -> None:
     code = next(block for block in re.findall(rf"```{language}\n(.*?)```", BACKEND, re.DOTALL) if "def sign" in block
                 or "function sign" in block)  # fmt: skip
-    interpreter = [sys.executable, "-c"] if language == "python" else ["node", "-e"]
+    interpreter = [sys.executable, "-c"] if language == "python" else [find_program("node"), "-e"]
     show = "print" if language == "python" else "console.log"
     call = f'{show}(sign("{SIGNING_KEY}", "user:42"))'
-    if shutil.which(interpreter[0]) is None:
-        skip_or_fail("no node on this machine")
     done = subprocess.run([*interpreter, code + "\n" + call], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == sign(SIGNING_KEY, "user:42")
 
@@ -137,7 +129,7 @@ def test_every_function_that_code_or_the_architecture_page_names_is_in_that_file
 def test_the_built_site_loads_nothing_from_other_hosts() -> None:
     site = ROOT / "build" / "docs"
     if not site.exists():
-        skip_or_fail("scripts/check builds the site first")
+        give_up("scripts/check builds the site first")
     pages = {path.name: path.read_text("utf-8") for path in site.glob("*.html")}
     routes = pages["http.html"].split("Every route", 1)[1]
     assert "/api/photos/resolve" in routes

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.scripts.test_monitoring import EXPRESSIONS, FOLDER, RULES
+from tests.support.programs import find_program
 from tests.support.running import Service
 from tests.support.waiting import wait_until
 from tests.support.web_parts import file_url, new_file_id, warm_picture
 
 
 def promtool(*arguments: str, folder: Path = FOLDER) -> None:
-    """Without promtool the tests are skipped on a laptop and fail in CI, where a skip would go unnoticed."""
-    if shutil.which("promtool") is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no promtool on this machine")
-    done = subprocess.run(["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [find_program("promtool"), *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import shutil
 import subprocess
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
+from tests.support.programs import find_program, give_up
 
 ROOT = Path(__file__).resolve().parents[2]
 MINI_APP = ROOT / "examples" / "mini-app"
@@ -23,14 +20,12 @@ ESBUILD = ("--bundle", "--jsx=automatic", "--define:process.env.NODE_ENV='develo
 
 def install(folder: Path) -> Path:
     """Install the packages of the folder's package-lock.json. Returns the path of `node_modules`."""
-    npm, modules, lock = shutil.which("npm"), folder / "node_modules", folder / "package-lock.json"
-    if npm is None:
-        give_up("no npm on this machine")
+    npm, modules, lock = find_program("npm"), folder / "node_modules", folder / "package-lock.json"
     with (folder / ".npmrc").open() as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # only one of several test processes installs
         installed = modules / ".installed"
         if not installed.exists() or installed.read_text() != lock.read_text():
-            done = run([str(npm), "ci", "--prefer-offline", "--no-audit", "--no-fund"], folder)
+            done = run([npm, "ci", "--prefer-offline", "--no-audit", "--no-fund"], folder)
             if done.returncode:
                 give_up(f"npm ci: {done.stderr}")
             installed.write_text(lock.read_text())
@@ -61,10 +56,3 @@ def bundle(folder: Path, file: str, *options: str) -> str:
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
-
-
-def give_up(why: str) -> NoReturn:
-    """Skip on a laptop; fail in CI, where a skip would go unnoticed."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)

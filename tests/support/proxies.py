@@ -6,7 +6,6 @@ import grp
 import os
 import pwd
 import select
-import shutil
 import socket
 import subprocess
 import threading
@@ -15,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 import requests
 
 from runner.ports import free_loopback_port
+from tests.support.programs import find_program
 from tests.support.running import REQUEST_SECONDS
 from tests.support.waiting import wait_until
 
@@ -40,14 +39,6 @@ http {{
     include {folder}/avatar-warmer.conf;
 }}
 """
-
-
-def find_program(name: str) -> str:
-    """Without the program the tests are skipped on a laptop and fail in CI, where a skip would go unnoticed."""
-    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    if path is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {name} on this machine")
-    return path
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.proxies import find_program
+from tests.support.programs import find_program
 
 Serve = Callable[[Any], None]
 
