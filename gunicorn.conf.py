@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from prometheus_client import multiprocess
 
 from warmer.observe.logs import logging_config
+from warmer.open_files import raise_open_files_limit_or_exit
 from warmer.settings import load_settings_or_exit
 from web import close_app
 from web.wiring import THREADS, get_web_context
@@ -20,23 +20,14 @@ from web.wiring import THREADS, get_web_context
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def _raise_descriptor_limit(wanted: int) -> int:
-    """Raise the soft limit to `wanted`, or as far as the hard limit allows. Returns the new limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return wanted
-    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    return limit
-
-
 _settings = load_settings_or_exit()
+_open_files = raise_open_files_limit_or_exit(4096)
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
 worker_class = "web.server.worker.GatheringWorker"  # gunicorn's gthread, made for slow clients
 workers = 2
-worker_connections = min(1000, _raise_descriptor_limit(4096) // 2)  # per process; Redis and the broker need some, too
+worker_connections = min(1000, _open_files - 3 * THREADS)  # per process; each thread has one to Redis and the broker
 threads = THREADS  # half of them may wait for a picture, the others keep answering
 keepalive = 30  # seconds
 timeout = 30  # seconds

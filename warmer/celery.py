@@ -10,7 +10,9 @@ from celery.signals import setup_logging
 from warmer.broker.transport import EagerConnection
 from warmer.observe.logs import configure_logging
 from warmer.settings import load_settings_or_exit
+from warmer.sources import ignore_service_links
 
+ignore_service_links()  # before Flower reads its variables
 app = Celery("warmer", include=["warmer.worker.tasks"], events="warmer.worker.events:Events")
 app.config_from_object("celeryconfig")
 app.amqp.Connection = EagerConnection

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import ssl
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{10,}|/bot[0-9]*(?:/|$)|/bot[0-9]+:", re.IGNORECASE)
@@ -21,8 +22,10 @@ def check_http_url(value: str) -> SplitResult:
         port = url.port
     except ValueError:
         raise ValueError(f"is not an http(s) URL: {ENCODE}") from None
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or port == 0:
-        raise ValueError("is not an http(s) URL")
+    if url.scheme not in ("http", "https") or not url.hostname or port == 0:
+        raise ValueError("is not an http(s) URL, such as https://host or https://host/path")
+    if "?" in value or "#" in value:
+        raise ValueError("must end with the host, the port or the path: remove the ? or # and what follows")
     return url
 
 
@@ -36,6 +39,13 @@ def check_root_url(value: str) -> str:
     if TOKEN.search(unquote(unquote(value))):
         raise ValueError("must not hold a bot token: give the root alone, the service adds /bot and the token to it")
     return value.rstrip("/")
+
+
+def check_public_url(value: str) -> str:
+    """The same for the address that browsers see; raises ValueError if a srcset or a header cannot hold it."""
+    if value and not re.fullmatch(r"[a-z]+://[A-Za-z0-9._:\[\]-]+(/[!-~]*)?", check_root_url(value)):
+        raise ValueError("must be ASCII without spaces: write an international name as xn--…, other characters as %XX")
+    return check_root_url(value)
 
 
 def check_proxy_url(value: SecretStr) -> SecretStr:
@@ -63,3 +73,9 @@ def is_sent_in_plain_text(value: str) -> bool:
     """Whether requests to this URL cross a network unencrypted."""
     url = urlsplit(value)
     return url.scheme != "https" and not is_loopback(url.hostname)
+
+
+RootUrl = Annotated[str, AfterValidator(check_root_url)]
+PublicUrl = Annotated[str, AfterValidator(check_public_url)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(check_proxy_url)]
+CertificatesFile = Annotated[Path, AfterValidator(check_certificates)]

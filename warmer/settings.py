@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import sys
 from functools import cached_property
@@ -16,22 +15,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.errors import ConfigError
 from warmer.formats import FORMATS
-from warmer.http_url import check_certificates, check_proxy_url, check_root_url, is_loopback, is_sent_in_plain_text
+from warmer.http_url import CertificatesFile, ProxyUrl, PublicUrl, RootUrl, is_loopback, is_sent_in_plain_text
 from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
+from warmer.sources import read_env_file, read_given
 
 TELEGRAM = "https://api.telegram.org"
 API_KEY_MIN = 16  # characters
 
 Csv = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
-RootUrl = Annotated[str, AfterValidator(check_root_url)]
 Sizes = Annotated[tuple[int, ...], NoDecode]
 
 
@@ -44,8 +42,8 @@ class Settings(BaseSettings):
     telegram_allow_http: bool = False  # before the URLs that it permits
     telegram_api_url: RootUrl = TELEGRAM
     telegram_file_url: RootUrl = ""  # empty: telegram_api_url
-    telegram_proxy: Annotated[SecretStr, AfterValidator(check_proxy_url)] | None = None
-    telegram_ca_file: Annotated[Path, AfterValidator(check_certificates)] | None = None
+    telegram_proxy: ProxyUrl | None = None
+    telegram_ca_file: CertificatesFile | None = None
     telegram_test: bool = False  # Telegram's test environment
     redis_url: Annotated[str, AfterValidator(check_redis_url)] = Field(repr=False)
     celery_broker_url: str | None = Field(None, validate_default=True, repr=False)
@@ -54,7 +52,7 @@ class Settings(BaseSettings):
     init_data_max_age: int = Field(86_400, ge=1)  # seconds
     host: str = "0.0.0.0"  # noqa: S104 - a service is meant to be reached
     port: int = Field(8000, ge=1, le=65_535)
-    public_url: RootUrl = ""
+    public_url: PublicUrl = ""
     cors_origins: Csv = ()
     data_dir: Path = Path("data")
     flower_port: int = Field(5555, ge=1, le=65_535)
@@ -228,9 +226,10 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises ConfigError with one line for each wrong variable; a secret's value is never in it.
     """
-    data_dir = os.environ.get("DATA_DIR") or dotenv_values(".env").get("DATA_DIR") or "data"
+    given = read_given()
+    made = read_env_file(Path(given.get("DATA_DIR", "data")) / "running.env")
     try:
-        return Settings(_env_file=(Path(data_dir) / "running.env", ".env"), **overrides)  # type: ignore[call-arg]  # pydantic-settings's own
+        return Settings(**{name.lower(): value for name, value in (made | given).items()} | overrides)
     except ValidationError as error:
         raise ConfigError("; ".join(_describe(line) for line in error.errors())) from None
 

@@ -17,10 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from runner import demo, folders, leftovers, ports, supervise
 from runner.exits import ExitLog
-from runner.plan import Plan, given_settings, make_plan
+from runner.plan import Plan, make_plan
 from runner.ready import ask_bot, check_supervisord, wait_until_ready
 from runner.terminal import StartFailed, complain, say
 from warmer.errors import ConfigError
+from warmer.sources import read_given
 
 POLL = 0.2  # seconds
 
@@ -48,7 +49,7 @@ def main() -> int:
         return 2
     stop = StopSignal()
     try:
-        given = given_settings()
+        given = read_given()
         places = folders.make(given.get("DATA_DIR", "data"))
         folders.lock(places)
         leftovers.end_leftovers(places)

@@ -66,6 +66,7 @@ class Folders:
 def make(data_dir: str) -> Folders:
     """Make DATA_DIR and its folders, 0700."""
     folders = Folders(Path(data_dir).expanduser().resolve())
+    check_path("DATA_DIR", folders.data)
     try:
         is_ours = not folders.data.exists() or folders.run.is_dir() or not any(folders.data.iterdir())
         folders.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,6 +78,16 @@ def make(data_dir: str) -> Folders:
     except OSError as error:
         raise StartFailed(f"DATA_DIR: {error.filename or data_dir}: {error.strerror}") from None
     return folders
+
+
+def check_path(name: str, path: Path) -> None:
+    """Raises StartFailed if supervisord's configuration, a text in UTF-8, cannot hold the path."""
+    try:
+        text = os.fsencode(path).decode()
+    except UnicodeDecodeError:
+        raise StartFailed(f"{name}: is not UTF-8: rename the folder") from None
+    if re.search(r"\s[;#]|[\x00-\x1f]", text):  # ` ;` starts a comment
+        raise StartFailed(f"{name}: must hold no line break, and no ; or # after a space: {text!r}")
 
 
 def lock(folders: Folders) -> int:
@@ -105,7 +116,10 @@ def socket_path(folders: Folders, name: str) -> Path:
     inside = folders.run / name
     if len(os.fsencode(inside)) < SOCKET_PATH_BYTES and URL_SAFE.fullmatch(str(inside)):
         return inside
-    return private_folder() / f"{folders.data.stat().st_dev:x}-{folders.data.stat().st_ino:x}-{name}"
+    outside = private_folder() / f"{folders.data.stat().st_dev:x}-{folders.data.stat().st_ino:x}-{name}"
+    if len(os.fsencode(outside)) < SOCKET_PATH_BYTES:
+        return outside
+    raise StartFailed(f"DATA_DIR: is too long a path for a socket, and so is {outside.parent}: choose a shorter one")
 
 
 def private_folder() -> Path:
@@ -131,6 +145,6 @@ def write_private(path: Path, text: str) -> None:
     """Write the file in one atomic step, with mode 0600 from the start."""
     unfinished = path.with_name(f"{path.name}.new")
     unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text.encode("utf-8", "surrogateescape"))  # of any locale
     unfinished.replace(path)

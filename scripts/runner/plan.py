@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from runner import demo, ports, procfile, redis_server
-from runner.folders import Folders, socket_path, write_private
+from runner.folders import Folders, check_path, socket_path, write_private
 from runner.terminal import StartFailed
 from warmer.settings import TELEGRAM, Settings, load_settings
+from warmer.sources import read_env_file
 
 SERVER_KEYS = ("API_KEYS", "URL_SIGNING_KEYS")
 KEYS_HEADER = "# Made by scripts/run. These keys grant a server's rights; without them every photo URL changes.\n"
@@ -51,17 +50,12 @@ class Plan:
         return f"{self.page}?key={self.settings.page_key.get_secret_value()}"
 
 
-def given_settings() -> dict[str, str]:
-    """The settings in the environment and in `.env`; empty values do not count."""
-    sources = (dotenv_values(".env"), os.environ)  # the later one wins
-    return {name.upper(): value for source in sources for name, value in source.items() if value}
-
-
 def make_plan(folders: Folders, given: Mapping[str, str]) -> Plan:
     """Make the plan, and put its settings into the environment.
 
     Raises ConfigError or StartFailed; the message names the variable.
     """
+    check_path("the folder of this clone", Path.cwd())
     services = procfile.read(Path("Procfile"))
     made = _made_values(folders, given)
     os.environ["DEMO"] = "0"  # a demo signs visitors in: only a missing token starts one, no setting
@@ -111,6 +105,7 @@ def _complete_environment(folders: Folders, settings: Settings) -> None:
         PATH=f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         PROMETHEUS_MULTIPROC_DIR=str(folders.metrics),
         PYTHONUNBUFFERED="1",
+        PYTHONUTF8="1",  # of any locale: the files of a start are UTF-8
     )
 
 
@@ -131,7 +126,7 @@ def _helpers(folders: Folders, settings: Settings, given: Mapping[str, str]) -> 
 def _make_keys(file: Path, names: Iterable[str]) -> dict[str, str]:
     """The kept key of each name; missing ones are made now. Raises StartFailed."""
     try:
-        kept = {name: value for name, value in dotenv_values(file).items() if value} if file.exists() else {}
+        kept = read_env_file(file)
         missing = [name for name in names if name not in kept]
         if missing:
             kept.update({name: _make_key(name) for name in missing})

@@ -13,7 +13,7 @@ LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
 def read(path: Path) -> dict[str, str]:
     """The commands by name, in the order of the file; raises StartFailed."""
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text("utf-8").splitlines()
     except OSError as error:
         raise StartFailed(f"{path}: {error.strerror}") from None
     services = {}

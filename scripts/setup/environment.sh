@@ -10,6 +10,16 @@ unset PYTHONHOME __PYVENV_LAUNCHER__ PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 say() { echo "$*" >&2; }
 fail() { say "avatar-warmer: $*"; exit 1; }
 
+may_use() { [[ ! -e $1 || ( -r $1 && -w $1 && ( ! -d $1 || -x $1 ) ) ]]; }
+
+check_access() {  # Neither the folder of another user nor every name can hold an environment.
+  local place
+  [[ $PWD != *[:\"\$\`\\$'\n']* ]] || fail "the path of this folder must hold none of : \" \$ \` \\ : $PWD"
+  for place in . "$venv" "$venv.log" "$venv"/*; do
+    may_use "$place" || fail "this user cannot read and write $PWD/$place: remove it, or change its owner (chown -R)"
+  done
+}
+
 find_python() {  # Sets $python. An activated environment names the Python that it was made from.
   local name old='' bare=''
   for name in python3 python3.{14,13,12,11}; do
@@ -62,7 +72,7 @@ install() {
   trap 'stop 130 "interrupted"' INT TERM HUP
   if is_whole; then rm "$venv/whole"; else
     is_new=1
-    rm -rf "$venv"  # of a link, the link alone
+    rm -rf "$venv" 2>/dev/null || fail "cannot remove $PWD/$venv: remove it as its owner"  # of a link, the link alone
     run_step "Making $venv with $("$python" -V)" "$python" -I -m venv "$venv"
   fi
   # A build would download what no hash holds, so no source is built. The lock is complete, so nothing is resolved.
@@ -79,6 +89,7 @@ for name in "$@"; do
   venv=.venv lock=requirements/$name.lock
   [[ $name != tools ]] || venv=.venv.tools
   if ! is_ready; then
+    check_access
     find_python
     wait_for_turn
     is_ready || install

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("warmer", "web")
 # The rooms that each room of `warmer` may import, besides the shared vocabulary in the root.
 VOCABULARY = {
-    "settings", "errors", "keys", "photo", "etag", "formats", "names", "deadline",
+    "settings", "sources", "open_files", "errors", "keys", "photo", "etag", "formats", "names", "deadline",
     "request_id", "redaction", "redis_url", "http_url", "repeater",
 }  # fmt: skip
 ROOMS: dict[str, set[str]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from warmer import deadline, keys, names
+from warmer import deadline, keys, names, open_files
 from warmer.broker import publish
 from warmer.images import decode, png_webp
 from warmer.images import render as images
@@ -37,6 +37,7 @@ LIMITS = {
         f"about {decode.MAX_DECODE_BYTES // png_webp.WEBP_BYTES_PER_PIXEL // 10**6} megapixels"
     ),
     "an inline preview": f"{images.PREVIEW_MAX_CHARACTERS} characters",
+    "open files of a process": f"at least {open_files.LEAST}; the web tier uses up to 4096",
     "one job of a worker": f"{deadline.TASK_SECONDS:.0f} s",
     "partners that the service lists or keeps warm": (
         f"the newest {people.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; records have no cap"

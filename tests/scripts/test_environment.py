@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -11,6 +14,10 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.support.small_project import PYTHON, SmallProject
+
+# The administrator may read everything: these tests give that up.
+NO_OVERRIDE = [shutil.which("setpriv") or "setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+UNPRIVILEGED = [] if os.geteuid() else NO_OVERRIDE
 
 
 @pytest.fixture
@@ -115,6 +122,26 @@ def test_a_missing_venv_module_causes_one_line_that_names_the_package(project: S
     assert project.fail() == (
         "avatar-warmer: python3.13 has no venv module (Debian, Ubuntu: apt install python3.13-venv)\n"
     )
+
+
+def test_an_environment_of_another_user_causes_one_line_that_names_it(project: SmallProject) -> None:
+    project.put_python()
+    project.prefix = UNPRIVILEGED
+    for name, mode in ((".venv", 0o000), (".venv", 0o500), (".venv.log", 0o400), (".", 0o500)):
+        place = project.folder / name
+        place.touch() if name.endswith("log") else place.mkdir(exist_ok=True)
+        usual = place.stat().st_mode
+        place.chmod(mode)
+        said = project.fail()
+        place.chmod(usual)
+        assert re.fullmatch(rf"avatar-warmer: this user cannot read and write {place.parent}\S*{name}: .*\n", said)
+
+
+@pytest.mark.parametrize("name", ["a:b", 'a"b', "a$b", "a`b", "a\\b"])
+def test_a_folder_whose_name_no_environment_can_have_causes_one_line(project: SmallProject, name: str) -> None:
+    project.put_python()
+    project.folder = project.folder.rename(project.folder.with_name(name))
+    assert project.fail() == f'avatar-warmer: the path of this folder must hold none of : " $ ` \\ : {project.folder}\n'
 
 
 def test_the_busy_loops_end_with_the_test_run(project: SmallProject, tmp_path: Path) -> None:

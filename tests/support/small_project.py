@@ -50,6 +50,7 @@ class SmallProject:
         self.folder, self.bin, self.wheels = folder / "project", folder / "bin", folder / "wheels"
         self.venv = self.folder / ".venv"
         self.environ = {"PATH": str(self.bin), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
+        self.prefix: list[str] = []  # of the command
         self.bin.mkdir()
         self.wheels.mkdir()
         (self.folder / "requirements").mkdir(parents=True)
@@ -98,7 +99,7 @@ class SmallProject:
 
     def start(self, script: Path | None = None) -> subprocess.Popen[str]:
         """Start scripts/run, or a link to it, from another folder."""
-        pipe, command = subprocess.PIPE, [str(script or self.folder / "scripts/run"), "x"]
+        pipe, command = subprocess.PIPE, [*self.prefix, str(script or self.folder / "scripts/run"), "x"]
         return subprocess.Popen(command, cwd="/", env=self.environ, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, script: Path | None = None) -> tuple[str, str]:

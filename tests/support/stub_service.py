@@ -46,6 +46,7 @@ class StubService:
         self.folder = folder
         self.data = folder / "data"
         self.output = folder / "output"
+        self.prefix: list[str] = []  # of the command
         self.environ = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port()), **environ}
         folder.mkdir(exist_ok=True)
         (folder / "web.py").write_text(WEB)
@@ -56,7 +57,7 @@ class StubService:
         environ = {name: value for name, value in os.environ.items() if name not in GIVEN}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(SERVE)],
+                [*self.prefix, sys.executable, str(SERVE)],
                 cwd=self.folder,
                 env={**environ, **self.environ},
                 stdin=subprocess.DEVNULL,

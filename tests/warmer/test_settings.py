@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from warmer.errors import ConfigError
 
 __all__ = ["env"]
 
+ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "987654321:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
 
 
@@ -117,6 +121,20 @@ def test_dotenv_can_set_the_data_folder(env: Set, tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "running.env").write_text("HOT_MAX=3")
     (tmp_path / ".env").write_text("DATA_DIR=elsewhere")
     assert env(DATA_DIR=None).hot_max == 3
+
+
+def test_dotenv_may_begin_with_a_byte_order_mark(env: Set, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("HOT_MAX=3", "utf-8-sig")
+    assert env().hot_max == 3
+
+
+def test_the_flower_port_that_kubernetes_sets_is_ignored(env: Set) -> None:
+    assert env(FLOWER_PORT="tcp://10.3.0.7:5555").flower_port == 5555
+    command = [sys.executable, "-c", "import os, warmer.celery; print(os.environ.get('FLOWER_PORT'))"]
+    environ = {**os.environ, "FLOWER_PORT": "tcp://10.3.0.7:5555"}
+    # Flower reads the variable itself, too.
+    told = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout == "None\n"
 
 
 def test_other_variables_in_dotenv_are_ignored(env: Set, tmp_path: Path) -> None:

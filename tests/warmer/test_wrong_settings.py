@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,16 @@ def test_a_missing_required_setting_is_named(env: Set, name: str) -> None:
     assert [refuse(env, name, value) for value in (None, "")] == [f"{name}: is missing"] * 2
 
 
+UNPRINTABLE = [
+    "https://a?",
+    "https://a#",
+    "https://a/b c",
+    "https://a/b\tc",
+    "https://пример.рф",
+    "https://a/ф",
+    "https://a;b",
+    "https://a,b/c",
+]
 BAD = {
     "TELEGRAM_BOT_TOKEN": ["123", ":abc", "abc:def", "123:a b", "123:abc/..", " ", "123:abc\n", "-1:abc"],
     "TELEGRAM_API_URL": [
@@ -68,7 +79,7 @@ BAD = {
     "URL_SIGNING_KEYS": [",", "short", "x" * 31, f"{'x' * 32},short"],
     "INIT_DATA_MAX_AGE": ["0", "-1", "a day", "1.5"],
     "PORT": ["0", "65536", "http", "80.5", "-1"],
-    "PUBLIC_URL": ["photos.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://"],
+    "PUBLIC_URL": ["photos.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://", *UNPRINTABLE],
     "CORS_ORIGINS": ["*", "example.org", "https://a/path", "https://a, *", "https://*.example.org", "null"],
     "FLOWER_PORT": ["0", "x"],
     "PAGE_KEY": ["x", "x" * 31],
@@ -146,6 +157,19 @@ def try_value(env: Set, name: str, value: str) -> str:
     except ConfigError as error:
         return "".join(traceback.format_exception(error))
     return ""
+
+
+@pytest.mark.parametrize("name", [".env", "data/running.env"])
+def test_an_env_file_that_cannot_be_read_is_named(env: Set, tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("LOG_LEVEL=DEBUG", "utf-16")
+    with pytest.raises(ConfigError, match=f"^{name}: is not text in UTF-8"):
+        env(DATA_DIR=None)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ConfigError, match=f"^{name}: cannot be read"):
+        env(DATA_DIR=None)
 
 
 def test_all_wrong_values_are_named(env: Set) -> None:

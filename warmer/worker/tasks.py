@@ -21,11 +21,13 @@ from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
 from warmer.keys import Lane, Subject
 from warmer.observe.metrics import count_warming
+from warmer.open_files import raise_open_files_limit_or_exit
 from warmer.request_id import MESSAGE_HEADER, working_for
 from warmer.wiring import close_worker_context, get_worker_context
 from warmer.worker import beat_rounds
 from warmer.worker.heartbeat import Heartbeat
 
+OPEN_FILES = 1024
 AWAY_SECONDS = 1.0  # before a message goes back: a broker that works while Redis does not would redeliver it at once
 log = logging.getLogger(__name__)
 _heartbeats: list[Heartbeat] = []
@@ -80,8 +82,9 @@ def keep_newest(*_: Any, **__: Any) -> int:
 
 
 @worker_init.connect
-def _check_rights(**_: Any) -> None:
-    """Name the rights that Redis denies, before the first of them ends a connection."""
+def _check_surroundings(**_: Any) -> None:
+    """End if the process may open too few files; name the rights that Redis denies, before one ends a connection."""
+    raise_open_files_limit_or_exit(OPEN_FILES)
     get_worker_context().health.check_rights()
 
 

@@ -29,7 +29,7 @@ export class Refusal extends Error {
   }
 }
 
-/** @param {string} path @param {RequestInit} [options] */
+/** @param {string} path relative to the page, which may stand under any path @param {RequestInit} [options] */
 export async function ask(path, options) {
   const answer = await fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE), ...options });
   const body = await answer.json().catch(() => ({}));

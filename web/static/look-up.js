@@ -30,7 +30,7 @@ async function lookUp(text, signal) {
   const end = performance.now() + LOOK_FOR;
   for (;;) {
     /** @type {import('./common.js').LookUp} */
-    const found = await ask('/try', options);
+    const found = await ask('try', options);
     if (signal.aborted) return;
     const late = found.status === 'warming' && performance.now() > end;
     showFace(found);

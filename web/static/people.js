@@ -77,11 +77,11 @@ function showMe(partner) {
 /** @param {string} initData */
 async function showList(initData) {
   const headers = { Authorization: `tma ${initData}` };
-  const me = await ask('/api/partner/me', { method: 'POST', headers });
+  const me = await ask('api/partner/me', { method: 'POST', headers });
   showMe(me);
   const refresh = async () => {
     /** @type {Partner[]} */
-    const partners = (await ask('/api/partner/recent?limit=100', { headers })).partners;
+    const partners = (await ask('api/partner/recent?limit=100', { headers })).partners;
     showPeople(partners);
     partners.filter((partner) => partner.id === me.id).forEach(showMe);
     return partners.some((partner) => partner.photo_status === 'warming');

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_IMODE
@@ -14,10 +16,12 @@ from runner.terminal import StartFailed
 
 
 @pytest.fixture(autouse=True)
-def _own_reservations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    yield
-    ports.release()
+def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a short path, for what stands outside DATA_DIR."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
+        ports.release()
 
 
 def test_a_taken_default_port_gives_way_to_the_next_free_one_with_a_message(capfd: pytest.CaptureFixture[str]) -> None:
@@ -46,16 +50,31 @@ def test_an_address_of_another_machine_is_an_error_with_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["long" * 30, "with space", "100%"])
-def test_a_socket_gets_a_short_path_in_a_private_folder(tmp_path: Path, name: str) -> None:
+def test_a_socket_gets_a_short_path_in_a_private_folder(tmp_path: Path, outside: Path, name: str) -> None:
     places = folders.make(str(tmp_path / name))
     socket_path = folders.socket_path(places, "redis.sock")
-    assert socket_path.parent.parent == tmp_path
+    assert (socket_path.parent.parent, len(str(socket_path)) < 100) == (outside, True)
     assert S_IMODE(socket_path.parent.stat().st_mode) == 0o700
 
 
-def test_a_folder_that_other_users_may_enter_is_refused(tmp_path: Path) -> None:
+def test_paths_that_are_too_long_for_a_socket_are_refused_by_name(
+    outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (far := outside / ("x" * 100)).mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(far))
+    with pytest.raises(StartFailed, match=r"^DATA_DIR: is too long a path for a socket"):
+        folders.socket_path(folders.make(str(far / "data")), "redis.sock")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "a ;b", "a #b", os.fsdecode(b"latin-\xe9")])
+def test_a_data_folder_that_the_configuration_cannot_hold_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StartFailed, match=r"^DATA_DIR: [^\n]*\Z"):
+        folders.make(str(tmp_path / name))
+
+
+def test_a_folder_that_other_users_may_enter_is_refused(outside: Path) -> None:
     folders.private_folder().chmod(0o755)
-    with pytest.raises(StartFailed, match=f"^{tmp_path}.* is not a private folder"):
+    with pytest.raises(StartFailed, match=f"^{outside}.* is not a private folder"):
         folders.private_folder()
 
 

@@ -156,6 +156,26 @@ def test_a_bot_with_a_token_is_never_a_demo(service: StubService) -> None:
     assert sorted(service.children()) == ["web", "worker"]
 
 
+def test_an_unusual_environment_starts(tmp_path: Path) -> None:
+    """An ASCII locale, a Service named flower in Kubernetes, optimized and isolated modules, few open files."""
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    odd = {"FLOWER_PORT": "tcp://10.3.0.7:5555", "PYTHONSAFEPATH": "1", "PYTHONOPTIMIZE": "2"}
+    service = StubService(tmp_path / "Žluť-данные, 100%", **EXTERNAL | locale | odd)
+    service.prefix = ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh"]
+    try:
+        service.start_up()
+        environ = json.loads((service.folder / "environment.json").read_text())
+        assert (environ["DATA_DIR"], environ["FLOWER_PORT"].isdecimal()) == (str(service.data), True)
+    finally:
+        service.stop()
+
+
+def test_too_few_open_files_stop_the_start_with_one_line(service: StubService) -> None:
+    service.prefix = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
+    line = "avatar-warmer: ulimit -n: 64 open files are too few for a process: allow 256 or more"
+    assert service.fail().splitlines()[-1] == line
+
+
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [

@@ -83,7 +83,7 @@ def test_imported_scripts_are_preloaded(client: FlaskClient) -> None:
         for file in static.glob("*.js")
         for name in re.findall(r"(?:from|import) '\./([\w-]+\.js)'", file.read_text())
     }
-    assert set(re.findall(r'rel="modulepreload" href="/static/([^"]+)"', page)) == imported
+    assert set(re.findall(r'rel="modulepreload" href="static/([^"]+)"', page)) == imported
 
 
 def test_with_a_real_token_no_user_is_signed_in(app: Flask, client: FlaskClient) -> None:
@@ -144,8 +144,8 @@ def test_the_printed_url_signs_the_browser_in_and_leaves_no_key_in_its_address(r
     assert NAMES[0] not in client.get("/").data
     assert client.post("/try", json={"id": 42}).status_code == 401
     answer = client.get(f"/?key={PAGE_KEY}")
-    assert (answer.status_code, answer.headers["Location"], answer.headers["Cache-Control"]) == (303, "/", "no-store")
-    assert answer.headers["Set-Cookie"] == f"avatar_warmer_8123={PAGE_KEY}; HttpOnly; Path=/; SameSite=Strict"
+    assert (answer.status_code, answer.headers["Location"], answer.headers["Cache-Control"]) == (303, "./", "no-store")
+    assert answer.headers["Set-Cookie"] == f"avatar_warmer_8123={PAGE_KEY}; HttpOnly; SameSite=Strict"
     assert all(name in client.get("/").data for name in NAMES)
     assert client.post("/try", json={"id": 42}).status_code == 200
 

@@ -1,0 +1,46 @@
+"""Where the settings come from, before they are checked: the environment and env files."""
+
+from __future__ import annotations
+
+import os
+from io import StringIO
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from warmer.errors import ConfigError
+
+
+def ignore_service_links() -> None:
+    """Remove a FLOWER_PORT that Kubernetes has set: beside a Service named flower it is tcp://host:port.
+
+    Flower reads the variable itself, too, and would not start.
+    """
+    if os.environ.get("FLOWER_PORT", "").startswith("tcp://"):
+        del os.environ["FLOWER_PORT"]
+
+
+def read_given() -> dict[str, str]:
+    """The variables in the environment and in `.env`, by upper-case name. Empty values do not count.
+
+    Raises ConfigError.
+    """
+    ignore_service_links()
+    sources = (read_env_file(Path(".env")), os.environ)  # the later one wins
+    return {name.upper(): value for source in sources for name, value in source.items() if value}
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The variables of an env file that have a value; empty if there is no file.
+
+    Raises ConfigError if this user cannot read it, or if it is not UTF-8.
+    """
+    try:
+        text = path.read_text("utf-8-sig")  # editors on Windows put a mark at the beginning
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): let this user read it") from None
+    except ValueError:
+        raise ConfigError(f"{path}: is not text in UTF-8: save it in that encoding") from None
+    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
