@@ -16,9 +16,9 @@ WarmerError
     ├── Busy               another worker is working on it: clients that wait keep waiting
     ├── Paused             Telegram asked for a pause: no worker calls it until then
     ├── TokenRejected      about the bot, not a picture: every call is halted until getMe passes
-    ├── DeadlineExceeded   the total time of the job is over
     └── UpstreamFailed     a malformed answer: it says nothing about the picture
         ├── Unreachable              no connection, a timeout, a reset, 5xx, or an answer that Telegram did not write
+        │   └── DeadlineExceeded     the total time of the job is over, however it was spent
         ├── UnknownRefusal           400 or 403 in unknown words: call getMe
         └── TemporarilyUnavailable   400 with these words: it hides internal failures of Telegram
 
@@ -121,16 +121,21 @@ class TokenRejected(Transient):
         self.trouble: BotTrouble = trouble
 
 
-class DeadlineExceeded(Transient):
-    """The total deadline ended the call."""
-
-
 class UpstreamFailed(Transient):
     """Telegram failed for now."""
 
 
 class Unreachable(UpstreamFailed):
-    """Telegram did not answer: no connection, a timeout, a reset, 5xx, a proxy's page. Many of these are an outage."""
+    """Telegram did not answer: no connection, a timeout, a reset, 5xx, a malformed answer. Many of these are an outage.
+
+    `method`: the call that failed, "download" included. The budget sets it.
+    """
+
+    method: str = ""
+
+
+class DeadlineExceeded(Unreachable):
+    """The total deadline ended the call, or came before it."""
 
 
 class UnknownRefusal(UpstreamFailed):

@@ -21,8 +21,8 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
-| `budget` | hash, no TTL | tokens, at, paused_until, halted, probe_at | budget | budget |
-| `outage` | set, OUTAGE_SECONDS | subjects that failed because Telegram was unreachable | outage | outage |
+| `budget` | hash, no TTL | tokens, at, paused_until, halted, probe_at, ill:<call> | budget | budget |
+| `outage:<kind>` | set, OUTAGE_SECONDS | subjects that failed while Telegram was ill | outage | outage, photos |
 | `slot:<task>` | string, SLOT_SHARE of the period | this round of a periodic task is taken | schedule | schedule |
 | `stats:<minute>` | hash, STATS_SECONDS | figures of that minute, see stats | stats | stats |
 | `{failed}:subjects` | sorted set, STATS_SECONDS | the last that failed, by instant, in seconds | failures | failures |
@@ -48,6 +48,10 @@ from typing import Literal, Self
 
 Lane = Literal["hot", "warm", "rewarm"]
 QUEUES = ("tick", "hot", "warm", "rewarm")  # strictly in this order: bookkeeping, a client waits, eager, renewals
+
+DOWNLOAD = "download"  # as outages and metrics name this call, beside the methods
+# What subjects fail by together: a call, a refused bot, or the answer `temporarily unavailable`.
+OUTAGES = ("getUserProfilePhotos", "getChat", "getFile", DOWNLOAD, "getMe", "halt", "refused")
 
 # Seconds until a key expires, see the table. PHOTO_TTL, FILE_PATH_TTL and PHOTO_WAIT are settings.
 LEASE_SECONDS = 30  # longer than a job's total deadline of 20 s
@@ -115,7 +119,6 @@ class Keys:
         self.recent = f"{self.prefix}recent"
         self.schedule = f"{self.prefix}schedule"
         self.budget = f"{self.prefix}budget"
-        self.outage = f"{self.prefix}outage"
         self.workers = f"{self.prefix}workers"
         self.beat = f"{self.prefix}beat"
         self.probe = f"{self.prefix}{{probe}}"
@@ -169,6 +172,10 @@ class Keys:
     def negatives(self, subject: str) -> tuple[str, str, str]:
         """The negative cache of a subject, and what counts towards it."""
         return self.unavailable(subject), self.failures(subject), self.negative_count(subject)
+
+    def outage(self, kind: str) -> str:
+        """`kind`: one of OUTAGES."""
+        return f"{self.prefix}outage:{kind}"
 
     def person(self, user_id: int) -> str:
         return f"{self.prefix}person:{user_id}"

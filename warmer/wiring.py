@@ -82,7 +82,7 @@ class WorkerSteps(FlowSteps):
         try:
             yield
         except UnknownRefusal:
-            self.budget.spend(job, self.telegram.get_me)
+            self.budget.spend(job, "getMe", self.telegram.get_me)
             raise
 
     def render(self, source: SourceImage, batches: Sequence[Sequence[VariantSpec]]) -> Iterator[Rendering]:

@@ -13,6 +13,7 @@ from packaging.version import Version
 from warmer.broker.publish import BROKER_FAILED, EAGER_MAX
 from warmer.deadline import JobContext
 from warmer.errors import WarmerError
+from warmer.keys import DOWNLOAD
 from warmer.observe.checks import Health
 from warmer.redis_client.cluster import list_infos
 from warmer.state.person import Person
@@ -184,9 +185,11 @@ def check_fetch(rows: list[PartnerRow], context: WorkerContext) -> Check:
         return Check(question, "unknown", "no file id to try")
     job, started = JobContext.start("hot", 2, seconds=10), time.monotonic()
     try:
-        path = context.budget.spend(job, lambda deadline: context.telegram.get_file(file_id, deadline))
-        context.budget.check_pause()
-        data = context.budget.obey(job, lambda deadline: context.telegram.download(path, deadline))
+        path = context.budget.spend(job, "getFile", lambda deadline: context.telegram.get_file(file_id, deadline))
+        is_probe = context.budget.check_pause(DOWNLOAD)
+        data = context.budget.obey(
+            job, DOWNLOAD, lambda deadline: context.telegram.download(path, deadline), is_probe=is_probe
+        )
     except WarmerError as error:
         return Check(question, "wrong", str(error))
     return Check(question, "ok", f"{_ms(started)} for {len(data)} bytes")

@@ -11,11 +11,21 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from warmer.errors import Crashed, GaveUp, NotMine, Permanent, Transient, Unreachable
+from warmer.errors import (
+    Crashed,
+    GaveUp,
+    NotMine,
+    Permanent,
+    TemporarilyUnavailable,
+    TokenRejected,
+    Transient,
+    Unreachable,
+)
 from warmer.flow.outcome import Outcome
 from warmer.flow.retry import (
     MAX_CRASHES,
     NEGATIVE_CACHE_MAX_SECONDS,
+    RETRY_OF_MANY,
     Retry,
     choose_delay,
     get_negative_cache_seconds,
@@ -117,18 +127,16 @@ class AttemptRunner:
             self.schedule.cancel(subject)
 
     def _retry_or_give_up(self, lease: Lease, error: Transient) -> Outcome:
-        retry, failures = get_retry(error), 0
-        if retry.max_tries is not None or retry.pause_seconds:
-            self.failures.note(lease.subject, error)
-        if retry.max_tries is not None:
-            failures = self.store.count_failure(lease)
-            if failures >= retry.max_tries:
-                return self._end_unavailable(lease, GaveUp(f"after {failures} tries, {error}"))
-        seconds = choose_delay(error, failures, self._uniform)
+        retry, failures = self._count_failure(lease, error)
+        if retry.max_tries is not None and failures >= retry.max_tries:
+            return self._end_unavailable(lease, GaveUp(f"after {failures} tries, {error}"))
+        seconds = choose_delay(error, retry, failures, self._uniform)
         if failures or retry.pause_seconds:
             self.leases.back_off(lease, seconds)
-        if isinstance(error, Unreachable) and self.outage.note_failure(lease.subject):
-            self.budget.begin_outage()
+        if isinstance(error, TokenRejected):
+            self.outage.note_failure(lease.subject, "halt")
+        if isinstance(error, Unreachable) and self.outage.note_failure(lease.subject, error.method):
+            self.budget.begin_outage(error.method)
         if self._can_drop(lease, retry):
             self.schedule.cancel_if(lease.subject, str(lease.next_run))  # a run that was scheduled meanwhile stays
             outcome = Outcome("dropped", f"{error}, until a client asks again")
@@ -139,6 +147,18 @@ class AttemptRunner:
         if lease.lane == "hot" and retry.wakes_clients:
             self.store.announce(lease.subject, "postponed")
         return outcome
+
+    def _count_failure(self, lease: Lease, error: Transient) -> tuple[Retry, int]:
+        """Returns the retry, and how many failures of this subject there were in a row, 0 if it is none of them."""
+        retry = get_retry(error)
+        if retry.max_tries is not None or retry.pause_seconds:
+            self.failures.note(lease.subject, error)
+        if retry.max_tries is None:
+            return retry, 0
+        failures = self.store.count_failure(lease)
+        if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(lease.subject, "refused"):
+            retry = RETRY_OF_MANY
+        return retry, failures
 
     def _can_drop(self, lease: Lease, retry: Retry) -> bool:
         """Returns True if only a client wants it, who asks again: retries of a flood would take minutes."""

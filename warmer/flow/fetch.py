@@ -6,6 +6,7 @@ from typing import Any
 
 from warmer.deadline import Deadline, JobContext
 from warmer.errors import UpstreamFailed
+from warmer.keys import DOWNLOAD
 from warmer.photo import FilePath, SourceImage
 from warmer.state.budget import Budget
 from warmer.state.lease import Lease, require_lease
@@ -28,30 +29,31 @@ class PhotoFetcher:
         """Download the picture of the lease. `path`: a known one. If it has expired, get a new one."""
         try:
             if path:
-                self.budget.check_pause()
-            return self._download(path or self._get_path(lease, job), job)
+                return self._download(path, self.budget.check_pause(DOWNLOAD), job)
+            return self._download(*self._get_path(lease, job), job)
         except PathExpired:
             self.store.drop_path(lease.subject)
-            return self._download(self._get_path(lease, job), job)
+            return self._download(*self._get_path(lease, job), job)
 
-    def _get_path(self, lease: Lease, job: JobContext) -> FilePath:
-        """Call getFile, remember the path, and check the pause before the download."""
-        path = self.budget.spend(job, lambda deadline: self.telegram.get_file(lease.subject, deadline))
+    def _get_path(self, lease: Lease, job: JobContext) -> tuple[FilePath, bool]:
+        """Call getFile, remember the path, check the pause. Returns the path, and whether the download is a probe."""
+        path = self.budget.spend(job, "getFile", lambda deadline: self.telegram.get_file(lease.subject, deadline))
         pipe: Any = self.store.redis.pipeline(transaction=False)
         self.store.queue_path(pipe, lease, path, self.path_ttl)
-        self.outage.queue_clear(pipe)
-        self.budget.queue_check(pipe)
+        self.outage.queue_clear(pipe, "getFile")
+        self.budget.queue_check(pipe, DOWNLOAD)
         is_stored, _, pause = pipe.execute()
         require_lease(is_stored)
-        self.budget.read_check(pause)
-        return path
+        return path, self.budget.read_check(pause, DOWNLOAD)
 
-    def _download(self, path: FilePath, job: JobContext) -> SourceImage:
+    def _download(self, path: FilePath, is_probe: bool, job: JobContext) -> SourceImage:
         def download(deadline: Deadline) -> bytes:
             return self.telegram.download(path, deadline)
 
         try:
-            return SourceImage(self.budget.obey(job, download), path.unique_id)
+            return SourceImage(self.budget.obey(job, DOWNLOAD, download, is_probe=is_probe), path.unique_id)
         except DownloadUnauthorized:
-            self.budget.spend(job, self.telegram.get_me)  # if the token is wrong, this raises and halts every call
+            self.budget.spend(
+                job, "getMe", self.telegram.get_me
+            )  # if the token is wrong, this raises and halts every call
             raise UpstreamFailed("download: 401 while getMe passes") from None

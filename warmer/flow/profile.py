@@ -124,9 +124,11 @@ class ProfileLookup:
         """Returns every size of the newest picture. Raises NoPhoto if the bot can see none."""
         sizes: list[PhotoSize] = []
         if user_id > 0:
-            sizes = self.budget.spend(job, lambda deadline: self.telegram.get_profile_photo(user_id, deadline))
+            sizes = self.budget.spend(
+                job, "getUserProfilePhotos", lambda deadline: self.telegram.get_profile_photo(user_id, deadline)
+            )
         if not sizes:
-            sizes = self.budget.spend(job, lambda deadline: self.telegram.get_chat_photo(user_id, deadline))
+            sizes = self.budget.spend(job, "getChat", lambda deadline: self.telegram.get_chat_photo(user_id, deadline))
         if not sizes:
             raise NoPhoto("no photo, or a hidden one")
         return sizes

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from warmer.errors import (
     Busy,
     Crashed,
-    DeadlineExceeded,
     GaveUp,
     InvalidFileId,
     NoPhoto,
@@ -62,12 +61,13 @@ RETRIES: dict[type[Transient], Retry] = {
     Busy: Retry(max_tries=None, wakes_clients=False),  # the worker that has the lease will wake them
     Paused: Retry(max_tries=None),
     TokenRejected: Retry(max_tries=None),
-    DeadlineExceeded: Retry(max_tries=20),
     UpstreamFailed: Retry(max_tries=20),
     Unreachable: Retry(max_tries=None, pause_seconds=3),
     UnknownRefusal: Retry(max_tries=None, pause_seconds=MINUTE),
     TemporarilyUnavailable: Retry(max_tries=3),
 }
+# Several subjects at once get the answer `temporarily unavailable`: it is rather Telegram that is ill for some minutes.
+RETRY_OF_MANY = Retry(max_tries=60, pause_seconds=2)
 BACKOFF_MAX_SECONDS = 10 * MINUTE
 BACKOFF_SPREAD = (0.8, 1.2)  # factors, at random, so that retries do not come in bursts
 POSTPONE_SPREAD = (1.0, 1.1)  # never earlier than the error says
@@ -85,13 +85,13 @@ def get_retry(error: Transient) -> Retry:
     return next(RETRIES[kind] for kind in type(error).__mro__ if kind in RETRIES)
 
 
-def choose_delay(error: Transient, failures: int, uniform: Callable[[float, float], float]) -> float:
+def choose_delay(error: Transient, retry: Retry, failures: int, uniform: Callable[[float, float], float]) -> float:
     """The seconds until the retry.
 
     `failures`: how many there were in a row, 0 for an error that is not counted.
     """
+    if retry.pause_seconds and error.retry_after is None:
+        return retry.pause_seconds * uniform(*BACKOFF_SPREAD)
     if failures:
         return min(2.0**failures, BACKOFF_MAX_SECONDS) * uniform(*BACKOFF_SPREAD)
-    if error.retry_after is None and (pause := get_retry(error).pause_seconds):
-        return pause * uniform(*BACKOFF_SPREAD)
     return (error.retry_after or 1) * uniform(*POSTPONE_SPREAD)

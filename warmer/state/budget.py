@@ -41,7 +41,7 @@ class Budget:
         *,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        on_recovered: Callable[[], None] = lambda: None,
+        on_recovered: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`clock`: tells seconds; Redis' own clock, which all workers share, where there is none."""
         self.redis = redis
@@ -52,27 +52,34 @@ class Budget:
         self._tell_seconds = clock or time.monotonic
         self._paused_until = 0.0  # by that clock: Redis may forget the pause, this worker does not
         self._sleep = sleep
-        self.on_recovered = on_recovered  # from an outage
+        self.on_recovered = on_recovered  # from an outage of this call, or from a halt
         self._ask = load_script(redis, "lua/budget.lua")
         self._pause = load_script(redis, "lua/pause.lua")
         self._begin_outage = load_script(redis, "lua/begin_outage.lua")
 
-    def spend(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
+    def spend(self, job: JobContext, method: str, call: Callable[[Deadline], T]) -> T:
         """Make one Bot API call that costs a token; what Telegram says of our pace or token holds for all workers."""
-        if not self.take(job):
-            return self.obey(job, call)
+        return self.obey(job, method, call, is_probe=self.take(job, method))
+
+    def obey(self, job: JobContext, method: str, call: Callable[[Deadline], T], *, is_probe: bool) -> T:
+        """Make a call after the pause was checked. What Telegram says of pace or token holds for all workers.
+
+        A probe that is answered, whatever the answer says, ends the outage of this call.
+        """
         try:
-            answer = self.obey(job, call)
-        except Unreachable:
+            answer = self._obey(job, call)
+        except Unreachable as error:
+            error.method = method
             raise
         except WarmerError:
-            self.end_outage()  # whatever Telegram said, it answered
+            if is_probe:
+                self.end_outage(method)
             raise
-        self.end_outage()
+        if is_probe:
+            self.end_outage(method)
         return answer
 
-    def obey(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
-        """Make a call after the pause was checked. What Telegram says of pace or token holds for all workers."""
+    def _obey(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
         try:
             return call(job.deadline)
         except Paused as pause:
@@ -83,30 +90,32 @@ class Budget:
             log.critical("🛑 Telegram refuses the bot: no call is made until getMe passes (%s)", error)
             raise
 
-    def take(self, job: JobContext) -> bool:
+    def take(self, job: JobContext, method: str = "") -> bool:
         """Take one token; wait for it within the patience of the job, in the order of coming, and never during a pause.
 
         Returns True if the call is the probe of an outage. Raises Postponed or Paused with the seconds to wait,
-        Unreachable in an outage, and TokenRejected while calls are halted.
+        Unreachable while the method is ill, and TokenRejected while calls are halted.
         """
-        wait, is_probe = self._try(RESERVE[job.lane] * self.burst, 1, job.patience.remaining)
+        wait, is_probe = self._try(RESERVE[job.lane] * self.burst, 1, job.patience.remaining, method)
         if wait > 0:
             self._sleep(wait)
-            if not is_probe:
-                self.check_pause()  # one may have begun meanwhile
+            self.check_pause()  # one may have begun meanwhile
         return is_probe
 
-    def check_pause(self) -> None:
-        """Raises Paused during a pause and TokenRejected while halted."""
-        self._try(0, 0, 0)
+    def check_pause(self, method: str = "") -> bool:
+        """Raises Paused during a pause and TokenRejected while halted.
 
-    def queue_check(self, pipe: Pipeline) -> None:
+        `method`: the call to make next, which costs no token. It may raise Unreachable and be a probe, as in `take`.
+        """
+        return self._try(0, 0, 0, method)[1]
+
+    def queue_check(self, pipe: Pipeline, method: str) -> None:
         """`check_pause` in a pipeline; `read_check` reads the answer."""
-        queue(pipe, self._ask, keys=[self.key], args=self._list_args(0, 0, 0))
+        queue(pipe, self._ask, keys=[self.key], args=self._list_args(0, 0, 0, method))
 
-    def read_check(self, answer: Sequence[Any]) -> None:
-        """What `check_pause` raises."""
-        self._read(answer)
+    def read_check(self, answer: Sequence[Any], method: str) -> bool:
+        """What `check_pause` returns and raises."""
+        return self._read(answer, method)[1]
 
     def pause(self, seconds: float) -> None:
         """No worker calls Telegram for so long (429, parameters.retry_after)."""
@@ -127,29 +136,34 @@ class Budget:
         state, left, *_ = self._run(0, 0, 0)
         return left / 1000 if state == PAUSED else 0.0
 
-    def begin_outage(self) -> None:
-        """From now on, one call at a time goes out as a probe, until one is answered."""
-        if self._begin_outage(keys=[self.key], args=[PROBE_SECONDS, self._tell_instant()]):
-            log.warning("🔌 Telegram is unreachable: one probe every %.0f s", PROBE_SECONDS)
+    def begin_outage(self, method: str) -> None:
+        """From now on, one such call at a time goes out as a probe, until one is answered.
 
-    def end_outage(self) -> None:
-        """Telegram answers again."""
-        if self.redis.hdel(self.key, "probe_at"):
-            log.info("🔌 Telegram answers again")
-            self.on_recovered()
+        Each call has its own outage: while downloads fail, profiles are looked up.
+        """
+        if self._begin_outage(keys=[self.key], args=[PROBE_SECONDS, self._tell_instant(), method]):
+            log.warning("🔌 Telegram is unreachable (%s): one probe every %.0f s", method, PROBE_SECONDS)
+
+    def end_outage(self, method: str) -> None:
+        """Telegram answers this call again; the next probe, of another call that is ill, may go out at once."""
+        if self.redis.hdel(self.key, f"ill:{method}"):
+            self.redis.hdel(self.key, "probe_at")
+            log.info("🔌 Telegram answers again (%s)", method)
+            self.on_recovered(method)
 
     def resume(self) -> None:
         """Calls are made again: getMe passes."""
-        self.redis.hdel(self.key, "halted")
+        if self.redis.hdel(self.key, "halted"):
+            self.on_recovered("halt")
 
     def _tell_instant(self) -> str:
         return "" if self._clock is None else repr(self._clock())
 
-    def _try(self, reserve: float, cost: int, patience_seconds: float) -> tuple[float, bool]:
-        """Take tokens. Returns the seconds to wait before they may be spent."""
-        return self._read(self._run(reserve, cost, patience_seconds))
+    def _try(self, reserve: float, cost: int, patience_seconds: float, method: str) -> tuple[float, bool]:
+        """Take tokens. Returns the seconds to wait before they may be spent, and whether the call is a probe."""
+        return self._read(self._run(reserve, cost, patience_seconds, method), method)
 
-    def _read(self, answer: Sequence[Any]) -> tuple[float, bool]:
+    def _read(self, answer: Sequence[Any], method: str) -> tuple[float, bool]:
         state, rest, *probe = answer
         if state == HALTED:
             trouble: BotTrouble = "logged_out" if rest == b"logged_out" else "unauthorized"
@@ -160,18 +174,22 @@ class Budget:
             raise Paused("Telegram asked for a pause", retry_after=seconds)
         if state == IN_OUTAGE:
             # The subject of a failed probe pauses for longer, so that another one is the next probe.
-            raise Unreachable("Telegram is unreachable, and another job probes it", retry_after=seconds)
+            error = Unreachable(f"{method}: Telegram is unreachable, and another job probes it", retry_after=seconds)
+            error.method = method
+            raise error
         if state == POSTPONED:
             raise Postponed("no token left", retry_after=seconds)
         return float(seconds), probe == [1]
 
-    def _run(self, reserve: float, cost: int, patience_seconds: float) -> Sequence[Any]:
-        answer: Sequence[Any] = self._ask(keys=[self.key], args=self._list_args(reserve, cost, patience_seconds))
+    def _run(self, reserve: float, cost: int, patience_seconds: float, method: str = "") -> Sequence[Any]:
+        args = self._list_args(reserve, cost, patience_seconds, method)
+        answer: Sequence[Any] = self._ask(keys=[self.key], args=args)
         return answer
 
-    def _list_args(self, reserve: float, cost: int, patience_seconds: float) -> list[float | str]:
+    def _list_args(self, reserve: float, cost: int, patience_seconds: float, method: str) -> list[float | str]:
         remembered = max(0.0, self._paused_until - self._tell_seconds())
-        return [self.rate, self.burst, reserve, cost, patience_seconds, remembered, self._tell_instant(), PROBE_SECONDS]
+        asked = [self.rate, self.burst, reserve, cost, patience_seconds, remembered]
+        return [*asked, self._tell_instant(), PROBE_SECONDS, method]
 
     def _remember_pause(self, seconds: float) -> None:
         self._paused_until = max(self._paused_until, self._tell_seconds() + seconds)

@@ -1,7 +1,7 @@
 """An outage: Telegram is unreachable for several subjects, with no answer in between. No failure counts then.
 
-While it lasts, the budget lets one call through at a time, as a probe. When a probe is answered, all subjects that
-failed meanwhile are due at once.
+Each kind of call has its own, and a halt is one, too. While an outage lasts, the budget lets one such call through at a
+time, as a probe. When a probe is answered, all subjects that wait for it are due at once.
 """
 
 from __future__ import annotations
@@ -14,34 +14,38 @@ from redis.client import Pipeline
 from warmer.keys import OUTAGE_SECONDS, Keys
 from warmer.state.schedule import Schedule
 
-SUBJECTS_MIN = 3  # that failed within the next time, before it is an outage
+SUBJECTS_MIN = 3  # that failed within the next time, before it is said to be Telegram's fault
 
 
 class Outage:
-    """The subjects that failed because Telegram was unreachable."""
+    """The subjects that failed because Telegram was unreachable, by what they wait for: see `warmer.keys.OUTAGES`."""
 
     def __init__(self, redis: Redis, keys: Keys, schedule: Schedule) -> None:
         self.redis = redis
         self.keys = keys
         self.schedule = schedule
 
-    def note_failure(self, subject: str) -> bool:
-        """Note that Telegram was unreachable for this subject. Returns True if that makes an outage."""
-        pipe: Any = self.redis.pipeline(transaction=False)
-        pipe.sadd(self.keys.outage, subject)
-        pipe.expire(self.keys.outage, OUTAGE_SECONDS)
-        pipe.scard(self.keys.outage)
+    def note_failure(self, subject: str, kind: str) -> bool:
+        """Note that this subject failed. Returns True if several did."""
+        key, pipe = self.keys.outage(kind), self.redis.pipeline(transaction=False)
+        pipe.sadd(key, subject)
+        pipe.expire(key, OUTAGE_SECONDS)
+        pipe.scard(key)
         *_, number = pipe.execute()
         return int(number) >= SUBJECTS_MIN
 
-    def queue_clear(self, pipe: Pipeline) -> None:
+    def queue_clear(self, pipe: Pipeline, kind: str) -> None:
         """In a pipeline: Telegram has answered, so the failures up to now were those of their subjects."""
-        pipe.delete(self.keys.outage)
+        pipe.delete(self.keys.outage(kind))
 
-    def end(self) -> None:
+    def end(self, kind: str) -> None:
         """Telegram answers again: every subject that failed is due now."""
-        pipe: Any = self.redis.pipeline(transaction=False)
-        pipe.smembers(self.keys.outage)
-        pipe.delete(self.keys.outage)
-        members, _ = pipe.execute()
-        self.schedule.schedule_by([member.decode() for member in members], 0)
+        key, pipe = self.keys.outage(kind), self.redis.pipeline(transaction=False)
+        pipe.smembers(key)
+        pipe.delete(key)
+        members: Any = pipe.execute()[0]
+        subjects = [member.decode() for member in members]
+        for subject in subjects:
+            pipe.delete(self.keys.backoff(subject))
+        pipe.execute()
+        self.schedule.schedule_by(subjects, 0)

@@ -12,7 +12,7 @@ from redis.client import Pipeline
 
 from warmer.etag import HEADER_LENGTH, StoredVariant, pack
 from warmer.formats import FORMATS
-from warmer.keys import FAILURES_SECONDS, Keys
+from warmer.keys import FAILURES_SECONDS, OUTAGES, Keys
 from warmer.photo import (
     FilePath,
     PhotoStatus,
@@ -215,7 +215,8 @@ class PhotoStore:
             return []
         drop_failures(pipe, self.keys, gone)
         cancel_runs(pipe, self.keys, gone)
-        pipe.srem(self.keys.outage, *gone)
+        for kind in OUTAGES:
+            pipe.srem(self.keys.outage(kind), *gone)
         for subject in gone:
             pipe.publish(self.keys.purge, subject)
             self.announce(subject, "forgotten", pipe)

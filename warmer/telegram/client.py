@@ -30,6 +30,7 @@ from warmer.errors import (
     UpstreamFailed,
     WarmerError,
 )
+from warmer.keys import DOWNLOAD
 from warmer.photo import Bot, FilePath, PhotoSize
 from warmer.telegram.connections import Server, open_session
 from warmer.telegram.replies import (
@@ -48,7 +49,6 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
 MAX_PHOTO_BYTES = 10 * 2**20
 MAX_ANSWER_BYTES = 2**20
 CHUNK_BYTES = 64 * 2**10
-DOWNLOAD = "download"
 SAFE_PATH = re.compile(r"(?!/)(?!.*//)(?!.*\.\.)[A-Za-z0-9_./ -]{1,512}")  # relative, no "..", no scheme
 
 OnCall = Callable[[str, str, float], None]  # method, outcome, seconds
@@ -109,12 +109,14 @@ class BotApi:
     def get_file(self, file_id: str, deadline: Deadline) -> FilePath:
         """Where the file can be downloaded for about an hour; blocks while Telegram fetches it.
 
-        Raises UpstreamFailed where no path is given, or one that could lead elsewhere: it is untrusted.
+        Raises TemporarilyUnavailable where no path is given, and Unreachable where it could lead elsewhere: it is
+        untrusted, and a server that gives such paths gives them for every file.
         """
         answer = self._call("getFile", {"file_id": file_id}, deadline)
-        path = answer.get("file_path")
+        if not (path := answer.get("file_path")):
+            raise TemporarilyUnavailable("getFile: no file_path")
         if not isinstance(path, str) or not SAFE_PATH.fullmatch(path):
-            raise TemporarilyUnavailable("getFile: no usable file_path")
+            raise Unreachable("getFile: an odd file_path")
         return FilePath(path, read_unique_id("getFile", answer.get("file_unique_id", "")))
 
     def download(self, path: FilePath, deadline: Deadline) -> bytes:
@@ -136,7 +138,7 @@ class BotApi:
     def _call(self, method: str, params: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         status, body = self._get(method, f"{self._api_root}/{method}", params, deadline)
         if self._token.get_secret_value().encode() in body:
-            raise UpstreamFailed(f"{method}: an answer that repeats the bot token")
+            raise Unreachable(f"{method}: an answer that repeats the bot token")
         answer = parse_reply(body)
         if status == HTTPStatus.OK and answer.get("ok") is True:
             return read_result(method, answer)
@@ -185,10 +187,10 @@ def _read(name: str, response: Response) -> bytes:
     is a file.
     """
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UpstreamFailed(f"{name}: an encoding that was not asked for")
+        raise Unreachable(f"{name}: an encoding that was not asked for")
     is_file = name == DOWNLOAD and response.status_code == HTTPStatus.OK
     cap = MAX_PHOTO_BYTES if is_file else MAX_ANSWER_BYTES
-    too_long = (TooBig if is_file else UpstreamFailed)(f"{name}: more than {cap} bytes")
+    too_long = (TooBig if is_file else Unreachable)(f"{name}: more than {cap} bytes")
     if int(response.headers.get("Content-Length") or 0) > cap:
         raise too_long
     body = bytearray()

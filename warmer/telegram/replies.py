@@ -56,7 +56,7 @@ def parse_reply(body: bytes) -> dict[str, Any]:
 def read_result(method: str, answer: dict[str, Any]) -> dict[str, Any]:
     """The result of a call that went well."""
     if not isinstance(answer.get("result"), dict):
-        raise UpstreamFailed(f"{method}: an answer without a result")
+        raise Unreachable(f"{method}: an answer without a result")
     return _dict(answer["result"])
 
 
@@ -119,7 +119,7 @@ def to_error(method: str, status: int, answer: dict[str, Any]) -> WarmerError:
         return TemporarilyUnavailable(f"{method}: 400, temporarily unavailable")
     if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN):
         return UnknownRefusal(f"{method}: {status}, in unknown words")
-    return UpstreamFailed(f"{method}: {status}")
+    return Unreachable(f"{method}: {status}")
 
 
 def _code(answer: dict[str, Any]) -> int | None:

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import listening, make_picture
+from tests.warmer.flow.outages import add_pictures, break_telegram, due_soon, pass_time, warm
 from warmer.deadline import JobContext
-from warmer.flow.outcome import Outcome
 from warmer.flow.warm import warm_photo
-from warmer.keys import Lane
 from warmer.wiring import WorkerContext
 
-CALLS = ("getFile", "download")
 ILL = ["internal-error", "bad-gateway", "connection-reset"]
-
-
-def warm(context: WorkerContext, file_id: str, lane: Lane = "warm") -> Outcome:
-    return warm_photo(file_id, JobContext.start(lane, 2), context.steps)
-
-
-def pass_time(context: WorkerContext, *file_ids: str) -> None:
-    """As if the backoff of these pictures were over, and the time until the next probe."""
-    context.redis.delete(*(context.keys.backoff(file_id) for file_id in file_ids))
-    if context.redis.hexists(context.keys.budget, "probe_at"):
-        context.redis.hset(context.keys.budget, "probe_at", "0")
-
-
-def break_telegram(telegram: FakeTelegram, fault: str) -> None:
-    for method in CALLS:
-        telegram.fail(method, fault, times=None)
 
 
 @pytest.fixture
 def file_ids(telegram: FakeTelegram) -> list[str]:
-    return [telegram.world.add_file(make_picture(color=color)) for color in ("red", "teal", "navy", "gold")]
-
-
-def due_soon(context: WorkerContext) -> dict[str, float]:
-    """The seconds until the next run of each subject."""
-    seconds, micros = context.redis.time()
-    runs: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)
-    return {subject.decode(): at - seconds - micros / 1e6 for subject, at in runs}
+    return add_pictures(telegram)
 
 
 @pytest.mark.parametrize("fault", ILL)
@@ -122,11 +95,10 @@ def test_when_a_probe_is_answered_every_failed_subject_is_due_at_once(
     for file_id in file_ids[:3]:
         warm(context, file_id)
     telegram.clear_faults()
-    pass_time(context, file_ids[0])
-    assert warm(context, file_ids[0]).kind == "done"
-    assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids[1:3])
-    pass_time(context, *file_ids)
-    assert [warm(context, file_id).kind for file_id in file_ids[1:]] == ["done"] * 3
+    context.redis.hset(context.keys.budget, "probe_at", "0")
+    assert warm(context, file_ids[3]).kind == "done"
+    assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids[:3])
+    assert [warm(context, file_id).kind for file_id in file_ids[:3]] == ["done"] * 3
 
 
 def test_a_refusal_in_unknown_words_leads_to_get_me_and_to_no_negative_entry(
@@ -147,3 +119,71 @@ def test_failures_of_an_outage_do_not_count_towards_giving_up(
         assert warm(context, file_ids[0]).kind == "postponed"
         pass_time(context, file_ids[0])
     assert warm(context, file_ids[0]).kind == "done"
+
+
+@pytest.mark.parametrize("fault", ["slow-headers", "slow-body", "hang"])
+def test_calls_that_are_cut_at_the_total_deadline_are_an_outage_and_count_against_no_picture(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], fault: str
+) -> None:
+    telegram.fail("getFile", fault, times=None)
+    for file_id in file_ids[:3]:
+        job = JobContext.start("warm", 2, seconds=0.3)
+        assert warm_photo(file_id, job, context.steps).kind == "postponed"
+    assert not any(context.redis.exists(context.keys.failures(file_id)) for file_id in file_ids)
+    pass_time(context, *file_ids)
+    warm_photo(file_ids[0], JobContext.start("warm", 2, seconds=0.3), context.steps)  # a probe that is cut ends nothing
+    assert [warm(context, file_id).kind for file_id in file_ids[1:]] == ["postponed"] * 3
+    assert telegram.calls == {"getFile": 4}
+
+
+@pytest.mark.parametrize("fault", ["oversize", "not-json", "absolute-file-path", "crlf-file-path", "redirect"])
+def test_malformed_answers_for_every_picture_are_an_outage_and_count_against_none(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], fault: str
+) -> None:
+    telegram.fail("getFile", fault, times=None)
+    for _ in range(25):
+        assert {warm(context, file_id).kind for file_id in file_ids} == {"postponed"}
+        pass_time(context, *file_ids)
+    assert not any(context.redis.exists(context.keys.failures(file_id)) for file_id in file_ids)
+    telegram.clear_faults()
+    assert {warm(context, file_id).kind for file_id in file_ids} == {"done"}
+
+
+def test_an_outage_survives_a_redis_whose_clock_was_set_back(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    break_telegram(telegram, "bad-gateway")
+    for file_id in file_ids[:3]:
+        warm(context, file_id)
+    telegram.clear_faults()
+    context.redis.hincrbyfloat(context.keys.budget, "probe_at", 3600)  # as if the clock were an hour behind now
+    assert warm(context, file_ids[3]).kind == "done"
+
+
+def test_a_telegram_that_comes_and_goes_leaves_no_negative_entry(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    for _ in range(10):
+        break_telegram(telegram, "connection-reset")
+        for file_id in file_ids:
+            warm(context, file_id)
+            pass_time(context, *file_ids)
+        telegram.clear_faults()
+        telegram.fail("download", "connection-reset", times=2)
+        warm(context, file_ids[0])  # getFile answers, the download fails again
+        pass_time(context, *file_ids)
+    telegram.clear_faults()
+    assert {warm(context, file_id).kind for file_id in file_ids} == {"done"}
+
+
+@pytest.mark.parametrize("fault", ["unauthorized", "logged-out"])
+def test_when_the_bot_is_accepted_again_every_failed_subject_is_due_at_once(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], fault: str
+) -> None:
+    telegram.fail("getFile", fault)
+    for file_id in file_ids:
+        assert warm(context, file_id).kind == "postponed"
+    assert min(due_soon(context).values()) > 10
+    context.budget.resume()
+    assert max(due_soon(context).values()) <= 0
+    assert [warm(context, file_id).kind for file_id in file_ids] == ["done"] * 4

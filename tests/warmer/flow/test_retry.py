@@ -36,5 +36,5 @@ def test_temporarily_unavailable_is_tried_three_times_and_other_failures_twenty(
 
 
 def test_only_errors_that_are_no_failure_wait_as_long_as_they_say() -> None:
-    assert choose_delay(Postponed("m", retry_after=40), 0, min) == 40
-    assert choose_delay(UpstreamFailed("m"), 3, min) == pytest.approx(0.8 * 8)
+    assert choose_delay(Postponed("m", retry_after=40), RETRIES[Postponed], 0, min) == 40
+    assert choose_delay(UpstreamFailed("m"), RETRIES[UpstreamFailed], 3, min) == pytest.approx(0.8 * 8)

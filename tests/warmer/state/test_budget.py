@@ -308,7 +308,7 @@ def test_a_shorter_pause_does_not_shorten_a_longer_one(at: Open) -> None:
 def test_a_refused_token_halts_every_call_until_resumed(at: Open) -> None:
     budget = at(10)
     with pytest.raises(TokenRejected):
-        budget.spend(impatient(), refuse(TokenRejected("401")))
+        budget.spend(impatient(), "getFile", refuse(TokenRejected("401")))
     assert budget.is_halted()
     with pytest.raises(TokenRejected):
         budget.take(impatient())
@@ -322,7 +322,7 @@ def test_a_refused_token_halts_every_call_until_resumed(at: Open) -> None:
 @pytest.mark.parametrize("trouble", ["unauthorized", "logged_out"])
 def test_a_halt_tells_every_worker_its_cause(at: Open, trouble: BotTrouble) -> None:
     with pytest.raises(TokenRejected):
-        at(10).spend(impatient(), refuse(TokenRejected("m", trouble=trouble)))
+        at(10).spend(impatient(), "getFile", refuse(TokenRejected("m", trouble=trouble)))
     with pytest.raises(TokenRejected) as caught:
         at(10).check_pause()
     assert caught.value.trouble == trouble
@@ -330,10 +330,10 @@ def test_a_halt_tells_every_worker_its_cause(at: Open, trouble: BotTrouble) -> N
 
 def test_a_halt_is_logged_as_critical(at: Open, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(TokenRejected):
-        at(10).spend(impatient(), refuse(TokenRejected("getFile: 401")))
+        at(10).spend(impatient(), "getFile", refuse(TokenRejected("getFile: 401")))
     assert [record.levelname for record in caplog.records if record.name == "warmer.state.budget"] == ["CRITICAL"]
 
 
 def test_a_call_gets_the_deadline_of_its_job(at: Open) -> None:
     job = impatient()
-    assert at(10).spend(job, lambda deadline: deadline) is job.deadline
+    assert at(10).spend(job, "getFile", lambda deadline: deadline) is job.deadline

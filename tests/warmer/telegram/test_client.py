@@ -28,6 +28,7 @@ from warmer.errors import (
     Paused,
     TemporarilyUnavailable,
     TooBig,
+    Unreachable,
     UpstreamFailed,
 )
 from warmer.photo import Bot, FilePath, PhotoSize
@@ -102,27 +103,28 @@ def test_a_file_is_downloaded_from_the_path_of_get_file(api: BotApi, telegram: F
     assert api.download(api.get_file(file_id, Deadline(60)), Deadline(60)) == b"some bytes"
 
 
+@pytest.mark.parametrize("result", [{"file_id": FILE_ID}, {"file_id": FILE_ID, "file_path": ""}])
+def test_a_file_without_a_path_is_temporarily_unavailable(
+    mocked: responses.RequestsMock, result: dict[str, Any]
+) -> None:
+    mocked.get(url_of("getFile"), json={"ok": True, "result": result})
+    with pytest.raises(TemporarilyUnavailable):
+        GET_FILE(open_api())
+
+
 @pytest.mark.parametrize(
-    "fault",
-    [
-        "no-file-path",
-        "absolute-file-path",
-        "dotdot-file-path",
-        "scheme-file-path",
-        "double-slash-file-path",
-        "crlf-file-path",
-    ],
+    "fault", ["absolute-file-path", "dotdot-file-path", "scheme-file-path", "double-slash-file-path", "crlf-file-path"]
 )
 def test_a_path_that_could_lead_elsewhere_is_refused(api: BotApi, telegram: FakeTelegram, fault: str) -> None:
     telegram.fail("getFile", fault)
-    with pytest.raises(TemporarilyUnavailable):
+    with pytest.raises(Unreachable):
         api.get_file(add_file(telegram, b"x"), Deadline(60))
 
 
-@pytest.mark.parametrize("path", ["a?b=c", "a#b", "a%2e%2e/b", "a\\b", "a{token}b", "", " \n", "a" * 513, 7, ["a"]])
+@pytest.mark.parametrize("path", ["a?b=c", "a#b", "a%2e%2e/b", "a\\b", "a{token}b", " \n", "a" * 513, 7, ["a"]])
 def test_a_path_with_other_characters_is_refused(mocked: responses.RequestsMock, path: Any) -> None:
     mocked.get(url_of("getFile"), json={"ok": True, "result": {"file_id": FILE_ID, "file_path": path}})
-    with pytest.raises(TemporarilyUnavailable):
+    with pytest.raises(Unreachable):
         GET_FILE(open_api())
 
 

@@ -67,9 +67,9 @@ def refuse(mocked: responses.RequestsMock, method: str, status: int, description
         ("getFile", 401, "Unauthorized", TokenRejected),
         ("getFile", 404, "Not Found", TokenRejected),
         ("getMe", 404, "Not Found", TokenRejected),
-        ("getFile", 409, "Conflict", UpstreamFailed),
+        ("getFile", 409, "Conflict", Unreachable),
         ("getFile", 500, "Internal Server Error", Unreachable),
-        ("getFile", 302, "Found", UpstreamFailed),
+        ("getFile", 302, "Found", Unreachable),
     ],
 )
 def test_each_error_of_a_method_has_its_exception(

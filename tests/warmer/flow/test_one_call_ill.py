@@ -1,0 +1,101 @@
+"""If one call is ill, only this one waits. Words that may mean an ill Telegram are retried for some minutes."""
+
+from __future__ import annotations
+
+import pytest
+
+from faketelegram import FakeTelegram
+from tests.warmer.flow.outages import add_pictures, due_soon, pass_time, warm
+from warmer.deadline import JobContext
+from warmer.errors import TemporarilyUnavailable
+from warmer.flow.profile import refresh_profile
+from warmer.flow.retry import RETRIES, RETRY_OF_MANY
+from warmer.keys import Subject
+from warmer.wiring import WorkerContext
+
+
+@pytest.fixture
+def file_ids(telegram: FakeTelegram) -> list[str]:
+    return add_pictures(telegram)
+
+
+def test_while_downloads_fail_they_are_probed_one_at_a_time_and_paths_are_asked_for_once(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    telegram.fail("download", "internal-error", times=None)
+    for file_id in file_ids:
+        warm(context, file_id)
+    assert telegram.calls == {"getFile": 4, "download": 3}
+    for _ in range(3):
+        pass_time(context, *file_ids)
+        assert {warm(context, file_id).kind for file_id in file_ids} == {"postponed"}
+    assert telegram.calls == {"getFile": 4, "download": 6}
+
+
+def test_a_download_that_succeeds_ends_the_outage_of_downloads(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    telegram.fail("download", "internal-error", times=3)
+    for file_id in file_ids:
+        warm(context, file_id)
+    pass_time(context, file_ids[0])
+    assert warm(context, file_ids[0]).kind == "done"
+    assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids[1:])
+    assert [warm(context, file_id).kind for file_id in file_ids[1:]] == ["done"] * 3
+
+
+def test_while_profiles_cannot_be_looked_up_pictures_are_fetched(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    telegram.fail("getUserProfilePhotos", "bad-gateway", times=None)
+    for user_id in (41, 42, 43, 44):
+        job = JobContext.start("warm", 2)
+        assert refresh_profile(user_id, job, context.steps).kind == "postponed"
+        assert context.steps.store.get_unavailable(Subject.of_person(user_id)) is None
+    assert telegram.calls == {"getUserProfilePhotos": 3}
+    assert [warm(context, file_id).kind for file_id in file_ids] == ["done"] * 4
+
+
+def test_when_everything_was_ill_the_first_answer_lets_the_other_probes_out_at_once(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    telegram.fail("getUserProfilePhotos", "bad-gateway", times=3)
+    telegram.fail("getFile", "bad-gateway", times=3)
+    for user_id in (41, 42, 43):
+        refresh_profile(user_id, JobContext.start("warm", 2), context.steps)
+    for file_id in file_ids[:3]:
+        warm(context, file_id)
+    pass_time(context, file_ids[0])
+    assert warm(context, file_ids[0]).kind == "done"
+    context.redis.delete(context.keys.backoff(Subject.of_person(41)))
+    assert refresh_profile(41, JobContext.start("warm", 2), context.steps).kind == "unavailable"  # an answer: unknown
+
+
+def test_pictures_that_are_temporarily_unavailable_together_are_tried_for_minutes(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    telegram.fail("getFile", "temporarily-unavailable", times=None)
+    for _ in range(2):
+        warm(context, file_ids[0])
+        pass_time(context, *file_ids)
+    for file_id in file_ids[1:]:
+        warm(context, file_id)
+    for _ in range(2 * (RETRIES[TemporarilyUnavailable].max_tries or 0)):
+        pass_time(context, *file_ids)
+        assert [warm(context, file_id).kind for file_id in file_ids] == ["postponed"] * 4
+        assert max(due_soon(context).values()) < 4
+    telegram.clear_faults()
+    pass_time(context, *file_ids)
+    assert [warm(context, file_id).kind for file_id in file_ids] == ["done"] * 4
+
+
+def test_wrong_file_ids_do_not_slow_the_others_down_and_are_given_up(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    for file_id in file_ids[:3]:
+        telegram.fail("getFile", "temporarily-unavailable", times=None, file_id=file_id)
+    for _ in range(RETRY_OF_MANY.max_tries or 0):
+        outcomes = [warm(context, file_id).kind for file_id in file_ids[:3]]
+        pass_time(context, *file_ids)
+    assert outcomes == ["unavailable"] * 3
+    assert warm(context, file_ids[3]).kind == "done"
