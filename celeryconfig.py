@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from warmer.broker.queues import choose_transport_options, list_queues
+from warmer.broker.queues import choose_tls, choose_transport_options, list_queues
 from warmer.settings import load_settings_or_exit
 from warmer.worker.beat_rounds import KEEP_NEWEST_SECONDS, TICK_SECONDS
 
@@ -12,6 +12,7 @@ _settings = load_settings_or_exit()
 
 broker_url = _settings.broker_url
 broker_read_url = broker_write_url = broker_url  # or Celery reads CELERY_BROKER_URL itself, and knows no unix://
+broker_use_ssl = choose_tls(_settings)
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a worker outlives any outage of its broker,
 broker_channel_error_retry = True  # also one that is there but full, or read-only

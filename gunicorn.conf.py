@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from prometheus_client import multiprocess
 
+from warmer.broker.certificates import exit_if_untrusted
 from warmer.observe.logs import logging_config
 from warmer.open_files import raise_open_files_limit_or_exit
 from warmer.settings import load_settings_or_exit
@@ -39,6 +41,11 @@ if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's heartbeat files; macOS 
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 
+def on_starting(_server: Any) -> None:
+    """Refuse a Redis that is not trusted. Without a trusted broker there are still hits."""
+    exit_if_untrusted(_settings, "REDIS_URL")
+
+
 def post_fork(_server: Any, _worker: Any) -> None:
     """End the process with its master: otherwise it would block the port for the next master for many seconds."""
     if sys.platform == "linux":
@@ -63,5 +70,6 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Remove a dead process from the gauges."""
-    multiprocess.mark_process_dead(worker.pid)
+    """Remove a dead process from the gauges, if the processes share them."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        multiprocess.mark_process_dead(worker.pid)

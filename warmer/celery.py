@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import import_modules, setup_logging
 
+from warmer.broker.certificates import exit_if_untrusted
 from warmer.broker.transport import EagerConnection
 from warmer.observe.logs import configure_logging
 from warmer.settings import load_settings_or_exit
@@ -21,3 +22,9 @@ app.amqp.Connection = EagerConnection
 @setup_logging.connect
 def _log_as_everywhere(**_: Any) -> None:
     configure_logging(load_settings_or_exit())
+
+
+@import_modules.connect
+def _refuse_untrusted_servers(**_: Any) -> None:
+    """Celery's programs, Flower among them, send this at their start; a web process that publishes does not."""
+    exit_if_untrusted(load_settings_or_exit())

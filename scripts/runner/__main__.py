@@ -20,6 +20,7 @@ from runner.exits import ExitLog
 from runner.plan import Plan, make_plan
 from runner.ready import ask_bot, check_supervisord, wait_until_ready
 from runner.terminal import StartFailed, complain, say
+from warmer.broker.certificates import check_certificates
 from warmer.errors import ConfigError
 from warmer.sources import read_given
 
@@ -65,9 +66,10 @@ def main() -> int:
 
 
 def serve(plan: Plan, stop: StopSignal) -> None:
-    """Run all processes until the stop signal."""
+    """Run all processes until the stop signal. Raises ConfigError or StartFailed."""
     if plan.is_demo:
         say("No TELEGRAM_BOT_TOKEN: a demo, with a fake Telegram, for this machine only.")
+    check_certificates(plan.settings)
     say(f"Starting {', '.join((*plan.helpers, *plan.services))}…")
     exits = ExitLog(plan.folders)
     supervisord = supervise.start(plan)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import socketserver
 import ssl
 import subprocess
 import threading
@@ -84,3 +86,57 @@ def _serve_one(listener: socket.socket, context: ssl.SSLContext, server: TlsServ
         if heard := connection.recv(2**16):
             server.heard.append(heard)
             connection.sendall(answer)
+
+
+class TlsForwarder(socketserver.ThreadingTCPServer):
+    """Ends TLS in front of a plain server on loopback, and keeps what clients sent in plain text."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, certificate: Certificate, target_port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _ForwardingHandler)
+        self.target = ("127.0.0.1", target_port)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate.file, certificate.key)
+        self.heard = bytearray()
+        self.connections = 0
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+class _ForwardingHandler(socketserver.BaseRequestHandler):
+    server: Any
+
+    def handle(self) -> None:
+        self.server.connections += 1
+        # A client that refuses the certificate, or is killed, ends the connection with one of these.
+        with (
+            suppress(OSError),
+            self.server.context.wrap_socket(self.request, server_side=True) as client,
+            socket.create_connection(self.server.target) as onward,
+        ):
+            other = {client: onward, onward: client}
+            while True:
+                ready = [client] if client.pending() else select.select(list(other), [], [])[0]
+                for source in ready:
+                    if not (piece := source.recv(2**16)):
+                        return
+                    if source is client:
+                        self.server.heard += piece
+                    other[source].sendall(piece)
+
+
+@contextmanager
+def forward_tls(certificate: Certificate, target_port: int) -> Iterator[TlsForwarder]:
+    """A forwarder that runs in this block."""
+    with TlsForwarder(certificate, target_port) as forwarder:
+        thread = threading.Thread(target=forwarder.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield forwarder
+        finally:
+            forwarder.shutdown()
+            thread.join()

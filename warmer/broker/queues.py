@@ -5,11 +5,12 @@ Producers, workers and Flower have to agree on them (kombu).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from kombu import Queue
 
 from warmer.keys import QUEUES, Keys
+from warmer.redis_url import TLS, split_options
 from warmer.settings import Settings
 
 ANSWER_SECONDS = 2.0  # how long a worker waits for a broker that is gone without closing its connections
@@ -46,6 +47,14 @@ def choose_transport_options(settings: Settings) -> dict[str, Any]:
         "priority_steps": [0],  # no priorities inside a queue
         "global_keyprefix": Keys(settings.bot_id).queue_prefix,
     }
+
+
+def choose_tls(settings: Settings) -> dict[str, Any] | Literal[False]:
+    """How a Redis over TLS is verified, also in the URL, but Flower reads only this; False for any other broker."""
+    url = settings.celery_broker_url or settings.redis_url
+    if not url.startswith("rediss:"):
+        return False
+    return {"ssl_cert_reqs": "required"} | {name: value for name, value in split_options(url)[1].items() if name in TLS}
 
 
 def choose_publishing_options(settings: Settings, seconds: float) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""Which certificates stop a start."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.tls import Certificate, make_certificate, serve_tls
+from warmer.broker.certificates import check_certificates
+from warmer.errors import ConfigError
+from warmer.settings import load_settings
+
+SECRET = "hunter2-hunter2"
+SCHEMES = {"rediss": "redis_url", "rediss+cluster": "redis_url", "amqps": "celery_broker_url"}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def check(certificate: Certificate, scheme: str, options: str = "") -> list[bytes]:
+    """Check a server with this certificate. Returns what it has heard."""
+    with serve_tls(certificate) as server:
+        broker = {"celery_broker_url": "redis://127.0.0.1:1"} if scheme == "rediss+cluster" else {}
+        url = f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}{options}"
+        check_certificates(load_settings(**broker, **{SCHEMES[scheme]: url}))
+        return server.heard
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_certificate_that_nobody_has_named_stops_a_start_without_a_secret_in_the_line(
+    certificate: Certificate, scheme: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{SCHEMES[scheme].upper()}: does not trust 127.0.0.1:") as caught:
+        check(certificate, scheme)
+    assert SECRET not in str(caught.value)
+    assert "self-signed" in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_certificate_that_the_url_trusts_stops_none_and_nothing_is_sent(
+    certificate: Certificate, scheme: str
+) -> None:
+    file, key = quote(str(certificate.file)), quote(str(certificate.key))
+    assert check(certificate, scheme, f"?ssl_ca_certs={file}&ssl_certfile={file}&ssl_keyfile={key}") == []
+    assert check(certificate, scheme, "?ssl_cert_reqs=none") == []
+
+
+def test_a_trusted_certificate_for_another_name_stops_a_start_unless_the_url_accepts_it(tmp_path: Path) -> None:
+    other = make_certificate(tmp_path, "DNS:elsewhere.example")
+    trusted = f"?ssl_ca_certs={quote(str(other.file))}"
+    with pytest.raises(ConfigError, match=r"not valid for '127\.0\.0\.1'"):
+        check(other, "rediss", trusted)
+    assert check(other, "rediss", f"{trusted}&ssl_check_hostname=false") == []
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile"])
+def test_a_file_without_a_certificate_stops_a_start(certificate: Certificate, tmp_path: Path, option: str) -> None:
+    (tmp_path / "empty.pem").write_text("")
+    with pytest.raises(ConfigError, match=r"^REDIS_URL: names a file that holds no certificate"):
+        check(certificate, "rediss", f"?{option}={quote(str(tmp_path / 'empty.pem'))}")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_server_that_is_away_stops_no_start(scheme: str) -> None:
+    broker = {"celery_broker_url": "redis://127.0.0.1:1"} if scheme == "rediss+cluster" else {}
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    check_certificates(load_settings(**broker, **{SCHEMES[scheme]: f"{scheme}://127.0.0.1:{port}"}))
+
+
+def test_only_the_named_settings_are_checked(certificate: Certificate) -> None:
+    with serve_tls(certificate) as server:
+        settings = load_settings(celery_broker_url=f"rediss://127.0.0.1:{server.port}")
+        check_certificates(settings, "REDIS_URL")
+        assert server.connections == 0
+        with pytest.raises(ConfigError, match=r"^CELERY_BROKER_URL:"):
+            check_certificates(settings)
