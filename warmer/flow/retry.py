@@ -67,7 +67,7 @@ RETRIES: dict[type[Transient], Retry] = {
     TemporarilyUnavailable: Retry(max_tries=3),
 }
 # Several subjects at once get the answer `temporarily unavailable`: it is rather Telegram that is ill for some minutes.
-RETRY_OF_MANY = Retry(max_tries=60, pause_seconds=2)
+RETRY_OF_MANY = Retry(max_tries=40, pause_seconds=2)
 BACKOFF_MAX_SECONDS = 10 * MINUTE
 BACKOFF_SPREAD = (0.8, 1.2)  # factors, at random, so that retries do not come in bursts
 POSTPONE_SPREAD = (1.0, 1.1)  # never earlier than the error says
