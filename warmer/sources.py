@@ -36,7 +36,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     Raises ConfigError if this user cannot read it, or if it is not UTF-8.
     """
     try:
-        text = path.read_text("utf-8-sig")  # editors on Windows put a mark at the beginning
+        text = path.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:

@@ -87,7 +87,8 @@ async def forget(update: Update, context: Context) -> None:
 def build(token: str, avatars_url: str, api_key: str, api_url: str) -> Bot:
     """The bot, ready to run; a handler never holds up the next update (`block=False`)."""
     headers = {"Authorization": f"Bearer {api_key}"}
-    client = httpx.AsyncClient(base_url=avatars_url, headers=headers, timeout=TIMEOUT_SECONDS)
+    # The service is near: no proxy of the environment may see the key.
+    client = httpx.AsyncClient(base_url=avatars_url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
 
     async def close(_: object) -> None:
         await client.aclose()

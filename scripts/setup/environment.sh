@@ -15,8 +15,8 @@ may_use() { [[ ! -e $1 || ( -r $1 && -w $1 && ( ! -d $1 || -x $1 ) ) ]]; }
 check_access() {  # Neither the folder of another user nor every name can hold an environment.
   local place
   [[ $PWD != *[:\"\$\`\\$'\n']* ]] || fail "the path of this folder must hold none of : \" \$ \` \\ : $PWD"
-  for place in . "$venv" "$venv.log" "$venv"/*; do
-    may_use "$place" || fail "this user cannot read and write $PWD/$place: remove it, or change its owner (chown -R)"
+  for place in "$PWD" "$PWD/$venv" "$PWD/$venv.log" "$PWD/$venv"/*; do
+    may_use "$place" || fail "this user cannot read and write $place: remove it, or change its owner (chown -R)"
   done
 }
 

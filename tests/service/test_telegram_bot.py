@@ -31,6 +31,8 @@ def chats() -> Iterator[FakeTelegram]:
 @contextmanager
 def polling(chats: FakeTelegram, avatars_url: str, api_key: str, log: Path) -> Iterator[None]:
     said = {"TELEGRAM_BOT_TOKEN": chats.token, "TELEGRAM_API_URL": chats.url}
+    # The bot may use a proxy for Telegram, but not for the service.
+    said |= {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": chats.url}
     environment = os.environ | said | {"AVATARS_URL": avatars_url, "AVATAR_API_KEY": api_key}
     with log.open("w") as out, subprocess.Popen([sys.executable, BOT], env=environment, stdout=out, stderr=out) as it:
         try:

@@ -22,8 +22,8 @@ def test_a_missing_required_setting_is_named(env: Set, name: str) -> None:
 
 
 UNPRINTABLE = [
-    "https://a?",
-    "https://a#",
+    "https://a/b?",
+    "https://a/b#",
     "https://a/b c",
     "https://a/b\tc",
     "https://пример.рф",

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
@@ -21,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from warmer.cli.group import group
 
     signal.signal(signal.SIGINT, usual)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # in any locale: what one command prints, another one reads
     logging.getLogger().addHandler(logging.NullHandler())  # the command prints an error once
     try:
         group(arguments)

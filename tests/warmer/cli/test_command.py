@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.cli_parts import COMMAND, fail
+from tests.support.running import ROOT
 from warmer.cli.group import group
 
 pytest_plugins = ["tests.support.cli_fixtures"]
@@ -83,3 +85,10 @@ def test_ctrl_c_during_the_imports_prints_one_line() -> None:
         process.send_signal(signal.SIGINT)
         said = [line for line in process.stderr if not line.startswith("import time:")]
     assert (process.returncode, said) == (130, ["Interrupted.\n"])
+
+
+def test_the_command_prints_utf_8_in_any_locale() -> None:
+    code = "from warmer.cli import main\ntry: main(['--version'])\nfinally: print('Ann \u0416')"
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    told = subprocess.run([sys.executable, "-c", code], env=environ, cwd=ROOT, capture_output=True, check=True)
+    assert told.stdout.decode().endswith("Ann Ж\n")
