@@ -79,7 +79,7 @@ class NotAnImage(Permanent):
 
 
 class Crashed(Permanent):
-    """Three leases ended without an outcome: the picture crashes its worker."""
+    """Three decodes ended their process: the picture crashes its worker."""
 
     cause = "crashed"
 

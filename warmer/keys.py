@@ -16,7 +16,7 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + ENQUEUED_EXTRA_SECONDS | it is queued | publish | publish, lease |
 | `{fid}:wanted` | set, WANTED_SECONDS | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
 | `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
-| `{subject}:crashes` | counter, no TTL | leases without an outcome | lease | lease |
+| `{subject}:crashes` | counter, no TTL | decodes in a row that ended their process | lease, photos | lease |
 | `{subject}:forgotten` | string, PHOTO_TTL | tombstone | photos | photos |
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |

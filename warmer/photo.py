@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 Status = Literal["ready", "warming", "unavailable", "none"]
 PREFERRED_PIXELS = 160
@@ -19,6 +19,12 @@ class VariantSpec(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.size}.{self.format}"
+
+    @classmethod
+    def parse_all(cls, names: Iterable[str]) -> set[Self]:
+        """The variants with these names, such as `160.jpeg`. Malformed names are ignored."""
+        parts = [name.partition(".") for name in names]
+        return {cls(int(size), fmt) for size, _, fmt in parts if size.isdecimal()}
 
 
 def choose_shown(sizes: Sequence[int]) -> int:

@@ -19,6 +19,7 @@ from warmer.flow.fetch import PhotoFetcher
 from warmer.flow.forget import Forget
 from warmer.flow.profile import ProfileLookup
 from warmer.flow.steps import FlowSteps
+from warmer.images.memory import FairSemaphore
 from warmer.images.render import render
 from warmer.keys import Keys
 from warmer.observe.checks import HealthChecks
@@ -38,6 +39,7 @@ from warmer.telegram.client import BotApi
 from warmer.telegram.connections import Server
 
 CONNECTIONS = 50  # to Telegram, per worker process; at least as many as threads
+TURN_SECONDS = 2.0  # the longest that a picture waits for one that is decoded alone
 
 
 class WorkerSteps(FlowSteps):
@@ -67,6 +69,7 @@ class WorkerSteps(FlowSteps):
         self.fetcher = PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl)
         self.profile_lookup = ProfileLookup(telegram, budget)
         self.first_format = settings.photo_formats[0]
+        self._decodes = FairSemaphore(CONNECTIONS)
 
     def fetch(self, lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
         with STEP_SECONDS.labels("fetch").time(), self._asking_about_the_bot(job):
@@ -84,6 +87,12 @@ class WorkerSteps(FlowSteps):
         except UnknownRefusal:
             self.budget.spend(job, "getMe", self.telegram.get_me)
             raise
+
+    @contextmanager
+    def decoding(self, lease: Lease) -> Iterator[set[VariantSpec]]:
+        places = self._decodes.size if lease.crash_count else 1
+        with self._decodes.acquire(places, TURN_SECONDS), self.leases.counting_crash(lease) as awaited:
+            yield awaited
 
     def render(self, source: SourceImage, batches: Sequence[Sequence[VariantSpec]]) -> Iterator[Rendering]:
         with_preview = any(spec.format == self.first_format for batch in batches for spec in batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,20 +43,52 @@ def test_another_worker_stores_the_photos_of_a_killed_one_after_its_lease(
         figure(f"worker killed {name}: its photo is stored", time.monotonic() - killed_at)
 
 
-def test_a_picture_that_crashes_its_workers_is_given_up_while_others_are_warmed(stage: Stage, figure: Figure) -> None:
-    (user_id,) = (people := stage.add_people(1, make_picture(ENDS_THE_PROCESS, ENDS_THE_PROCESS)))
-    started, others = time.monotonic(), [0.0]
-    stage.put(user_id, people[user_id])
+@pytest.mark.parametrize("number", [1, 2])
+def test_pictures_that_crash_their_workers_are_given_up_while_all_others_become_warm(
+    stage: Stage, figure: Figure, number: int
+) -> None:
+    crashing = stage.add_people(number, make_picture(ENDS_THE_PROCESS, ENDS_THE_PROCESS))
+    good = list(stage.add_people(40).items())
+    exits, started, later = count_exits(stage), time.monotonic(), [0.0]
+    stage.register(dict([*good[:20], *crashing.items(), *good[20:]]))
 
-    def is_given_up_after_others() -> bool:
+    def are_given_up_after_others() -> bool:
         put_at = time.monotonic()
         stage.warm(2)
-        others.append(time.monotonic() - put_at)
-        return stage.state_of(user_id) == "unavailable"
+        later.append(time.monotonic() - put_at)
+        return all(stage.state_of(user_id) == "unavailable" for user_id in crashing)
 
-    wait_until(is_given_up_after_others, 3 * LEASE_DEADLINE)
-    figure("a picture that crashes its worker: in the negative cache after three tries", time.monotonic() - started)
-    figure("a picture that crashes its worker: the slowest of the others", max(others))
-    assert "(crashed)" in stage.log("worker") + stage.log("worker2")
-    assert stage.log("supervisord").count("exit status 70") == 3
-    assert stage.get(people[user_id]).status == 404
+    wait_until(are_given_up_after_others, 3 * LEASE_DEADLINE)
+    given_up = time.monotonic() - started
+    wait_until(lambda: all(stage.is_ready(user_id) for user_id, _ in good), LEASE_DEADLINE)
+    name = "a picture that crashes its worker" if number == 1 else f"{number} pictures that crash their worker"
+    figure(f"{name}: in the negative cache after three tries", given_up)
+    figure(f"{name}: the slowest of the others", max(later))
+    logs = stage.log("worker") + stage.log("worker2")
+    assert set(re.findall(r"(\S+) is unavailable \(crashed\)", logs)) & {*dict(good).values()} == set()
+    assert all(f"{file_id} is unavailable (crashed)" in logs for file_id in crashing.values())
+    assert 3 <= count_exits(stage) - exits <= 3 * number  # one exit may count for both
+    assert {stage.get(file_id).status for file_id in crashing.values()} == {404}
+
+
+def count_exits(stage: Stage) -> int:
+    return stage.log("supervisord").count("exit status 70")
+
+
+def test_pictures_are_complete_after_ten_kills_of_workers(stage: Stage, figure: Figure) -> None:
+    people = list(stage.add_people(60).items())
+    stage.fake.latency = 0.3
+    for kill in range(10):
+        calls = stage.fake.calls["getFile"]
+        stage.register(dict(people[6 * kill : 6 * kill + 6]))
+        wait_until(lambda: stage.fake.calls["getFile"] > calls, LEASE_DEADLINE)  # noqa: B023 - runs before the next iteration
+        wait_until(lambda: stage.processes(name_of(kill)), DEADLINE)  # noqa: B023 - as above
+        for process in stage.processes(name_of(kill)):
+            process.kill()
+    killed_at = time.monotonic()
+    wait_until(lambda: all(stage.is_ready(user_id) for user_id, _ in people), LEASE_DEADLINE)
+    figure("ten kills of workers during 60 warmings: complete after the last", time.monotonic() - killed_at)
+
+
+def name_of(kill: int) -> str:
+    return ("worker", "worker2")[kill % 2]

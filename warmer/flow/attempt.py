@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from warmer.errors import (
     Crashed,
     GaveUp,
@@ -20,6 +22,7 @@ from warmer.errors import (
     TokenRejected,
     Transient,
     Unreachable,
+    WarmerError,
 )
 from warmer.flow.outcome import Outcome
 from warmer.flow.retry import (
@@ -72,8 +75,8 @@ class AttemptRunner:
     def run(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
         """Do the work under the lease. Returns its outcome, or the one that the retry policy has for its error.
 
-        An error that is neither permanent nor transient is a bug and propagates: the lease expires and counts as a
-        crash.
+        An error that is neither permanent nor transient is a bug and propagates: it counts as a crash, and the lease
+        expires.
         """
         try:
             return self._run(subject, lane, work)
@@ -96,15 +99,24 @@ class AttemptRunner:
     def _run(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
         lease = self.leases.take(subject, lane, self.schedule)
         try:
-            if lease.crash_count > MAX_CRASHES:
-                raise Crashed(f"{MAX_CRASHES} workers ended with it")
-            outcome = work(lease)  # of warmer/flow/warm.py, `warm_photo`, or warmer/flow/profile.py, `refresh_profile`
+            outcome = self._work(lease, work)
         except Permanent as error:
             return self._end_unavailable(lease, error)
         except Transient as error:
             return self._retry_or_give_up(lease, error)
         self._end_done(lease)
         return outcome
+
+    def _work(self, lease: Lease, work: Callable[[Lease], Outcome]) -> Outcome:
+        if lease.crash_count >= MAX_CRASHES:
+            raise Crashed(f"{MAX_CRASHES} workers ended with it")
+        try:
+            return work(lease)  # of warmer/flow/warm.py, `warm_photo`, or warmer/flow/profile.py, `refresh_profile`
+        except (WarmerError, RedisError):
+            raise
+        except Exception:  # a bug
+            self.leases.count_crash(lease)
+            raise
 
     def _end_unavailable(self, lease: Lease, error: Permanent) -> Outcome:
         subject = lease.subject
@@ -143,7 +155,7 @@ class AttemptRunner:
         else:
             self.schedule.set(lease.subject, seconds)
             outcome = Outcome("postponed", f"{error}, again in {seconds:.1f} s")
-        self.leases.release(lease)
+        self.leases.release(lease, keep_crash_count=True)
         if lease.lane == "hot" and retry.wakes_clients:
             self.store.announce(lease.subject, "postponed")
         return outcome

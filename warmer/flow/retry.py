@@ -72,7 +72,7 @@ BACKOFF_MAX_SECONDS = 10 * MINUTE
 BACKOFF_SPREAD = (0.8, 1.2)  # factors, at random, so that retries do not come in bursts
 POSTPONE_SPREAD = (1.0, 1.1)  # never earlier than the error says
 
-MAX_CRASHES = 3  # leases in a row that ended without an outcome, then Crashed
+MAX_CRASHES = 3  # decodes in a row that ended their process, then Crashed
 
 
 def get_negative_cache_seconds(error: Permanent) -> int:

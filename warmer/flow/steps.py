@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from warmer.deadline import JobContext
@@ -30,6 +31,12 @@ class FlowSteps(Protocol):
 
     def look_up_profile(self, user_id: int, job: JobContext) -> list[PhotoSize]:
         """Ask Telegram for the sizes of an id's newest picture: warmer/flow/profile.py, `ProfileLookup.look_up`."""
+
+    def decoding(self, lease: Lease) -> AbstractContextManager[set[VariantSpec]]:
+        """Around `render` and `put`: counts a crash if the process ends. Yields the variants that clients wait for.
+
+        A picture that has a crash count is decoded alone in its process, so that no other one is counted with it.
+        """
 
     def render(self, source: SourceImage, batches: Sequence[Sequence[VariantSpec]]) -> Iterator[Rendering]:
         """Make the variants, batch by batch: warmer/images/render.py, `render`."""

@@ -24,8 +24,9 @@ def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> Outcome:
             if stock.missing:
                 source = store.get_source(file_id) if stock.has_source else None
                 source = source or steps.fetch(lease, job, stock.path)
-                for rendering in steps.render(source, prioritize_variants(stock.missing, store.list_wanted(file_id))):
-                    steps.put(lease, rendering)
+                with steps.decoding(lease) as awaited:
+                    for rendering in steps.render(source, prioritize_variants(stock.missing, awaited)):
+                        steps.put(lease, rendering)
         if job.lane == "rewarm" and steps.people.is_kept_warm(lease.subject, lease.shown_by):
             store.renew(file_id)
         return Outcome("done")

@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageFile
 
 from warmer.errors import NotAnImage, TooBig
 from warmer.images.headers import read_header
-from warmer.images.memory import ByteSemaphore
+from warmer.images.memory import FairSemaphore
 from warmer.images.steps import (
     BAND_PIXELS,
     Target,
@@ -40,8 +40,8 @@ STEPS: tuple[Callable[[Image.Image, Target], Image.Image], ...] = (
 )
 
 # Any number of threads together decode within these bytes.
-_large_decode = ByteSemaphore(MAX_DECODE_BYTES)  # taken whole, by one picture at a time
-_small_decodes = ByteSemaphore(18_000_000)
+_large_decode = FairSemaphore(MAX_DECODE_BYTES)  # taken whole, by one picture at a time
+_small_decodes = FairSemaphore(18_000_000)
 
 # What Pillow raises on broken input.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, AttributeError, struct.error, zlib.error,

@@ -13,7 +13,9 @@ from warmer.errors import Postponed
 
 MMAP_THRESHOLD = -3  # glibc's malloc.h, M_MMAP_THRESHOLD
 LARGE_BYTES = 262_144
-TIMEOUT_SECONDS = 3.0  # a task's 20 s, this and a decode's 5 s fit into the 30 s of the lease
+TIMEOUT_SECONDS = 3.0
+# A task's 20 s, this, the wait for other decodes (TURN_SECONDS in `warmer.wiring`) and a decode's 5 s fit into the
+# 30 s of the lease.
 
 
 @cache
@@ -26,8 +28,11 @@ def return_freed_memory() -> None:
         ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE_BYTES)
 
 
-class ByteSemaphore:
-    """A number of bytes that threads share, first come, first served, so that a large request is not starved."""
+class FairSemaphore:
+    """A number of bytes or places that threads share.
+
+    First come, first served, so that a large request is not starved.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -37,7 +42,7 @@ class ByteSemaphore:
 
     @contextmanager
     def acquire(self, amount: int, timeout_seconds: float | None = None) -> Iterator[None]:
-        """Hold this many bytes in the block; raises Postponed if they are not free in time."""
+        """Hold this many in the block; raises Postponed if they are not free in time."""
         self._acquire(amount, TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds)
         try:
             yield

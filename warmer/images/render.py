@@ -11,14 +11,14 @@ from PIL import Image
 
 from warmer.formats import FORMATS
 from warmer.images.decode import decode
-from warmer.images.memory import ByteSemaphore, return_freed_memory
+from warmer.images.memory import FairSemaphore, return_freed_memory
 from warmer.images.steps import resize
 from warmer.photo import Rendering, SourceImage, Variant, VariantSpec
 
 PREVIEW_MAX_CHARACTERS = 300
 PREVIEW_LADDER = ((16, 40), (16, 15), (12, 15), (8, 10))  # pixels, quality: the first that fits
 
-_encodes = ByteSemaphore(8_000_000)  # any number of threads together encode within these bytes
+_encodes = FairSemaphore(8_000_000)  # any number of threads together encode within these bytes
 
 
 def render(

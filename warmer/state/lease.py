@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from redis.client import Pipeline
 
 from warmer.errors import NotMine
 from warmer.keys import LEASE_SECONDS, Keys, Lane, Subject
+from warmer.photo import VariantSpec
 from warmer.state.schedule import Schedule
 from warmer.state.scripts import load_script, queue
 
@@ -57,7 +59,7 @@ class Lease:
     subject: Subject
     lane: Lane
     token: str
-    crash_count: int  # leases without an outcome, this one included
+    crash_count: int  # decodes in a row that ended their process
     wanted: tuple[str, ...] = ()  # variants that clients waited for when it was taken
     next_run: str | None = None  # as `take` scheduled it, None if the subject had one before
     shown_by: tuple[int, ...] = ()  # the ids that show the picture, when the lease was taken
@@ -74,6 +76,7 @@ class LeaseManager:
         self._take = load_script(redis, "lua/take_lease.lua")
         self._release = load_script(redis, "lua/release_lease.lua")
         self._set_leased = load_script(redis, "lua/set_leased.lua")
+        self._count_crash = load_script(redis, "lua/count_crash.lua")
 
     def is_stale(self, subject: Subject, lane: Lane) -> bool:
         """Returns True for a hot message whose `enqueued` marker is gone: its client has an answer, or has left."""
@@ -107,7 +110,7 @@ class LeaseManager:
         lease = self._read_take(taken, subject, lane, token)
         if failed := next((answer for answer in answers if isinstance(answer, Exception)), None):
             if lease:  # without a run in the schedule, the lease would be all that is left of the message
-                self.release(lease)
+                self.release(lease, keep_crash_count=True)
             raise failed
         shown_by = tuple(map(int, shown_by))
         if lease is None:
@@ -128,13 +131,38 @@ class LeaseManager:
     def _read_take(answer: Any, subject: str, lane: Lane, token: str) -> Lease | None:
         if isinstance(answer, Exception) or answer[0] <= 0:
             return None
-        crash_count, *wanted = answer
+        _, crash_count, *wanted = answer
         return Lease(Subject(subject), lane, token, int(crash_count), _names(wanted))
 
     def back_off(self, lease: Lease, seconds: float) -> None:
         """Let no attempt start for so long, whichever lane its message is in. Raises NotMine and Forgotten."""
         keys = [self.keys.lease(lease.subject), self.keys.forgotten(lease.subject), self.keys.backoff(lease.subject)]
         require_lease(self._set_leased(keys=keys, args=[lease.token, max(1, int(seconds * 1000)), "1"]))
+
+    def count_crash(self, lease: Lease, change: int = 1) -> set[VariantSpec]:
+        """Count one more crash. Returns the variants that clients wait for, read in the same step.
+
+        `change`: -1 takes it back. Raises NotMine and Forgotten.
+        """
+        keys, subject = self.keys, lease.subject
+        names = [keys.lease(subject), keys.forgotten(subject), keys.crashes(subject), keys.wanted(subject)]
+        state, *wanted = self._count_crash(keys=names, args=[lease.token, change])
+        require_lease(state)
+        return VariantSpec.parse_all(_names(wanted))
+
+    @contextmanager
+    def counting_crash(self, lease: Lease) -> Iterator[set[VariantSpec]]:
+        """Count a crash before the block, and take it back if the block fails: it stays if the process ends in it.
+
+        A block that succeeds stores the picture, which deletes the count. Yields the variants that clients wait for.
+        """
+        wanted = self.count_crash(lease)
+        try:
+            yield wanted
+        except Exception:
+            with suppress(NotMine):
+                self.count_crash(lease, -1)
+            raise
 
     def iterate_wanted(self, lease: Lease) -> Iterator[tuple[str, ...]]:
         """Yield the variants that clients want: first those of the lease, then those that they asked for meanwhile.
@@ -145,17 +173,18 @@ class LeaseManager:
         while wanted := self.release(lease, unless_wanted=True):
             yield wanted
 
-    def release(self, lease: Lease, *, unless_wanted: bool = False) -> tuple[str, ...]:
-        """Release the lease. Returns an empty tuple.
+    def release(self, lease: Lease, *, unless_wanted: bool = False, keep_crash_count: bool = False) -> tuple[str, ...]:
+        """Release the lease and delete the crash count. Returns an empty tuple.
 
-        `unless_wanted`: keep it if clients asked for variants meanwhile, and return these. Raises NotMine if the lease
-        has expired, and Forgotten.
+        `unless_wanted`: keep both if clients asked for variants meanwhile, and return these. `keep_crash_count`: the
+        picture was not decoded. Raises NotMine if the lease has expired, and Forgotten.
         """
-        return self.read_release(lease, self._release(**self._release_call(lease, unless_wanted=unless_wanted)))
+        call = self._release_call(lease, unless_wanted, keep_crash_count)
+        return self.read_release(lease, self._release(**call))
 
     def queue_release(self, pipe: Pipeline, lease: Lease) -> None:
         """Release the lease in a pipeline; `read_release` reads the answer."""
-        queue(pipe, self._release, **self._release_call(lease, unless_wanted=False))
+        queue(pipe, self._release, **self._release_call(lease, unless_wanted=False, keep_crash_count=False))
 
     def read_release(self, lease: Lease, answer: Any) -> tuple[str, ...]:
         """What `release` returns and raises."""
@@ -167,7 +196,7 @@ class LeaseManager:
         lease.is_released = state == 0
         return _names(wanted)
 
-    def _release_call(self, lease: Lease, *, unless_wanted: bool) -> dict[str, Any]:
+    def _release_call(self, lease: Lease, unless_wanted: bool, keep_crash_count: bool) -> dict[str, Any]:
         keys, subject = self.keys, lease.subject
         names = [
             keys.lease(subject),
@@ -176,7 +205,7 @@ class LeaseManager:
             keys.wanted(subject),
             keys.forgotten(subject),
         ]
-        return {"keys": names, "args": [lease.token, int(unless_wanted)]}
+        return {"keys": names, "args": [lease.token, int(unless_wanted), int(keep_crash_count)]}
 
 
 def _names(answer: list[bytes]) -> tuple[str, ...]:

@@ -94,12 +94,6 @@ class PhotoStore:
             missing.append(VariantSpec(self.sizes[0], self.formats[0]))  # the preview comes with a rendering
         return Stock(missing, bool(sources), _read_path(path))
 
-    def list_wanted(self, file_id: str) -> set[VariantSpec]:
-        """The variants that clients wait for."""
-        members: Any = self.redis.smembers(self.keys.wanted(file_id))
-        parts = [member.decode().partition(".") for member in members]
-        return {VariantSpec(int(size), fmt) for size, _, fmt in parts if size.isdecimal()}
-
     def get_unavailable(self, subject: str) -> Unavailable | None:
         """Why there is nothing to serve: the entry of the negative cache, or the tombstone. None without them."""
         cause: Any
@@ -145,7 +139,8 @@ class PhotoStore:
         if rendering.preview:
             about = json.dumps({"preview": rendering.preview, "unique_id": rendering.unique_id})
             values.append((self.keys.preview(file_id), about.encode(), ""))
-        keys = [*self._guards(file_id), *self.keys.negatives(file_id), self.keys.wanted(file_id)]
+        keys = [*self._guards(file_id), *self.keys.negatives(file_id), self.keys.crashes(file_id)]
+        keys.append(self.keys.wanted(file_id))
         args: list[Any] = [lease.token, self._jitter(self.ttl), self.keys.done, f"{file_id} stored"]
         for key, value, variant in values:
             keys.append(key)

@@ -269,48 +269,6 @@ def test_after_giving_up_the_count_starts_again(context: WorkerContext) -> None:
     assert run(context, TemporarilyUnavailable("m")).kind == "postponed"
 
 
-# Crashes
-
-
-def test_after_a_bug_the_lease_expires_and_counts_as_a_crash(context: WorkerContext) -> None:
-    with pytest.raises(ZeroDivisionError):
-        run(context, ZeroDivisionError())
-    assert get_next_run(context) == remaining(LEASE)
-    assert context.redis.exists(context.keys.lease(FID))
-    assert context.redis.get(context.keys.crashes(FID)) == b"1"
-
-
-def crash(context: WorkerContext, times: int = 1) -> None:
-    """Act as if this many workers had been killed during the work and their leases had expired."""
-    for _ in range(times):
-        with pytest.raises(SystemExit):
-            run(context, SystemExit())
-        context.redis.delete(context.keys.lease(FID))
-
-
-def test_after_three_crashes_the_subject_is_given_up_for_an_hour(context: WorkerContext) -> None:
-    crash(context, 3)
-    assert run(context) == Outcome("unavailable", "crashed, 3 workers ended with it")
-    assert context.steps.store.get_unavailable(FID) == Unavailable("crashed")
-    assert context.redis.ttl(context.keys.unavailable(FID)) == remaining(3600)
-    assert is_free(context)
-    assert get_next_run(context) is None
-
-
-def test_an_outcome_resets_the_crash_count(context: WorkerContext) -> None:
-    for _ in range(3):
-        crash(context, 2)
-        run(context)
-    assert context.steps.store.get_unavailable(FID) is None
-
-
-def test_a_crashing_picture_that_is_kept_warm_is_tried_again_after_an_hour(context: WorkerContext) -> None:
-    keep(context, FID)
-    crash(context, 3)
-    run(context)
-    assert get_next_run(context) == remaining(3600)
-
-
 # Lost and forgotten
 
 
@@ -319,7 +277,7 @@ def test_a_crashing_picture_that_is_kept_warm_is_tried_again_after_an_hour(conte
 )
 def test_a_worker_that_lost_the_lease_writes_nothing(context: WorkerContext, error: WarmerError | None) -> None:
     keep(context, FID)
-    before = list_keys(context) | {context.keys.lease(FID), context.keys.crashes(FID), context.keys.schedule}
+    before = list_keys(context) | {context.keys.lease(FID), context.keys.schedule}
     assert run(context, error, meanwhile=lose(context)) == Outcome("skipped", "the lease expired")
     assert list_keys(context) - {context.keys.failed, context.keys.reasons} == before  # the failure is listed
     assert context.redis.get(context.keys.lease(FID)) == b"another"

@@ -26,7 +26,7 @@ from tests.support.hostile_webp import alpha_of_groups, riff, webp_of_groups
 from warmer.errors import NotAnImage, Postponed, TooBig
 from warmer.images import decode, memory, render
 from warmer.images.jpeg import MAX_SCANS, MAX_SEGMENTS
-from warmer.images.memory import ByteSemaphore
+from warmer.images.memory import FairSemaphore
 from warmer.photo import Header
 
 pytestmark = pytest.mark.filterwarnings("error::UserWarning")  # Pillow warns, and logs a line, for each odd EXIF tag
@@ -238,7 +238,7 @@ def test_bytes_before_the_picture_are_refused(head: bytes) -> None:
 
 @pytest.mark.parametrize("semaphore", [decode._large_decode, render._encodes])
 def test_a_decode_that_gets_no_memory_in_time_is_postponed(
-    monkeypatch: pytest.MonkeyPatch, semaphore: ByteSemaphore
+    monkeypatch: pytest.MonkeyPatch, semaphore: FairSemaphore
 ) -> None:
     monkeypatch.setattr(memory, "TIMEOUT_SECONDS", 0)
     large = png(1500, 1500)

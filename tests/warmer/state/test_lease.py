@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError
 
 from tests.conftest import wait_until
 from tests.support.remaining import remaining
-from warmer.errors import NotMine
+from warmer.errors import NotAnImage, NotMine, Postponed
 from warmer.keys import LEASE_SECONDS, Keys, Lane, Subject
+from warmer.photo import VariantSpec
 from warmer.state.lease import Forgotten, KnownUnavailable, Lease, LeaseManager
 
 FID = Subject("AgACAgIAAxkBAAIBcGab")
@@ -38,13 +40,13 @@ def test_a_lease_lasts_30_seconds(leases: LeaseManager, redis: Redis, keys: Keys
 def test_a_released_subject_can_be_taken_again(leases: LeaseManager) -> None:
     leases.release(lease := leases.take(FID, "warm"))
     assert lease.is_released
-    assert leases.take(FID, "warm").crash_count == 1
+    assert leases.take(FID, "warm").crash_count == 0
 
 
 def test_an_expired_lease_can_be_taken(redis: Redis, keys: Keys) -> None:
     leases = LeaseManager(redis, keys, lease_seconds=0.05)
     leases.take(FID, "warm")
-    assert wait_until(lambda: try_take(leases)).crash_count == 2
+    assert wait_until(lambda: try_take(leases))
 
 
 def test_only_the_holder_releases(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
@@ -101,18 +103,70 @@ def test_a_plain_release_ignores_wanted_variants(leases: LeaseManager, redis: Re
     assert not list(redis.scan_iter("*"))
 
 
-def test_the_crash_count_is_the_number_of_leases_without_an_outcome(
+def end_process_in_decode(leases: LeaseManager) -> int:
+    """Act as a worker that ends in the middle of decoding; its lease expires. Returns the crash count before."""
+    lease = leases.take(FID, "warm")
+    with pytest.raises(SystemExit), leases.counting_crash(lease):
+        raise SystemExit
+    leases.redis.delete(leases.keys.lease(FID))
+    return lease.crash_count
+
+
+def test_a_worker_that_ends_outside_of_decoding_counts_no_crash(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+    leases.take(FID, "warm")
+    redis.delete(keys.lease(FID))
+    assert leases.take(FID, "warm").crash_count == 0
+
+
+def test_the_crash_count_is_the_number_of_decodes_that_ended_their_process(
     leases: LeaseManager, redis: Redis, keys: Keys
 ) -> None:
-    for number in (1, 2, 3):
-        assert leases.take(FID, "warm").crash_count == number
-        redis.delete(keys.lease(FID))
+    assert [end_process_in_decode(leases) for _ in range(3)] == [0, 1, 2]
     assert redis.ttl(keys.crashes(FID)) == -1
+
+
+@pytest.mark.parametrize("error", [Postponed("m"), NotAnImage("m"), RedisError(), ZeroDivisionError()])
+def test_a_decode_that_fails_leaves_the_crash_count_as_it_was(leases: LeaseManager, error: Exception) -> None:
+    end_process_in_decode(leases)
+    lease = leases.take(FID, "warm")
+    with pytest.raises(type(error)), leases.counting_crash(lease):
+        raise error
+    leases.release(lease, keep_crash_count=True)
+    assert leases.take(FID, "warm").crash_count == 1
+
+
+@pytest.mark.parametrize("loss", ["taken over", "run out", "forgotten"])
+def test_a_worker_that_lost_the_lease_counts_no_crash_and_takes_none_back(
+    leases: LeaseManager, redis: Redis, keys: Keys, loss: str
+) -> None:
+    def lose() -> None:
+        redis.set(keys.forgotten(FID) if loss == "forgotten" else keys.lease(FID), "another")
+        if loss == "run out":
+            redis.delete(keys.lease(FID))
+        raise ZeroDivisionError
+
+    lease = leases.take(FID, "warm")
+    with pytest.raises(ZeroDivisionError), leases.counting_crash(lease):
+        lose()
+    assert redis.get(keys.crashes(FID)) == b"1"
+    with pytest.raises(NotMine), leases.counting_crash(lease):
+        pass
+    assert redis.get(keys.crashes(FID)) == b"1"
+
+
+def test_a_decode_starts_with_the_variants_that_clients_want_by_then(
+    leases: LeaseManager, redis: Redis, keys: Keys
+) -> None:
+    lease = leases.take(FID, "warm")
+    redis.sadd(keys.wanted(FID), "160.jpeg", "malformed")
+    with leases.counting_crash(lease) as wanted:
+        assert wanted == {VariantSpec(160, "jpeg")}
 
 
 def test_an_outcome_resets_the_crash_count_and_removes_the_enqueued_marker(
     leases: LeaseManager, redis: Redis, keys: Keys
 ) -> None:
+    end_process_in_decode(leases)
     redis.set(keys.enqueued(FID, "hot"), "1")
     redis.set(keys.enqueued(FID, "warm"), "1")
     leases.release(leases.take(FID, "hot"))
@@ -127,7 +181,7 @@ def test_a_worker_that_finds_the_lease_taken_removes_its_enqueued_marker_and_cou
     with pytest.raises(NotMine, match="held"):
         leases.take(FID, "hot")
     assert not redis.exists(keys.enqueued(FID, "hot"))
-    assert redis.get(keys.crashes(FID)) == b"1"
+    assert not redis.exists(keys.crashes(FID))
 
 
 def test_a_forgotten_subject_cannot_be_taken_and_leaves_nothing(leases: LeaseManager, redis: Redis, keys: Keys) -> None:

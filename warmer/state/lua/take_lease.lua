@@ -1,7 +1,6 @@
 -- KEYS: lease, crashes, enqueued, forgotten, wanted, backoff, unavailable   ARGV: token, lease in ms
--- Returns {number of leases in a row without an outcome, this one included, variant, ...} with the variants that clients
--- wait for, or {0} held by another worker, {-2} forgotten, {-3, ms} too early after a failure, {-4, ms} in the negative
--- cache.
+-- Returns {1, crash count, variant, ...} with the variants that clients wait for, or {0} held by another worker,
+-- {-2} forgotten, {-3, ms} too early after a failure, {-4, ms} in the negative cache.
 if redis.call('EXISTS', KEYS[4]) == 1 then
   redis.call('DEL', KEYS[3])
   return {-2}
@@ -21,5 +20,6 @@ if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return {0}
 end
 local answer = redis.call('SMEMBERS', KEYS[5])
-table.insert(answer, 1, redis.call('INCR', KEYS[2]))
+table.insert(answer, 1, redis.call('GET', KEYS[2]) or '0')
+table.insert(answer, 1, 1)
 return answer
