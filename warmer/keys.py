@@ -1,7 +1,9 @@
 """Every Redis key and its TTL: the schema of the database, and the only place that spells a key.
 
 A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for the picture that id 42 shows now.
-`{subject}` is the hash tag: all keys of one picture live in one slot of a cluster. All start with `v2:<bot id>:`.
+`{subject}` is the hash tag: all keys of one picture live in one slot of a cluster. Its tombstone lives there, too, and
+does not say whose it is: `{hash}` ends with four characters that bring it into the slot. All keys start with
+`v2:<bot id>:`.
 
 | key | type, TTL in seconds | what | written by | read by |
 |---|---|---|---|---|
@@ -17,7 +19,8 @@ A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for th
 | `{fid}:wanted` | set, WANTED_SECONDS | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
 | `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
 | `{subject}:crashes` | counter, no TTL | decodes in a row that ended their process | lease, photos | lease |
-| `{subject}:forgotten` | string, PHOTO_TTL | tombstone | photos | photos |
+| `{hash}:forgotten` | string, no TTL | tombstone of a subject, named by a keyed hash of it | photos | photos |
+| `tombstones` | sorted set, no TTL | names of tombstones by instant, in seconds | tombstones | tombstones |
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
@@ -44,6 +47,11 @@ node of a cluster keeps the order of its messages and knows its subscribers.
 from __future__ import annotations
 
 import re
+from array import array
+from base64 import urlsafe_b64encode
+from binascii import crc_hqx
+from functools import cache
+from hashlib import blake2b
 from typing import Literal, Self
 
 Lane = Literal["hot", "warm", "rewarm"]
@@ -114,11 +122,14 @@ def parse_user_id(text: str) -> int | None:
 class Keys:
     """The keys of one bot."""
 
-    def __init__(self, bot_id: str) -> None:
+    def __init__(self, bot_id: str, token_secret: str = "") -> None:
+        """`token_secret`: derived from the bot token, at most 64 bytes. Only the names of tombstones need it."""
+        self._token_secret = token_secret.encode()
         self.prefix = f"v2:{bot_id}:"
         self.recent = f"{self.prefix}recent"
         self.schedule = f"{self.prefix}schedule"
         self.budget = f"{self.prefix}budget"
+        self.tombstones = f"{self.prefix}tombstones"
         self.workers = f"{self.prefix}workers"
         self.beat = f"{self.prefix}beat"
         self.probe = f"{self.prefix}{{probe}}"
@@ -167,7 +178,11 @@ class Keys:
         return self._of(subject, "crashes")
 
     def forgotten(self, subject: str) -> str:
-        return self._of(subject, "forgotten")
+        """The tombstone: it says that the subject was forgotten, but not which subject it is. Raises ValueError."""
+        if not self._token_secret:
+            raise ValueError("these keys have no secret for tombstones")
+        digest = blake2b(subject.encode(), key=self._token_secret, digest_size=12, person=b"tombstone").digest()
+        return self._of(_move_to_slot_of(subject, urlsafe_b64encode(digest)), "forgotten")
 
     def negatives(self, subject: str) -> tuple[str, str, str]:
         """The negative cache of a subject, and what counts towards it."""
@@ -194,3 +209,29 @@ class Keys:
 
     def _of(self, subject: str, name: str) -> str:
         return f"{self.prefix}{{{subject}}}:{name}"
+
+
+SLOTS = 16_384  # of a Redis Cluster; the slot of a key is the CRC16 of its hash tag, modulo this
+
+
+def _move_to_slot_of(subject: str, name: bytes) -> str:
+    """The name with a suffix that brings it into the slot of the subject.
+
+    CRC16 is linear: that of the whole is that of the suffix, exclusive or that of the name followed by zeros.
+    """
+    wanted = crc_hqx(subject.encode(), 0) ^ crc_hqx(bytes(4), crc_hqx(name, 0))
+    return (name + _spell_suffix(_list_suffixes()[wanted % SLOTS])).decode()
+
+
+@cache
+def _list_suffixes() -> array[int]:
+    """The number of the suffix that belongs into each slot: there is one for each."""
+    numbers = array("H", bytes(2 * SLOTS))
+    for number in range(SLOTS):
+        numbers[crc_hqx(_spell_suffix(number), 0) % SLOTS] = number
+    return numbers
+
+
+def _spell_suffix(number: int) -> bytes:
+    """Four characters from `@` to `O` for 16 bits."""
+    return bytes(ord("@") + (number >> shift & 15) for shift in (12, 8, 4, 0))

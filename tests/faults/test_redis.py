@@ -129,5 +129,17 @@ def test_partners_and_queued_work_survive_a_crash_and_a_full_cache(
     figure("Redis killed, then full: every queued picture is warm", time.monotonic() - mended)
 
 
+def test_a_forgotten_picture_stays_forgotten_while_redis_evicts(stage: Stage, server: RedisServer) -> None:
+    ((user_id, file_id),) = stage.warm(1).items()
+    others = stage.warm(5)
+    assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
+    server.client.config_set("maxmemory", "1mb")
+    wait_until(lambda: not any(is_stored(server, other) for other in others.values()), DEADLINE)
+    server.client.config_set("maxmemory", "256mb")
+    wait_until(lambda: {stage.get(other).status for other in others.values()} == {200}, LEASE_DEADLINE)
+    assert stage.get(file_id).status == 404
+    assert not is_stored(server, file_id)
+
+
 def is_stored(server: RedisServer, file_id: str) -> bool:
     return bool(server.client.exists(KEYS.variant(file_id, 160, "webp")))

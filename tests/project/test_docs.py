@@ -67,7 +67,7 @@ def test_every_signal_is_documented() -> None:
 
 
 def test_every_key_is_documented_in_keys_py() -> None:
-    keys = Keys("1")
+    keys = Keys("1", "secret")
     schema = Path(str(sys.modules["warmer.keys"].__file__)).read_text("utf-8")
     patterns = {
         keys.variant("F", 80, "webp"): "{fid}:<size>.<fmt>",
@@ -81,7 +81,7 @@ def test_every_key_is_documented_in_keys_py() -> None:
         keys.wanted("F"): "{fid}:wanted",
         keys.people("F"): "{fid}:people",
         keys.crashes("F"): "{subject}:crashes",
-        keys.forgotten("F"): "{subject}:forgotten",
+        keys.forgotten("F"): "{hash}:forgotten",
         keys.limits + ":x": "limits:…",
         keys.person(1): "person:<id>",
         keys.slot("tick"): "slot:<task>",

@@ -9,7 +9,7 @@ from warmer import deadline, keys, names, open_files
 from warmer.broker import publish
 from warmer.images import decode, png_webp
 from warmer.images import render as images
-from warmer.state import people, person
+from warmer.state import people, person, tombstones
 from warmer.telegram import client as telegram
 from web import problems, wiring
 from web.api import partners as routes
@@ -43,6 +43,10 @@ LIMITS = {
         f"the newest {people.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; records have no cap"
     ),
     "former pictures that forgetting a person removes": f"{person.FORMER_MAX}",
+    "tombstones of forgotten subjects": (
+        f"the newest {tombstones.TOMBSTONES_MAX:,}, "
+        f"about {tombstones.TOMBSTONES_MAX * tombstones.TOMBSTONE_BYTES // 10**6} MB of Redis memory"
+    ),
     "eager messages waiting in one lane": f"{publish.EAGER_MAX}; more go to the schedule",
 }
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.crc import key_slot
 
 from warmer.keys import FILE_ID, MAX_ID, Keys, Subject, parse_user_id
 
-KEYS = Keys("123")
+KEYS = Keys("123", "a secret of the test")
 PICTURE = Subject("AgACAgIAAxkBAAIBcGab")
 
 
@@ -33,7 +37,27 @@ def test_every_key_starts_with_the_version_and_the_bot() -> None:
 def test_all_keys_of_a_picture_differ_and_share_their_slot() -> None:
     keys = keys_of(PICTURE)
     assert len(set(keys)) == len(keys) > 10
-    assert all(f"{{{PICTURE}}}:" in key for key in keys)
+    assert {key_slot(key.encode()) for key in keys} == {key_slot(PICTURE.encode())}
+    assert [key for key in keys if f"{{{PICTURE}}}:" not in key] == [KEYS.forgotten(PICTURE)]
+
+
+@given(st.from_regex(FILE_ID, fullmatch=True) | st.integers(1 - MAX_ID, MAX_ID - 1).map(Subject.of_person))
+def test_a_tombstone_lives_in_the_slot_of_its_subject_and_does_not_name_it(subject: str) -> None:
+    tombstone = KEYS.forgotten(subject)
+    assert re.fullmatch(r"v2:123:\{[A-Za-z0-9_-]{16}[@-O]{4}\}:forgotten", tombstone)
+    assert key_slot(tombstone.encode()) == key_slot(subject.encode())
+    assert subject not in tombstone
+
+
+def test_tombstones_differ_by_subject_and_by_secret() -> None:
+    subjects = [Subject.of_person(number) for number in range(1000)]
+    names = {keys.forgotten(subject) for keys in (KEYS, Keys("123", "another secret")) for subject in subjects}
+    assert len(names) == 2 * len(subjects)
+
+
+def test_keys_without_a_secret_name_no_tombstone() -> None:
+    with pytest.raises(ValueError, match="secret"):
+        Keys("123").forgotten(PICTURE)
 
 
 def test_two_bots_never_share_a_key() -> None:

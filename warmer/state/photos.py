@@ -26,6 +26,7 @@ from warmer.state.failures import drop_failures
 from warmer.state.lease import Lease, require_lease
 from warmer.state.schedule import cancel_runs
 from warmer.state.scripts import load_script, queue
+from warmer.state.tombstones import note_tombstones
 
 Spread = Callable[[float, float], float]  # a random number between two, so that variants expire at different times
 TTL_JITTER = 0.1  # share of a TTL, to both sides
@@ -202,10 +203,12 @@ class PhotoStore:
 
         `shown_by`: the person who shows them no more. A picture stays as long as another one shows it.
         """
-        args, pipe = [self.ttl, "" if shown_by is None else shown_by], self.redis.pipeline(transaction=False)
+        args, pipe = ["" if shown_by is None else shown_by], self.redis.pipeline(transaction=False)
+        note_tombstones(pipe, self.keys, subjects)
         for subject in subjects:
             queue(pipe, self._forget, keys=self._list_doomed(subject), args=args)
-        gone = [subject for subject, is_gone in zip(subjects, pipe.execute(), strict=True) if is_gone]
+        _, *answers = pipe.execute()
+        gone = [subject for subject, is_gone in zip(subjects, answers, strict=True) if is_gone]
         if not gone:
             return []
         drop_failures(pipe, self.keys, gone)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from warmer.state.person import list_rewarmed
+from warmer.state.tombstones import drop_oldest_tombstones
 from warmer.state.workers import list_worker_statuses
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def keep_newest(context: WorkerContext) -> int:
     """
     if not context.schedule.take_slot("keep_newest", KEEP_NEWEST_SECONDS):
         return 0
+    drop_oldest_tombstones(context.redis, context.keys)
     newest = context.people.list_recent_ids(context.settings.rewarm_partners)
     for start in range(0, len(newest), 50):
         found = context.people.get_many(newest[start : start + 50])

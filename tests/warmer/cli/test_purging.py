@@ -54,7 +54,7 @@ def test_purging_everything_works_in_batches(
         redis.set(keys.preview(f"AgACAgIAAxkBAAIB{number:04}"), "{}")
     redis.set(kept := keys.forgotten("AgACAgIAAxkBAAIBgone"), "1")
     assert tool.everything() == 10
-    assert list(redis.scan_iter("*:{AgAC*")) == [kept.encode()]
+    assert list(redis.scan_iter("*:{*")) == [kept.encode()]
 
 
 @pytest.mark.parametrize("is_all", [True, False])

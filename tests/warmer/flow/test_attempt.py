@@ -297,7 +297,7 @@ def test_a_subject_that_is_forgotten_meanwhile_leaves_only_its_tombstone(
 ) -> None:
     outcome = run(context, error, subject, meanwhile=lambda _: context.steps.store.forget(subject))
     assert outcome == Outcome("skipped", "forgotten meanwhile")
-    assert list_keys(context) == {context.keys.forgotten(subject)}
+    assert list_keys(context) == {context.keys.forgotten(subject), context.keys.tombstones}
 
 
 def test_a_subject_that_is_forgotten_after_its_release_has_no_next_run(context: WorkerContext) -> None:
@@ -314,7 +314,7 @@ def test_a_subject_that_is_forgotten_after_its_release_has_no_next_run(context: 
 def test_a_forgotten_subject_gets_no_work(context: WorkerContext) -> None:
     context.steps.store.forget(FID)
     assert run(context) == Outcome("skipped", "forgotten")
-    assert list_keys(context) == {context.keys.forgotten(FID)}
+    assert list_keys(context) == {context.keys.forgotten(FID), context.keys.tombstones}
 
 
 # Waiting clients

@@ -10,7 +10,6 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, make_picture, next_id
 from tests.support.redis_kinds import list_masters
-from tests.support.remaining import remaining
 from warmer.deadline import JobContext
 from warmer.flow.forget import Forget
 from warmer.flow.profile import refresh_profile
@@ -84,11 +83,11 @@ def test_forgetting_removes_a_postponed_warming(
     assert list_traces(context.redis, user_id, file_id) == []
 
 
-def test_tombstones_live_as_long_as_a_picture(context: WorkerContext, user_id: int, file_id: str) -> None:
+def test_tombstones_have_no_ttl(context: WorkerContext, user_id: int, file_id: str) -> None:
     pin(context, user_id, file_id)
     context.steps.forget.person(user_id)
     for subject in (file_id, Subject.of_person(user_id)):
-        assert context.redis.ttl(context.keys.forgotten(subject)) == remaining(context.settings.photo_ttl)
+        assert context.redis.ttl(context.keys.forgotten(subject)) == -1
 
 
 def test_a_picture_that_another_partner_shows_stays(context: WorkerContext, user_id: int, file_id: str) -> None:

@@ -154,7 +154,8 @@ def test_a_picture_forgotten_during_the_fetch_stays_forgotten(context: WorkerCon
     context.people.register(1, "Ann", file_id)
     steps = meanwhile(context, lambda: context.steps.forget.person(1))
     assert warm(context, file_id, steps=steps).startswith("skipped: forgotten")
-    assert list(context.redis.scan_iter(f"*{file_id}*")) == [context.keys.forgotten(file_id).encode()]
+    assert list(context.redis.scan_iter(f"*{file_id}*")) == []
+    assert context.steps.store.get_unavailable(file_id) == Unavailable("forgotten")
     assert context.schedule.count() == 0
 
 
