@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 2.0
 TICK_SHARE = 0.9  # of the budget: a tick publishes jobs for it; the rest is for new pictures
-POSTPONE_SECONDS = 60.0  # until the next run of a subject whose message is lost
+POSTPONE_SECONDS = 30.0  # until the next run of a subject whose message is lost: as long as a lease
 REWARM_MAX = 200  # waiting rewarm messages; with more, a tick publishes nothing
 KEEP_NEWEST_SECONDS = 600.0
 SPREAD_SECONDS = 300.0  # the first runs of a batch of partners start at a random moment within them
