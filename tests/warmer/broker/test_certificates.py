@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.tls import Certificate, make_certificate, serve_tls
 from warmer.broker.certificates import check_certificates
+from warmer.broker.queues import choose_tls
 from warmer.errors import ConfigError
 from warmer.settings import load_settings
 
@@ -80,3 +81,16 @@ def test_only_the_named_settings_are_checked(certificate: Certificate) -> None:
         assert server.connections == 0
         with pytest.raises(ConfigError, match=r"^CELERY_BROKER_URL:"):
             check_certificates(settings)
+
+
+def test_flower_learns_the_options_of_a_redis_over_tls_and_of_no_other_broker(certificate: Certificate) -> None:
+    file = str(certificate.file)
+    urls = {
+        "rediss://a": {"ssl_cert_reqs": "required"},
+        f"rediss://a/1?ssl_ca_certs={quote(file)}": {"ssl_cert_reqs": "required", "ssl_ca_certs": file},
+        "rediss://a?ssl_cert_reqs=none&db=1": {"ssl_cert_reqs": "none"},
+        "redis://a": False,
+        "unix:///r": False,
+        f"amqps://a/v?ssl_ca_certs={quote(file)}": False,  # the transport reads them from the URL
+    }
+    assert {url: choose_tls(load_settings(celery_broker_url=url)) for url in urls} == urls
