@@ -12,7 +12,7 @@ does not say whose it is: `{hash}` ends with four characters that bring it into 
 | `{fid}:path` | string, FILE_PATH_TTL | JSON: resolved file path, unique id | photos | photos |
 | `{subject}:unavailable` | string, by cause, growing (flow/retry) | the cause | photos | photos |
 | `{subject}:failures` | counter, FAILURES_SECONDS | failures in a row, for growing backoff | photos | photos |
-| `{subject}:backoff` | string, until the next attempt (flow/retry) | a failure: no attempt before | photos | lease |
+| `{subject}:backoff` | string, until the next attempt (flow/retry) | a failure: no attempt before | lease | lease |
 | `{subject}:negative_count` | counter, FAILURES_SECONDS after the entry | entries in a row | photos | photos |
 | `{subject}:lease` | token, LEASE_SECONDS | the worker that has it | lease | lease, photos |
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + ENQUEUED_EXTRA_SECONDS | it is queued | publish | publish, lease |

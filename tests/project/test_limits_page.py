@@ -15,7 +15,7 @@ from web import problems, wiring
 from web.api import partners as routes
 from web.api import rate_limit as throttle
 from web.photos import placeholder as placeholder
-from web.server import connection, worker
+from web.server import connection, gathering
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "limits.md").read_text("utf-8")
@@ -28,7 +28,7 @@ LIMITS = {
     "a name": f"{names.NAME_MAX} characters",
     "writes per caller, method and minute": "a user {user}, a server {server:,}".format(**throttle.PER_MINUTE),
     "the head of a request, its body": f"{connection.MAX_HEAD_BYTES // KIB} KiB, {problems.MAX_BODY_BYTES // KIB} KiB",
-    "time to send a request": f"{worker.GatheringWorker.request_seconds:.0f} s",
+    "time to send a request": f"{gathering.GatheringWorker.request_seconds:.0f} s",
     "requests in progress per web process": (f"{wiring.THREADS}, of which half may wait for a picture"),
     "initials in a URL": f"{placeholder.LETTERS_MAX} letters, numbers or emoji",
     "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {decode.MAX_PIXELS // 1_000_000} megapixels"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers import gthread
 
-from web.server.worker import GatheringWorker
+from web.server.gathering import GatheringWorker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -1,4 +1,4 @@
-"""The rounds that beat starts: every two seconds `run_tick`, every ten minutes `keep_newest`."""
+"""The rounds that beat starts: `run_tick` and `sample_lengths` every two seconds, `keep_newest` every ten minutes."""
 
 from __future__ import annotations
 

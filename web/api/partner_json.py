@@ -1,17 +1,45 @@
-"""Partner and Status in JSON. A new field is added here; a stored one in warmer/state/person.py, `Person`, too."""
+"""Partner and Status in JSON, as clients send and receive them.
+
+A new field is added here. A stored one is also a field of `Person` in warmer/state/person.py, and one that clients set
+an argument of `People.register` in warmer/state/people.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+from warmer.keys import FILE_ID
+from warmer.names import NAME_MAX, has_controls
 from warmer.photo import PhotoStatus
 from warmer.state.person import Person
 from web.api.context import ApiContext
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Json = dict[str, Any]
+
+
+def _has_no_controls(value: str) -> str:
+    if has_controls(value):
+        raise ValueError("must not hold control characters, of lines and directions too")
+    return value
+
+
+Name = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=NAME_MAX), AfterValidator(_has_no_controls)
+]
+FileId = Annotated[str, StringConstraints(strict=True, pattern=rf"^{FILE_ID.pattern}$")]
+
+
+class PartnerBody(BaseModel):
+    """PUT /api/partner/<id>"""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Name
+    photo_file_id: FileId | None = None
 
 
 def show_partners(people: Sequence[Person], context: ApiContext) -> list[Json]:

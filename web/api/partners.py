@@ -6,15 +6,14 @@ import re
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from werkzeug.routing import BaseConverter
 
 from warmer.flow.forget import wait_for_acknowledgements
-from warmer.keys import FILE_ID, MAX_ID, Subject, parse_user_id
-from warmer.names import NAME_MAX, has_controls
+from warmer.keys import MAX_ID, Subject, parse_user_id
 from web.api.auth import count_write, require
 from web.api.context import ApiContext
-from web.api.partner_json import show_partners, show_status
+from web.api.partner_json import FileId, PartnerBody, show_partners, show_status
 from web.context import get_app, get_context
 from web.problems import Problem, parse_body
 from web.signals import announce, partner_registered, partners_listed, photos_requested, profile_aged
@@ -26,25 +25,7 @@ LIMIT = re.compile(r"[1-9][0-9]?|100")
 BATCH_MAX = 100
 
 
-def _has_no_controls(value: str) -> str:
-    if has_controls(value):
-        raise ValueError("must not hold control characters, of lines and directions too")
-    return value
-
-
-Name = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=NAME_MAX), AfterValidator(_has_no_controls)
-]
-FileId = Annotated[str, StringConstraints(strict=True, pattern=rf"^{FILE_ID.pattern}$")]
 UserId = Annotated[StrictInt, Field(gt=-MAX_ID, lt=MAX_ID)]
-
-
-class PartnerBody(BaseModel):
-    """PUT /api/partner/<id>"""
-
-    model_config = ConfigDict(extra="forbid")
-    name: Name
-    photo_file_id: FileId | None = None
 
 
 class WarmBody(BaseModel):

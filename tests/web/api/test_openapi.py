@@ -20,7 +20,8 @@ from tests.support.web_parts import MakeApp, new_file_id
 from warmer.formats import FORMATS
 from warmer.names import has_controls
 from web.api.openapi import DOCUMENT
-from web.api.partners import LIST_DEFAULT, LIST_MAX, PartnerBody, ResolveBody, WarmBody
+from web.api.partner_json import PartnerBody
+from web.api.partners import LIST_DEFAULT, LIST_MAX, ResolveBody, WarmBody
 from web.pages.demo import TryBody
 from web.photos.app import METHODS
 from web.photos.request import PREFIXES

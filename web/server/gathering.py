@@ -12,7 +12,7 @@ A request with `Expect: 100-continue` goes to a thread with its head alone. If t
 the request back, and the loop asks the client for the body and gathers it.
 
 TLS ends before it, in a proxy. It overrides internals of gunicorn 27's ThreadWorker, and
-`tests/web/server/test_worker.py` holds them.
+`tests/web/server/test_gathering.py` holds them.
 """
 
 from __future__ import annotations

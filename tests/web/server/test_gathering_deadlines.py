@@ -17,7 +17,7 @@ from tests.support import plain_app
 from tests.support.clock import Clock
 from tests.support.raw_http import head
 from web.server.connection import MAX_HEAD_BYTES, Connection
-from web.server.worker import GatheringWorker
+from web.server.gathering import GatheringWorker
 
 
 @pytest.fixture
