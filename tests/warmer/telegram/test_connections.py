@@ -51,7 +51,7 @@ def connect(telegram: FakeTelegram, clock: Clock) -> Iterator[Open]:
 # Connections die
 
 
-@pytest.mark.parametrize(("seconds", "connections"), [(IDLE_SECONDS - 1, 1), (IDLE_SECONDS, 2)])
+@pytest.mark.parametrize(("seconds", "connections"), [(IDLE_SECONDS - 1, 1), (IDLE_SECONDS, 2), (30, 2)])
 def test_a_connection_that_was_idle_too_long_is_not_used_again(
     connect: Open, telegram: FakeTelegram, clock: Clock, seconds: float, connections: int
 ) -> None:

@@ -206,5 +206,5 @@ def test_a_malformed_retry_after_gives_a_sensible_pause(
 )
 def test_a_malformed_answer_is_transient(mocked: responses.RequestsMock, body: str) -> None:
     mocked.get(url_of("getMe"), body=body.encode("latin-1"), status=200)
-    with pytest.raises(UpstreamFailed):
+    with pytest.raises(Unreachable):
         GET_ME(open_api())
