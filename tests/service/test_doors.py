@@ -131,7 +131,7 @@ def sign_in(door: Door, service: Service) -> str:
     """Open the URL that `scripts/run` has printed. Returns the cookie of this start as a header field."""
     answer = door.ask(f"GET /?{urlsplit(service.page).query}")
     assert answer.status == 303
-    assert answer.headers["set-cookie"].endswith("; HttpOnly; Path=/; SameSite=Strict")
+    assert answer.headers["set-cookie"].endswith("; HttpOnly; SameSite=Strict")
     return f"Cookie: {answer.headers['set-cookie'].partition(';')[0]}"
 
 
