@@ -7,10 +7,9 @@ import gc
 import os
 import signal
 import sys
-from pathlib import Path
+import tempfile
+from contextlib import suppress
 from typing import Any
-
-from prometheus_client import multiprocess
 
 from warmer.broker.certificates import exit_if_untrusted
 from warmer.observe.logs import logging_config
@@ -20,6 +19,14 @@ from web import close_app
 from web.wiring import THREADS, get_web_context
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def _find_heartbeat_folder() -> str | None:
+    """The first folder that takes a file, in memory if possible: gunicorn ends without one for its heartbeats."""
+    for folder in ("/dev/shm", "/tmp", "/var/tmp", os.environ.get("PROMETHEUS_MULTIPROC_DIR", "."), "."):  # noqa: S108
+        with suppress(OSError), tempfile.TemporaryFile(dir=folder):
+            return folder
+    return None
 
 
 _settings = load_settings_or_exit()
@@ -37,8 +44,7 @@ graceful_timeout = 20  # seconds
 control_socket_disable = True
 forwarded_allow_ips = ""  # trust no X-Forwarded-Proto or SCRIPT_NAME: no answer depends on them
 logconfig_dict = logging_config(_settings)
-if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's heartbeat files; macOS has no such folder
-    worker_tmp_dir = "/dev/shm"  # noqa: S108
+worker_tmp_dir = _find_heartbeat_folder()
 
 
 def on_starting(_server: Any) -> None:
@@ -67,9 +73,3 @@ def worker_exit(_server: Any, worker: Any) -> None:
     """Close the app, which writes the last lines and figures."""
     if app := getattr(worker, "wsgi", None):  # missing if the app failed to load
         close_app(app)
-
-
-def child_exit(_server: Any, worker: Any) -> None:
-    """Remove a dead process from the gauges, if the processes share them."""
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        multiprocess.mark_process_dead(worker.pid)

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     flower_port: int = Field(5555, ge=1, le=65_535)
     flower_basic_auth: SecretStr | None = None
+    flower_max_tasks: int = Field(10_000, ge=1)  # jobs in Flower's memory, about 4.5 kB each
     photo_sizes: Sizes = (80, 160, 320)  # pixels, square
     photo_formats: Csv = ("webp", "jpeg")
     photo_ttl: int = Field(604_800, ge=1)  # seconds

@@ -62,6 +62,9 @@ def main() -> int:
     except (ConfigError, StartFailed) as error:
         complain(str(error))
         return 1
+    except OSError as error:  # mostly a full disk
+        complain(f"{error.filename or 'DATA_DIR'}: {error.strerror}")
+        return 1
     return 0
 
 

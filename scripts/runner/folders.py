@@ -108,7 +108,7 @@ def lock(folders: Folders) -> int:
 def empty_metrics(folders: Folders) -> None:
     """Delete the metrics of the last start: Prometheus' multi-process files count one start only."""
     shutil.rmtree(folders.metrics, ignore_errors=True)
-    folders.metrics.mkdir(mode=0o700)
+    folders.metrics.mkdir(mode=0o700, exist_ok=True)  # a mount point stays
 
 
 def socket_path(folders: Folders, name: str) -> Path:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
 from runner.folders import Folders
 from runner.terminal import say
 
+PROGRAM = Path(__file__).with_name("supervisord.py")
 MARK = "AVATAR_WARMER_START"
 KEEP_ENVIRONMENT = {"SPT_NOENV": "1"}  # keeps setproctitle, if installed, from overwriting the environment
 GRACE = 10.0  # seconds; less than for a stop, since a person waits for the new start
@@ -66,7 +68,7 @@ def _mark_of(process: psutil.Process) -> str | None:
 
 def _is_supervisord(process: psutil.Process) -> bool:
     try:
-        return "supervisor.supervisord" in process.cmdline()
+        return str(PROGRAM) in process.cmdline()
     except psutil.Error:
         return False
 

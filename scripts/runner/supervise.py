@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from runner import leftovers
 from runner.folders import empty_metrics, write_private
 from runner.leftovers import KEEP_ENVIRONMENT, MARK
 from runner.plan import Plan
@@ -105,7 +106,7 @@ def start(plan: Plan) -> subprocess.Popen[bytes]:
     write_private(plan.folders.mark, mark)
     with (plan.folders.logs / "supervisord-errors.log").open("wb") as errors:
         return subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "-c", str(plan.folders.supervisor_config)],
+            [sys.executable, str(leftovers.PROGRAM), "-c", str(plan.folders.supervisor_config)],
             env={**os.environ, **KEEP_ENVIRONMENT, MARK: mark},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

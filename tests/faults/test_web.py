@@ -23,11 +23,19 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
 
 
+def list_metric_pids(stage: Stage) -> set[int]:
+    """Returns the processes that have a metrics file of their own."""
+    files = (stage.service.data_dir / "run" / "metrics").glob("*.db")
+    names = (path.stem.partition("_")[2].partition("-")[0] for path in files)
+    return {int(name) for name in names if name != "ended"}
+
+
 @pytest.mark.parametrize("which", ["one of its processes", "its master"])
 def test_a_killed_web_process_costs_at_most_its_open_connections(stage: Stage, figure: Figure, which: str) -> None:
     (hot,) = stage.warm(1).values()
     with Clients(lambda session: stage.get(hot, session), number=CLIENTS) as clients:
-        wait_until(lambda: len(clients.answers) > 200, DEADLINE)
+        wait_until(lambda: len(clients.answers) > 200 and stage.count_hits() > 100, DEADLINE)
+        counted = stage.count_hits()
         master, *children = stage.processes("web")
         killed = master if which == "its master" else children[0]
         killed_at = time.monotonic()
@@ -41,6 +49,8 @@ def test_a_killed_web_process_costs_at_most_its_open_connections(stage: Stage, f
     refused = [answer for answer in clients.answers if answer.status == 503]  # new processes start on a loaded machine
     assert {answer.status for answer in clients.answers} <= {200, 0, 503}
     assert {answer.retry_after for answer in refused} <= {"1"}
+    assert stage.count_hits() >= counted
+    assert list_metric_pids(stage) <= {process.pid for process in stage.processes("web", "worker", "worker2", "beat")}
     figure(f"web, {which} killed: 503s with Retry-After", len(refused))
     figure(f"web, {which} killed: the longest wait for an answer", max(one.seconds for one in clients.answers))
     figure(f"web, {which} killed: every client gets answers again", back_after)

@@ -9,6 +9,7 @@ from warmer import deadline, keys, names, open_files
 from warmer.broker import publish
 from warmer.images import decode, png_webp
 from warmer.images import render as images
+from warmer.settings import Settings
 from warmer.state import people, person, tombstones
 from warmer.telegram import client as telegram
 from web import problems, wiring
@@ -47,6 +48,8 @@ LIMITS = {
         f"the newest {tombstones.TOMBSTONES_MAX:,}, "
         f"about {tombstones.TOMBSTONES_MAX * tombstones.TOMBSTONE_BYTES // 10**6} MB of Redis memory"
     ),
+    "jobs that Flower keeps": f"`FLOWER_MAX_TASKS`, {Settings.model_fields['flower_max_tasks'].default:,}: about 45 MB",
+    "files that `/metrics` reads": "two for each running process, and two for all ended ones",
     "eager messages waiting in one lane": f"{publish.EAGER_MAX}; more go to the schedule",
 }
 

@@ -21,8 +21,8 @@ EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in pan
 
 
 def list_sections() -> dict[str, str]:
-    """Returns the sections of the runbook about alerts."""
-    parts = re.split(r"^## (\w+)$", RUNBOOK, flags=re.MULTILINE)
+    """Returns the sections of the runbook, those about alerts first."""
+    parts = re.split(r"^## (.+)$", RUNBOOK, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -32,7 +32,7 @@ def test_every_alert_has_a_test_that_it_fires_and_one_that_it_does_not() -> None
 
 
 def test_every_alert_has_one_section_in_the_runbook() -> None:
-    assert list(list_sections()) == ALERTS
+    assert list(list_sections())[: len(ALERTS)] == ALERTS
     links = re.findall(r"runbook: (\S+)", RULES)
     assert links == [f"docs/runbook.md#{name.lower()}" for name in ALERTS]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -237,6 +238,11 @@ class Stage:
         """Returns a client of the service's Redis."""
         made = dotenv_values(self.service.data_dir / "running.env")
         return Redis.from_url(self.service.environment.get("REDIS_URL") or str(made["REDIS_URL"]))
+
+    def count_hits(self) -> float:
+        """Returns the hits of all web processes, also of ended ones, from /metrics."""
+        found = re.search(r'avatar_photos_total\{result="hit"\} (\S+)', self.service.call("GET", "/metrics").text)
+        return float(found[1]) if found else 0.0
 
     def log(self, name: str) -> str:
         return (self.service.data_dir / "logs" / f"{name}.log").read_text(errors="replace")

@@ -14,7 +14,7 @@ from tests.support.faults import RedisServer, Stage, run_stage_at
 from tests.support.running import ROOT, Service
 
 RATE = 20  # Telegram calls per second, for each release
-RUNS = ("warmer", "web", "scripts", "celeryconfig.py", "gunicorn.conf.py", "Procfile")
+RUNS = ("warmer", "web", "scripts", "celeryconfig.py", "flowerconfig.py", "gunicorn.conf.py", "Procfile")
 
 
 class Change(NamedTuple):

@@ -83,6 +83,7 @@ BAD = {
     "CORS_ORIGINS": ["*", "example.org", "https://a/path", "https://a, *", "https://*.example.org", "null"],
     "FLOWER_PORT": ["0", "x"],
     "PAGE_KEY": ["x", "x" * 31],
+    "FLOWER_MAX_TASKS": ["0", "x"],
     "FLOWER_BASIC_AUTH": ["user", ":password", "user:", "a:b,c:d"],
     "PHOTO_SIZES": ["", "0", "15", "641", "80,80", "a", "80,,x", "80.5", "16,17,18,19,20,21,22,23,24", "-80"],
     "PHOTO_FORMATS": ["gif", "webp,webp", "webp jpeg", "WEBP", ","],

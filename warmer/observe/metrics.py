@@ -9,6 +9,7 @@ from typing import TypeVar
 from prometheus_client import Counter, Histogram
 
 from warmer.keys import Lane
+from warmer.observe.metric_files import share_metrics
 from warmer.state.stats import MinuteStats
 
 T = TypeVar("T")
@@ -17,6 +18,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 ANSWERS = ("200", "400", "403", "404")  # HTTP statuses of a call that got a usable answer
 
+share_metrics()
 WARMINGS = Counter("avatar_warmings", "Jobs of the workers by lane and outcome.", ["lane", "outcome"])
 WARM_SECONDS = Histogram("avatar_warm_seconds", "Duration of a whole job.", ["lane"], buckets=SECONDS)
 STEP_SECONDS = Histogram("avatar_warm_step_seconds", "Duration of a step of warming.", ["step"], buckets=SECONDS)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from flask import Flask, Response, g, request, request_finished
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED
 from warmer.observe.checks import STATES, Health
+from warmer.observe.metric_files import SharedMetrics, share_metrics
 from warmer.state.stats import MinuteStats, count_latencies
 from web.context import get_context
 from web.observe.access_log import Entry
@@ -27,6 +27,7 @@ from web.signals import photo_not_found, photo_not_served, photo_overloaded, pho
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 log = logging.getLogger(__name__)
 
+share_metrics()
 PHOTOS = Counter("avatar_photos", "Answers of photo routes: hit, miss, not_found, error, refused.", ["result"])
 PHOTO_SECONDS = Histogram("avatar_photo_seconds", "Response time of served photos.", ["cache"], buckets=SECONDS)
 OVERLOADED = Counter("avatar_shed", "Misses that got 503 at once: too many requests wait, or the broker is away.")
@@ -168,10 +169,6 @@ def _show_checks(health: Health) -> Metric:
 def render_metrics(context: ObserveContext) -> tuple[bytes, str]:
     """The exposition and its content type: the processes of this machine, through their shared folder, and Redis."""
     context.access_log.write()
-    processes: CollectorRegistry = REGISTRY
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        processes = CollectorRegistry()
-        MultiProcessCollector(processes)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
-    shared = CollectorRegistry()
-    shared.register(RedisFigures(context))
-    return generate_latest(processes) + generate_latest(shared), CONTENT_TYPE_LATEST
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    processes = SharedMetrics(folder) if folder else REGISTRY
+    return generate_latest(processes) + generate_latest(RedisFigures(context)), CONTENT_TYPE_LATEST

@@ -1,0 +1,137 @@
+"""Counts in the shared folder: no room ends no process, and nothing that an ended process counted is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.running import ROOT
+from warmer.observe.metric_files import FiledCounts, SharedMetrics
+
+COUNT = """
+import os, signal, sys
+import warmer.observe.metrics as metrics
+def count(number=1):
+    metrics.WARMINGS.labels("hot", "done").inc(number)
+    metrics.WARM_SECONDS.labels("hot").observe(0.5)
+"""
+
+
+def start(folder: Path, code: str, before: str = "") -> subprocess.Popen[str]:
+    """Start a process that runs `before`, opens its files, runs `code`, and then each line that it receives."""
+    here = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": str(ROOT)}
+    lines = "for line in sys.stdin: exec(line); print('done', flush=True)"
+    command = [sys.executable, "-c", "\n".join((before, COUNT, code, lines))]
+    return subprocess.Popen(command, env=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def run(folder: Path, code: str) -> int:
+    """Run this code in a process that counts. Returns its status."""
+    with start(folder, code) as process:
+        process.communicate()
+    return process.returncode
+
+
+@contextmanager
+def running(folder: Path, code: str = "", before: str = "") -> Iterator[subprocess.Popen[str]]:
+    with start(folder, code, before) as process:
+        try:
+            tell(process, "pass")
+            yield process
+        finally:
+            process.stdin.close()  # type: ignore[union-attr]  # a pipe
+
+
+def tell(process: subprocess.Popen[str], line: str) -> None:
+    """Let the process run this line, and wait until it has."""
+    assert process.stdin, process.stdout
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "done\n"  # type: ignore[union-attr]  # a pipe
+
+
+def read(folder: Path) -> tuple[float, float]:
+    """Returns the counted warmings, and how many of them were timed."""
+    samples = [sample for metric in SharedMetrics(str(folder)).collect() for sample in metric.samples]
+    sums = {name: 0.0 for name in ("avatar_warmings_total", "avatar_warm_seconds_count")}
+    for sample in samples:
+        if sample.name in sums and sample.labels["lane"] == "hot":
+            sums[sample.name] += sample.value
+    return sums["avatar_warmings_total"], sums["avatar_warm_seconds_count"]
+
+
+def list_files(folder: Path) -> list[str]:
+    return sorted(path.name.partition("-")[0] for path in folder.iterdir())
+
+
+def test_the_files_of_ended_processes_become_one_for_each_type_and_their_counts_stay(tmp_path: Path) -> None:
+    for _ in range(3):
+        assert run(tmp_path, "count(2)") == 0
+    assert run(tmp_path, "count(5); os.kill(os.getpid(), signal.SIGKILL)") == -9
+    assert read(tmp_path) == read(tmp_path) == (11, 4)
+    assert list_files(tmp_path) == ["counter_ended.db", "histogram_ended.db"]
+
+
+def test_a_starting_process_folds_the_files_of_the_ended_ones_without_a_request_to_metrics(tmp_path: Path) -> None:
+    for _ in range(4):
+        assert run(tmp_path, "count()") == 0
+    assert len(list_files(tmp_path)) == 4  # those of the last one, too
+    assert read(tmp_path) == (4, 4)
+
+
+def test_the_file_of_a_running_process_stays(tmp_path: Path) -> None:
+    with running(tmp_path, "count()") as process:
+        assert run(tmp_path, "count()") == 0
+        assert read(tmp_path) == (2, 2)
+        tell(process, "count(3)")
+        assert read(tmp_path) == (5, 3)
+    assert read(tmp_path) == (5, 3)
+
+
+def test_thousands_of_ended_processes_leave_two_files_for_each_type_at_most(tmp_path: Path) -> None:
+    for _ in range(1000):
+        counts = FiledCounts(str(tmp_path / f"counter_{os.getpid()}.db"))
+        counts.write_value('["a", "a_total", {}, ""]', 1.0, 0.0)
+        counts.close()  # type: ignore[no-untyped-call]  # as the end of its process
+        assert len(list(tmp_path.iterdir())) <= 2
+    ((metric,),) = (list(SharedMetrics(str(tmp_path)).collect()),)
+    assert [sample.value for sample in metric.samples] == [1000]
+    assert list_files(tmp_path) == ["counter_ended.db"]
+
+
+def test_a_process_without_room_counts_in_memory_and_moves_its_counts_once_there_is_room(tmp_path: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({}, resource.RLIM_INFINITY))"
+    at_once = "; import warmer.observe.metric_files as files; files.RETRY_SECONDS = 0"
+    with running(tmp_path, before=limit.format(10_000) + at_once) as process:
+        tell(process, "count(4)")
+        assert read(tmp_path) == (0, 0)
+        assert list_files(tmp_path) == []
+        tell(process, limit.format("resource.RLIM_INFINITY"))
+        tell(process, "count(3)")
+        assert read(tmp_path) == (7, 2)
+
+
+def test_every_byte_of_a_file_is_written_before_it_is_mapped(tmp_path: Path) -> None:
+    """A hole in it would end the process at its first write on a full disk."""
+    with running(tmp_path, "count()"):
+        for path in tmp_path.iterdir():
+            assert path.stat().st_blocks * 512 >= path.stat().st_size
+
+
+def test_many_labels_make_a_file_grow_without_holes(tmp_path: Path) -> None:
+    more = "for n in range(2000): metrics.UPSTREAM_CALLS.labels(f'method {n}', '200').inc()"
+    with running(tmp_path, f"{more}\ncount()\n"):
+        assert read(tmp_path) == (1, 1)
+        (largest,) = tmp_path.glob("counter_*.db")
+        assert largest.stat().st_blocks * 512 >= largest.stat().st_size > 1 << 17
+    samples = [sample for metric in SharedMetrics(str(tmp_path)).collect() for sample in metric.samples]
+    assert sum(sample.value for sample in samples if sample.name == "avatar_upstream_calls_total") == 2000
+
+
+def test_a_missing_folder_has_no_counts(tmp_path: Path) -> None:
+    assert list(SharedMetrics(str(tmp_path / "missing")).collect()) == []
+    assert run(tmp_path / "missing", "count()") == 0
