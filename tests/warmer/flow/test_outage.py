@@ -24,11 +24,13 @@ def test_twenty_asks_within_a_backoff_make_one_call_and_no_negative_entry(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], fault: str
 ) -> None:
     break_telegram(telegram, fault)
-    outcomes = [warm(context, file_ids[0], "hot") for _ in range(20)]
+    outcomes = [warm(context, file_ids[0], "hot")]
+    assert due_soon(context)[file_ids[0]] < 4
+    assert context.redis.pexpire(context.keys.backoff(file_ids[0]), 60_000)  # longer than a slow machine takes
+    outcomes += [warm(context, file_ids[0], "hot") for _ in range(19)]
     assert {outcome.kind for outcome in outcomes} == {"postponed"}
     assert telegram.calls.total() == 1
     assert context.steps.store.get_unavailable(file_ids[0]) is None
-    assert due_soon(context)[file_ids[0]] < 4
 
 
 def test_a_client_that_asks_within_a_backoff_is_told_at_once(
