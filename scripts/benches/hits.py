@@ -20,7 +20,6 @@ from benches.servers import Server
 from benches.service import measure_memory
 from benches.testbed import Testbed, open_testbed
 from runner.ports import free_loopback_port
-from warmer.keys import Keys
 
 OTHER_CORE = (1,)
 AVATARS = 24
@@ -49,7 +48,7 @@ def run(say: Callable[[str], None]) -> Part:
         say("Starting the servers…")
         port = free_loopback_port()
         redis = testbed.start_redis(OTHER_CORE, port=port)
-        avatars = store_avatars(redis, Keys(testbed.environment["TELEGRAM_BOT_TOKEN"].partition(":")[0]), AVATARS)
+        avatars = store_avatars(redis, testbed.keys, AVATARS)
         found = {
             NGINX: servers.start_nginx(testbed, avatars),
             CEILING: servers.start_constant(testbed, avatars),

@@ -16,7 +16,6 @@ from redis import Redis
 from benches.dataset import write_partners
 from benches.results import Part, Recorder, Row
 from benches.testbed import ROOT, Testbed, open_testbed, pinned, wait_for
-from warmer.keys import Keys
 
 SMALL, LARGE = 1_000, 100_000  # partners, with three variants each
 ROUNDS = 21
@@ -59,7 +58,7 @@ def _name(partners: int) -> str:
 def _open_dataset(folder: Path, partners: int) -> Iterator[RunRound]:
     with open_testbed(folder) as testbed:
         redis = testbed.start_redis(REDIS_CORE)
-        write_partners(redis, Keys(testbed.environment["TELEGRAM_BOT_TOKEN"].partition(":")[0]), partners)
+        write_partners(redis, testbed.keys, partners)
         wait_for("a quiet Redis", lambda: not _is_rewriting(redis))
         with _open_process(testbed) as run_round:
             yield run_round

@@ -34,7 +34,7 @@ class Service:
 
     @property
     def keys(self) -> Keys:
-        return Keys(self.testbed.environment["TELEGRAM_BOT_TOKEN"].partition(":")[0])
+        return self.testbed.keys
 
     @property
     def headers(self) -> dict[str, str]:

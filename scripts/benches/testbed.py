@@ -18,6 +18,8 @@ from redis.exceptions import RedisError
 
 from faketelegram import FakeTelegram
 from runner import procfile, redis_server
+from warmer.keys import Keys
+from warmer.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0  # seconds for a process to answer
@@ -79,6 +81,14 @@ class Testbed:
     environment: dict[str, str]
     stack: ExitStack = field(repr=False)
     redis_url: str = ""
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of its bot."""
+        names = ("TELEGRAM_BOT_TOKEN", "API_KEYS", "URL_SIGNING_KEYS")
+        given = {name.lower(): self.environment[name] for name in names}
+        settings = load_settings(**given, redis_url="redis://unused")
+        return Keys(settings.bot_id, settings.init_data_secret)
 
     def start(self, command: Sequence[str], cores: Cores = BOTH, **settings: str) -> psutil.Process:
         """Start a process; it ends with the testbed."""

@@ -79,7 +79,7 @@ def test_other_workers_finish_the_messages_of_a_killed_one(stage: Stage, figure:
     for file_id in people.values():
         stage.fake.fail("download", "hang", file_id=file_id)
     before = stage.fake.calls["download"]
-    assert {stage.put(user_id, file_id).status for user_id, file_id in people.items()} == {201}
+    stage.register(people)
     wait_until(lambda: stage.fake.calls["download"] >= before + len(people), DEADLINE)
     for process in stage.processes("worker", "worker2"):
         process.kill()
@@ -103,7 +103,7 @@ def test_a_miss_gets_503_while_rabbitmq_is_away(stage: Stage, rabbit: RabbitServ
         f"RabbitMQ {how}: the other misses get 503, median", sorted(answer.seconds for answer in rest)[len(rest) // 2]
     )
     registered = stage.add_people(5)
-    assert {stage.put(user_id, file_id).status for user_id, file_id in registered.items()} == {201}
+    stage.register(registered)
     rabbit.start() if how == "killed" else rabbit.go_on()
     back_at = time.monotonic()
     wait_until(lambda: stage.get(cold[0]).status == 200, DEADLINE)
@@ -131,7 +131,7 @@ def test_a_worker_sends_an_event_only_once_while_rabbitmq_is_away(rabbit: Rabbit
 def test_queued_work_survives_a_crash_of_rabbitmq(stage: Stage, rabbit: RabbitServer, figure: Figure) -> None:
     workers, queued = stage.processes("worker", "worker2"), stage.add_people(20)
     with suspended(workers):
-        assert {stage.put(user_id, file_id).status for user_id, file_id in queued.items()} == {201}
+        stage.register(queued)
         rabbit.kill()
         rabbit.start()
     back_at = time.monotonic()

@@ -116,7 +116,7 @@ def test_partners_and_queued_work_survive_a_crash_and_a_full_cache(
     (first, *_) = partners = stage.warm(5)
     workers, queued = stage.processes("worker", "worker2"), stage.add_people(20)
     with suspended(workers):
-        assert {stage.put(user_id, file_id).status for user_id, file_id in queued.items()} == {201}
+        stage.register(queued)
         server.kill()
         server.start()
         server.client.config_set("maxmemory", "1mb")
@@ -132,7 +132,7 @@ def test_partners_and_queued_work_survive_a_crash_and_a_full_cache(
 def test_a_forgotten_picture_stays_forgotten_while_redis_evicts(stage: Stage, server: RedisServer) -> None:
     ((user_id, file_id),) = stage.warm(1).items()
     others = stage.warm(5)
-    assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
+    stage.forget(user_id)
     server.client.config_set("maxmemory", "1mb")
     wait_until(lambda: not any(is_stored(server, other) for other in others.values()), DEADLINE)
     server.client.config_set("maxmemory", "256mb")

@@ -63,7 +63,7 @@ def test_each_release_does_the_work_that_the_other_enqueues(pair: Pair) -> None:
 
 def test_fields_of_the_new_release_survive_a_write_by_the_old_one(pair: Pair) -> None:
     (user_id,) = pair.old.add_people(1)
-    assert pair.new.put(user_id).status == 201
+    pair.new.register({user_id: None})
     wait_until(lambda: pair.new.is_ready(user_id), DEADLINE)
     assert pair.old.ask(f"/api/partner/{user_id}", "PUT", json={"name": "Renamed"}).status == 200
     assert pair.read(KEYS.person(user_id)).items() >= {"badge": "gold", "name": "Renamed"}.items()

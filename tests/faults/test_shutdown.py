@@ -16,8 +16,7 @@ def test_sigterm_under_load_finishes_running_requests_and_loses_no_task(tmp_path
         with run_stage_at(fake, tmp_path) as stage:
             asked, queued, hanging = stage.add_people(20), stage.add_people(150), stage.add_people(1)
             fake.fail("download", "hang", file_id=next(iter(hanging.values())))
-            for user_id, file_id in (hanging | queued).items():
-                assert stage.put(user_id, file_id).status == 201
+            stage.register(hanging | queued)
             fake.latency = 1.0
             calls = fake.calls["getFile"]
             answers = [clients.submit(stage.get, file_id) for file_id in asked.values()]

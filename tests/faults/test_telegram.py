@@ -89,8 +89,7 @@ def test_photos_registered_during_a_telegram_outage_are_stored_afterwards(stage:
     people = stage.add_people(10)
     with Clients(lambda session: stage.get(hot, session), number=1) as clients:
         stage.fake.stop()
-        for user_id, file_id in people.items():
-            assert stage.put(user_id, file_id).status == 201
+        stage.register(people)
         let_pass(5)
         stage.fake.start()
         back_at = time.monotonic()

@@ -70,9 +70,9 @@ def test_forgetting_a_person_during_a_warming_leaves_no_trace(stage: Stage, figu
     file_id = people[user_id]
     stage.fake.fail("download", "late", file_id=file_id, seconds=1.5)
     before = stage.fake.calls["download"]
-    assert stage.put(user_id, file_id).status == 201
+    stage.register(people)
     wait_until(lambda: stage.fake.calls["download"] > before, DEADLINE)
-    assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
+    stage.forget(user_id)
     forgotten_at = time.monotonic()
     with stage.connect() as redis:
         wait_until(lambda: all(key.endswith(":unacked") for key in list_traces(redis, user_id, file_id)), DEADLINE)
@@ -89,7 +89,7 @@ def test_forgetting_a_person_during_requests_leaves_no_cached_copy_in_any_proces
     for user_id, file_id in people.items():
         with Clients(lambda session: stage.get(file_id, session), number=8, pause=0) as clients:  # noqa: B023 - ends in this iteration
             wait_until(lambda: len(clients.answers) > 20, DEADLINE)
-            assert stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204
+            stage.forget(user_id)
             forgotten_at = time.monotonic()
             with ThreadPoolExecutor(8) as pool:
                 after = list(pool.map(lambda _: stage.get(file_id), range(40)))  # noqa: B023 - as above
@@ -112,5 +112,5 @@ def test_a_delete_that_one_process_does_not_acknowledge_answers_503_and_can_be_r
     with suspended(children[:1]):
         said = {stage.ask(f"/api/partner/{user_id}", "DELETE") for _ in range(3)}
     assert {(answer.status, answer.retry_after) for answer in said if answer.status} == {(503, "1")}
-    wait_until(lambda: stage.ask(f"/api/partner/{user_id}", "DELETE").status == 204, DEADLINE)
+    stage.forget(user_id)
     assert {stage.get(people[user_id]).status for _ in range(20)} == {404}

@@ -65,5 +65,5 @@ def make_app() -> Iterator[MakeApp]:
 
 @pytest.fixture
 def app(redis: Redis, telegram: FakeTelegram, make_app: MakeApp) -> Flask:
-    """The web tier, without a worker."""
-    return make_app()
+    """The web tier, without a worker. Requests wait for as long as a busy machine takes."""
+    return make_app(photo_wait=10)

@@ -6,7 +6,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -194,13 +194,17 @@ class Stage:
         body = {"name": f"Person {user_id}"} | ({"photo_file_id": file_id} if file_id else {})
         return self.ask(f"/api/partner/{user_id}", "PUT", session, json=body)
 
-    def register(self, people: dict[int, str]) -> None:
+    def register(self, people: Mapping[int, str | None]) -> None:
         """Register all of these; repeat a registration that a busy machine refuses."""
         for user_id, file_id in people.items():
             wait_until(partial(self._is_taken, user_id, file_id), DEADLINE)
 
-    def _is_taken(self, user_id: int, file_id: str) -> bool:
+    def _is_taken(self, user_id: int, file_id: str | None) -> bool:
         return self.put(user_id, file_id).status in (200, 201)
+
+    def forget(self, user_id: int) -> None:
+        """Forget this person; repeat the request while a busy machine refuses it."""
+        wait_until(lambda: self.ask(f"/api/partner/{user_id}", "DELETE").status == 204, DEADLINE)
 
     def warm(self, number: int, within: float = LEASE_DEADLINE) -> dict[int, str]:
         """Add and register people. Returns their file ids by id when their pictures are ready."""

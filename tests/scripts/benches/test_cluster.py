@@ -8,14 +8,13 @@ from tempfile import TemporaryDirectory
 from benches.avatars import store_avatars
 from benches.cluster import MASTERS, start_cluster
 from benches.testbed import open_testbed
-from warmer.keys import Keys
 from warmer.redis_client.cluster import list_infos
 
 
 def test_every_master_of_the_cluster_holds_pictures() -> None:
     with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "s") as testbed:
         redis = start_cluster(testbed)
-        store_avatars(redis, Keys("123456789"), 24)
+        store_avatars(redis, testbed.keys, 24)
         held = [info["db0"]["keys"] for info in list_infos(redis, "keyspace")]
         assert len(held) == MASTERS
         assert min(held) > 0
