@@ -16,7 +16,7 @@ WarmerError
     ├── Busy               another worker is working on it: clients that wait keep waiting
     ├── Paused             Telegram asked for a pause: no worker calls it until then
     ├── TokenRejected      about the bot, not a picture: every call is halted until getMe passes
-    └── UpstreamFailed     a malformed answer: it says nothing about the picture
+    └── UpstreamFailed     an odd answer: it says nothing about the picture
         ├── Unreachable              no connection, a timeout, a reset, 5xx, or an answer that Telegram did not write
         │   └── DeadlineExceeded     the total time of the job is over, however it was spent
         ├── UnknownRefusal           400 or 403 in unknown words: call getMe

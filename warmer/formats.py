@@ -1,4 +1,7 @@
-"""The formats that pictures are served in: a new one is a row here. Formats from Telegram: warmer/images/headers.py."""
+"""The formats that pictures are served in: a new one is a row here, and in web/api/openapi.json.
+
+`PHOTO_FORMATS` chooses among them. The formats that a worker can read: warmer/images/headers.py.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ class Format(NamedTuple):
     mime_type: str
     options: dict[str, Any]  # of Pillow's encoder
     encoding_bytes: int  # memory per pixel while encoding, measured
+    is_readable: bool = True  # by warmer/images/headers.py, so that other variants can be made from a stored one
 
 
 # method 2: half the time of 4 for 3 to 5 % more bytes; AVIF at speed 9: two to three times the time of that WebP.
@@ -18,5 +22,5 @@ class Format(NamedTuple):
 FORMATS = {
     "webp": Format("image/webp", {"quality": 80, "method": 2}, 10),
     "jpeg": Format("image/jpeg", {"quality": 82, "optimize": True}, 5),
-    "avif": Format("image/avif", {"quality": 65, "speed": 9, "max_threads": 1}, 42),
+    "avif": Format("image/avif", {"quality": 65, "speed": 9, "max_threads": 1}, 42, is_readable=False),
 }

@@ -97,7 +97,7 @@ class PhotoSize:
 
 @dataclass(frozen=True, slots=True)
 class FilePath:
-    """Where Telegram keeps a file for about an hour (Bot API, getFile)."""
+    """Where Telegram keeps a file for at least an hour (Bot API, getFile)."""
 
     path: str = field(repr=False)
     unique_id: str

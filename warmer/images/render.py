@@ -44,11 +44,10 @@ def render(
 
 def encode(image: Image.Image, fmt: str, **options: Any) -> bytes:
     """The picture as a file of this format, without metadata; raises Postponed if other encodes hold the memory."""
-    _, defaults, encoding_bytes = FORMATS[fmt]
-    out = BytesIO()
-    needed_bytes = min(encoding_bytes * image.width * image.height, _encodes.size)
+    known, out = FORMATS[fmt], BytesIO()
+    needed_bytes = min(known.encoding_bytes * image.width * image.height, _encodes.size)
     with _encodes.acquire(needed_bytes):
-        image.save(out, fmt, **(defaults | options))
+        image.save(out, fmt, **(known.options | options))
     return out.getvalue()
 
 

@@ -51,6 +51,7 @@ class PhotoStore:
         self.keys = keys
         self.sizes = tuple(sorted(sizes))  # pixels
         self.formats = tuple(formats)
+        self._source_formats = [fmt for fmt in formats if FORMATS[fmt].is_readable]
         self.ttl = ttl  # seconds
         self._put, self._set_leased = load_script(redis, "lua/put.lua"), load_script(redis, "lua/set_leased.lua")
         self._put_unavailable = load_script(redis, "lua/put_unavailable.lua")
@@ -70,9 +71,8 @@ class PhotoStore:
         return StoredVariant.unpack(value)
 
     def get_source(self, file_id: str) -> SourceImage | None:
-        """The largest size, None unless it is stored, first format first: what is missing is cut from it."""
-        keys = [self.keys.variant(file_id, self.sizes[-1], fmt) for fmt in self.formats]
-        answer: Any = self.redis.mget(*keys, self.keys.preview(file_id), self.keys.path(file_id))
+        """The largest size in a readable format, None unless it is stored: what is missing is cut from it."""
+        answer: Any = self.redis.mget(*self._list_sources(file_id), self.keys.preview(file_id), self.keys.path(file_id))
         *values, about, path = answer
         variant = next(filter(None, (StoredVariant.unpack(value or b"") for value in values)), None)
         return SourceImage(variant.body, _unique_id(about) or _unique_id(path) or "") if variant else None
@@ -85,15 +85,17 @@ class PhotoStore:
         formats = [fmt for fmt in self.formats if fmt == self.formats[0] or any(w.endswith(f".{fmt}") for w in wanted)]
         specs = [VariantSpec(size, fmt) for fmt in formats for size in reversed(self.sizes)]
         pipe = self.redis.pipeline(transaction=False)
-        pipe.exists(*(self.keys.variant(file_id, self.sizes[-1], fmt) for fmt in self.formats))
         pipe.mget(self.keys.preview(file_id), self.keys.path(file_id))
-        for spec in specs:
-            pipe.exists(self.keys.variant(file_id, *spec))
-        sources, (preview, path), *stored = pipe.execute()
-        missing = [spec for spec, is_stored in zip(specs, stored, strict=True) if not is_stored]
+        for key in [*(self.keys.variant(file_id, *spec) for spec in specs), *self._list_sources(file_id)]:
+            pipe.exists(key)
+        (preview, path), *stored = pipe.execute()
+        missing = [spec for spec, is_stored in zip(specs, stored, strict=False) if not is_stored]
         if not preview and not any(spec.format == self.formats[0] for spec in missing):
             missing.append(VariantSpec(self.sizes[0], self.formats[0]))  # the preview comes with a rendering
-        return Stock(missing, bool(sources), _read_path(path))
+        return Stock(missing, any(stored[len(specs) :]), _read_path(path))
+
+    def _list_sources(self, file_id: str) -> list[str]:
+        return [self.keys.variant(file_id, self.sizes[-1], fmt) for fmt in self._source_formats]
 
     def get_unavailable(self, subject: str) -> Unavailable | None:
         """Why there is nothing to serve: the entry of the negative cache, or the tombstone. None without them."""
@@ -188,7 +190,7 @@ class PhotoStore:
         pipe.execute()
 
     def announce(self, subject: str, outcome: str, pipe: Pipeline | None = None) -> None:
-        """Wake the clients that wait for this subject. Call it after the write that they shall find."""
+        """Wake the clients that wait (web/photos/purge_listener.py). Call it after the write that they shall find."""
         (self.redis if pipe is None else pipe).publish(self.keys.done, f"{subject} {outcome}")
 
     def clear_tombstones(self, *subjects: str) -> None:

@@ -107,7 +107,7 @@ class BotApi:
         return read_chat_photo(self._call("getChat", {"chat_id": chat_id}, deadline))
 
     def get_file(self, file_id: str, deadline: Deadline) -> FilePath:
-        """Where the file can be downloaded for about an hour; blocks while Telegram fetches it.
+        """Where the file can be downloaded for at least an hour; blocks while Telegram fetches it.
 
         Raises TemporarilyUnavailable where no path is given, and Unreachable where it could lead elsewhere: it is
         untrusted, and a server that gives such paths gives them for every file.

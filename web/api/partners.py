@@ -152,6 +152,7 @@ def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool =
 
 
 def _forget(partner_id: int) -> tuple[str, int]:
+    """Forget the person everywhere: `Forget.person` in warmer/flow/forget.py."""
     context = get_context(ApiContext)
     context.forget.person(partner_id)
     context.breaker.end_request()  # waiting for other processes is not the fault of a slow Redis

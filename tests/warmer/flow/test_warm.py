@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from io import BytesIO
 
 import pytest
 from PIL import Image
+from redis import Redis
 
 from faketelegram import FakeTelegram
 from tests.conftest import listening, wait_until
@@ -18,8 +20,9 @@ from warmer.flow.steps import FlowSteps
 from warmer.flow.warm import warm_photo
 from warmer.keys import Lane
 from warmer.photo import FilePath, Rendering, SourceImage, Unavailable, VariantSpec
+from warmer.settings import Settings
 from warmer.state.lease import Lease
-from warmer.wiring import WorkerContext
+from warmer.wiring import WorkerContext, open_worker_context
 
 JPEG = VariantSpec(160, "jpeg")
 
@@ -99,6 +102,21 @@ def test_an_evicted_variant_is_made_from_a_larger_one(
     warm(context, file_id)
     assert context.steps.store.is_ready(file_id)
     assert telegram.calls == {"getFile": 1, "download": 1}
+
+
+@pytest.mark.parametrize("formats", ["avif", "avif,webp"])
+def test_a_stored_variant_that_no_worker_can_read_is_no_source(
+    settings: Settings, redis: Redis, telegram: FakeTelegram, file_id: str, formats: str
+) -> None:
+    chosen = settings.model_copy(update={"photo_formats": tuple(formats.split(","))})
+    with closing(open_worker_context(chosen, redis)) as context:
+        warm(context, file_id)
+        last = VariantSpec(80, chosen.photo_formats[-1])
+        context.redis.delete(context.keys.variant(file_id, *last))
+        context.redis.sadd(context.keys.wanted(file_id), str(last))
+        assert warm(context, file_id) == "done"
+        assert context.steps.store.inspect(file_id, [str(last)]).missing == []
+    assert telegram.calls == {"getFile": 1, "download": 2}
 
 
 def test_only_the_picture_and_its_path_remain_in_redis(context: WorkerContext, file_id: str) -> None:

@@ -20,6 +20,7 @@ from warmer.formats import FORMATS
 from warmer.images import decode, memory
 from warmer.images import render as images
 from warmer.images.decode import MAX_PIXELS, STEPS
+from warmer.images.headers import read_header
 from warmer.images.render import PREVIEW_MAX_CHARACTERS, render
 from warmer.images.steps import Target
 from warmer.photo import SourceImage, VariantSpec
@@ -32,6 +33,17 @@ def test_every_size_is_an_exact_square_in_its_format(fmt: str) -> None:
     for variant in variants:
         with Image.open(BytesIO(variant.body)) as image:
             assert (image.format, image.size, image.mode) == (fmt.upper(), (variant.size, variant.size), "RGB")
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_the_row_of_a_format_says_whether_a_worker_can_read_it(fmt: str) -> None:
+    (stored, *_) = run(save(rainbow(500, 400), "JPEG"), fmt).variants
+    try:
+        read_header(stored.body)
+    except NotAnImage:
+        assert not FORMATS[fmt].is_readable
+    else:
+        assert FORMATS[fmt].is_readable
 
 
 @pytest.mark.parametrize(
