@@ -18,7 +18,7 @@ does not say whose it is: `{hash}` ends with four characters that bring it into 
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + ENQUEUED_EXTRA_SECONDS | it is queued | publish | publish, lease |
 | `{fid}:wanted` | set, WANTED_SECONDS | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
 | `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
-| `{subject}:crashes` | counter, no TTL | decodes in a row that ended their process | lease, photos | lease |
+| `{subject}:crashes` | set, no TTL | leases whose decode ended its process, or goes on | lease, photos | lease |
 | `{hash}:forgotten` | string, no TTL | tombstone of a subject, named by a keyed hash of it | photos | photos |
 | `tombstones` | sorted set, no TTL | names of tombstones by instant, in seconds | tombstones | tombstones |
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |

@@ -21,7 +21,7 @@ COMMAND = Path(sys.executable).parent / "avatar-warmer"
 
 def send_heartbeat(context: WorkerContext) -> Heartbeat:
     """Send one heartbeat, like a worker."""
-    heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget)
+    heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget, context.steps.leases)
     heartbeat.beat()
     return heartbeat
 

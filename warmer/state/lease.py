@@ -14,6 +14,7 @@ from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import RedisError
 
 from warmer.errors import NotMine
 from warmer.keys import LEASE_SECONDS, Keys, Lane, Subject
@@ -59,7 +60,7 @@ class Lease:
     subject: Subject
     lane: Lane
     token: str
-    crash_count: int  # decodes in a row that ended their process
+    crash_count: int  # leases whose decode ended its process, since the last outcome
     wanted: tuple[str, ...] = ()  # variants that clients waited for when it was taken
     next_run: str | None = None  # as `take` scheduled it, None if the subject had one before
     shown_by: tuple[int, ...] = ()  # the ids that show the picture, when the lease was taken
@@ -77,6 +78,7 @@ class LeaseManager:
         self._release = load_script(redis, "lua/release_lease.lua")
         self._set_leased = load_script(redis, "lua/set_leased.lua")
         self._count_crash = load_script(redis, "lua/count_crash.lua")
+        self._not_taken_back: dict[str, Subject] = {}  # by token: crashes that Redis keeps, since it was away
 
     def is_stale(self, subject: Subject, lane: Lane) -> bool:
         """Returns True for a hot message whose `enqueued` marker is gone: its client has an answer, or has left."""
@@ -139,14 +141,14 @@ class LeaseManager:
         keys = [self.keys.lease(lease.subject), self.keys.forgotten(lease.subject), self.keys.backoff(lease.subject)]
         require_lease(self._set_leased(keys=keys, args=[lease.token, max(1, int(seconds * 1000)), "1"]))
 
-    def count_crash(self, lease: Lease, change: int = 1) -> set[VariantSpec]:
-        """Count one more crash. Returns the variants that clients wait for, read in the same step.
+    def count_crash(self, lease: Lease) -> set[VariantSpec]:
+        """Count this lease among the crashes, once. Returns the variants that clients wait for, read in the same step.
 
-        `change`: -1 takes it back. Raises NotMine and Forgotten.
+        Raises NotMine and Forgotten.
         """
         keys, subject = self.keys, lease.subject
         names = [keys.lease(subject), keys.forgotten(subject), keys.crashes(subject), keys.wanted(subject)]
-        state, *wanted = self._count_crash(keys=names, args=[lease.token, change])
+        state, *wanted = self._count_crash(keys=names, args=[lease.token])
         require_lease(state)
         return VariantSpec.parse_all(_names(wanted))
 
@@ -156,13 +158,23 @@ class LeaseManager:
 
         A block that succeeds stores the picture, which deletes the count. Yields the variants that clients wait for.
         """
-        wanted = self.count_crash(lease)
         try:
-            yield wanted
+            yield self.count_crash(lease)
         except Exception:
-            with suppress(NotMine):
-                self.count_crash(lease, -1)
+            self._not_taken_back[lease.token] = lease.subject
+            with suppress(RedisError):
+                self._take_back_crash(lease.token, lease.subject)
             raise
+
+    def take_back_crashes(self) -> None:
+        """Take back the crashes that `counting_crash` could not, because Redis was away. Raises RedisError."""
+        for token, subject in list(self._not_taken_back.items()):
+            self._take_back_crash(token, subject)
+
+    def _take_back_crash(self, token: str, subject: Subject) -> None:
+        """Without the lease, which may have expired: no other worker counts this token."""
+        self.redis.srem(self.keys.crashes(subject), token)
+        self._not_taken_back.pop(token, None)
 
     def iterate_wanted(self, lease: Lease) -> Iterator[tuple[str, ...]]:
         """Yield the variants that clients want: first those of the lease, then those that they asked for meanwhile.

@@ -18,6 +18,7 @@ from warmer.errors import Paused, TokenRejected, WarmerError
 from warmer.keys import HEARTBEAT_SECONDS, Keys
 from warmer.repeater import Repeater
 from warmer.state.budget import Budget
+from warmer.state.lease import LeaseManager
 from warmer.state.workers import BEAT_SECONDS, SEEN_SECONDS, WorkerStatus
 from warmer.telegram.client import BotApi
 
@@ -35,6 +36,7 @@ class Heartbeat:
         keys: Keys,
         telegram: BotApi,
         budget: Budget,
+        leases: LeaseManager,
         beat_seconds: float = BEAT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -42,6 +44,7 @@ class Heartbeat:
         self.keys = keys
         self.telegram = telegram
         self.budget = budget
+        self.leases = leases
         self.status = WorkerStatus(name)
         self.beat_seconds = beat_seconds
         self._clock = clock
@@ -64,7 +67,10 @@ class Heartbeat:
         self._beats.close()
 
     def beat(self) -> None:
-        """Write the status, after getMe if that is due. During a pause Telegram is not called."""
+        """Write the status, after getMe if that is due. During a pause Telegram is not called.
+
+        Then take back the crashes that Redis kept while it was away.
+        """
         is_due = self.status.bot != "ok" or self._clock() - self._asked_at >= BOT_SECONDS
         if (is_due or self.budget.is_halted()) and not self.budget.get_pause():
             self._asked_at = self._clock()
@@ -72,6 +78,7 @@ class Heartbeat:
         with self._writing:
             if not self._is_closed:  # a slow beat must not write after `close` has deleted the key
                 self._write()
+        self.leases.take_back_crashes()
 
     def _write(self) -> None:
         now = self.redis.time()[0]

@@ -92,7 +92,9 @@ def _check_surroundings(**_: Any) -> None:
 def _start_heartbeat(**_: Any) -> None:
     context = get_worker_context()
     name = f"{socket.gethostname()}-{os.getpid()}"
-    heartbeat = Heartbeat(name, context.redis, context.keys, context.telegram, context.budget)
+    heartbeat = Heartbeat(
+        name, context.redis, context.keys, context.telegram, context.budget, context.steps.leases
+    )  # fmt: skip
     _heartbeats.append(heartbeat)
     heartbeat.start()
     gc.collect()

@@ -24,7 +24,7 @@ def test_after_a_bug_the_lease_expires_and_counts_as_a_crash(context: WorkerCont
         run(context, ZeroDivisionError())
     assert get_next_run(context) == remaining(LEASE)
     assert context.redis.exists(context.keys.lease(FID))
-    assert context.redis.get(context.keys.crashes(FID)) == b"1"
+    assert context.redis.scard(context.keys.crashes(FID)) == 1
 
 
 def crash(context: WorkerContext, times: int = 1) -> None:
@@ -99,7 +99,7 @@ def test_a_picture_with_a_crash_count_is_decoded_alone(context: WorkerContext, m
         assert began.wait(60)
         with pytest.raises(Postponed), context.steps.decoding(alone):
             pass
-        assert context.redis.get(context.keys.crashes(FID)) == b"1", "a picture that waits is counted"
+        assert context.redis.scard(context.keys.crashes(FID)) == 1, "a picture that waits is counted"
         with decoding_in_a_thread(context, third) as also_began:
             assert also_began.wait(60), "two pictures without a crash count wait for each other"
     with context.steps.decoding(alone), pytest.raises(Postponed), context.steps.decoding(fourth):

@@ -201,7 +201,7 @@ def test_a_picture_that_crashes_its_worker_is_not_tried_again(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:
     shown = telegram.world.file_id(partner_id, 320)
-    context.redis.set(context.keys.crashes(shown), 3)
+    context.redis.sadd(context.keys.crashes(shown), "one", "two", "three")
     assert follow(context, partner_id).startswith("unavailable: gave-up")
     assert not telegram.calls["getFile"]
 

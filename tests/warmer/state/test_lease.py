@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
+from redis.retry import Retry
 
 from tests.conftest import wait_until
 from tests.support.remaining import remaining
@@ -125,6 +130,14 @@ def test_the_crash_count_is_the_number_of_decodes_that_ended_their_process(
     assert redis.ttl(keys.crashes(FID)) == -1
 
 
+def test_a_crash_that_is_sent_twice_counts_once(leases: LeaseManager, redis: Redis, keys: Keys) -> None:
+    lease = leases.take(FID, "warm")
+    for _ in range(2):  # redis-py sends a command again after a read time-out, and the first may have come through
+        leases.count_crash(lease)
+    redis.delete(keys.lease(FID))
+    assert leases.take(FID, "warm").crash_count == 1
+
+
 @pytest.mark.parametrize("error", [Postponed("m"), NotAnImage("m"), RedisError(), ZeroDivisionError()])
 def test_a_decode_that_fails_leaves_the_crash_count_as_it_was(leases: LeaseManager, error: Exception) -> None:
     end_process_in_decode(leases)
@@ -136,22 +149,65 @@ def test_a_decode_that_fails_leaves_the_crash_count_as_it_was(leases: LeaseManag
 
 
 @pytest.mark.parametrize("loss", ["taken over", "run out", "forgotten"])
-def test_a_worker_that_lost_the_lease_counts_no_crash_and_takes_none_back(
+def test_a_worker_that_lost_the_lease_takes_its_own_crash_back_and_no_other(
     leases: LeaseManager, redis: Redis, keys: Keys, loss: str
 ) -> None:
     def lose() -> None:
+        assert redis.smembers(keys.crashes(FID)) == crashes | {lease.token.encode()}
         redis.set(keys.forgotten(FID) if loss == "forgotten" else keys.lease(FID), "another")
         if loss == "run out":
             redis.delete(keys.lease(FID))
         raise ZeroDivisionError
 
-    lease = leases.take(FID, "warm")
+    end_process_in_decode(leases)
+    lease, crashes = leases.take(FID, "warm"), redis.smembers(keys.crashes(FID))
     with pytest.raises(ZeroDivisionError), leases.counting_crash(lease):
         lose()
-    assert redis.get(keys.crashes(FID)) == b"1"
+    assert redis.smembers(keys.crashes(FID)) == crashes
     with pytest.raises(NotMine), leases.counting_crash(lease):
         pass
-    assert redis.get(keys.crashes(FID)) == b"1"
+    assert redis.smembers(keys.crashes(FID)) == crashes
+
+
+@contextmanager
+def losing_redis_in_decode(leases: LeaseManager, lease: Lease, folder: Path) -> Iterator[None]:
+    """Redis goes away in the middle of decoding, and is back after the block."""
+    impatient = Retry(NoBackoff(), 0)
+    with Redis(unix_socket_path=str(folder / "away"), retry=impatient) as away, pytest.MonkeyPatch.context() as patch:
+
+        def put() -> None:
+            patch.setattr(leases, "redis", away)
+            away.ping()
+
+        with pytest.raises(ConnectionError), leases.counting_crash(lease):
+            put()
+        yield
+
+
+def test_a_crash_that_redis_keeps_while_it_is_away_is_taken_back_later(
+    leases: LeaseManager, redis: Redis, keys: Keys, tmp_path: Path
+) -> None:
+    lease = leases.take(FID, "warm")
+    with losing_redis_in_decode(leases, lease, tmp_path), pytest.raises(ConnectionError):
+        leases.take_back_crashes()
+    assert redis.smembers(keys.crashes(FID)) == {lease.token.encode()}
+    leases.take_back_crashes()
+    assert not redis.exists(keys.crashes(FID))
+
+
+class UnheardLeases(LeaseManager):
+    """Redis counts each crash, and its answer is lost."""
+
+    def count_crash(self, lease: Lease) -> set[VariantSpec]:
+        super().count_crash(lease)
+        raise TimeoutError
+
+
+def test_a_decode_that_does_not_begin_counts_no_crash(redis: Redis, keys: Keys) -> None:
+    leases = UnheardLeases(redis, keys)
+    with pytest.raises(TimeoutError), leases.counting_crash(leases.take(FID, "warm")):
+        pass
+    assert not redis.exists(keys.crashes(FID))
 
 
 def test_a_decode_starts_with_the_variants_that_clients_want_by_then(

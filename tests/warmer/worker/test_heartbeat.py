@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.clock import Clock
 from tests.support.remaining import remaining
+from tests.warmer.flow.test_attempt import USER
+from tests.warmer.state.test_lease import losing_redis_in_decode
 from warmer.errors import TokenRejected
 from warmer.keys import HEARTBEAT_SECONDS
 from warmer.state.workers import (
@@ -26,7 +29,9 @@ from warmer.worker.heartbeat import BOT_SECONDS, Heartbeat
 
 
 def make_heartbeat(context: WorkerContext, name: str = "one", beat_seconds: float = BEAT_SECONDS) -> Heartbeat:
-    return Heartbeat(name, context.redis, context.keys, context.telegram, context.budget, beat_seconds)
+    return Heartbeat(
+        name, context.redis, context.keys, context.telegram, context.budget, context.steps.leases, beat_seconds
+    )
 
 
 @pytest.fixture
@@ -63,11 +68,23 @@ def test_workers_that_were_silent_for_an_hour_are_removed(context: WorkerContext
     assert context.redis.zrange(context.keys.workers, 0, -1) == [b"silent", b"one"]
 
 
+def test_a_heartbeat_takes_back_crashes_that_redis_kept_while_it_was_away(
+    context: WorkerContext, heartbeat: Heartbeat, tmp_path: Path
+) -> None:
+    lease = context.steps.leases.take(USER, "warm")
+    with losing_redis_in_decode(context.steps.leases, lease, tmp_path):
+        assert context.redis.exists(context.keys.crashes(USER))
+    heartbeat.beat()
+    assert not context.redis.exists(context.keys.crashes(USER))
+
+
 # The bot
 
 
 def make_timed(context: WorkerContext, clock: Clock) -> Heartbeat:
-    return Heartbeat("one", context.redis, context.keys, context.telegram, context.budget, clock=clock)
+    return Heartbeat(
+        "one", context.redis, context.keys, context.telegram, context.budget, context.steps.leases, clock=clock
+    )
 
 
 def test_while_the_bot_answers_get_me_is_called_every_20_s(context: WorkerContext, telegram: FakeTelegram) -> None:

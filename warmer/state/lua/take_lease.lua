@@ -20,6 +20,6 @@ if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return {0}
 end
 local answer = redis.call('SMEMBERS', KEYS[5])
-table.insert(answer, 1, redis.call('GET', KEYS[2]) or '0')
+table.insert(answer, 1, redis.call('SCARD', KEYS[2]))
 table.insert(answer, 1, 1)
 return answer
