@@ -20,7 +20,7 @@ does not say whose it is: `{hash}` ends with four characters that bring it into 
 | `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
 | `{subject}:crashes` | set, no TTL | leases whose decode ended its process, or goes on | lease, photos | lease |
 | `{hash}:forgotten` | string, no TTL | tombstone of a subject, named by a keyed hash of it | photos | photos |
-| `tombstones` | sorted set, no TTL | names of tombstones by instant, in seconds | tombstones | tombstones |
+| `tombstones` | sorted set, no TTL | names of tombstones by instant, in seconds | photos, tombstones | tombstones |
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |

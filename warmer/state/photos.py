@@ -26,7 +26,6 @@ from warmer.state.failures import drop_failures
 from warmer.state.lease import Lease, require_lease
 from warmer.state.schedule import cancel_runs
 from warmer.state.scripts import load_script, queue
-from warmer.state.tombstones import note_tombstones
 
 Spread = Callable[[float, float], float]  # a random number between two, so that variants expire at different times
 TTL_JITTER = 0.1  # share of a TTL, to both sides
@@ -57,6 +56,7 @@ class PhotoStore:
         self._put_unavailable = load_script(redis, "lua/put_unavailable.lua")
         self._count_failure = load_script(redis, "lua/count_failure.lua")
         self._forget = load_script(redis, "lua/forget.lua")
+        self._note_tombstones = load_script(redis, "lua/note_tombstones.lua")
 
     # Reading
 
@@ -203,24 +203,25 @@ class PhotoStore:
     def forget(self, *subjects: str, shown_by: int | None = None) -> list[str]:
         """Delete everything about these subjects, with their next runs, in two round trips. Returns those deleted.
 
-        `shown_by`: the person who shows them no more. A picture stays as long as another one shows it.
+        `shown_by`: the person who shows them no more. A picture that another one shows stays. Raises RedisError last.
         """
         args, pipe = ["" if shown_by is None else shown_by], self.redis.pipeline(transaction=False)
-        note_tombstones(pipe, self.keys, subjects)
         for subject in subjects:
             queue(pipe, self._forget, keys=self._list_doomed(subject), args=args)
-        _, *answers = pipe.execute()
-        gone = [subject for subject, is_gone in zip(subjects, answers, strict=True) if is_gone]
-        if not gone:
-            return []
-        drop_failures(pipe, self.keys, gone)
-        cancel_runs(pipe, self.keys, gone)
-        for kind in OUTAGES:
-            pipe.srem(self.keys.outage(kind), *gone)
-        for subject in gone:
-            pipe.publish(self.keys.purge, subject)
-            self.announce(subject, "forgotten", pipe)
-        pipe.execute()
+        answers = pipe.execute(raise_on_error=False)
+        gone = [subject for subject, answer in zip(subjects, answers, strict=True) if answer == 1]
+        if gone:
+            queue(pipe, self._note_tombstones, keys=[self.keys.tombstones], args=[*map(self.keys.forgotten, gone)])
+            drop_failures(pipe, self.keys, gone)
+            cancel_runs(pipe, self.keys, gone)
+            for kind in OUTAGES:
+                pipe.srem(self.keys.outage(kind), *gone)
+            for subject in gone:
+                pipe.publish(self.keys.purge, subject)
+                self.announce(subject, "forgotten", pipe)
+            pipe.execute()
+        if failed := next((answer for answer in answers if isinstance(answer, Exception)), None):
+            raise failed
         return gone
 
     def _list_doomed(self, subject: str) -> list[str]:

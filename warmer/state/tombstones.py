@@ -6,26 +6,15 @@ is limited here: beyond it, the oldest are dropped.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from typing import Any
 
 from redis import Redis
-from redis.client import Pipeline
 
 from warmer.keys import Keys
 
 TOMBSTONES_MAX = 200_000
 TOMBSTONE_BYTES = 210  # of Redis memory, with its entry in the list, measured
 DROP_MAX = 10_000  # in one round
-
-
-def note_tombstones(pipe: Pipeline, keys: Keys, subjects: Sequence[str]) -> None:
-    """List the tombstones of these in a pipeline, before they are set: none is missing in the list.
-
-    An entry may have no tombstone: another person shows the picture, or it was warmed again. It does no harm.
-    """
-    pipe.zadd(keys.tombstones, dict.fromkeys(map(keys.forgotten, subjects), time.time()))
 
 
 def drop_oldest_tombstones(redis: Redis, keys: Keys) -> int:

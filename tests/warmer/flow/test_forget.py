@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
+from redis import Redis
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, make_picture, next_id
@@ -155,6 +158,49 @@ def test_every_picture_and_the_id_are_purged(context: WorkerContext, user_id: in
         context.steps.forget.person(user_id)
         said = {hear() for _ in range(2)}
     assert said == {file_id.encode(), Subject.of_person(user_id).encode()}
+
+
+@contextmanager
+def filled(redis: Redis) -> Iterator[None]:
+    """Redis refuses every command that needs memory."""
+    for master in list_masters(redis):
+        master.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(OutOfMemoryError):
+            redis.set("one", "more")
+        yield
+    finally:
+        for master in list_masters(redis):
+            master.config_set("maxmemory", 0)
+
+
+def test_a_person_is_forgotten_while_redis_is_full(context: WorkerContext, user_id: int, file_id: str) -> None:
+    pin(context, user_id, file_id)
+    with filled(context.redis), listening(context.redis, context.keys.purge) as hear:
+        context.steps.forget.person(user_id)
+        assert {hear() for _ in range(2)} == {file_id.encode(), Subject.of_person(user_id).encode()}
+    assert list_traces(context.redis, user_id, file_id) == []
+    assert context.redis.zcard(context.keys.tombstones) == 2
+
+
+def test_what_cannot_be_listed_is_purged_all_the_same(context: WorkerContext, user_id: int, file_id: str) -> None:
+    pin(context, user_id, file_id)
+    context.redis.set(context.keys.tombstones, "no list")
+    with listening(context.redis, context.keys.purge) as hear:
+        with pytest.raises(ResponseError):
+            context.steps.forget.person(user_id)
+        assert {hear() for _ in range(2)} == {file_id.encode(), Subject.of_person(user_id).encode()}
+    assert context.schedule.count() == 0
+
+
+def test_a_subject_that_cannot_be_forgotten_keeps_no_other_from_being_purged(
+    context: WorkerContext, file_id: str
+) -> None:
+    context.redis.set(context.keys.people("broken"), "no set")
+    with listening(context.redis, context.keys.purge) as hear:
+        with pytest.raises(ResponseError):
+            context.steps.store.forget("broken", file_id)
+        assert hear() == file_id.encode()
 
 
 def test_forgetting_many_pictures_takes_as_few_round_trips_as_one(

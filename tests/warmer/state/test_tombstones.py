@@ -50,12 +50,29 @@ def test_forgetting_again_makes_a_tombstone_the_newest(
     assert list_forgotten(store, [first, second]) == [first]
 
 
+def test_the_order_of_tombstones_does_not_depend_on_the_clock_of_a_machine(
+    store: PhotoStore, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = forget_one(store)
+    monkeypatch.setattr("time.time", lambda: 1.0)
+    second = forget_one(store)
+    limit(monkeypatch, 1)
+    drop_oldest_tombstones(redis, keys)
+    assert list_forgotten(store, [first, second]) == [second]
+
+
 def test_one_call_drops_a_batch(store: PhotoStore, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     limit(monkeypatch, 2)
     monkeypatch.setattr(tombstones, "DROP_MAX", 2)
     for _ in range(5):
         forget_one(store)
     assert [drop_oldest_tombstones(redis, keys) for _ in range(3)] == [2, 1, 0]
+
+
+def test_a_picture_that_another_person_shows_is_not_listed(store: PhotoStore, redis: Redis, keys: Keys) -> None:
+    redis.sadd(keys.people("shown"), 43)
+    store.forget("shown", "not shown", shown_by=42)
+    assert redis.zrange(keys.tombstones, 0, -1) == [keys.forgotten("not shown").encode()]
 
 
 def test_beat_limits_the_number_of_tombstones(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
