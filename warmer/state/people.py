@@ -140,8 +140,8 @@ class People:
             if not repeat[0]:
                 pipe.delete(*self.keys.negatives(subject))
 
-        tombstones = [self.keys.forgotten(name) for name in (subject, file_id) if name]
-        person = self._records.update(Person(person_id), change, write, clear=tombstones)
+        lifted = [name for name in (subject, file_id) if name]
+        person = self._records.update(Person(person_id), change, write, lifted)
         assert person is not None  # noqa: S101 - a change that never returns None
         return Registration(person, first[0], repeat[0])
 
@@ -164,7 +164,7 @@ class People:
                 record.update(next_file_id=photo.file_id, next_unique_id=photo.unique_id)
             return record
 
-        return self._records.update(before, change, clear=[self.keys.forgotten(photo.file_id)])
+        return self._records.update(before, change, lifted=[photo.file_id])
 
     def show(self, before: Person, photo: PhotoSize) -> bool:
         """Show this picture, found in the profile and ready.

@@ -11,6 +11,7 @@ from redis import Redis
 
 from warmer.keys import Keys, Subject
 from warmer.state.scripts import load_script, queue
+from warmer.state.tombstones import lift_tombstones
 
 FORMER_MAX = 50  # former pictures in a record: deleting the person covers them
 Record = dict[str, Any]
@@ -142,13 +143,13 @@ class Records:
         before: Person,
         change: Callable[[Record, tuple[int, int]], Record | None],
         write: Callable[[Any, Record], None] | None = None,
-        clear: Sequence[str] = (),
+        lifted: Sequence[str] = (),
     ) -> Person | None:
         """Change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
 
         `before` is read first, unless it comes from `fetch`. `change` gets the record and Redis' TIME. It returns None
         to leave the record, and an empty one to delete it. `write` adds commands to the round trip that writes; they
-        must bear repetition. `clear`: keys to delete in it. Returns the person, None if the record was left.
+        must bear repetition. `lifted`: their tombstones end in it. Returns the person, None if the record was left.
         """
         noted: set[str] = set()  # pictures whose sets of people may hold this id by now
         reading = before.read
@@ -161,7 +162,7 @@ class Records:
             after = before if record is None else read_person(before.id, record)
             noted |= {*before.shown, *after.shown}
             new = json.dumps(record).encode() if record else b""
-            if record is None or self._write(before, after, reading.value, new, _add(write, record), clear):
+            if record is None or self._write(before, after, reading.value, new, _add(write, record), lifted):
                 break
             reading = None
         for file_id in noted - {*after.shown}:
@@ -175,13 +176,12 @@ class Records:
         old: bytes | None,
         new: bytes,
         write: Callable[[Any], None],
-        clear: Sequence[str],
+        lifted: Sequence[str],
     ) -> bool:
         pipe: Any = self.redis.pipeline(transaction=False)
         shown = after.shown[:1] if before.is_registered else after.shown  # a previous picture has its people already
         shown = shown if after.is_registered else ()
-        for key in clear:
-            pipe.delete(key)
+        place = lift_tombstones(pipe, self.keys, lifted) + len(shown)  # of the answer to `replace`
         for file_id in shown:  # before the record: a picture that is shown is never without its people
             pipe.sadd(self.keys.people(file_id), after.id)
         ttl = "" if after.is_registered else self.ttl_seconds
@@ -189,7 +189,7 @@ class Records:
         write(pipe)
         if after.shown != before.shown:
             pipe.publish(self.keys.purge, Subject.of_person(after.id))
-        return bool(pipe.execute()[len(clear) + len(shown)])
+        return bool(pipe.execute()[place])
 
 
 def _add(write: Callable[[Any, Record], None] | None, record: Record) -> Callable[[Any], None]:

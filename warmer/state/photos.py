@@ -26,6 +26,7 @@ from warmer.state.failures import drop_failures
 from warmer.state.lease import Lease, require_lease
 from warmer.state.schedule import cancel_runs
 from warmer.state.scripts import load_script, queue
+from warmer.state.tombstones import lift_tombstones
 
 Spread = Callable[[float, float], float]  # a random number between two, so that variants expire at different times
 TTL_JITTER = 0.1  # share of a TTL, to both sides
@@ -196,8 +197,7 @@ class PhotoStore:
     def clear_tombstones(self, *subjects: str) -> None:
         """Remove the tombstones of these subjects, so that they can be warmed again."""
         pipe = self.redis.pipeline(transaction=False)
-        for subject in subjects:
-            pipe.delete(self.keys.forgotten(subject))
+        lift_tombstones(pipe, self.keys, subjects)
         pipe.execute()
 
     def forget(self, *subjects: str, shown_by: int | None = None) -> list[str]:
