@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -47,6 +49,13 @@ def test_after_three_crashes_the_subject_is_given_up_for_an_hour(context: Worker
     assert context.redis.ttl(context.keys.unavailable(FID)) == remaining(3600)
     assert is_free(context)
     assert get_next_run(context) is None
+
+
+def test_the_search_that_the_operations_page_names_finds_crashed_pictures(context: WorkerContext) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text("utf-8")
+    (search,) = re.findall(r'^\| `result:"(.+?)"` \| a picture that crashed', page, re.MULTILINE)
+    crash(context, 3)
+    assert search in str(run(context))
 
 
 def test_an_outcome_resets_the_crash_count(context: WorkerContext) -> None:
