@@ -145,7 +145,7 @@ def redis(settings: Settings) -> Iterator[Redis]:
 
 @pytest.fixture
 def keys(settings: Settings) -> Keys:
-    return Keys(settings.bot_id, settings.init_data_secret)
+    return Keys(settings.bot_id)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 A *subject* is what work is done for: a file id (`AgAC…`), or `user:42` for the picture that id 42 shows now.
 `{subject}` is the hash tag: all keys of one picture live in one slot of a cluster. Its tombstone lives there, too, and
-does not say whose it is: `{hash}` ends with four characters that bring it into the slot. All keys start with
+does not spell the subject: `{hash}` ends with four characters that bring it into the slot. All keys start with
 `v2:<bot id>:`.
 
 | key | type, TTL in seconds | what | written by | read by |
@@ -19,7 +19,7 @@ does not say whose it is: `{hash}` ends with four characters that bring it into 
 | `{fid}:wanted` | set, WANTED_SECONDS | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
 | `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
 | `{subject}:crashes` | set, no TTL | leases whose decode ended its process, or goes on | lease, photos | lease |
-| `{hash}:forgotten` | string, no TTL | tombstone of a subject, named by a keyed hash of it | photos | photos |
+| `{hash}:forgotten` | string, no TTL | tombstone of a subject, named by a hash of bot and subject | photos | photos |
 | `tombstones` | sorted set, no TTL | names of tombstones by instant, in seconds | photos, tombstones | tombstones |
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
@@ -122,9 +122,7 @@ def parse_user_id(text: str) -> int | None:
 class Keys:
     """The keys of one bot."""
 
-    def __init__(self, bot_id: str, token_secret: str = "") -> None:
-        """`token_secret`: derived from the bot token, at most 64 bytes. Only the names of tombstones need it."""
-        self._token_secret = token_secret.encode()
+    def __init__(self, bot_id: str) -> None:
         self.prefix = f"v2:{bot_id}:"
         self.recent = f"{self.prefix}recent"
         self.schedule = f"{self.prefix}schedule"
@@ -178,10 +176,8 @@ class Keys:
         return self._of(subject, "crashes")
 
     def forgotten(self, subject: str) -> str:
-        """The tombstone: it says that the subject was forgotten, but not which subject it is. Raises ValueError."""
-        if not self._token_secret:
-            raise ValueError("these keys have no secret for tombstones")
-        digest = blake2b(subject.encode(), key=self._token_secret, digest_size=12, person=b"tombstone").digest()
+        """The tombstone: it does not spell the subject, but tells whoever knows the subject that it was forgotten."""
+        digest = blake2b(f"{self.prefix}{subject}".encode(), digest_size=12, person=b"tombstone").digest()
         return self._of(_move_to_slot_of(subject, urlsafe_b64encode(digest)), "forgotten")
 
     def negatives(self, subject: str) -> tuple[str, str, str]:

@@ -152,7 +152,7 @@ def close_worker_context() -> None:
 
 def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     """Make the context. It closes the Redis client, too."""
-    keys = Keys(settings.bot_id, settings.init_data_secret)
+    keys = Keys(settings.bot_id)
     stats = MinuteStats(redis, keys)
     on_call = partial(count_call, stats)
     telegram = BotApi(settings.telegram_bot_token, Server.read(settings), connections=CONNECTIONS, on_call=on_call)

@@ -89,7 +89,7 @@ def open_context(
     wall_clock: Callable[[], float] = time.time,
 ) -> WebContext:
     """Put the parts together: first what the rooms share, then the context of each room."""
-    keys, breaker = Keys(settings.bot_id, settings.init_data_secret), Breaker(clock)
+    keys, breaker = Keys(settings.bot_id), Breaker(clock)
     redis: Redis = connect_web(settings, THREADS, BreakablePool, breaker=breaker)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     people = open_people(settings, redis, keys)

@@ -88,7 +88,7 @@ class Testbed:
         names = ("TELEGRAM_BOT_TOKEN", "API_KEYS", "URL_SIGNING_KEYS")
         given = {name.lower(): self.environment[name] for name in names}
         settings = load_settings(**given, redis_url="redis://unused")
-        return Keys(settings.bot_id, settings.init_data_secret)
+        return Keys(settings.bot_id)
 
     def start(self, command: Sequence[str], cores: Cores = BOTH, **settings: str) -> psutil.Process:
         """Start a process; it ends with the testbed."""

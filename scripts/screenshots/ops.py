@@ -97,7 +97,7 @@ def serving() -> Iterator[tuple[str, dict[str, str]]]:
         redis = testbed.start_redis()
         os.environ |= testbed.environment  # where Celery looks, too
         settings = load_settings()
-        make_up_day(redis, Keys(settings.bot_id, settings.init_data_secret))
+        make_up_day(redis, Keys(settings.bot_id))
         server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         key = {"Authorization": f"Bearer {testbed.environment['API_KEYS']}"}

@@ -67,7 +67,7 @@ def test_every_signal_is_documented() -> None:
 
 
 def test_every_key_is_documented_in_keys_py() -> None:
-    keys = Keys("1", "secret")
+    keys = Keys("1")
     schema = Path(str(sys.modules["warmer.keys"].__file__)).read_text("utf-8")
     patterns = {
         keys.variant("F", 80, "webp"): "{fid}:<size>.<fmt>",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
+from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
@@ -19,8 +20,10 @@ from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
 from warmer.photo import Unavailable
+from warmer.redis_client.clients import connect_worker
+from warmer.settings import Settings
 from warmer.state.photos import PhotoStore
-from warmer.wiring import WorkerContext
+from warmer.wiring import WorkerContext, open_worker_context
 
 PICTURE = make_picture()
 
@@ -91,6 +94,16 @@ def test_tombstones_have_no_ttl(context: WorkerContext, user_id: int, file_id: s
     context.steps.forget.person(user_id)
     for subject in (file_id, Subject.of_person(user_id)):
         assert context.redis.ttl(context.keys.forgotten(subject)) == -1
+
+
+def test_a_new_bot_token_ends_no_tombstone(
+    context: WorkerContext, user_id: int, file_id: str, settings: Settings
+) -> None:
+    pin(context, user_id, file_id)
+    context.steps.forget.person(user_id)
+    renewed = settings.model_copy(update={"telegram_bot_token": SecretStr(f"{settings.bot_id}:of-botfather")})
+    with connect_worker(renewed) as redis, closing(open_worker_context(renewed, redis)) as later:
+        assert later.steps.store.get_unavailable(file_id) == Unavailable("forgotten")
 
 
 def test_a_picture_that_another_partner_shows_stays(context: WorkerContext, user_id: int, file_id: str) -> None:
