@@ -65,7 +65,7 @@ def make_plan(folders: Folders, given: Mapping[str, str]) -> Plan:
     made.update(_ports(settings, given), HOST=settings.host)
     os.environ.update(made)
     settings = load_settings()
-    _complete_environment(folders, settings)
+    _complete_environment(folders)
     helpers = _helpers(folders, settings, given)
     write_private(folders.running, _as_env(made))
     return Plan(folders, settings, services, helpers, frozenset(made))
@@ -96,11 +96,9 @@ def _ports(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
     return {name: str(port) for name, port in found.items()}
 
 
-def _complete_environment(folders: Folders, settings: Settings) -> None:
+def _complete_environment(folders: Folders) -> None:
     """Add variables that the children need. Secrets reach them through the environment only, never a command line."""
     programs = Path(sys.prefix) / "bin"
-    if settings.flower_basic_auth:
-        os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()  # Flower reads no .env
     os.environ.update(
         PATH=f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         PROMETHEUS_MULTIPROC_DIR=str(folders.metrics),

@@ -1,27 +1,60 @@
-"""Flower's configuration file: the newest jobs only, since each costs memory."""
+"""Flower's configuration file: a login, the port, and the newest jobs only, since each costs memory."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-
-import pytest
+from pathlib import Path
+from typing import Any
 
 from tests.support.running import ROOT
 
 SHOW = """
+import json, sys
 from flower.command import apply_env_options, apply_options
 from tornado.options import options
 import flower.options
 apply_env_options()
-apply_options("flower", ["--address=127.0.0.1"])
-print(options.max_tasks)
+apply_options("flower", [f"--conf={sys.argv[1]}", *sys.argv[2:]])
+print(json.dumps({name: getattr(options, name) for name in ("port", "basic_auth", "max_tasks")}))
 """
+LOGIN = "admin:of-the-file"
 
 
-@pytest.mark.parametrize("given", [{}, {"FLOWER_MAX_TASKS": "77"}])
-def test_flower_keeps_as_many_jobs_as_the_setting_says(given: dict[str, str]) -> None:
-    here = os.environ | {"PYTHONPATH": str(ROOT)} | given
-    done = subprocess.run([sys.executable, "-c", SHOW], cwd=ROOT, env=here, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == given.get("FLOWER_MAX_TASKS", "10000")
+def start(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Read Flower's options in this folder, with these settings in its `.env`."""
+    here = os.environ | {"PYTHONPATH": str(ROOT)} | environ
+    command = [sys.executable, "-c", SHOW, str(ROOT / "flowerconfig.py"), *options]
+    return subprocess.run(command, cwd=folder, env=here, capture_output=True, text=True, check=False)
+
+
+def read(folder: Path, *options: str, **environ: str) -> dict[str, Any]:
+    done = start(folder, *options, **environ)
+    assert done.returncode == 0, done.stderr
+    shown: dict[str, Any] = json.loads(done.stdout)
+    return shown
+
+
+def test_flower_reads_its_settings_from_dotenv_which_flower_itself_does_not(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"FLOWER_BASIC_AUTH={LOGIN}")
+    assert read(tmp_path) == {"port": 5555, "basic_auth": [LOGIN], "max_tasks": 10_000}
+    (tmp_path / ".env").write_text(f"FLOWER_BASIC_AUTH={LOGIN}\nFLOWER_PORT=5566\nFLOWER_MAX_TASKS=77")
+    assert read(tmp_path) == {"port": 5566, "basic_auth": [LOGIN], "max_tasks": 77}
+
+
+def test_the_environment_wins_over_dotenv_and_the_command_line_over_both(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"FLOWER_BASIC_AUTH={LOGIN}\nFLOWER_PORT=5566")
+    environ = {"FLOWER_BASIC_AUTH": "admin:of-the-environment", "FLOWER_PORT": "5577"}
+    shown = read(tmp_path, **environ)
+    assert (shown["port"], shown["basic_auth"]) == (5577, ["admin:of-the-environment"])
+    shown = read(tmp_path, "--port=5588", "--basic_auth=admin:of-the-line", **environ)
+    assert (shown["port"], shown["basic_auth"]) == (5588, ["admin:of-the-line"])
+
+
+def test_flower_without_a_login_ends_with_one_line(tmp_path: Path) -> None:
+    done = start(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("avatar-warmer: FLOWER_BASIC_AUTH: is missing")
+    assert done.stderr.count("\n") == 1
