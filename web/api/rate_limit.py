@@ -56,7 +56,7 @@ class RateLimiter:
         address for each key, and each would be a new key in Redis.
         """
         try:
-            self._hit(self._of_a_peer, "key", f"peer:{peer}")
+            self._hit(self._of_a_peer, "key", f"peer:{find_client_address(peer, '')}")
             self._hit(self._wrong_keys, "key", f"address:{find_client_address(peer, forwarded_for)}")
         except RedisError as error:
             if not is_away(error):

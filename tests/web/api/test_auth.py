@@ -132,6 +132,18 @@ def test_a_client_that_names_a_new_address_for_each_key_meets_the_limit_of_its_c
     assert try_key(client, API_KEY, "10.0.0.7", "9.9.9.9").status_code == 200
 
 
+def test_a_client_that_connects_from_many_addresses_of_its_network_meets_the_limit_of_one_connection(
+    app: Flask, client: FlaskClient
+) -> None:
+    redis = get_web_context(app).redis
+    for number in range(WRONG_KEYS_PER_MINUTE_OF_A_PEER):
+        try_key(client, "guess", f"fd00:1:2:3::{number:x}", f"8.8.{number // 250}.{number % 250}")
+    counted = redis.dbsize()
+    assert try_key(client, "guess", "fd00:1:2:3::ffff", "9.9.9.9").status_code == 429
+    assert redis.dbsize() == counted
+    assert try_key(client, "guess", "fd00:1:2:4::ffff", "9.9.9.9").status_code == 401
+
+
 @pytest.mark.parametrize(
     ("peer", "forwarded_for", "address"),
     [
