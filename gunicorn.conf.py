@@ -16,7 +16,7 @@ from warmer.observe.logs import logging_config
 from warmer.open_files import raise_open_files_limit_or_exit
 from warmer.settings import load_settings_or_exit
 from web import close_app
-from web.wiring import THREADS, get_web_context
+from web.wiring import OPEN_FILES, THREADS, get_web_context
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -30,7 +30,7 @@ def _find_heartbeat_folder() -> str | None:
 
 
 _settings = load_settings_or_exit()
-_open_files = raise_open_files_limit_or_exit(4096)
+_open_files = raise_open_files_limit_or_exit(OPEN_FILES)
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"

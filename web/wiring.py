@@ -42,6 +42,7 @@ from web.receivers import ReceiverContext
 from web.redis_breaker import BreakablePool, Breaker
 
 THREADS = 64  # of the server, per process: its own settings and the pools below take the number from here
+OPEN_FILES = 4096  # of each process: clients, and the connections of its threads
 PLACES = THREADS // 2  # for waiting requests, so that hits always find a thread
 PUBLISH_SECONDS = 0.5  # at most for each step of publishing
 

@@ -44,7 +44,7 @@ WEB: dict[str, set[str]] = {
     "pages": {"api", "context", "problems"},
     "wiring": {"api", "context", "observe", "pages", "photos", "receivers", "redis_breaker"},
     "__init__": {"api", "context", "observe", "pages", "photos", "problems", "receivers", "redis_breaker", "wiring"},
-    "server": {"__init__", "problems"},
+    "server": {"__init__", "problems", "wiring"},
 }
 BACK_OF_WEB: dict[str, set[str]] = {
     "redis_breaker": {"redis_client"},
@@ -54,7 +54,7 @@ BACK_OF_WEB: dict[str, set[str]] = {
     "api": {"flow", "observe", "state"},
     "pages": {"broker", "observe", "state"},
     "wiring": {"broker", "celery", "flow", "observe", "redis_client", "state"},
-    "server": {"observe"},
+    "server": {"broker", "observe"},
 }
 # The packages that each folder of `scripts` may import; the files beside the folders may import all of them.
 SCRIPTS: dict[str, set[str]] = {

@@ -1,4 +1,7 @@
-"""The web tier under granian, which leaves logging to the application. Under gunicorn, gunicorn.conf.py sets it up."""
+"""The web tier under granian, which leaves logging and the checks of a start to the application.
+
+Under gunicorn, gunicorn.conf.py does the same.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,24 @@ import gc
 from flask import Flask
 
 import web
+from warmer.broker.certificates import exit_if_untrusted
 from warmer.observe.logs import configure_logging
+from warmer.open_files import raise_open_files_limit_or_exit
 from warmer.settings import load_settings_or_exit
+from web.wiring import OPEN_FILES, get_web_context
 
 
 def create_app() -> Flask:
-    """The app, with logging. The garbage collector skips the objects that live as long as the process."""
+    """The app, with logging. The garbage collector skips the objects that live as long as the process.
+
+    Ends the process with one line for a wrong setting, too few open files, or a Redis that is not trusted.
+    """
     settings = load_settings_or_exit()
+    raise_open_files_limit_or_exit(OPEN_FILES)
+    exit_if_untrusted(settings, "REDIS_URL")
     configure_logging(settings)
     app = web.create_app(settings)
+    get_web_context(app).health.check_rights()
     gc.collect()
     gc.freeze()
     return app

@@ -1,23 +1,52 @@
-"""The web tier under a server that configures no logging."""
+"""The web tier under a server that configures no logging and checks nothing."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from redis import Redis
+
+from tests.support.redis_kinds import private_redis
+from tests.support.tls import Certificate, serve_tls
+
 ROOT = Path(__file__).resolve().parents[3]
+CREATE = "from web.server.granian import create_app; create_app()"
+
+
+def run(code: str, before: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run this code in a process, after a line of shell."""
+    path = f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+    command = ["sh", "-c", f'{before or ":"}; exec "$@"', "sh", sys.executable, "-c", path + code]
+    return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False)
 
 
 def test_the_app_configures_logging_and_freezes_the_heap() -> None:
-    code = """
-import gc, logging
-from web.server.granian import create_app
-create_app()
-logging.getLogger("web").info("seen")
-print(gc.get_freeze_count() > 10_000)
-"""
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}){code}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
+    done = run(f"import gc, logging; {CREATE}; logging.getLogger('web').info('seen'); print(gc.get_freeze_count())")
+    assert int(done.stdout) > 10_000, done.stderr
     assert done.stderr.endswith(" INFO web: seen\n")
+
+
+def test_a_redis_that_is_not_trusted_ends_the_start_with_one_line(certificate: Certificate) -> None:
+    with serve_tls(certificate) as server:
+        done = run(CREATE, REDIS_URL=f"rediss://127.0.0.1:{server.port}", CELERY_BROKER_URL="redis://127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("avatar-warmer: REDIS_URL: does not trust 127.0.0.1:")
+    assert done.stderr.count("\n") == 1
+
+
+def test_too_few_open_files_end_the_start_with_one_line() -> None:
+    done = run(CREATE, before="ulimit -n 255")
+    assert done.returncode == 1
+    assert done.stderr == "avatar-warmer: ulimit -n: 255 open files are too few for a process: allow 256 or more\n"
+
+
+def test_the_start_names_the_rights_that_redis_denies(tmp_path: Path) -> None:
+    with private_redis(tmp_path) as (url, _):
+        with Redis.from_url(url) as admin:
+            admin.acl_setuser("avatars", enabled=True, passwords="+password", keys=["*"], categories=["+@read"])
+        done = run(CREATE, REDIS_URL=url.replace("//", "//avatars:password@"), CELERY_BROKER_URL="redis://127.0.0.1:1")
+    assert done.returncode == 0, done.stderr
+    assert "Redis denies this user: " in done.stderr
