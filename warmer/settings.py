@@ -23,7 +23,7 @@ from warmer.formats import FORMATS
 from warmer.http_url import CertificatesFile, ProxyUrl, PublicUrl, RootUrl, is_loopback, is_sent_in_plain_text
 from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
-from warmer.sources import read_env_file, read_given
+from warmer.sources import find_data_dir, read_env_file, read_given
 
 TELEGRAM = "https://api.telegram.org"
 API_KEY_MIN = 16  # characters
@@ -228,7 +228,7 @@ def load_settings(**overrides: Any) -> Settings:
     Raises ConfigError with one line for each wrong variable; a secret's value is never in it.
     """
     given = read_given()
-    made = read_env_file(Path(given.get("DATA_DIR", "data")) / "running.env")
+    made = read_env_file(find_data_dir(given) / "running.env")
     try:
         return Settings(**{name.lower(): value for name, value in (made | given).items()} | overrides)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def read_given() -> dict[str, str]:
     ignore_service_links()
     sources = (read_env_file(Path(".env")), os.environ)  # the later one wins
     return {name.upper(): value for source in sources for name, value in source.items() if value}
+
+
+def find_data_dir(given: Mapping[str, str]) -> Path:
+    """The folder DATA_DIR, with `~` as in a shell. Raises ConfigError for the home of an unknown user."""
+    try:
+        return Path(given.get("DATA_DIR", "data")).expanduser()
+    except RuntimeError:
+        raise ConfigError("DATA_DIR: begins with a ~ that names no home folder") from None
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -22,7 +22,7 @@ from runner.ready import ask_bot, check_supervisord, wait_until_ready
 from runner.terminal import StartFailed, complain, say
 from warmer.broker.certificates import check_certificates
 from warmer.errors import ConfigError
-from warmer.sources import read_given
+from warmer.sources import find_data_dir, read_given
 
 POLL = 0.2  # seconds
 
@@ -51,7 +51,7 @@ def main() -> int:
     stop = StopSignal()
     try:
         given = read_given()
-        places = folders.make(given.get("DATA_DIR", "data"))
+        places = folders.make(find_data_dir(given))
         folders.lock(places)
         leftovers.end_leftovers(places)
         try:

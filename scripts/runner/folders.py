@@ -63,9 +63,9 @@ class Folders:
         return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def make(data_dir: str) -> Folders:
+def make(data_dir: Path) -> Folders:
     """Make DATA_DIR and its folders, 0700."""
-    folders = Folders(Path(data_dir).expanduser().resolve())
+    folders = Folders(data_dir.resolve())
     check_path("DATA_DIR", folders.data)
     try:
         is_ours = not folders.data.exists() or folders.run.is_dir() or not any(folders.data.iterdir())

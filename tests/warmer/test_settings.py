@@ -123,6 +123,15 @@ def test_dotenv_can_set_the_data_folder(env: Set, tmp_path: Path) -> None:
     assert env(DATA_DIR=None).hot_max == 3
 
 
+def test_the_data_folder_may_be_in_a_home_folder(env: Set, tmp_path: Path) -> None:
+    (tmp_path / "avatars").mkdir()
+    (tmp_path / "avatars" / "running.env").write_text("HOT_MAX=3")
+    (tmp_path / ".env").write_text("DATA_DIR=~/avatars")
+    assert env(DATA_DIR=None, HOME=str(tmp_path)).hot_max == 3
+    with pytest.raises(ConfigError, match=r"^DATA_DIR: [^\n]+\Z"):
+        env(DATA_DIR="~of-no-user/avatars")
+
+
 def test_dotenv_may_begin_with_a_byte_order_mark(env: Set, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("HOT_MAX=3", "utf-8-sig")
     assert env().hot_max == 3

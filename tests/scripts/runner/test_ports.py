@@ -51,7 +51,7 @@ def test_an_address_of_another_machine_is_an_error_with_its_name() -> None:
 
 @pytest.mark.parametrize("name", ["long" * 30, "with space", "100%"])
 def test_a_socket_gets_a_short_path_in_a_private_folder(tmp_path: Path, outside: Path, name: str) -> None:
-    places = folders.make(str(tmp_path / name))
+    places = folders.make(tmp_path / name)
     socket_path = folders.socket_path(places, "redis.sock")
     assert (socket_path.parent.parent, len(str(socket_path)) < 100) == (outside, True)
     assert S_IMODE(socket_path.parent.stat().st_mode) == 0o700
@@ -63,13 +63,13 @@ def test_paths_that_are_too_long_for_a_socket_are_refused_by_name(
     (far := outside / ("x" * 100)).mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(far))
     with pytest.raises(StartFailed, match=r"^DATA_DIR: is too long a path for a socket"):
-        folders.socket_path(folders.make(str(far / "data")), "redis.sock")
+        folders.socket_path(folders.make(far / "data"), "redis.sock")
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "a ;b", "a #b", os.fsdecode(b"latin-\xe9")])
 def test_a_data_folder_that_the_configuration_cannot_hold_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(StartFailed, match=r"^DATA_DIR: [^\n]*\Z"):
-        folders.make(str(tmp_path / name))
+        folders.make(tmp_path / name)
 
 
 def test_a_folder_that_other_users_may_enter_is_refused(outside: Path) -> None:
@@ -81,5 +81,5 @@ def test_a_folder_that_other_users_may_enter_is_refused(outside: Path) -> None:
 def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "documents").write_text("")
     tmp_path.chmod(0o755)
-    folders.make(str(tmp_path))
+    folders.make(tmp_path)
     assert S_IMODE(tmp_path.stat().st_mode) == 0o755
