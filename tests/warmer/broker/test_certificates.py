@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from tests.support.programs import find_program
 from tests.support.tls import Certificate, make_certificate, serve_tls
+from warmer.broker import certificates
 from warmer.broker.certificates import check_certificates
 from warmer.broker.queues import choose_tls
 from warmer.errors import ConfigError
@@ -16,6 +22,13 @@ from warmer.settings import load_settings
 
 SECRET = "hunter2-hunter2"
 SCHEMES = {"rediss": "redis_url", "rediss+cluster": "redis_url", "amqps": "celery_broker_url"}
+
+
+@pytest.fixture(autouse=True)
+def _is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine may be too busy for a handshake in two seconds."""
+    monkeypatch.setattr(certificates, "ANSWER_SECONDS", 60.0)
+    monkeypatch.setattr(certificates, "CHECK_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +77,67 @@ def test_a_file_without_a_certificate_stops_a_start(certificate: Certificate, tm
     (tmp_path / "empty.pem").write_text("")
     with pytest.raises(ConfigError, match=r"^REDIS_URL: names a file that holds no certificate"):
         check(certificate, "rediss", f"?{option}={quote(str(tmp_path / 'empty.pem'))}")
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs=none&ssl_ca_certs"])
+def test_a_folder_instead_of_a_file_stops_a_start(tmp_path: Path, option: str) -> None:
+    for scheme in ("rediss", "amqps"):
+        url = f"{scheme}://127.0.0.1:1?{option}={quote(str(tmp_path))}"
+        with pytest.raises(ConfigError, match=f"^{SCHEMES[scheme].upper()}: names a file that holds no certificate"):
+            check_certificates(load_settings(**{SCHEMES[scheme]: url}))
+
+
+def test_a_key_with_a_password_stops_a_start_without_a_question(certificate: Certificate, tmp_path: Path) -> None:
+    locked = tmp_path / "locked.pem"
+    command = [find_program("openssl"), "ec", "-aes128", "-passout", "pass:word", "-in", str(certificate.key)]
+    subprocess.run([*command, "-out", str(locked)], check=True, capture_output=True)
+    own = f"?ssl_certfile={quote(str(certificate.file))}&ssl_keyfile={quote(str(locked))}"
+    with pytest.raises(ConfigError, match=r"^REDIS_URL: names a key that needs a password: [^\n]+\Z"):
+        check_certificates(load_settings(redis_url=f"rediss://127.0.0.1:1{own}"))
+
+
+def test_a_named_file_is_trusted_besides_the_usual_ones_by_redis_and_alone_by_rabbitmq(
+    certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As their clients do, see test_transport.py."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))  # where OpenSSL finds the usual ones
+    named = f"?ssl_ca_certs={quote(str(make_certificate(tmp_path).file))}"
+    assert check(certificate, "rediss", named) == check(certificate, "rediss+cluster", named) == []
+    with pytest.raises(ConfigError, match=r"^CELERY_BROKER_URL: does not trust"):
+        check(certificate, "amqps", named)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """No address of `silent.example` arrives until the test ends. Yields the event of a check that waited too long."""
+    ended, waited, look_up = Event(), Event(), socket.getaddrinfo
+
+    def wait_for_silent(host: str, *more: Any) -> Any:
+        if host == "silent.example":
+            if not ended.wait(20):
+                waited.set()
+            raise socket.gaierror
+        return look_up(host, *more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait_for_silent)
+    yield waited
+    ended.set()
+
+
+def test_a_start_waits_for_no_server_longer_than_the_whole_check_may_take(
+    silent: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "CHECK_SECONDS", 0.01)
+    check_certificates(load_settings(redis_url="rediss://silent.example"))
+    assert not silent.is_set()
+
+
+def test_a_server_that_does_not_answer_delays_the_check_of_no_other(certificate: Certificate, silent: Event) -> None:
+    with serve_tls(certificate) as server:
+        hosts = f"rediss+cluster://silent.example,127.0.0.1:{server.port}"
+        with pytest.raises(ConfigError, match=r"^REDIS_URL: does not trust 127\.0\.0\.1"):
+            check_certificates(load_settings(redis_url=hosts, celery_broker_url="redis://127.0.0.1:1"))
+    assert not silent.is_set()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -60,6 +60,16 @@ def test_every_url_names_the_trusted_authority_in_the_same_way(certificate: Cert
     assert list_heard(certificate, scheme, "?ssl_cert_reqs=none")
 
 
+def test_a_named_authority_counts_besides_the_usual_ones_for_redis_and_alone_for_rabbitmq(
+    certificate: Certificate, of_another_name: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check at the start trusts the same."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))  # where OpenSSL finds the usual ones
+    named = f"?ssl_ca_certs={quote(str(of_another_name.file))}"
+    assert list_heard(certificate, "rediss", named)
+    assert list_heard(certificate, "amqps", named) == []
+
+
 @pytest.mark.parametrize(("options", "first"), [("", b"AUTH"), ("&protocol=2", b"AUTH"), ("&protocol=3", b"HELLO")])
 def test_the_protocol_of_a_redis_broker_is_the_one_in_the_url(
     certificate: Certificate, options: str, first: bytes
