@@ -73,6 +73,8 @@ def serve(plan: Plan, stop: StopSignal) -> None:
     if plan.is_demo:
         say("No TELEGRAM_BOT_TOKEN: a demo, with a fake Telegram, for this machine only.")
     check_certificates(plan.settings)
+    if stop.is_set():
+        return
     say(f"Starting {', '.join((*plan.helpers, *plan.services))}…")
     exits = ExitLog(plan.folders)
     supervisord = supervise.start(plan)

@@ -122,6 +122,17 @@ def test_ctrl_c_and_a_closed_terminal_end_every_process(service: StubService, nu
     assert not (service.data / "running.env").exists()
 
 
+def test_ctrl_c_while_a_server_is_checked_starts_nothing(service: StubService) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE)
+        service.environ["REDIS_URL"] = f"rediss://127.0.0.1:{silent.getsockname()[1]}"
+        service.start()
+        checked, _ = silent.accept()
+        with checked:
+            assert service.stop(signal.SIGINT) == 0
+    assert service.said() == ""
+
+
 def test_a_start_ends_the_processes_of_a_killed_one(service: StubService) -> None:
     service.start_up()
     left = psutil.Process(service.process.pid).children(recursive=True)
