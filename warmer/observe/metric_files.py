@@ -4,12 +4,14 @@ prometheus_client maps sparse files: on a full disk the first write to a page en
 of a file is written before it is mapped, and a process without room counts in memory until there is some.
 
 The files of ended processes are folded into one for each type of metric. A process holds a lock on its file, so that
-its end shows even if its id is used again. Gauges need none of this: they are read from Redis.
+its end shows even if its id is used again. A file that cannot be read is left out. Gauges need none of this: they are
+read from Redis.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import mmap
 import os
@@ -17,8 +19,9 @@ import secrets
 import struct
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +35,10 @@ TYPES = ("counter", "histogram")
 FIRST_BYTES = 1 << 16
 HEAD_BYTES = 8  # of a file; the first four hold the number of used bytes
 RETRY_SECONDS = 10.0
+FOLDED = "folded"  # the metric of the entries that name the files whose counts a file of ended processes holds
+UNREADABLE = (OSError, RuntimeError, ValueError, struct.error)  # empty, cut off, of another user, or no such file
+
+Values = dict[str, float]
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +96,7 @@ class FiledCounts(Counts):
         self._path = name.with_name(f"{name.stem}-{secrets.token_hex(4)}.db")  # process ids are used again
         self._retry_at: float | None = 0.0  # by the monotonic clock; None: the counts are in the file
         self._move()
-        with suppress(OSError), _locked(self._path.parent):
+        with suppress(*UNREADABLE), _locked(self._path.parent):
             _fold_ended(self._path.parent)
 
     def _init_value(self, key: str) -> None:
@@ -106,6 +113,7 @@ class FiledCounts(Counts):
     def _move(self) -> None:
         """Move the counts from memory to the file. Until there is room, what the file held before stays there."""
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = self.save(self._path)
             mapped = mmap.mmap(file.fileno(), self._capacity)
         except OSError as error:
@@ -129,42 +137,81 @@ class SharedMetrics(Collector):
             with _locked(self._folder):
                 with suppress(OSError):  # no room: a later call folds them
                     _fold_ended(self._folder)
-                files = [str(path) for path in self._folder.glob("*.db")]
-                merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
-                return merged
-        except OSError as error:
-            log.warning("no metrics of the processes: %s", error.strerror)
+                merged: Iterable[Metric] = MultiProcessCollector.merge(_list_counted(self._folder))  # type: ignore[no-untyped-call]  # untyped in prometheus_client
+                return [metric for metric in merged if metric.name != FOLDED]
+        except UNREADABLE as error:
+            log.warning("no metrics of the processes: %s", getattr(error, "strerror", None) or error)
             return []
 
 
 def _fold_ended(folder: Path) -> None:
-    """Add the files of ended processes to the one of their type, and delete them."""
+    """Add the files of ended processes to the one of their type, and delete them.
+
+    That one names them, because a file may outlive it: not every file can be deleted, and a process may end in between.
+    """
     for kind in TYPES:
         folded = folder / f"{kind}_ended.db"
-        ended = [path for path in folder.glob(f"{kind}_*.db") if path != folded and not _is_in_use(path)]
-        if not ended:
-            continue
-        sums: dict[str, float] = defaultdict(float)
-        for path in (folded, *ended):
-            if path.exists():
-                for key, value, *_ in MmapedDict.read_all_values_from_file(path):  # type: ignore[no-untyped-call]  # as above
-                    sums[key] += value
-        counts: Any = Counts()
-        for key, value in sums.items():
-            counts.write_value(key, value, 0.0)
-        counts.save(folded).close()
-        for path in ended:
-            path.unlink()
+        sums = (_read(folded) if folded.exists() else None) or {}
+        ended = {_name_entry(path): path for path in folder.glob(f"{kind}_*.db") if path != folded and _is_ended(path)}
+        found = {entry: _read(path) for entry, path in ended.items() if entry not in sums}
+        if new := {entry: counted for entry, counted in found.items() if counted is not None}:
+            counts: Any = Counts()
+            for key, value in _add(sums, new, ended.keys()).items():
+                counts.write_value(key, value, 0.0)
+            counts.save(folded).close()
+        for entry, path in ended.items():
+            if entry in sums or entry in new:
+                with suppress(OSError):
+                    path.unlink()
 
 
-def _is_in_use(path: Path) -> bool:
-    """Returns True while the process that wrote it holds its lock."""
-    with path.open("rb") as file:
-        try:
+def _add(sums: Values, new: dict[str, Values], names: Collection[str]) -> Values:
+    """The sums with new values and their names; of the former names, those of files that are still there."""
+    added: Values = defaultdict(float)
+    for counted in (sums, *new.values()):
+        for key, value in counted.items():
+            if key in names or not key.startswith(f'["{FOLDED}"'):
+                added[key] += value
+    return added | dict.fromkeys(new, 0.0)
+
+
+def _list_counted(folder: Path) -> list[str]:
+    """The readable files, without those whose counts another one holds."""
+    files = {path: counted for path in folder.glob("*.db") if (counted := _read(path)) is not None}
+    held = set().union(*files.values())
+    return [str(path) for path in files if _name_entry(path) not in held]
+
+
+def _name_entry(path: Path) -> str:
+    """The key of an entry that names a file, in the form of prometheus_client's keys."""
+    return json.dumps([FOLDED, FOLDED, {"file": path.name}, ""])
+
+
+def _read(path: Path) -> Values | None:
+    """The values of a file by their keys, which are JSON; None for an unreadable one, which is logged once."""
+    try:
+        counted: Values = {key: value for key, value, *_ in MmapedDict.read_all_values_from_file(path)}  # type: ignore[no-untyped-call]  # as above
+        for key in counted:
+            json.loads(key)
+    except UNREADABLE as error:
+        _warn_once(path, getattr(error, "strerror", None) or str(error))
+        return None
+    return counted
+
+
+@cache
+def _warn_once(path: Path, why: str) -> None:
+    log.warning("the counts in %s are left out: %s", path, why)
+
+
+def _is_ended(path: Path) -> bool:
+    """Returns True if the process that wrote the file holds its lock no more; False if it cannot be opened."""
+    try:
+        with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_IMODE
+
+import pytest
 
 from tests.support.running import ROOT
-from warmer.observe.metric_files import FiledCounts, SharedMetrics
+from warmer.observe.metric_files import Counts, FiledCounts, SharedMetrics
 
 COUNT = """
 import os, signal, sys
@@ -132,6 +135,61 @@ def test_many_labels_make_a_file_grow_without_holes(tmp_path: Path) -> None:
     assert sum(sample.value for sample in samples if sample.name == "avatar_upstream_calls_total") == 2000
 
 
-def test_a_missing_folder_has_no_counts(tmp_path: Path) -> None:
-    assert list(SharedMetrics(str(tmp_path / "missing")).collect()) == []
-    assert run(tmp_path / "missing", "count()") == 0
+def test_a_missing_folder_has_no_counts_until_a_process_makes_it(tmp_path: Path) -> None:
+    missing = tmp_path / "deep" / "missing"
+    assert list(SharedMetrics(str(missing)).collect()) == []
+    assert run(missing, "count()") == 0
+    assert read(missing) == (1, 1)
+    assert S_IMODE(missing.stat().st_mode) == 0o700
+
+
+BAD: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut off in an entry": lambda content: content[:100],
+    "with zeros instead of entries": lambda content: content[:4] + bytes(len(content) - 4),
+    "no counts at all": lambda _: b"no counts at all",
+}
+
+
+@pytest.mark.parametrize("damage", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("name", ["counter_1-a.db", "counter_ended.db", "gauge_all_1.db"])
+def test_a_damaged_file_stops_no_process_and_takes_no_other_counts_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, damage: Callable[[bytes], bytes]
+) -> None:
+    whole = Counts()
+    for number in range(50):
+        whole.write_value(f'["a", "a_total", {{"n": "{number}"}}, ""]', 1.0, 0.0)  # type: ignore[no-untyped-call]  # as above
+    whole.save(tmp_path / name).close()
+    (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
+    assert read(tmp_path) == read(tmp_path) == (0, 0)
+    with running(tmp_path, "count()"):
+        assert read(tmp_path) == (1, 1)
+    assert read(tmp_path) == (1, 1)
+    assert [name in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_file_that_cannot_be_opened_takes_no_other_counts_with_it(tmp_path: Path) -> None:
+    (tmp_path / "counter_1-a.db").mkdir()  # a file of another user fails in the same way, but not for root
+    assert run(tmp_path, "count()") == run(tmp_path, "count()") == 0
+    assert read(tmp_path) == (2, 2)
+    assert (tmp_path / "counter_1-a.db").is_dir()
+
+
+def test_a_file_that_cannot_be_deleted_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(1, "Operation not permitted", path)
+
+    def sum_up() -> list[float]:
+        return [sample.value for metric in SharedMetrics(str(tmp_path)).collect() for sample in metric.samples]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        for number in (1, 2, 3):
+            counts = FiledCounts(str(tmp_path / f"counter_{number}.db"))
+            counts.write_value('["a", "a_total", {}, ""]', 1.0, 0.0)
+            assert sum_up() == [number]
+            counts.close()  # type: ignore[no-untyped-call]  # as above
+            assert sum_up() == sum_up() == [number]
+        assert list_files(tmp_path) == ["counter_1", "counter_2", "counter_3", "counter_ended.db"]
+    assert sum_up() == [3]
+    assert list_files(tmp_path) == ["counter_ended.db"]
