@@ -32,8 +32,8 @@ x-ours: &ours
   init: true
   stop_grace_period: 30s
   read_only: true
-  # /metrics covers one container: process ids name its files, and they repeat in other containers.
-  tmpfs: [/tmp, "/run/avatar-warmer:mode=0700,uid=10001,gid=10001"]
+  tmpfs: [/tmp]
+  volumes: ["metrics:/run/avatar-warmer"]  # one folder for web and workers, empty after a boot
   cap_drop: [ALL]
   security_opt: ["no-new-privileges:true"]
 
@@ -67,6 +67,11 @@ TAIL = """\
 
 volumes:
   redis:
+  metrics:
+    driver_opts:
+      type: tmpfs
+      device: tmpfs
+      o: mode=0700,uid=10001,gid=10001
 """
 
 

@@ -17,7 +17,8 @@ from runner import procfile
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 COMMANDS = {name: line for name, line in procfile.read(ROOT / "Procfile").items() if name != "flower"}
-SERVICES: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 COPIED = [name for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for name in line.split()[:-1]]
 
@@ -43,6 +44,15 @@ def test_each_service_waits_for_redis_and_has_few_rights() -> None:
     assert {name: {key: SERVICES[name].get(key) for key in wanted} for name in COMMANDS} == dict.fromkeys(
         COMMANDS, wanted
     )
+
+
+def test_web_and_workers_share_the_metrics_folder_in_memory_that_only_the_user_of_the_image_may_read() -> None:
+    (folder,) = re.findall(r"PROMETHEUS_MULTIPROC_DIR=(\S+)", DOCKERFILE)
+    assert [SERVICES[name]["volumes"] for name in COMMANDS] == [[f"metrics:{folder}"]] * len(COMMANDS)
+    options = COMPOSE["volumes"]["metrics"]["driver_opts"]
+    assert (options["type"], options["device"]) == ("tmpfs", "tmpfs")
+    user, group = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)[0]
+    assert set(options["o"].split(",")) == {"mode=0700", f"uid={user}", f"gid={group}"}
 
 
 def test_redis_persists_data_and_evicts_only_keys_with_a_ttl() -> None:
