@@ -158,7 +158,7 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     telegram = BotApi(settings.telegram_bot_token, Server.read(settings), connections=CONNECTIONS, on_call=on_call)
     schedule = Schedule(redis, keys)
     outage = Outage(redis, keys, schedule)
-    budget = Budget(redis, keys, settings.telegram_rate, on_recovered=outage.end)
+    budget = Budget(redis, keys, settings.telegram_rate, on_recovered=outage.end, on_answered=outage.note_answer)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     people = open_people(settings, redis, keys)
     failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)

@@ -182,6 +182,7 @@ class AttemptRunner:
         subject = lease.subject
         is_kept_warm = self.people.is_kept_warm(subject, lease.shown_by)
         pipe: Any = self.leases.redis.pipeline(transaction=False)
+        self.outage.queue_clear(pipe)
         if subject.is_person:  # the negative cache of a picture ends when it is stored
             pipe.delete(*self.leases.keys.negatives(subject))
         if not is_kept_warm:

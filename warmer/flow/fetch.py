@@ -40,9 +40,9 @@ class PhotoFetcher:
         path = self.budget.spend(job, "getFile", lambda deadline: self.telegram.get_file(lease.subject, deadline))
         pipe: Any = self.store.redis.pipeline(transaction=False)
         self.store.queue_path(pipe, lease, path, self.path_ttl)
-        self.outage.queue_clear(pipe, "getFile")
+        self.outage.queue_clear(pipe)
         self.budget.queue_check(pipe, DOWNLOAD)
-        is_stored, _, pause = pipe.execute()
+        is_stored, *_, pause = pipe.execute()
         require_lease(is_stored)
         return path, self.budget.read_check(pause, DOWNLOAD)
 

@@ -15,7 +15,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from warmer.deadline import Deadline, JobContext
-from warmer.errors import BotTrouble, Paused, Postponed, TokenRejected, Unreachable, WarmerError
+from warmer.errors import BotTrouble, Paused, Permanent, Postponed, TokenRejected, Unreachable, WarmerError
 from warmer.keys import Keys, Lane
 from warmer.state.scripts import load_script, queue
 
@@ -42,6 +42,7 @@ class Budget:
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         on_recovered: Callable[[str], None] = lambda _: None,
+        on_answered: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`clock`: tells seconds; Redis' own clock, which all workers share, where there is none."""
         self.redis = redis
@@ -53,6 +54,7 @@ class Budget:
         self._paused_until = 0.0  # by that clock: Redis may forget the pause, this worker does not
         self._sleep = sleep
         self.on_recovered = on_recovered  # from an outage of this call, or from a halt
+        self.on_answered = on_answered  # Telegram knows what this call asks for, or that it never will
         self._ask = load_script(redis, "lua/budget.lua")
         self._pause = load_script(redis, "lua/pause.lua")
         self._begin_outage = load_script(redis, "lua/begin_outage.lua")
@@ -71,12 +73,15 @@ class Budget:
         except Unreachable as error:
             error.method = method
             raise
-        except WarmerError:
+        except WarmerError as error:
             if is_probe:
                 self.end_outage(method)
+            if isinstance(error, Permanent):
+                self.on_answered(method)
             raise
         if is_probe:
             self.end_outage(method)
+        self.on_answered(method)
         return answer
 
     def _obey(self, job: JobContext, call: Callable[[Deadline], T]) -> T:

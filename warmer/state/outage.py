@@ -24,19 +24,27 @@ class Outage:
         self.redis = redis
         self.keys = keys
         self.schedule = schedule
+        self._answered: set[str] = set()  # calls, until the next round trip that clears their failures
+
+    def note_answer(self, call: str) -> None:
+        """Telegram has answered this call. The next `queue_clear` of this process tells the others."""
+        self._answered.add(call)
 
     def note_failure(self, subject: str, kind: str) -> bool:
         """Note that this subject failed. Returns True if several did."""
         key, pipe = self.keys.outage(kind), self.redis.pipeline(transaction=False)
+        self.queue_clear(pipe)
         pipe.sadd(key, subject)
         pipe.expire(key, OUTAGE_SECONDS)
         pipe.scard(key)
         *_, number = pipe.execute()
         return int(number) >= SUBJECTS_MIN
 
-    def queue_clear(self, pipe: Pipeline, kind: str) -> None:
-        """In a pipeline: Telegram has answered, so the failures up to now were those of their subjects."""
-        pipe.delete(self.keys.outage(kind))
+    def queue_clear(self, pipe: Pipeline) -> None:
+        """In a pipeline: of each call that was answered, the failures up to now were those of their subjects."""
+        answered, self._answered = self._answered, set()
+        for call in answered:
+            pipe.delete(self.keys.outage(call))
 
     def end(self, kind: str) -> None:
         """Telegram answers again: every subject that failed is due now."""

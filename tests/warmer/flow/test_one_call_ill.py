@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.warmer.flow.outages import add_pictures, due_soon, pass_time, warm
+from tests.warmer.flow.outages import add_pictures, add_subject, attempt, due_soon, list_ill, pass_time, warm
 from warmer.deadline import JobContext
 from warmer.errors import TemporarilyUnavailable
 from warmer.flow.profile import refresh_profile
 from warmer.flow.retry import RETRIES, RETRY_OF_MANY
 from warmer.keys import Subject
-from warmer.wiring import WorkerContext
+from warmer.redis_client.clients import connect_worker
+from warmer.settings import Settings
+from warmer.wiring import WorkerContext, open_worker_context
 
 
 @pytest.fixture
 def file_ids(telegram: FakeTelegram) -> list[str]:
     return add_pictures(telegram)
+
+
+CALLS = ["getFile", "download", "getUserProfilePhotos", "getChat"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("by_another_worker", [False, True])
+def test_pictures_that_fail_while_others_are_fetched_are_no_outage(
+    context: WorkerContext, settings: Settings, telegram: FakeTelegram, call: str, by_another_worker: bool
+) -> None:
+    with closing(open_worker_context(settings, connect_worker(settings))) as another:
+        for _ in range(4):
+            ill, narrowed = add_subject(telegram, call)
+            telegram.fail(call, "internal-error", times=None, **narrowed)
+            assert attempt(context, ill).kind == "postponed"
+            well, _ = add_subject(telegram, call)
+            assert attempt(another if by_another_worker else context, well).kind == "done"
+    assert not list_ill(context)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_pictures_that_fail_with_no_answer_in_between_are_an_outage(
+    context: WorkerContext, telegram: FakeTelegram, call: str
+) -> None:
+    attempt(context, add_subject(telegram, call)[0])  # an answer before the first failure
+    telegram.fail(call, "internal-error", times=None)
+    for _ in range(3):
+        assert attempt(context, add_subject(telegram, call)[0]).kind == "postponed"
+    assert list_ill(context) == {call}
 
 
 def test_while_downloads_fail_they_are_probed_one_at_a_time_and_paths_are_asked_for_once(

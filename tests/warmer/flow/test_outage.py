@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.conftest import listening, make_picture
+from tests.conftest import listening
 from tests.warmer.flow.outages import add_pictures, break_telegram, due_soon, pass_time, warm
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
@@ -78,16 +78,6 @@ def test_after_a_failed_probe_another_subject_has_the_next_turn(
         warm(context, file_id)
     runs = due_soon(context)
     assert max(runs[file_id] for file_id in file_ids[1:]) < runs[file_ids[0]]
-
-
-def test_pictures_that_fail_while_others_are_fetched_are_no_outage(
-    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
-) -> None:
-    healthy = [telegram.world.add_file(make_picture(color=color)) for color in ("lime", "pink", "plum", "teal")]
-    for ill, well in zip(file_ids, healthy, strict=True):
-        telegram.fail("getFile", "internal-error", times=None, file_id=ill)
-        assert warm(context, ill).kind == "postponed"
-        assert warm(context, well).kind == "done"
 
 
 def test_when_a_probe_is_answered_every_failed_subject_is_due_at_once(
