@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from warmer.deadline import Deadline, JobContext
-from warmer.errors import UpstreamFailed
+from warmer.errors import Postponed, UpstreamFailed
 from warmer.keys import DOWNLOAD
 from warmer.photo import FilePath, SourceImage
 from warmer.state.budget import Budget
@@ -27,13 +28,12 @@ class PhotoFetcher:
 
     def fetch(self, lease: Lease, job: JobContext, path: FilePath | None = None) -> SourceImage:
         """Download the picture of the lease. `path`: a known one. If it has expired, get a new one."""
-        try:
-            if path:
+        if path:
+            try:
                 return self._download(path, self.budget.check_pause(DOWNLOAD), job)
-            return self._download(*self._get_path(lease, job), job)
-        except PathExpired:
-            self.store.drop_path(lease.subject)
-            return self._download(*self._get_path(lease, job), job)
+            except PathExpired:
+                self.store.drop_path(lease.subject)
+        return self._download(*self._get_path(lease, job), job)
 
     def _get_path(self, lease: Lease, job: JobContext) -> tuple[FilePath, bool]:
         """Call getFile, remember the path, check the pause. Returns the path, and whether the download is a probe."""
@@ -53,7 +53,6 @@ class PhotoFetcher:
         try:
             return SourceImage(self.budget.obey(job, DOWNLOAD, download, is_probe=is_probe), path.unique_id)
         except DownloadUnauthorized:
-            self.budget.spend(
-                job, "getMe", self.telegram.get_me
-            )  # if the token is wrong, this raises and halts every call
-            raise UpstreamFailed("download: 401 while getMe passes") from None
+            with suppress(Postponed, UpstreamFailed):  # getMe says nothing then, and the refusal stays
+                self.budget.spend(job, "getMe", self.telegram.get_me)  # a wrong token raises and halts every call
+            raise

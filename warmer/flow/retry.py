@@ -61,7 +61,7 @@ RETRIES: dict[type[Transient], Retry] = {
     Busy: Retry(max_tries=None, wakes_clients=False),  # the worker that has the lease will wake them
     Paused: Retry(max_tries=None),
     TokenRejected: Retry(max_tries=None),
-    UpstreamFailed: Retry(max_tries=20),  # an odd answer, such as 401 on a download alone
+    UpstreamFailed: Retry(max_tries=20),  # an odd answer, such as a photo without a file id
     Unreachable: Retry(max_tries=None, pause_seconds=3),  # 5xx, a timeout, no connection
     UnknownRefusal: Retry(max_tries=None, pause_seconds=MINUTE),
     TemporarilyUnavailable: Retry(max_tries=3),

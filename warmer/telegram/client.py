@@ -27,7 +27,6 @@ from warmer.errors import (
     TemporarilyUnavailable,
     TooBig,
     Unreachable,
-    UpstreamFailed,
     WarmerError,
 )
 from warmer.keys import DOWNLOAD
@@ -54,12 +53,12 @@ SAFE_PATH = re.compile(r"(?!/)(?!.*//)(?!.*\.\.)[A-Za-z0-9_./ -]{1,512}")  # rel
 OnCall = Callable[[str, str, float], None]  # method, outcome, seconds
 
 
-class PathExpired(UpstreamFailed):
-    """404 on a download: the path is no longer good, getFile gives another."""
+class PathExpired(Unreachable):
+    """404 on a download: the path has expired, getFile gives another. If the path is fresh, downloads fail."""
 
 
-class DownloadUnauthorized(UpstreamFailed):
-    """401 on a download alone has been a passing fault: getMe tells."""
+class DownloadUnauthorized(Unreachable):
+    """401 on a download: the token is wrong, or downloads fail. getMe tells which."""
 
 
 class BotApi:
@@ -122,13 +121,13 @@ class BotApi:
     def download(self, path: FilePath, deadline: Deadline) -> bytes:
         """The bytes of a file, at most 10 MiB.
 
-        Raises PathExpired on 404, TooBig over the cap, DownloadUnauthorized on 401, UpstreamFailed otherwise.
+        Raises PathExpired on 404, DownloadUnauthorized on 401, TooBig over the cap, Unreachable otherwise.
         """
         status, body = self._get(DOWNLOAD, f"{self._file_root}/{quote(path.path)}", {}, deadline)
         if status == HTTPStatus.OK:
             return body
         if status == HTTPStatus.NOT_FOUND:
-            raise PathExpired("download: the path has expired")
+            raise PathExpired("download: 404, the path has expired")
         if status == HTTPStatus.UNAUTHORIZED:
             raise DownloadUnauthorized("download: 401 Unauthorized")
         if status == HTTPStatus.TOO_MANY_REQUESTS:

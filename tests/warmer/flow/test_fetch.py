@@ -8,10 +8,10 @@ from faketelegram import FakeTelegram
 from tests.conftest import list_traces
 from tests.support.remaining import remaining
 from warmer.deadline import JobContext
-from warmer.errors import NotMine, Paused, Postponed, TokenRejected, UpstreamFailed
+from warmer.errors import NotMine, Paused, Postponed, TokenRejected, Unreachable, UpstreamFailed
 from warmer.photo import SourceImage
 from warmer.state.lease import Lease
-from warmer.telegram.client import PathExpired
+from warmer.telegram.client import DownloadUnauthorized, PathExpired
 from warmer.wiring import WorkerContext
 
 DATA = b"the bytes of a picture"
@@ -68,20 +68,42 @@ def test_an_expired_path_is_dropped_even_if_get_file_fails(
 def test_a_path_that_keeps_expiring_is_replaced_only_once(
     context: WorkerContext, lease: Lease, telegram: FakeTelegram
 ) -> None:
+    fetch(context, lease)
     telegram.fail("download", "path-expired", times=None)
     with pytest.raises(PathExpired):
         fetch(context, lease)
-    assert telegram.calls == {"getFile": 2, "download": 2}
+    assert telegram.calls == {"getFile": 2, "download": 3}
+
+
+def test_a_404_for_a_path_that_telegram_just_gave_is_a_failure_of_downloads(
+    context: WorkerContext, lease: Lease, telegram: FakeTelegram
+) -> None:
+    telegram.fail("download", "path-expired", times=None)
+    with pytest.raises(Unreachable) as caught:
+        fetch(context, lease)
+    assert caught.value.method == "download"
+    assert telegram.calls == {"getFile": 1, "download": 1}
 
 
 def test_a_401_on_a_download_alone_does_not_halt_calls(
     context: WorkerContext, lease: Lease, telegram: FakeTelegram
 ) -> None:
     telegram.fail("download", "unauthorized")
-    with pytest.raises(UpstreamFailed, match="getMe passes"):
+    with pytest.raises(Unreachable, match="401") as caught:
         fetch(context, lease)
+    assert caught.value.method == "download"
     assert telegram.calls == {"getFile": 1, "download": 1, "getMe": 1}
     assert not context.budget.is_halted()
+
+
+@pytest.mark.parametrize("fault", ["bad-gateway", "unknown-refusal"])
+def test_a_401_on_a_download_stays_one_if_get_me_does_not_answer(
+    context: WorkerContext, lease: Lease, telegram: FakeTelegram, fault: str
+) -> None:
+    telegram.fail("download", "unauthorized")
+    telegram.fail("getMe", fault)
+    with pytest.raises(DownloadUnauthorized):
+        fetch(context, lease)
 
 
 def test_a_401_that_get_me_confirms_halts_every_call(

@@ -65,6 +65,24 @@ def test_while_downloads_fail_they_are_probed_one_at_a_time_and_paths_are_asked_
     assert telegram.calls == {"getFile": 4, "download": 6}
 
 
+@pytest.mark.parametrize("fault", ["path-expired", "unauthorized"])
+def test_downloads_that_are_refused_for_every_picture_are_an_outage_and_count_against_none(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], fault: str
+) -> None:
+    telegram.fail("download", fault, times=None)
+    for _ in range(25):
+        assert {warm(context, file_id).kind for file_id in file_ids} == {"postponed"}
+        pass_time(context, *file_ids)
+    assert list_ill(context) == {"download"}
+    assert not any(context.redis.exists(context.keys.failures(file_id)) for file_id in file_ids)
+    assert telegram.calls["download"] < 3 + 2 * 25  # one probe at a time
+    telegram.clear_faults()
+    for _ in file_ids:  # the path of the first probe may have expired meanwhile
+        outcomes = {warm(context, file_id).kind for file_id in file_ids}
+        pass_time(context, *file_ids)
+    assert outcomes == {"done"}
+
+
 def test_a_download_that_succeeds_ends_the_outage_of_downloads(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:

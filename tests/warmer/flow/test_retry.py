@@ -6,7 +6,7 @@ import pytest
 
 from tests.warmer.test_errors import LEAVES
 from warmer import errors
-from warmer.errors import Permanent, Postponed, TemporarilyUnavailable, Transient, UpstreamFailed
+from warmer.errors import Permanent, Postponed, TemporarilyUnavailable, Transient, Unreachable, UpstreamFailed
 from warmer.flow.retry import NEGATIVE_CACHE_SECONDS, RETRIES, choose_delay, get_negative_cache_seconds, get_retry
 from warmer.telegram.client import PathExpired
 
@@ -27,7 +27,7 @@ def test_a_permanent_error_enters_the_negative_cache_for_its_time(kind: str, sec
 
 
 def test_an_error_of_another_module_follows_the_rule_of_its_class() -> None:
-    assert get_retry(PathExpired("m")) == RETRIES[UpstreamFailed]
+    assert get_retry(PathExpired("m")) == RETRIES[Unreachable]
 
 
 def test_temporarily_unavailable_is_tried_three_times_and_other_failures_twenty() -> None:
