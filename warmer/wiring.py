@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -13,7 +13,7 @@ from redis import Redis
 from warmer.broker.publish import Publisher
 from warmer.celery import app
 from warmer.deadline import JobContext
-from warmer.errors import UnknownRefusal
+from warmer.errors import Postponed, UnknownRefusal, UpstreamFailed
 from warmer.flow.attempt import AttemptRunner
 from warmer.flow.fetch import PhotoFetcher
 from warmer.flow.forget import Forget
@@ -85,7 +85,8 @@ class WorkerSteps(FlowSteps):
         try:
             yield
         except UnknownRefusal:
-            self.budget.spend(job, "getMe", self.telegram.get_me)
+            with suppress(Postponed, UpstreamFailed):  # getMe says nothing then, and the refusal stays
+                self.budget.spend(job, "getMe", self.telegram.get_me)
             raise
 
     @contextmanager
