@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -115,7 +116,8 @@ class AttemptRunner:
         except (WarmerError, RedisError):
             raise
         except Exception:  # a bug
-            self.leases.count_crash(lease)
+            with suppress(NotMine, RedisError):  # or its traceback would be lost
+                self.leases.count_crash(lease)
             raise
 
     def _end_unavailable(self, lease: Lease, error: Permanent) -> Outcome:

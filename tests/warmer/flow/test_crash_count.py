@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from tests.support.remaining import remaining
-from tests.warmer.flow.test_attempt import FID, LEASE, get_next_run, is_free, keep, run
+from tests.warmer.flow.test_attempt import FID, LEASE, get_next_run, is_free, keep, lose, run
 from warmer.errors import Postponed, Unreachable, UpstreamFailed, WarmerError
 from warmer.flow.outcome import Outcome
 from warmer.photo import Unavailable
@@ -27,6 +27,16 @@ def test_after_a_bug_the_lease_expires_and_counts_as_a_crash(context: WorkerCont
     assert get_next_run(context) == remaining(LEASE)
     assert context.redis.exists(context.keys.lease(FID))
     assert context.redis.scard(context.keys.crashes(FID)) == 1
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_a_bug_is_raised_even_if_its_crash_cannot_be_counted(context: WorkerContext, is_forgotten: bool) -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(
+            context,
+            ZeroDivisionError(),
+            meanwhile=(lambda _: context.steps.store.forget(FID)) if is_forgotten else lose(context),
+        )
 
 
 def crash(context: WorkerContext, times: int = 1) -> None:
