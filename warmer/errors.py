@@ -18,6 +18,7 @@ WarmerError
     ├── TokenRejected      about the bot, not a picture: every call is halted until getMe passes
     └── UpstreamFailed     an odd answer: it says nothing about the picture
         ├── Unreachable              no connection, a timeout, a reset, 5xx, or an answer that Telegram did not write
+        │   ├── InOutage             no call was made: it fails for every subject, and another job probes it
         │   └── DeadlineExceeded     the total time of the job is over, however it was spent
         ├── UnknownRefusal           400 or 403 in unknown words: call getMe
         └── TemporarilyUnavailable   400 with these words: it hides internal failures of Telegram
@@ -132,6 +133,10 @@ class Unreachable(UpstreamFailed):
     """
 
     method: str = ""
+
+
+class InOutage(Unreachable):
+    """The call fails for every subject, and another job probes it: this job made none."""
 
 
 class DeadlineExceeded(Unreachable):

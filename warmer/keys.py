@@ -24,7 +24,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
-| `budget` | hash, no TTL | tokens, at, paused_until, halted, probe_at, ill:<call> | budget | budget |
+| `budget` | hash, no TTL | tokens, at, paused_until, halted, ill:<call>, probe_at:<call> | budget | budget |
 | `outage:<kind>` | set, OUTAGE_SECONDS | subjects that failed while Telegram was ill | outage | outage, photos |
 | `slot:<task>` | string, SLOT_SHARE of the period | this round of a periodic task is taken | schedule | schedule |
 | `stats:<minute>` | hash, STATS_SECONDS | figures of that minute, see stats | stats | stats |
@@ -58,8 +58,9 @@ Lane = Literal["hot", "warm", "rewarm"]
 QUEUES = ("tick", "hot", "warm", "rewarm")  # strictly in this order: bookkeeping, a client waits, eager, renewals
 
 DOWNLOAD = "download"  # as outages and metrics name this call, beside the methods
+CALLS = ("getUserProfilePhotos", "getChat", "getFile", DOWNLOAD)  # about one subject
 # What subjects fail by together: a call, a refused bot, or the answer `temporarily unavailable`.
-OUTAGES = ("getUserProfilePhotos", "getChat", "getFile", DOWNLOAD, "getMe", "halt", "refused")
+OUTAGES = (*CALLS, "halt", "refused")
 
 # Seconds until a key expires, see the table. PHOTO_TTL, FILE_PATH_TTL and PHOTO_WAIT are settings.
 LEASE_SECONDS = 30  # longer than a job's total deadline of 20 s

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from warmer.errors import (
     Crashed,
     GaveUp,
+    InOutage,
     NotMine,
     Permanent,
     TemporarilyUnavailable,
@@ -165,7 +166,7 @@ class AttemptRunner:
     def _count_failure(self, lease: Lease, error: Transient) -> tuple[Retry, int]:
         """Returns the retry, and how many failures of this subject there were in a row, 0 if it is none of them."""
         retry = get_retry(error)
-        if retry.max_tries is not None or retry.pause_seconds:
+        if (retry.max_tries is not None or retry.pause_seconds) and not isinstance(error, InOutage):
             self.failures.note(lease.subject, error)
         if retry.max_tries is None:
             return retry, 0

@@ -15,8 +15,8 @@ from redis import Redis
 from redis.client import Pipeline
 
 from warmer.deadline import Deadline, JobContext
-from warmer.errors import BotTrouble, Paused, Permanent, Postponed, TokenRejected, Unreachable, WarmerError
-from warmer.keys import Keys, Lane
+from warmer.errors import BotTrouble, InOutage, Paused, Permanent, Postponed, TokenRejected, Unreachable, WarmerError
+from warmer.keys import CALLS, Keys, Lane
 from warmer.state.scripts import load_script, queue
 
 T = TypeVar("T")
@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 # than its own token would make its call late, in a window that is full.
 RESERVE: dict[Lane, float] = {"hot": 0.0, "warm": 0.0, "rewarm": 1 / 3}
 _, POSTPONED, PAUSED, HALTED, IN_OUTAGE = range(5)  # as the script answers
-PROBE_SECONDS = 2.0  # between two calls in an outage
+PROBE_SECONDS = 2.0  # between two of the same call in an outage
+UNPROBED_SECONDS = 60.0  # no job has made the call for so long: it may be answered again by now
 BURST_SECONDS = 0.25  # with it, no window of one second holds more than 1.25 times the rate
 
 
@@ -99,7 +100,7 @@ class Budget:
         """Take one token; wait for it within the patience of the job, in the order of coming, and never during a pause.
 
         Returns True if the call is the probe of an outage. Raises Postponed or Paused with the seconds to wait,
-        Unreachable while the method is ill, and TokenRejected while calls are halted.
+        InOutage while the method is ill, and TokenRejected while calls are halted.
         """
         wait, is_probe = self._try(RESERVE[job.lane] * self.burst, 1, job.patience.remaining, method)
         if wait > 0:
@@ -150,9 +151,8 @@ class Budget:
             log.warning("🔌 Telegram is unreachable (%s): one probe every %.0f s", method, PROBE_SECONDS)
 
     def end_outage(self, method: str) -> None:
-        """Telegram answers this call again; the next probe, of another call that is ill, may go out at once."""
+        """Telegram answers this call again."""
         if self.redis.hdel(self.key, f"ill:{method}"):
-            self.redis.hdel(self.key, "probe_at")
             log.info("🔌 Telegram answers again (%s)", method)
             self.on_recovered(method)
 
@@ -179,7 +179,7 @@ class Budget:
             raise Paused("Telegram asked for a pause", retry_after=seconds)
         if state == IN_OUTAGE:
             # The subject of a failed probe pauses for longer, so that another one is the next probe.
-            error = Unreachable(f"{method}: Telegram is unreachable, and another job probes it", retry_after=seconds)
+            error = InOutage(f"{method}: Telegram is unreachable, and another job probes it", retry_after=seconds)
             error.method = method
             raise error
         if state == POSTPONED:
@@ -198,3 +198,14 @@ class Budget:
 
     def _remember_pause(self, seconds: float) -> None:
         self._paused_until = max(self._paused_until, self._tell_seconds() + seconds)
+
+
+def list_ill_calls(redis: Redis, keys: Keys) -> tuple[str, ...]:
+    """Returns the calls that fail for every subject, as of a probe in the last minute; in one round trip."""
+    pipe: Any = redis.pipeline(transaction=False)
+    pipe.time()
+    pipe.hmget(keys.budget, [f"ill:{call}" for call in CALLS])
+    pipe.hmget(keys.budget, [f"probe_at:{call}" for call in CALLS])
+    (seconds, _), flags, probes = pipe.execute()
+    found = zip(CALLS, flags, probes, strict=True)
+    return tuple(call for call, is_ill, at in found if is_ill and seconds - float(at or 0) < UNPROBED_SECONDS)

@@ -107,6 +107,20 @@ def test_while_profiles_cannot_be_looked_up_pictures_are_fetched(
     assert [warm(context, file_id).kind for file_id in file_ids] == ["done"] * 4
 
 
+def test_each_call_that_is_ill_has_its_own_probe(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    user_ids = [add_subject(telegram, "getUserProfilePhotos")[0] for _ in range(4)]
+    telegram.fail("*", "bad-gateway", times=None)
+    for subject in (*user_ids[:3], *map(Subject, file_ids[:3])):
+        attempt(context, subject)
+    assert list_ill(context) == {"getUserProfilePhotos", "getFile"}
+    pass_time(context, *user_ids, *file_ids)
+    for subject in (*user_ids, *map(Subject, file_ids)):
+        attempt(context, subject)
+    assert telegram.calls == {"getUserProfilePhotos": 4, "getFile": 4}
+
+
 def test_when_everything_was_ill_the_first_answer_lets_the_other_probes_out_at_once(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:

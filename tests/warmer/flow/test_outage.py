@@ -9,6 +9,7 @@ from tests.conftest import listening
 from tests.warmer.flow.outages import add_pictures, break_telegram, due_soon, pass_time, warm
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
+from warmer.state.failures import list_failures
 from warmer.wiring import WorkerContext
 
 ILL = ["internal-error", "bad-gateway", "connection-reset"]
@@ -87,10 +88,22 @@ def test_when_a_probe_is_answered_every_failed_subject_is_due_at_once(
     for file_id in file_ids[:3]:
         warm(context, file_id)
     telegram.clear_faults()
-    context.redis.hset(context.keys.budget, "probe_at", "0")
+    context.redis.hset(context.keys.budget, "probe_at:getFile", "0")
     assert warm(context, file_ids[3]).kind == "done"
     assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids[:3])
     assert [warm(context, file_id).kind for file_id in file_ids[:3]] == ["done"] * 3
+
+
+def test_a_job_that_waits_for_the_probe_of_another_one_leaves_the_reason_of_its_last_failure(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    break_telegram(telegram, "bad-gateway")
+    for file_id in file_ids[:3]:
+        warm(context, file_id)
+    pass_time(context, *file_ids)
+    assert [warm(context, file_id).kind for file_id in file_ids] == ["postponed"] * 4
+    reasons = {failure.subject: failure.reason for failure in list_failures(context.redis, context.keys)}
+    assert reasons == dict.fromkeys(file_ids[:3], "getFile: 502")
 
 
 def test_a_refusal_in_unknown_words_leads_to_get_me_and_to_no_negative_entry(
@@ -177,7 +190,7 @@ def test_an_outage_survives_a_redis_whose_clock_was_set_back(
     for file_id in file_ids[:3]:
         warm(context, file_id)
     telegram.clear_faults()
-    context.redis.hincrbyfloat(context.keys.budget, "probe_at", 3600)  # as if the clock were an hour behind now
+    context.redis.hincrbyfloat(context.keys.budget, "probe_at:getFile", 3600)  # as if the clock were an hour behind now
     assert warm(context, file_ids[3]).kind == "done"
 
 

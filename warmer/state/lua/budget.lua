@@ -5,7 +5,7 @@
 -- {2, remaining ms} paused, {3, why} halted, {4, ms until the next probe} the call is ill.
 -- A token bucket in floating point. A token that is waited for is taken at once, so the bucket may hold less than nothing,
 -- and those who wait go in the order of their coming.
-local state = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'paused_until', 'halted', 'probe_at', 'ill:' .. ARGV[9])
+local state = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'paused_until', 'halted', 'probe_at:' .. ARGV[9], 'ill:' .. ARGV[9])
 local time = redis.call('TIME')
 local now = tonumber(ARGV[7]) or tonumber(time[1]) + tonumber(time[2]) / 1000000
 if state[4] then return {3, state[4]} end
@@ -21,7 +21,7 @@ if until_probe > 0 and until_probe <= probe_seconds then  -- more, if the clock 
   return {4, math.ceil(until_probe * 1000)}
 end
 local function take_probe()
-  if is_probe == 1 then redis.call('HSET', KEYS[1], 'probe_at', string.format('%.6f', now + probe_seconds)) end
+  if is_probe == 1 then redis.call('HSET', KEYS[1], 'probe_at:' .. ARGV[9], string.format('%.6f', now + probe_seconds)) end
 end
 local rate, burst, reserve, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 if cost == 0 then
