@@ -94,7 +94,9 @@ def check_health(health: Health) -> Iterator[Check]:
         "redis": " ".join(health.denied),
         "worker": ", ".join(f"{name} fell silent" for name in health.silent)
         or ", ".join(status.name for status in health.workers),
-        "bot": next((f"@{status.bot_username}" for status in health.workers if status.bot_username), ""),
+        "bot": f"no usable answer to {', '.join(health.ill)}"
+        if health.ill and health.checks["bot"] == "unreachable"
+        else next((f"@{status.bot_username}" for status in health.workers if status.bot_username), ""),
     }
     questions = {
         "redis": "Does Redis answer, and grant every right?",

@@ -13,8 +13,9 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from warmer.broker.publish import BROKER_FAILED, Publisher
 from warmer.keys import Keys
+from warmer.state.budget import list_ill_calls
 from warmer.state.rights import list_denied
-from warmer.state.workers import Heartbeats, WorkerStatus, judge_bot, read_heartbeats
+from warmer.state.workers import BotState, Heartbeats, WorkerStatus, judge_bot, read_heartbeats
 
 # Each check, and every word that it can say. `unknown`: the part that would say it is missing itself.
 STATES: dict[str, tuple[str, ...]] = {
@@ -39,6 +40,7 @@ class Health:
     workers: list[WorkerStatus] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)  # names of the workers that are missed
     denied: tuple[str, ...] = ()  # rights that Redis denies
+    ill: tuple[str, ...] = ()  # calls to Telegram that fail for every picture
 
     @property
     def is_ok(self) -> bool:
@@ -64,7 +66,7 @@ class HealthChecks:
         """Make every check now; of a second, a failure of the broker is remembered, and of ten, the rights."""
         broker = self._check_broker()
         try:
-            beats = read_heartbeats(self._redis, self._keys)
+            beats, ill = read_heartbeats(self._redis, self._keys), list_ill_calls(self._redis, self._keys)
         except RedisError as error:
             checks = {"redis": _name(error), "broker": broker, "worker": "unknown", "beat": "unknown", "bot": "unknown"}
             self._rights_until = float("-inf")  # look again as soon as it is back
@@ -75,9 +77,9 @@ class HealthChecks:
             "broker": broker,
             "worker": _judge_workers(beats),
             "beat": "ok" if beats.has_beat else "missing",
-            "bot": judge_bot(beats.workers),
+            "bot": _judge_bot(beats, ill),
         }
-        return Health(checks, can_read=True, workers=beats.workers, silent=beats.silent, denied=denied)
+        return Health(checks, can_read=True, workers=beats.workers, silent=beats.silent, denied=denied, ill=ill)
 
     def check_rights(self) -> tuple[str, tuple[str, ...]]:
         """The state of Redis for all that the service does, and the rights that are missing. Logs a new lack."""
@@ -108,6 +110,12 @@ def _judge_workers(beats: Heartbeats) -> str:
     if not beats.workers:
         return "missing"
     return "fewer" if beats.silent else "ok"
+
+
+def _judge_bot(beats: Heartbeats, ill: tuple[str, ...]) -> BotState:
+    """What the workers say of the bot. It is unreachable, too, if one call fails for every picture."""
+    state = judge_bot(beats.workers)
+    return "unreachable" if state == "ok" and ill else state
 
 
 def _name(error: BaseException | None) -> str:

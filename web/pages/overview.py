@@ -24,6 +24,7 @@ class Now:
     workers: list[str]  # names of live processes
     silent: list[str]  # names of workers that ended without a goodbye
     bot: str
+    ill: tuple[str, ...]  # calls to Telegram that fail for every picture
     paused_seconds: float  # until Telegram may be called again, 0 without a pause
     is_halted: bool  # Telegram refuses the token: no call until getMe succeeds
     due: int  # subjects in the schedule
@@ -92,6 +93,7 @@ def _read_now(context: PageContext, health: Health) -> Now:
         workers=sorted(status.name for status in health.workers),
         silent=health.silent,
         bot=health.checks["bot"],
+        ill=health.ill,
         paused_seconds=round(context.budget.get_pause(), 1),
         is_halted=context.budget.is_halted(),
         due=context.schedule.count(),

@@ -28,6 +28,14 @@ def test_the_check_of_workers_names_them(context: WorkerContext) -> None:
     assert (check.state, check.answer) == ("ok", "ok: w")
 
 
+def test_a_call_that_fails_for_every_picture_is_named(context: WorkerContext) -> None:
+    send_heartbeat(context)
+    context.budget.begin_outage("download")
+    checks = {check.question: check for check in diagnose.check_health(context.health.take())}
+    check = checks["Does the bot answer the workers?"]
+    assert (check.state, check.answer) == ("wrong", "unreachable: no usable answer to download")
+
+
 def test_a_worker_that_fell_silent_is_named(context: WorkerContext) -> None:
     send_heartbeat(context)
     context.redis.zadd(context.keys.workers, {"lost": context.redis.time()[0] + 1})

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
@@ -176,6 +177,34 @@ def test_workers_and_beat_are_checked_by_their_heartbeats(context: WorkerContext
     assert take().is_ok
     context.redis.zadd(context.keys.workers, {"lost": context.redis.time()[0] + 5})
     assert (take().checks["worker"], take().silent, take().is_ok) == ("fewer", ["lost"], False)
+
+
+def test_a_call_that_fails_for_every_picture_makes_telegram_unreachable(context: WorkerContext) -> None:
+    send_heartbeat(context)
+    assert context.health.take().checks["bot"] == "ok"
+    context.budget.begin_outage("download")
+    context.budget.begin_outage("getChat")
+    health = context.health.take()
+    assert (health.checks["bot"], health.ill) == ("unreachable", ("getChat", "download"))
+    context.budget.end_outage("getChat")
+    assert context.health.take().ill == ("download",)
+    context.budget.end_outage("download")
+    assert context.health.take().checks["bot"] == "ok"
+
+
+def test_a_call_that_no_job_has_made_for_a_minute_is_not_known_to_fail(context: WorkerContext) -> None:
+    send_heartbeat(context)
+    context.budget.begin_outage("download")
+    for seconds, state in ((50, "unreachable"), (70, "ok")):
+        context.redis.hset(context.keys.budget, "probe_at:download", context.redis.time()[0] - seconds)
+        assert context.health.take().checks["bot"] == state
+
+
+def test_a_refused_bot_outweighs_a_call_that_fails(context: WorkerContext, telegram: FakeTelegram) -> None:
+    telegram.fail("getMe", "unauthorized")
+    send_heartbeat(context)
+    context.budget.begin_outage("download")
+    assert context.health.take().checks["bot"] == "unauthorized"
 
 
 def test_every_check_says_one_of_its_words(context: WorkerContext) -> None:

@@ -244,3 +244,13 @@ def test_the_page_and_its_figures_show_the_checks_of_readyz(app: Flask, client: 
     page = client.get("/ops", headers=KEY).get_data(as_text=True)
     assert "fewer: lost fell silent" in page
     assert "missing" in page
+
+
+def test_a_call_that_fails_for_every_picture_is_named(app: Flask, client: FlaskClient) -> None:
+    context = get_web_context(app)
+    context.redis.set(context.keys.worker("w1"), json.dumps({"name": "w1", "bot": "ok"}))
+    context.redis.zadd(context.keys.workers, {"w1": context.redis.time()[0]})
+    Budget(context.redis, context.keys, 1).begin_outage("download")
+    now = read(client)["now"]
+    assert (now["bot"], now["ill"]) == ("unreachable", ["download"])
+    assert "no usable answer to download" in client.get("/ops", headers=KEY).get_data(as_text=True)
