@@ -11,7 +11,8 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{fid}:preview` | string, PHOTO_TTL | JSON: inline preview, unique id | photos | photos |
 | `{fid}:path` | string, FILE_PATH_TTL | JSON: resolved file path, unique id | photos | photos |
 | `{subject}:unavailable` | string, by cause, growing (flow/retry) | the cause | photos | photos |
-| `{subject}:failures` | counter, FAILURES_SECONDS | failures in a row, for growing backoff | photos | photos |
+| `{subject}:failures` | counter, FAILURES_SECONDS | failures in a row, until it is given up | photos | photos |
+| `{subject}:retries` | counter, FAILURES_SECONDS | failures in a row of Telegram | photos, people, outage | photos |
 | `{subject}:backoff` | string, until the next attempt (flow/retry) | a failure: no attempt before | lease | lease |
 | `{subject}:negative_count` | counter, FAILURES_SECONDS after the entry | entries in a row | photos | photos |
 | `{subject}:lease` | token, LEASE_SECONDS | the worker that has it | lease | lease, photos |
@@ -155,6 +156,9 @@ class Keys:
     def failures(self, subject: str) -> str:
         return self._of(subject, "failures")
 
+    def retries(self, subject: str) -> str:
+        return self._of(subject, "retries")
+
     def backoff(self, subject: str) -> str:
         return self._of(subject, "backoff")
 
@@ -181,9 +185,9 @@ class Keys:
         digest = blake2b(f"{self.prefix}{subject}".encode(), digest_size=12, person=b"tombstone").digest()
         return self._of(_move_to_slot_of(subject, urlsafe_b64encode(digest)), "forgotten")
 
-    def negatives(self, subject: str) -> tuple[str, str, str]:
-        """The negative cache of a subject, and what counts towards it."""
-        return self.unavailable(subject), self.failures(subject), self.negative_count(subject)
+    def negatives(self, subject: str) -> tuple[str, str, str, str]:
+        """The negative cache of a subject, and the counts that end with it."""
+        return self.unavailable(subject), self.failures(subject), self.negative_count(subject), self.retries(subject)
 
     def outage(self, kind: str) -> str:
         """`kind`: one of OUTAGES."""

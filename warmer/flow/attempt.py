@@ -28,6 +28,7 @@ from warmer.errors import (
 )
 from warmer.flow.outcome import Outcome
 from warmer.flow.retry import (
+    GROWS_AFTER,
     MAX_CRASHES,
     NEGATIVE_CACHE_MAX_SECONDS,
     RETRY_OF_MANY,
@@ -150,10 +151,8 @@ class AttemptRunner:
             self.leases.back_off(lease, seconds)
         if isinstance(error, TokenRejected):
             self.outage.note_failure(lease.subject, "halt")
-        if isinstance(error, Unreachable) and self.outage.note_failure(lease.subject, error.method):
-            self.budget.begin_outage(error.method)
-        if self._can_drop(lease, retry):
-            self.schedule.cancel_if(lease.subject, str(lease.next_run))  # a run that was scheduled meanwhile stays
+        if self._can_drop(lease, retry, failures):
+            self._drop(lease)
             outcome = Outcome("dropped", f"{error}, until a client asks again")
         else:
             self.schedule.set(lease.subject, seconds)
@@ -165,20 +164,35 @@ class AttemptRunner:
 
     def _count_failure(self, lease: Lease, error: Transient) -> tuple[Retry, int]:
         """Returns the retry, and how many failures of this subject there were in a row, 0 if it is none of them."""
-        retry = get_retry(error)
-        if (retry.max_tries is not None or retry.pause_seconds) and not isinstance(error, InOutage):
-            self.failures.note(lease.subject, error)
-        if retry.max_tries is None:
+        retry, subject = get_retry(error), lease.subject
+        if retry.max_tries is None and not retry.pause_seconds:
             return retry, 0
-        failures = self.store.count_failure(lease)
-        if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(lease.subject, "refused"):
+        if not isinstance(error, InOutage):
+            self.failures.note(subject, error)
+        self.leases.back_off(lease, retry.pause_seconds or 1)  # raises if the lease is lost, before more is noted
+        if isinstance(error, Unreachable) and self.outage.note_failure(subject, error.method):
+            self.budget.begin_outage(error.method)
+            return retry, 0
+        if isinstance(error, InOutage):
+            return retry, 0
+        if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, "refused"):
             retry = RETRY_OF_MANY
-        return retry, failures
+        return retry, self.store.count_failure(lease, gives_up=retry.max_tries is not None)
 
-    def _can_drop(self, lease: Lease, retry: Retry) -> bool:
-        """Returns True if only a client wants it, who asks again: retries of a flood would take minutes."""
-        wanted_by_client_only = lease.lane == "hot" and lease.next_run is not None
-        return wanted_by_client_only and retry.drops_hot and not self.people.is_kept_warm(lease.subject, lease.shown_by)
+    def _can_drop(self, lease: Lease, retry: Retry, failures: int) -> bool:
+        """Returns True if only a client wants it, who asks again: retries of a flood would take minutes.
+
+        A subject that keeps failing is dropped, too, unless it is kept warm.
+        """
+        wanted_by_client_only = lease.lane == "hot" and lease.next_run is not None and retry.drops_hot
+        keeps_failing = retry.max_tries is None and failures > GROWS_AFTER
+        return (wanted_by_client_only or keeps_failing) and not self.people.is_kept_warm(lease.subject, lease.shown_by)
+
+    def _drop(self, lease: Lease) -> None:
+        if lease.next_run is None:
+            self.schedule.cancel(lease.subject)
+        else:
+            self.schedule.cancel_if(lease.subject, lease.next_run)  # a run that was scheduled meanwhile stays
 
     def _end_done(self, lease: Lease) -> None:
         """Choose the next run, release the lease and wake the clients, in one round trip."""

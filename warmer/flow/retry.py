@@ -36,7 +36,7 @@ class Retry:
     """Another attempt after a transient error."""
 
     max_tries: int | None  # in a row, then GaveUp; None: the error is no failure of this subject
-    pause_seconds: float = 0.0  # about this long until the retry, however often it fails
+    pause_seconds: float = 0.0  # about this long until the retry; it grows after GROWS_AFTER failures in a row
     drops_hot: bool = False  # a hot job whose picture is not kept warm: a client that still wants it asks again
     wakes_clients: bool = True  # clients that wait stop waiting and are told to ask again
 
@@ -55,7 +55,9 @@ NEGATIVE_CACHE_MAX_SECONDS = 7 * DAY
 
 # A retry. With `max_tries` it backs off: after 2, 4, 8 seconds and so on, with each failure in a row. Else it comes
 # when the error says (`retry_after`), after the pause, or after a second. During a backoff or a pause no message starts
-# an attempt. Unreachable says nothing about the picture and is not counted: many of them are an outage.
+# an attempt. Unreachable and UnknownRefusal say nothing about the picture, which is never given up for them. In an
+# outage they are not counted. Otherwise the picture may be ill by itself: after GROWS_AFTER of them in a row the pause
+# doubles with each one, and only subjects that are kept warm stay on the schedule.
 RETRIES: dict[type[Transient], Retry] = {
     Postponed: Retry(max_tries=None, drops_hot=True),
     Busy: Retry(max_tries=None, wakes_clients=False),  # the worker that has the lease will wake them
@@ -68,6 +70,7 @@ RETRIES: dict[type[Transient], Retry] = {
 }
 # Several subjects at once get the answer `temporarily unavailable`: it is rather Telegram that is ill for some minutes.
 RETRY_OF_MANY = Retry(max_tries=40, pause_seconds=2)
+GROWS_AFTER = 20
 BACKOFF_MAX_SECONDS = 10 * MINUTE
 BACKOFF_SPREAD = (0.8, 1.2)  # factors, at random, so that retries do not come in bursts
 POSTPONE_SPREAD = (1.0, 1.1)  # never earlier than the error says
@@ -91,7 +94,8 @@ def choose_delay(error: Transient, retry: Retry, failures: int, uniform: Callabl
     `failures`: how many there were in a row, 0 for an error that is not counted.
     """
     if retry.pause_seconds and error.retry_after is None:
-        return retry.pause_seconds * uniform(*BACKOFF_SPREAD)
+        doublings = min(max(0, failures - GROWS_AFTER), 20)
+        return min(retry.pause_seconds * 2.0**doublings, BACKOFF_MAX_SECONDS) * uniform(*BACKOFF_SPREAD)
     if failures:
         return min(2.0**failures, BACKOFF_MAX_SECONDS) * uniform(*BACKOFF_SPREAD)
     return (error.retry_after or 1) * uniform(*POSTPONE_SPREAD)

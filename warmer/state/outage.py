@@ -54,6 +54,6 @@ class Outage:
         members: Any = pipe.execute()[0]
         subjects = [member.decode() for member in members]
         for subject in subjects:
-            pipe.delete(self.keys.backoff(subject))
+            pipe.delete(self.keys.backoff(subject), self.keys.retries(subject))
         pipe.execute()
         self.schedule.schedule_by(subjects, 0)

@@ -164,7 +164,8 @@ class People:
                 record.update(next_file_id=photo.file_id, next_unique_id=photo.unique_id)
             return record
 
-        return self._records.update(before, change, lifted=[photo.file_id])
+        answered = self.keys.retries(Subject.of_person(before.id))
+        return self._records.update(before, change, lambda pipe, _: pipe.delete(answered), [photo.file_id])
 
     def show(self, before: Person, photo: PhotoSize) -> bool:
         """Show this picture, found in the profile and ready.

@@ -170,9 +170,9 @@ class PhotoStore:
         """Forget the path: Telegram says that it has expired."""
         self.redis.delete(self.keys.path(file_id))
 
-    def count_failure(self, lease: Lease) -> int:
+    def count_failure(self, lease: Lease, *, gives_up: bool = True) -> int:
         """Count one more failure in a row. Returns the count. Raises NotMine and Forgotten as `put` does."""
-        keys = [*self._guards(lease.subject), self.keys.failures(lease.subject)]
+        keys = [*self._guards(lease.subject), (self.keys.failures if gives_up else self.keys.retries)(lease.subject)]
         return require_lease(self._count_failure(keys=keys, args=[lease.token, FAILURES_SECONDS]))
 
     def _guards(self, subject: str) -> tuple[str, str]:

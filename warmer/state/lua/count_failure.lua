@@ -1,4 +1,4 @@
--- KEYS: lease, forgotten, failures   ARGV: token, how long a failure counts in s
+-- KEYS: lease, forgotten, counter   ARGV: token, how long a failure counts in s
 -- Counts one more failure in a row. Returns the count, 0 if the lease is lost, -2 if the subject was forgotten.
 if redis.call('EXISTS', KEYS[2]) == 1 then return -2 end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

@@ -1,0 +1,137 @@
+"""A picture that fails by itself is retried at growing pauses, and is never given up for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from faketelegram import FakeTelegram
+from tests.support.remaining import remaining
+from tests.warmer.flow.conftest import follow
+from tests.warmer.flow.outages import add_pictures, due_soon, list_ill, pass_time, warm
+from tests.warmer.flow.test_attempt import FID, USER, get_next_run, keep, lose, run
+from warmer.errors import NoPhoto, Transient, UnknownRefusal, Unreachable, UpstreamFailed
+from warmer.flow.outcome import Outcome
+from warmer.flow.retry import BACKOFF_MAX_SECONDS, GROWS_AFTER
+from warmer.keys import Lane, Subject
+from warmer.wiring import WorkerContext
+
+FIRST_SECONDS = {Unreachable: 3, UnknownRefusal: 60}
+
+
+def fail(context: WorkerContext, kind: type[Transient], times: int, lane: Lane = "rewarm") -> list[Outcome]:
+    """This many attempts in a row that fail, each as short a pause as possible after the last."""
+    return [run(context, kind("m"), lane=lane, uniform=min) for _ in range(times)]
+
+
+@pytest.mark.parametrize("kind", FIRST_SECONDS)
+def test_the_pause_grows_after_twenty_failures_in_a_row(context: WorkerContext, kind: type[Transient]) -> None:
+    keep(context, FID)
+    first = 0.8 * FIRST_SECONDS[kind]
+    expected = [first] * GROWS_AFTER + [first * 2**number for number in range(1, 10)]
+    for seconds in (min(seconds, 0.8 * BACKOFF_MAX_SECONDS) for seconds in expected):
+        assert fail(context, kind, 1)[0].kind == "postponed"
+        assert get_next_run(context) == remaining(seconds)
+        assert context.redis.pttl(context.keys.backoff(FID)) / 1000 == remaining(seconds)
+    assert context.steps.store.get_unavailable(FID) is None
+
+
+def test_the_pause_of_any_number_of_failures_is_bounded(context: WorkerContext) -> None:
+    keep(context, FID)
+    context.redis.set(context.keys.retries(FID), 100_000)
+    fail(context, Unreachable, 1)
+    assert get_next_run(context) == remaining(0.8 * BACKOFF_MAX_SECONDS)
+
+
+@pytest.mark.parametrize("kind", FIRST_SECONDS)
+@pytest.mark.parametrize("lane", ["hot", "warm", "rewarm"])
+def test_a_picture_that_keeps_failing_is_dropped_unless_it_is_kept_warm(
+    context: WorkerContext, kind: type[Transient], lane: Lane
+) -> None:
+    assert {outcome.kind for outcome in fail(context, kind, GROWS_AFTER, lane)} == {"postponed"}
+    assert fail(context, kind, 1, lane) == [Outcome("dropped", "m, until a client asks again")]
+    assert get_next_run(context) is None
+    assert context.redis.exists(context.keys.backoff(FID))
+    assert context.steps.store.get_unavailable(FID) is None
+
+
+def test_a_client_that_asks_for_a_dropped_picture_gets_it_after_the_pause(context: WorkerContext) -> None:
+    fail(context, Unreachable, GROWS_AFTER + 1)
+    assert context.steps.attempts.run(FID, "hot", lambda _: Outcome("done")).kind == "postponed"
+    assert get_next_run(context) == remaining(0.8 * 6)
+    assert run(context) == Outcome("done")
+
+
+def test_failures_that_say_nothing_about_the_picture_do_not_count_towards_giving_up(context: WorkerContext) -> None:
+    keep(context, FID)
+    fail(context, Unreachable, GROWS_AFTER)
+    assert fail(context, UpstreamFailed, 1)[0].kind == "postponed"
+    assert context.redis.get(context.keys.failures(FID)) == b"1"
+
+
+def test_a_picture_that_is_stored_ends_the_count(context: WorkerContext, telegram: FakeTelegram) -> None:
+    file_id = add_pictures(telegram)[0]
+    telegram.fail("getFile", "internal-error", times=GROWS_AFTER)
+    for _ in range(GROWS_AFTER):
+        warm(context, file_id)
+        pass_time(context, file_id)
+    assert context.redis.get(context.keys.retries(file_id)) == str(GROWS_AFTER).encode()
+    assert warm(context, file_id).kind == "done"
+    assert not context.redis.exists(context.keys.retries(file_id))
+
+
+def test_a_profile_that_is_found_or_shows_no_photo_ends_the_count(context: WorkerContext) -> None:
+    for error in (None, NoPhoto("m")):
+        run(context, Unreachable("m"), USER)
+        assert context.redis.exists(context.keys.retries(USER))
+        run(context, error, USER)
+        assert not context.redis.exists(context.keys.retries(USER))
+
+
+def test_a_profile_that_is_found_ends_its_count_though_its_picture_fails(
+    context: WorkerContext, telegram: FakeTelegram, partner_id: int
+) -> None:
+    subject = Subject.of_person(partner_id)
+    telegram.fail("getUserProfilePhotos", "internal-error")
+    follow(context, partner_id)
+    assert context.redis.exists(context.keys.retries(subject))
+    telegram.fail("download", "internal-error")
+    assert follow(context, partner_id).startswith("postponed")
+    assert not context.redis.exists(context.keys.retries(subject))
+
+
+def test_forgetting_and_a_lost_lease_leave_no_count(context: WorkerContext) -> None:
+    fail(context, Unreachable, 2)
+    context.steps.store.forget(FID)
+    assert not context.redis.exists(context.keys.retries(FID))
+    context.steps.store.clear_tombstones(FID)
+    run(context, Unreachable("m"), meanwhile=lose(context))
+    assert not context.redis.exists(context.keys.retries(FID))
+
+
+def test_the_end_of_an_outage_ends_the_count_and_the_pause(context: WorkerContext, telegram: FakeTelegram) -> None:
+    file_ids = add_pictures(telegram)
+    telegram.fail("getFile", "bad-gateway", times=None)
+    for _ in range(GROWS_AFTER + 5):
+        warm(context, file_ids[0], "rewarm")
+        pass_time(context, file_ids[0])
+    warm(context, file_ids[0], "rewarm")
+    assert context.redis.pttl(context.keys.backoff(file_ids[0])) > 60_000
+    for file_id in file_ids[1:]:
+        warm(context, file_id)
+    assert list_ill(context) == {"getFile"}
+    telegram.clear_faults()
+    pass_time(context, *file_ids[1:])
+    assert warm(context, file_ids[3]).kind == "done"
+    assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids[:3])
+    assert not any(context.redis.exists(context.keys.retries(file_id)) for file_id in file_ids)
+    assert {warm(context, file_id).kind for file_id in file_ids[:3]} == {"done"}
+
+
+def test_in_an_outage_no_pause_grows_and_no_picture_is_dropped(context: WorkerContext, telegram: FakeTelegram) -> None:
+    file_ids = add_pictures(telegram)
+    telegram.fail("getFile", "bad-gateway", times=None)
+    for _ in range(4 * GROWS_AFTER):
+        for file_id in file_ids:
+            assert warm(context, file_id, "rewarm").kind == "postponed"
+        assert max(due_soon(context).values()) < 4
+        pass_time(context, *file_ids)
