@@ -13,6 +13,7 @@ WarmerError
 │   └── GaveUp             a transient failure that lasted too long
 └── Transient              retry
     ├── Postponed          no token is left, or no memory to decode
+    │   └── Dropped        its picture keeps failing: a client that wants it asks again
     ├── Busy               another worker is working on it: clients that wait keep waiting
     ├── Paused             Telegram asked for a pause: no worker calls it until then
     ├── TokenRejected      about the bot, not a picture: every call is halted until getMe passes
@@ -101,6 +102,10 @@ class Transient(WarmerError):
 
 class Postponed(Transient):
     """No token is left, or no memory to decode; no failure of this photo."""
+
+
+class Dropped(Postponed):
+    """The picture of this person keeps failing and has left the schedule: so does the person, unless kept warm."""
 
 
 class Busy(Transient):

@@ -87,7 +87,7 @@ class AttemptRunner:
             self.schedule.schedule_by([subject], reason.seconds)  # the run after the lease would be too late
             if lane == "hot":
                 self.store.announce(subject, "postponed")
-            return Outcome("postponed", str(reason))
+            return Outcome("postponed", str(reason), reason.seconds)
         except KnownUnavailable as reason:
             self._schedule_after(subject, reason.seconds, reason.shown_by)
             self.store.announce(subject, "unavailable")
@@ -153,10 +153,10 @@ class AttemptRunner:
             self.outage.note_failure(lease.subject, "halt")
         if self._can_drop(lease, retry, failures):
             self._drop(lease)
-            outcome = Outcome("dropped", f"{error}, until a client asks again")
+            outcome = Outcome("dropped", f"{error}, until a client asks again", seconds)
         else:
             self.schedule.set(lease.subject, seconds)
-            outcome = Outcome("postponed", f"{error}, again in {seconds:.1f} s")
+            outcome = Outcome("postponed", f"{error}, again in {seconds:.1f} s", seconds)
         self.leases.release(lease, keep_crash_count=True)
         if lease.lane == "hot" and retry.wakes_clients:
             self.store.announce(lease.subject, "postponed")
@@ -185,7 +185,7 @@ class AttemptRunner:
         A subject that keeps failing is dropped, too, unless it is kept warm.
         """
         wanted_by_client_only = lease.lane == "hot" and lease.next_run is not None and retry.drops_hot
-        keeps_failing = retry.max_tries is None and failures > GROWS_AFTER
+        keeps_failing = retry.drops or (retry.max_tries is None and failures > GROWS_AFTER)
         return (wanted_by_client_only or keeps_failing) and not self.people.is_kept_warm(lease.subject, lease.shown_by)
 
     def _drop(self, lease: Lease) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal[
@@ -20,6 +20,7 @@ class Outcome:
 
     kind: Kind
     detail: str = ""
+    retry_seconds: float = field(default=0.0, compare=False)  # before which no attempt starts, if it is postponed
 
     def __str__(self) -> str:
         """As the log and Flower show it."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from warmer.deadline import JobContext
-from warmer.errors import Busy, GaveUp, NoPhoto, Postponed
+from warmer.errors import Busy, Dropped, GaveUp, NoPhoto, Postponed
 from warmer.flow.outcome import Outcome
+from warmer.flow.retry import BACKOFF_MAX_SECONDS
 from warmer.flow.steps import FlowSteps
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
@@ -49,14 +50,17 @@ def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> Outcome:
 def _find_fresh(person: Person, age_seconds: float, steps: FlowSteps) -> PhotoSize | None:
     """The picture of a look-up just now: if its warming was postponed, the profile is not looked up again.
 
-    An older look-up is not trusted, warm or cold: file ids of getChat die when the photo changes.
+    An older look-up is not trusted, warm or cold: file ids of getChat die when the photo changes. While the picture
+    backs off, it is trusted for ten minutes: a look-up would rarely find another one.
     """
-    if person.needs_look_up or age_seconds > steps.people.fresh_seconds:
+    if person.needs_look_up or age_seconds > min(BACKOFF_MAX_SECONDS, steps.people.check_seconds):
         return None
     newest, unique_id = person.next_file_id, person.next_unique_id
     if newest is None:
         newest, unique_id = person.photo_file_id, person.photo_unique_id
     if newest is None or unique_id is None:
+        return None
+    if age_seconds > steps.people.fresh_seconds and not steps.leases.is_backing_off(newest):
         return None
     status = steps.store.get_statuses([newest])[0].status
     return PhotoSize(newest, unique_id, 0) if status in ("ready", "warming") else None
@@ -92,8 +96,10 @@ def _warm_and_show(person: Person, photo: PhotoSize, job: JobContext, steps: Flo
     if outcome.kind == "unavailable" and not (cause and cause.is_absence):
         steps.people.drop_next(person.id)
         raise GaveUp(f"its picture is unavailable ({cause.cause if cause else outcome.detail})")
+    if outcome.kind == "dropped" and job.lane != "hot":
+        raise Dropped("its picture keeps failing", retry_after=outcome.retry_seconds)
     if outcome.kind != "done":
-        raise Postponed("its picture comes later", retry_after=SOON_SECONDS)
+        raise Postponed("its picture comes later", retry_after=max(outcome.retry_seconds, SOON_SECONDS))
     if steps.people.show(person, photo) or not person.is_registered:
         return
     if photo.file_id not in steps.people.get(person.id).shown:  # another one was pinned meanwhile

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from warmer.errors import (
     Busy,
     Crashed,
+    Dropped,
     GaveUp,
     InvalidFileId,
     NoPhoto,
@@ -38,6 +39,7 @@ class Retry:
     max_tries: int | None  # in a row, then GaveUp; None: the error is no failure of this subject
     pause_seconds: float = 0.0  # about this long until the retry; it grows after GROWS_AFTER failures in a row
     drops_hot: bool = False  # a hot job whose picture is not kept warm: a client that still wants it asks again
+    drops: bool = False  # any job whose subject is not kept warm
     wakes_clients: bool = True  # clients that wait stop waiting and are told to ask again
 
 
@@ -60,6 +62,7 @@ NEGATIVE_CACHE_MAX_SECONDS = 7 * DAY
 # doubles with each one, and only subjects that are kept warm stay on the schedule.
 RETRIES: dict[type[Transient], Retry] = {
     Postponed: Retry(max_tries=None, drops_hot=True),
+    Dropped: Retry(max_tries=None, drops=True),
     Busy: Retry(max_tries=None, wakes_clients=False),  # the worker that has the lease will wake them
     Paused: Retry(max_tries=None),
     TokenRejected: Retry(max_tries=None),

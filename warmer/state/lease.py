@@ -141,6 +141,10 @@ class LeaseManager:
         keys = [self.keys.lease(lease.subject), self.keys.forgotten(lease.subject), self.keys.backoff(lease.subject)]
         require_lease(self._set_leased(keys=keys, args=[lease.token, max(1, int(seconds * 1000)), "1"]))
 
+    def is_backing_off(self, subject: str) -> bool:
+        """Returns True if no attempt starts before the backoff of this subject is over."""
+        return bool(self.redis.exists(self.keys.backoff(subject)))
+
     def count_crash(self, lease: Lease) -> set[VariantSpec]:
         """Count this lease among the crashes, once. Returns the variants that clients wait for, read in the same step.
 

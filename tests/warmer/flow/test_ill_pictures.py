@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from faketelegram import FakeTelegram
+from tests.support.backoff import end_backoffs
+from tests.support.people import change_record
 from tests.support.remaining import remaining
-from tests.warmer.flow.conftest import follow
-from tests.warmer.flow.outages import add_pictures, due_soon, list_ill, pass_time, warm
+from tests.warmer.flow.conftest import follow, get_partner
+from tests.warmer.flow.outages import add_pictures, attempt, due_soon, list_ill, pass_time, warm
 from tests.warmer.flow.test_attempt import FID, USER, get_next_run, keep, lose, run
 from warmer.errors import NoPhoto, Transient, UnknownRefusal, Unreachable, UpstreamFailed
 from warmer.flow.outcome import Outcome
@@ -135,3 +137,60 @@ def test_in_an_outage_no_pause_grows_and_no_picture_is_dropped(context: WorkerCo
             assert warm(context, file_id, "rewarm").kind == "postponed"
         assert max(due_soon(context).values()) < 4
         pass_time(context, *file_ids)
+
+
+# Who shows it
+
+
+def test_a_person_whose_picture_waits_runs_when_the_picture_does(
+    context: WorkerContext, telegram: FakeTelegram, partner_id: int
+) -> None:
+    telegram.fail("download", "internal-error", times=None)
+    subject = Subject.of_person(partner_id)
+    for _ in range(2):  # the second finds the picture in its backoff
+        assert attempt(context, subject).kind == "postponed"
+        runs = due_soon(context)
+        assert runs[subject] >= runs[str(get_partner(context, partner_id).next_file_id)] > 1
+    assert telegram.calls == {"getUserProfilePhotos": 1, "getFile": 1, "download": 1}
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "backoff_seconds", "look_ups"), [(120, 300, 0), (120, 0, 1), (BACKOFF_MAX_SECONDS + 1, 300, 1)]
+)
+def test_while_the_picture_waits_its_profile_is_looked_up_every_ten_minutes(
+    context: WorkerContext,
+    telegram: FakeTelegram,
+    partner_id: int,
+    age_seconds: int,
+    backoff_seconds: int,
+    look_ups: int,
+) -> None:
+    telegram.fail("download", "internal-error", times=None)
+    follow(context, partner_id)
+    end_backoffs(context.redis)
+    file_id = str(get_partner(context, partner_id).next_file_id)
+    if backoff_seconds:
+        context.redis.set(context.keys.backoff(file_id), "1", ex=backoff_seconds)
+    looked_up_at = context.redis.time()[0] - age_seconds
+    change_record(context.redis, context.keys, partner_id, looked_up_at=looked_up_at)
+    attempt(context, Subject.of_person(partner_id))
+    assert telegram.calls["getUserProfilePhotos"] == 1 + look_ups
+
+
+@pytest.mark.parametrize("is_registered", [False, True])
+def test_a_person_whose_picture_keeps_failing_leaves_the_schedule_with_it_unless_it_is_kept_warm(
+    context: WorkerContext, telegram: FakeTelegram, user_id: int, is_registered: bool
+) -> None:
+    if is_registered:
+        context.people.register(user_id, "Ann", None)
+    telegram.fail("download", "internal-error", times=None)
+    subject = Subject.of_person(user_id)
+    outcomes = []
+    for _ in range(GROWS_AFTER + 1):
+        end_backoffs(context.redis)
+        outcomes.append(attempt(context, subject, "rewarm"))
+    file_id = str(context.people.get(user_id).next_file_id)
+    assert {outcome.kind for outcome in outcomes[:-1]} == {"postponed"}
+    assert outcomes[-1].kind == ("postponed" if is_registered else "dropped")
+    assert set(due_soon(context)) == ({subject} if is_registered else set())
+    assert not any(context.steps.store.get_unavailable(name) for name in (subject, file_id))
