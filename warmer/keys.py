@@ -26,7 +26,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted, ill:<call>, probe_at:<call> | budget | budget |
-| `outage:<kind>` | set, OUTAGE_SECONDS | subjects that failed while Telegram was ill | outage | outage, photos |
+| `outage:<kind>` | set, OUTAGE_SECONDS or REFUSED_SECONDS | subjects that failed together | outage | outage, photos |
 | `slot:<task>` | string, SLOT_SHARE of the period | this round of a periodic task is taken | schedule | schedule |
 | `stats:<minute>` | hash, STATS_SECONDS | figures of that minute, see stats | stats | stats |
 | `{failed}:subjects` | sorted set, STATS_SECONDS | the last that failed, by instant, in seconds | failures | failures |
@@ -61,7 +61,8 @@ QUEUES = ("tick", "hot", "warm", "rewarm")  # strictly in this order: bookkeepin
 DOWNLOAD = "download"  # as outages and metrics name this call, beside the methods
 CALLS = ("getUserProfilePhotos", "getChat", "getFile", DOWNLOAD)  # about one subject
 # What subjects fail by together: a call, a refused bot, or the answer `temporarily unavailable`.
-OUTAGES = (*CALLS, "halt", "refused")
+REFUSED = "refused"
+OUTAGES = (*CALLS, "halt", REFUSED)
 
 # Seconds until a key expires, see the table. PHOTO_TTL, FILE_PATH_TTL and PHOTO_WAIT are settings.
 LEASE_SECONDS = 30  # longer than a job's total deadline of 20 s
@@ -69,6 +70,7 @@ ENQUEUED_EXTRA_SECONDS = 3.0
 WANTED_SECONDS = 60
 FAILURES_SECONDS = 86_400  # how long a failure counts, and how long an expired negative cache entry does
 OUTAGE_SECONDS = 30  # without another failure, the failed subjects are forgotten: each has its own retry
+REFUSED_SECONDS = 1200  # the same for `temporarily unavailable`: longer than the longest pause between two tries
 SLOT_SHARE = 0.9  # less than the period, or a beat that ticks a millisecond early loses its round
 STATS_SECONDS = 25 * 3600
 HEARTBEAT_SECONDS = 15  # without a heartbeat, after which a process counts as gone

@@ -37,7 +37,7 @@ from warmer.flow.retry import (
     get_negative_cache_seconds,
     get_retry,
 )
-from warmer.keys import Lane, Subject
+from warmer.keys import REFUSED, Lane, Subject
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
 from warmer.state.lease import Forgotten, KnownUnavailable, Lease, LeaseManager, TooEarly
@@ -175,7 +175,7 @@ class AttemptRunner:
             return retry, 0
         if isinstance(error, InOutage):
             return retry, 0
-        if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, "refused"):
+        if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, REFUSED):
             retry = RETRY_OF_MANY
         return retry, self.store.count_failure(lease, gives_up=retry.max_tries is not None)
 

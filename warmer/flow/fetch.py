@@ -41,8 +41,10 @@ class PhotoFetcher:
         pipe: Any = self.store.redis.pipeline(transaction=False)
         self.store.queue_path(pipe, lease, path, self.path_ttl)
         self.outage.queue_clear(pipe)
+        self.outage.queue_take_refused(pipe)
         self.budget.queue_check(pipe, DOWNLOAD)
-        is_stored, *_, pause = pipe.execute()
+        is_stored, *_, refused, _, pause = pipe.execute()
+        self.outage.wake_refused(refused)
         require_lease(is_stored)
         return path, self.budget.read_check(pause, DOWNLOAD)
 

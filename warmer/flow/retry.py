@@ -71,8 +71,8 @@ RETRIES: dict[type[Transient], Retry] = {
     UnknownRefusal: Retry(max_tries=None, pause_seconds=MINUTE),
     TemporarilyUnavailable: Retry(max_tries=3),
 }
-# Several subjects at once get the answer `temporarily unavailable`: it is rather Telegram that is ill for some minutes.
-RETRY_OF_MANY = Retry(max_tries=40, pause_seconds=2)
+# Several subjects, with no good getFile in between, get the answer `temporarily unavailable`: Telegram is ill.
+RETRY_OF_MANY = Retry(max_tries=None, pause_seconds=2)
 GROWS_AFTER = 20
 BACKOFF_MAX_SECONDS = 10 * MINUTE
 BACKOFF_SPREAD = (0.8, 1.2)  # factors, at random, so that retries do not come in bursts

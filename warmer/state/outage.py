@@ -6,12 +6,12 @@ time, as a probe. When a probe is answered, all subjects that wait for it are du
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
 
 from redis import Redis
 from redis.client import Pipeline
 
-from warmer.keys import OUTAGE_SECONDS, Keys
+from warmer.keys import OUTAGE_SECONDS, REFUSED, REFUSED_SECONDS, Keys
 from warmer.state.schedule import Schedule
 
 SUBJECTS_MIN = 3  # that failed within the next time, before it is said to be Telegram's fault
@@ -35,7 +35,7 @@ class Outage:
         key, pipe = self.keys.outage(kind), self.redis.pipeline(transaction=False)
         self.queue_clear(pipe)
         pipe.sadd(key, subject)
-        pipe.expire(key, OUTAGE_SECONDS)
+        pipe.expire(key, REFUSED_SECONDS if kind == REFUSED else OUTAGE_SECONDS)
         pipe.scard(key)
         *_, number = pipe.execute()
         return int(number) >= SUBJECTS_MIN
@@ -46,13 +46,26 @@ class Outage:
         for call in answered:
             pipe.delete(self.keys.outage(call))
 
+    def queue_take_refused(self, pipe: Pipeline) -> None:
+        """In a pipeline, after a good getFile: take the subjects that Telegram called temporarily unavailable."""
+        pipe.smembers(self.keys.outage(REFUSED))
+        pipe.delete(self.keys.outage(REFUSED))
+
+    def wake_refused(self, members: Collection[bytes]) -> None:
+        """If Telegram said so of several, it was ill: they are due now. One or two ids are rather wrong."""
+        if len(members) >= SUBJECTS_MIN:
+            self._wake(members)
+
     def end(self, kind: str) -> None:
         """Telegram answers again: every subject that failed is due now."""
         key, pipe = self.keys.outage(kind), self.redis.pipeline(transaction=False)
         pipe.smembers(key)
         pipe.delete(key)
-        members: Any = pipe.execute()[0]
+        self._wake(pipe.execute()[0])
+
+    def _wake(self, members: Collection[bytes]) -> None:
         subjects = [member.decode() for member in members]
+        pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.delete(self.keys.backoff(subject), self.keys.retries(subject))
         pipe.execute()

@@ -11,7 +11,7 @@ from tests.warmer.flow.outages import add_pictures, add_subject, attempt, due_so
 from warmer.deadline import JobContext
 from warmer.errors import TemporarilyUnavailable
 from warmer.flow.profile import refresh_profile
-from warmer.flow.retry import RETRIES, RETRY_OF_MANY
+from warmer.flow.retry import BACKOFF_MAX_SECONDS, GROWS_AFTER, RETRIES
 from warmer.keys import Subject
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings
@@ -154,13 +154,55 @@ def test_pictures_that_are_temporarily_unavailable_together_are_tried_for_minute
     assert [warm(context, file_id).kind for file_id in file_ids] == ["done"] * 4
 
 
-def test_wrong_file_ids_do_not_slow_the_others_down_and_are_given_up(
+def test_pictures_that_are_temporarily_unavailable_together_are_never_given_up(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:
+    for number, file_id in enumerate(file_ids):
+        context.people.register(number + 1, "Ann", file_id)
+    telegram.fail("getFile", "temporarily-unavailable", times=None)
+    for _ in range(2 * GROWS_AFTER + 10):
+        assert {warm(context, file_id).kind for file_id in file_ids} == {"postponed"}
+        pass_time(context, *file_ids)
+    assert min(due_soon(context)[file_id] for file_id in file_ids) > 60, "the pauses do not grow"
+    assert context.redis.ttl(context.keys.outage("refused")) > BACKOFF_MAX_SECONDS, "each would fail alone"
+
+
+def test_when_a_good_get_file_follows_every_picture_that_was_temporarily_unavailable_is_due_at_once(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    telegram.fail("getFile", "temporarily-unavailable", times=2 * GROWS_AFTER * len(file_ids))
+    for _ in range(2 * GROWS_AFTER):
+        for file_id in file_ids:
+            warm(context, file_id)
+            context.redis.delete(context.keys.backoff(file_id))
+    for file_id in file_ids:
+        context.redis.set(context.keys.backoff(file_id), "1", ex=600)
+    assert warm(context, add_subject(telegram, "getFile")[0].file_id).kind == "done"
+    assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids)
+    assert {warm(context, file_id).kind for file_id in file_ids} == {"done"}
+
+
+def test_wrong_file_ids_do_not_slow_the_others_down_and_are_given_up_at_the_third_try(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    tries = RETRIES[TemporarilyUnavailable].max_tries or 0
     for file_id in file_ids[:3]:
         telegram.fail("getFile", "temporarily-unavailable", times=None, file_id=file_id)
-    for _ in range(RETRY_OF_MANY.max_tries or 0):
-        outcomes = [warm(context, file_id).kind for file_id in file_ids[:3]]
+    for _ in range(tries):
+        outcomes = []
+        for file_id in file_ids[:3]:
+            outcomes.append(warm(context, file_id).kind)
+            assert warm(context, add_subject(telegram, "getFile")[0].file_id).kind == "done"
         pass_time(context, *file_ids)
     assert outcomes == ["unavailable"] * 3
-    assert warm(context, file_ids[3]).kind == "done"
+    assert telegram.calls["getFile"] == 2 * 3 * tries
+
+
+def test_a_good_get_file_after_one_wrong_file_id_leaves_its_backoff(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
+) -> None:
+    telegram.fail("getFile", "temporarily-unavailable")
+    warm(context, file_ids[0])
+    assert warm(context, file_ids[1]).kind == "done"
+    assert context.redis.exists(context.keys.backoff(file_ids[0]))
+    assert due_soon(context)[file_ids[0]] > 1
