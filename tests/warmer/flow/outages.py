@@ -21,7 +21,8 @@ def warm(context: WorkerContext, file_id: str, lane: Lane = "warm") -> Outcome:
 def pass_time(context: WorkerContext, *subjects: str) -> None:
     """As if the backoff of these subjects were over, and the time until the next probe."""
     context.redis.delete(*(context.keys.backoff(subject) for subject in subjects))
-    for field in context.redis.hkeys(context.keys.budget):
+    fields: Any = context.redis.hkeys(context.keys.budget)
+    for field in fields:
         if field.startswith(b"probe_at"):
             context.redis.hset(context.keys.budget, field, "0")
 
@@ -40,8 +41,8 @@ def due_soon(context: WorkerContext) -> dict[str, float]:
 
 def list_ill(context: WorkerContext) -> set[str]:
     """The calls that are in an outage."""
-    fields = [field.decode() for field in context.redis.hkeys(context.keys.budget)]
-    return {field.removeprefix("ill:") for field in fields if field.startswith("ill:")}
+    fields: Any = context.redis.hkeys(context.keys.budget)
+    return {field.decode().removeprefix("ill:") for field in fields if field.startswith(b"ill:")}
 
 
 def add_subject(telegram: FakeTelegram, call: str) -> tuple[Subject, dict[str, Any]]:

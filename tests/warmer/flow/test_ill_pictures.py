@@ -17,7 +17,7 @@ from warmer.flow.retry import BACKOFF_MAX_SECONDS, GROWS_AFTER
 from warmer.keys import Lane, Subject
 from warmer.wiring import WorkerContext
 
-FIRST_SECONDS = {Unreachable: 3, UnknownRefusal: 60}
+FIRST_SECONDS: dict[type[Transient], int] = {Unreachable: 3, UnknownRefusal: 60}
 
 
 def fail(context: WorkerContext, kind: type[Transient], times: int, lane: Lane = "rewarm") -> list[Outcome]:
