@@ -170,11 +170,13 @@ class AttemptRunner:
         if not isinstance(error, InOutage):
             self.failures.note(subject, error)
         self.leases.back_off(lease, retry.pause_seconds or 1)  # raises if the lease is lost, before more is noted
-        if isinstance(error, Unreachable) and self.outage.note_failure(subject, error.method):
-            self.budget.begin_outage(error.method)
-            return retry, 0
-        if isinstance(error, InOutage):
-            return retry, 0
+        if isinstance(error, Unreachable):
+            is_outage = self.outage.note_failure(subject, error.method)
+            if isinstance(error, InOutage):
+                return retry, 0
+            if is_outage:
+                self.budget.begin_outage(error.method)
+                return retry, 0
         if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, REFUSED):
             retry = RETRY_OF_MANY
         return retry, self.store.count_failure(lease, gives_up=retry.max_tries is not None)

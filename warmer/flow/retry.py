@@ -39,7 +39,7 @@ class Retry:
     max_tries: int | None  # in a row, then GaveUp; None: the error is no failure of this subject
     pause_seconds: float = 0.0  # about this long until the retry; it grows after GROWS_AFTER failures in a row
     drops_hot: bool = False  # a hot job whose picture is not kept warm: a client that still wants it asks again
-    drops: bool = False  # any job whose subject is not kept warm
+    drops: bool = False  # a job in any lane whose subject is not kept warm
     wakes_clients: bool = True  # clients that wait stop waiting and are told to ask again
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.warmer.flow.outages import add_pictures, add_subject, attempt, due_soon, list_ill, pass_time, warm
+from tests.warmer.flow.test_attempt import run
 from warmer.deadline import JobContext
-from warmer.errors import TemporarilyUnavailable
+from warmer.errors import InOutage, TemporarilyUnavailable
 from warmer.flow.profile import refresh_profile
 from warmer.flow.retry import BACKOFF_MAX_SECONDS, GROWS_AFTER, RETRIES
 from warmer.keys import Subject
@@ -119,6 +120,16 @@ def test_each_call_that_is_ill_has_its_own_probe(
     for subject in (*user_ids, *map(Subject, file_ids)):
         attempt(context, subject)
     assert telegram.calls == {"getUserProfilePhotos": 4, "getFile": 4}
+
+
+def test_jobs_that_waited_for_a_probe_begin_no_outage_after_it_was_answered(
+    context: WorkerContext, file_ids: list[str]
+) -> None:
+    for file_id in file_ids:
+        error = InOutage("m", retry_after=2)
+        error.method = "getFile"
+        assert run(context, error, Subject(file_id)).kind == "postponed"
+    assert not list_ill(context)
 
 
 def test_when_everything_was_ill_the_first_answer_lets_the_other_probes_out_at_once(
