@@ -176,6 +176,7 @@ class AttemptRunner:
                 return retry, 0
             if is_outage:
                 self.budget.begin_outage(error.method)
+            if is_outage or self.budget.is_ill("getMe"):  # a single subject can tell no outage from its own failures
                 return retry, 0
         if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, REFUSED):
             retry = RETRY_OF_MANY

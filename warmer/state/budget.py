@@ -150,6 +150,10 @@ class Budget:
         if self._begin_outage(keys=[self.key], args=[PROBE_SECONDS, self._tell_instant(), method]):
             log.warning("🔌 Telegram is unreachable (%s): one probe every %.0f s", method, PROBE_SECONDS)
 
+    def is_ill(self, method: str) -> bool:
+        """Returns True if this call is in an outage."""
+        return bool(self.redis.hexists(self.key, f"ill:{method}"))
+
     def end_outage(self, method: str) -> None:
         """Telegram answers this call again."""
         if self.redis.hdel(self.key, f"ill:{method}"):

@@ -102,10 +102,13 @@ class Heartbeat:
         except WarmerError as error:  # any other: the heartbeat continues
             if isinstance(error, Paused):
                 self.budget.pause(error.retry_after or 1)
+            else:
+                self.budget.begin_outage("getMe")
             self.status = replace(status, bot="unreachable")
             log.warning("Telegram does not answer getMe: %s", error)
         else:
             self.budget.resume()
+            self.budget.end_outage("getMe")
             if self.status.bot != "ok":
                 log.info("✅ The bot is @%s", bot.username)
             self.status = replace(status, bot="ok", bot_name=bot.name, bot_username=bot.username)

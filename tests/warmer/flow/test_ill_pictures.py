@@ -6,6 +6,7 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.support.backoff import end_backoffs
+from tests.support.cli_parts import send_heartbeat
 from tests.support.people import change_record
 from tests.support.remaining import remaining
 from tests.warmer.flow.conftest import follow, get_partner
@@ -137,6 +138,27 @@ def test_in_an_outage_no_pause_grows_and_no_picture_is_dropped(context: WorkerCo
             assert warm(context, file_id, "rewarm").kind == "postponed"
         assert max(due_soon(context).values()) < 4
         pass_time(context, *file_ids)
+
+
+def test_while_get_me_fails_as_well_no_pause_of_a_single_picture_grows(
+    context: WorkerContext, telegram: FakeTelegram
+) -> None:
+    telegram.fail("*", "bad-gateway", times=None)
+    heartbeat = send_heartbeat(context)
+    file_id = add_pictures(telegram)[0]
+    for _ in range(2 * GROWS_AFTER):
+        assert warm(context, file_id, "rewarm").kind == "postponed"
+        assert due_soon(context)[file_id] < 4
+        pass_time(context, file_id)
+    telegram.clear_faults()
+    heartbeat.check_bot()
+    assert not list_ill(context)
+    telegram.fail("getFile", "bad-gateway", times=None)
+    outcomes = {}
+    for number in range(GROWS_AFTER + 1):
+        pass_time(context, file_id)
+        outcomes[number] = warm(context, file_id, "rewarm").kind
+    assert outcomes[GROWS_AFTER] == "dropped"
 
 
 # Who shows it
