@@ -91,7 +91,7 @@ def test_hits_continue_through_a_flood_of_misses(stage: Stage, tmp_path: Path, f
     assert longest <= HOT_MAX + CONNECTIONS
     assert set(flooded["statuses"]) <= {"200", "404", "503"}
     assert served["statuses"].keys() == {"200"}
-    assert metric(stage, "avatar_shed_total") > 0
+    assert flooded["statuses"].get("503")  # there were more misses than Telegram allows
 
 
 def watch(stage: Stage, flood: Any) -> tuple[float, float]:
