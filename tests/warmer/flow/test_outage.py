@@ -15,6 +15,13 @@ from warmer.wiring import WorkerContext
 ILL = ["internal-error", "bad-gateway", "connection-reset"]
 
 
+def begin_outage(context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]) -> None:
+    """Telegram falls ill, and the first three pictures fail."""
+    break_telegram(telegram, "bad-gateway")
+    for file_id in file_ids[:3]:
+        warm(context, file_id)
+
+
 @pytest.fixture
 def file_ids(telegram: FakeTelegram) -> list[str]:
     return add_pictures(telegram)
@@ -59,9 +66,7 @@ def test_a_picture_survives_any_number_of_failures_of_an_ill_telegram(
 def test_in_an_outage_one_probe_goes_out_and_every_other_job_calls_nothing(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:
-    break_telegram(telegram, "bad-gateway")
-    for file_id in file_ids[:3]:
-        warm(context, file_id)
+    begin_outage(context, telegram, file_ids)
     assert telegram.calls.total() == 3  # an outage from here on
     pass_time(context, *file_ids)
     assert [warm(context, file_id).kind for file_id in file_ids] == ["postponed"] * 4
@@ -71,9 +76,7 @@ def test_in_an_outage_one_probe_goes_out_and_every_other_job_calls_nothing(
 def test_after_a_failed_probe_another_subject_has_the_next_turn(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:
-    break_telegram(telegram, "bad-gateway")
-    for file_id in file_ids[:3]:
-        warm(context, file_id)
+    begin_outage(context, telegram, file_ids)
     pass_time(context, *file_ids)
     for file_id in file_ids:  # the first is the probe
         warm(context, file_id)
@@ -84,9 +87,7 @@ def test_after_a_failed_probe_another_subject_has_the_next_turn(
 def test_when_a_probe_is_answered_every_failed_subject_is_due_at_once(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:
-    break_telegram(telegram, "bad-gateway")
-    for file_id in file_ids[:3]:
-        warm(context, file_id)
+    begin_outage(context, telegram, file_ids)
     telegram.clear_faults()
     context.redis.hset(context.keys.budget, "probe_at:getFile", "0")
     assert warm(context, file_ids[3]).kind == "done"
@@ -97,9 +98,7 @@ def test_when_a_probe_is_answered_every_failed_subject_is_due_at_once(
 def test_a_job_that_waits_for_the_probe_of_another_one_leaves_the_reason_of_its_last_failure(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:
-    break_telegram(telegram, "bad-gateway")
-    for file_id in file_ids[:3]:
-        warm(context, file_id)
+    begin_outage(context, telegram, file_ids)
     pass_time(context, *file_ids)
     assert [warm(context, file_id).kind for file_id in file_ids] == ["postponed"] * 4
     reasons = {failure.subject: failure.reason for failure in list_failures(context.redis, context.keys)}
@@ -186,9 +185,7 @@ def test_malformed_answers_for_every_picture_are_an_outage_and_count_against_non
 def test_an_outage_survives_a_redis_whose_clock_was_set_back(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:
-    break_telegram(telegram, "bad-gateway")
-    for file_id in file_ids[:3]:
-        warm(context, file_id)
+    begin_outage(context, telegram, file_ids)
     telegram.clear_faults()
     context.redis.hincrbyfloat(context.keys.budget, "probe_at:getFile", 3600)  # as if the clock were an hour behind now
     assert warm(context, file_ids[3]).kind == "done"
