@@ -83,7 +83,6 @@ def run_service(folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator
         "DATA_DIR": str(folder / "data"),
         "PORT": str(port),
         "FLOWER_PORT": str(flower_port),
-        **{name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_"))},
         **settings,
     }
     log = folder / "run.log"
