@@ -21,12 +21,12 @@ from tests.support.adversary import (
     Say,
     Try,
     fails,
-    reply,
     result,
     run_subject,
     run_task,
 )
 from tests.support.people import outdate
+from tests.support.servers import reply
 from tests.support.web_parts import new_id
 from warmer.deadline import Deadline
 from warmer.keys import Subject

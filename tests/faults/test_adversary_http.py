@@ -12,7 +12,8 @@ from typing import Any
 from redis import Redis
 
 from tests.conftest import wait_until
-from tests.support.adversary import GOOD, MEBI, METHODS, PICTURE, Answer, Host, Pieces, Say, Try, fails, reply, run_task
+from tests.support.adversary import GOOD, MEBI, METHODS, PICTURE, Answer, Host, Say, Try, fails, run_task
+from tests.support.servers import Pieces, reply
 from tests.support.web_parts import new_file_id
 from warmer.keys import Keys
 

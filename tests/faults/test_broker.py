@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from tests.conftest import wait_until
-from tests.support.faults import DEADLINE, Figure, RedisServer, Stage, run_stage, suspended
+from tests.support.faults import DEADLINE, Figure, Stage, run_stage, suspended
+from tests.support.redis_nodes import RedisServer
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from typing import Any
 
 import pytest
-from redis import Redis
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
@@ -21,9 +18,8 @@ OK = {"redis": "ok", "broker": "ok", "worker": "ok", "beat": "ok", "bot": "ok"}
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    node = Node(tmp_path_factory.mktemp("acl"))
-    yield node
-    node.kill()
+    with Node(tmp_path_factory.mktemp("acl")) as node:
+        yield node
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +29,15 @@ def telegram_of_stage() -> Iterator[FakeTelegram]:
 
 
 @pytest.fixture(scope="module")
-def grant(node: Node, telegram_of_stage: FakeTelegram) -> Iterator[Grant]:
+def grant(node: Node, telegram_of_stage: FakeTelegram) -> Grant:
     """Gives the service's user the rights of docs/operations.md, and these besides."""
     rights = [rule.replace("123456", str(telegram_of_stage.world.bot_id)) for rule in RIGHTS]
-    admin: Any = Redis(port=node.port)
 
     def set_rights(*more: str) -> None:
-        admin.execute_command("ACL", "SETUSER", "avatars", "reset", "on", ">password", *rights, *more)
+        node.client.execute_command("ACL", "SETUSER", "avatars", "reset", "on", ">password", *rights, *more)
 
-    with closing(admin):
-        set_rights()
-        yield set_rights
+    set_rights()
+    return set_rights
 
 
 @pytest.fixture(scope="module")

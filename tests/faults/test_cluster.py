@@ -12,8 +12,7 @@ from redis.crc import key_slot
 from faketelegram import TEST_TOKEN
 from tests.support.crowd import crowd, share_of
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, run_stage
-from tests.support.redis_kinds import run_single
-from tests.support.redis_nodes import Node, RedisCluster, run_cluster
+from tests.support.redis_nodes import Node, RedisCluster, RedisServer, run_cluster
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 
@@ -30,8 +29,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, cluster: RedisCluster) -> Iterator[Stage]:
     with (
-        run_single(tmp_path_factory.mktemp("broker") / "redis") as broker,
-        run_stage(tmp_path_factory.mktemp("stage"), REDIS_URL=cluster.url, CELERY_BROKER_URL=broker) as stage,
+        RedisServer(tmp_path_factory.mktemp("broker")) as broker,
+        run_stage(tmp_path_factory.mktemp("stage"), REDIS_URL=cluster.url, CELERY_BROKER_URL=broker.url) as stage,
     ):
         yield stage
 

@@ -22,11 +22,11 @@ from tests.support.faults import (
     LEASE_DEADLINE,
     Clients,
     Figure,
-    RedisServer,
     Stage,
     count_picture_calls,
     run_stage_at,
 )
+from tests.support.redis_nodes import RedisServer
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 from web.photos.urls import sign

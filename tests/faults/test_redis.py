@@ -15,12 +15,12 @@ from tests.support.faults import (
     DEADLINE,
     LEASE_DEADLINE,
     Figure,
-    RedisServer,
     Stage,
     let_pass,
     run_stage,
     suspended,
 )
+from tests.support.redis_nodes import RedisServer
 from warmer.keys import Keys
 
 Act = Callable[[], object]

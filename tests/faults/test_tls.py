@@ -23,7 +23,7 @@ from tests.conftest import API_KEY, SIGNING_KEY, wait_until
 from tests.support.faults import DEADLINE, Stage, run_stage
 from tests.support.redis_nodes import Node
 from tests.support.running import REQUEST_SECONDS, ROOT
-from tests.support.tls import Certificate, TlsForwarder, forward_tls, make_certificate
+from tests.support.servers import Certificate, Relay, make_certificate
 
 PASSWORD = "sesame-of-tls"
 FLOWER = ("admin", "a-password-for-flower")
@@ -46,26 +46,25 @@ def certificate(folder: Path) -> Certificate:
 
 @pytest.fixture(scope="module")
 def node(folder: Path) -> Iterator[Node]:
-    node = Node(folder / "redis")
-    node.client.config_set("requirepass", PASSWORD)
-    yield node
-    node.kill()
+    with Node(folder / "redis") as node:
+        node.client.config_set("requirepass", PASSWORD)
+        yield node
 
 
 @pytest.fixture
-def forwarder(node: Node, certificate: Certificate) -> Iterator[TlsForwarder]:
-    with forward_tls(certificate, node.port) as forwarder:
+def forwarder(node: Node, certificate: Certificate) -> Iterator[Relay]:
+    with Relay(node.url, certificate=certificate) as forwarder:
         yield forwarder
 
 
-def name_servers(forwarder: TlsForwarder, options: str = "") -> dict[str, str]:
+def name_servers(forwarder: Relay, options: str = "") -> dict[str, str]:
     """The settings that lead to the forwarder, the broker in a database of its own."""
     at = f"rediss://:{PASSWORD}@127.0.0.1:{forwarder.port}"
     return {"REDIS_URL": f"{at}/0{options}", "CELERY_BROKER_URL": f"{at}/1{options}"}
 
 
 def test_with_the_authority_in_the_urls_the_whole_service_works(
-    tmp_path: Path, forwarder: TlsForwarder, certificate: Certificate
+    tmp_path: Path, forwarder: Relay, certificate: Certificate
 ) -> None:
     settings = name_servers(forwarder, f"?ssl_ca_certs={quote(str(certificate.file))}")
     with run_stage(tmp_path, FLOWER_BASIC_AUTH=":".join(FLOWER), **settings) as stage:
@@ -78,7 +77,7 @@ def test_with_the_authority_in_the_urls_the_whole_service_works(
         wait_until(lambda: len(read_flower(stage, "/api/workers?refresh=1")) == 2, DEADLINE)
         queues = read_flower(stage, "/api/queues/length")["active_queues"]
         assert {"hot", "warm"} <= {queue["name"] for queue in queues}
-        assert PASSWORD.encode() in forwarder.heard
+        assert PASSWORD.encode() in forwarder.sent
         assert_all_connections_are_encrypted(stage, forwarder)
 
 
@@ -91,7 +90,7 @@ def read_flower(stage: Stage, path: str) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def assert_all_connections_are_encrypted(stage: Stage, forwarder: TlsForwarder) -> None:
+def assert_all_connections_are_encrypted(stage: Stage, forwarder: Relay) -> None:
     """The processes know no other server, and each of them is connected."""
     for name in ("web", "worker", "worker2", "beat", "flower"):
         ports = {one.raddr.port for process in stage.processes(name) for one in process.net_connections() if one.raddr}
@@ -122,7 +121,7 @@ def running(name: str, folder: Path, settings: dict[str, str]) -> Iterator[subpr
 
 
 def test_no_process_starts_with_a_certificate_that_is_not_trusted_or_sends_its_password(
-    tmp_path: Path, forwarder: TlsForwarder
+    tmp_path: Path, forwarder: Relay
 ) -> None:
     said: dict[str, tuple[str, int]] = {}
     with ExitStack() as stack:
@@ -139,11 +138,11 @@ def test_no_process_starts_with_a_certificate_that_is_not_trusted_or_sends_its_p
         assert PASSWORD not in text
         assert "Traceback" not in text
     assert forwarder.connections >= len(PROGRAMS)
-    assert bytes(forwarder.heard) == b""
+    assert bytes(forwarder.sent) == b""
 
 
 def test_a_broker_alone_that_is_not_trusted_stops_the_workers_but_not_the_web(
-    tmp_path: Path, forwarder: TlsForwarder, certificate: Certificate
+    tmp_path: Path, forwarder: Relay, certificate: Certificate
 ) -> None:
     trusted = name_servers(forwarder, f"?ssl_ca_certs={quote(str(certificate.file))}")
     port = str(free_loopback_port())
@@ -152,7 +151,7 @@ def test_a_broker_alone_that_is_not_trusted_stops_the_workers_but_not_the_web(
     with running("worker", tmp_path / "worker", settings) as worker, running("web", tmp_path, settings):
         assert "CELERY_BROKER_URL: does not trust" in worker.communicate(timeout=DEADLINE)[0]
         wait_until(lambda: answers(url), DEADLINE)
-    assert b"\r\nSELECT\r\n$1\r\n1\r\n" not in forwarder.heard  # the broker's database
+    assert b"\r\nSELECT\r\n$1\r\n1\r\n" not in forwarder.sent  # the broker's database
 
 
 def answers(url: str) -> bool:

@@ -15,8 +15,9 @@ import pytest
 from redis import Redis
 
 from tests.conftest import wait_until
-from tests.support.adversary import reply, serve
+from tests.support.adversary import Host
 from tests.support.leaks import Places, find_leaks, read_command_lines, read_files, read_redis
+from tests.support.servers import reply
 from tests.support.wiretap import Notebook, run_and_note, tapping
 
 SECRET = "123456789:PLANTED/key+here?~_-ü"
@@ -101,7 +102,7 @@ def test_a_secret_in_a_file_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["header", "body"])
 def test_a_secret_in_an_answer_is_found(part: str) -> None:
-    with serve() as host:
+    with Host() as host:
         spelled = quote(SECRET, safe="")
         host.answer = lambda _: reply(spelled.encode()) if part == "body" else reply(b"", f"X-Url: {spelled}")
         notes = Notebook(host.url)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.proxies import Pipe, bare_nginx, caddy, nginx
+from tests.support.proxies import bare_nginx, caddy, nginx
 from tests.support.raw_http import RawAnswer, connect, head, read_answer
 from tests.support.running import Service
+from tests.support.servers import Relay
 
 DOORS = ["bare nginx", "shipped nginx", "shipped Caddy", "HTTP/1.0", "TCP forwarder"]
 HIDING = ("shipped nginx", "shipped Caddy")  # they answer 404 for the pages that only monitoring needs
@@ -56,7 +57,7 @@ def doors(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         def make(name: str, to: str) -> str:
             folder = tmp_path_factory.mktemp("door")
             if name == "TCP forwarder":
-                return opened.enter_context(closing(Pipe(to))).url
+                return opened.enter_context(Relay(to)).url
             kinds = {"bare nginx": bare_nginx, "shipped nginx": nginx, "shipped Caddy": caddy}
             return opened.enter_context(kinds[name](folder, to)) if name in kinds else to
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ import requests
 
 from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY, wait_until
-from tests.support.proxies import Pipe, caddy, nginx
+from tests.support.proxies import caddy, nginx
 from tests.support.running import REQUEST_SECONDS, Service, ask_again
+from tests.support.servers import HttpStub, Pieces, Relay, reply
 from web.photos.urls import sign
 
 CHROMIUM = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
@@ -30,8 +29,8 @@ _ids = count(400_000)
 
 
 @pytest.fixture(scope="module")
-def pipe(service: Service) -> Iterator[Pipe]:
-    with closing(Pipe(service.url)) as pipe:
+def pipe(service: Service) -> Iterator[Relay]:
+    with Relay(service.url) as pipe:
         yield pipe
 
 
@@ -41,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cached(folder: Path, pipe: Pipe) -> Iterator[str]:
+def cached(folder: Path, pipe: Relay) -> Iterator[str]:
     """The URL of nginx."""
     with nginx(folder, pipe.url) as url:
         yield url
@@ -92,7 +91,7 @@ def get_once(url: str, accept: str = CHROMIUM, **headers: str) -> requests.Respo
     return requests.get(url, headers={"Accept": accept, **headers}, timeout=REQUEST_SECONDS)
 
 
-def test_100_concurrent_clients_of_a_picture_cause_one_upstream_request(cached: str, pipe: Pipe, photo: str) -> None:
+def test_100_concurrent_clients_of_a_picture_cause_one_upstream_request(cached: str, pipe: Relay, photo: str) -> None:
     started: list[int] = []
 
     def ask(number: int) -> requests.Response:
@@ -110,7 +109,7 @@ def test_100_concurrent_clients_of_a_picture_cause_one_upstream_request(cached: 
     assert pipe.sent.count(photo.encode()) == 1
 
 
-def test_a_proxy_hit_keeps_the_headers_of_the_service(cached: str, pipe: Pipe, photo: str) -> None:
+def test_a_proxy_hit_keeps_the_headers_of_the_service(cached: str, pipe: Relay, photo: str) -> None:
     url = cached + photo
     first, passed = get(url), pipe.sent.count(photo.encode())
     second = get(url)
@@ -193,54 +192,32 @@ def test_a_removed_copy_is_requested_again(cached: str, folder: Path, photo: str
     assert get(url).headers["X-Cache-Status"] == "MISS"
 
 
-def test_the_proxy_reuses_its_connections_to_the_service(cached: str, pipe: Pipe) -> None:
+def test_the_proxy_reuses_its_connections_to_the_service(cached: str, pipe: Relay) -> None:
     before = pipe.connections
     assert {get(f"{cached}/healthz").status_code for _ in range(20)} == {200}
     assert pipe.connections - before <= 2  # one per nginx process
 
 
 def test_cached_pictures_are_served_while_the_service_is_away(tmp_path: Path, service: Service, photo: str) -> None:
-    with closing(Pipe(service.url)) as way, nginx(tmp_path, way.url) as url:
+    with Relay(service.url) as way, nginx(tmp_path, way.url) as url:
         shown = get(url + photo).content
-        way.shut()
+        way.cut()
         assert get(url + photo).content == shown
         assert get(f"{url}/healthz").status_code == 502
 
 
-class ShortLived(BaseHTTPRequestHandler):
+class ShortLived(HttpStub):
     """Answers every request with a picture that is fresh for one second."""
 
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Cache-Control", "public, max-age=1")
-        self.send_header("Content-Length", "7")
-        self.end_headers()
-        self.wfile.write(b"picture")
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
-@contextmanager
-def short_lived() -> Iterator[str]:
-    """Serves such pictures. Yields the URL."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), ShortLived) as stub:
-        thread = threading.Thread(target=stub.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{stub.server_port}"
-        finally:
-            stub.shutdown()
-            thread.join()
+    def respond(self, _line: str, _body: bytes) -> Pieces:
+        return reply(b"picture", "Cache-Control: public, max-age=1")
 
 
 def test_stale_copies_are_served_while_the_service_is_away(tmp_path: Path) -> None:
-    with short_lived() as stub, closing(Pipe(stub)) as way, nginx(tmp_path, way.url) as url:
+    with ShortLived() as stub, Relay(stub.url) as way, nginx(tmp_path, way.url) as url:
         photo = f"{url}/api/photos/file/AgAC?size=160"
         assert get(photo).headers["X-Cache-Status"] == "MISS"
-        way.shut()
+        way.cut()
         wait_until(lambda: get(photo).headers["X-Cache-Status"] == "STALE")
         assert get(photo).content == b"picture"
 
@@ -274,12 +251,12 @@ def test_the_proxy_refuses_a_large_head_and_a_large_body(proxy: str, service: Se
         assert large.status_code in (413, 502)  # 502: from Caddy, when the service or the limit cuts the request off
 
 
-def test_nginx_appends_the_address_of_the_client(cached: str, pipe: Pipe) -> None:
+def test_nginx_appends_the_address_of_the_client(cached: str, pipe: Relay) -> None:
     get(f"{cached}/healthz", **{"X-Forwarded-For": "1.1.1.1"})
     assert b"X-Forwarded-For: 1.1.1.1, 127.0.0.1\r\n" in pipe.sent
 
 
-def test_the_proxy_passes_the_request_id_on(cached: str, pipe: Pipe) -> None:
+def test_the_proxy_passes_the_request_id_on(cached: str, pipe: Relay) -> None:
     assert (
         get(f"{cached}/healthz", **{"X-Request-ID": "an-id-of-a-client"}).headers["X-Request-ID"] == "an-id-of-a-client"
     )

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from faketelegram import FakeTelegram
 from runner.ports import free_loopback_port
 from tests.conftest import next_id, wait_until
 from tests.support.running import ROOT, Service
+from tests.support.servers import HttpStub, Pieces, reply
 
 BOT = ROOT / "examples" / "telegram-bot" / "bot.py"
 
@@ -46,37 +45,22 @@ def list_answers(chats: FakeTelegram) -> list[str]:
     return [params["text"] for _, method, params in chats.log if method == "sendMessage"]
 
 
-@contextmanager
-def busy_service(times: int, first: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Answers the first `times` requests with 503 and Retry-After: 0, then 204. Yields its URL and the requests.
+class BusyService(HttpStub):
+    """Answers the first `times` requests with 503 and Retry-After: 0, then 204. `asked` lists the requests.
 
     With `first`, a DELETE is answered only after that request has arrived.
     """
-    asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            asked.append(f"{self.command} {self.path}")
-            if first and self.command == "DELETE":
-                wait_until(lambda: first in asked)
-            self.send_response(503 if len(asked) <= times else 204)
-            self.send_header("Retry-After", "0")
-            self.end_headers()
+    def __init__(self, times: int, first: str = "") -> None:
+        self.asked: list[str] = []
+        self._times, self._first = times, first
+        super().__init__()
 
-        do_DELETE = do_PUT
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Log nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()
+    def respond(self, line: str, _body: bytes) -> Pieces:
+        self.asked.append(line)
+        if self._first and line.startswith("DELETE"):
+            wait_until(lambda: self._first in self.asked)
+        return reply(b"", "Retry-After: 0", status=503 if len(self.asked) <= self._times else 204, has_length=False)
 
 
 def test_a_user_who_writes_is_registered_and_can_be_forgotten(
@@ -100,17 +84,17 @@ def test_the_bot_retries_a_busy_service_in_the_order_of_the_messages(chats: Fake
     chats.world.add_user(42, "Ann")
     chats.write(42, "hello")
     chats.write(42, "/forget")
-    with busy_service(2) as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
+    with BusyService(2) as busy, polling(chats, busy.url, "any", tmp_path / "bot.log"):
         wait_until(lambda: list_answers(chats))
-    assert asked == ["PUT /api/partner/42"] * 3 + ["DELETE /api/partner/42"]
+    assert busy.asked == ["PUT /api/partner/42"] * 3 + ["DELETE /api/partner/42"]
 
 
 def test_the_bot_gives_up_a_busy_service_and_tells_the_user(chats: FakeTelegram, tmp_path: Path) -> None:
     chats.world.add_user(42, "Ann")
     chats.write(42, "/forget")
-    with busy_service(99) as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
+    with BusyService(99) as busy, polling(chats, busy.url, "any", tmp_path / "bot.log"):
         wait_until(lambda: list_answers(chats))
-    assert asked == ["DELETE /api/partner/42"] * 3
+    assert busy.asked == ["DELETE /api/partner/42"] * 3
     assert list_answers(chats)[0].startswith("That did not work just now.")
 
 
@@ -118,9 +102,9 @@ def test_a_waiting_request_delays_no_other_user(chats: FakeTelegram, tmp_path: P
     for user, text in ((42, "/forget"), (43, "hello")):
         chats.world.add_user(user, "Ann")
         chats.write(user, text)
-    with busy_service(0, "PUT /api/partner/43") as (url, asked), polling(chats, url, "any", tmp_path / "bot.log"):
+    with BusyService(0, "PUT /api/partner/43") as busy, polling(chats, busy.url, "any", tmp_path / "bot.log"):
         wait_until(lambda: list_answers(chats))
-    assert sorted(asked) == ["DELETE /api/partner/42", "PUT /api/partner/43"]
+    assert sorted(busy.asked) == ["DELETE /api/partner/42", "PUT /api/partner/43"]
     assert "forgotten" in list_answers(chats)[0], "the bot gave up, since another user's request was delayed"
 
 

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from tests.support.adversary import GOOD, Host, Pieces, Say, Try, run_task, serve
+from tests.support.adversary import GOOD, Host, Say, Try, run_task
+from tests.support.servers import Pieces
 from warmer.wiring import WorkerContext, close_worker_context, get_worker_context
 
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """The server that every attack points to, including the environment's proxies; no request may reach it."""
-    with serve() as host:
+    with Host() as host:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, host.url)
             monkeypatch.setenv(name.lower(), host.url)
@@ -25,7 +26,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 @pytest.fixture
 def telegram_host(elsewhere: Host, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """The configured host, which answers correctly until a test sets another answer."""
-    with serve() as host:
+    with Host() as host:
         host.answer = GOOD.__getitem__
         monkeypatch.setenv("TELEGRAM_API_URL", host.url)
         close_worker_context()

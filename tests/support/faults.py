@@ -1,9 +1,8 @@
-"""Tools of the fault tests: a Redis to break, clients that repeat requests, processes by name, and figures."""
+"""Tools of the fault tests: clients that repeat requests, processes by name, and figures."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +20,6 @@ from redis import Redis
 
 from faketelegram import FakeTelegram
 from faketelegram.world import DRAWN, Drawn
-from runner import redis_server
 from tests.conftest import API_KEY, SIGNING_KEY, wait_until
 from tests.support.running import BROWSER_ACCEPT, ROOT, Service, run_service
 from warmer.keys import Keys
@@ -32,51 +30,6 @@ LEASE_DEADLINE = 300.0  # seconds, for things that return after a lease of 30 s
 PATIENCE = 60.0  # seconds until a client gives up
 Figure = Callable[[str, float], None]
 _ids = count(8_000_000)
-
-
-class RedisServer:
-    """The test's own Redis, started as the runner starts it."""
-
-    def __init__(self, folder: Path, maxmemory: str = "256mb") -> None:
-        folder.mkdir()
-        socket = folder / "redis.sock"
-        self.url = f"unix://{socket}"
-        self.client = Redis.from_url(self.url)
-        program = redis_server.find_server()
-        self._command = redis_server.command(program, socket=socket, folder=folder, maxmemory=maxmemory)
-        self.start()
-
-    def __enter__(self) -> RedisServer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.close()
-        self.kill()
-
-    def start(self) -> None:
-        """Start it, and wait until it has loaded its data."""
-        self.process = psutil.Popen(self._command, stdout=subprocess.DEVNULL)
-        try:
-            wait_until(self._answers, DEADLINE)
-        except BaseException:
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        """Stop it like an operator."""
-        self.process.terminate()
-        self.process.wait(20)
-
-    def kill(self) -> None:
-        """Kill it like a kernel that is out of memory."""
-        self.process.kill()
-        self.process.wait(20)
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.client.ping())
-        except Exception:  # noqa: BLE001 - any error means that it does not answer yet
-            return False
 
 
 class Answer(NamedTuple):

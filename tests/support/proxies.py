@@ -5,14 +5,10 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import select
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 
@@ -111,76 +107,3 @@ def caddy(folder: Path, upstream: str) -> Iterator[str]:
     command = [program, "run", "--config", str(DEPLOY / "caddy" / "Caddyfile"), "--adapter", "caddyfile"]
     with running(command, f"http://127.0.0.1:{port}", **places) as url:
         yield url
-
-
-class Pipe:
-    """A TCP connection to the service that can be shut and records its traffic."""
-
-    def __init__(self, target: str) -> None:
-        self._target = urlsplit(target)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.connections = 0
-        self.sent = b""  # by the proxy
-        self.answers = threading.Event()  # cleared: answers are delayed
-        self.answers.set()
-        self._is_shut = False
-        self._peers: dict[socket.socket, socket.socket] = {}
-        self._from_proxy: set[socket.socket] = set()
-        self._wake, self._woken = socket.socketpair()
-        self._thread = threading.Thread(target=self._run)  # one thread for all connections
-        self._thread.start()
-
-    def shut(self) -> None:
-        """Act as if the service were away: connections end, and new ones are closed at once."""
-        self._is_shut = True
-        for end in list(self._peers):
-            with suppress(OSError):  # already closed
-                end.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self.answers.set()
-        self._wake.close()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with self._listener, self._woken:
-            while self._woken not in (ready := self._list_ready()):
-                for one in ready:
-                    if one is self._listener:
-                        self._accept()
-                    elif one in self._peers:  # its peer has not just ended it
-                        self._hand_on(one)
-            for end in self._peers:
-                end.close()
-
-    def _list_ready(self) -> list[socket.socket]:
-        ready, _, _ = select.select([self._woken, self._listener, *self._peers], [], [])
-        return ready
-
-    def _accept(self) -> None:
-        client, _ = self._listener.accept()
-        if self._is_shut:
-            client.close()
-            return
-        self.connections += 1
-        server = socket.create_connection((self._target.hostname, self._target.port))
-        self._peers |= {client: server, server: client}
-        self._from_proxy.add(client)
-
-    def _hand_on(self, source: socket.socket) -> None:
-        try:
-            data = source.recv(65_536)
-            if source in self._from_proxy:
-                self.sent += data
-            else:
-                self.answers.wait()
-            if data:
-                self._peers[source].sendall(data)
-                return
-        except OSError:  # one of the two is closed
-            pass
-        for end in (source, self._peers[source]):
-            self._from_proxy.discard(end)
-            del self._peers[end]
-            end.close()

@@ -6,7 +6,6 @@ REDIS_KIND chooses the kind for the tests: single (the default), cluster or sent
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,9 +14,7 @@ from typing import Any
 
 from redis import Redis
 
-from runner.redis_server import find_server
-from tests.support.redis_nodes import WAIT_SECONDS, run_cluster, run_watched
-from tests.support.waiting import wait_until
+from tests.support.redis_nodes import RedisServer, run_cluster, run_watched
 from warmer.redis_client.clients import connect_worker
 from warmer.redis_client.cluster import Cluster
 from warmer.settings import Settings
@@ -29,35 +26,15 @@ KIND = os.environ.get("REDIS_KIND", "single")
 def run_kind(kind: str, folder: Path) -> Iterator[dict[str, str]]:
     """Run a Redis of this kind. Yields its settings."""
     if kind == "cluster":
-        with run_cluster(folder / "cluster", appendonly="no") as cluster, run_single(folder / "broker") as broker:
-            yield {"REDIS_URL": cluster.url, "CELERY_BROKER_URL": broker}
+        broker = RedisServer(folder / "broker", appendonly="no")
+        with broker, run_cluster(folder / "cluster", appendonly="no") as cluster:
+            yield {"REDIS_URL": cluster.url, "CELERY_BROKER_URL": broker.url}
     elif kind == "sentinel":
         with run_watched(folder / "watched", appendonly="no") as watched:
             yield {"REDIS_URL": watched.url}
     else:
-        with run_single(folder / "single") as url:
-            yield {"REDIS_URL": url}
-
-
-@contextmanager
-def run_single(folder: Path) -> Iterator[str]:
-    """Run a server on a unix socket like the service's. Yields its URL."""
-    folder.mkdir(parents=True)
-    with private_redis(folder, "--save", "") as (url, _):
-        yield url
-
-
-@contextmanager
-def private_redis(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run a Redis for a test that stops or breaks it. Yields its URL and its process."""
-    socket = folder / "r.sock"
-    command = [find_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            wait_until(socket.exists, WAIT_SECONDS)
-            yield f"unix://{socket}", server
-        finally:
-            server.kill()  # also if a test has paused it
+        with RedisServer(folder / "single", appendonly="no") as server:
+            yield {"REDIS_URL": server.url}
 
 
 def list_masters(redis: Redis) -> list[Any]:

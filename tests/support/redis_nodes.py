@@ -1,73 +1,89 @@
-"""Redis servers on loopback: single nodes, a cluster, and servers behind Sentinels."""
+"""Redis servers on this machine: single ones, a cluster, and servers behind Sentinels."""
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from runner.redis_server import find_server
+from runner import redis_server
+from runner.ports import free_loopback_port
 from tests.support.waiting import wait_until
 
 SLOTS = 16_384
-
 NODE_TIMEOUT_MS = 5000  # a node counts as dead after this silence
-
 DOWN_AFTER_MS = 3000
-
 MASTER = "avatars"
-
 WAIT_SECONDS = 120.0  # for things that take a few seconds
 
 
-@dataclass(eq=False)
-class Node:
-    """One server on its own port, which can be stopped and started again."""
+class RedisServer:
+    """A server as the runner starts it, which a test can stop, kill and start again with its data."""
 
-    folder: Path
-    options: dict[str, str] = field(default_factory=dict)
-    port: int = 0
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or _free_port()
+    def __init__(self, folder: Path, **options: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.options = folder, options
+        self.socket = folder / "r.sock"  # short, since the path of a socket is limited
+        self.url = f"unix://{self.socket}"
+        # Untyped, since redis-py has no types for node commands. One new attempt finds a server that was restarted.
+        self.client: Any = Redis.from_url(self.url, retry=Retry(NoBackoff(), 1))
         self.start()
 
-    @property
-    def client(self) -> Any:
-        """A client of this node alone; untyped, since redis-py has no types for node commands."""
-        return Redis(port=self.port)
+    def __enter__(self) -> Self:
+        return self
 
-    @property
-    def where(self) -> str:
-        return f"127.0.0.1:{self.port}"
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        if self.process.is_running():
+            self.kill()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
-        options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "dir": str(self.folder), **self.options}
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        self._run([find_server(), *words])
-
-    def answers(self) -> bool:
-        """Returns True if it answers."""
+        """Start it, and wait until it has loaded its data."""
+        self.process = psutil.Popen(self._list_words(), stdout=subprocess.DEVNULL)
         try:
-            return bool(self.client.ping())
-        except OSError:
-            return False
-        except Exception:  # noqa: BLE001 - any error means that it does not answer yet
-            return False
+            wait_until(self.answers, WAIT_SECONDS)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Stop it like an operator."""
+        self.process.terminate()
+        self.process.wait(20)
 
     def kill(self) -> None:
         """Kill it like a kernel that is out of memory."""
         self.process.kill()
         self.process.wait(20)
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except Exception:  # noqa: BLE001 - any error means that it does not answer yet
+            return False
+
+    def _list_words(self) -> list[str]:
+        """Returns the command line; of two values for an option the last one counts."""
+        program = redis_server.find_server()
+        command = redis_server.command(program, socket=self.socket, folder=self.folder, maxmemory="256mb")
+        return [*command, *(word for name, value in self.options.items() for word in (f"--{name}", value))]
+
+
+class Node(RedisServer):
+    """A server on a port of its own, too."""
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        self.port = free_loopback_port()
+        self.where = f"127.0.0.1:{self.port}"
+        super().__init__(folder, **{"port": str(self.port), "bind": "127.0.0.1", **options})
 
     def is_followed(self) -> bool:
         """Returns True once a replica has all writes of this master up to now."""
@@ -78,13 +94,23 @@ class Node:
         wait_until(lambda: self.client.info("replication")["slave0"]["offset"] >= before, WAIT_SECONDS)
         return True
 
-    def _run(self, command: list[str]) -> None:
-        self.process = psutil.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            wait_until(self.answers, WAIT_SECONDS)
-        except BaseException:
-            self.kill()
-            raise
+
+class Sentinel(Node):
+    """A Sentinel of this master, started from a file, to which it writes."""
+
+    def __init__(self, folder: Path, master: Node) -> None:
+        self._master = master
+        super().__init__(folder)
+
+    def _list_words(self) -> list[str]:
+        config = self.folder / "sentinel.conf"
+        config.write_text(
+            f"port {self.port}\nbind 127.0.0.1\nunixsocket {self.socket}\ndir {self.folder}\n"
+            f"sentinel monitor {MASTER} 127.0.0.1 {self._master.port} 2\n"
+            f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}\n"
+            f"sentinel failover-timeout {MASTER} 10000\n"
+        )
+        return [redis_server.find_server(), str(config), "--sentinel"]
 
 
 @dataclass(eq=False)
@@ -124,7 +150,7 @@ class WatchedRedis:
     """A master, a replica, and three Sentinels that watch them."""
 
     servers: list[Node]
-    sentinels: list[Node]
+    sentinels: list[Sentinel]
 
     @property
     def url(self) -> str:
@@ -145,15 +171,13 @@ def run_cluster(folder: Path, *, replicas: bool = False, **options: str) -> Iter
         "cluster-node-timeout": str(NODE_TIMEOUT_MS),
         "cluster-require-full-coverage": "no",
         "cluster-replica-validity-factor": "0",
-        "maxmemory-policy": "volatile-lfu",
-        "appendonly": "yes",
         **options,
     }
     with ExitStack() as stack:
         nodes = []
         for number in range(6 if replicas else 3):
-            nodes.append(Node(folder / str(number), {**options, "cluster-port": str(_free_port())}))
-            stack.callback(_end, nodes[-1])
+            bus = {"cluster-port": str(free_loopback_port())}
+            nodes.append(stack.enter_context(Node(folder / str(number), **options, **bus)))
         for number, node in enumerate(nodes[:3]):
             first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1
             node.client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
@@ -172,46 +196,19 @@ def run_cluster(folder: Path, *, replicas: bool = False, **options: str) -> Iter
 def run_watched(folder: Path, **options: str) -> Iterator[WatchedRedis]:
     """Run a master and a replica behind three Sentinels, in this folder."""
     with ExitStack() as stack:
-        options = {"maxmemory-policy": "volatile-lfu", "appendonly": "yes", **options}
-        master = Node(folder / "master", options)
-        stack.callback(_end, master)
-        replica = Node(folder / "replica", {**options, "replicaof": f"127.0.0.1 {master.port}"})
-        stack.callback(_end, replica)
-        sentinels = []
-        for number in range(3):
-            sentinels.append(_start_sentinel(folder / f"sentinel{number}", master))
-            stack.callback(_end, sentinels[-1])
-        watched = WatchedRedis([master, replica], sentinels)
+        master = stack.enter_context(Node(folder / "master", **options))
+        replica = stack.enter_context(Node(folder / "replica", **options, replicaof=f"127.0.0.1 {master.port}"))
+        sentinels = [stack.enter_context(Sentinel(folder / f"sentinel{number}", master)) for number in range(3)]
         wait_until(lambda: _follows(replica), WAIT_SECONDS)
-        wait_until(lambda: all(_watches(sentinel) for sentinel in sentinels), WAIT_SECONDS)
-        yield watched
-
-
-def _start_sentinel(folder: Path, master: Node) -> Node:
-    folder.mkdir(parents=True)
-    config = folder / "sentinel.conf"  # Sentinels write to it
-    port = _free_port()
-    config.write_text(
-        f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
-        f"sentinel monitor {MASTER} 127.0.0.1 {master.port} 2\n"
-        f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}\n"
-        f"sentinel failover-timeout {MASTER} 10000\n"
-    )
-    return Sentinel(folder, port=port)
-
-
-class Sentinel(Node):
-    """A Sentinel, started from its file."""
-
-    def start(self) -> None:
-        self._run([find_server(), str(self.folder / "sentinel.conf"), "--sentinel"])
+        wait_until(lambda: all(map(_watches, sentinels)), WAIT_SECONDS)
+        yield WatchedRedis([master, replica], sentinels)
 
 
 def _follows(replica: Node) -> bool:
     return bool(replica.client.info("replication")["master_link_status"] == "up")
 
 
-def _watches(sentinel: Node) -> bool:
+def _watches(sentinel: Sentinel) -> bool:
     """Returns True if it knows the replica and the two others."""
     state = sentinel.client.sentinel_master(MASTER)
     return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == 2)
@@ -219,14 +216,3 @@ def _watches(sentinel: Node) -> bool:
 
 def _info(node: Node) -> dict[str, str]:
     return dict(node.client.execute_command("CLUSTER INFO"))
-
-
-def _end(node: Node) -> None:
-    if node.process.is_running():
-        node.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

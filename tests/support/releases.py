@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from faketelegram import FakeTelegram
-from tests.support.faults import RedisServer, Stage, run_stage_at
+from tests.support.faults import Stage, run_stage_at
+from tests.support.redis_nodes import RedisServer
 from tests.support.running import ROOT, Service
 
 RATE = 20  # Telegram calls per second, for each release

@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from tests.conftest import wait_until
-from tests.support.redis_kinds import private_redis
+from tests.support.redis_nodes import RedisServer
 from tests.support.web_parts import (
     Headers,
     MakeApp,
@@ -34,8 +34,8 @@ from web.wiring import get_web_context
 @pytest.fixture
 def app_with_own_redis(tmp_path: Path, telegram: object, as_server: Headers, make_app: MakeApp) -> Iterator[Any]:
     """An app with its own Redis, which a test can stop, with a stored picture and a partner."""
-    with private_redis(tmp_path) as (url, server):
-        app = make_app(redis_url=url, photo_wait=0.2)
+    with RedisServer(tmp_path, **{"maxmemory-policy": "noeviction"}) as server:
+        app = make_app(redis_url=server.url, photo_wait=0.2)
         app.config.update(server=server, stored=file_url(store_picture(app)), folder=tmp_path)
         app.test_client().put(
             "/api/partner/42", json={"name": "Ann", "photo_file_id": new_file_id()}, headers=as_server
@@ -44,11 +44,11 @@ def app_with_own_redis(tmp_path: Path, telegram: object, as_server: Headers, mak
 
 
 def freeze(app: Flask) -> None:
-    app.config["server"].send_signal(signal.SIGSTOP)
+    app.config["server"].process.send_signal(signal.SIGSTOP)
 
 
 def thaw(app: Flask) -> None:
-    app.config["server"].send_signal(signal.SIGCONT)
+    app.config["server"].process.send_signal(signal.SIGCONT)
 
 
 def list_requests(app: Flask, as_server: Headers) -> list[tuple[str, str, dict[str, Any]]]:
@@ -135,12 +135,11 @@ def test_a_recovered_redis_is_used_again(app_with_own_redis: Flask) -> None:
     wait_until(lambda: ask(app_with_own_redis, "GET", app_with_own_redis.config["stored"]).status_code == 200)
 
 
-def test_a_killed_redis_is_503_until_it_is_back(app_with_own_redis: Flask, tmp_path: Path) -> None:
+def test_a_killed_redis_is_503_until_it_is_back(app_with_own_redis: Flask) -> None:
     app_with_own_redis.config["server"].kill()
-    app_with_own_redis.config["server"].wait()
     assert ask(app_with_own_redis, "GET", app_with_own_redis.config["stored"]).status_code == 503
-    with private_redis(tmp_path):
-        wait_until(lambda: ask(app_with_own_redis, "GET", "/readyz").json["checks"]["redis"] == "ok")
+    app_with_own_redis.config["server"].start()
+    wait_until(lambda: ask(app_with_own_redis, "GET", "/readyz").json["checks"]["redis"] == "ok")
 
 
 @pytest.mark.usefixtures("telegram")

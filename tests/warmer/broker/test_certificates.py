@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.programs import find_program
-from tests.support.tls import Certificate, make_certificate, serve_tls
+from tests.support.servers import Certificate, OneAnswer, make_certificate
 from warmer.broker import certificates
 from warmer.broker.certificates import check_certificates
 from warmer.broker.queues import choose_tls
@@ -38,7 +38,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 def check(certificate: Certificate, scheme: str, options: str = "") -> list[bytes]:
     """Check a server with this certificate. Returns what it has heard."""
-    with serve_tls(certificate) as server:
+    with OneAnswer(certificate=certificate) as server:
         broker = {"celery_broker_url": "redis://127.0.0.1:1"} if scheme == "rediss+cluster" else {}
         url = f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}{options}"
         check_certificates(load_settings(**broker, **{SCHEMES[scheme]: url}))
@@ -133,7 +133,7 @@ def test_a_start_waits_for_no_server_longer_than_the_whole_check_may_take(
 
 
 def test_a_server_that_does_not_answer_delays_the_check_of_no_other(certificate: Certificate, silent: Event) -> None:
-    with serve_tls(certificate) as server:
+    with OneAnswer(certificate=certificate) as server:
         hosts = f"rediss+cluster://silent.example,127.0.0.1:{server.port}"
         with pytest.raises(ConfigError, match=r"^REDIS_URL: does not trust 127\.0\.0\.1"):
             check_certificates(load_settings(redis_url=hosts, celery_broker_url="redis://127.0.0.1:1"))
@@ -149,7 +149,7 @@ def test_a_server_that_is_away_stops_no_start(scheme: str) -> None:
 
 
 def test_only_the_named_settings_are_checked(certificate: Certificate) -> None:
-    with serve_tls(certificate) as server:
+    with OneAnswer(certificate=certificate) as server:
         settings = load_settings(celery_broker_url=f"rediss://127.0.0.1:{server.port}")
         check_certificates(settings, "REDIS_URL")
         assert server.connections == 0

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.tls import Certificate, make_certificate, serve_tls
+from tests.support.servers import Certificate, OneAnswer, make_certificate
 from warmer.broker.publish import BROKER_FAILED
 from warmer.broker.queues import choose_publishing_options
 from warmer.broker.transport import EagerConnection
@@ -23,7 +23,7 @@ def of_another_name(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 def list_heard(certificate: Certificate, scheme: str, options: str = "") -> list[bytes]:
     """What a broker over TLS hears from us first, from a connection of our own and from a pooled one of kombu's."""
-    with serve_tls(certificate, b"-ERR no\r\n") as server:
+    with OneAnswer(b"-ERR no\r\n", certificate=certificate) as server:
         url = f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}/0{options}"
         settings = load_settings(celery_broker_url=url)
         connection = EagerConnection(

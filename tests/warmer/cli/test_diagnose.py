@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from tests.conftest import next_id
 from tests.support.cli_parts import call, fail
-from tests.support.redis_kinds import private_redis
+from tests.support.redis_nodes import RedisServer
 from tests.support.running import ROOT
 from warmer.keys import Subject
 from warmer.settings import Settings
@@ -47,12 +46,10 @@ def test_the_script_runs_the_same_command() -> None:
 def test_a_right_that_redis_denies_is_named_and_the_other_checks_are_left_out(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with private_redis(tmp_path) as (url, _):
-        admin: Any = Redis.from_url(url)
+    with RedisServer(tmp_path) as server:
         rights = [f"~v2:{settings.bot_id}:*", "resetchannels", "+@all", "-eval"]
-        admin.execute_command("ACL", "SETUSER", "default", "reset", "on", "nopass", *rights)
-        admin.close()
-        monkeypatch.setenv("REDIS_URL", url)
+        server.client.execute_command("ACL", "SETUSER", "default", "reset", "on", "nopass", *rights)
+        monkeypatch.setenv("REDIS_URL", server.url)
         result = call("diagnose", "--json")
     said = json.loads(result.stdout)
     assert (result.exit_code, said["ok"], said["now"]) == (1, False, {})

@@ -20,7 +20,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import next_id, wait_until
 from tests.support.cli_parts import answer, call, fail, send_heartbeat, started
 from tests.support.clock import Clock
-from tests.support.redis_kinds import run_single
+from tests.support.redis_nodes import RedisServer
 from warmer.cli.bulk import Bulk
 from warmer.cli.monitor import WorkerMonitor
 from warmer.cli.rows import Row
@@ -192,7 +192,8 @@ def test_a_redis_lost_during_the_wait_causes_one_line_with_the_settled_rows(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with ExitStack() as redis:
-        monkeypatch.setenv("REDIS_URL", url := redis.enter_context(run_single(tmp_path / "pictures")))
+        url = redis.enter_context(RedisServer(tmp_path / "pictures")).url
+        monkeypatch.setenv("REDIS_URL", url)
         settings = context.settings.model_copy(update={"redis_url": url})
         with closing(open_worker_context(settings, connect_worker(settings))) as other:
             status, line = warm_until_it_breaks(other, monkeypatch, redis.close)
@@ -206,8 +207,8 @@ def test_a_broker_lost_without_waiting_causes_one_line_with_the_published_rows(
     users = tmp_path / "users.csv"
     users.write_text("".join(f"{number},Ann\n" for number in range(1, 20_001)))
     with ExitStack() as rest:
-        with run_single(tmp_path / "broker") as broker:
-            environment = {**os.environ, "CELERY_BROKER_URL": broker}
+        with RedisServer(tmp_path / "broker") as broker:
+            environment = {**os.environ, "CELERY_BROKER_URL": broker.url}
             program = rest.enter_context(started("warm", "--no-wait", "--from-file", str(users), **environment))
             wait_until(lambda: context.redis.zcard(context.keys.recent) > 200)
         status, out, err = end_of(program)

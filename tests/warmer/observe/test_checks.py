@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
-from tests.support.redis_kinds import private_redis
+from tests.support.redis_nodes import RedisServer
 from tests.support.running import ROOT
 from warmer.broker.publish import Publisher
 from warmer.celery import app
@@ -32,26 +31,25 @@ KEYS = Keys("123456")
 RIGHTS = ("~v2:123456:*", "resetchannels", "&v2:123456:*", "+@all", "-@admin", "-@dangerous", "+info")
 
 
-class Server:
+class Server(RedisServer):
     """A Redis server with a user `avatars` whose rights a test chooses."""
 
-    def __init__(self, url: str, process: Popen[bytes]) -> None:
-        self.process = process
-        self.admin = Redis.from_url(url)
-        self.user = Redis.from_url(url, username="avatars", password="password", socket_timeout=0.2)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.user = Redis.from_url(self.url, username="avatars", password="password", socket_timeout=0.2)
         self.grant(*RIGHTS)
 
     def grant(self, *rules: str) -> None:
-        self.admin.execute_command("ACL", "SETUSER", "avatars", "reset", "on", ">password", *rules)  # type: ignore[no-untyped-call]  # untyped in redis-py
+        self.client.execute_command("ACL", "SETUSER", "avatars", "reset", "on", ">password", *rules)
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self.user.close()
-        self.admin.close()
+        super().__exit__()
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with private_redis(tmp_path) as (url, process), closing(Server(url, process)) as server:
+    with Server(tmp_path) as server:
         yield server
 
 
@@ -120,7 +118,7 @@ def test_a_granted_or_withdrawn_right_shows_within_45_s(server: Server, checks: 
 
 def test_the_probes_leave_nothing_in_redis(server: Server) -> None:
     list_denied(server.user, KEYS)
-    wait_until(lambda: server.admin.dbsize() == 0)
+    wait_until(lambda: server.client.dbsize() == 0)
 
 
 def test_a_silent_redis_is_away_and_then_ok_again(server: Server, checks: HealthChecks, clock: Clock) -> None:
@@ -133,7 +131,7 @@ def test_a_silent_redis_is_away_and_then_ok_again(server: Server, checks: Health
 
 
 def test_a_full_redis_is_away_but_can_be_read(server: Server, checks: HealthChecks) -> None:
-    server.admin.config_set("maxmemory", 1)
+    server.client.config_set("maxmemory", 1)
     health = checks.take()
     assert (health.checks["redis"], health.can_read) == ("away", True)
 

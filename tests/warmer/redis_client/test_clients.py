@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from tests.conftest import wait_until
 from tests.support.clock import Clock
-from tests.support.tls import Certificate, serve_tls
+from tests.support.servers import Certificate, OneAnswer
 from warmer.redis_client.clients import connect_listener, connect_web, connect_worker
 from warmer.redis_client.cluster import AWAY_SECONDS, Cluster
 from warmer.settings import Settings, load_settings
@@ -93,7 +93,7 @@ def test_a_listener_survives_silence(settings: Settings, redis: Redis) -> None:
 
 def list_heard(certificate: Certificate, scheme: str, options: str) -> list[bytes]:
     """What a server over TLS hears first from each kind of client."""
-    with serve_tls(certificate, b"-ERR no\r\n") as server:
+    with OneAnswer(b"-ERR no\r\n", certificate=certificate) as server:
         url = f"{scheme}://user:hunter2@127.0.0.1:{server.port}{options}"
         settings = load_settings(redis_url=url, celery_broker_url="redis://a")
         for connect in (partial(connect_web, connections=2), connect_worker):

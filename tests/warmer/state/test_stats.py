@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from tests.conftest import wait_until
-from tests.support.redis_kinds import private_redis
+from tests.support.redis_nodes import RedisServer
 from tests.support.web_parts import file_url, new_file_id, new_id, store_picture, store_unavailable, user_url
 from warmer.errors import InvalidFileId
 from warmer.keys import Keys, Subject
@@ -121,8 +121,8 @@ def test_figures_are_written_within_about_a_second(app: Flask, client: FlaskClie
 
 def test_figures_are_kept_while_redis_is_away(tmp_path: Path, app: Flask, redis: Redis) -> None:
     keys = get_web_context(app).keys
-    with private_redis(tmp_path) as (url, _):
-        stats = MinuteStats(Redis.from_url(url), keys)
+    with RedisServer(tmp_path) as server:
+        stats = MinuteStats(Redis.from_url(server.url), keys)
         stats.redis.ping()
     stats.count({"requests": 1, "hits": 1})
     stats.flush()

@@ -15,8 +15,7 @@ from pydantic import SecretStr
 
 from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.support.clock import Clock
-from tests.support.tls import Certificate, serve_tls
-from tests.support.tunnel import Tunnel, open_tunnel
+from tests.support.servers import Certificate, OneAnswer, Tunnel
 from warmer.deadline import Deadline
 from warmer.errors import Unreachable
 from warmer.photo import FilePath
@@ -162,7 +161,7 @@ def test_the_family_that_worked_is_tried_first_next_time(
 
 @pytest.fixture
 def tunnel() -> Iterator[Tunnel]:
-    with open_tunnel() as tunnel:
+    with Tunnel() as tunnel:
         yield tunnel
 
 
@@ -176,7 +175,7 @@ def test_a_proxy_opens_a_tunnel_and_gets_its_login(connect: Open, telegram: Fake
     ]
     login = b64encode(b"me:p/ss")
     assert login in tunnel.heads[0]
-    assert login not in tunnel.carried
+    assert login not in tunnel.sent + tunnel.answered
     assert TEST_TOKEN.encode() not in tunnel.heads[0]
 
 
@@ -204,28 +203,28 @@ def answer(body: bytes) -> bytes:
 def test_an_untrusted_certificate_ends_the_call_before_the_token_is_sent(
     connect: Open, certificate: Certificate
 ) -> None:
-    with serve_tls(certificate, answer(json.dumps(ME).encode())) as server:
+    with OneAnswer(answer(json.dumps(ME).encode()), certificate=certificate) as server:
         with pytest.raises(Unreachable):
             connect(f"https://127.0.0.1:{server.port}").get_me(Deadline(60))
         assert (server.connections, server.heard) == (1, [])
 
 
 def test_a_private_ca_is_trusted_where_the_settings_name_it(connect: Open, certificate: Certificate) -> None:
-    with serve_tls(certificate, answer(json.dumps(ME).encode())) as server:
+    with OneAnswer(answer(json.dumps(ME).encode()), certificate=certificate) as server:
         api = connect(f"https://127.0.0.1:{server.port}", ca_file=certificate.file)
         assert api.get_me(Deadline(60)).username == "bo_bot"
 
 
 def test_a_proxy_sees_no_token_where_telegram_is_asked_over_tls(connect: Open, certificate: Certificate) -> None:
     with (
-        serve_tls(certificate, answer(json.dumps(ME).encode())) as server,
-        open_tunnel(("127.0.0.1", server.port)) as tunnel,
+        OneAnswer(answer(json.dumps(ME).encode()), certificate=certificate) as server,
+        Tunnel(server.url) as tunnel,
     ):
         # Only the proxy knows the way; the name is compared with the certificate all the same.
         way = {"proxy": SecretStr(tunnel.url), "ca_file": certificate.file}
         assert connect("https://localhost:1", **way).get_me(Deadline(60)).username == "bo_bot"
         assert TEST_TOKEN.encode() in server.heard[0]
-        assert TEST_TOKEN.encode() not in b"".join(tunnel.heads) + tunnel.carried
+        assert TEST_TOKEN.encode() not in b"".join(tunnel.heads) + tunnel.sent + tunnel.answered
         with pytest.raises(Unreachable):
             connect("https://elsewhere.example", **way).get_me(Deadline(60))
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
-from tests.support.redis_kinds import private_redis
+from tests.support.redis_nodes import RedisServer
 from tests.support.web_parts import MakeApp
 from warmer.keys import HEARTBEAT_SECONDS
 from web.wiring import get_web_context
@@ -68,13 +68,13 @@ def test_the_bot_state_is_the_worst_that_workers_report(
 
 
 def test_without_redis_readyz_is_503_and_recovers(tmp_path: Path, telegram: FakeTelegram, make_app: MakeApp) -> None:
-    with private_redis(tmp_path) as (url, server):
-        client = make_app(redis_url=url).test_client()
-        server.send_signal(signal.SIGSTOP)
+    with RedisServer(tmp_path) as server:
+        client = make_app(redis_url=server.url).test_client()
+        server.process.send_signal(signal.SIGSTOP)
         answer: Any = client.get("/readyz")
         assert (answer.status_code, answer.json["checks"]["redis"]) == (503, "away")
         assert client.get("/healthz").status_code == 200
-        server.send_signal(signal.SIGCONT)
+        server.process.send_signal(signal.SIGCONT)
         wait_until(lambda: client.get("/readyz").status_code == 200)
 
 

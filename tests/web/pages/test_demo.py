@@ -13,8 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ, run_wsgi_app
 
-from tests.conftest import wait_until
-from tests.support.redis_kinds import private_redis
+from tests.support.redis_nodes import RedisServer
 from tests.support.web_parts import MakeApp, as_user, file_url, new_id, queued, store_picture
 from warmer.keys import Subject
 from web.api.rate_limit import WRONG_KEYS_PER_MINUTE
@@ -258,8 +257,7 @@ def test_a_malformed_id_in_a_lookup_is_422(client: FlaskClient, body: Any, as_se
 
 
 def test_the_page_works_without_redis(tmp_path: Path, telegram: object, make_app: MakeApp) -> None:
-    with private_redis(tmp_path) as (url, server):
-        client = make_app(redis_url=url).test_client()
+    with RedisServer(tmp_path) as server:
+        client = make_app(redis_url=server.url).test_client()
         server.kill()
-        wait_until(lambda: server.poll() is not None)
         assert client.get("/").status_code == 200

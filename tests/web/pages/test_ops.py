@@ -14,8 +14,8 @@ from celery import Celery
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import API_KEY, wait_until
-from tests.support.redis_kinds import private_redis
+from tests.conftest import API_KEY
+from tests.support.redis_nodes import RedisServer
 from tests.support.remaining import remaining
 from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, store_picture
 from warmer.errors import InvalidFileId
@@ -205,11 +205,10 @@ def test_an_age_is_formatted_in_one_unit() -> None:
 
 
 def test_without_redis_the_page_says_so(tmp_path: Path, make_app: MakeApp) -> None:
-    with private_redis(tmp_path) as (url, server):
-        client = make_app(redis_url=url).test_client()
-        wait_until(lambda: read(client)["redis"] == "ok")  # the socket exists shortly before Redis listens
+    with RedisServer(tmp_path) as server:
+        client = make_app(redis_url=server.url).test_client()
+        assert read(client)["redis"] == "ok"
         server.kill()
-        server.wait()
         shown, answer = read(client), client.get("/ops", headers=KEY)
     assert (shown["redis"], shown["now"], shown["day"], shown["steps"]) == ("away", None, None, [])
     assert answer.status_code == 200

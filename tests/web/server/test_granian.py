@@ -7,10 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from redis import Redis
-
-from tests.support.redis_kinds import private_redis
-from tests.support.tls import Certificate, serve_tls
+from tests.support.redis_nodes import RedisServer
+from tests.support.servers import Certificate, OneAnswer
 
 ROOT = Path(__file__).resolve().parents[3]
 CREATE = "from web.server.granian import create_app; create_app()"
@@ -30,7 +28,7 @@ def test_the_app_configures_logging_and_freezes_the_heap() -> None:
 
 
 def test_a_redis_that_is_not_trusted_ends_the_start_with_one_line(certificate: Certificate) -> None:
-    with serve_tls(certificate) as server:
+    with OneAnswer(certificate=certificate) as server:
         done = run(CREATE, REDIS_URL=f"rediss://127.0.0.1:{server.port}", CELERY_BROKER_URL="redis://127.0.0.1:1")
     assert done.returncode == 1
     assert done.stderr.startswith("avatar-warmer: REDIS_URL: does not trust 127.0.0.1:")
@@ -44,9 +42,10 @@ def test_too_few_open_files_end_the_start_with_one_line() -> None:
 
 
 def test_the_start_names_the_rights_that_redis_denies(tmp_path: Path) -> None:
-    with private_redis(tmp_path) as (url, _):
-        with Redis.from_url(url) as admin:
-            admin.acl_setuser("avatars", enabled=True, passwords="+password", keys=["*"], categories=["+@read"])
-        done = run(CREATE, REDIS_URL=url.replace("//", "//avatars:password@"), CELERY_BROKER_URL="redis://127.0.0.1:1")
+    with RedisServer(tmp_path) as server:
+        server.client.acl_setuser("avatars", enabled=True, passwords="+password", keys=["*"], categories=["+@read"])
+        done = run(
+            CREATE, REDIS_URL=server.url.replace("//", "//avatars:password@"), CELERY_BROKER_URL="redis://127.0.0.1:1"
+        )
     assert done.returncode == 0, done.stderr
     assert "Redis denies this user: " in done.stderr
