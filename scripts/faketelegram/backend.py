@@ -7,6 +7,7 @@ from collections.abc import Callable
 from faketelegram import botapi, messages
 from faketelegram.botapi import Call
 from faketelegram.fault_rules import FaultRules
+from faketelegram.fields import FieldError
 from faketelegram.replies import NOT_FOUND, UNAUTHORIZED, Reply
 from faketelegram.traffic import Traffic
 from faketelegram.updates import Update
@@ -21,7 +22,7 @@ class Backend:
 
     def __init__(self, token: str, latency: float, connect_latency: float, wait: Wait) -> None:
         if not TOKEN.fullmatch(token):
-            raise ValueError("token: must look like 123456789:ABC-def")
+            raise FieldError("token", "must look like 123456789:ABC-def")
         self.token = token
         self.latency = latency
         self.connect_latency = connect_latency

@@ -14,21 +14,18 @@ SECRET_TOKEN = re.compile(r"[A-Za-z0-9_-]*")
 MAX_SECRET_TOKEN, MAX_COMMANDS = 256, 100
 COMMAND = re.compile(r"/?([a-z0-9_]{1,32})")
 SCOPES = (
-    "default",
-    "all_private_chats",
-    "all_group_chats",
-    "all_chat_administrators",
-    "chat",
-    "chat_administrators",
+    "default", "all_private_chats", "all_group_chats", "all_chat_administrators", "chat", "chat_administrators",
     "chat_member",
-)
+)  # fmt: skip
 
 
 def set_webhook(world: World, params: Params) -> Reply:
     """Set it, or delete it with an empty URL. The fake delivers nothing to it: updates stay pending."""
     wanted = _read_webhook(params)
     before, world.webhook = world.webhook, wanted
-    dropped = _drop_updates(world, params)
+    dropped = params.get("drop_pending_updates", "").lower() == "true"
+    if dropped:
+        world.updates.clear()
     if before == wanted and not dropped:
         return result(True, "Webhook is already set" if wanted.url else "Webhook is already deleted")
     if wanted.url:
@@ -100,13 +97,6 @@ def _read_webhook(params: Params) -> Webhook:
     webhook = Webhook(url, secret, allowed_updates=allowed if isinstance(allowed, list) else [])
     connections = leading_number(params.get("max_connections", ""))
     return replace(webhook, max_connections=min(100, connections)) if connections > 0 else webhook
-
-
-def _drop_updates(world: World, params: Params) -> bool:
-    dropped = params.get("drop_pending_updates", "").lower() == "true"
-    if dropped:
-        world.updates.clear()
-    return dropped
 
 
 def _read_command(command: object) -> dict[str, str]:

@@ -18,6 +18,10 @@ from faketelegram.replies import NOT_FOUND, OCTETS, UNKNOWN_METHOD, BadRequestEr
 from faketelegram.world import World
 
 DOWNLOAD = "download"
+ABILITIES = (
+    "can_read_all_group_messages", "supports_inline_queries", "can_connect_to_business", "has_main_web_app",
+    "has_topics_enabled",
+)  # fmt: skip
 MAX_DOWNLOAD = 20 * 1024 * 1024  # bytes, as at Telegram
 
 
@@ -31,8 +35,9 @@ class Call:
     def find_subject(self, world: World) -> tuple[int | None, str | None]:
         """The user and the file that the call names, None for each that it does not name."""
         if self.method in ("getFile", DOWNLOAD):
-            named = world.file_at if self.method == DOWNLOAD else world.file
-            file = named(self.params.get("file_path" if self.method == DOWNLOAD else "file_id", ""))
+            is_download = self.method == DOWNLOAD
+            look_up = world.files.at if is_download else world.files.find
+            file = look_up(self.params.get("file_path" if is_download else "file_id", ""))
             return (file.owner, file.file_id) if file else (None, self.params.get("file_id"))
         asked = leading_number(self.params.get("user_id" if self.method == "getUserProfilePhotos" else "chat_id", ""))
         return asked or None, None
@@ -49,17 +54,7 @@ def answer(world: World, call: Call) -> Reply:
 
 
 def get_me(world: World, _: Params) -> Reply:
-    no = dict.fromkeys(
-        (
-            "can_read_all_group_messages",
-            "supports_inline_queries",
-            "can_connect_to_business",
-            "has_main_web_app",
-            "has_topics_enabled",
-        ),
-        False,
-    )
-    return result({**describe_bot(world), "can_join_groups": True, **no})
+    return result({**describe_bot(world), "can_join_groups": True, **dict.fromkeys(ABILITIES, False)})
 
 
 def get_user_profile_photos(world: World, params: Params) -> Reply:
@@ -94,17 +89,17 @@ def get_file(world: World, params: Params) -> Reply:
     file_id = params.get("file_id", "")
     if not file_id:
         return failure(400, "Bad Request: file_id not specified")
-    file = world.file(file_id)
+    file = world.files.find(file_id)
     if file is None:
         return failure(400, "Bad Request: invalid file_id")
     size = len(file.read())
     if size > MAX_DOWNLOAD:
         return failure(400, "Bad Request: file is too big")
-    return result({**_named(file), "file_size": size, "file_path": world.path_of(file)})
+    return result({**_named(file), "file_size": size, "file_path": world.files.path_of(file)})
 
 
 def download(world: World, params: Params) -> Reply:
-    file = world.file_at(params["file_path"])
+    file = world.files.at(params["file_path"])
     return Reply(200, file.read(), OCTETS) if file else NOT_FOUND
 
 

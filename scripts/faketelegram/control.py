@@ -39,17 +39,9 @@ def add_fault(backend: Backend, body: bytes) -> Reply:
     return as_json(backend.faults.rules(), 201)
 
 
-def list_faults(backend: Backend, _: bytes) -> Reply:
-    return as_json(backend.faults.rules())
-
-
 def clear_faults(backend: Backend, _: bytes) -> Reply:
     backend.faults.clear()
     return as_json([])
-
-
-def show_calls(backend: Backend, _: bytes) -> Reply:
-    return as_json(backend.traffic.calls)
 
 
 def clear_calls(backend: Backend, _: bytes) -> Reply:
@@ -64,14 +56,11 @@ def show_traffic(backend: Backend, _: bytes) -> Reply:
 
 
 def list_users(backend: Backend, _: bytes) -> Reply:
-    return as_json([_described(account) for account in backend.world.accounts()])
+    return as_json([_describe(account) for account in backend.world.accounts()])
 
 
 def add_user(backend: Backend, body: bytes) -> Reply:
-    spec = users.parse(_object(body), _from_base64)
-    spec.join(backend.world)
-    account = backend.world.find(spec.id)
-    return as_json(_described(account) if account else None, 201)
+    return as_json(_describe(backend.world.add(*users.parse(_object(body), _from_base64))), 201)
 
 
 def remove_user(backend: Backend, _: bytes, id: int) -> Reply:
@@ -81,13 +70,11 @@ def remove_user(backend: Backend, _: bytes, id: int) -> Reply:
 
 def change_photo(backend: Backend, body: bytes, id: int) -> Reply:
     """The body is an image; if it is empty, a picture is drawn."""
-    backend.world.change_photo(id, pictures.squares(body) if body else DRAWN)
-    return _user(backend, id)
+    return as_json(_describe(backend.world.change_photo(id, pictures.squares(body) if body else DRAWN)))
 
 
 def hide_photo(backend: Backend, _: bytes, id: int) -> Reply:
-    backend.world.hide_photo(id)
-    return _user(backend, id)
+    return as_json(_describe(backend.world.hide_photo(id)))
 
 
 def write(backend: Backend, body: bytes, id: int) -> Reply:
@@ -95,12 +82,7 @@ def write(backend: Backend, body: bytes, id: int) -> Reply:
     return as_json(backend.write(id, body.decode(errors="replace")), 201)
 
 
-def _user(backend: Backend, id: int) -> Reply:
-    account = backend.world.find(id)
-    return as_json(_described(account) if account else None)
-
-
-def _described(account: Account) -> dict[str, object]:
+def _describe(account: Account) -> dict[str, object]:
     shown = account.shown
     profile = account.listed[0].profile if account.listed else ()
     chat = shown.chat if shown else ()
@@ -131,10 +113,10 @@ def _from_base64(words: str) -> bytes:
 
 Route = Callable[..., Reply]
 ROUTES: tuple[tuple[str, str, Route], ...] = (
-    ("GET", "faults", list_faults),
+    ("GET", "faults", lambda backend, _: as_json(backend.faults.rules())),
     ("POST", "faults", add_fault),
     ("DELETE", "faults", clear_faults),
-    ("GET", "calls", show_calls),
+    ("GET", "calls", lambda backend, _: as_json(backend.traffic.calls)),
     ("DELETE", "calls", clear_calls),
     ("GET", "traffic", show_traffic),
     ("GET", "users", list_users),

@@ -41,7 +41,7 @@ class Fault:
         return not self.only or method in self.only
 
     def apply(self, reply: Reply, options: Options, call: Call, world: World) -> Reply:
-        if self.drops_path and (file := world.file_at(call.params.get("file_path", ""))):
+        if self.drops_path and (file := world.files.at(call.params.get("file_path", ""))):
             world.expire_paths(file.file_id)
         return self.change(reply, {**self.options, **options})
 

@@ -23,10 +23,10 @@ class FileStore:
                 self._files.pop(file.file_id, None)
                 self._expire(file.file_id)
 
-    def file(self, file_id: str) -> File | None:
+    def find(self, file_id: str) -> File | None:
         return self._files.get(file_id)
 
-    def file_at(self, path: str) -> File | None:
+    def at(self, path: str) -> File | None:
         return self._paths.get(path)
 
     def path_of(self, file: File) -> str:

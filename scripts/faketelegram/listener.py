@@ -1,19 +1,21 @@
 """HTTP on a socket: accepts connections, reads requests, sends answers. The backend decides what to answer."""
 
-import contextlib
 import re
 import socket
 import socketserver
 import sys
 import threading
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
+from werkzeug.exceptions import HTTPException
+
 from faketelegram import control
 from faketelegram.backend import Backend
 from faketelegram.botapi import DOWNLOAD, Call, proper_name
-from faketelegram.params import Params, UnreadableBodyError, parse_params, read_body
+from faketelegram.params import Params, Request
 from faketelegram.replies import NOT_FOUND, Delivery, Reply, failure
 from faketelegram.wire import deliver
 
@@ -35,38 +37,35 @@ class Handler(BaseHTTPRequestHandler):
         super().handle()
 
     def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
+        path = self.path.partition("?")[0]
         try:
-            body = read_body(self._headers(), self.rfile)
+            request = Request(self)
             if path.startswith(control.PREFIX):
-                self._send(control.answer(self.backend, self.command, path, body))
+                self._send(control.answer(self.backend, self.command, path, request.data))
             elif self.command == "DELETE":
                 self._send(NOT_FOUND)
             elif found := METHOD_PATH.fullmatch(path):
-                given = parse_params(query, self.headers.get("Content-Type", ""), body)
-                self._answer(found[1], Call(proper_name(found[2]), given))
+                self._answer(found[1], Call(proper_name(found[2]), request.read_params()))
             elif found := DOWNLOAD_PATH.fullmatch(path):
                 self._answer(found[1], Call(DOWNLOAD, Params({"file_path": unquote(found[2])})))
             else:
                 self._send(NOT_FOUND)
-        except UnreadableBodyError as error:
+        except HTTPException as error:
             self.close_connection = True  # the start of the next request is unknown
-            self._send(failure(400, f"Bad Request: can't parse the request: {error}"))
+            self._send(failure(400, f"Bad Request: can't parse the request: {error.description}"))
 
     do_POST = do_DELETE = do_GET
 
     def _answer(self, token: str, call: Call) -> None:
-        ongoing = self.backend.traffic.start(call)
-        try:
+        with ExitStack() as ongoing:
+            ongoing.enter_context(self.backend.traffic.counting(call))
             reply = self.backend.answer(unquote(token), call)
             if not self._pause(self.backend.latency + reply.delay):
                 self.close_connection = True  # stopped meanwhile: an answer before its time would be wrong
                 return
             if reply.delivery not in IN_FLIGHT_WHILE_SENT:
-                ongoing.finish()
+                ongoing.close()
             self._send(reply)
-        finally:
-            ongoing.finish()
 
     def _send(self, reply: Reply) -> None:
         reusable = deliver(reply, self.connection, self._pause, last=self.close_connection)
@@ -79,9 +78,6 @@ class Handler(BaseHTTPRequestHandler):
     def _pause(self, seconds: float) -> bool:
         """Wait. Returns False if the fake stops before the time is over."""
         return seconds <= 0 or not self.backend.wait(self.server.stopping, seconds)
-
-    def _headers(self) -> dict[str, str]:
-        return {name.title(): value for name, value in self.headers.items()}
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing: `calls` and `log` hold every request."""
@@ -125,7 +121,7 @@ class Listener(ThreadingHTTPServer):
         self.server_close()
         with self._changed:
             for connection in self._open:
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
             self.backend.world.updates.wake()
             self._changed.wait_for(lambda: not self._open, seconds)

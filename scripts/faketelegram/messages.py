@@ -15,18 +15,9 @@ LONGEST_TEXT, LONGEST_CAPTION = 4096, 1024  # UTF-16 units, of which most charac
 COMMAND = re.compile(r"/[A-Za-z0-9_]{1,32}(@[A-Za-z0-9_]+)?(?=\s|$)")
 NAMES = ("first_name", "last_name", "username")
 CHAT_ACTIONS = (
-    "typing",
-    "upload_photo",
-    "record_video",
-    "upload_video",
-    "record_voice",
-    "upload_voice",
-    "upload_document",
-    "choose_sticker",
-    "find_location",
-    "record_video_note",
-    "upload_video_note",
-)
+    "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document",
+    "choose_sticker", "find_location", "record_video_note", "upload_video_note",
+)  # fmt: skip
 UPLOADED = "attach://"  # in front of the name of the part that holds the file
 
 
@@ -74,7 +65,7 @@ def send_photo(world: World, params: Params) -> Reply:
     account, caption = _find_chat(world, params), params.get("caption", "")
     if len(caption) > LONGEST_CAPTION:
         raise BadRequestError("message caption is too long")
-    file = _upload(world, upload) if upload is not None else world.file(given)
+    file = _upload(world, upload) if upload is not None else world.files.find(given)
     if file is None:
         is_url = given.startswith(("http://", "https://"))
         wrong = "wrong remote file identifier specified: Wrong string length"
@@ -102,19 +93,20 @@ def _find_chat(world: World, params: Params) -> Account:
 
 
 def _upload(world: World, data: bytes) -> File | None:
+    _measure(data)
+    return world.files.find(world.add_file(data))
+
+
+def _measure(data: bytes) -> tuple[int, int]:
     try:
-        pictures.measure(data)
+        return pictures.measure(data)
     except FieldError:
         raise BadRequestError("IMAGE_PROCESS_FAILED") from None
-    return world.file(world.add_file(data))
 
 
 def _photo_size(file: File) -> dict[str, object]:
     data = file.read()
-    try:
-        width, height = pictures.measure(data)
-    except FieldError:
-        raise BadRequestError("IMAGE_PROCESS_FAILED") from None
+    width, height = _measure(data)
     ids = {"file_id": file.file_id, "file_unique_id": file.file_unique_id}
     return {**ids, "file_size": len(data), "width": width, "height": height}
 

@@ -1,13 +1,14 @@
-"""A request's parameters, in the query, as a form, as JSON, or as multipart."""
+"""Reads a request: its body, and its parameters in the query, as a form, as JSON, or as multipart."""
 
-import email.parser
-import email.policy
 import json
 import re
 from collections.abc import Mapping
-from email.message import EmailMessage
-from io import BufferedIOBase
-from urllib.parse import parse_qsl
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import werkzeug
+from werkzeug.exceptions import BadRequest
+from werkzeug.serving import DechunkedInput
 
 MAX_BODY = 20 * 1024 * 1024  # bytes
 
@@ -20,71 +21,33 @@ class Params(dict[str, str]):
         self.uploads = dict(uploads or {})
 
 
-class UnreadableBodyError(ValueError):
-    """The body does not match its headers."""
+class Request(werkzeug.Request):
+    """A request whose body is read; raises HTTPException if the body does not match its headers."""
 
+    max_content_length = max_form_memory_size = MAX_BODY
 
-def read_body(headers: Mapping[str, str], stream: BufferedIOBase) -> bytes:
-    if "chunked" in headers.get("Transfer-Encoding", "").lower():
-        return _unchunked(stream)
-    length = headers.get("Content-Length", "0")
-    if not length.isdecimal() or int(length) > MAX_BODY:
-        raise UnreadableBodyError("Content-Length")
-    return stream.read(int(length))
+    def __init__(self, handler: BaseHTTPRequestHandler) -> None:
+        stream: Any = handler.rfile
+        environ = {
+            "REQUEST_METHOD": handler.command,
+            "QUERY_STRING": handler.path.partition("?")[2],
+            "CONTENT_TYPE": handler.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": handler.headers.get("Content-Length", "0"),
+            "wsgi.input": stream,
+        }
+        if "chunked" in handler.headers.get("Transfer-Encoding", "").lower():
+            environ |= {"wsgi.input": DechunkedInput(stream), "wsgi.input_terminated": True}
+        super().__init__(environ)
+        self.get_data()
 
-
-def _unchunked(stream: BufferedIOBase) -> bytes:
-    body = b""
-    while True:
-        try:
-            size = int(stream.readline(100).split(b";")[0], 16)
-        except ValueError as error:
-            raise UnreadableBodyError("chunk size") from error
-        if not 0 <= size <= MAX_BODY - len(body):
-            raise UnreadableBodyError("chunk size")
-        body += stream.read(size)
-        ending = stream.readline(100)
-        while size == 0 and ending not in (b"\r\n", b"\n", b""):  # trailers
-            ending = stream.readline(65_536)
-        if size == 0:
-            return body
-
-
-def parse_params(query: str, content_type: str, body: bytes) -> Params:
-    """All parameters; the body wins over the query."""
-    given = Params(dict(parse_qsl(query, keep_blank_values=True)))
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        given.update(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
-    elif kind == "application/json":
-        given.update(_from_json(body))
-    elif kind == "multipart/form-data":
-        _add_multipart(given, content_type, body)
-    return given
-
-
-def _from_json(body: bytes) -> dict[str, str]:
-    try:
-        values = json.loads(body or b"{}")
-    except ValueError as error:
-        raise UnreadableBodyError("JSON") from error
-    if not isinstance(values, dict):
-        raise UnreadableBodyError("JSON")
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
-
-
-def _add_multipart(given: Params, content_type: str, body: bytes) -> None:
-    parser = email.parser.BytesParser(_class=EmailMessage, policy=email.policy.HTTP)
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    message = parser.parsebytes(head + body)
-    for part in message.iter_parts():
-        name = part.get_param("name", header="content-disposition")
-        payload = part.get_payload(decode=True)
-        data = payload if isinstance(payload, bytes) else b""
-        if isinstance(name, str) and part.get_filename() is None:
-            given[name] = data.decode(errors="replace")
-        elif isinstance(name, str):
-            given.uploads[name] = data
+    def read_params(self) -> Params:
+        """Returns all parameters; the body wins over the query. Raises HTTPException."""
+        texts = dict([*self.args.items(multi=True), *self.form.items(multi=True)])
+        values = self.get_json() if self.is_json and self.data else {}
+        if not isinstance(values, dict):
+            raise BadRequest("The JSON is no object.")
+        texts |= {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+        return Params(texts, {name: file.read() for name, file in self.files.items()})
 
 
 def leading_number(value: str) -> int:

@@ -1,7 +1,7 @@
 """Answers as values: the body, and how it is sent."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 OCTETS = "application/octet-stream"
@@ -49,8 +49,7 @@ def failure(code: int, description: str) -> Reply:
 def too_many(seconds: int) -> Reply:
     description = f"Too Many Requests: retry after {seconds}"
     said = {"ok": False, "error_code": 429, "description": description, "parameters": {"retry_after": seconds}}
-    plain = as_json(said, 429)
-    return Reply(plain.status, plain.body, headers=(("Retry-After", str(seconds)),))
+    return replace(as_json(said, 429), headers=(("Retry-After", str(seconds)),))
 
 
 NOT_FOUND = failure(404, "Not Found")

@@ -3,7 +3,6 @@
 import threading
 from collections import Counter
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Self
 
 from faketelegram.backend import Backend, Wait
@@ -40,7 +39,7 @@ class FakeTelegram(Backend):
         self.port = port
         self._listener: Listener | None = None
         for user in users or ():
-            user.join(self.world)
+            self.world.add(*user)
 
     def start(self) -> Self:
         self._listener = Listener(self, self.host, self.port)
@@ -57,7 +56,7 @@ class FakeTelegram(Backend):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property

@@ -7,44 +7,23 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 from faketelegram import fields, pictures
-from faketelegram.accounts import Kind
+from faketelegram.accounts import Account, Kind
 from faketelegram.fields import FieldError
-from faketelegram.world import DRAWN, PictureSource, World
+from faketelegram.world import DRAWN, PictureSource
 
 TEXTS = ("first_name", "last_name", "username", "title", "kind")
 FIELDS = ("id", *TEXTS, "photo", "public_only")
 
 
-@dataclass(frozen=True)
-class UserSpec:
-    """A user, or with a negative id a group or channel, before it joins a world."""
+class UserSpec(NamedTuple):
+    """A user, group or channel before it joins a world."""
 
-    id: int
-    first_name: str = ""
-    last_name: str = ""
-    username: str = ""
-    title: str = ""
-    kind: Kind = "private"
-    photo: PictureSource | None = DRAWN
-    public_only: bool = False
-
-    def join(self, world: World) -> None:
-        if self.id < 0:
-            world.add_chat(self.id, self.title, kind=self.kind, username=self.username, picture=self.photo)
-            return
-        world.add_user(
-            self.id,
-            self.first_name,
-            last_name=self.last_name,
-            username=self.username,
-            picture=self.photo,
-            public_only=self.public_only,
-        )
+    account: Account
+    picture: PictureSource | None = DRAWN
 
 
 def parse(item: object, read_photo: Callable[[str], bytes]) -> UserSpec:
@@ -57,7 +36,7 @@ def parse(item: object, read_photo: Callable[[str], bytes]) -> UserSpec:
     if "id" not in item:
         raise FieldError("id", "is missing")
     id = fields.account_id(item["id"])
-    words = {name: fields.text(item[name], name) for name in TEXTS if name in item}
+    words: dict[str, Any] = {name: fields.text(item[name], name) for name in TEXTS if name in item}
     kinds = [kind for kind in get_args(Kind) if (kind == "private") == (id > 0)]
     kind = words.pop("kind", "private" if id > 0 else "supergroup")
     if kind not in kinds:
@@ -66,7 +45,8 @@ def parse(item: object, read_photo: Callable[[str], bytes]) -> UserSpec:
     if not words.get(name):
         raise FieldError(name, "is missing or empty")
     public_only = fields.flag(item.get("public_only", False), "public_only")
-    return UserSpec(id, **words, kind=cast(Kind, kind), photo=_read_picture(item, read_photo), public_only=public_only)
+    account = Account(id, cast(Kind, kind), **words, public_only=public_only)
+    return UserSpec(account, _read_picture(item, read_photo))
 
 
 def _read_picture(item: dict[str, object], read_photo: Callable[[str], bytes]) -> PictureSource | None:
@@ -107,10 +87,7 @@ def _at(position: int, item: object, read_photo: Callable[[str], bytes]) -> User
 
 def demo_users() -> list[UserSpec]:
     """Two dozen people from all over the world, each with a drawn photo and the same id in every run."""
-    return [
-        UserSpec(7_000_000_001 + position, first, last, username)
-        for position, (first, last, username) in enumerate(DEMO_NAMES)
-    ]
+    return [UserSpec(Account(id, "private", *names)) for id, names in enumerate(DEMO_NAMES, 7_000_000_001)]
 
 
 DEMO_NAMES = (

@@ -38,7 +38,7 @@ class World:
         self.webhook = Webhook()
         self.commands: dict[tuple[str, str], list[dict[str, str]]] = {}  # by scope and language
         self._accounts: dict[int, Account] = {}
-        self._files = FileStore()
+        self.files = FileStore()
         self._added = 0
         self._lock = threading.RLock()
 
@@ -57,8 +57,7 @@ class World:
         """A new user. `public_only`: getChat shows the photo, getUserProfilePhotos does not."""
         if account_id(id) < 0:
             raise FieldError("id", f"a user's id is positive, not {id}")
-        account = Account(id, "private", first_name, last_name, username, public_only=public_only)
-        return self._add(account, picture)
+        return self.add(Account(id, "private", first_name, last_name, username, public_only=public_only), picture)
 
     def add_chat(
         self,
@@ -72,9 +71,10 @@ class World:
         """A new group or channel; its photo comes from getChat alone."""
         if account_id(id) > 0:
             raise FieldError("id", f"the id of a group or channel is negative, not {id}")
-        return self._add(Account(id, kind, username=username, title=title), picture)
+        return self.add(Account(id, kind, username=username, title=title), picture)
 
-    def _add(self, account: Account, picture: PictureSource | None) -> Account:
+    def add(self, account: Account, picture: PictureSource | None = DRAWN) -> Account:
+        """A new user, group or channel."""
         with self._lock:
             if account.id in self._accounts:
                 raise FieldError("id", f"{account.id} already exists")
@@ -87,7 +87,7 @@ class World:
         """Remove a user or a chat with its files: from now on `user not found`."""
         with self._lock:
             for photo in self._known(id).photos:
-                self._files.remove(*photo.profile, *photo.chat)
+                self.files.remove(*photo.profile, *photo.chat)
             del self._accounts[id]
 
     def deactivate(self, id: int) -> None:
@@ -96,7 +96,7 @@ class World:
 
     # Photos
 
-    def change_photo(self, id: int, picture: PictureSource = DRAWN) -> None:
+    def change_photo(self, id: int, picture: PictureSource = DRAWN) -> Account:
         """Add a picture as the newest; the file ids that getChat gave for the last one become invalid."""
         with self._lock:
             account = self._known(id)
@@ -105,14 +105,16 @@ class World:
             account.hidden = False
             photo = self._photo(account, self._make_picture(account, picture))
             account.photos.append(photo)
-            self._files.add(*photo.profile, *photo.chat)
+            self.files.add(*photo.profile, *photo.chat)
+            return account
 
-    def hide_photo(self, id: int) -> None:
+    def hide_photo(self, id: int) -> Account:
         """Hide the photo from both methods; the ids from getChat become invalid, those from the profile stay valid."""
         with self._lock:
             account = self._known(id)
             account.hidden = True
             self._forget_chat_files(account)
+            return account
 
     def show_photo(self, id: int) -> None:
         """Undo hide_photo."""
@@ -120,7 +122,7 @@ class World:
             account = self._known(id)
             account.hidden = False
             if account.photos:
-                self._files.add(*account.photos[-1].chat)
+                self.files.add(*account.photos[-1].chat)
 
     def _make_picture(self, account: Account, picture: PictureSource) -> Picture:
         if isinstance(picture, Drawn):
@@ -157,7 +159,7 @@ class World:
             self._added += 1
             which = (self.seed, "file", self._added)
             file = File(ids.file_id(self.bot_id, *which), ids.file_unique_id(*which), None, 0, lambda: data)
-            self._files.add(file)
+            self.files.add(file)
             return file.file_id
 
     def file_id(self, id: int, width: int = 320) -> str:
@@ -171,7 +173,7 @@ class World:
 
     def expire_paths(self, file_id: str | None = None) -> None:
         """Let downloads of this file's path, or of every path, answer 404 until getFile gives a new one."""
-        self._files.expire(file_id)
+        self.files.expire(file_id)
 
     # Look-ups
 
@@ -185,15 +187,6 @@ class World:
     def chat_named(self, username: str) -> Account | None:
         return next((one for one in self.accounts() if one.id < 0 and one.username.lower() == username.lower()), None)
 
-    def file(self, file_id: str) -> File | None:
-        return self._files.file(file_id)
-
-    def file_at(self, path: str) -> File | None:
-        return self._files.file_at(path)
-
-    def path_of(self, file: File) -> str:
-        return self._files.path_of(file)
-
     def _known(self, id: int) -> Account:
         account = self._accounts.get(id)
         if account is None:
@@ -202,4 +195,4 @@ class World:
 
     def _forget_chat_files(self, account: Account) -> None:
         if account.photos:
-            self._files.remove(*account.photos[-1].chat)
+            self.files.remove(*account.photos[-1].chat)

@@ -42,11 +42,10 @@ def register_partners(page: str, api_key: str, is_stopping: Callable[[], bool]) 
     """
     people = demo_users()
     random.Random("warm").shuffle(people)  # noqa: S311 - an order, not a secret
-    for person in people:
-        name = f"{person.first_name} {person.last_name}".strip()
+    for person, _ in people:
         deadline = time.monotonic() + DEADLINE
         while not is_stopping():
-            status, _ = ask(f"{page}api/partner/{person.id}", method="PUT", body={"name": name}, api_key=api_key)
+            status, _ = ask(f"{page}api/partner/{person.id}", method="PUT", body={"name": person.name}, api_key=api_key)
             if status in (200, 201):
                 break
             if time.monotonic() > deadline:

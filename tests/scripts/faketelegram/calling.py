@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import requests
-from PIL import Image
 
 from faketelegram import FakeTelegram
+from tests.conftest import make_picture
 
 PATIENCE = 60.0  # seconds, per request
 
@@ -33,6 +32,4 @@ def download(fake: FakeTelegram, path: str, timeout: float = PATIENCE) -> reques
 
 
 def make_png(width: int = 300, height: int = 200) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), "red").save(out, "PNG")
-    return out.getvalue()
+    return make_picture(width, height, "red", "PNG")
