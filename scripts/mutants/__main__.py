@@ -52,12 +52,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=SEED, help="chooses the sample (%(default)s)")
     parser.add_argument("--only", action="append", metavar="MUTANT", help="only these of the sample: part of a name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there, too")
-    parser.add_argument(
-        "--recorded",
-        type=Path,
-        metavar="FOLDER",
-        help="keep the first run's recording there, or use it",
-    )
+    parser.add_argument("--recorded", type=Path, metavar="FOLDER", help="keep the first run's recording, or use it")
     parser.add_argument("tests", nargs="*", help=f"arguments for pytest ({' '.join(TESTS)})")
     return parser.parse_args()
 

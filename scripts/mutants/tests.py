@@ -51,13 +51,8 @@ def record(tree: Path, folder: Path, arguments: Sequence[str]) -> None:
     environment = {**os.environ, "COVERAGE_FILE": str(data)}
     python = str(tree / ".venv/bin/python")
     options = ["-q", "-n", "2", "--dist", "loadfile", f"--basetemp={folder / 't'}", "-p", "no:cacheprovider"]
-    coverage = [
-        "--cov",
-        "--cov-context=test",
-        "--cov-report=",
-        "--cov-fail-under=0",
-        f"--junitxml={folder / 'junit.xml'}",
-    ]
+    coverage = ["--cov", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"]
+    coverage.append(f"--junitxml={folder / 'junit.xml'}")
     subprocess.run([python, "-m", "pytest", *options, *coverage, *arguments], cwd=tree, env=environment, check=True)
     with (folder / "contexts.json").open("w") as out:
         subprocess.run([python, "-c", LIST_CONTEXTS, str(data), str(tree)], stdout=out, check=True)

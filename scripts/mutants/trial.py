@@ -19,17 +19,8 @@ REST_SECONDS = 30.0  # recorded seconds of the tests to run after these
 SLACK, START_SECONDS = 10, 90.0  # a run may take SLACK times its recorded seconds, plus its start
 TIMED_OUT = -1
 OMITTED = (
-    ".git",
-    ".venv",
-    ".venv.*",
-    ".hypothesis",
-    "__pycache__",
-    "*_cache",
-    "build",
-    "data",
-    "node_modules",
-    ".coverage*",
-)
+    ".git", ".venv", ".venv.*", ".hypothesis", "__pycache__", "*_cache", "build", "data", "node_modules", ".coverage*",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,6 @@ class Workspace:
         self._recorded = recorded
         self._start_seconds = start_seconds
         self._written = time.time()
-        self._passing: dict[str, bool] = {}  # without a mutant
 
     def judge(self, mutant: Mutant) -> Verdict:
         """Run the nearest tests first, then others for a bounded time."""
@@ -66,33 +56,17 @@ class Workspace:
         tests = self._recorded.list_tests(mutant.module, mutant.lines)
         rest = self._bound(tests[FIRST:])
         original = (self.tree / mutant.module).read_text("utf-8")
-        killed_by = ""
+        self._write(mutant.module, mutant.code)
         try:
-            for chosen in (tests[:FIRST], rest):
-                killed_by = killed_by or self._find_killer(mutant, original, chosen)
+            killed_by = self._run(tests[:FIRST]) or self._run(rest)
         finally:
             self._write(mutant.module, original)
         return Verdict(mutant, killed_by, len(tests[:FIRST]) + len(rest), time.monotonic() - started)
 
-    def _find_killer(self, mutant: Mutant, original: str, tests: list[str]) -> str:
-        """A test that fails twice with the mutant and passes without it; a flaky test kills no mutant."""
-        tests = [test for test in tests if self._passing.get(test, True)]
-        while tests:
-            self._write(mutant.module, mutant.code)
-            failed = self._run(tests)
-            if failed not in tests:
-                return failed
-            if self._run([failed]):
-                self._write(mutant.module, original)
-                if failed not in self._passing:
-                    self._passing[failed] = not self._run([failed])
-                if self._passing[failed]:
-                    return failed
-            tests.remove(failed)
-        return ""
-
     def _run(self, tests: list[str]) -> str:
         """The first test that fails, or another reason for the end of the run; empty if all pass."""
+        if not tests:
+            return ""
         names = self._folder / "tests.txt"
         names.write_text("".join(f"{test}\n" for test in tests), "utf-8")
         limit = self._start_seconds + SLACK * self._recorded.seconds_of(tests)
@@ -106,28 +80,15 @@ class Workspace:
         return max(failed, key=len) if failed else next(iter(lines), "the tests do not start")
 
     def _run_pytest(self, arguments: list[str], limit: float) -> tuple[int, str]:
-        options = [
-            "-x",
-            "-q",
-            "-rfE",
-            "--tb=no",
-            "--no-header",
-            "-p",
-            "no:cacheprovider",
-            f"--basetemp={self._folder / 't'}",
-        ]
+        options = ["-x", "-q", "-rfE", "--tb=no", "--no-header", "-p", "no:cacheprovider"]
+        options.append(f"--basetemp={self._folder / 't'}")
         environment = {**os.environ, "PYTHONPATH": str(self.tree), "MUTANT": str(self._folder)}
         log = self._folder / "pytest.log"
         with log.open("w") as out:
             process = subprocess.Popen(
-                [".venv/bin/python", "-m", "pytest", *options, *arguments],
-                cwd=self.tree,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
+                [".venv/bin/python", "-m", "pytest", *options, *arguments], cwd=self.tree, env=environment,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
             try:
                 status = process.wait(limit)
             except subprocess.TimeoutExpired:

@@ -20,7 +20,6 @@ def shout(word):
     return word.upper()
 """
 TESTS = """
-from pathlib import Path
 from thing import double, shout
 
 def test_a_number_is_doubled():
@@ -28,15 +27,9 @@ def test_a_number_is_doubled():
 
 def test_a_word_is_shouted():
     shout("hello")
-
-def test_it_fails_from_the_second_time_on():
-    tried = Path(__file__).with_name("tried")
-    assert not tried.exists() or double(3) == 7
-    tried.touch()
 """
 DOUBLED = "tests/test_thing.py::test_a_number_is_doubled"
 SHOUTED = "tests/test_thing.py::test_a_word_is_shouted"
-UNLUCKY = "tests/test_thing.py::test_it_fails_from_the_second_time_on"
 
 
 @pytest.fixture
@@ -78,11 +71,6 @@ def test_a_mutant_that_cannot_be_imported_is_killed(project: Path) -> None:
 def test_a_mutant_that_never_ends_is_killed(project: Path) -> None:
     mutant = make_mutant("return number * 2", "while True: pass")
     assert judge(project, mutant, DOUBLED, start_seconds=1) == "time-out"
-
-
-def test_a_test_that_fails_without_the_mutant_kills_no_mutant(project: Path) -> None:
-    (project / "tests" / "tried").touch()
-    assert judge(project, make_mutant("word.upper()", "None"), UNLUCKY, SHOUTED) == ""
 
 
 def test_tests_of_the_module_run_first_and_then_the_fastest() -> None:
