@@ -5,12 +5,12 @@ WarmerError
 ├── Stuck                  stop waiting: no worker can do it
 ├── NotMine                end quietly: another worker has the lease, or the subject is forgotten
 ├── Permanent              negative cache: the same call would get the same answer
-│   ├── NoPhoto            the person has none, hides it, or is unknown to the bot
-│   ├── InvalidFileId      Telegram does not know this id
-│   ├── TooBig             more bytes or pixels than we accept
-│   ├── NotAnImage         the bytes are no picture that we can decode
-│   ├── Crashed            the picture crashed its worker three times
-│   └── GaveUp             a transient failure that lasted too long
+│   ├── NoPhoto            the person has none, hides it, or is unknown to the bot (Bot API, getUserProfilePhotos)
+│   ├── InvalidFileId      Telegram does not know this id: it always answers 400
+│   ├── TooBig             more bytes or pixels than the caps allow
+│   ├── NotAnImage         the bytes do not decode as a picture in an allowed format
+│   ├── Crashed            three decodes ended their process: the picture crashes its worker
+│   └── GaveUp             a transient failure came back in every attempt
 └── Transient              retry
     ├── Postponed          no token is left, or no memory to decode
     │   └── Dropped        its picture keeps failing: a client that wants it asks again
@@ -57,38 +57,26 @@ class Permanent(WarmerError):
 
 
 class NoPhoto(Permanent):
-    """No photo, or a hidden one: the two look alike (Bot API, getUserProfilePhotos)."""
-
     cause = "none"
 
 
 class InvalidFileId(Permanent):
-    """Telegram always answers 400 for this id."""
-
     cause = "invalid-file-id"
 
 
 class TooBig(Permanent):
-    """More bytes or pixels than the caps allow."""
-
     cause = "too-big"
 
 
 class NotAnImage(Permanent):
-    """The bytes do not decode as a picture in an allowed format."""
-
     cause = "not-an-image"
 
 
 class Crashed(Permanent):
-    """Three decodes ended their process: the picture crashes its worker."""
-
     cause = "crashed"
 
 
 class GaveUp(Permanent):
-    """A transient failure came back in every attempt."""
-
     cause = "gave-up"
 
 

@@ -121,22 +121,13 @@ class Settings(BaseSettings):
 
     @field_validator("api_keys", "url_signing_keys")
     @classmethod
-    def _has_one(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if not value:
+    def _are_long_enough(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        keys = [key.get_secret_value() for key in value]
+        if not keys:
             raise ValueError("needs at least one key")
-        return value
-
-    @field_validator("api_keys")
-    @classmethod
-    def _are_no_guess(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(len(key.get_secret_value()) < API_KEY_MIN for key in value):
+        if info.field_name == "api_keys" and min(map(len, keys)) < API_KEY_MIN:
             raise ValueError(f"every key needs at least {API_KEY_MIN} characters")
-        return value
-
-    @field_validator("url_signing_keys")
-    @classmethod
-    def _are_long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(len(key.get_secret_value().encode()) < 32 for key in value):
+        if info.field_name == "url_signing_keys" and min(len(key.encode()) for key in keys) < 32:
             raise ValueError("every key needs at least 32 bytes")
         return value
 

@@ -42,33 +42,20 @@ CONNECTIONS = 50  # to Telegram, per worker process; at least as many as threads
 TURN_SECONDS = 2.0  # the longest that a picture waits for one that is decoded alone
 
 
+@dataclass
 class WorkerSteps(FlowSteps):
     """The steps of the flow as workers run them, each timed."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        telegram: BotApi,
-        budget: Budget,
-        schedule: Schedule,
-        failures: Failures,
-        outage: Outage,
-        leases: LeaseManager,
-        store: PhotoStore,
-        people: People,
-    ) -> None:
-        self.leases = leases
-        self.store = store
-        self.schedule = schedule
-        self.people = people
-        self.forget = Forget(people, store)
-        self.telegram, self.budget = telegram, budget
-        self.attempts = AttemptRunner(
-            leases, schedule, store, people, failures, outage, budget, settings.profile_check_every
-        )
-        self.fetcher = PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl)
-        self.profile_lookup = ProfileLookup(telegram, budget)
-        self.first_format = settings.photo_formats[0]
+    attempts: AttemptRunner
+    fetcher: PhotoFetcher
+    profile_lookup: ProfileLookup
+    leases: LeaseManager
+    schedule: Schedule
+    store: PhotoStore
+    people: People
+    forget: Forget
+
+    def __post_init__(self) -> None:
         self._decodes = FairSemaphore(CONNECTIONS)
 
     def fetch(self, lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
@@ -86,7 +73,7 @@ class WorkerSteps(FlowSteps):
             yield
         except UnknownRefusal:
             with suppress(Postponed, UpstreamFailed):  # getMe says nothing then, and the refusal stays
-                self.budget.spend(job, "getMe", self.telegram.get_me)
+                self.fetcher.budget.spend(job, "getMe", self.fetcher.telegram.get_me)
             raise
 
     @contextmanager
@@ -96,7 +83,7 @@ class WorkerSteps(FlowSteps):
             yield awaited
 
     def render(self, source: SourceImage, batches: Sequence[Sequence[VariantSpec]]) -> Iterator[Rendering]:
-        with_preview = any(spec.format == self.first_format for batch in batches for spec in batch)
+        with_preview = any(spec.format == self.store.formats[0] for batch in batches for spec in batch)
         return time_each("render", render(source, batches, with_preview=with_preview))
 
     def put(self, lease: Lease, rendering: Rendering) -> None:
@@ -164,6 +151,11 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     people = open_people(settings, redis, keys)
     failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
     publisher = Publisher(app, redis, keys, schedule, settings)
-    steps = WorkerSteps(settings, telegram, budget, schedule, failures, outage, leases, store, people)
+    steps = WorkerSteps(
+        AttemptRunner(leases, schedule, store, people, failures, outage, budget, settings.profile_check_every),
+        PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl),
+        ProfileLookup(telegram, budget),
+        leases, schedule, store, people, Forget(people, store),
+    )  # fmt: skip
     health = HealthChecks(redis, keys, publisher)
     return WorkerContext(settings, redis, keys, telegram, budget, schedule, people, publisher, stats, health, steps)

@@ -84,10 +84,7 @@ def get_web_context(app: Flask) -> WebContext:
 
 
 def open_context(
-    settings: Settings,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    wall_clock: Callable[[], float] = time.time,
+    settings: Settings, *, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
 ) -> WebContext:
     """Put the parts together: first what the rooms share, then the context of each room."""
     keys, breaker = Keys(settings.bot_id), Breaker(clock)

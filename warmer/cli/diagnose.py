@@ -22,11 +22,7 @@ MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 
 @click.command()
 @click.option(
-    "--partners",
-    type=click.IntRange(1, 100),
-    default=20,
-    show_default=True,
-    help="How many of the newest to look at.",
+    "--partners", type=click.IntRange(1, 100), default=20, show_default=True, help="How many of the newest to look at."
 )
 @as_json
 def diagnose(partners: int, is_json: bool) -> None:

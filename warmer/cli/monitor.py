@@ -21,13 +21,11 @@ class WorkerMonitor:
         context: WorkerContext,
         *,
         waits: bool,
-        alone_seconds: float = ALONE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.context = context
         self.waits = waits
-        self.alone_seconds = alone_seconds
         self._clock = clock
         self._sleep = sleep
         self._seen_at = clock()  # when a worker was last alive
@@ -47,8 +45,8 @@ class WorkerMonitor:
         if not self.waits:
             return ""
         if not self._sees_worker():
-            if self._clock() - self._seen_at > self.alone_seconds:
-                raise Stuck(f"no worker has been alive for {self.alone_seconds:.0f} s")
+            if self._clock() - self._seen_at > ALONE_SECONDS:
+                raise Stuck(f"no worker has been alive for {ALONE_SECONDS:.0f} s")
             return "no worker is alive"
         if self.context.budget.is_halted():
             return "Telegram refuses the bot token"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from warmer.cli.common import as_json, end_when_heard, opened_worker_context
-from warmer.cli.purging import Purge
+from warmer.cli.purging import list_subjects, purge_everything, purge_subjects
 from warmer.keys import Subject
 
 
@@ -30,10 +30,8 @@ def purge(names: tuple[str, ...], is_all: bool, yes: bool, is_json: bool) -> Non
     if is_all and not yes:
         click.confirm("Drop every stored picture of this bot?", abort=True, err=True)
     with opened_worker_context() as context:
-        steps = context.steps
-        tool = Purge(context.redis, context.keys, steps.store, context.people, context.schedule)
         subjects: list[str] = []
         for subject in filter(None, parsed.values()):
-            subjects += tool.list_subjects(subject.user_id) if subject.is_person else [subject]
-        number = tool.everything() if is_all else tool.subjects(list(dict.fromkeys(subjects)))
+            subjects += list_subjects(context, subject.user_id) if subject.is_person else [subject]
+        number = purge_everything(context) if is_all else purge_subjects(context, list(dict.fromkeys(subjects)))
         end_when_heard(context, {"purged": number}, f"Purged: {number}.", is_json=is_json)

@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -49,31 +50,19 @@ from warmer.state.schedule import Schedule, cancel_runs
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class AttemptRunner:
     """Runs attempts, and carries out the retry policy."""
 
-    def __init__(
-        self,
-        leases: LeaseManager,
-        schedule: Schedule,
-        store: PhotoStore,
-        people: People,
-        failures: Failures,
-        outage: Outage,
-        budget: Budget,
-        profile_check_seconds: int,
-        uniform: Callable[[float, float], float] = random.uniform,
-    ) -> None:
-        """`uniform`: returns a random number between two, to spread load."""
-        self.leases = leases
-        self.schedule = schedule
-        self.store = store
-        self.people = people
-        self.failures = failures
-        self.outage = outage
-        self.budget = budget
-        self.profile_check_seconds = profile_check_seconds
-        self._uniform = uniform
+    leases: LeaseManager
+    schedule: Schedule
+    store: PhotoStore
+    people: People
+    failures: Failures
+    outage: Outage
+    budget: Budget
+    profile_check_seconds: int
+    uniform: Callable[[float, float], float] = random.uniform  # a random number between two, to spread load
 
     def run(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
         """Do the work under the lease. Returns its outcome, or the one that the retry policy has for its error.
@@ -146,7 +135,7 @@ class AttemptRunner:
         retry, failures = self._count_failure(lease, error)
         if retry.max_tries is not None and failures >= retry.max_tries:
             return self._end_unavailable(lease, GaveUp(f"after {failures} tries, {error}"))
-        seconds = choose_delay(error, retry, failures, self._uniform)
+        seconds = choose_delay(error, retry, failures, self.uniform)
         if failures or retry.pause_seconds:
             self.leases.back_off(lease, seconds)
         if isinstance(error, TokenRejected):
@@ -208,7 +197,7 @@ class AttemptRunner:
         if not is_kept_warm:
             cancel_runs(pipe, self.leases.keys, [subject])
         elif subject.is_person:
-            self.schedule.queue_set(pipe, subject, self.profile_check_seconds * self._uniform(0.9, 1.1))
+            self.schedule.queue_set(pipe, subject, self.profile_check_seconds * self.uniform(0.9, 1.1))
         else:
             self.schedule.queue_set(pipe, subject, self.store.ttl / 2)
         if lease.is_released:

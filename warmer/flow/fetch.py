@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from warmer.deadline import Deadline, JobContext
@@ -16,15 +17,15 @@ from warmer.state.photos import PhotoStore
 from warmer.telegram.client import BotApi, DownloadUnauthorized, PathExpired
 
 
+@dataclass(frozen=True)
 class PhotoFetcher:
     """Downloads pictures, and remembers the path of each: another getFile would cost a call."""
 
-    def __init__(self, telegram: BotApi, budget: Budget, outage: Outage, store: PhotoStore, path_ttl: int) -> None:
-        self.telegram = telegram
-        self.budget = budget
-        self.outage = outage
-        self.store = store
-        self.path_ttl = path_ttl  # seconds
+    telegram: BotApi
+    budget: Budget
+    outage: Outage
+    store: PhotoStore
+    path_ttl: int  # seconds
 
     def fetch(self, lease: Lease, job: JobContext, path: FilePath | None = None) -> SourceImage:
         """Download the picture of the lease. `path`: a known one. If it has expired, get a new one."""

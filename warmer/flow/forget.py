@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from redis import Redis
 
@@ -16,12 +17,12 @@ WAIT_SECONDS = 0.5  # the longest that a deletion waits for the web processes
 POP_SECONDS = 0.1  # shorter than the read time-out of the web's connections
 
 
+@dataclass(frozen=True)
 class Forget:
     """Deletes what is known about a person."""
 
-    def __init__(self, people: People, store: PhotoStore) -> None:
-        self.people = people
-        self.store = store
+    people: People
+    store: PhotoStore
 
     def person(self, person_id: int) -> None:
         """Delete everything about this id: record, place, and each picture that no other person shows."""

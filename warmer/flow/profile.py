@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from warmer.deadline import JobContext
 from warmer.errors import Busy, Dropped, GaveUp, NoPhoto, Postponed
 from warmer.flow.outcome import Outcome
@@ -119,12 +121,12 @@ def _delete_if_forgotten_meanwhile(user_id: int, steps: FlowSteps) -> None:
         steps.forget.photos(steps.people.remove(user_id).ever_shown, user_id)
 
 
+@dataclass(frozen=True)
 class ProfileLookup:
     """Calls getUserProfilePhotos first, then getChat, which also knows public photos, groups and channels."""
 
-    def __init__(self, telegram: BotApi, budget: Budget) -> None:
-        self.telegram = telegram
-        self.budget = budget
+    telegram: BotApi
+    budget: Budget
 
     def look_up(self, user_id: int, job: JobContext) -> list[PhotoSize]:
         """Returns every size of the newest picture. Raises NoPhoto if the bot can see none."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
 from io import BytesIO
 
 from PIL import Image, ImageChops, ImageFile
@@ -16,28 +15,14 @@ from PIL import Image, ImageChops, ImageFile
 from warmer.errors import NotAnImage, TooBig
 from warmer.images.headers import read_header
 from warmer.images.memory import FairSemaphore
-from warmer.images.steps import (
-    BAND_PIXELS,
-    Target,
-    apply_profile,
-    flatten,
-    resize_to_target,
-    shrink,
-    turn_upright,
-)
+from warmer.images.steps import BAND_PIXELS, Target, apply_profile, flatten, resize_to_target, shrink, turn_upright
 from warmer.photo import Header
 
 MAX_PIXELS = 16_000_000
 MAX_DECODE_BYTES = 104_000_000
 LARGE_PIXELS = 2_000_000  # above this, one decode at a time per process
 
-STEPS: tuple[Callable[[Image.Image, Target], Image.Image], ...] = (
-    shrink,
-    apply_profile,
-    flatten,
-    resize_to_target,
-    turn_upright,
-)
+STEPS = (shrink, apply_profile, flatten, resize_to_target, turn_upright)
 
 # Any number of threads together decode within these bytes.
 _large_decode = FairSemaphore(MAX_DECODE_BYTES)  # taken whole, by one picture at a time

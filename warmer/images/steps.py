@@ -114,10 +114,5 @@ def _reduce_to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def _convert_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    target_mode = "RGBA" if image.mode == "RGBA" else "RGB"
-    return (
-        ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode=target_mode
-        )
-        or image
-    )
+    mode, srgb = "RGBA" if image.mode == "RGBA" else "RGB", ImageCms.createProfile("sRGB")
+    return ImageCms.profileToProfile(image, BytesIO(profile), srgb, outputMode=mode) or image

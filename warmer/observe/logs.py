@@ -135,9 +135,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "filters": {"numbering": {"()": Numbering}, "redacting": {"()": Redacting, "redact": settings.redact}},
         "formatters": {"line": formatters[settings.log_format]},
-        "handlers": {
-            "stderr": {"()": LineHandler, "formatter": "line", "filters": ["numbering", "redacting"]},
-        },
+        "handlers": {"stderr": {"()": LineHandler, "formatter": "line", "filters": ["numbering", "redacting"]}},
         "root": {"level": settings.log_level, "handlers": ["stderr"]},
         "loggers": {
             "urllib3": {"level": "WARNING"},

@@ -70,11 +70,16 @@ class Budget:
         A probe that is answered, whatever the answer says, ends the outage of this call.
         """
         try:
-            answer = self._obey(job, call)
+            answer = call(job.deadline)
         except Unreachable as error:
             error.method = method
             raise
         except WarmerError as error:
+            if isinstance(error, Paused):
+                self.pause(error.retry_after or 1)
+            elif isinstance(error, TokenRejected):
+                self.halt(error.trouble)
+                log.critical("🛑 Telegram refuses the bot: no call is made until getMe passes (%s)", error)
             if is_probe:
                 self.end_outage(method)
             if isinstance(error, Permanent):
@@ -84,17 +89,6 @@ class Budget:
             self.end_outage(method)
         self.on_answered(method)
         return answer
-
-    def _obey(self, job: JobContext, call: Callable[[Deadline], T]) -> T:
-        try:
-            return call(job.deadline)
-        except Paused as pause:
-            self.pause(pause.retry_after or 1)
-            raise
-        except TokenRejected as error:
-            self.halt(error.trouble)
-            log.critical("🛑 Telegram refuses the bot: no call is made until getMe passes (%s)", error)
-            raise
 
     def take(self, job: JobContext, method: str = "") -> bool:
         """Take one token; wait for it within the patience of the job, in the order of coming, and never during a pause.

@@ -93,20 +93,9 @@ class LeaseManager:
         pipe: Any = self.redis.pipeline(transaction=False)
         if schedule:  # first: it lives in another slot than the lease, and a run too many does no harm
             schedule.queue_set(pipe, subject, self.lease_seconds + 1)
-        queue(
-            pipe,
-            self._take,
-            keys=[
-                keys.lease(subject),
-                keys.crashes(subject),
-                keys.enqueued(subject, lane),
-                keys.forgotten(subject),
-                keys.wanted(subject),
-                keys.backoff(subject),
-                keys.unavailable(subject),
-            ],
-            args=[token, int(self.lease_seconds * 1000)],
-        )
+        names = [keys.lease(subject), keys.crashes(subject), keys.enqueued(subject, lane), keys.forgotten(subject)]
+        names += [keys.wanted(subject), keys.backoff(subject), keys.unavailable(subject)]
+        queue(pipe, self._take, keys=names, args=[token, int(self.lease_seconds * 1000)])
         pipe.smembers(keys.people(subject))
         *scheduled, taken, shown_by = answers = pipe.execute(raise_on_error=False)
         lease = self._read_take(taken, subject, lane, token)
@@ -214,13 +203,8 @@ class LeaseManager:
 
     def _release_call(self, lease: Lease, unless_wanted: bool, keep_crash_count: bool) -> dict[str, Any]:
         keys, subject = self.keys, lease.subject
-        names = [
-            keys.lease(subject),
-            keys.crashes(subject),
-            keys.enqueued(subject, lease.lane),
-            keys.wanted(subject),
-            keys.forgotten(subject),
-        ]
+        names = [keys.lease(subject), keys.crashes(subject), keys.enqueued(subject, lease.lane)]
+        names += [keys.wanted(subject), keys.forgotten(subject)]
         return {"keys": names, "args": [lease.token, int(unless_wanted), int(keep_crash_count)]}
 
 

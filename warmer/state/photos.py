@@ -13,15 +13,7 @@ from redis.client import Pipeline
 from warmer.etag import HEADER_LENGTH, StoredVariant, pack
 from warmer.formats import FORMATS
 from warmer.keys import FAILURES_SECONDS, OUTAGES, Keys
-from warmer.photo import (
-    FilePath,
-    PhotoStatus,
-    Rendering,
-    SourceImage,
-    Unavailable,
-    VariantSpec,
-    version_of,
-)
+from warmer.photo import FilePath, PhotoStatus, Rendering, SourceImage, Unavailable, VariantSpec, version_of
 from warmer.state.failures import drop_failures
 from warmer.state.lease import Lease, require_lease
 from warmer.state.schedule import cancel_runs

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from flask import Flask, Response, g, request, request_finished
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily as Gauge
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
@@ -128,7 +129,7 @@ class RedisFigures(Collector):
     def collect(self) -> Iterator[Metric]:
         context, health = self.context, self.context.health.take()
         yield _show_checks(health)
-        queues = GaugeMetricFamily("avatar_queue_length", "Messages waiting in the queue.", labels=["queue"])
+        queues = Gauge("avatar_queue_length", "Messages waiting in the queue.", labels=["queue"])
         try:
             for queue, number in context.publisher.count_all_waiting().items():
                 queues.add_metric([queue], number)
@@ -136,30 +137,24 @@ class RedisFigures(Collector):
         except BROKER_FAILED as error:
             log.warning("no queue lengths: %s", type(error).__name__)
         try:
-            yield GaugeMetricFamily("avatar_due", "Subjects in the schedule.", context.schedule.count())
-            yield GaugeMetricFamily(
-                "avatar_due_late_seconds",
-                "Seconds by which the earliest run is late.",
-                context.schedule.get_lateness(),
-            )
+            yield Gauge("avatar_due", "Subjects in the schedule.", context.schedule.count())
+            late = context.schedule.get_lateness()
+            yield Gauge("avatar_due_late_seconds", "Seconds by which the earliest run is late.", late)
             if health.can_read:
                 alive, silent = len(health.workers), len(health.silent)
-                yield GaugeMetricFamily("avatar_workers", "Worker processes with a heartbeat.", alive)
-                yield GaugeMetricFamily("avatar_workers_silent", "Workers that ended without a goodbye.", silent)
+                yield Gauge("avatar_workers", "Worker processes with a heartbeat.", alive)
+                yield Gauge("avatar_workers_silent", "Workers that ended without a goodbye.", silent)
             pause = context.budget.get_pause()
-            yield GaugeMetricFamily(
-                "avatar_upstream_pause_seconds", "Seconds until Telegram may be called again.", pause
-            )
-            yield GaugeMetricFamily(
-                "avatar_upstream_halted", "1 while Telegram refuses the token.", int(context.budget.is_halted())
-            )
+            yield Gauge("avatar_upstream_pause_seconds", "Seconds until Telegram may be called again.", pause)
+            is_halted = int(context.budget.is_halted())
+            yield Gauge("avatar_upstream_halted", "1 while Telegram refuses the token.", is_halted)
         except RedisError as error:
             log.warning("no figures from Redis: %s", type(error).__name__)
 
 
 def _show_checks(health: Health) -> Metric:
     """Every state of every check: 1 for the one that holds."""
-    family = GaugeMetricFamily("avatar_check", "1 for the state that /readyz shows.", labels=["check", "state"])
+    family = Gauge("avatar_check", "1 for the state that /readyz shows.", labels=["check", "state"])
     for check, states in STATES.items():
         for state in states:
             family.add_metric([check, state], int(health.checks[check] == state))

@@ -12,18 +12,12 @@ from redis import Redis
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, wait_until
 from tests.support.web_parts import file_url
-from warmer.cli.purging import Purge
+from warmer.cli.purging import purge_everything, purge_subjects
 from warmer.keys import Keys
 from warmer.photo import VariantSpec
 from warmer.wiring import WorkerContext
 
 FID = "A" * 24
-
-
-@pytest.fixture
-def tool(context: WorkerContext) -> Purge:
-    steps = context.steps
-    return Purge(context.redis, context.keys, steps.store, context.people, context.schedule)
 
 
 @pytest.fixture
@@ -35,45 +29,45 @@ def slow(telegram: FakeTelegram) -> Iterator[FakeTelegram]:
 
 @pytest.mark.parametrize("is_all", [True, False])
 def test_partners_tombstones_and_the_schedule_stay(
-    tool: Purge, context: WorkerContext, redis: Redis, keys: Keys, is_all: bool
+    context: WorkerContext, redis: Redis, keys: Keys, is_all: bool
 ) -> None:
     context.people.register(42, "Ann", FID)
     for key in (keys.variant(FID, 80, "webp"), keys.unavailable(FID), keys.lease(FID), keys.forgotten("B" * 24)):
         redis.set(key, "x")
-    assert (tool.everything() if is_all else tool.subjects([FID])) == 1
+    assert (purge_everything(context) if is_all else purge_subjects(context, [FID])) == 1
     assert not redis.exists(keys.variant(FID, 80, "webp"), keys.unavailable(FID), keys.lease(FID))
     assert redis.exists(keys.forgotten("B" * 24), keys.people(FID), keys.person(42)) == 3
     assert redis.zscore(keys.schedule, FID) is not None
 
 
 def test_purging_everything_works_in_batches(
-    tool: Purge, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("warmer.cli.purging.SCAN_KEYS", 3)
     for number in range(10):
         redis.set(keys.preview(f"AgACAgIAAxkBAAIB{number:04}"), "{}")
     redis.set(kept := keys.forgotten("AgACAgIAAxkBAAIBgone"), "1")
-    assert tool.everything() == 10
+    assert purge_everything(context) == 10
     assert list(redis.scan_iter("*:{*")) == [kept.encode()]
 
 
 @pytest.mark.parametrize("is_all", [True, False])
-def test_wanted_variants_stay(tool: Purge, context: WorkerContext, is_all: bool) -> None:
+def test_wanted_variants_stay(context: WorkerContext, is_all: bool) -> None:
     store = context.steps.store
     store.redis.sadd(store.keys.wanted(FID), str(VariantSpec(160, "jpeg")))
-    assert (tool.everything() if is_all else tool.subjects([FID])) == 0
+    assert (purge_everything(context) if is_all else purge_subjects(context, [FID])) == 0
     assert store.redis.smembers(store.keys.wanted(FID)) == {b"160.jpeg"}
 
 
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize("at", ["leased", "stored in part"])
 def test_a_client_that_waits_for_a_later_format_still_gets_it(
-    tool: Purge, context: WorkerContext, client: FlaskClient, slow: FakeTelegram, at: str
+    context: WorkerContext, client: FlaskClient, slow: FakeTelegram, at: str
 ) -> None:
     file_id = slow.world.add_file(make_picture())
     key = context.keys.lease(file_id) if at == "leased" else context.keys.preview(file_id)
     with ThreadPoolExecutor(1) as elsewhere:
         answer = elsewhere.submit(client.get, file_url(file_id, size=160), headers={"Accept": "image/jpeg"})
         wait_until(lambda: context.redis.exists(key))
-        tool.subjects([file_id])
+        purge_subjects(context, [file_id])
         assert (answer.result().status_code, answer.result().mimetype) == (200, "image/jpeg")
