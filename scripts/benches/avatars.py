@@ -9,7 +9,7 @@ from io import BytesIO
 from PIL import Image
 from redis import Redis
 
-from benches.service import FORMAT, SIZE
+from benches.testbed import FORMAT, SIZE
 from faketelegram.pictures import drawn
 from warmer.etag import StoredVariant, pack
 from warmer.images.render import render
@@ -18,7 +18,6 @@ from warmer.photo import SourceImage, VariantSpec
 from warmer.settings import Settings
 from warmer.state.lease import LeaseManager
 from warmer.state.photos import PhotoStore
-from web.photos.urls import sign
 
 GRAIN = 0.07  # share of noise that makes a drawn face as large as a photograph: 6 KB
 
@@ -30,10 +29,6 @@ class Avatar:
     file_id: str
     etag: str  # as in the header, with its quotes
     body: bytes = field(repr=False)
-
-    def path(self, signing_key: str) -> str:
-        """Its URL at this service, without the host."""
-        return f"/api/photos/file/{self.file_id}?size={SIZE}&sig={sign(signing_key, f'file:{self.file_id}')}"
 
 
 def store_avatars(redis: Redis, keys: Keys, number: int) -> list[Avatar]:

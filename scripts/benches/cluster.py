@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
 
-from benches.testbed import BOTH, Testbed, wait_for
+from benches.testbed import BOTH, Testbed, answers, wait_for
 from runner import redis_server
 from runner.ports import free_loopback_port
 from warmer.redis_client.clients import connect_worker
@@ -49,7 +48,7 @@ def _start_master(testbed: Testbed, number: int) -> tuple[int, int]:
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     testbed.start([redis_server.find_server(), *words], BOTH)
     node = _connect(port)
-    wait_for("a master", lambda: _answers(node))
+    wait_for("a master", lambda: answers(node))
     node.execute_command("CLUSTER ADDSLOTSRANGE", number * SLOTS // MASTERS, (number + 1) * SLOTS // MASTERS - 1)
     return port, bus
 
@@ -57,13 +56,6 @@ def _start_master(testbed: Testbed, number: int) -> tuple[int, int]:
 def _connect(port: int) -> Any:
     """A client of this node alone; redis-py has no types for the CLUSTER commands."""
     return Redis(port=port)
-
-
-def _answers(node: Redis) -> bool:
-    try:
-        return bool(node.ping())
-    except RedisError:
-        return False
 
 
 def _sees_every_slot(port: int) -> bool:

@@ -6,11 +6,9 @@ are open before the first round.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
@@ -28,14 +26,7 @@ WORK = "cold throughput"
 BARE = "thread pools without Celery"
 ROUNDS = 3
 CLIENTS = 32
-PHOTOS = {
-    NAME: 960,
-    BARE: 960,
-    BEFORE: 128,
-    AFTER: 224,
-    THUMBOR: 96,
-    THUMBOR_CURL: 288,
-}  # two to four seconds per round
+PHOTOS = {NAME: 960, BARE: 960, BEFORE: 128, AFTER: 224, THUMBOR: 96, THUMBOR_CURL: 288}  # 2 to 4 s per round
 FILES = 10_000  # file ids of the fake Telegram
 TARGETS = ((AFTER, 3.0), (THUMBOR, 3.0), (BARE, 0.85))  # compared with, and the least ratio of the rates
 
@@ -45,14 +36,14 @@ class Contestant:
     """A program that makes pictures."""
 
     name: str
-    make: Callable[[Sequence[str]], list[float]]  # file ids → seconds that each client waited
+    make: Callable[[Sequence[str]], list[float] | None]  # file ids → seconds that each client waited
     processes: list[psutil.Process] = field(default_factory=list)
 
 
 def run(say: Callable[[str], None]) -> Part:
     """Measure cold throughput in alternating rounds, then one client's misses."""
     part, recorder = Part("cold"), Recorder()
-    with tempfile.TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "s", **SETTINGS) as testbed:
+    with open_testbed(**SETTINGS) as testbed:
         port = free_loopback_port()
         redis = testbed.start_redis(port=port)
         upstream = start_upstream(testbed, FILES)
@@ -71,20 +62,12 @@ def run(say: Callable[[str], None]) -> Part:
 def list_contestants(service: Service, pools: BarePools, rivals: list[Rival]) -> list[Contestant]:
     """This service, the bare pools and the rivals."""
 
-    def through_celery(file_ids: Sequence[str]) -> list[float]:
-        service.warm(file_ids)
-        return []
-
-    def through_pools(file_ids: Sequence[str]) -> list[float]:
-        pools.warm(file_ids)
-        return []
-
     def through(rival: Rival) -> Callable[[Sequence[str]], list[float]]:
         return lambda file_ids: ask_all(rival.port, list(map(rival.path_of, file_ids)), clients=CLIENTS)
 
     return [
-        Contestant(NAME, through_celery, [service.web, *service.workers]),
-        Contestant(BARE, through_pools),
+        Contestant(NAME, service.warm, [service.web, *service.workers]),
+        Contestant(BARE, pools.warm),
         *(Contestant(rival.name, through(rival), [rival.process]) for rival in rivals),
     ]
 
@@ -110,10 +93,7 @@ def _measure_round(contestant: Contestant, upstream: Upstream) -> dict[str, floa
     started = time.perf_counter()
     waits = contestant.make(file_ids)
     seconds = time.perf_counter() - started
-    figures = {
-        "photos/s": photos / seconds,
-        "upstream calls per photo": (upstream.count_calls() - calls) / photos,
-    }
+    figures = {"photos/s": photos / seconds, "upstream calls per photo": (upstream.count_calls() - calls) / photos}
     if waits:
         figures |= {"p50 ms": percentile(waits, 50) * 1000, "p99 ms": percentile(waits, 99) * 1000}
     return figures

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict
-from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -23,22 +20,18 @@ from init_data_py import sign
 from init_data_py.models import UnsignedInitData, User
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from benches import peers_env
-from benches.first_four_plot import draw
-from benches.machine import describe_machine
+from benches import peers_env, plot, report
 from benches.phone import PARTNERS, SHOWN, App, app_of_original, app_of_service
 from benches.results import Measurement, Recorder
-from benches.rivals import BEFORE, PEERS, Rival
-from benches.service import SETTINGS, Service, is_up, start_service
-from benches.testbed import BOTH, ROOT, Testbed, open_testbed, wait_for
+from benches.rivals import BEFORE, Rival, start_original
+from benches.service import SETTINGS, Service, start_service
+from benches.testbed import ROOT, Testbed, open_testbed
 from benches.upstream import Upstream, start_upstream
-from runner.ports import free_loopback_port
 from runner.terminal import StartFailed, complain, say
 
 RESULTS, PICTURE = (ROOT / "docs" / "benchmarks" / name for name in ("first-four.json", "first-four.png"))
 ROUNDS, WARM_UP = 9, 1
-COLD, WARM, AGAIN = "cold", "warm", "warm, and the browser's own cache"
-FIGURE = "ms"
+STATES = ("cold", "warm", "warm, and the browser's own cache")
 VIEWERS = range(9001, 9010)  # they open the page in turn: a person may register ten times per minute
 VIEWPORT = {"width": 390, "height": 844}  # a phone
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -64,12 +57,18 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         for problem in peers_env.prepare(say, ["original"]):
             complain(problem)
-        measurements = [asdict(one) for one in measure(say)]
-        machine = describe_machine() | {"date": time.strftime("%Y-%m-%d")}
-        record = {"machine": machine, "rounds": ROUNDS, "measurements": measurements}
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    draw(json.loads(RESULTS.read_text("utf-8")), PICTURE)
+        report.write_measurements(RESULTS, ROUNDS, measure(say))
+    draw(json.loads(RESULTS.read_text("utf-8")))
     return 0
+
+
+def draw(results: dict[str, Any]) -> None:
+    """Write the picture, with one scale for all states."""
+    panels = {state: [one for one in results["measurements"] if one["work"] == state] for state in STATES}
+    facts = results["machine"]
+    note = "ms from the start of the navigation until the last of the first four pictures is loaded, in Chromium.\n"
+    note += f"Median of {results['rounds']}; Telegram takes 50 ms a call, 100 ms a connection. "
+    plot.draw_bars(panels, f"{note}{facts['processor']}, {facts['date']}", PICTURE, sharex=True)
 
 
 def measure(say: Say) -> list[Measurement]:
@@ -77,7 +76,7 @@ def measure(say: Say) -> list[Measurement]:
     if not (chromium := shutil.which("chromium")):
         raise StartFailed("no Chromium on the PATH")
     recorder = Recorder()
-    with tempfile.TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "s", **SETTINGS) as testbed:
+    with open_testbed(**SETTINGS) as testbed:
         redis = testbed.start_redis()
         upstream = start_upstream(testbed, 2 * PARTNERS * (ROUNDS + WARM_UP + 1))
         service = start_service(testbed, redis)
@@ -95,14 +94,9 @@ def measure(say: Say) -> list[Measurement]:
                 say(f"round {number} of {ROUNDS}" if number else "the warm-up round")
                 for app in apps if number % 2 else reversed(apps):
                     times = open_thrice(browser, app, upstream, links[number % len(links)])
-                    if number >= WARM_UP:
-                        note(recorder, app, times)
+                    for state, took in zip(STATES, times, strict=True) if number >= WARM_UP else ():
+                        recorder.note(state, app.name, {"ms": took})
     return recorder.list_measurements()
-
-
-def note(recorder: Recorder, app: App, times: Sequence[float]) -> None:
-    for state, took in zip((COLD, WARM, AGAIN), times, strict=True):
-        recorder.note(state, app.name, {FIGURE: took})
 
 
 def open_thrice(browser: Browser, app: App, upstream: Upstream, link: str) -> list[float]:
@@ -127,7 +121,7 @@ def open_page(browser: Browser, app: App, link: str, times: int) -> list[float]:
 def register_viewer(service: Service, viewer: int) -> str:
     """Register a viewer, before the listed partners. Returns the URL fragment that signs in."""
     url = f"http://127.0.0.1:{service.port}/api/partner/{viewer}"
-    requests.put(url, json={"name": "Ann"}, headers=service.headers, timeout=10).raise_for_status()
+    requests.put(url, json={"name": "Ann"}, headers=service.testbed.headers, timeout=10).raise_for_status()
     token = service.testbed.environment["TELEGRAM_BOT_TOKEN"]
     signed = sign(UnsignedInitData(user=User(id=viewer, first_name="Ann")), token)
     return f"#tgWebAppData={quote(signed)}"
@@ -135,13 +129,9 @@ def register_viewer(service: Service, viewer: int) -> str:
 
 def start_page_of_original(testbed: Testbed, service: Service) -> Rival:
     """Serve this service's page with the original's first design."""
-    if not (uvicorn := peers_env.find("uvicorn")):
-        raise StartFailed("uvicorn is not installed in the peers' environment")
     page = testbed.folder / "index.html"
     page.write_text(requests.get(f"http://127.0.0.1:{service.port}/", timeout=10).text)
-    port = free_loopback_port()
-    command = [str(uvicorn), "--app-dir", str(PEERS), "--factory", "original_page:before", "--no-access-log"]
-    environment = {"PAGE": str(page), "STATIC": str(ROOT / "web" / "static")}
-    process = testbed.start([*command, "--host", "127.0.0.1", "--port", str(port)], BOTH, **environment)
-    wait_for(BEFORE, lambda: is_up(port, "/recent"))
-    return Rival(BEFORE, port, process, lambda file_id: f"/photo/{file_id}")
+    static = str(ROOT / "web" / "static")
+    if rival := start_original(testbed, BEFORE, "original_page:before", PAGE=str(page), STATIC=static):
+        return rival
+    raise StartFailed("uvicorn is not installed in the peers' environment")

@@ -37,12 +37,12 @@ def write_requests(file: Path, requests: Iterable[tuple[str, str]]) -> Path:
     return file
 
 
-def run(url: str, requests: Path, seconds: float, cores: Cores = (1,), connections: int = CONNECTIONS) -> Load:
+def run(url: str, requests: Path, seconds: float, cores: Cores) -> Load:
     """One round against the server at this URL.
 
     Raises BrokenRound if an answer is neither 2xx nor 3xx, or if a connection fails.
     """
-    options = ["-t1", f"-c{connections}", f"-d{seconds:.0f}s", "-s", str(CYCLE)]
+    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", str(CYCLE)]
     command = [*tools.need_wrk(), *options, url, "--", str(requests)]
     with pinned(cores):
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from importlib.metadata import distributions, version
 from pathlib import Path
 
@@ -18,8 +19,9 @@ OURS = ("celery", "flask", "granian", "gunicorn", "hiredis", "pillow", "redis")
 
 
 def describe_machine() -> dict[str, str]:
-    """Processor, memory and system, by their names."""
+    """Date, processor, memory and system, by their names."""
     return {
+        "date": time.strftime("%Y-%m-%d"),
         "processor": f"{_read_model()}, {os.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}",

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from benches import load, sources
@@ -17,7 +15,6 @@ from benches.testbed import BOTH, open_testbed, wait_for
 from faketelegram import FakeTelegram
 from warmer.etag import HEADER_LENGTH
 from warmer.settings import Settings
-from web.photos.urls import sign
 
 MB = 1_000_000
 WARMINGS, REQUESTS = 20_000, 100_000
@@ -67,7 +64,7 @@ def run(say: Callable[[str], None]) -> Part:
 
 @contextmanager
 def _start_deployment() -> Iterator[Deployment]:
-    with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "m") as testbed:
+    with open_testbed() as testbed:
         telegram = testbed.start_telegram()
         yield Deployment(start_service(testbed, testbed.start_redis(), ["--workers", "1"], [[]]), telegram)
 
@@ -140,13 +137,9 @@ def _measure_web(
     recorder: Recorder, deployment: Deployment, file_ids: Sequence[str], say: Callable[[str], None]
 ) -> Row:
     testbed, [web] = deployment.service.testbed, deployment.service.web.children()
-    key, url = testbed.environment["URL_SIGNING_KEYS"], f"http://127.0.0.1:{deployment.service.port}"
-    paths = [
-        f"/api/photos/file/{file_id}?size={size}&sig={sign(key, f'file:{file_id}')}"
-        for file_id in file_ids
-        for size in SIZES
-    ]
-    file = load.write_requests(testbed.folder / "paths", [(path, "") for path in paths])
+    url = f"http://127.0.0.1:{deployment.service.port}"
+    paths = [(testbed.path_of(file_id, size), "") for file_id in file_ids for size in SIZES]
+    file = load.write_requests(testbed.folder / "paths", paths)
     done = 0
     while done < REQUESTS:
         done += load.run(url, file, ROUND_SECONDS, BOTH).requests

@@ -27,7 +27,7 @@ def measure_misses(service: Service, upstream: Upstream, recorder: Recorder, say
     ours, theirs = [], []
     for file_id, other in zip(upstream.take(WARM_UP + MISSES), upstream.take(WARM_UP + MISSES), strict=True):
         theirs.append(_time_upstream(session, upstream.url, token, other) * 1000)
-        ours.append(client.time(service.path_of(file_id)) * 1000)
+        ours.append(client.time(service.testbed.path_of(file_id)) * 1000)
     client.close()
     session.close()
     waits = {NAME: ours[WARM_UP:], UPSTREAM: theirs[WARM_UP:]}

@@ -5,9 +5,7 @@ A call to Telegram takes 50 ms, so a miss takes 100 ms at least; a new connectio
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from redis import Redis
@@ -33,7 +31,7 @@ Say = Callable[[str], None]
 def run(say: Say) -> Part:
     """Measure alternating openings, then the list alone, then a crowd on one cold picture."""
     part, recorder = Part("open-app"), Recorder()
-    with tempfile.TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "s", **SETTINGS) as testbed:
+    with open_testbed(**SETTINGS) as testbed:
         redis = testbed.start_redis()
         upstream = start_upstream(testbed, FILES)
         known = upstream.take(PARTNERS)
@@ -103,7 +101,7 @@ def measure_list(app: App, service: Service, recorder: Recorder, say: Say) -> li
     phone = Phone(app)
     phone.open_app()
     published = _count_published(service.redis)
-    milliseconds = [phone.read_list() for _ in range(LISTS)]
+    milliseconds = [phone.clients[0].time(app.list_path) * 1000 for _ in range(LISTS)]
     published = _count_published(service.redis) - published
     phone.close()
     p50 = percentile(milliseconds, 50)

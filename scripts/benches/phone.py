@@ -52,10 +52,6 @@ class Phone:
             client.receive()
         return (time.perf_counter() - started) * 1000
 
-    def read_list(self) -> float:
-        """Milliseconds of the list alone."""
-        return self.clients[0].time(self.app.list_path) * 1000
-
     def close(self) -> None:
         for client in self.clients:
             client.close()
@@ -72,7 +68,7 @@ def app_of_service(service: Service, file_ids: Sequence[str]) -> App:
     show(file_ids)
     path = f"/api/partner/recent?limit={PARTNERS}"
     processes = [service.web, *service.workers]
-    return App(NAME, service.port, service.headers, path, service.path_of, show, processes)
+    return App(NAME, service.port, service.testbed.headers, path, service.testbed.path_of, show, processes)
 
 
 def app_of_original(rival: Rival, redis: Redis, file_ids: Sequence[str]) -> App:

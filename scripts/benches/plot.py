@@ -1,9 +1,9 @@
-"""Draws results.json as bars, one panel per kind of work: `plot.py results.json plot.png`. Needs matplotlib."""
+"""Draws pictures of measurements: panels one below the other."""
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,66 +12,46 @@ import matplotlib as mpl
 mpl.use("Agg")
 from matplotlib import pyplot as plt  # after the choice of a backend without a screen
 
-# The drawn figure of each part, and whether more of it is better.
-DRAWN = {
-    "hits": ("requests/s", True),
-    "cold": ("photos/s", True),
-    "open-app": ("ms", False),
-    "render": ("CPU ms", False),
-    "memory": ("RSS MB", False),
-    "scale": ("ms", False),
-}
-OURS = ("this service", "avatar warmer")
+from benches.results import show_number
+
 BLUE, GREY, INK, PALE = "#1f77b4", "#b8bec6", "#222222", "#6b7280"
+OURS = "this service"
 
 
-def list_panels(results: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Titles with their measurements."""
-    panels: dict[str, list[dict[str, Any]]] = {}
-    for part in results["parts"]:
-        figure, is_rate = DRAWN[part["name"]]
-        better = "more is better" if is_rate else "less is better"
-        for one in part["measurements"]:
-            if one["figure"] == figure:
-                panels.setdefault(f"{part['name']}: {one['work']}, {figure} ({better})", []).append(one)
-    return list(panels.items())
+@contextmanager
+def open_picture(picture: Path, titles: Sequence[str], **options: Any) -> Iterator[tuple[Any, list[Any]]]:
+    """A figure with a panel for each title; the picture is written when the block ends."""
+    figure, axes = plt.subplots(len(titles), 1, squeeze=False, layout="constrained", **options)
+    panels = list(axes[:, 0])
+    for axis, title in zip(panels, titles, strict=True):
+        axis.set_title(title, loc="left", fontsize=9, fontweight="bold", color=INK)
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    yield figure, panels
+    figure.savefig(picture, dpi=85, facecolor="white")
+    plt.close(figure)
 
 
-def draw(results: dict[str, Any], picture: Path) -> None:
-    """Write the picture."""
-    panels = list_panels(results)
-    heights = [len(bars) for _, bars in panels]  # all bars have the same thickness
-    size = (9, 0.25 * sum(heights) + 0.4 * len(panels) + 0.4)  # inches: bars, titles, the last line
-    figure, axes = plt.subplots(
-        len(panels), 1, figsize=size, squeeze=False, height_ratios=heights, layout="constrained"
-    )
-    for axis, (title, bars) in zip(axes[:, 0], panels, strict=True):
-        draw_panel(axis, title, bars)
-    facts = results["machine"]
-    figure.supxlabel(f"{facts['processor']}, {facts['date']}", fontsize=8, color=PALE)
-    figure.savefig(picture, dpi=110, facecolor="white")
+def draw_bars(panels: Mapping[str, Sequence[Mapping[str, Any]]], note: str, picture: Path, **options: Any) -> None:
+    """Draw a bar for each measurement, its figure, and a line from the lowest round to the highest."""
+    heights = [len(bars) for bars in panels.values()]  # all bars have the same thickness
+    size = (11, 0.32 * sum(heights) + 0.52 * len(panels) + 0.52)  # inches: bars, titles, the last line
+    with open_picture(picture, list(panels), figsize=size, height_ratios=heights, **options) as (figure, axes):
+        for axis, bars in zip(axes, panels.values(), strict=True):
+            _draw_panel(axis, bars)
+        figure.supxlabel(note, fontsize=8, color=PALE)
 
 
-def draw_panel(axis: Any, title: str, bars: list[dict[str, Any]]) -> None:
-    """One kind of work: a bar per contestant, its figure, and a line from the lowest round to the highest."""
-    values = [bar["value"] for bar in bars]
+def _draw_panel(axis: Any, bars: Sequence[Mapping[str, Any]]) -> None:
     colours = [BLUE if bar["who"].startswith(OURS) else GREY for bar in bars]
-    axis.barh(range(len(bars)), values, color=colours, height=0.72)
-    axis.set_yticks(range(len(bars)), [bar["who"] for bar in bars])
+    axis.barh(range(len(bars)), [bar["value"] for bar in bars], color=colours, height=0.72)
     for place, bar in enumerate(bars):
         axis.plot([bar["low"], bar["high"]], [place, place], color=INK, linewidth=1, alpha=0.6)
-        text = f"{bar['value']:,.0f}" if bar["value"] >= 100 else f"{bar['value']:.3g}"
-        axis.annotate(
-            text, (max(bar["value"], bar["high"]), place), (4, 0), textcoords="offset points", va="center", fontsize=8
-        )
-    axis.set_title(title, loc="left", fontsize=9, fontweight="bold", color=INK)
-    axis.set_xlim(0, max(max(bar["high"] for bar in bars), max(values)) * 1.12 or 1)
+        end = (max(bar["value"], bar["high"]), place)
+        axis.annotate(show_number(bar["value"]), end, (4, 0), textcoords="offset points", va="center", fontsize=8)
+    axis.set_yticks(range(len(bars)), [bar["who"] for bar in bars])
     axis.set_ylim(len(bars) - 0.5, -0.5)  # the first on top
-    axis.tick_params(axis="y", length=0, labelsize=8)
-    axis.set_xticks([])
-    for side in ("top", "right", "bottom"):
-        axis.spines[side].set_visible(False)
-
-
-if __name__ == "__main__":
-    draw(json.loads(Path(sys.argv[1]).read_text("utf-8")), Path(sys.argv[2]))
+    axis.margins(x=0.12)
+    axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="x", bottom=False, labelbottom=False)
+    axis.spines["bottom"].set_visible(False)

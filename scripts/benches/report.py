@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benches import machine, peers_env
-from benches.results import Measurement, Part, Row
+from benches import machine, plot
+from benches.results import Measurement, Part, Row, show_number
 from benches.testbed import ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
@@ -19,20 +17,45 @@ INTRODUCTION = (
     "`./scripts/bench` writes this page. A target is a ratio within one run unless its row names a unit.",
     "A figure is the median of alternating rounds; the range shows the lowest and the highest round.",
 )
+# The drawn figure of each part, and the better direction.
+DRAWN = {
+    "hits": "requests/s (more is better)",
+    "cold": "photos/s (more is better)",
+    "open-app": "ms (less is better)",
+    "render": "CPU ms (less is better)",
+    "memory": "RSS MB (less is better)",
+    "scale": "ms (less is better)",
+}
 HEAD = "| work | against | target | measured | |\n|---|---|---|---|---|"
 
 
 def write(parts: Sequence[Part], missing: Sequence[str], say: Callable[[str], None]) -> None:
     """Write all files; `missing` are the peers that could not be installed."""
     FOLDER.mkdir(exist_ok=True)
-    facts = {"date": f"{datetime.now(UTC):%d %B %Y}", **machine.describe_machine()}
-    versions = machine.list_versions()
+    facts, versions = machine.describe_machine(), machine.list_versions()
     (FOLDER / "results.md").write_text(make_page(parts, missing, facts, versions), "utf-8")
-    results = FOLDER / "results.json"
     record = json.dumps(make_record(parts, missing, facts, versions), indent=1, ensure_ascii=False)
-    results.write_text(record + "\n", "utf-8")
-    say(f"Written: {results.with_suffix('.md').relative_to(ROOT)}, results.json")
-    say(_plot(results, FOLDER / "plot.png"))
+    (FOLDER / "results.json").write_text(record + "\n", "utf-8")
+    plot.draw_bars(list_panels(parts), f"{facts['processor']}, {facts['date']}", FOLDER / "plot.png")
+    say(f"Written: results.md, results.json and plot.png in {FOLDER.relative_to(ROOT)}")
+
+
+def write_measurements(file: Path, rounds: int, measurements: Sequence[Measurement]) -> None:
+    """Write the measurements of one part that has a file of its own."""
+    found = [asdict(one) for one in measurements]
+    record = {"machine": machine.describe_machine(), "rounds": rounds, "measurements": found}
+    file.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+def list_panels(parts: Sequence[Part]) -> dict[str, list[dict[str, Any]]]:
+    """The drawn measurements by the title of their panel."""
+    panels: dict[str, list[dict[str, Any]]] = {}
+    for part in parts:
+        figure = DRAWN[part.name]
+        for one in part.measurements:
+            if one.figure == figure.partition(" (")[0]:
+                panels.setdefault(f"{part.name}: {one.work}, {figure}", []).append(asdict(one))
+    return panels
 
 
 def make_page(parts: Sequence[Part], missing: Sequence[str], facts: dict[str, str], versions: dict[str, str]) -> str:
@@ -59,7 +82,8 @@ def make_record(
 
 def make_table(rows: Sequence[Row]) -> str:
     """The targets as a table, including the missed ones."""
-    return "\n".join([HEAD, *(_show_cells(row) for row in rows)]) + "\n"
+    lines = [f"| {row.work} | {row.against} | {_target(row)} | {_measured(row)} | {_verdict(row)} |" for row in rows]
+    return "\n".join([HEAD, *lines]) + "\n"
 
 
 def show_row(row: Row) -> str:
@@ -69,12 +93,8 @@ def show_row(row: Row) -> str:
 
 def show_measurement(one: Measurement) -> str:
     """A figure as a line of a table."""
-    figures = f"{_number(one.value)} | {_number(one.low)} – {_number(one.high)}"
+    figures = f"{show_number(one.value)} | {show_number(one.low)} – {show_number(one.high)}"
     return f"| {one.work} | {one.who} | {one.figure} | {figures} |"
-
-
-def _show_cells(row: Row) -> str:
-    return f"| {row.work} | {row.against} | {_target(row)} | {_measured(row)} | {_verdict(row)} |"
 
 
 def _verdict(row: Row) -> str:
@@ -82,27 +102,8 @@ def _verdict(row: Row) -> str:
 
 
 def _measured(row: Row) -> str:
-    return f"{_number(row.measured)} {row.unit}".rstrip()
+    return f"{show_number(row.measured)} {row.unit}".rstrip()
 
 
 def _target(row: Row) -> str:
-    return f"{'≥' if row.is_floor else '≤'} {_number(row.target)} {row.unit}".rstrip()
-
-
-def _number(value: float) -> str:
-    """The number with three significant digits."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _plot(results: Path, picture: Path) -> str:
-    """Draw the picture with the peers' matplotlib. Returns a sentence for the person at the terminal."""
-    python = peers_env.find("python")
-    if python is None:
-        return "No plot: matplotlib is not installed."
-    program = Path(__file__).with_name("plot.py")
-    done = subprocess.run(
-        [str(python), str(program), str(results), str(picture)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        return f"No plot: {done.stderr.strip().splitlines()[-1]}"
-    return f"Written: {picture.relative_to(ROOT)}"
+    return f"{'≥' if row.is_floor else '≤'} {show_number(row.target)} {row.unit}".rstrip()

@@ -74,6 +74,11 @@ class Recorder:
         return [Measurement(*key, median(values), min(values), max(values)) for key, values in self._rounds.items()]
 
 
+def show_number(value: float) -> str:
+    """The number with three significant digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def percentile(values: Sequence[float], percent: float) -> float:
     """The smallest value that is at least as large as this percentage of the values."""
     ordered = sorted(values)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -141,21 +139,17 @@ def measure(app: Flask, fake: FakeTelegram, api_key: str) -> dict[str, Counts]:
 
 def main(_: Sequence[str]) -> int:
     """Print the counts."""
-    with tempfile.TemporaryDirectory(prefix="trips-") as folder, open_testbed(Path(folder) / "t") as testbed:
+    with open_testbed() as testbed:
         testbed.start_redis()
         fake = testbed.start_telegram()
         os.environ |= testbed.environment
-        _print(fake)
+        from web import close_app, create_app  # reads the settings
+
+        app = create_app()
+        try:
+            for kind, counts in measure(app, fake, os.environ["API_KEYS"]).items():
+                parts = ", ".join(f"{number} {sender}" for sender, number in sorted(counts.items()))
+                print(f"{kind}: {counts.total()} ({parts})")
+        finally:
+            close_app(app)
     return 0
-
-
-def _print(fake: FakeTelegram) -> None:
-    from web import close_app, create_app
-
-    app = create_app()
-    try:
-        for kind, counts in measure(app, fake, os.environ["API_KEYS"]).items():
-            parts = ", ".join(f"{number} {sender}" for sender, number in sorted(counts.items()))
-            print(f"{kind}: {counts.total()} ({parts})")
-    finally:
-        close_app(app)

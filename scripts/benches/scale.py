@@ -7,8 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
 
 from redis import Redis
@@ -28,9 +26,9 @@ RunRound = Callable[[str], dict[str, float]]
 def run(say: Callable[[str], None]) -> Part:
     """Two datasets side by side, in alternating rounds."""
     part, recorder = Part("scale"), Recorder()
-    with TemporaryDirectory(prefix="aw-") as folder, _open_dataset(Path(folder) / "s", SMALL) as run_small:
+    with _open_dataset(SMALL) as run_small:
         say(f"Writing {LARGE:,} partners…")
-        with _open_dataset(Path(folder) / "l", LARGE) as run_large:
+        with _open_dataset(LARGE) as run_large:
             _alternate(recorder, {SMALL: run_small, LARGE: run_large}, say)
     part.measurements = recorder.list_measurements()
     for work in WORKS.values():
@@ -55,8 +53,8 @@ def _name(partners: int) -> str:
 
 
 @contextmanager
-def _open_dataset(folder: Path, partners: int) -> Iterator[RunRound]:
-    with open_testbed(folder) as testbed:
+def _open_dataset(partners: int) -> Iterator[RunRound]:
+    with open_testbed() as testbed:
         redis = testbed.start_redis(REDIS_CORE)
         write_partners(redis, testbed.keys, partners)
         wait_for("a quiet Redis", lambda: not _is_rewriting(redis))

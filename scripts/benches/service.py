@@ -10,14 +10,12 @@ import psutil
 import requests
 from redis import Redis
 
-from benches.testbed import BOTH, Testbed, list_workers, wait_for
+from benches.testbed import BOTH, FORMAT, SIZE, Testbed, list_workers, wait_for
 from runner.ports import free_loopback_port
 from warmer.keys import Keys
 from warmer.state.workers import list_worker_statuses
-from web.photos.urls import sign
 
 NAME = "this service"
-SIZE, FORMAT = 160, "webp"
 SETTINGS = {"PHOTO_SIZES": str(SIZE), "PHOTO_FORMATS": FORMAT}  # one variant, as the peers make it
 BATCH = 100  # file ids per call
 
@@ -36,16 +34,6 @@ class Service:
     def keys(self) -> Keys:
         return self.testbed.keys
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers of a backend's requests."""
-        return {"Authorization": f"Bearer {self.testbed.environment['API_KEYS']}"}
-
-    def path_of(self, file_id: str) -> str:
-        """The signed path of a picture."""
-        signature = sign(self.testbed.environment["URL_SIGNING_KEYS"], f"file:{file_id}")
-        return f"/api/photos/file/{file_id}?size={SIZE}&sig={signature}"
-
     def warm(self, file_ids: Sequence[str]) -> None:
         """Warm these as a backend does, and wait until all of them are stored."""
         self.ask_to_warm(file_ids)
@@ -57,7 +45,7 @@ class Service:
             for start in range(0, len(file_ids), BATCH):
                 body = {"photo_file_ids": file_ids[start : start + BATCH]}
                 url = f"http://127.0.0.1:{self.port}/api/photos/warm"
-                session.post(url, json=body, headers=self.headers, timeout=30).raise_for_status()
+                session.post(url, json=body, headers=self.testbed.headers, timeout=30).raise_for_status()
 
     def count_processes(self) -> int:
         """How many worker processes send heartbeats."""

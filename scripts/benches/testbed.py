@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 from redis import Redis
@@ -20,8 +21,10 @@ from faketelegram import FakeTelegram
 from runner import procfile, redis_server
 from warmer.keys import Keys
 from warmer.settings import load_settings
+from web.photos.urls import sign
 
 ROOT = Path(__file__).resolve().parents[2]
+SIZE, FORMAT = 160, "webp"
 PATIENCE = 30.0  # seconds for a process to answer
 Cores = Sequence[int]
 BOTH: Cores = (0, 1)
@@ -90,6 +93,16 @@ class Testbed:
         settings = load_settings(**given, redis_url="redis://unused")
         return Keys(settings.bot_id)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a backend's requests."""
+        return {"Authorization": f"Bearer {self.environment['API_KEYS']}"}
+
+    def path_of(self, file_id: str, size: int = SIZE) -> str:
+        """The signed path of a picture."""
+        signature = sign(self.environment["URL_SIGNING_KEYS"], f"file:{file_id}")
+        return f"/api/photos/file/{file_id}?size={size}&sig={signature}"
+
     def start(self, command: Sequence[str], cores: Cores = BOTH, **settings: str) -> psutil.Process:
         """Start a process; it ends with the testbed."""
         log = self.folder / f"{Path(command[0]).name}.log"
@@ -105,7 +118,7 @@ class Testbed:
         self.redis_url = f"unix://{socket}?db=0"
         self.environment["REDIS_URL"] = self.redis_url
         redis = Redis.from_url(self.redis_url)
-        wait_for("Redis", lambda: _answers(redis))
+        wait_for("Redis", lambda: answers(redis))
         return redis
 
     def start_telegram(self, latency: float = 0.0) -> FakeTelegram:
@@ -137,23 +150,22 @@ class Testbed:
 
 
 @contextmanager
-def open_testbed(folder: Path, **settings: str) -> Iterator[Testbed]:
-    """A testbed without processes in this folder. Its path should be short: a socket lies in it."""
-    folder.mkdir(parents=True)
-    metrics = folder / "metrics"
-    metrics.mkdir()
-    environment = {
-        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")},
-        "DATA_DIR": str(folder),
-        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
-        "PYTHONUNBUFFERED": "1",
-        "TELEGRAM_BOT_TOKEN": "123456789:FAKE-made-up-for-the-benchmark",
-        "API_KEYS": "a-key-for-the-benchmark",
-        "URL_SIGNING_KEYS": "a-signing-key-for-the-benchmark-only",
-        "TELEGRAM_RATE": "100000",
-        **settings,
-    }
-    with ExitStack() as stack:
+def open_testbed(**settings: str) -> Iterator[Testbed]:
+    """A testbed without processes, in a folder of its own with a short path: a socket lies in it."""
+    with TemporaryDirectory(prefix="aw-") as name, ExitStack() as stack:
+        folder = Path(name)
+        (folder / "metrics").mkdir()
+        environment = {
+            **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")},
+            "DATA_DIR": str(folder),
+            "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+            "PYTHONUNBUFFERED": "1",
+            "TELEGRAM_BOT_TOKEN": "123456789:FAKE-made-up-for-the-benchmark",
+            "API_KEYS": "a-key-for-the-benchmark",
+            "URL_SIGNING_KEYS": "a-signing-key-for-the-benchmark-only",
+            "TELEGRAM_RATE": "100000",
+            **settings,
+        }
         yield Testbed(folder, environment, stack)
 
 
@@ -163,7 +175,8 @@ def list_workers() -> dict[str, str]:
     return {name: line for name, line in lines.items() if name.startswith("worker")}
 
 
-def _answers(redis: Redis) -> bool:
+def answers(redis: Redis) -> bool:
+    """Returns True once the server answers."""
     try:
         return bool(redis.ping())
     except RedisError:

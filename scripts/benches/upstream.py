@@ -28,12 +28,14 @@ class Upstream:
 
     url: str
     _unused: Iterator[str]
+    taken: int = 0  # file ids
 
     def take(self, number: int) -> list[str]:
         """Take `number` unused file ids; raises LookupError if too few are left."""
         taken = list(islice(self._unused, number))
         if len(taken) < number:
             raise LookupError("the fake Telegram has too few pictures for this measurement")
+        self.taken += number
         return taken
 
     def count_calls(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -64,16 +63,13 @@ def measure() -> None:
 @main.command()
 def scale_out() -> None:
     """Measure 1, 2 and 4 processes, for three minutes. Needs wrk and two idle cores."""
-    from benches import load, machine, scale_out, tools  # runs a whole service, which a plan does not need
+    from benches import load, report, scale_out, tools  # runs a whole service, which a plan does not need
 
     try:
         tools.prepare(click.echo)
-        measurements = [asdict(one) for one in scale_out.measure(click.echo)]
+        report.write_measurements(page.CLUSTER, scale_out.ROUNDS, scale_out.measure(click.echo))
     except (StartFailed, TimeoutError, load.BrokenRound) as error:
         raise click.ClickException(str(error)) from None
-    facts = machine.describe_machine() | {"date": time.strftime("%Y-%m-%d")}
-    record = {"machine": facts, "rounds": scale_out.ROUNDS, "measurements": measurements}
-    page.CLUSTER.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     page.rewrite()
     click.echo(f"Written: {page.CLUSTER}, docs/scaling.md")
 

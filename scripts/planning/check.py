@@ -10,7 +10,7 @@ from pathlib import Path
 from planning.costs import FOLDER, Costs
 from planning.real import open_service, run_trial
 from planning.simulation import SEED
-from planning.trial import Figures, Trial, median_of, simulate
+from planning.trial import FIGURES, Figures, Trial, median_of, simulate
 
 RUNS = 5
 ALLOWED = 0.25  # share of the real figure
@@ -37,10 +37,7 @@ class Comparison:
 
 def compare(real: Figures, simulated: Figures) -> list[Comparison]:
     """Compare each figure."""
-    return [
-        Comparison(name, float(getattr(real, name)), float(getattr(simulated, name)))
-        for name in Figures.__dataclass_fields__
-    ]
+    return [Comparison(name, real[name], simulated[name]) for name in FIGURES]
 
 
 def check(costs: Costs, say: Callable[[str], None], trial: Trial | None = None, runs: int = RUNS) -> list[Comparison]:

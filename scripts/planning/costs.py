@@ -23,6 +23,12 @@ class Work:
     redis_bytes_out: float = 0.0
     redis_bytes_in: float = 0.0
 
+    @classmethod
+    def add(cls, *pieces: tuple[Work, float]) -> Work:
+        """The sum of these, each with its factor, but nothing below 0: measured differences may be."""
+        names = cls.__dataclass_fields__
+        return cls(**{name: max(0.0, sum(getattr(work, name) * factor for work, factor in pieces)) for name in names})
+
 
 @dataclass(frozen=True)
 class Memory:

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 
-mpl.use("Agg")
-from matplotlib import pyplot as plt  # after the choice of a backend without a screen
-
+from benches.plot import INK, PALE, open_picture
 from planning.timeline import Slice, Timeline
 
 COLOURS = ("#c0392b", "#1f77b4", "#2a9d5c", "#8e6bbf")
-INK, PALE = "#222222", "#6b7280"
 MIN_WAITS = 10  # in a slice, for a percentile
 HIT_RATIO = "hit ratio, %"
 Read = Callable[[Slice, float], float]  # a slice and its seconds
-
-
-def _hit_ratio(one: Slice, _seconds: float) -> float:
-    return 100 * one.counts["hits"] / max(1, one.counts["hits"] + one.counts["misses"])
 
 
 def _percentile(percent: float) -> Read:
@@ -38,33 +29,24 @@ PANELS: dict[str, list[tuple[str, Read]]] = {
     "wait of a served miss, seconds (p50, p99 dotted)": [("-", _percentile(50)), (":", _percentile(99))],
     "getFile calls per second": [("-", lambda one, seconds: one.counts["getFile"] / seconds)],
     "served misses, %": [("-", _served)],
-    HIT_RATIO: [("-", _hit_ratio)],
+    HIT_RATIO: [("-", lambda one, _: 100 * one.hit_ratio)],
 }
 
 
 def draw(title: str, runs: Mapping[str, Timeline], picture: Path) -> None:
     """Write the picture."""
-    figure, axes = plt.subplots(len(PANELS), 1, figsize=(9, 10), sharex=True, layout="constrained")
-    for axis, (name, lines) in zip(axes, PANELS.items(), strict=True):
-        for colour, (run, timeline) in zip(COLOURS, runs.items(), strict=False):
-            for style, read in lines:
-                _draw_line(axis, timeline, read, color=colour, linestyle=style, label=run if style == "-" else None)
-        axis.set_title(name, loc="left", fontsize=9, color=INK)
-        if name != HIT_RATIO:  # which changes by a few hundredths on most days
-            axis.set_ylim(bottom=0)
-        axis.grid(axis="y", color="#e5e7eb", linewidth=0.8)
-        axis.tick_params(labelsize=8)
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
-    axes[-1].set_xlabel("minutes", fontsize=9, color=PALE)
-    figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left", color=INK)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), fontsize=9, frameon=False)
-    figure.savefig(picture, dpi=85, facecolor="white")
-    plt.close(figure)
-
-
-def _draw_line(axis: Any, timeline: Timeline, read: Read, **style: Any) -> None:
-    minutes = [place * timeline.slice_seconds / 60 for place in range(len(timeline.slices))]
-    values = [read(one, timeline.slice_seconds) for one in timeline.slices]
-    axis.plot(minutes, values, linewidth=1.4, **style)
+    with open_picture(picture, list(PANELS), figsize=(9, 10), sharex=True) as (figure, axes):
+        for axis, (name, lines) in zip(axes, PANELS.items(), strict=True):
+            for colour, (run, timeline) in zip(COLOURS, runs.items(), strict=False):
+                minutes = [place * timeline.slice_seconds / 60 for place in range(len(timeline.slices))]
+                for style, read in lines:
+                    values = [read(one, timeline.slice_seconds) for one in timeline.slices]
+                    label = run if style == "-" else None
+                    axis.plot(minutes, values, linewidth=1.4, color=colour, linestyle=style, label=label)
+            if name != HIT_RATIO:  # which changes by a few hundredths on most days
+                axis.set_ylim(bottom=0)
+            axis.grid(axis="y", color="#e5e7eb", linewidth=0.8)
+        axes[-1].set_xlabel("minutes", fontsize=9, color=PALE)
+        figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left", color=INK)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), fontsize=9, frameon=False)

@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import mean
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
@@ -19,6 +17,7 @@ from benches import machine, sources
 from benches.clients import ask_all
 from benches.service import Service, start_service
 from benches.testbed import ROOT, open_testbed, wait_for
+from benches.upstream import Upstream
 from faketelegram import FakeTelegram, ids
 from planning.costs import Costs, Memory, Work
 from planning.meter import Meter
@@ -41,21 +40,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Bench:
-    """A running service, its meter, and the unused file ids of its Telegram."""
+    """A running service, its meter, and its Telegram."""
 
     service: Service
     meter: Meter
-    file_ids: list[str]
+    upstream: Upstream
     telegram: FakeTelegram
-
-    def take(self, number: int) -> list[str]:
-        """Take unused file ids."""
-        taken, self.file_ids[:] = self.file_ids[:number], self.file_ids[number:]
-        return taken
-
-    def taken(self) -> int:
-        """The number of file ids taken so far."""
-        return PICTURES - len(self.file_ids)
 
 
 def measure_costs(say: Say) -> Costs:
@@ -64,13 +54,13 @@ def measure_costs(say: Say) -> Costs:
     say("Starting a service…")
     with _open_bench(photo_cache_mb=32) as bench:
         bench.meter.idle = _measure_idle(bench, say)
-        warmed = bench.take(WARMINGS)
+        warmed = bench.upstream.take(WARMINGS)
         say(f"Warming {WARMINGS} pictures…")
         warming = bench.meter.measure(WARMINGS, lambda: _warm(bench, warmed))
         say("Measuring Redis memory…")
         memory = _measure_memory(bench, warmed)
         say(f"{MISSES} misses…")
-        missed = bench.take(MISSES)
+        missed = bench.upstream.take(MISSES)
         miss = bench.meter.measure(MISSES, lambda: _ask(bench, missed))
         _ask(bench, warmed * 4)  # every process then has them in its response cache
         say("Hits…")
@@ -78,7 +68,7 @@ def measure_costs(say: Say) -> Costs:
         idle = bench.meter.idle
     with _open_bench(photo_cache_mb=0) as bench:
         bench.meter.idle = _measure_idle(bench, say)
-        warmed = bench.take(WARMINGS)
+        warmed = bench.upstream.take(WARMINGS)
         _warm(bench, warmed)
         say("Hits without a response cache…")
         redis_hit = bench.meter.measure(HITS_EACH * WARMINGS, lambda: _ask(bench, warmed * HITS_EACH))
@@ -86,7 +76,7 @@ def measure_costs(say: Say) -> Costs:
         machine={**machine.describe_machine(), "Python": platform.python_version()},
         cache_hit=cache_hit,
         redis_hit=redis_hit,
-        miss=replace(_without(miss, warming), web_us=miss.web_us),
+        miss=replace(Work.add((miss, 1), (warming, -1)), web_us=miss.web_us),
         warming=warming,
         tick=_read_round(results, "a tick of beat", "worker_us", 50),
         idle=idle,
@@ -102,15 +92,15 @@ def measure_costs(say: Say) -> Costs:
 
 @contextmanager
 def _open_bench(photo_cache_mb: int) -> Iterator[Bench]:
-    settings = {"PHOTO_CACHE_MB": str(photo_cache_mb)}
-    with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "c", **settings) as testbed:
+    with open_testbed(PHOTO_CACHE_MB=str(photo_cache_mb)) as testbed:
         telegram = testbed.start_telegram(LATENCY)
         faces = [sources.draw(number, SOURCE) for number in range(DIFFERENT)]
         known = [telegram.world.add_file(faces[n % DIFFERENT]) for n in range(PICTURES)]
         redis = testbed.start_redis()
         service = start_service(testbed, redis)
-        bench = Bench(service, Meter(redis, service.web, service.workers), known, telegram)
-        _warm(bench, bench.take(2 * CLIENTS))  # opens all connections
+        meter = Meter(redis, service.web, service.workers)
+        bench = Bench(service, meter, Upstream(telegram.url, iter(known)), telegram)
+        _warm(bench, bench.upstream.take(2 * CLIENTS))  # opens all connections
         yield bench
 
 
@@ -128,14 +118,16 @@ def _warm(bench: Bench, file_ids: Sequence[str]) -> None:
 def _ask(bench: Bench, file_ids: Sequence[str]) -> None:
     """Request these as clients do, until the workers have stored the other sizes, too."""
     service = bench.service
-    ask_all(service.port, [service.path_of(name) for name in file_ids], clients=CLIENTS)
+    ask_all(service.port, [service.testbed.path_of(name) for name in file_ids], clients=CLIENTS)
     _wait_for_all(bench, list(dict.fromkeys(file_ids)))
 
 
 def _wait_for_all(bench: Bench, file_ids: Sequence[str]) -> None:
     """Check Redis once per picture after the last download: these commands are measured, too."""
     telegram, redis = bench.telegram, bench.service.redis
-    wait_for("the downloads", lambda: telegram.calls["download"] >= telegram.calls["getFile"] >= bench.taken(), 120)
+    wait_for(
+        "the downloads", lambda: telegram.calls["download"] >= telegram.calls["getFile"] >= bench.upstream.taken, 120
+    )
     for file_id in file_ids:
         name = bench.service.keys.variant(file_id, SIZES[-1], "webp")
         wait_for("every picture", lambda name=name: redis.exists(name))  # type: ignore[misc]  # bound now
@@ -149,7 +141,7 @@ def _measure_memory(bench: Bench, file_ids: Sequence[str]) -> Memory:
     for partner_id, file_id in partners.items():
         body = {"name": "A Name Of Usual Length", "photo_file_id": file_id}
         url = f"http://127.0.0.1:{service.port}/api/partner/{partner_id}"
-        requests.put(url, json=body, headers=service.headers, timeout=10).raise_for_status()
+        requests.put(url, json=body, headers=service.testbed.headers, timeout=10).raise_for_status()
     redis.zadd("scratch", {ids.file_id("scratch", number): number for number in range(SCRATCH)})
     entry = redis.memory_usage("scratch", samples=0) / SCRATCH
     redis.delete("scratch")
@@ -168,10 +160,6 @@ def _measure_memory(bench: Bench, file_ids: Sequence[str]) -> Memory:
         variant_overhead=mean_usage(variants) - picture,
         variant_bytes=picture,
     )
-
-
-def _without(work: Work, other: Work) -> Work:
-    return Work(**{name: max(0.0, getattr(work, name) - getattr(other, name)) for name in Work.__dataclass_fields__})
 
 
 def _read_round(results: dict[str, Any], work: str, cpu: str, number: int) -> Work:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
 import psutil
@@ -16,14 +15,6 @@ from planning.costs import Work
 MICRO = 1e6  # microseconds per second
 
 
-@dataclass(frozen=True)
-class Reading:
-    """Totals since the start of the processes; `at` is of `time.monotonic`."""
-
-    at: float
-    used: Work
-
-
 class Meter:
     """Reads the totals of one service."""
 
@@ -33,11 +24,11 @@ class Meter:
         self.workers = workers
         self.idle = Work()  # per second; measured first
 
-    def read(self) -> Reading:
-        """The current totals; this itself takes three commands."""
+    def read(self) -> Work:
+        """The totals since the start of the processes; this itself takes three commands."""
         stats: Any = self.redis.info("stats")
         cpu: Any = self.redis.info("cpu")
-        used = Work(
+        return Work(
             web_us=measure_cpu([self.web]) * MICRO,
             worker_us=measure_cpu(self.workers) * MICRO,
             redis_us=(cpu["used_cpu_user"] + cpu["used_cpu_sys"]) * MICRO,
@@ -45,20 +36,10 @@ class Meter:
             redis_bytes_out=stats["total_net_output_bytes"],
             redis_bytes_in=stats["total_net_input_bytes"],
         )
-        return Reading(time.monotonic(), used)
 
     def measure(self, number: float, work: Callable[[], object]) -> Work:
         """The cost of one of `number` pieces of work, without the cost of the idle service in that time."""
-        before = self.read()
+        before, started = self.read(), time.monotonic()
         work()
-        after = self.read()
-        seconds = after.at - before.at
-        return Work(**{
-            field.name: max(0.0, _difference(before, after, field.name) - seconds * getattr(self.idle, field.name))
-            / number
-            for field in fields(Work)
-        })  # fmt: skip
-
-
-def _difference(before: Reading, after: Reading, name: str) -> float:
-    return float(getattr(after.used, name) - getattr(before.used, name))
+        after, seconds = self.read(), time.monotonic() - started
+        return Work.add((after, 1 / number), (before, -1 / number), (self.idle, -seconds / number))

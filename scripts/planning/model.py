@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
 
 from planning.costs import Costs, Work
@@ -17,8 +17,8 @@ MIN_PROCESSES = 2  # of each kind: one may restart
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The needs of a deployment; rates are per second, at the peak unless the name says otherwise."""
+class Traffic:
+    """Rates per second, at the peak."""
 
     requests: float
     hit_ratio: float
@@ -27,7 +27,13 @@ class Plan:
     warmings: float
     stored_pictures: float
     renewals: float
-    telegram_calls: float
+    telegram_calls: float  # getFile; a profile look-up per join and per check
+
+
+@dataclass(frozen=True)
+class Plan(Traffic):
+    """The needs of a deployment at the peak."""
+
     telegram_rate_needed: float  # the setting; calls leave a tenth of it unused
     is_rate_enough: bool
     cold_hours: float  # to warm every picture cold, at TELEGRAM_RATE
@@ -49,8 +55,8 @@ class Plan:
 
 def make_plan(given: Inputs, costs: Costs) -> Plan:
     """Compute the plan."""
-    traffic = _Traffic.of(given, costs)
-    load, gigabytes = _load(given, costs, traffic), _count_bytes(given, costs, traffic.stored) / 1e9
+    traffic = _estimate_traffic(given, costs)
+    load, gigabytes = _load(given, costs, traffic), _count_bytes(given, costs, traffic.stored_pictures) / 1e9
     shards = max(1, ceil(gigabytes * given.redis_headroom / given.shard_gb), ceil(load.commands / given.shard_ops))
     web_cores = load.web_us * MICRO / given.busy
     worker_cores = load.worker_us * MICRO / given.busy
@@ -59,16 +65,9 @@ def make_plan(given: Inputs, costs: Costs) -> Plan:
     worker_processes = max(MIN_PROCESSES, ceil(worker_cores), ceil(threads / given.threads))
     cold_seconds = given.partners / (TICK_SHARE * given.telegram_rate)
     return Plan(
-        requests=traffic.requests,
-        hit_ratio=traffic.hit_ratio,
-        cache_ratio=traffic.cache_ratio,
-        misses=traffic.misses,
-        warmings=traffic.warmings,
-        stored_pictures=traffic.stored,
-        renewals=traffic.renewals,
-        telegram_calls=traffic.calls,
-        telegram_rate_needed=traffic.calls / TICK_SHARE,
-        is_rate_enough=traffic.calls <= TICK_SHARE * given.telegram_rate,
+        **asdict(traffic),
+        telegram_rate_needed=traffic.telegram_calls / TICK_SHARE,
+        is_rate_enough=traffic.telegram_calls <= TICK_SHARE * given.telegram_rate,
         cold_hours=cold_seconds / 3600,
         can_all_be_warm=cold_seconds < given.photo_ttl,
         redis_gb=gigabytes,
@@ -87,42 +86,28 @@ def make_plan(given: Inputs, costs: Costs) -> Plan:
     )
 
 
-@dataclass(frozen=True)
-class _Traffic:
-    requests: float
-    hit_ratio: float
-    cache_ratio: float
-    misses: float
-    warmings: float
-    stored: float
-    renewals: float
-    calls: float
-
-    @classmethod
-    def of(cls, given: Inputs, costs: Costs) -> _Traffic:
-        """Traffic at the peak. The stored pictures follow from the day's mean: they live longer than a peak."""
-        popularity = Popularity(given.partners, given.zipf)
-        mean = given.views_per_second * given.pictures_per_view
-        peak = mean * given.peak_factor
-        changes = given.partners * given.churn_per_year / YEAR * min(1, mean * given.photo_ttl / given.partners)
-        misses, stored = popularity.split(mean, given.photo_ttl)
-        kept = min(given.rewarm_partners, given.partners)
-        if given.hit_ratio:
-            misses = mean * (1 - given.hit_ratio)
-        misses = min(mean, misses + changes) * given.peak_factor
-        joins = given.partners * given.joins_per_day / DAY * given.peak_factor
-        checks = kept / given.profile_check_every
-        warmings = misses + joins
-        return cls(
-            requests=peak,
-            hit_ratio=1 - misses / peak,
-            cache_ratio=given.cache_ratio or _share_from_cache(given, costs, popularity, peak),
-            misses=misses,
-            warmings=warmings,
-            stored=max(stored, kept),
-            renewals=kept / (given.photo_ttl / 2),
-            calls=warmings + joins + checks,  # getFile; a profile look-up per join and per check
-        )
+def _estimate_traffic(given: Inputs, costs: Costs) -> Traffic:
+    """The stored pictures follow from the day's mean: they live longer than a peak."""
+    popularity = Popularity(given.partners, given.zipf)
+    mean = given.views_per_second * given.pictures_per_view
+    peak = mean * given.peak_factor
+    changes = given.partners * given.churn_per_year / YEAR * min(1, mean * given.photo_ttl / given.partners)
+    misses, stored = popularity.split(mean, given.photo_ttl)
+    kept = min(given.rewarm_partners, given.partners)
+    if given.hit_ratio:
+        misses = mean * (1 - given.hit_ratio)
+    misses = min(mean, misses + changes) * given.peak_factor
+    joins = given.partners * given.joins_per_day / DAY * given.peak_factor
+    return Traffic(
+        requests=peak,
+        hit_ratio=1 - misses / peak,
+        cache_ratio=given.cache_ratio or _share_from_cache(given, costs, popularity, peak),
+        misses=misses,
+        warmings=misses + joins,
+        stored_pictures=max(stored, kept),
+        renewals=kept / (given.photo_ttl / 2),
+        telegram_calls=misses + 2 * joins + kept / given.profile_check_every,
+    )
 
 
 def _share_from_cache(given: Inputs, costs: Costs, popularity: Popularity, requests: float) -> float:
@@ -147,7 +132,7 @@ def _count_bytes(given: Inputs, costs: Costs, stored: float) -> float:
     return records + stored * (variants + memory.preview)
 
 
-def _load(given: Inputs, costs: Costs, traffic: _Traffic) -> Work:
+def _load(given: Inputs, costs: Costs, traffic: Traffic) -> Work:
     """The cost of one second at the peak."""
     hits = traffic.requests - traffic.misses
     from_cache = hits * traffic.cache_ratio
@@ -161,6 +146,4 @@ def _load(given: Inputs, costs: Costs, traffic: _Traffic) -> Work:
         (costs.listing, given.views_per_second * given.peak_factor),
         (costs.idle, 1.0),
     ]
-    return Work(**{
-        name: sum(getattr(work, name) * number for work, number in pieces) for name in Work.__dataclass_fields__
-    })  # fmt: skip
+    return Work.add(*pieces)

@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benches.results import show_number as show
 from planning.costs import FOLDER, ROOT, Costs, Work, load_costs
 from planning.inputs import Inputs, read_inputs
 from planning.model import make_plan
 from planning.sensitivity import rank_inputs
-from planning.table import describe, list_lines, show
+from planning.table import describe, list_lines
 from planning.timeline import REFUSALS
+from planning.trial import FIGURES
 
 PAGE = ROOT / "docs" / "scaling.md"
-PLANS = FOLDER / "plans.json"
 CLUSTER = FOLDER / "cluster.json"
 SIZES: dict[str, dict[str, Any]] = {
     "10 k": {"partners": 10_000},
@@ -34,38 +35,11 @@ WORKS = {
     "listing": "the list of the newest",
     "idle": "a second without requests",
 }
-FIGURES = {
-    "miss_seconds": "misses: seconds until all clients are served",
-    "miss_p50": "misses: seconds a client waits, p50",
-    "miss_calls": "misses: calls to Telegram",
-    "miss_queue": "misses: most messages in the hot queue",
-    "warm_seconds": "warming ahead: seconds until all are stored",
-    "warm_calls": "warming ahead: calls to Telegram",
-    "warm_due": "warming ahead: most pictures in the schedule",
-    "flood_served": "flood: requests that get their picture",
-    "flood_p50": "flood: seconds these wait, p50",
-}
 
 
 def rewrite() -> None:
-    """Compute the plans again, and write every table."""
-    PLANS.write_text(json.dumps(make_record(load_costs()), indent=1) + "\n", "utf-8")
+    """Write every table."""
     PAGE.write_text(fill(PAGE.read_text("utf-8")), "utf-8")
-
-
-def make_record(costs: Costs) -> dict[str, Any]:
-    """The plans of the sizes that the page shows."""
-    record = {}
-    for name, options in SIZES.items():
-        given = read_inputs(**options)
-        plan, influences = make_plan(given, costs), rank_inputs(given, costs)
-        record[name] = {
-            "inputs": given.model_dump(),
-            "plan": asdict(plan),
-            "lines": list_lines(plan, given),
-            "influences": [describe(one) for one in influences],
-        }
-    return record
 
 
 def fill(text: str) -> str:
@@ -80,12 +54,13 @@ def fill(text: str) -> str:
 
 def list_tables() -> dict[str, str]:
     """Each table in Markdown by the name of its marks."""
-    plans, scenarios, check = (
-        json.loads((FOLDER / f"{name}.json").read_text("utf-8")) for name in ("plans", "scenarios", "check")
+    costs, influences = load_costs(), rank_inputs(read_inputs(**SIZES["1 M"]), load_costs())
+    scenarios, check, cluster = (
+        json.loads(file.read_text("utf-8")) for file in (FOLDER / "scenarios.json", FOLDER / "check.json", CLUSTER)
     )
-    tables = {"costs": _show_costs(load_costs()), "sizes": _show_plans(plans), "assumptions": _show_inputs()}
-    tables["influences"] = "".join(f"{place}. {line}\n" for place, line in enumerate(plans["1 M"]["influences"], 1))
-    tables |= {"check": _show_check(check), "cluster": _show_cluster(json.loads(CLUSTER.read_text("utf-8")))}
+    tables = {"costs": _show_costs(costs), "sizes": _show_plans(costs), "assumptions": _show_inputs()}
+    tables["influences"] = "".join(f"{place}. {describe(one)}\n" for place, one in enumerate(influences, 1))
+    tables |= {"check": _show_check(check), "cluster": _show_cluster(cluster)}
     return tables | {name: _show_runs(one["runs"]) for name, one in scenarios["scenarios"].items()}
 
 
@@ -105,15 +80,15 @@ def _show_costs(costs: Costs) -> str:
     return f"{_table(head, rows)}\nBytes of Redis memory: {memory}. On {costs.machine['processor']}.\n"
 
 
-def _show_plans(plans: Mapping[str, Any]) -> str:
+def _show_plans(costs: Costs) -> str:
     """A column per size, and a row per figure."""
-    rows = [[line[0]] for line in next(iter(plans.values()))["lines"]]
-    for plan in plans.values():
-        for row, line in zip(rows, plan["lines"], strict=True):
-            row.append(line[1])
+    inputs = [read_inputs(**options) for options in SIZES.values()]
+    plans = [make_plan(given, costs) for given in inputs]
+    columns = [list_lines(plan, given) for plan, given in zip(plans, inputs, strict=True)]
+    rows = [[lines[0][0], *(figure for _, figure, _ in lines)] for lines in zip(*columns, strict=True)]
     for title, name in (("TELEGRAM_RATE is enough", "is_rate_enough"), ("all can be warm at once", "can_all_be_warm")):
-        rows.append([title, *("yes" if one["plan"][name] else "**no**" for one in plans.values())])
-    return _table(["partners", *plans], rows)
+        rows.append([title, *("yes" if getattr(plan, name) else "**no**" for plan in plans)])
+    return _table(["partners", *SIZES], rows)
 
 
 def _show_inputs() -> str:

@@ -9,10 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from benches import sources
 from benches.clients import Client, ask_all
@@ -41,7 +38,7 @@ def open_service(trial: Trial, runs: int) -> Iterator[RunningService]:
     """Start a service with enough pictures for `runs` trials."""
     settings = {"PHOTO_SIZES": "160", "PHOTO_FORMATS": "webp", "TELEGRAM_RATE": str(trial.telegram_rate)}
     settings["HOT_MAX"] = str(trial.hot_max)
-    with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "t", **settings) as testbed:
+    with open_testbed(**settings) as testbed:
         telegram = testbed.start_telegram(trial.latency)
         faces = [sources.make_plain(number, SOURCE) for number in range(DIFFERENT)]
         number = trial.threads + runs * (trial.missed + trial.warmed + trial.flooded)
@@ -55,17 +52,16 @@ def open_service(trial: Trial, runs: int) -> Iterator[RunningService]:
 
 def run_trial(trial: Trial, running: RunningService) -> Figures:
     """Run the scenarios one after the other."""
-    found = {**_let_clients_ask(trial, running), **_let_backend_ask(trial, running), **_let_flood_come(trial, running)}
-    return Figures(**found)
+    return _let_clients_ask(trial, running) | _let_backend_ask(trial, running) | _let_flood_come(trial, running)
 
 
-def _let_clients_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
+def _let_clients_ask(trial: Trial, running: RunningService) -> Figures:
     service, missed = running.service, running.upstream.take(trial.missed)
     queue = f"{service.keys.queue_prefix}hot"
     time.sleep(REST_SECONDS)
     calls, started = running.upstream.count_calls(), time.monotonic()
     with _polling(lambda: int(service.redis.llen(queue))) as seen:
-        paths = [service.path_of(name) for name in missed]
+        paths = [service.testbed.path_of(name) for name in missed]
         waits = ask_all(service.port, paths, clients=trial.clients, is_patient=True)
     seconds = time.monotonic() - started
     return {
@@ -76,7 +72,7 @@ def _let_clients_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
     }
 
 
-def _let_backend_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
+def _let_backend_ask(trial: Trial, running: RunningService) -> Figures:
     service, warmed = running.service, running.upstream.take(trial.warmed)
     time.sleep(REST_SECONDS)
     calls, started = running.upstream.count_calls(), time.monotonic()
@@ -87,9 +83,12 @@ def _let_backend_ask(trial: Trial, running: RunningService) -> dict[str, Any]:
     return {"warm_seconds": seconds, "warm_calls": running.upstream.count_calls() - calls, "warm_due": max(seen)}
 
 
-def _let_flood_come(trial: Trial, running: RunningService) -> dict[str, Any]:
+def _let_flood_come(trial: Trial, running: RunningService) -> Figures:
     """Send each request on time and on its own connection, whatever happens to the others."""
-    service, paths = running.service, [running.service.path_of(name) for name in running.upstream.take(trial.flooded)]
+    service, paths = (
+        running.service,
+        [running.service.testbed.path_of(name) for name in running.upstream.take(trial.flooded)],
+    )
     time.sleep(REST_SECONDS)
     started = time.monotonic()
 

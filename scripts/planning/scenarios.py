@@ -42,8 +42,6 @@ class Outcome:
     hit_ratio_low: float  # of the worst slice
     hit_ratio_end: float  # of the last slice
     calls_per_second: float  # getFile
-    hot_queue: int  # at most
-    turned_away: int  # requests, because all connections were in use
     refused: dict[str, int]  # by cause
     broke_first: str  # the first cause that refused more than a hundredth of a slice's requests or misses
 
@@ -107,7 +105,7 @@ def sum_up(setup: Setup, timeline: Timeline) -> Outcome:
     first = 0 if setup.is_cold else int(START / timeline.slice_seconds)
     slices = timeline.slices[first:]
     misses = sum(one.counts["misses"] for one in slices)
-    ratios = [one.counts["hits"] / max(1, one.counts["hits"] + one.counts["misses"]) for one in slices]
+    ratios = [one.hit_ratio for one in slices]
     refused = {name: sum(one.counts[name] for one in slices) for name in REFUSALS}
     return Outcome(
         misses=misses,
@@ -117,8 +115,6 @@ def sum_up(setup: Setup, timeline: Timeline) -> Outcome:
         hit_ratio_low=min(ratios),
         hit_ratio_end=ratios[-1],
         calls_per_second=sum(one.counts["getFile"] for one in slices) / (len(slices) * timeline.slice_seconds),
-        hot_queue=int(timeline.highest("hot")),
-        turned_away=refused["web"],
         refused={name: number for name, number in refused.items() if number},
         broke_first=_find_first(timeline, first),
     )

@@ -9,13 +9,13 @@ from planning.costs import Costs
 from planning.inputs import VIEWS_PER_PARTNER, BadInput, Inputs, read_inputs
 from planning.model import Plan, make_plan
 
-RESULTS = (
-    "redis_total_gb",
-    "redis_commands",
-    "web_cores",
-    "telegram_calls",
-    "network_out_mbit",
-)
+RESULTS = {
+    "redis_total_gb": "Redis memory",
+    "redis_commands": "Redis commands",
+    "web_cores": "web cores",
+    "telegram_calls": "calls to Telegram",
+    "network_out_mbit": "network to clients",
+}
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,13 @@ def rank_inputs(given: Inputs, costs: Costs, number: int = 3) -> list[Influence]
     known["views_per_day"] = given.views_per_day or VIEWS_PER_PARTNER * given.partners
     known["variant_bytes"] = given.variant_bytes or costs.memory.variant_bytes
     base = make_plan(read_inputs(**known), costs)
-    found = [_measure(name, known, base, costs) for name in known if _is_assumed(name, known)]
+    assumed = [name for name in known if known[name] and name not in ("partners", "busy", "redis_headroom")]
+    found = [_measure(name, known, base, costs) for name in assumed]
     return sorted(found, key=lambda one: (-one.weight, one.name))[:number]
 
 
-def _is_assumed(name: str, known: dict[str, float]) -> bool:
-    return bool(known[name]) and name not in ("partners", "busy", "redis_headroom")
-
-
 def _measure(name: str, known: dict[str, float], base: Plan, costs: Costs) -> Influence:
-    doubled = {result: 1.0 for result in RESULTS}
+    doubled = dict.fromkeys(RESULTS, 1.0)
     weight = 0.0
     for factor in (0.5, 2.0):
         value = known[name] * factor

@@ -49,11 +49,3 @@ class Setup:
     loss_at: float = -1.0  # a shard is away from then on
     loss_seconds: float = 0.0
     is_replicated: bool = False  # the shard comes back with its data
-
-    def list_changes(self, other: Setup) -> dict[str, float]:
-        """The fields in which the other one differs."""
-        return {
-            name: getattr(other, name)
-            for name in self.__dataclass_fields__
-            if getattr(other, name) != getattr(self, name)
-        }

@@ -48,11 +48,7 @@ def _run_scenario(scenario: Scenario, *, is_drawn: bool) -> dict[str, Any]:
         click.echo(f"  {name}: breaks first: {outcomes[name].broke_first}; {served}")
     if is_drawn:
         draw(scenario.title, timelines, FOLDER / f"{scenario.name}.png")
-    runs = {
-        name: asdict(outcomes[name]) | {"changed": scenario.base.list_changes(setup)}
-        for name, setup in scenario.list_runs().items()
-    }
-    return {"title": scenario.title, "base": asdict(scenario.base), "runs": runs}
+    return {"title": scenario.title, "runs": {name: asdict(outcome) for name, outcome in outcomes.items()}}
 
 
 def _check() -> int:

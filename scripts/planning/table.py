@@ -7,18 +7,12 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from benches.results import show_number as show
 from planning.inputs import Inputs
 from planning.model import Plan
-from planning.sensitivity import Influence
+from planning.sensitivity import RESULTS, Influence
 
 Line = tuple[str, str, str]
-NAMES = {
-    "redis_total_gb": "Redis memory",
-    "redis_commands": "Redis commands",
-    "web_cores": "web cores",
-    "telegram_calls": "calls to Telegram",
-    "network_out_mbit": "network to clients",
-}
 
 
 def list_lines(plan: Plan, given: Inputs) -> list[Line]:
@@ -65,9 +59,6 @@ def print_plan(plan: Plan, given: Inputs, influences: Sequence[Influence], conso
 def describe(one: Influence) -> str:
     """The effect of doubling the input, in one line."""
     option = "--" + one.name.replace("_", "-")
-    return f"{option} (now {show(one.value)}): doubling it changes {NAMES[one.result]} by a factor of {one.change:.2f}"
-
-
-def show(value: float) -> str:
-    """The number with three significant digits."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return (
+        f"{option} (now {show(one.value)}): doubling it changes {RESULTS[one.result]} by a factor of {one.change:.2f}"
+    )

@@ -28,6 +28,11 @@ class Slice:
     waits: list[float] = field(default_factory=list)  # seconds of each served miss
     peaks: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
+    @property
+    def hit_ratio(self) -> float:
+        """Share of all requests."""
+        return self.counts["hits"] / max(1, self.counts["hits"] + self.counts["misses"])
+
 
 class Timeline:
     """All slices of a run."""

@@ -17,6 +17,18 @@ from planning.simulation import SEED, Simulation, build_simulation, run_until
 from warmer.worker.beat_rounds import TICK_SECONDS
 
 PATIENCE = 120.0  # seconds
+FIGURES = {
+    "miss_seconds": "misses: seconds until all clients are served",
+    "miss_p50": "misses: seconds a client waits, p50",
+    "miss_calls": "misses: calls to Telegram",  # getFile and downloads
+    "miss_queue": "misses: most messages in the hot queue",
+    "warm_seconds": "warming ahead: seconds until all are stored",
+    "warm_calls": "warming ahead: calls to Telegram",
+    "warm_due": "warming ahead: most pictures in the schedule",
+    "flood_served": "flood: requests that get their picture",
+    "flood_p50": "flood: seconds these wait, p50",
+}
+Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -39,44 +51,26 @@ class Trial:
         return int(self.flood * self.flood_seconds)
 
 
-@dataclass(frozen=True)
-class Figures:
-    """The figures of a run."""
-
-    miss_seconds: float  # until the clients have all pictures
-    miss_p50: float  # seconds that a client waits
-    miss_calls: int  # getFile and downloads
-    miss_queue: int  # most messages in the hot queue
-    warm_seconds: float  # until the backend's pictures are all stored
-    warm_calls: int
-    warm_due: int  # most pictures in the schedule
-    flood_served: int  # requests of the flood that got their picture; the others got 503
-    flood_p50: float  # seconds that the served ones waited
-
-
 def median_of(runs: list[Figures]) -> Figures:
     """The median of each figure."""
-    return Figures(**{name: median(getattr(run, name) for run in runs) for name in Figures.__dataclass_fields__})
+    return {name: median(run[name] for run in runs) for name in FIGURES}
 
 
 def simulate(trial: Trial, costs: Costs, seed: int = SEED) -> Figures:
     """Run each scenario in its own simulation, which starts at a random instant within a tick."""
     rng = np.random.default_rng(seed)
     missed, warmed, flooded = (_start(trial, costs, seed, rng.uniform(0, TICK_SECONDS)) for _ in range(3))
-    miss_seconds = _let_clients_ask(missed, trial)
-    warm_seconds = _let_backend_ask(warmed, trial, costs)
-    flood_served = _let_flood_come(flooded, trial)
-    return Figures(
-        miss_seconds=miss_seconds,
-        miss_p50=missed.timeline.percentile(50),
-        miss_calls=_count_calls(missed),
-        miss_queue=int(missed.timeline.highest("hot")),
-        warm_seconds=warm_seconds,
-        warm_calls=_count_calls(warmed),
-        warm_due=int(warmed.timeline.highest("due")),
-        flood_served=flood_served,
-        flood_p50=flooded.timeline.percentile(50),
-    )
+    return {
+        "miss_seconds": _let_clients_ask(missed, trial),
+        "miss_p50": missed.timeline.percentile(50),
+        "miss_calls": _count_calls(missed),
+        "miss_queue": missed.timeline.highest("hot"),
+        "warm_seconds": _let_backend_ask(warmed, trial, costs),
+        "warm_calls": _count_calls(warmed),
+        "warm_due": warmed.timeline.highest("due"),
+        "flood_served": _let_flood_come(flooded, trial),
+        "flood_p50": flooded.timeline.percentile(50),
+    }
 
 
 def _start(trial: Trial, costs: Costs, seed: int, seconds: float) -> Simulation:

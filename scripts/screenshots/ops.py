@@ -14,7 +14,6 @@ import os
 import random
 import shutil
 import sys
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -93,7 +92,7 @@ def make_up_day(redis: Redis, keys: Keys) -> None:
 @contextmanager
 def serving() -> Iterator[tuple[str, dict[str, str]]]:
     """The page of that day; its URL, and the headers that open it."""
-    with tempfile.TemporaryDirectory() as folder, open_testbed(Path(folder) / "t") as testbed:
+    with open_testbed() as testbed:
         redis = testbed.start_redis()
         os.environ |= testbed.environment  # where Celery looks, too
         settings = load_settings()

@@ -17,4 +17,4 @@ def test_the_service_calls_telegram_as_often_as_the_simulation_predicts() -> Non
         real = run_trial(TRIAL, running)
     compared = {one.figure: one for one in compare(real, simulate(TRIAL, load_costs()))}
     assert [compared[name] for name in COUNTED if not compared[name].holds(ALLOWED)] == []
-    assert real.flood_served > 0
+    assert real["flood_served"] > 0

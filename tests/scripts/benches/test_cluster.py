@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from benches.avatars import store_avatars
 from benches.cluster import MASTERS, start_cluster
 from benches.testbed import open_testbed
@@ -12,7 +9,7 @@ from warmer.redis_client.cluster import list_infos
 
 
 def test_every_master_of_the_cluster_holds_pictures() -> None:
-    with TemporaryDirectory(prefix="aw-") as folder, open_testbed(Path(folder) / "s") as testbed:
+    with open_testbed() as testbed:
         redis = start_cluster(testbed)
         store_avatars(redis, testbed.keys, 24)
         held = [info["db0"]["keys"] for info in list_infos(redis, "keyspace")]

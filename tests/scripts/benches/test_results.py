@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benches import hits, load, peers_env, report
+from benches import hits, load, peers_env, report, rivals
 from benches.results import Measurement, Part, Recorder, Row, percentile
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -26,9 +26,9 @@ def told(**errors: int) -> str:
 
 def rates(**values: float) -> list[Measurement]:
     """Returns measurements of the part `hits` by contestant."""
-    found = [Measurement("hit", getattr(hits, who), hits.RATE, value, value, value) for who, value in values.items()]
-    from_redis = Measurement("304", hits.OURS, hits.FROM_REDIS, 24, 24, 24)
-    return [*found, Measurement("304", hits.OURS, hits.RATE, 500, 500, 500), from_redis]
+    found = [Measurement("hit", getattr(rivals, who), hits.RATE, value, value, value) for who, value in values.items()]
+    from_redis = Measurement("304", rivals.OURS, hits.FROM_REDIS, 24, 24, 24)
+    return [*found, Measurement("304", rivals.OURS, hits.RATE, 500, 500, 500), from_redis]
 
 
 def test_a_floor_holds_from_its_target_up_and_a_ceiling_up_to_its_target() -> None:
@@ -81,7 +81,7 @@ def test_the_page_shows_measurements_and_skipped_peers() -> None:
 
 def test_the_requirements_of_every_peer_are_pinned() -> None:
     groups = peers_env.read_groups(peers_env.REQUIREMENTS.read_text("utf-8"))
-    assert set(groups) == {"original", "libvips", "plot", "thumbor", "curl"}
+    assert set(groups) == {"original", "libvips", "thumbor", "curl"}
     assert all(" == " in line for lines in groups.values() for line in lines)
 
 

@@ -110,12 +110,6 @@ def test_tokens_are_granted_at_their_rate_after_one_burst(takers: int) -> None:
     assert verdicts.count("granted") == pytest.approx(3 + 60 * 12, abs=2)
 
 
-@pytest.mark.parametrize(("lane", "burst"), [("hot", 3), ("warm", 3), ("rewarm", 2)])
-def test_rewarm_leaves_its_part_of_the_burst_to_the_others(lane: Lane, burst: int) -> None:
-    verdicts = take_all(make_budget(), lane, takers=1, patience=0, seconds=0.2)
-    assert verdicts.count("granted") == pytest.approx(burst + 0.2 * 12, abs=1)
-
-
 def test_hot_and_warm_wait_for_a_token_within_their_patience_and_rewarm_does_not() -> None:
     assert "postponed" not in take_all(make_budget(), "hot", takers=12, patience=2, seconds=10)
     assert "postponed" in take_all(make_budget(), "hot", takers=50, patience=2, seconds=10)
@@ -226,7 +220,7 @@ def test_every_change_of_a_scenario_changes_a_setting() -> None:
     scenarios = list_scenarios(load_costs())
     assert [scenario.name for scenario in scenarios] == ["cold", "viral", "shard", "pause"]
     for scenario in scenarios:
-        assert all(scenario.base.list_changes(setup) for setup in scenario.changes.values())
+        assert scenario.base not in scenario.changes.values()
 
 
 @pytest.mark.parametrize("hot_max", [24, 200])
