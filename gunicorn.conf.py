@@ -11,7 +11,7 @@ import tempfile
 from contextlib import suppress
 from typing import Any
 
-from warmer.broker.certificates import exit_if_untrusted
+from warmer.broker.start_check import exit_if_wrong_server
 from warmer.observe.logs import logging_config
 from warmer.open_files import raise_open_files_limit_or_exit
 from warmer.settings import load_settings_or_exit
@@ -49,7 +49,7 @@ worker_tmp_dir = _find_heartbeat_folder()
 
 def on_starting(_server: Any) -> None:
     """Refuse a Redis that is not trusted. Without a trusted broker there are still hits."""
-    exit_if_untrusted(_settings, "REDIS_URL")
+    exit_if_wrong_server(_settings, "REDIS_URL")
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import import_modules, setup_logging
 
-from warmer.broker.certificates import exit_if_untrusted
+from warmer.broker.start_check import exit_if_wrong_server
 from warmer.broker.transport import EagerConnection
 from warmer.observe.logs import configure_logging
 from warmer.settings import load_settings_or_exit
@@ -27,4 +27,4 @@ def _log_as_everywhere(**_: Any) -> None:
 @import_modules.connect
 def _refuse_untrusted_servers(**_: Any) -> None:
     """Celery's programs, Flower among them, send this at their start; a web process that publishes does not."""
-    exit_if_untrusted(load_settings_or_exit())
+    exit_if_wrong_server(load_settings_or_exit())

@@ -20,7 +20,7 @@ from runner.exits import ExitLog
 from runner.plan import Plan, make_plan
 from runner.ready import ask_bot, check_supervisord, wait_until_ready
 from runner.terminal import StartFailed, complain, say
-from warmer.broker.certificates import check_certificates
+from warmer.broker.start_check import check_servers
 from warmer.errors import ConfigError
 from warmer.sources import find_data_dir, read_given
 
@@ -72,7 +72,7 @@ def serve(plan: Plan, stop: StopSignal) -> None:
     """Run all processes until the stop signal. Raises ConfigError or StartFailed."""
     if plan.is_demo:
         say("No TELEGRAM_BOT_TOKEN: a demo, with a fake Telegram, for this machine only.")
-    check_certificates(plan.settings)
+    check_servers(plan.settings)
     if stop.is_set():
         return
     say(f"Starting {', '.join((*plan.helpers, *plan.services))}…")

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from redis.exceptions import NoPermissionError, RedisError
 
-from warmer.broker.certificates import check_certificates
+from warmer.broker.start_check import check_servers
 from warmer.errors import ConfigError
 from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import parse_user_id
@@ -31,7 +31,7 @@ def opened_worker_context(failure: type[click.ClickException] = click.ClickExcep
         os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
     try:
         settings = load_settings()
-        check_certificates(settings)
+        check_servers(settings)
         with closing(open_worker_context(settings, connect_worker(settings))) as context:
             yield context
     except ConfigError as error:

@@ -10,7 +10,7 @@ import gc
 from flask import Flask
 
 import web
-from warmer.broker.certificates import exit_if_untrusted
+from warmer.broker.start_check import exit_if_wrong_server
 from warmer.observe.logs import configure_logging
 from warmer.open_files import raise_open_files_limit_or_exit
 from warmer.settings import load_settings_or_exit
@@ -24,7 +24,7 @@ def create_app() -> Flask:
     """
     settings = load_settings_or_exit()
     raise_open_files_limit_or_exit(OPEN_FILES)
-    exit_if_untrusted(settings, "REDIS_URL")
+    exit_if_wrong_server(settings, "REDIS_URL")
     configure_logging(settings)
     app = web.create_app(settings)
     get_web_context(app).health.check_rights()

@@ -1,4 +1,4 @@
-"""Which certificates stop a start."""
+"""Which servers stop a start: a certificate that is not trusted, another kind of server, a refused login."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 
 from tests.support.programs import find_program
 from tests.support.servers import Certificate, OneAnswer, make_certificate
-from warmer.broker import certificates
-from warmer.broker.certificates import check_certificates
+from warmer.broker import greeting, start_check
 from warmer.broker.queues import choose_tls
+from warmer.broker.start_check import check_servers
 from warmer.errors import ConfigError
 from warmer.settings import load_settings
 
@@ -27,8 +27,8 @@ SCHEMES = {"rediss": "redis_url", "rediss+cluster": "redis_url", "amqps": "celer
 @pytest.fixture(autouse=True)
 def _is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine may be too busy for a handshake in two seconds."""
-    monkeypatch.setattr(certificates, "ANSWER_SECONDS", 60.0)
-    monkeypatch.setattr(certificates, "CHECK_SECONDS", 60.0)
+    monkeypatch.setattr(greeting, "ANSWER_SECONDS", 60.0)
+    monkeypatch.setattr(start_check, "CHECK_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def check(certificate: Certificate, scheme: str, options: str = "") -> list[byte
     with OneAnswer(certificate=certificate) as server:
         broker = {"celery_broker_url": "redis://127.0.0.1:1"} if scheme == "rediss+cluster" else {}
         url = f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}{options}"
-        check_certificates(load_settings(**broker, **{SCHEMES[scheme]: url}))
+        check_servers(load_settings(**broker, **{SCHEMES[scheme]: url}))
         return server.heard
 
 
@@ -49,19 +49,23 @@ def check(certificate: Certificate, scheme: str, options: str = "") -> list[byte
 def test_a_certificate_that_nobody_has_named_stops_a_start_without_a_secret_in_the_line(
     certificate: Certificate, scheme: str
 ) -> None:
-    with pytest.raises(ConfigError, match=f"^{SCHEMES[scheme].upper()}: does not trust 127.0.0.1:") as caught:
-        check(certificate, scheme)
+    with serve_tls(certificate) as server:
+        broker = {"celery_broker_url": "redis://127.0.0.1:1"} if scheme == "rediss+cluster" else {}
+        url = f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}"
+        with pytest.raises(ConfigError, match=f"^{SCHEMES[scheme].upper()}: does not trust 127.0.0.1:") as caught:
+            check_servers(load_settings(**broker, **{SCHEMES[scheme]: url}))
+        assert (server.connections, server.heard) == (1, [])
     assert SECRET not in str(caught.value)
     assert "self-signed" in str(caught.value)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_certificate_that_the_url_trusts_stops_none_and_nothing_is_sent(
+def test_a_certificate_that_the_url_trusts_stops_none_and_the_login_is_tried(
     certificate: Certificate, scheme: str
 ) -> None:
     file, key = quote(str(certificate.file)), quote(str(certificate.key))
-    assert check(certificate, scheme, f"?ssl_ca_certs={file}&ssl_certfile={file}&ssl_keyfile={key}") == []
-    assert check(certificate, scheme, "?ssl_cert_reqs=none") == []
+    for options in (f"?ssl_ca_certs={file}&ssl_certfile={file}&ssl_keyfile={key}", "?ssl_cert_reqs=none"):
+        assert (SECRET in str(check(certificate, scheme, options))) == (scheme != "amqps")  # RabbitMQ greets first
 
 
 def test_a_trusted_certificate_for_another_name_stops_a_start_unless_the_url_accepts_it(tmp_path: Path) -> None:
@@ -69,7 +73,7 @@ def test_a_trusted_certificate_for_another_name_stops_a_start_unless_the_url_acc
     trusted = f"?ssl_ca_certs={quote(str(other.file))}"
     with pytest.raises(ConfigError, match=r"not valid for '127\.0\.0\.1'"):
         check(other, "rediss", trusted)
-    assert check(other, "rediss", f"{trusted}&ssl_check_hostname=false") == []
+    assert check(other, "rediss", f"{trusted}&ssl_check_hostname=false")
 
 
 @pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile"])
@@ -84,7 +88,7 @@ def test_a_folder_instead_of_a_file_stops_a_start(tmp_path: Path, option: str) -
     for scheme in ("rediss", "amqps"):
         url = f"{scheme}://127.0.0.1:1?{option}={quote(str(tmp_path))}"
         with pytest.raises(ConfigError, match=f"^{SCHEMES[scheme].upper()}: names a file that holds no certificate"):
-            check_certificates(load_settings(**{SCHEMES[scheme]: url}))
+            check_servers(load_settings(**{SCHEMES[scheme]: url}))
 
 
 def test_a_key_with_a_password_stops_a_start_without_a_question(certificate: Certificate, tmp_path: Path) -> None:
@@ -93,7 +97,7 @@ def test_a_key_with_a_password_stops_a_start_without_a_question(certificate: Cer
     subprocess.run([*command, "-out", str(locked)], check=True, capture_output=True)
     own = f"?ssl_certfile={quote(str(certificate.file))}&ssl_keyfile={quote(str(locked))}"
     with pytest.raises(ConfigError, match=r"^REDIS_URL: names a key that needs a password: [^\n]+\Z"):
-        check_certificates(load_settings(redis_url=f"rediss://127.0.0.1:1{own}"))
+        check_servers(load_settings(redis_url=f"rediss://127.0.0.1:1{own}"))
 
 
 def test_a_named_file_is_trusted_besides_the_usual_ones_by_redis_and_alone_by_rabbitmq(
@@ -102,7 +106,8 @@ def test_a_named_file_is_trusted_besides_the_usual_ones_by_redis_and_alone_by_ra
     """As their clients do, see test_transport.py."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))  # where OpenSSL finds the usual ones
     named = f"?ssl_ca_certs={quote(str(make_certificate(tmp_path).file))}"
-    assert check(certificate, "rediss", named) == check(certificate, "rediss+cluster", named) == []
+    assert check(certificate, "rediss", named)
+    assert check(certificate, "rediss+cluster", named)
     with pytest.raises(ConfigError, match=r"^CELERY_BROKER_URL: does not trust"):
         check(certificate, "amqps", named)
 
@@ -127,8 +132,8 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
 def test_a_start_waits_for_no_server_longer_than_the_whole_check_may_take(
     silent: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(certificates, "CHECK_SECONDS", 0.01)
-    check_certificates(load_settings(redis_url="rediss://silent.example"))
+    monkeypatch.setattr(start_check, "CHECK_SECONDS", 0.01)
+    check_servers(load_settings(redis_url="rediss://silent.example"))
     assert not silent.is_set()
 
 
@@ -136,7 +141,7 @@ def test_a_server_that_does_not_answer_delays_the_check_of_no_other(certificate:
     with OneAnswer(certificate=certificate) as server:
         hosts = f"rediss+cluster://silent.example,127.0.0.1:{server.port}"
         with pytest.raises(ConfigError, match=r"^REDIS_URL: does not trust 127\.0\.0\.1"):
-            check_certificates(load_settings(redis_url=hosts, celery_broker_url="redis://127.0.0.1:1"))
+            check_servers(load_settings(redis_url=hosts, celery_broker_url="redis://127.0.0.1:1"))
     assert not silent.is_set()
 
 
@@ -145,16 +150,16 @@ def test_a_server_that_is_away_stops_no_start(scheme: str) -> None:
     broker = {"celery_broker_url": "redis://127.0.0.1:1"} if scheme == "rediss+cluster" else {}
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    check_certificates(load_settings(**broker, **{SCHEMES[scheme]: f"{scheme}://127.0.0.1:{port}"}))
+    check_servers(load_settings(**broker, **{SCHEMES[scheme]: f"{scheme}://127.0.0.1:{port}"}))
 
 
 def test_only_the_named_settings_are_checked(certificate: Certificate) -> None:
     with OneAnswer(certificate=certificate) as server:
         settings = load_settings(celery_broker_url=f"rediss://127.0.0.1:{server.port}")
-        check_certificates(settings, "REDIS_URL")
+        check_servers(settings, "REDIS_URL")
         assert server.connections == 0
         with pytest.raises(ConfigError, match=r"^CELERY_BROKER_URL:"):
-            check_certificates(settings)
+            check_servers(settings)
 
 
 def test_flower_learns_the_options_of_a_redis_over_tls_and_of_no_other_broker(certificate: Certificate) -> None:

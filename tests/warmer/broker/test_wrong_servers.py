@@ -1,0 +1,242 @@
+"""A URL that leads to another server than it says, or with a login that is refused, stops a start with one line."""
+
+from __future__ import annotations
+
+import socketserver
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from faketelegram import FakeTelegram
+from runner.ports import free_loopback_port
+from tests.support.redis_kinds import private_redis
+from tests.support.redis_nodes import MASTER, Node, Sentinel
+from tests.support.tls import Certificate, TlsForwarder, forward_tls
+from warmer.broker import greeting, start_check
+from warmer.broker.start_check import check_servers
+from warmer.errors import ConfigError
+from warmer.settings import load_settings
+
+SECRET = "hunter2-hunter2"
+LOGIN = f":{SECRET}@"
+
+
+@pytest.fixture(autouse=True)
+def _is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine may be too busy for an answer in two seconds. Redis stays silent to TLS, so that is waited for."""
+    monkeypatch.setattr(start_check, "CHECK_SECONDS", 60.0)
+
+
+class Speaker(socketserver.ThreadingTCPServer):
+    """Answers the first words of a connection with these bytes, and closes it."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _SpeakerHandler)
+        self.answer = answer
+
+
+class _SpeakerHandler(socketserver.BaseRequestHandler):
+    server: Speaker
+
+    def handle(self) -> None:
+        self.request.recv(8)
+        self.request.sendall(self.server.answer)
+
+
+@contextmanager
+def running(server: socketserver.TCPServer) -> Iterator[int]:
+    """Run a server in this block. Yields its port."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield int(server.server_address[1])
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A single Redis without TLS, with a password and a user of its own."""
+    node = Node(tmp_path_factory.mktemp("node"))
+    node.client.acl_setuser("avatars", enabled=True, passwords=f"+{SECRET}", keys=["v2:*"], categories=["+@read"])
+    node.client.config_set("requirepass", SECRET)
+    yield node
+    node.kill()
+
+
+@pytest.fixture(scope="module")
+def open_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A single Redis without a password."""
+    node = Node(tmp_path_factory.mktemp("open"))
+    yield node
+    node.kill()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    options = {"cluster-enabled": "yes", "cluster-port": str(free_loopback_port())}
+    node = Node(tmp_path_factory.mktemp("cluster"), options)
+    node.client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16_383)
+    yield node
+    node.kill()
+
+
+@pytest.fixture(scope="module")
+def sentinel(tmp_path_factory: pytest.TempPathFactory, node: Node) -> Iterator[Node]:
+    """A Sentinel that watches the node with a password."""
+    folder, port = tmp_path_factory.mktemp("sentinel"), free_loopback_port()
+    (folder / "sentinel.conf").write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor {MASTER} 127.0.0.1 {node.port} 1\n"
+    )
+    watching = Sentinel(folder, port=port)
+    yield watching
+    watching.kill()
+
+
+@pytest.fixture(scope="module")
+def rabbit() -> Iterator[int]:
+    """What RabbitMQ says to a header that is not its own. Logins are tried at a real one: tests/faults."""
+    with running(Speaker(b"AMQP\x00\x00\x09\x01")) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def encrypted(node: Node, certificate: Certificate) -> Iterator[TlsForwarder]:
+    with forward_tls(certificate, node.port) as forwarder:
+        yield forwarder
+
+
+@pytest.fixture(scope="module")
+def places(
+    node: Node, open_node: Node, cluster: Node, sentinel: Node, rabbit: int, encrypted: TlsForwarder,
+    telegram_server: FakeTelegram,
+) -> dict[str, str]:  # fmt: skip
+    """Where each server is."""
+    ports = {"node": node, "open": open_node, "cluster": cluster, "sentinel": sentinel}
+    found = {name: server.port for name, server in ports.items()}
+    found |= {"rabbit": rabbit, "encrypted": encrypted.port, "http": telegram_server.port}
+    return {name: f"127.0.0.1:{port}" for name, port in found.items()}
+
+
+def check(setting: str, url: str) -> str:
+    """Returns what the start says of this URL, empty if it goes on."""
+    broker = {"celery_broker_url": "redis://127.0.0.1:1"} if "+cluster" in url else {}
+    said = ""
+    try:
+        check_servers(load_settings(**broker | {setting.lower(): url}), setting)
+    except ConfigError as error:
+        said = str(error)
+    assert SECRET not in said
+    assert "\n" not in said
+    return said
+
+
+NO_TLS = {"rediss": "redis", "rediss+cluster": "redis+cluster", "amqps": "amqp"}
+ROWS = [
+    ("redis", LOGIN, "encrypted", "", "speaks TLS alone: write rediss:// instead of redis://"),
+    ("redis+cluster", LOGIN, "encrypted", "", "speaks TLS alone: write rediss+cluster:// instead of redis+cluster://"),
+    ("redis+sentinel", LOGIN, "encrypted", "/avatars", "speaks TLS alone: not supported here"),
+    ("amqp", LOGIN, "encrypted", "/", "speaks TLS alone: write amqps:// instead of amqp://"),
+    ("rediss", LOGIN, "node", "", "does not speak TLS: write redis:// instead of rediss://"),
+    ("rediss+cluster", LOGIN, "cluster", "", "does not speak TLS: write redis+cluster:// instead of rediss+cluster://"),
+    ("amqps", LOGIN, "rabbit", "/", "does not speak TLS: write amqp:// instead of amqps://"),
+    ("redis", LOGIN, "http", "", "is an HTTP server, not Redis"),
+    ("rediss", LOGIN, "http", "", "is an HTTP server, not Redis"),
+    ("amqp", LOGIN, "http", "/", "is an HTTP server, not RabbitMQ"),
+    ("redis", LOGIN, "rabbit", "", "is RabbitMQ, not Redis"),
+    ("amqp", LOGIN, "node", "/", "is Redis, not RabbitMQ"),
+    ("redis", "", "sentinel", "", "is a Sentinel: write redis+sentinel://host:26379/master"),
+    ("redis", LOGIN, "sentinel", "/1", "is a Sentinel: write redis+sentinel://host:26379/master"),
+    ("redis", "", "cluster", "", greeting.CLUSTER),
+    ("redis", "", "cluster", "/1", greeting.CLUSTER),
+    ("redis+cluster", LOGIN, "node", "", "is a single Redis and no node of a cluster"),
+    ("redis+sentinel", LOGIN, "node", "/avatars", "is a Sentinel with a password of its own"),
+    ("redis+sentinel", LOGIN, "open", "/avatars", "is Redis and no Sentinel: write redis:// or redis+cluster://"),
+    ("redis+sentinel", LOGIN, "sentinel", "/another", "knows no master of the name in the URL"),
+    ("redis+sentinel", ":wrong@", "sentinel", f"/{MASTER}", "which refuses the user name or the password"),
+    ("redis", ":wrong@", "node", "", "refuses the user name or the password"),
+    ("redis", f"nobody{LOGIN}", "node", "", "refuses the user name or the password"),
+    ("redis", "", "node", "", "wants a password"),
+    ("redis", LOGIN, "open", "", "has no password: remove it from the URL"),
+    ("redis", LOGIN, "node", "/99", "has no database with the number in the URL"),
+]
+
+
+@pytest.mark.parametrize(("scheme", "login", "place", "path", "told"), ROWS)
+def test_a_server_that_cannot_be_meant_stops_a_start_with_one_line(
+    places: dict[str, str], scheme: str, login: str, place: str, path: str, told: str
+) -> None:
+    url = f"{scheme}://{login}{places[place]}{path}"
+    for setting in ("REDIS_URL", "CELERY_BROKER_URL"):
+        if scheme.startswith("amqp") == (setting == "REDIS_URL") or "cluster" in scheme + setting.lower():
+            continue
+        said = check(setting, url)
+        assert said.startswith(f"{setting}: {places[place]} "), said
+        assert told in said
+
+
+@pytest.mark.parametrize(
+    ("scheme", "login", "place", "path"),
+    [
+        ("redis", LOGIN, "node", ""),
+        ("redis", LOGIN, "node", "/15"),
+        ("redis", f"avatars{LOGIN}", "node", ""),  # which may not ask for INFO
+        ("redis", "", "open", "/1"),
+        ("rediss", LOGIN, "encrypted", ""),
+        ("redis+cluster", "", "cluster", ""),
+        ("redis+sentinel", LOGIN, "sentinel", f"/{MASTER}"),
+    ],
+)
+def test_the_server_that_is_meant_stops_no_start(
+    places: dict[str, str], certificate: Certificate, scheme: str, login: str, place: str, path: str
+) -> None:
+    options = f"?ssl_ca_certs={quote(str(certificate.file))}" if scheme == "rediss" else ""
+    assert check("REDIS_URL", f"{scheme}://{login}{places[place]}{path}{options}") == ""
+
+
+def test_over_tls_a_refused_login_is_named_and_so_is_a_missing_certificate_of_the_client(
+    places: dict[str, str], encrypted: TlsForwarder, certificate: Certificate
+) -> None:
+    trusted = f"?ssl_ca_certs={quote(str(certificate.file))}"
+    url = f"rediss://:wrong@{places['encrypted']}{trusted}"
+    assert "refuses the user name or the password" in check("REDIS_URL", url)
+    encrypted.context.load_verify_locations(certificate.file)
+    encrypted.context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        assert "wants a certificate of the client: name ssl_certfile" in check("REDIS_URL", url)
+    finally:
+        encrypted.context.verify_mode = ssl.CERT_NONE
+
+
+def test_the_socket_of_redis_is_checked_too(tmp_path: Path) -> None:
+    with private_redis(tmp_path, "--requirepass", SECRET) as (url, _):
+        assert "r.sock wants a password" in check("REDIS_URL", url)
+        assert check("REDIS_URL", url.replace("//", f"//{LOGIN}")) == ""
+        assert "has no database" in check("REDIS_URL", f"{url.replace('//', f'//{LOGIN}')}?db=99")
+        assert check("REDIS_URL", f"unix://{tmp_path}/none.sock") == ""  # it may start later
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"\x00" * 64, b"+", b"$9999999999\r\n", b"-LOADING Redis is loading\r\n", b"-ERR max clients\r\n"]
+)
+def test_an_answer_that_says_nothing_for_good_stops_no_start(answer: bytes) -> None:
+    with running(Speaker(answer)) as port:
+        for scheme in ("redis", "rediss", "amqp", "amqps", "redis+sentinel"):
+            setting = "CELERY_BROKER_URL" if scheme.startswith("amqp") else "REDIS_URL"
+            said = check(setting, f"{scheme}://127.0.0.1:{port}/{'m' if 'sentinel' in scheme else ''}")
+            assert said == "" or "does not speak TLS" in said or "is Redis, not RabbitMQ" in said
+
+
+def test_of_several_hosts_one_that_passes_suffices(places: dict[str, str]) -> None:
+    hosts = [f"{places['cluster']},{places['open']}", f"{places['open']},{places['cluster']}"]
+    assert [check("REDIS_URL", f"redis+cluster://{both}") for both in hosts] == ["", ""]
+    assert "is a single Redis" in check("REDIS_URL", f"redis+cluster://{places['open']},{places['open']}")
