@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.errors import ConfigError
@@ -23,13 +23,19 @@ from warmer.formats import FORMATS
 from warmer.http_url import CertificatesFile, ProxyUrl, PublicUrl, RootUrl, is_loopback, is_sent_in_plain_text
 from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
-from warmer.sources import find_data_dir, read_env_file, read_given
+from warmer.sources import find_data_dir, is_service_link, read_env_file, read_given
 
 TELEGRAM = "https://api.telegram.org"
 API_KEY_MIN = 16  # characters
-
+MESSAGES = {  # by the type of pydantic's error
+    "missing": "is missing",
+    "too_short": "needs at least one key",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "string_pattern_mismatch": "must be a name or an address, without a port",
+}
 Csv = Annotated[tuple[str, ...], NoDecode]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
 Sizes = Annotated[tuple[int, ...], NoDecode]
 
 
@@ -50,7 +56,7 @@ class Settings(BaseSettings):
     api_keys: Secrets
     url_signing_keys: Secrets
     init_data_max_age: int = Field(86_400, ge=1)  # seconds
-    host: str = "0.0.0.0"  # noqa: S104 - a service is meant to be reached
+    host: str = Field("0.0.0.0", pattern=r"^[A-Za-z0-9._:%-]+$")  # noqa: S104 - a service is meant to be reached
     port: int = Field(8000, ge=1, le=65_535)
     public_url: PublicUrl = ""
     cors_origins: Csv = ()
@@ -72,9 +78,8 @@ class Settings(BaseSettings):
     redis_maxmemory: str = "512mb"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
-    # Set by scripts/run alone
-    demo: bool = False  # there is no token
-    page_key: SecretStr | None = None  # opens the pages for operators; made at each start
+    demo: bool = False  # set by scripts/run alone: there is no token
+    page_key: SecretStr | None = None  # set by scripts/run alone, at each start: opens the pages for operators
 
     @field_validator("cors_origins", "photo_formats", "photo_sizes", "api_keys", "url_signing_keys", mode="before")
     @classmethod
@@ -119,15 +124,17 @@ class Settings(BaseSettings):
             raise ValueError("must be at least 10mb, such as 512mb or 2gb")
         return value
 
-    @field_validator("api_keys", "url_signing_keys")
+    @field_validator("api_keys")
     @classmethod
-    def _are_long_enough(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
-        keys = [key.get_secret_value() for key in value]
-        if not keys:
-            raise ValueError("needs at least one key")
-        if info.field_name == "api_keys" and min(map(len, keys)) < API_KEY_MIN:
+    def _are_no_guess(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < API_KEY_MIN for key in value):
             raise ValueError(f"every key needs at least {API_KEY_MIN} characters")
-        if info.field_name == "url_signing_keys" and min(len(key.encode()) for key in keys) < 32:
+        return value
+
+    @field_validator("url_signing_keys")
+    @classmethod
+    def _are_long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value().encode()) < 32 for key in value):
             raise ValueError("every key needs at least 32 bytes")
         return value
 
@@ -236,5 +243,7 @@ def load_settings_or_exit() -> Settings:
 
 def _describe(error: Any) -> str:
     name = str(error["loc"][0]).upper() if error["loc"] else "settings"
-    message = "is missing" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
+    message = MESSAGES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    if "number" in message and is_service_link(error["input"]):
+        message = "is a link to a service (tcp://…), as Kubernetes and Docker set them: give it a number"
     return f"{name}: {message[0].lower()}{message[1:]}"

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 
 from warmer.errors import ConfigError
 
 
-def ignore_service_links() -> None:
-    """Remove a FLOWER_PORT that Kubernetes has set: beside a Service named flower it is tcp://host:port.
+def is_service_link(value: Any) -> bool:
+    """Whether Kubernetes or Docker has set the variable: beside a service named x, X_PORT is tcp://host:port."""
+    return bool(re.match(r"(tcp|udp|sctp)://", str(value)))
 
-    Flower reads the variable itself, too, and would not start.
-    """
-    if os.environ.get("FLOWER_PORT", "").startswith("tcp://"):
+
+def ignore_service_links() -> None:
+    """Remove a FLOWER_PORT that is a link to a service. Flower reads the variable itself, too, and would not start."""
+    if is_service_link(os.environ.get("FLOWER_PORT")):
         del os.environ["FLOWER_PORT"]
 
 

@@ -146,6 +146,15 @@ def test_the_flower_port_that_kubernetes_sets_is_ignored(env: Set) -> None:
     assert told.stdout == "None\n"
 
 
+def test_links_to_services_with_the_names_of_parts_change_nothing(env: Set) -> None:
+    """As Kubernetes and Docker set them in every container."""
+    links: dict[str, str] = {}
+    for part in ("REDIS", "WEB", "WORKER", "BEAT", "FLOWER", "TELEGRAM", "CELERY", "CELERY_BROKER", "API", "PHOTO"):
+        links |= {f"{part}_PORT": "tcp://10.3.0.7:80", f"{part}_SERVICE_HOST": "10.3.0.7", f"{part}_SERVICE_PORT": "80"}
+        links |= {f"{part}_PORT_80_TCP": "tcp://10.3.0.7:80", f"{part}_PORT_80_TCP_PORT": "80"}
+    assert env(**links) == env(**dict.fromkeys(links))
+
+
 def test_other_variables_in_dotenv_are_ignored(env: Set, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SOMETHING_ELSE=1")
     assert env().port == 8000

@@ -13,7 +13,7 @@ from warmer.settings import Settings, load_settings_or_exit
 
 __all__ = ["env"]
 
-ANYTHING_GOES = {"HOST", "DATA_DIR"}
+ANYTHING_GOES = {"DATA_DIR"}
 
 
 @pytest.mark.parametrize("name", ["TELEGRAM_BOT_TOKEN", "REDIS_URL", "API_KEYS", "URL_SIGNING_KEYS"])
@@ -78,7 +78,8 @@ BAD = {
     "API_KEYS": [",", " , ", "x", "x" * 15, f"{'x' * 16},short", f"short , {'x' * 16}"],
     "URL_SIGNING_KEYS": [",", "short", "x" * 31, f"{'x' * 32},short"],
     "INIT_DATA_MAX_AGE": ["0", "-1", "a day", "1.5"],
-    "PORT": ["0", "65536", "http", "80.5", "-1"],
+    "HOST": ["tcp://10.0.0.1:8000", "a b", "a/b"],
+    "PORT": ["0", "65536", "http", "80.5", "-1", ":8000", "8000/tcp", "0.0.0.0:8000"],
     "PUBLIC_URL": ["photos.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://", *UNPRINTABLE],
     "CORS_ORIGINS": ["*", "example.org", "https://a/path", "https://a, *", "https://*.example.org", "null"],
     "FLOWER_PORT": ["0", "x"],
@@ -171,6 +172,15 @@ def test_an_env_file_that_cannot_be_read_is_named(env: Set, tmp_path: Path, name
     file.mkdir()
     with pytest.raises(ConfigError, match=f"^{name}: cannot be read"):
         env(DATA_DIR=None)
+
+
+@pytest.mark.parametrize("link", ["tcp://10.0.0.1:8000", "udp://10.0.0.1:53", "sctp://10.0.0.1:80"])
+def test_a_service_link_instead_of_a_number_is_called_one(env: Set, link: str) -> None:
+    numbers = [name.upper() for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
+    assert {"PORT", "HOT_MAX", "PHOTO_WAIT", "TELEGRAM_RATE"} < set(numbers)
+    for name in set(numbers) - {"FLOWER_PORT"}:
+        assert "is a link to a service (tcp://…), as Kubernetes and Docker set them" in refuse(env, name, link)
+        env(**{name: None})
 
 
 def test_all_wrong_values_are_named(env: Set) -> None:

@@ -49,7 +49,7 @@ def check(certificate: Certificate, scheme: str, options: str = "") -> list[byte
 def test_a_certificate_that_nobody_has_named_stops_a_start_without_a_secret_in_the_line(
     certificate: Certificate, scheme: str
 ) -> None:
-    with serve_tls(certificate) as server:
+    with OneAnswer(certificate=certificate) as server:
         broker = {"celery_broker_url": "redis://127.0.0.1:1"} if scheme == "rediss+cluster" else {}
         url = f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}"
         with pytest.raises(ConfigError, match=f"^{SCHEMES[scheme].upper()}: does not trust 127.0.0.1:") as caught:
