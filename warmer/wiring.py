@@ -15,6 +15,7 @@ from warmer.celery import app
 from warmer.deadline import JobContext
 from warmer.errors import Postponed, UnknownRefusal, UpstreamFailed
 from warmer.flow.attempt import AttemptRunner
+from warmer.flow.cross_check import CrossCheck
 from warmer.flow.fetch import PhotoFetcher
 from warmer.flow.forget import Forget
 from warmer.flow.profile import ProfileLookup
@@ -151,8 +152,9 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     people = open_people(settings, redis, keys)
     failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
     publisher = Publisher(app, redis, keys, schedule, settings)
+    cross_check = CrossCheck(telegram, budget, outage, people, store)
     steps = WorkerSteps(
-        AttemptRunner(leases, schedule, store, people, failures, outage, budget, settings.profile_check_every),
+        AttemptRunner(leases, schedule, store, people, failures, outage, budget, cross_check, settings.profile_check_every),
         PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl),
         ProfileLookup(telegram, budget),
         leases, schedule, store, people, Forget(people, store),

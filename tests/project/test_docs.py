@@ -84,6 +84,8 @@ def test_every_key_is_documented_in_keys_py() -> None:
         keys.forgotten("F"): "{hash}:forgotten",
         keys.limits + ":x": "limits:…",
         keys.person(1): "person:<id>",
+        keys.outage("getFile"): "outage:<kind>",
+        keys.verdict("getFile"): "verdict:<call>",
         keys.slot("tick"): "slot:<task>",
         keys.stats(1): "stats:<minute>",
         keys.failed: "{failed}:subjects",

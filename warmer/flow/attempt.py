@@ -27,6 +27,7 @@ from warmer.errors import (
     Unreachable,
     WarmerError,
 )
+from warmer.flow.cross_check import CrossCheck
 from warmer.flow.outcome import Outcome
 from warmer.flow.retry import (
     GROWS_AFTER,
@@ -61,6 +62,7 @@ class AttemptRunner:
     failures: Failures
     outage: Outage
     budget: Budget
+    cross_check: CrossCheck
     profile_check_seconds: int
     uniform: Callable[[float, float], float] = random.uniform  # a random number between two, to spread load
 
@@ -160,12 +162,13 @@ class AttemptRunner:
             self.failures.note(subject, error)
         self.leases.back_off(lease, retry.pause_seconds or 1)  # raises if the lease is lost, before more is noted
         if isinstance(error, Unreachable):
-            is_outage = self.outage.note_failure(subject, error.method)
+            is_shared = self.outage.note_failure(subject, error.method)
             if isinstance(error, InOutage):
                 return retry, 0
-            if is_outage:
+            is_ill = self.cross_check.is_ill(error.method) if is_shared else False
+            if is_ill:
                 self.budget.begin_outage(error.method)
-            if is_outage or self.budget.is_ill("getMe"):  # a single subject can tell no outage from its own failures
+            if is_ill is not False or self.budget.is_ill("getMe"):  # a subject alone can tell no outage from its own
                 return retry, 0
         if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, REFUSED):
             retry = RETRY_OF_MANY

@@ -1,4 +1,6 @@
-"""An outage: Telegram is unreachable for several subjects, with no answer in between. No failure counts then.
+"""An outage: Telegram is unreachable for several subjects, with no answer in between, and for a good one, too.
+
+No failure counts then. warmer/flow/cross_check.py asks for the good one.
 
 Each kind of call has its own, and a halt is one, too. While an outage lasts, the budget lets one such call through at a
 time, as a probe. When a probe is answered, all subjects that wait for it are due at once.
@@ -7,14 +9,15 @@ time, as a probe. When a probe is answered, all subjects that wait for it are du
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
 
-from warmer.keys import OUTAGE_SECONDS, REFUSED, REFUSED_SECONDS, Keys
+from warmer.keys import ASKING_SECONDS, OUTAGE_SECONDS, REFUSED, REFUSED_SECONDS, VERDICT_SECONDS, Keys
 from warmer.state.schedule import Schedule
 
-SUBJECTS_MIN = 3  # that failed within the next time, before it is said to be Telegram's fault
+SUBJECTS_MIN = 3  # that failed with no answer in between, before a good one is asked for
 
 
 class Outage:
@@ -39,6 +42,23 @@ class Outage:
         pipe.scard(key)
         *_, number = pipe.execute()
         return int(number) >= SUBJECTS_MIN
+
+    def list_failed(self, kind: str) -> set[str]:
+        """The subjects that failed."""
+        members: Any = self.redis.smembers(self.keys.outage(kind))
+        return {member.decode() for member in members}
+
+    def read_verdict(self, call: str) -> tuple[bool, str]:
+        """Whether this job shall find out if the call is ill, and what is known: `asking`, `ill` or `well`."""
+        key, pipe = self.keys.verdict(call), self.redis.pipeline(transaction=False)
+        pipe.set(key, "asking", nx=True, ex=ASKING_SECONDS)
+        pipe.get(key)
+        is_mine, verdict = pipe.execute()
+        return bool(is_mine), (verdict or b"asking").decode()
+
+    def note_verdict(self, call: str, verdict: str) -> None:
+        """Tell every worker for a moment, so that each asks no more than the probes of an outage do."""
+        self.redis.set(self.keys.verdict(call), verdict, ex=VERDICT_SECONDS)
 
     def queue_clear(self, pipe: Pipeline) -> None:
         """In a pipeline: of each call that was answered, the failures up to now were those of their subjects."""

@@ -10,7 +10,7 @@ from warmer.deadline import JobContext
 from warmer.flow.outcome import Outcome
 from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
-from warmer.keys import DOWNLOAD, Lane, Subject
+from warmer.keys import CALLS, DOWNLOAD, Lane, Subject
 from warmer.wiring import WorkerContext
 
 
@@ -19,8 +19,10 @@ def warm(context: WorkerContext, file_id: str, lane: Lane = "warm") -> Outcome:
 
 
 def pass_time(context: WorkerContext, *subjects: str) -> None:
-    """As if the backoff of these subjects were over, and the time until the next probe."""
-    context.redis.delete(*(context.keys.backoff(subject) for subject in subjects))
+    """As if the backoff of these subjects were over, and the time until the next probe and the next cross-check."""
+    over = [context.keys.backoff(subject) for subject in subjects] + [context.keys.verdict(call) for call in CALLS]
+    for key in over:
+        context.redis.delete(key)
     fields: Any = context.redis.hkeys(context.keys.budget)
     for field in fields:
         if field.startswith(b"probe_at"):

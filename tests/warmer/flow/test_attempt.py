@@ -79,6 +79,7 @@ def run(
         failures,
         outage,
         context.budget,
+        steps.attempts.cross_check,
         check_seconds,
         uniform,
     )

@@ -16,7 +16,6 @@ from warmer.flow.outcome import Outcome
 from warmer.keys import Keys, Subject
 from warmer.state.failures import MAX_KEPT, Failure, Failures, list_failures
 from warmer.state.lease import Lease
-from warmer.state.outage import Outage
 from warmer.state.photos import PhotoStore
 from warmer.state.stats import MinuteStats, sum_minutes
 from warmer.wiring import WorkerContext
@@ -138,12 +137,10 @@ def test_forgetting_beside_the_negative_cache_write_leaves_no_failure(
     store = ForgetfulStore(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
     store.forgets_before = before
     failures = Failures(context.redis, context.keys, context.stats)
-    leases, schedule, outage = (
-        context.steps.leases,
-        context.schedule,
-        Outage(context.redis, context.keys, context.schedule),
-    )
-    attempts = AttemptRunner(leases, schedule, store, context.people, failures, outage, context.budget, 60)
+    leases, schedule, check = context.steps.leases, context.schedule, context.steps.attempts.cross_check
+    attempts = AttemptRunner(
+        leases, schedule, store, context.people, failures, check.outage, context.budget, check, 60
+    )  # fmt: skip
 
     def work(_: Lease) -> Outcome:
         raise InvalidFileId("getFile: 400")
