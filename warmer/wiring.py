@@ -152,12 +152,16 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     people = open_people(settings, redis, keys)
     failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
     publisher = Publisher(app, redis, keys, schedule, settings)
-    cross_check = CrossCheck(telegram, budget, outage, people, store)
+    check, look_every = CrossCheck(telegram, budget, outage, people, store), settings.profile_check_every
     steps = WorkerSteps(
-        AttemptRunner(leases, schedule, store, people, failures, outage, budget, cross_check, settings.profile_check_every),
+        AttemptRunner(leases, schedule, store, people, failures, outage, budget, check, look_every),
         PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl),
         ProfileLookup(telegram, budget),
-        leases, schedule, store, people, Forget(people, store),
-    )  # fmt: skip
+        leases,
+        schedule,
+        store,
+        people,
+        Forget(people, store),
+    )
     health = HealthChecks(redis, keys, publisher)
     return WorkerContext(settings, redis, keys, telegram, budget, schedule, people, publisher, stats, health, steps)

@@ -65,9 +65,9 @@ class Server(ThreadingTCPServer):
         self.port = 0 if path else int(self.server_address[1])
         self.url = f"unix://{path}" if path else f"http://127.0.0.1:{self.port}"
         self.connections = 0
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
-        if self._context and certificate:
-            self._context.load_cert_chain(certificate.file, certificate.key)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+        if self.context and certificate:
+            self.context.load_cert_chain(certificate.file, certificate.key)
         self._open: list[socket.socket] = []
         self._is_cut = False
         self._accepting = threading.Thread(target=self.serve_forever, args=(0.05,))
@@ -101,10 +101,10 @@ class Server(ThreadingTCPServer):
     def finish_request(self, request: Any, _address: object) -> None:
         # A client that refuses the certificate, or is killed, ends its connection with an error.
         with suppress(OSError):
-            if not self._context:
+            if not self.context:
                 self.serve(self._keep(request))
                 return
-            with self._context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as client:
+            with self.context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as client:
                 self._keep(client)
                 client.do_handshake()
                 self.serve(client)

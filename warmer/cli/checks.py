@@ -6,33 +6,21 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
-from packaging.version import Version
-
 from warmer.broker.publish import BROKER_FAILED, EAGER_MAX
+from warmer.cli.redis_checks import Check, ask, check_redis
 from warmer.deadline import JobContext
 from warmer.errors import WarmerError
 from warmer.keys import DOWNLOAD
 from warmer.observe.checks import Health
-from warmer.redis_client.cluster import list_infos
 from warmer.state.person import Person
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN, sum_minutes
 from warmer.wiring import WorkerContext
 
 REQUESTS_MIN = 20  # fewer say nothing about a rate
-REDIS_MIN = Version("6.2")
-CLOCK_SECONDS = 5.0  # sign-ins and look-ups are compared with clocks; minutes would matter
 SETTLE_SECONDS = 10.0  # what is being warmed just now is given so long
-
-
-@dataclass(frozen=True)
-class Check:
-    """The answer to one question."""
-
-    question: str
-    state: Literal["ok", "wrong", "unknown"]
-    answer: str
 
 
 @dataclass(frozen=True)
@@ -48,50 +36,30 @@ class PartnerRow:
 
 
 def diagnose(context: WorkerContext, limit: int, health: Health) -> Iterator[Check | PartnerRow]:
-    """Every question in turn, each answered as soon as it is known. Without its rights in Redis, no more than these."""
+    """Every question in turn, each answered as soon as it is known. Without its rights in Redis, no more than these.
+
+    A question that Redis does not let be answered, because it is full or gone, is unknown; the others are asked.
+    """
     yield from check_health(health)
     if health.denied:
         return
-    yield check_version(context)
-    yield check_policy(context)
-    yield check_clock(context)
-    yield check_queues(context, health)
+    yield from check_redis(context, health)
+    yield from ask("Do workers keep up with the queues?", lambda: [check_queues(context, health)])
     yield check_bot(context)
-    rows = describe_all(limit, context)
-    yield from rows
+    found = ask("Who are the recent partners?", lambda: describe_all(limit, context))
+    yield from found
+    rows = [row for row in found if isinstance(row, PartnerRow)]
     yield from check_partners(rows)
-    yield check_fetch(rows, context)
-    yield check_read(rows, context)
+    yield from ask("How long does a fetch take?", lambda: [check_fetch(rows, context)])
+    yield from ask("How long does a cached read take?", lambda: [check_read(rows, context)])
     for name, minutes in (("hour", 60), ("day", 1440)):
-        yield from check_rates(name, minutes, context)
-
-
-def check_policy(context: WorkerContext) -> Check:
-    # CONFIG is often closed, INFO is not.
-    found = {(info.get("maxmemory_policy", "?"), info.get("maxmemory")) for info in list_infos(context.redis, "memory")}
-    is_safe = all(limit == 0 or policy.startswith("volatile-") for policy, limit in found)
-    told = "; ".join(f"{policy}, maxmemory {limit}" for policy, limit in sorted(found, key=str))
-    return Check("Is the eviction policy safe?", "ok" if is_safe else "wrong", told)
-
-
-def check_version(context: WorkerContext) -> Check:
-    # Valkey names the Redis that it is like.
-    oldest = min(Version(str(info.get("redis_version", "0"))) for info in list_infos(context.redis, "server"))
-    return Check(f"Is Redis {REDIS_MIN} or newer?", "ok" if oldest >= REDIS_MIN else "wrong", str(oldest))
-
-
-def check_clock(context: WorkerContext) -> Check:
-    started = time.time()
-    seconds, micros = context.redis.time()
-    apart = abs(seconds + micros / 1e6 - (started + time.time()) / 2)
-    state: Literal["ok", "wrong"] = "ok" if apart <= CLOCK_SECONDS else "wrong"
-    return Check("Do this machine's clock and Redis' agree?", state, f"{apart:.1f} s apart")
+        yield from ask(f"What are the rates of the last {name}?", partial(check_rates, name, minutes, context))
 
 
 def check_health(health: Health) -> Iterator[Check]:
     """The checks that `/readyz` shows, in its words, and their details."""
     details = {
-        "redis": " ".join(health.denied),
+        "redis": " ".join(health.denied) or health.reason,
         "worker": ", ".join(f"{name} fell silent" for name in health.silent)
         or ", ".join(status.name for status in health.workers),
         "bot": f"no usable answer to {', '.join(health.ill)}"

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from warmer.cli.checks import Check, PartnerRow
+from warmer.cli.checks import PartnerRow
 from warmer.cli.checks import diagnose as ask_all
 from warmer.cli.common import CannotAsk, as_json, echo_json, opened_worker_context
 from warmer.cli.figures import read_figures, show_figure
+from warmer.cli.redis_checks import Check
 
 MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 
@@ -37,6 +38,8 @@ def diagnose(partners: int, is_json: bool) -> None:
     progress = nullcontext() if is_json else Console(stderr=True).status("Asking…")
     with opened_worker_context(CannotAsk) as context, progress as status:
         health = context.health.take()
+        if not health.can_read and not health.denied:
+            raise CannotAsk(f"Redis is away ({health.reason}; is the service running?)")
         figures = read_figures(context, health) if not health.denied else {}
         for finding in ask_all(context, partners, health):
             findings.append(finding)

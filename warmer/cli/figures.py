@@ -2,37 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+from urllib.parse import urlsplit
 
+from redis.exceptions import RedisError
 from rich.filesize import decimal
 
 from warmer.broker.publish import BROKER_FAILED
+from warmer.http_url import is_loopback
 from warmer.observe.checks import Health
 from warmer.redis_client.cluster import list_infos
 from warmer.state.stats import sum_minutes
 from warmer.wiring import WorkerContext
 
-BYTES = ("maxmemory", "used_memory")
+BYTES = ("maxmemory", "used_memory", "disk_free")
+FROM_INFO = (
+    "redis_version", "maxmemory_policy", "maxmemory", "used_memory", "evicted_keys", "aof_last_write_status",
+    "rdb_last_bgsave_status",
+)  # fmt: skip
 
 
 def read_figures(context: WorkerContext, health: Health) -> dict[str, Any]:
-    """The state of the service by name; None for an unknown figure."""
-    info: dict[str, Any] = {
-        **list_infos(context.redis, "server")[0],
-        **list_infos(context.redis, "memory")[0],
-    }  # of one node
-    return {
-        "workers": sorted(status.name for status in health.workers),
-        "bot": sorted({status.bot for status in health.workers}) or ["unknown"],
-        "pause_seconds": round(context.budget.get_pause()),
-        "halted": context.budget.is_halted(),
-        "queues": count_queues(context) if health.checks["broker"] == "ok" else None,
-        "due": context.schedule.count(),
-        "last_hour": read_rates(context, 60),
-        "last_24_hours": read_rates(context, 1440),
-        "listed_partners": int(context.redis.zcard(context.keys.recent)),
-        "redis": {name: info.get(name) for name in ("redis_version", "maxmemory_policy", "maxmemory", "used_memory")},
+    """The state of the service by name; None for an unknown figure, and for one that Redis does not tell now."""
+    figures: dict[str, Callable[[], Any]] = {
+        "workers": lambda: sorted(status.name for status in health.workers),
+        "bot": lambda: sorted({status.bot for status in health.workers}) or ["unknown"],
+        "pause_seconds": lambda: round(context.budget.get_pause()),
+        "halted": context.budget.is_halted,
+        "queues": lambda: count_queues(context) if health.checks["broker"] == "ok" else None,
+        "due": context.schedule.count,
+        "last_hour": lambda: read_rates(context, 60),
+        "last_24_hours": lambda: read_rates(context, 1440),
+        "listed_partners": lambda: int(context.redis.zcard(context.keys.recent)),
+        "redis": lambda: read_server(context),
     }
+    return {name: _try(read) for name, read in figures.items()}
+
+
+def _try(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except RedisError:
+        return None
+
+
+def read_server(context: WorkerContext) -> dict[str, Any]:
+    """What one server tells of itself: memory, evictions, persistence, and its disk, if it is on this machine."""
+    info, redis = list_infos(context.redis, "default")[0], cast(Any, context.redis)
+    folder = _try(lambda: redis.config_get("dir").get("dir"))  # CONFIG is often closed
+    free = None
+    if folder and is_here(context.settings.redis_url):
+        with suppress(OSError):
+            free = shutil.disk_usage(folder).free
+    return {name: info.get(name) for name in FROM_INFO} | {"dir": folder, "disk_free": free}
+
+
+def is_here(url: str) -> bool:
+    """Whether the server is on this machine, as far as the URL tells."""
+    return url.startswith("unix:") or is_loopback(urlsplit(url).hostname)
 
 
 def count_queues(context: WorkerContext) -> dict[str, int] | None:

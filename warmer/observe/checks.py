@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 
 from amqp.exceptions import AccessRefused, NotAllowed
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
 
 from warmer.broker.publish import BROKER_FAILED, Publisher
 from warmer.keys import Keys
@@ -41,6 +48,7 @@ class Health:
     silent: list[str] = field(default_factory=list)  # names of the workers that are missed
     denied: tuple[str, ...] = ()  # rights that Redis denies
     ill: tuple[str, ...] = ()  # calls to Telegram that fail for every picture
+    reason: str = ""  # why Redis is away, in words
 
     @property
     def is_ok(self) -> bool:
@@ -59,6 +67,7 @@ class HealthChecks:
         self._clock = clock
         self._rights: tuple[str, tuple[str, ...]] = ("ok", ())  # state, and what is denied
         self._rights_until = float("-inf")  # by the clock
+        self._reason = ""
         self._broker = "ok"
         self._broker_until = float("-inf")
 
@@ -70,7 +79,7 @@ class HealthChecks:
         except RedisError as error:
             checks = {"redis": _name(error), "broker": broker, "worker": "unknown", "beat": "unknown", "bot": "unknown"}
             self._rights_until = float("-inf")  # look again as soon as it is back
-            return Health(checks, can_read=False, denied=_list_denied_by(error))
+            return Health(checks, can_read=False, denied=_list_denied_by(error), reason=explain(error))
         state, denied = self.check_rights()
         checks = {
             "redis": state,
@@ -79,7 +88,7 @@ class HealthChecks:
             "beat": "ok" if beats.has_beat else "missing",
             "bot": _judge_bot(beats, ill),
         }
-        return Health(checks, can_read=True, workers=beats.workers, silent=beats.silent, denied=denied, ill=ill)
+        return Health(checks, True, beats.workers, beats.silent, denied, ill, self._reason if state == "away" else "")
 
     def check_rights(self) -> tuple[str, tuple[str, ...]]:
         """The state of Redis for all that the service does, and the rights that are missing. Logs a new lack."""
@@ -88,7 +97,7 @@ class HealthChecks:
                 denied = list_denied(self._redis, self._keys)
                 found = ("denied" if denied else "ok"), denied
             except RedisError as error:
-                found = _name(error), _list_denied_by(error)
+                found, self._reason = (_name(error), _list_denied_by(error)), explain(error)
             if found[1] and found != self._rights:
                 log.critical("🛑 Redis denies this user: %s (docs/operations.md, ACL)", " ".join(found[1]))
             self._rights = found
@@ -125,6 +134,19 @@ def _name(error: BaseException | None) -> str:
             return "denied"
         error = error.__cause__ or error.__context__
     return "away"
+
+
+def explain(error: RedisError) -> str:
+    """Why Redis did not do something, in words. The text of most errors may contain a URL."""
+    if isinstance(error, OutOfMemoryError):
+        return "it is full, and refuses writes"
+    if isinstance(error, ReadOnlyError):
+        return "it is a replica, which is read-only"
+    if isinstance(error, BusyLoadingError):
+        return "it still loads its data"
+    if str(error).startswith("MISCONF"):
+        return "it cannot write to its disk, and refuses writes"
+    return type(error).__name__
 
 
 def _list_denied_by(error: RedisError) -> tuple[str, ...]:

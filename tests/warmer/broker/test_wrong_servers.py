@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import socketserver
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,9 +11,8 @@ import pytest
 
 from faketelegram import FakeTelegram
 from runner.ports import free_loopback_port
-from tests.support.redis_kinds import private_redis
-from tests.support.redis_nodes import MASTER, Node, Sentinel
-from tests.support.tls import Certificate, TlsForwarder, forward_tls
+from tests.support.redis_nodes import MASTER, Node, RedisServer, Sentinel
+from tests.support.servers import Certificate, OneAnswer, Relay
 from warmer.broker import greeting, start_check
 from warmer.broker.start_check import check_servers
 from warmer.errors import ConfigError
@@ -32,92 +28,53 @@ def _is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start_check, "CHECK_SECONDS", 60.0)
 
 
-class Speaker(socketserver.ThreadingTCPServer):
-    """Answers the first words of a connection with these bytes, and closes it."""
-
-    daemon_threads = True
-
-    def __init__(self, answer: bytes) -> None:
-        super().__init__(("127.0.0.1", 0), _SpeakerHandler)
-        self.answer = answer
-
-
-class _SpeakerHandler(socketserver.BaseRequestHandler):
-    server: Speaker
-
-    def handle(self) -> None:
-        self.request.recv(8)
-        self.request.sendall(self.server.answer)
-
-
-@contextmanager
-def running(server: socketserver.TCPServer) -> Iterator[int]:
-    """Run a server in this block. Yields its port."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield int(server.server_address[1])
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A single Redis without TLS, with a password and a user of its own."""
-    node = Node(tmp_path_factory.mktemp("node"))
-    node.client.acl_setuser("avatars", enabled=True, passwords=f"+{SECRET}", keys=["v2:*"], categories=["+@read"])
-    node.client.config_set("requirepass", SECRET)
-    yield node
-    node.kill()
+    with Node(tmp_path_factory.mktemp("node")) as node:
+        node.client.acl_setuser("avatars", enabled=True, passwords=f"+{SECRET}", keys=["v2:*"], categories=["+@read"])
+        node.client.config_set("requirepass", SECRET)
+        yield node
 
 
 @pytest.fixture(scope="module")
 def open_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A single Redis without a password."""
-    node = Node(tmp_path_factory.mktemp("open"))
-    yield node
-    node.kill()
+    with Node(tmp_path_factory.mktemp("open")) as node:
+        yield node
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     options = {"cluster-enabled": "yes", "cluster-port": str(free_loopback_port())}
-    node = Node(tmp_path_factory.mktemp("cluster"), options)
-    node.client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16_383)
-    yield node
-    node.kill()
+    with Node(tmp_path_factory.mktemp("cluster"), **options) as node:
+        node.client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16_383)
+        yield node
 
 
 @pytest.fixture(scope="module")
 def sentinel(tmp_path_factory: pytest.TempPathFactory, node: Node) -> Iterator[Node]:
     """A Sentinel that watches the node with a password."""
-    folder, port = tmp_path_factory.mktemp("sentinel"), free_loopback_port()
-    (folder / "sentinel.conf").write_text(
-        f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor {MASTER} 127.0.0.1 {node.port} 1\n"
-    )
-    watching = Sentinel(folder, port=port)
-    yield watching
-    watching.kill()
+    with Sentinel(tmp_path_factory.mktemp("sentinel"), node) as watching:
+        yield watching
 
 
 @pytest.fixture(scope="module")
 def rabbit() -> Iterator[int]:
     """What RabbitMQ says to a header that is not its own. Logins are tried at a real one: tests/faults."""
-    with running(Speaker(b"AMQP\x00\x00\x09\x01")) as port:
-        yield port
+    with OneAnswer(b"AMQP\x00\x00\x09\x01") as server:
+        yield server.port
 
 
 @pytest.fixture(scope="module")
-def encrypted(node: Node, certificate: Certificate) -> Iterator[TlsForwarder]:
-    with forward_tls(certificate, node.port) as forwarder:
+def encrypted(node: Node, certificate: Certificate) -> Iterator[Relay]:
+    with Relay(node.url, certificate=certificate) as forwarder:
         yield forwarder
 
 
 @pytest.fixture(scope="module")
 def places(
-    node: Node, open_node: Node, cluster: Node, sentinel: Node, rabbit: int, encrypted: TlsForwarder,
+    node: Node, open_node: Node, cluster: Node, sentinel: Node, rabbit: int, encrypted: Relay,
     telegram_server: FakeTelegram,
 ) -> dict[str, str]:  # fmt: skip
     """Where each server is."""
@@ -204,11 +161,12 @@ def test_the_server_that_is_meant_stops_no_start(
 
 
 def test_over_tls_a_refused_login_is_named_and_so_is_a_missing_certificate_of_the_client(
-    places: dict[str, str], encrypted: TlsForwarder, certificate: Certificate
+    places: dict[str, str], encrypted: Relay, certificate: Certificate
 ) -> None:
     trusted = f"?ssl_ca_certs={quote(str(certificate.file))}"
     url = f"rediss://:wrong@{places['encrypted']}{trusted}"
     assert "refuses the user name or the password" in check("REDIS_URL", url)
+    assert encrypted.context
     encrypted.context.load_verify_locations(certificate.file)
     encrypted.context.verify_mode = ssl.CERT_REQUIRED
     try:
@@ -218,7 +176,9 @@ def test_over_tls_a_refused_login_is_named_and_so_is_a_missing_certificate_of_th
 
 
 def test_the_socket_of_redis_is_checked_too(tmp_path: Path) -> None:
-    with private_redis(tmp_path, "--requirepass", SECRET) as (url, _):
+    with RedisServer(tmp_path) as server:
+        url = server.url
+        server.client.config_set("requirepass", SECRET)
         assert "r.sock wants a password" in check("REDIS_URL", url)
         assert check("REDIS_URL", url.replace("//", f"//{LOGIN}")) == ""
         assert "has no database" in check("REDIS_URL", f"{url.replace('//', f'//{LOGIN}')}?db=99")
@@ -229,7 +189,8 @@ def test_the_socket_of_redis_is_checked_too(tmp_path: Path) -> None:
     "answer", [b"", b"\x00" * 64, b"+", b"$9999999999\r\n", b"-LOADING Redis is loading\r\n", b"-ERR max clients\r\n"]
 )
 def test_an_answer_that_says_nothing_for_good_stops_no_start(answer: bytes) -> None:
-    with running(Speaker(answer)) as port:
+    with OneAnswer(answer) as server:
+        port = server.port
         for scheme in ("redis", "rediss", "amqp", "amqps", "redis+sentinel"):
             setting = "CELERY_BROKER_URL" if scheme.startswith("amqp") else "REDIS_URL"
             said = check(setting, f"{scheme}://127.0.0.1:{port}/{'m' if 'sentinel' in scheme else ''}")

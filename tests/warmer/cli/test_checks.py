@@ -10,7 +10,8 @@ from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
 from warmer.broker.publish import EAGER_MAX
 from warmer.cli import checks as diagnose
-from warmer.cli.checks import REQUESTS_MIN, SETTLE_SECONDS, Check, PartnerRow
+from warmer.cli.checks import REQUESTS_MIN, SETTLE_SECONDS, PartnerRow
+from warmer.cli.redis_checks import Check, check_policy
 from warmer.keys import Subject
 from warmer.wiring import WorkerContext
 
@@ -58,11 +59,11 @@ def test_a_full_queue_is_wrong(context: WorkerContext) -> None:
 
 
 def test_a_policy_that_evicts_records_is_wrong(context: WorkerContext) -> None:
-    assert diagnose.check_policy(context).state == "ok"
+    assert check_policy(context).state == "ok"
     context.redis.config_set("maxmemory-policy", "allkeys-lru")
     context.redis.config_set("maxmemory", 100_000_000)
     try:
-        assert diagnose.check_policy(context).state == "wrong"
+        assert check_policy(context).state == "wrong"
     finally:
         context.redis.config_set("maxmemory", 0)
         context.redis.config_set("maxmemory-policy", "noeviction")

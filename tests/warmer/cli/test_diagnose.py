@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import NoPermissionError
 
-from tests.conftest import next_id
+from tests.conftest import next_id, wait_until
 from tests.support.cli_parts import call, fail
 from tests.support.redis_nodes import RedisServer
 from tests.support.running import ROOT
+from warmer.cli.figures import is_here, read_figures
 from warmer.keys import Subject
-from warmer.settings import Settings
-from warmer.wiring import WorkerContext
+from warmer.redis_client.clients import connect_worker
+from warmer.settings import Settings, load_settings
+from warmer.wiring import WorkerContext, open_worker_context
 
+FILE_ID = "A" * 24
 pytest_plugins = ["tests.support.cli_fixtures"]
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -55,3 +61,79 @@ def test_a_right_that_redis_denies_is_named_and_the_other_checks_are_left_out(
     assert (result.exit_code, said["ok"], said["now"]) == (1, False, {})
     answers = {check["question"]: check["answer"] for check in said["checks"]}
     assert answers["Does Redis answer, and grant every right?"] == f"denied: +eval &v2:{settings.bot_id}:*"
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Redis of our own that has a partner, and then no room. Yields its administrator."""
+    with RedisServer(tmp_path) as server:
+        monkeypatch.setenv("REDIS_URL", server.url)
+        settings = load_settings()
+        with closing(open_worker_context(settings, connect_worker(settings))) as context:
+            context.people.register(7, "Ann", FILE_ID)
+            context.redis.set(context.keys.unavailable(FILE_ID), "gave-up")  # a picture on its way would be waited for
+        server.client.config_set("maxmemory", 1)
+        yield server.client
+
+
+@pytest.mark.usefixtures("telegram")
+def test_while_redis_is_full_diagnose_shows_what_it_can_and_names_what_it_cannot(full: Any, tmp_path: Path) -> None:
+    said = json.loads(call("diagnose", "--json").stdout)
+    checks = {check["question"]: check for check in said["checks"]}
+    assert checks["Does Redis answer, and grant every right?"]["answer"] == "away: it is full, and refuses writes"
+    room = checks["Does Redis have room for writes?"]
+    assert (room["state"], room["answer"].partition(":")[0]) == ("wrong", "it is full, and refuses writes")
+    assert checks["How long does a fetch take?"] == {
+        "question": "How long does a fetch take?",
+        "state": "unknown",
+        "answer": "Redis does not tell: it is full, and refuses writes",
+    }
+    assert checks["Does the bot answer this machine?"]["state"] == "ok"
+    assert [row["name"] for row in said["partners"]] == ["Ann"]
+    now = said["now"]
+    assert (now["listed_partners"], now["redis"]["maxmemory"], now["redis"]["dir"]) == (1, 1, str(tmp_path))
+    assert now["redis"]["disk_free"] > 0
+    text = " ".join(call("diagnose").stdout.split())
+    assert all(title in text for title in ("Now", "Recent partners", "Diagnosis", "evicted keys 0", "disk free"))
+
+
+@pytest.mark.usefixtures("telegram")
+def test_a_disk_that_redis_cannot_write_to_is_named(full: Any, tmp_path: Path) -> None:
+    full.config_set("maxmemory", 0)
+    full.config_set("save", "1 1")
+    (tmp_path / "dump.rdb").mkdir()
+    full.set("some", "data")
+    wait_until(lambda: full.info("persistence")["rdb_last_bgsave_status"] == "err")
+    checks = {check["question"]: check["answer"] for check in json.loads(call("diagnose", "--json").stdout)["checks"]}
+    reason = "it cannot write to its disk, and refuses writes"
+    assert checks["Does Redis answer, and grant every right?"] == f"away: {reason}"
+    assert checks["Does Redis have room for writes?"].startswith(reason)
+
+
+@pytest.mark.usefixtures("telegram")
+def test_a_replica_is_named(full: Any) -> None:
+    full.config_set("maxmemory", 0)
+    full.config_set("replica-read-only", "yes")
+    full.replicaof("127.0.0.1", 1)
+    checks = {check["question"]: check["answer"] for check in json.loads(call("diagnose", "--json").stdout)["checks"]}
+    assert checks["Does Redis answer, and grant every right?"] == "away: it is a replica, which is read-only"
+
+
+def test_figures_that_redis_does_not_permit_are_unknown(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(*_: object) -> Any:
+        raise NoPermissionError("no permissions to run the 'config|get' command")
+
+    monkeypatch.setattr(context.redis, "config_get", deny)
+    figures = read_figures(context, context.health.take())
+    assert (figures["redis"]["dir"], figures["redis"]["disk_free"]) == (None, None)
+    assert figures["redis"]["maxmemory_policy"] == context.redis.info("memory")["maxmemory_policy"]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_local"),
+    [("unix:///run/r.sock", True), ("redis://127.0.0.1:1/0", True), ("redis://:p@redis.example:6379", False)],
+)
+def test_only_the_disk_of_this_machine_is_measured(url: str, is_local: bool) -> None:
+    assert is_here(url) == is_local
