@@ -9,11 +9,13 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.support.cli_parts import send_heartbeat
+from tests.support.remaining import remaining
 from tests.warmer.flow.outages import add_pictures, add_subject, attempt, due_soon, list_ill, pass_time, warm
 from warmer.flow.retry import GROWS_AFTER
 from warmer.keys import CALLS, DOWNLOAD, Subject
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings
+from warmer.state.budget import PROBE_SECONDS
 from warmer.wiring import WorkerContext, open_worker_context
 
 PICTURE_CALLS = ["getFile", DOWNLOAD]
@@ -157,6 +159,26 @@ def test_the_failing_ones_themselves_are_never_the_good_one(
     telegram.reset()
     assert context.steps.attempts.cross_check.is_ill(call) is True
     assert not telegram.calls
+
+
+def test_only_a_stored_picture_is_a_good_one_and_only_a_person_has_profile_photos(
+    context: WorkerContext, telegram: FakeTelegram
+) -> None:
+    check = context.steps.attempts.cross_check
+    group, _ = add_subject(telegram, "getChat")
+    context.people.register(group.user_id, "Us", telegram.world.add_file(b"not fetched yet"))
+    for call in ("getFile", DOWNLOAD, "getUserProfilePhotos"):
+        assert check.is_ill(call) is True
+    assert not telegram.calls
+    assert check.is_ill("getChat") is False
+    assert telegram.calls == {"getChat": 1}
+
+
+@pytest.mark.usefixtures("good")
+def test_a_verdict_holds_until_the_next_probe_of_an_outage(context: WorkerContext) -> None:
+    for call in CALLS:
+        context.steps.attempts.cross_check.is_ill(call)
+        assert context.redis.ttl(context.keys.verdict(call)) == remaining(PROBE_SECONDS)
 
 
 @pytest.mark.usefixtures("good")

@@ -105,3 +105,15 @@ def test_a_pause_that_begins_before_a_known_path_is_used_stops_the_download(
     Budget(context.redis, context.keys, 1000).pause(PAUSE_SECONDS)
     assert attempt(context, subject).kind == "postponed"
     assert not telegram.calls
+
+
+def test_a_pause_that_begins_while_a_good_picture_is_asked_for_lets_it_not_be_downloaded(
+    context: WorkerContext, telegram: FakeTelegram, interruption: Interruption
+) -> None:
+    file_id = telegram.world.add_file(make_picture())
+    context.people.register(next_id(), "Good", file_id)
+    assert attempt(context, Subject(file_id)).kind == "done"
+    telegram.reset()
+    interruption.call = "getFile"
+    assert context.steps.attempts.cross_check.is_ill(DOWNLOAD) is False  # nothing is known, and no call goes out
+    assert telegram.calls == {"getFile": 1}
