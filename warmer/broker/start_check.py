@@ -137,8 +137,6 @@ def _check(server: _Server) -> ConfigError | None:
         wrong = _find_wrong(server)
     except ssl.SSLCertVerificationError as error:
         return Untrusted(f"{server.name}: does not trust {server.address}: {error.verify_message} ({WHERE})")
-    except PermissionError:
-        wrong = "is a socket that this user may not open" if isinstance(server.address, str) else ""
     except (OSError, ValueError):  # a name that no server can have is a ValueError
         wrong = ""
     return ConfigError(f"{server.name}: {server.address} {wrong} ({WHERE})") if wrong else None

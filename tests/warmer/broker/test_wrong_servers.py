@@ -197,6 +197,11 @@ def test_an_answer_that_says_nothing_for_good_stops_no_start(answer: bytes) -> N
             assert said == "" or "does not speak TLS" in said or "is Redis, not RabbitMQ" in said
 
 
+def test_a_server_in_protected_mode_is_named() -> None:
+    with OneAnswer(b"-DENIED Redis is running in protected mode because\r\n") as server:
+        assert "is in protected mode: set a password" in check("REDIS_URL", f"redis://127.0.0.1:{server.port}")
+
+
 def test_of_several_hosts_one_that_passes_suffices(places: dict[str, str]) -> None:
     hosts = [f"{places['cluster']},{places['open']}", f"{places['open']},{places['cluster']}"]
     assert [check("REDIS_URL", f"redis+cluster://{both}") for both in hosts] == ["", ""]
