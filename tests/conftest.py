@@ -20,6 +20,7 @@ from PIL import Image
 from redis import Redis
 
 from faketelegram import TEST_TOKEN, FakeTelegram
+from tests.support.leaks import read_values
 from tests.support.redis_kinds import KIND, connect_broker, run_kind, subscribed
 from tests.support.running import Service, run_service
 from tests.support.waiting import wait_until
@@ -54,16 +55,9 @@ def make_picture(
 
 def list_traces(redis: Redis, *names: str | int) -> list[str]:
     """List the keys that contain one of these in their name or value."""
-    reads: dict[Any, Callable[[Any], Any]] = {
-        b"string": redis.get,
-        b"set": redis.smembers,
-        b"hash": redis.hgetall,
-        b"zset": lambda key: redis.zrange(key, 0, -1),
-        b"list": lambda key: redis.lrange(key, 0, -1),
-        b"none": lambda _: None,  # the key has just expired
-    }
-    told = {key.decode(): f"{key!r} {reads[redis.type(key)](key)!r}" for key in redis.scan_iter("*")}
-    return [key for key, text in told.items() if any(str(name) in text for name in names)]
+    wanted = [str(name).encode() for name in names]
+    told = {key.decode(): key + b" " + value for key, value in read_values(redis).items()}
+    return [key for key, text in told.items() if any(name in text for name in wanted)]
 
 
 @contextmanager

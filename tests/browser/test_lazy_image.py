@@ -2,7 +2,8 @@
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.page_stub import NO_PHOTO, NOT_READY, PREVIEW, Answer, PageStub, add, has_status, jpeg, until
+from tests.conftest import make_picture
+from tests.support.page_stub import NO_PHOTO, NOT_READY, PREVIEW, Answer, PageStub, add, has_status, until
 
 PATIENCE = Answer(503, picture=b"", headers={"Retry-After": "20"})
 NEVER = Answer(503, picture=b"", headers={"Retry-After": "600"})
@@ -127,7 +128,7 @@ def test_a_removed_element_stops_its_timers_and_requests(blank: Page, stub: Page
 
 def test_the_old_picture_stays_until_the_new_one_has_loaded(blank: Page, stub: PageStub) -> None:
     gate = stub.gate()
-    stub.answers |= {"/old": [Answer()], "/new": [Answer(picture=jpeg(colour="navy"), gate=gate)]}
+    stub.answers |= {"/old": [Answer()], "/new": [Answer(picture=make_picture(160, 160, "navy"), gate=gate)]}
     image = add(blank, src="/old", name="Ann")
     has_status(image, "loaded")
     image.evaluate("(host) => host.setAttribute('src', '/new')")
@@ -170,7 +171,9 @@ def test_the_element_requests_nothing_until_it_is_near_the_viewport(blank: Page,
 
 def test_the_smallest_picture_that_fills_the_box_is_loaded_without_a_layout_shift(blank: Page, stub: PageStub) -> None:
     for size in (80, 160, 320):
-        stub.answers[f"/{size}"] = [Answer(picture=jpeg(size), gate=stub.gates[0] if stub.gates else stub.gate())]
+        stub.answers[f"/{size}"] = [
+            Answer(picture=make_picture(size, size), gate=stub.gates[0] if stub.gates else stub.gate())
+        ]
     image = add(blank, src="/160", srcset="/80 80w, /160 160w, /320 320w", name="Ann")
     before = image.bounding_box()
     stub.gates[0].set()

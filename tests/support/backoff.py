@@ -7,9 +7,8 @@ from redis import Redis
 
 def end_backoffs(redis: Redis) -> None:
     """As if the backoff of every subject were over."""
-    if names := list(redis.scan_iter("*:backoff")):
-        for name in names:
-            redis.delete(name)
+    for name in list(redis.scan_iter("*:backoff")):
+        redis.delete(name)
 
 
 def end_negatives(redis: Redis) -> None:

@@ -33,25 +33,25 @@ needs_mounts = pytest.mark.skipif(
 @contextmanager
 def small_disk(folder: Path, size: str = "24m", inodes: int = 0) -> Iterator[Path]:
     """Yields the folder, a file system of this size in memory; 0 inodes means no limit."""
-    if not enter_namespace():
-        pytest.skip("this system allows no mount namespace, in which a test could fill up a small disk")
     folder.mkdir(parents=True, exist_ok=True)
-    options = f"size={size},nr_inodes={inodes},mode=700"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
-    try:
+    with _mounted(folder, "-t", "tmpfs", "-o", f"size={size},nr_inodes={inodes},mode=700", "tmpfs"):
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
     """Make an existing folder read-only, also for root."""
-    if not enter_namespace():
-        pytest.skip("this system allows no mount namespace, in which a folder can be made read-only")
-    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
-    try:
+    with _mounted(folder, "--bind", str(folder)):
         subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+        yield
+
+
+@contextmanager
+def _mounted(folder: Path, *arguments: str) -> Iterator[None]:
+    if not enter_namespace():
+        pytest.skip("this system allows no mount namespace, in which a test could mount a folder")
+    subprocess.run(["mount", *arguments, str(folder)], check=True)
+    try:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)

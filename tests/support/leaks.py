@@ -53,6 +53,11 @@ def read_files(folder: Path) -> Places:
 
 def read_redis(redis: Redis) -> Places:
     """Returns every key with its value, of every type."""
+    return {f"Redis {key!r}": key + b" " + value for key, value in read_values(redis).items()}
+
+
+def read_values(redis: Redis) -> dict[bytes, bytes]:
+    """Returns the values of all keys as bytes."""
     reads: dict[Any, Any] = {
         b"string": redis.get,
         b"list": lambda key: redis.lrange(key, 0, -1),
@@ -63,7 +68,7 @@ def read_redis(redis: Redis) -> Places:
     }
     keys: list[Any] = list(redis.scan_iter("*"))
     kinds = {key: redis.type(key) for key in keys}
-    return {f"Redis {key!r}": key + b" " + _flat(reads[kind](key)) for key, kind in kinds.items() if kind != b"none"}
+    return {key: _flat(reads[kind](key)) for key, kind in kinds.items() if kind != b"none"}  # "none": just expired
 
 
 def read_command_lines() -> Places:

@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
 
 from flask import Flask, Response, jsonify, render_template, request
-from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from tests.conftest import make_picture
 from tests.support.serving import Quiet, serve
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
@@ -27,12 +26,6 @@ BLANK = """<!doctype html><html lang="en"><title>blank</title><link rel="icon" h
 PREVIEW = "data:image/gif;base64,R0lGODlhAQABAIAAAP8AAP///ywAAAAAAQABAAACAkQBADs="
 
 
-def jpeg(side: int = 160, colour: str = "seagreen") -> bytes:
-    file = BytesIO()
-    Image.new("RGB", (side, side), colour).save(file, "JPEG")
-    return file.getvalue()
-
-
 @dataclass
 class Answer:
     """One scripted answer: a picture, unless `json` is given. A `gate` delays it until it is set."""
@@ -40,7 +33,7 @@ class Answer:
     status: int = 200
     json: dict[str, Any] | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    picture: bytes = field(default_factory=jpeg)
+    picture: bytes = make_picture(160, 160)
     gate: threading.Event | None = None
 
     def response(self) -> Response:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 
+from runner.ports import free_loopback_port
 from tests.conftest import wait_until
 from warmer.settings import Settings
 
@@ -47,7 +47,7 @@ class StubService:
         self.data = folder / "data"
         self.output = folder / "output"
         self.prefix: list[str] = []  # of the command
-        self.environ = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port()), **environ}
+        self.environ = {"PORT": str(free_loopback_port()), "FLOWER_PORT": str(free_loopback_port()), **environ}
         folder.mkdir(exist_ok=True)
         (folder / "web.py").write_text(WEB)
         (folder / "Procfile").write_text(PROCFILE)
@@ -101,9 +101,3 @@ def _name(process: psutil.Process) -> str:
         return ""
     words = {"valkey-server": "redis", "redis-server": "redis", "faketelegram": "telegram", "web.py": "web"}
     return next((name for word, name in words.items() if word in line), "worker")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
