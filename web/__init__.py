@@ -8,10 +8,8 @@ api/ registers and lists, receivers warm ahead of time what it signals; pages/ a
 from __future__ import annotations
 
 import atexit
-import re
 import time
 from collections.abc import Callable
-from typing import Any
 
 from flask import Flask
 from flask_cors import CORS
@@ -53,7 +51,11 @@ def create_app(
     for module in (partners, health, ops, demo, openapi):
         app.register_blueprint(module.bp)
     if settings.cors_origins:
-        CORS(app, resources=_cors_rules(settings), send_wildcard=True)
+        CORS(
+            app, resources=r"/api/.*", origins=list(settings.cors_origins), send_wildcard=True,
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID], expose_headers=[REQUEST_ID],
+            always_send=False,  # without an Origin the answer would name all of them
+        )  # fmt: skip
     app.wsgi_app = PhotoLayer(app.wsgi_app, app, context.photos)  # type: ignore[method-assign]  # as Flask's documentation does
     if settings.demo:
         app.wsgi_app = demo.LoopbackHostOnly(app.wsgi_app)  # type: ignore[method-assign]  # likewise
@@ -66,13 +68,3 @@ def close_app(app: Flask) -> None:
     context = get_web_context(app)
     atexit.unregister(context.close)
     context.close()
-
-
-def _cors_rules(settings: Settings) -> dict[str | re.Pattern[str], dict[str, Any]]:
-    rule: dict[str, Any] = {
-        "origins": list(settings.cors_origins),
-        "allow_headers": ["Authorization", "Content-Type", REQUEST_ID],
-        "expose_headers": [REQUEST_ID],
-        "always_send": False,  # without an Origin the answer would name all of them
-    }
-    return {r"/api/.*": rule}
