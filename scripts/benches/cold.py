@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import psutil
+import requests
 
 from benches.bare_pools import BarePools, bare_pools
-from benches.clients import ask_all
-from benches.one_miss import measure_misses
+from benches.clients import Client, ask_all
 from benches.results import Part, Recorder, Row, percentile
 from benches.rivals import AFTER, BEFORE, THUMBOR, THUMBOR_CURL, Rival, start_originals, start_thumbors
 from benches.service import NAME, SETTINGS, Service, count_threads, measure_memory, start_service
@@ -28,6 +28,9 @@ ROUNDS = 3
 CLIENTS = 32
 PHOTOS = {NAME: 960, BARE: 960, BEFORE: 128, AFTER: 224, THUMBOR: 96, THUMBOR_CURL: 288}  # 2 to 4 s per round
 FILES = 10_000  # file ids of the fake Telegram
+MISS, MISSES, WARM_UP = "miss, one client", 100, 5
+UPSTREAM = "Telegram's two calls"
+ALLOWED = ((50, 15), (99, 40))  # percentile, milliseconds on top of Telegram's median
 TARGETS = ((AFTER, 3.0), (THUMBOR, 3.0), (BARE, 0.85))  # compared with, and the least ratio of the rates
 
 
@@ -112,3 +115,34 @@ def _row(recorder: Recorder, against: str, target: float) -> Row:
     if against == THUMBOR and recorder.has(WORK, THUMBOR_CURL):
         note = f"thumbor's default; {times_as_fast(THUMBOR_CURL):.2f} × {THUMBOR_CURL} and 100 connections"
     return Row(WORK, against, times_as_fast(against), target, note=note)
+
+
+def measure_misses(service: Service, upstream: Upstream, recorder: Recorder, say: Callable[[str], None]) -> list[Row]:
+    """Request from Telegram and from the service in turn, another picture each time."""
+    say(f"cold: {MISSES} misses of one client")
+    client, session = Client(service.port), requests.Session()
+    token = service.testbed.environment["TELEGRAM_BOT_TOKEN"]
+    ours, theirs = [], []
+    for file_id, other in zip(upstream.take(WARM_UP + MISSES), upstream.take(WARM_UP + MISSES), strict=True):
+        theirs.append(_time_upstream(session, upstream.url, token, other) * 1000)
+        ours.append(client.time(service.testbed.path_of(file_id)) * 1000)
+    client.close()
+    session.close()
+    waits = {NAME: ours[WARM_UP:], UPSTREAM: theirs[WARM_UP:]}
+    for who, milliseconds in waits.items():
+        recorder.note(MISS, who, {f"p{percent} ms": percentile(milliseconds, percent) for percent, _ in ALLOWED})
+    base = recorder.median(MISS, UPSTREAM, "p50 ms")
+    rows = []
+    for percent, more in ALLOWED:
+        measured = recorder.median(MISS, NAME, f"p{percent} ms")
+        against = f"{UPSTREAM} + {more} ms, p{percent}"
+        rows.append(Row(MISS, against, measured, base + more, is_floor=False, unit="ms"))
+    return rows
+
+
+def _time_upstream(session: requests.Session, url: str, token: str, file_id: str) -> float:
+    """The seconds of getFile and download on a keep-alive connection."""
+    started = time.perf_counter()
+    answer = session.get(f"{url}/bot{token}/getFile", params={"file_id": file_id}, timeout=10).json()
+    session.get(f"{url}/file/bot{token}/{answer['result']['file_path']}", timeout=10).raise_for_status()
+    return time.perf_counter() - started

@@ -1,6 +1,6 @@
 """How large a deployment has to be, and what happens to it on a bad day.
 
-inputs, costs    the assumptions, and the measured costs           (measure and meter write costs.json)
+inputs, costs    the assumptions, and the measured costs           (measure writes costs.json)
 popularity       how often clients request each picture
 model            → plan: memory, shards, processes, calls
 sensitivity      the assumptions with the largest influence on the plan

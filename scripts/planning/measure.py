@@ -7,23 +7,25 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import mean
 from typing import Any
 
+import psutil
 import requests
+from redis import Redis
 
 from benches import machine, sources
 from benches.clients import ask_all
-from benches.service import Service, start_service
+from benches.service import Service, measure_cpu, start_service
 from benches.testbed import ROOT, open_testbed, wait_for
 from benches.upstream import Upstream
 from faketelegram import FakeTelegram, ids
 from planning.costs import Costs, Memory, Work
-from planning.meter import Meter
 from warmer.etag import HEADER_LENGTH
 from warmer.settings import Settings
 
+MICRO = 1e6  # microseconds per second
 LATENCY = 0.05  # seconds of a call
 WARMINGS, MISSES = 400, 300  # pictures
 HITS_EACH = 10  # requests per stored picture
@@ -36,6 +38,36 @@ SCRATCH = 1000  # members of the sorted set whose memory is measured
 SIZES: tuple[int, ...] = Settings.model_fields["photo_sizes"].default
 RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
 Say = Callable[[str], None]
+
+
+@dataclass
+class Meter:
+    """Reads what the processes of a service use, and the difference that a piece of work makes."""
+
+    redis: Redis
+    web: psutil.Process
+    workers: Sequence[psutil.Process]
+    idle: Work = field(default_factory=Work)  # per second; measured first
+
+    def read(self) -> Work:
+        """The totals since the start of the processes; this itself takes three commands."""
+        stats: Any = self.redis.info("stats")
+        cpu: Any = self.redis.info("cpu")
+        return Work(
+            web_us=measure_cpu([self.web]) * MICRO,
+            worker_us=measure_cpu(self.workers) * MICRO,
+            redis_us=(cpu["used_cpu_user"] + cpu["used_cpu_sys"]) * MICRO,
+            commands=stats["total_commands_processed"],
+            redis_bytes_out=stats["total_net_output_bytes"],
+            redis_bytes_in=stats["total_net_input_bytes"],
+        )
+
+    def measure(self, number: float, work: Callable[[], object]) -> Work:
+        """The cost of one of `number` pieces of work, without the cost of the idle service in that time."""
+        before, started = self.read(), time.monotonic()
+        work()
+        after, seconds = self.read(), time.monotonic() - started
+        return Work.add((after, 1 / number), (before, -1 / number), (self.idle, -seconds / number))
 
 
 @dataclass(frozen=True)

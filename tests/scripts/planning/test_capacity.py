@@ -15,7 +15,7 @@ from redis import Redis
 from planning.capacity import main
 from planning.costs import Work, load_costs, save_costs
 from planning.inputs import BadInput, Inputs, read_inputs
-from planning.meter import Meter
+from planning.measure import Meter
 from planning.model import make_plan
 from planning.popularity import Popularity
 from planning.sensitivity import rank_inputs
