@@ -20,6 +20,7 @@ from PIL import Image
 from redis import Redis
 
 from faketelegram import TEST_TOKEN, FakeTelegram
+from tests.support.clock import Clock
 from tests.support.leaks import read_values
 from tests.support.redis_kinds import KIND, connect_broker, run_kind, subscribed
 from tests.support.running import Service, run_service
@@ -156,6 +157,12 @@ def context(settings: Settings, redis: Redis, telegram: FakeTelegram) -> Iterato
     """A worker's parts, without the queue."""
     with closing(open_worker_context(settings, redis)) as context:
         yield context
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that the test moves."""
+    return Clock()
 
 
 @pytest.fixture

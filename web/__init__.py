@@ -52,10 +52,14 @@ def create_app(
         app.register_blueprint(module.bp)
     if settings.cors_origins:
         CORS(
-            app, resources=r"/api/.*", origins=list(settings.cors_origins), send_wildcard=True,
-            allow_headers=["Authorization", "Content-Type", REQUEST_ID], expose_headers=[REQUEST_ID],
+            app,
+            resources=r"/api/.*",
+            origins=list(settings.cors_origins),
+            send_wildcard=True,
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+            expose_headers=[REQUEST_ID],
             always_send=False,  # without an Origin the answer would name all of them
-        )  # fmt: skip
+        )
     app.wsgi_app = PhotoLayer(app.wsgi_app, app, context.photos)  # type: ignore[method-assign]  # as Flask's documentation does
     if settings.demo:
         app.wsgi_app = demo.LoopbackHostOnly(app.wsgi_app)  # type: ignore[method-assign]  # likewise

@@ -53,13 +53,29 @@ def read_rule(text: str) -> Rule:
 @click.option("--latency-ms", type=MILLISECONDS, default=0.0, help="Per call and per download.")
 @click.option("--connect-latency-ms", type=MILLISECONDS, default=0.0, help="Per new connection.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="METHOD=FAULT[,times=N][,OPTION=VALUE]...",
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="METHOD=FAULT[,times=N][,OPTION=VALUE]...",
     help="METHOD: a method's name, download, or *; times: 1, or a number, or forever.",
-)  # fmt: skip
-@click.option("--list-faults", is_flag=True, callback=list_faults, expose_value=False, is_eager=True,
-              help="List all values of --fault, and exit.")  # fmt: skip
-def run(port: int, host: str, token: str, file: Path | None, latency_ms: float, connect_latency_ms: float,
-        faults: Sequence[str]) -> None:  # fmt: skip
+)
+@click.option(
+    "--list-faults",
+    is_flag=True,
+    callback=list_faults,
+    expose_value=False,
+    is_eager=True,
+    help="List all values of --fault, and exit.",
+)
+def run(
+    port: int,
+    host: str,
+    token: str,
+    file: Path | None,
+    latency_ms: float,
+    connect_latency_ms: float,
+    faults: Sequence[str],
+) -> None:
     people = load(file) if file else demo_users()
     fake = FakeTelegram(token, port, latency_ms / 1000, connect_latency_ms / 1000, people, host=host)
     for text in faults:

@@ -14,9 +14,14 @@ SECRET_TOKEN = re.compile(r"[A-Za-z0-9_-]*")
 MAX_SECRET_TOKEN, MAX_COMMANDS = 256, 100
 COMMAND = re.compile(r"/?([a-z0-9_]{1,32})")
 SCOPES = (
-    "default", "all_private_chats", "all_group_chats", "all_chat_administrators", "chat", "chat_administrators",
+    "default",
+    "all_private_chats",
+    "all_group_chats",
+    "all_chat_administrators",
+    "chat",
+    "chat_administrators",
     "chat_member",
-)  # fmt: skip
+)
 
 
 def set_webhook(world: World, params: Params) -> Reply:

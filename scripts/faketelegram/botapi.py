@@ -19,9 +19,12 @@ from faketelegram.world import World
 
 DOWNLOAD = "download"
 ABILITIES = (
-    "can_read_all_group_messages", "supports_inline_queries", "can_connect_to_business", "has_main_web_app",
+    "can_read_all_group_messages",
+    "supports_inline_queries",
+    "can_connect_to_business",
+    "has_main_web_app",
     "has_topics_enabled",
-)  # fmt: skip
+)
 MAX_DOWNLOAD = 20 * 1024 * 1024  # bytes, as at Telegram
 
 

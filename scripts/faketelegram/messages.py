@@ -15,9 +15,18 @@ LONGEST_TEXT, LONGEST_CAPTION = 4096, 1024  # UTF-16 units, of which most charac
 COMMAND = re.compile(r"/[A-Za-z0-9_]{1,32}(@[A-Za-z0-9_]+)?(?=\s|$)")
 NAMES = ("first_name", "last_name", "username")
 CHAT_ACTIONS = (
-    "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document",
-    "choose_sticker", "find_location", "record_video_note", "upload_video_note",
-)  # fmt: skip
+    "typing",
+    "upload_photo",
+    "record_video",
+    "upload_video",
+    "record_voice",
+    "upload_voice",
+    "upload_document",
+    "choose_sticker",
+    "find_location",
+    "record_video_note",
+    "upload_video_note",
+)
 UPLOADED = "attach://"  # in front of the name of the part that holds the file
 
 

@@ -19,8 +19,17 @@ REST_SECONDS = 30.0  # recorded seconds of the tests to run after these
 SLACK, START_SECONDS = 10, 90.0  # a run may take SLACK times its recorded seconds, plus its start
 TIMED_OUT = -1
 OMITTED = (
-    ".git", ".venv", ".venv.*", ".hypothesis", "__pycache__", "*_cache", "build", "data", "node_modules", ".coverage*",
-)  # fmt: skip
+    ".git",
+    ".venv",
+    ".venv.*",
+    ".hypothesis",
+    "__pycache__",
+    "*_cache",
+    "build",
+    "data",
+    "node_modules",
+    ".coverage*",
+)
 
 
 @dataclass(frozen=True)
@@ -86,9 +95,14 @@ class Workspace:
         log = self._folder / "pytest.log"
         with log.open("w") as out:
             process = subprocess.Popen(
-                [".venv/bin/python", "-m", "pytest", *options, *arguments], cwd=self.tree, env=environment,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-            )  # fmt: skip
+                [".venv/bin/python", "-m", "pytest", *options, *arguments],
+                cwd=self.tree,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
             try:
                 status = process.wait(limit)
             except subprocess.TimeoutExpired:

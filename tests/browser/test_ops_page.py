@@ -30,10 +30,7 @@ def made_up(redis: Redis, telegram: object, make_app: MakeApp) -> Iterator[str]:
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
 def test_the_page_is_accessible_fits_the_screen_and_logs_nothing_to_the_console(
-    browser: Browser,
-    made_up: str,
-    scheme: Any,
-    width: int,
+    browser: Browser, made_up: str, scheme: Any, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     wait_until(lambda: (answer := page.goto(f"{made_up}/?key={PAGE_KEY}")) and answer.ok)  # the breaker may be open

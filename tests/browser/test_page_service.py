@@ -72,13 +72,16 @@ def test_a_broken_photo_shows_initials_and_affects_no_other_photo(page: Page, de
     assert shown.count("initials") == 1
 
 
-def test_the_warm_page_shows_only_pictures_and_does_not_shift(page: Page, demo: Service) -> None:
+def test_the_warm_page_shows_only_pictures_without_a_failed_request_or_a_shift(page: Page, demo: Service) -> None:
     page.add_init_script(NOTE_SHIFTS)
     failed: list[str] = []
     page.on("requestfailed", lambda request: failed.append(request.url))
-    page.goto(demo.page)
-    expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible(timeout=20_000)
-    expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
+    page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
+    for _ in range(2):  # the first page load may find a picture that is still warming
+        failed.clear()
+        page.goto(demo.page)
+        expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible(timeout=20_000)
+        expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
     wait_until(lambda: set(list_on_top(page.locator("#people-list lazy-image"))) == {"picture", "nothing"})
     assert failed == []
     assert measure_shift(page) < MOST_SHIFTED

@@ -17,9 +17,6 @@ from tests.support.servers import Pieces, reply
 from tests.support.web_parts import new_file_id
 from warmer.keys import Keys
 
-pytest_plugins = ["tests.support.adversary_fixtures"]
-
-
 # Bodies
 
 

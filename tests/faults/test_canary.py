@@ -34,13 +34,8 @@ ENDS = ["123456789:***/", "ProtocolError", "ConnectionError", "502", "302", "not
 ENDS += ["raised unexpected", "unregistered task", "Refusing to deserialize", "Invalid request", "KeyError"]
 SLOW_ENDS = ["cut at the total deadline", "ReadTimeout", "getFile: 401", "getFile: 404", "asks for a pause", "getMe"]
 ENDS_OF_THE_COMMAND = (
-    b"2 rows: 1 ready",
-    b'"forgotten": [42]',
-    b"No such option",
-    b"no id",
-    b"Redis is away",
-    b"Usage:",
-)
+    b"2 rows: 1 ready", b'"forgotten": [42]', b"No such option", b"no id", b"Redis is away", b"Usage:",
+)  # fmt: skip
 OWN_FILES = ("keys.env", "running.env")
 
 

@@ -12,13 +12,12 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from redis import Redis
 
-from faketelegram import TEST_TOKEN
 from tests.conftest import wait_until
+from tests.faults.conftest import KEYS
 from tests.support.faults import DEADLINE, Figure, Stage, hooks, let_pass, run_stage
 from tests.support.running import ROOT
-from warmer.keys import QUEUES, Keys
+from warmer.keys import QUEUES
 
-KEYS = Keys(TEST_TOKEN.partition(":")[0])
 TTL_SECONDS, CHECK_SECONDS, WATCHED_SECONDS = 20, 5, 24
 SETTINGS = {"PHOTO_TTL": str(TTL_SECONDS), "PROFILE_CHECK_EVERY": str(CHECK_SECONDS)}
 LATE_SECONDS = 7.0  # longer than the interval at which workers take over tasks of dead workers

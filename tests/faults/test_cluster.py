@@ -9,14 +9,12 @@ from collections.abc import Iterator
 import pytest
 from redis.crc import key_slot
 
-from faketelegram import TEST_TOKEN
+from tests.faults.conftest import KEYS
 from tests.support.crowd import crowd, share_of
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, run_stage
 from tests.support.redis_nodes import Node, RedisCluster, RedisServer, run_cluster
 from tests.support.waiting import wait_until
-from warmer.keys import Keys
 
-KEYS = Keys(TEST_TOKEN.partition(":")[0])
 PEOPLE = 30
 
 

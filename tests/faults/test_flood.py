@@ -13,22 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from faketelegram.pictures import drawn
 from tests.conftest import wait_until
-from tests.support.faults import DEADLINE, Figure, Stage, ask, let_pass, run_stage
+from tests.support.faults import DEADLINE, Figure, Stage, ask, let_pass
 from tests.support.running import ROOT
 
 MISSES_A_SECOND, CONNECTIONS, SECONDS, RATE = 240, 64, 30, 12
+SETTINGS = {"TELEGRAM_RATE": str(RATE)}
 HOT_MAX = 24  # RATE × PHOTO_WAIT: waiting tasks above which a miss gets 503
 GROWTH_MB = 60  # in the second half; keeping 20 kB of each miss would be 70
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with run_stage(tmp_path_factory.mktemp("flood"), TELEGRAM_RATE=str(RATE)) as stage:
-        yield stage
 
 
 @contextmanager
@@ -36,14 +30,8 @@ def load(folder: Path, name: str, urls: list[str], connections: int, rate: float
     """Run the load in its own process, which ends with the block."""
     (folder / name).write_text("\n".join(urls))
     command = [
-        sys.executable,
-        "-m",
-        "tests.support.flood",
-        str(folder / name),
-        str(connections),
-        str(rate),
-        str(seconds),
-    ]
+        sys.executable, "-m", "tests.support.flood", str(folder / name), str(connections), str(rate), str(seconds),
+    ]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process

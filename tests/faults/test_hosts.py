@@ -27,6 +27,7 @@ from tests.support.faults import (
     run_stage_at,
 )
 from tests.support.redis_nodes import RedisServer
+from tests.support.releases import log_of
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 from web.photos.urls import sign
@@ -53,11 +54,6 @@ def hosts(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Iter
         run_stage_at(fake, there, 4, **given) as other,
     ):
         yield one, other
-
-
-def log_of(host: Stage) -> str:
-    """Returns the log of the host's workers."""
-    return host.log("worker") + host.log("worker2")
 
 
 def register_at_both(hosts: tuple[Stage, Stage], people: dict[int, str]) -> None:

@@ -12,13 +12,10 @@ from typing import Any
 
 import pytest
 
-from faketelegram import TEST_TOKEN
+from tests.faults.conftest import KEYS
 from tests.support.faults import DEADLINE, Figure, Stage, count_picture_calls
 from tests.support.releases import ANOTHER_LAYOUT, RATE, Deploy, log_of, run_command
 from tests.support.waiting import wait_until
-from warmer.keys import Keys
-
-KEYS = Keys(TEST_TOKEN.partition(":")[0])
 
 
 @pytest.fixture(scope="module")

@@ -33,15 +33,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory, rabbit: RabbitServer) -> Ite
         yield stage
 
 
-def test_a_cold_picture_is_warmed_and_served(stage: Stage) -> None:
-    (cold,) = stage.add_people(1).values()
-    assert stage.get(cold).status == 200
-
-
-def test_registered_people_become_warm(stage: Stage) -> None:
-    stage.warm(20, within=DEADLINE)
-
-
 def test_metrics_report_the_length_of_every_queue(stage: Stage) -> None:
     figures = stage.service.call("GET", "/metrics").text
     assert set(re.findall(r'avatar_queue_length\{queue="(\w+)"\}', figures)) == set(QUEUES)

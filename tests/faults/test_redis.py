@@ -8,23 +8,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from faketelegram import TEST_TOKEN
 from tests.conftest import wait_until
+from tests.faults.conftest import KEYS
 from tests.support.crowd import crowd
-from tests.support.faults import (
-    DEADLINE,
-    LEASE_DEADLINE,
-    Figure,
-    Stage,
-    let_pass,
-    run_stage,
-    suspended,
-)
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, let_pass, run_stage, suspended
 from tests.support.redis_nodes import RedisServer
-from warmer.keys import Keys
 
 Act = Callable[[], object]
-KEYS = Keys(TEST_TOKEN.partition(":")[0])
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,12 @@ import psutil
 import pytest
 from celery import Celery
 
-from faketelegram import TEST_TOKEN
+from tests.faults.conftest import KEYS
 from tests.support.faults import DEADLINE, Clients, Figure, Stage
 from tests.support.releases import MORE_IS_SAID, Deploy, log_of
 from tests.support.waiting import wait_until
-from warmer.keys import QUEUES, Keys
+from warmer.keys import QUEUES
 from warmer.redis_url import to_kombu_url
-
-KEYS = Keys(TEST_TOKEN.partition(":")[0])
 
 
 class Pair(NamedTuple):

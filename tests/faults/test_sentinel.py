@@ -9,14 +9,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from faketelegram import TEST_TOKEN
 from tests.support.crowd import crowd
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, run_stage, suspended
 from tests.support.redis_nodes import Node, WatchedRedis, run_watched
 from tests.support.waiting import wait_until
-from warmer.keys import Keys
 
-KEYS = Keys(TEST_TOKEN.partition(":")[0])
 PROCESSES = ("web", "worker", "worker2", "beat")
 
 

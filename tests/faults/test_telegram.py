@@ -4,39 +4,24 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from tests.conftest import wait_until
-from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, let_pass, run_stage
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, let_pass
 from warmer.state.budget import PROBE_SECONDS
 
 PAUSE_SECONDS = 8
 OUTAGE_SECONDS = 10.0
 DRIP_SECONDS = 0.5  # per byte: the whole answer would take minutes
 IN_FLIGHT_SECONDS = 3  # until the busiest worker has read the 429 and all others know of it
-FAULTS = [
-    (method, fault)
-    for fault in (
-        "connection-reset",
-        "hang",
-        "slow-headers",
-        "slow-body",
-        "truncated-body",
-        "bad-gateway",
-        "internal-error",
-        "temporarily-unavailable",
-    )
-    for method in ("getFile", "download")
-] + [("getFile", "not-json"), ("download", "not-an-image"), ("download", "path-expired"), ("getFile", "no-file-path")]
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with run_stage(tmp_path_factory.mktemp("telegram-faults")) as stage:
-        yield stage
+BOTH_FAIL = ["connection-reset", "hang", "slow-headers", "slow-body", "truncated-body", "bad-gateway", "internal-error"]
+FAULTS = [(method, fault) for fault in (*BOTH_FAIL, "temporarily-unavailable") for method in ("getFile", "download")]
+FAULTS += [
+    ("getFile", "not-json"),
+    ("download", "not-an-image"),
+    ("download", "path-expired"),
+    ("getFile", "no-file-path"),
+]
 
 
 def task_seconds(stage: Stage) -> list[float]:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
 
-from faketelegram import TEST_TOKEN
 from tests.conftest import list_traces, wait_until
-from tests.support.faults import DEADLINE, Clients, Figure, Stage, run_stage, suspended
-from warmer.keys import Keys
+from tests.faults.conftest import KEYS
+from tests.support.faults import DEADLINE, Clients, Figure, Stage, suspended
 
 CLIENTS = 16
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with run_stage(tmp_path_factory.mktemp("web-faults")) as stage:
-        yield stage
 
 
 def list_metric_pids(stage: Stage) -> set[int]:
@@ -101,7 +93,7 @@ def test_forgetting_a_person_during_requests_leaves_no_cached_copy_in_any_proces
 
 def count_listeners(redis: Redis) -> int:
     """Returns the number of web processes that subscribe to purges."""
-    return int(redis.publish(Keys(TEST_TOKEN.partition(":")[0]).purge, "nobody"))
+    return int(redis.publish(KEYS.purge, "nobody"))
 
 
 def test_a_delete_that_one_process_does_not_acknowledge_answers_503_and_can_be_repeated(stage: Stage) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # it comes with what the tests need; its types do not
 
 from runner import procfile
+from tests.support.running import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 COMMANDS = {name: line for name, line in procfile.read(ROOT / "Procfile").items() if name != "flower"}
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())

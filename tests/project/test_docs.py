@@ -15,11 +15,11 @@ import warmer.observe.metrics
 import web.observe.metrics
 from tests.conftest import SIGNING_KEY
 from tests.support.programs import find_program, give_up
+from tests.support.running import ROOT
 from warmer.keys import Keys
 from warmer.settings import Settings
 from web.photos.urls import sign
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 SETTINGS_PAGE = DOCS[ROOT / "docs" / "settings.md"]
 BACKEND = DOCS[ROOT / "docs" / "backend.md"]

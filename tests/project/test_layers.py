@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.running import ROOT
+
 OURS = ("warmer", "web")
 # The rooms that each room of `warmer` may import, besides the shared vocabulary in the root.
 VOCABULARY = {
@@ -66,17 +67,13 @@ SCRIPTS: dict[str, set[str]] = {
     "screenshots": {"benches", "warmer", "web"},
 }
 NOTHING_OF_OURS = ("errors", "photo", "etag", "formats", "keys", "images.orientation")
-STANDARD_LIBRARY_ALONE = tuple(
-    f"images.{name}" for name in ("headers", "jpeg", "png_webp", "vp8l", "orientation", "memory")
-)
-ONE_OUTSIDE_THING = {
-    "images.decode": "PIL",
-    "images.render": "PIL",
-    "images.steps": "PIL",
-    "settings": "pydantic",
-    **{f"state.{path.stem}": "redis" for path in (ROOT / "warmer" / "state").glob("*.py")},
+OUTSIDE: dict[str, set[str]] = {  # the only third-party packages that these modules may import
+    **{f"images.{name}": set() for name in ("headers", "jpeg", "png_webp", "vp8l", "orientation", "memory")},
+    **{f"images.{name}": {"PIL"} for name in ("decode", "render", "steps")},
+    **{f"flow.{name}": set() for name in ("warm", "profile", "steps")},
+    **{f"state.{path.stem}": {"redis"} for path in (ROOT / "warmer" / "state").glob("*.py")},
+    "settings": {"pydantic", "pydantic_settings", "dotenv"},
 }
-RELATED = {"pydantic": {"pydantic_settings", "dotenv"}}
 
 
 def modules(package: str) -> list[Path]:
@@ -142,7 +139,7 @@ def room_of_web(module: str) -> str | None:
     return None if top != "web" else name if name in WEB else "__init__"
 
 
-def test_a_room_of_web_imports_only_the_rooms_that_the_tables_allow() -> None:
+def test_every_room_of_web_is_in_the_table_and_imports_only_the_rooms_that_the_tables_allow() -> None:
     offenders = [
         f"{path.relative_to(ROOT)}: {imported}"
         for path, own in list_rooms_of_web().items()
@@ -151,15 +148,12 @@ def test_a_room_of_web_imports_only_the_rooms_that_the_tables_allow() -> None:
         or ((back := room_of(imported)) and back not in BACK_OF_WEB.get(own, set()))
     ]
     assert offenders == []
-
-
-def test_every_room_of_web_is_in_the_table() -> None:
     assert set(list_rooms_of_web().values()) == set(WEB)
 
 
-@pytest.mark.parametrize("table", [ROOMS, WEB], ids=["warmer", "web"])
+@pytest.mark.parametrize("table", [ROOMS, WEB, SCRIPTS], ids=["warmer", "web", "scripts"])
 def test_a_table_of_rooms_has_no_cycle(table: dict[str, set[str]]) -> None:
-    TopologicalSorter(table).prepare()  # raises CycleError
+    TopologicalSorter({name: allowed & set(table) for name, allowed in table.items()}).prepare()  # raises CycleError
 
 
 def list_script_modules() -> dict[str, Path]:
@@ -169,7 +163,7 @@ def list_script_modules() -> dict[str, Path]:
     return {name.removesuffix(".__init__"): path for name, path in names.items() if "peers" not in path.parts}
 
 
-def test_a_folder_of_scripts_imports_only_the_packages_that_the_table_allows() -> None:
+def test_every_folder_of_scripts_is_in_the_table_and_imports_only_the_packages_that_it_allows() -> None:
     ours = {name.partition(".")[0] for name in list_script_modules()} | set(OURS)
     offenders = [
         f"{name}: {imported}"
@@ -178,12 +172,7 @@ def test_a_folder_of_scripts_imports_only_the_packages_that_the_table_allows() -
         for imported in sorted(packages_of(path) & ours - {own} - SCRIPTS[own])
     ]
     assert offenders == []
-
-
-def test_the_table_of_scripts_has_every_folder_and_no_cycle() -> None:
-    folders = {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")}
-    assert folders == set(SCRIPTS)
-    TopologicalSorter({name: allowed & folders for name, allowed in SCRIPTS.items()}).prepare()  # raises CycleError
+    assert {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")} == set(SCRIPTS)
 
 
 def test_the_modules_have_no_import_cycle() -> None:
@@ -203,17 +192,8 @@ def test_values_keys_and_errors_import_no_module_of_ours() -> None:
     assert [name for name in NOTHING_OF_OURS if packages_of(find(name)) & set(OURS)] == []
 
 
-def test_a_step_imports_at_most_one_third_party_library() -> None:
-    allowed = {name: {outside} | RELATED.get(outside, set()) for name, outside in ONE_OUTSIDE_THING.items()}
-    assert {name: foreign_to(name) - known for name, known in allowed.items() if foreign_to(name) - known} == {}
-
-
-def test_the_code_that_runs_before_pillow_imports_only_the_standard_library() -> None:
-    assert {name: foreign_to(name) for name in STANDARD_LIBRARY_ALONE if foreign_to(name)} == {}
-
-
-def test_the_flow_imports_no_third_party_library() -> None:
-    assert {name: foreign_to(name) for name in ("flow.warm", "flow.profile", "flow.steps") if foreign_to(name)} == {}
+def test_a_step_imports_at_most_one_third_party_library_and_the_flow_none() -> None:
+    assert {name: foreign_to(name) - allowed for name, allowed in OUTSIDE.items() if foreign_to(name) - allowed} == {}
 
 
 def test_the_flow_has_at_most_40_lines() -> None:

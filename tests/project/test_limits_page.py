@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from tests.support.running import ROOT
 from warmer import deadline, keys, names, open_files
 from warmer.broker import publish
 from warmer.images import decode, png_webp
@@ -18,7 +18,6 @@ from web.api import rate_limit as throttle
 from web.photos import placeholder as placeholder
 from web.server import connection, gathering
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "limits.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \| \[", PAGE, re.MULTILINE))
 KIB, MIB = 2**10, 2**20

@@ -7,13 +7,13 @@ import re
 import tomllib
 from configparser import ConfigParser
 from importlib.metadata import requires
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.running import ROOT
+
 FOLDER = ROOT / "requirements"
 EXTRAS = {"run": "", "test": "test", "granian": "granian"}
 PLATFORMS = [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")]

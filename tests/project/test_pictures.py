@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.running import ROOT
+
 KINDS = {".png", ".webp", ".jpg", ".svg", ".gif"}
 PICTURES = sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in KINDS)
 SCRIPTS = "\n".join(path.read_text("utf-8") for path in (ROOT / "scripts").rglob("*.py"))

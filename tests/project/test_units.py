@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from runner import procfile
+from tests.support.running import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 UNITS = ROOT / "deploy" / "systemd"
 COMMANDS = procfile.read(ROOT / "Procfile")
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.support.running import ROOT
 from tests.support.servers import HttpStub, Pieces, reply
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Advisories(HttpStub):

@@ -19,9 +19,9 @@ from warmer.worker.heartbeat import Heartbeat
 COMMAND = Path(sys.executable).parent / "avatar-warmer"
 
 
-def send_heartbeat(context: WorkerContext) -> Heartbeat:
+def send_heartbeat(context: WorkerContext, name: str = "w") -> Heartbeat:
     """Send one heartbeat, like a worker."""
-    heartbeat = Heartbeat("w", context.redis, context.keys, context.telegram, context.budget, context.steps.leases)
+    heartbeat = Heartbeat(name, context.redis, context.keys, context.telegram, context.budget, context.steps.leases)
     heartbeat.beat()
     return heartbeat
 

@@ -106,8 +106,17 @@ class Server(ThreadingTCPServer):
                 return
             with self.context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as client:
                 self._keep(client)
-                client.do_handshake()
+                self._shake_hands(client)
                 self.serve(client)
+
+    def _shake_hands(self, client: ssl.SSLSocket) -> None:
+        try:
+            client.do_handshake()
+        except ssl.SSLError as error:
+            # A client that names no certificate reads the refusal after it has spoken: unread words would reset it.
+            while error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE" and socket.socket.recv(client, PIECE):
+                pass
+            raise
 
     def _keep(self, end: socket.socket) -> socket.socket:
         """Let `cut` end this connection, too."""

@@ -96,6 +96,15 @@ def store_unavailable(app: Flask, subject: str, error: Permanent | None = None) 
     return subject
 
 
+def add_worker(app: Flask, name: str = "w1", **state: object) -> int:
+    """Write a heartbeat, like a worker. Returns its time in Redis' seconds."""
+    web_context = get_web_context(app)
+    now = web_context.redis.time()[0]
+    web_context.redis.set(web_context.keys.worker(name), json.dumps({"name": name, **state}))
+    web_context.redis.zadd(web_context.keys.workers, {name: now})
+    return now
+
+
 def queued(app: Flask, lane: str = "warm") -> list[str]:
     """Returns the subjects of the messages that wait in this lane, oldest first."""
     web_context = get_web_context(app)

@@ -79,13 +79,8 @@ def test_a_subject_is_a_picture_or_a_person_and_never_both() -> None:
 
 def test_a_subject_is_parsed_from_an_id_or_a_file_id() -> None:
     assert [Subject.parse(text) for text in ("42", "-1", PICTURE, "042", "user:42", "AgAC")] == [
-        "user:42",
-        "user:-1",
-        PICTURE,
-        None,
-        None,
-        None,
-    ]
+        "user:42", "user:-1", PICTURE, None, None, None,
+    ]  # fmt: skip
 
 
 def test_a_subject_is_its_text_in_redis_messages_and_logs() -> None:

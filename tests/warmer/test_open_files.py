@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.running import ROOT
+
 LIMIT = "import warmer.open_files as files; print(files.raise_open_files_limit_or_exit(1024))"
 SERVER = "import runpy; print(runpy.run_path('gunicorn.conf.py')['worker_connections'])"
 

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from warmer.photo import (
-    FilePath,
-    Unavailable,
-    VariantSpec,
-    prioritize_variants,
-    version_of,
-)
+from warmer.photo import FilePath, Unavailable, VariantSpec, prioritize_variants, version_of
 
 
 @pytest.mark.parametrize(

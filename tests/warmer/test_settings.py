@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from tests.support.running import ROOT
 from tests.support.setting import SECRET, Set, env, refuse
 from warmer.errors import ConfigError
 
 __all__ = ["env"]
 
-ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "987654321:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
 
 

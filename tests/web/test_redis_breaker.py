@@ -18,11 +18,6 @@ from web.redis_breaker import OPEN_SECONDS, REQUEST_SECONDS, TIMED_OUT_SECONDS, 
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def breaker(clock: Clock) -> Breaker:
     return Breaker(clock)
 

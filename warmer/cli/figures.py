@@ -20,9 +20,14 @@ from warmer.wiring import WorkerContext
 
 BYTES = ("maxmemory", "used_memory", "disk_free")
 FROM_INFO = (
-    "redis_version", "maxmemory_policy", "maxmemory", "used_memory", "evicted_keys", "aof_last_write_status",
+    "redis_version",
+    "maxmemory_policy",
+    "maxmemory",
+    "used_memory",
+    "evicted_keys",
+    "aof_last_write_status",
     "rdb_last_bgsave_status",
-)  # fmt: skip
+)
 
 
 def read_figures(context: WorkerContext, health: Health) -> dict[str, Any]:

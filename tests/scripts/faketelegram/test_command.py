@@ -15,8 +15,7 @@ from faketelegram import FAULTS, FakeTelegram, FieldError
 from faketelegram.__main__ import main
 from faketelegram.users import load
 from tests.scripts.faketelegram.calling import PATIENCE
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.running import ROOT
 
 
 def command(*switches: str) -> subprocess.Popen[str]:

@@ -60,39 +60,26 @@ def test_a_fault_can_be_limited_to_one_user_or_one_file(fake: FakeTelegram) -> N
 @pytest.mark.parametrize(
     ("fault", "code", "description"),
     [
-        ("temporarily-unavailable", 400, "Bad Request: wrong file_id or the file is temporarily unavailable"),
-        ("invalid-file-id", 400, "Bad Request: invalid file_id"),
-        ("file-too-big", 400, "Bad Request: file is too big"),
         ("user-not-found", 400, "Bad Request: user not found"),
         ("chat-not-found", 400, "Bad Request: chat not found"),
         ("user-deactivated", 403, "Forbidden: user is deactivated"),
-        ("unauthorized", 401, "Unauthorized"),
         ("not-found", 404, "Not Found"),
-        ("internal-error", 500, "Internal Server Error"),
     ],
 )
-def test_every_refusal_can_be_scripted(fake: FakeTelegram, fault: str, code: int, description: str) -> None:
+def test_a_refusal_can_be_scripted(fake: FakeTelegram, fault: str, code: int, description: str) -> None:
     fake.fail("getFile", fault)
     answer = get_file(fake, "whatever")
     assert (answer["error_code"], answer["description"]) == (code, description)
 
 
-@pytest.mark.parametrize(
-    ("fault", "path"),
-    [
-        ("no-file-path", None),
-        ("absolute-file-path", "/var/lib/telegram-bot-api/photos/file_0.jpg"),
-        ("dotdot-file-path", "photos/../../../etc/passwd"),
-        ("scheme-file-path", "http://elsewhere.invalid/file_0.jpg"),
-        ("double-slash-file-path", "//elsewhere.invalid/file_0.jpg"),
-        ("crlf-file-path", "photos/file_0.jpg HTTP/1.1\r\nX-Injected: yes"),
-    ],
-)
-def test_a_file_path_can_be_hostile(fake: FakeTelegram, fault: str, path: str | None) -> None:
-    fake.fail("getFile", fault)
-    answer = get_file(fake, fake.world.file_id(42))
-    assert answer["ok"]
-    assert answer["result"].get("file_path") == path
+def test_a_file_path_can_be_missing_or_hostile(fake: FakeTelegram) -> None:
+    for fault, path in {
+        "no-file-path": None,
+        "crlf-file-path": "photos/file_0.jpg HTTP/1.1\r\nX-Injected: yes",
+    }.items():
+        fake.fail("getFile", fault)
+        answer = get_file(fake, fake.world.file_id(42))
+        assert (answer["ok"], answer["result"].get("file_path")) == (True, path)
 
 
 def test_an_expired_path_stays_invalid_until_get_file_returns_another(fake: FakeTelegram) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 from faketelegram import FAULTS, FakeTelegram, demo_users
 from faketelegram.users import FIELDS, load
 from tests.scripts.faketelegram.calling import call, download, get_file, make_png
+from tests.support.running import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTATION = (ROOT / "docs" / "fake-telegram.md").read_text(encoding="utf-8")
 
 

@@ -45,11 +45,6 @@ def app_without_broker() -> Iterator[Celery]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def cut_off(context: WorkerContext, app_without_broker: Celery, clock: Clock) -> Publisher:
     return open_publisher(context, app_without_broker, clock)
 

@@ -31,11 +31,6 @@ def _is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start_check, "CHECK_SECONDS", 60.0)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
 def check(certificate: Certificate, scheme: str, options: str = "") -> list[bytes]:
     """Check a server with this certificate. Returns what it has heard."""
     with OneAnswer(certificate=certificate) as server:

@@ -22,11 +22,6 @@ ROWS, FRAMES = (600, 10) if THOROUGH else (200, 1)  # per batch; stack depth of 
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def bulk(context: WorkerContext, clock: Clock) -> Bulk:
     return Bulk(context, sleep=clock.sleep)
 

@@ -22,27 +22,27 @@ def test_every_check_has_a_result_for_an_empty_service(context: WorkerContext) -
     assert [check.question for check in answers if check.state == "wrong"] == ["Are workers alive?", "Is beat alive?"]
 
 
+def ask(context: WorkerContext, question: str) -> tuple[str, str]:
+    """Returns the state and the answer of the check with this question."""
+    checks = {check.question: check for check in diagnose.check_health(context.health.take())}
+    return checks[question].state, checks[question].answer
+
+
 def test_the_check_of_workers_names_them(context: WorkerContext) -> None:
     send_heartbeat(context)
-    checks = {check.question: check for check in diagnose.check_health(context.health.take())}
-    check = checks["Are workers alive?"]
-    assert (check.state, check.answer) == ("ok", "ok: w")
+    assert ask(context, "Are workers alive?") == ("ok", "ok: w")
 
 
 def test_a_call_that_fails_for_every_picture_is_named(context: WorkerContext) -> None:
     send_heartbeat(context)
     context.budget.begin_outage("download")
-    checks = {check.question: check for check in diagnose.check_health(context.health.take())}
-    check = checks["Does the bot answer the workers?"]
-    assert (check.state, check.answer) == ("wrong", "unreachable: no usable answer to download")
+    assert ask(context, "Does the bot answer the workers?") == ("wrong", "unreachable: no usable answer to download")
 
 
 def test_a_worker_that_fell_silent_is_named(context: WorkerContext) -> None:
     send_heartbeat(context)
     context.redis.zadd(context.keys.workers, {"lost": context.redis.time()[0] + 1})
-    checks = {check.question: check for check in diagnose.check_health(context.health.take())}
-    check = checks["Are workers alive?"]
-    assert (check.state, check.answer) == ("wrong", "fewer: lost fell silent")
+    assert ask(context, "Are workers alive?") == ("wrong", "fewer: lost fell silent")
 
 
 def test_messages_without_a_worker_are_wrong(context: WorkerContext) -> None:

@@ -14,8 +14,6 @@ from tests.support.cli_parts import COMMAND, fail
 from tests.support.running import ROOT
 from warmer.cli.group import group
 
-pytest_plugins = ["tests.support.cli_fixtures"]
-pytestmark = pytest.mark.usefixtures("at_home")
 AWAY = "Error: Redis is away ("
 
 

@@ -14,7 +14,7 @@ import pytest
 from redis.exceptions import NoPermissionError
 
 from tests.conftest import next_id, wait_until
-from tests.support.cli_parts import call, fail
+from tests.support.cli_parts import call, fail, send_heartbeat
 from tests.support.redis_nodes import RedisServer
 from tests.support.running import ROOT
 from warmer.cli.figures import is_here, read_figures
@@ -24,8 +24,6 @@ from warmer.settings import Settings, load_settings
 from warmer.wiring import WorkerContext, open_worker_context
 
 FILE_ID = "A" * 24
-pytest_plugins = ["tests.support.cli_fixtures"]
-pytestmark = pytest.mark.usefixtures("at_home")
 
 
 @pytest.mark.usefixtures("impatient")
@@ -137,3 +135,44 @@ def test_figures_that_redis_does_not_permit_are_unknown(
 )
 def test_only_the_disk_of_this_machine_is_measured(url: str, is_local: bool) -> None:
     assert is_here(url) == is_local
+
+
+# The figures
+
+
+def read_now() -> Any:
+    """The figures in the one object that diagnose prints."""
+    return json.loads(call("diagnose", "--json").stdout)["now"]
+
+
+def test_diagnose_counts_the_queues_and_names_the_workers(context: WorkerContext) -> None:
+    context.publisher.publish("A" * 24, "warm")
+    send_heartbeat(context)
+    now = read_now()
+    assert now["queues"] == {"tick": 0, "hot": 0, "warm": 1, "rewarm": 0}
+    assert (now["workers"], now["bot"], now["due"], now["listed_partners"]) == (["w"], ["ok"], 1, 0)
+    assert (now["pause_seconds"], now["halted"], now["last_24_hours"]["requests"]) == (0, False, 0)
+
+
+def test_memory_is_in_bytes_as_json_and_readable_in_the_table(context: WorkerContext) -> None:
+    context.redis.config_set("maxmemory", 200_000_000)
+    try:
+        assert read_now()["redis"]["maxmemory"] == 200_000_000
+        assert "maxmemory 200.0 MB" in " ".join(call("diagnose").stdout.split())
+    finally:
+        context.redis.config_set("maxmemory", 0)
+
+
+@pytest.mark.usefixtures("context")
+def test_unknown_figures_are_shown_as_unknown() -> None:
+    now = read_now()
+    assert (now["bot"], now["last_hour"]["hit_rate"]) == (["unknown"], None)
+
+
+def test_an_unreachable_broker_is_reported(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise ConnectionError
+
+    monkeypatch.setattr("warmer.broker.publish.count_waiting", fail)
+    assert read_now()["queues"] is None
+    assert "queues" in call("diagnose").stdout

@@ -11,9 +11,6 @@ from tests.support.cli_parts import answer, call
 from warmer.photo import PhotoSize
 from warmer.wiring import WorkerContext
 
-pytest_plugins = ["tests.support.cli_fixtures"]
-pytestmark = pytest.mark.usefixtures("at_home")
-
 
 def test_an_export_can_be_registered_elsewhere_in_the_same_order(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch

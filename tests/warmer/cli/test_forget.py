@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.conftest import listening
 from tests.support.cli_parts import answer, call, fail
 from warmer.wiring import WorkerContext
-
-pytest_plugins = ["tests.support.cli_fixtures"]
-pytestmark = pytest.mark.usefixtures("at_home")
 
 
 def test_forget_asks_for_confirmation(context: WorkerContext) -> None:

@@ -29,8 +29,6 @@ from warmer.keys import Subject
 from warmer.redis_client.clients import connect_worker
 from warmer.wiring import WorkerContext, open_worker_context
 
-pytest_plugins = ["tests.support.cli_fixtures"]
-pytestmark = pytest.mark.usefixtures("at_home")
 Program = Popen[str]
 BROKER_AWAY = " the broker is away (ConnectionError)"
 ONE_OF_TWO = ": 1 of 2 rows settled, repeat the command to go on"

@@ -11,6 +11,7 @@ from tests.conftest import make_picture, next_id
 from tests.support.backoff import end_backoffs
 from tests.support.people import outdate
 from tests.support.steps import replace_steps
+from tests.warmer.flow.outages import add_pictures
 from warmer.deadline import JobContext
 from warmer.flow.profile import refresh_profile
 from warmer.flow.steps import FlowSteps
@@ -34,6 +35,11 @@ def partner_id(context: WorkerContext, user_id: int) -> int:
     """A registered partner whose picture follows the profile."""
     context.people.register(user_id, "Ann", None)
     return user_id
+
+
+@pytest.fixture
+def file_ids(telegram: FakeTelegram) -> list[str]:
+    return add_pictures(telegram)
 
 
 def follow(context: WorkerContext, user_id: int, lane: Lane = "warm", steps: FlowSteps | None = None) -> str:

@@ -34,13 +34,6 @@ def break_telegram(telegram: FakeTelegram, fault: str) -> None:
         telegram.fail(method, fault, times=None)
 
 
-def due_soon(context: WorkerContext) -> dict[str, float]:
-    """The seconds until the next run of each subject."""
-    seconds, micros = context.redis.time()
-    runs: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)
-    return {subject.decode(): at - seconds - micros / 1e6 for subject, at in runs}
-
-
 def list_ill(context: WorkerContext) -> set[str]:
     """The calls that are in an outage."""
     fields: Any = context.redis.hkeys(context.keys.budget)

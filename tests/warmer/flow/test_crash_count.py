@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from tests.support.remaining import remaining
-from tests.warmer.flow.test_attempt import FID, LEASE, get_next_run, is_free, keep, lose, run
+from tests.warmer.flow.attempts import FID, LEASE, get_next_run, is_free, keep, lose, run
 from warmer.errors import Postponed, Unreachable, UpstreamFailed, WarmerError
 from warmer.flow.outcome import Outcome
 from warmer.photo import Unavailable

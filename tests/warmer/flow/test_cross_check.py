@@ -10,7 +10,8 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.support.cli_parts import send_heartbeat
 from tests.support.remaining import remaining
-from tests.warmer.flow.outages import add_pictures, add_subject, attempt, due_soon, list_ill, pass_time, warm
+from tests.warmer.conftest import list_next_runs
+from tests.warmer.flow.outages import add_pictures, add_subject, attempt, list_ill, pass_time, warm
 from warmer.flow.retry import GROWS_AFTER
 from warmer.keys import CALLS, DOWNLOAD, Subject
 from warmer.redis_client.clients import connect_worker
@@ -75,7 +76,7 @@ def test_a_call_that_fails_for_a_good_picture_too_is_an_outage_and_counts_agains
     for _ in range(2 * GROWS_AFTER):
         pass_time(context, *subjects)
         assert {attempt(context, subject).kind for subject in subjects} == {"postponed"}
-        assert max(due_soon(context)[subject] for subject in subjects) < 4
+        assert max(list_next_runs(context)[subject] for subject in subjects) < 4
     assert list_ill(context) == {call}
 
 
@@ -94,7 +95,7 @@ def test_an_outage_ends_although_only_ill_pictures_are_left_to_probe_it(
     pass_time(context, *ill)
     attempt(context, ill[0])
     assert not list_ill(context)
-    assert {subject for subject, seconds in due_soon(context).items() if seconds <= 0} >= set(well)
+    assert {subject for subject, seconds in list_next_runs(context).items() if seconds <= 0} >= set(well)
     assert {attempt(context, subject).kind for subject in well} == {"done"}
 
 

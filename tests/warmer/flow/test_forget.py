@@ -14,9 +14,9 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, make_picture, next_id
 from tests.support.redis_kinds import list_masters
+from tests.warmer.flow.conftest import follow
 from warmer.deadline import JobContext
 from warmer.flow.forget import Forget
-from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
 from warmer.keys import Subject
 from warmer.photo import Unavailable
@@ -36,10 +36,6 @@ def file_id(telegram: FakeTelegram, user_id: int) -> str:
 def pin(context: WorkerContext, partner_id: int, file_id: str) -> None:
     context.people.register(partner_id, "Ann", file_id)
     warm_photo(file_id, JobContext.start("warm", 0), context.steps)
-
-
-def follow(context: WorkerContext, user_id: int) -> None:
-    refresh_profile(user_id, JobContext.start("warm", 0), context.steps)
 
 
 def test_forgetting_removes_every_trace_of_a_partner(context: WorkerContext, user_id: int, file_id: str) -> None:

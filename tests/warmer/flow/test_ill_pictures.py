@@ -9,9 +9,10 @@ from tests.support.backoff import end_backoffs
 from tests.support.cli_parts import send_heartbeat
 from tests.support.people import change_record
 from tests.support.remaining import remaining
+from tests.warmer.conftest import list_next_runs
+from tests.warmer.flow.attempts import FID, USER, get_next_run, keep, lose, run
 from tests.warmer.flow.conftest import follow, get_partner
-from tests.warmer.flow.outages import add_pictures, attempt, due_soon, list_ill, pass_time, warm
-from tests.warmer.flow.test_attempt import FID, USER, get_next_run, keep, lose, run
+from tests.warmer.flow.outages import add_pictures, attempt, list_ill, pass_time, warm
 from warmer.errors import NoPhoto, Transient, UnknownRefusal, Unreachable, UpstreamFailed
 from warmer.flow.outcome import Outcome
 from warmer.flow.retry import BACKOFF_MAX_SECONDS, GROWS_AFTER
@@ -125,7 +126,7 @@ def test_the_end_of_an_outage_ends_the_count_and_the_pause(context: WorkerContex
     telegram.clear_faults()
     pass_time(context, *file_ids[1:])
     assert warm(context, file_ids[3]).kind == "done"
-    assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids[:3])
+    assert {file_id for file_id, seconds in list_next_runs(context).items() if seconds <= 0} == set(file_ids[:3])
     assert not any(context.redis.exists(context.keys.retries(file_id)) for file_id in file_ids)
     assert {warm(context, file_id).kind for file_id in file_ids[:3]} == {"done"}
 
@@ -136,7 +137,7 @@ def test_in_an_outage_no_pause_grows_and_no_picture_is_dropped(context: WorkerCo
     for _ in range(4 * GROWS_AFTER):
         for file_id in file_ids:
             assert warm(context, file_id, "rewarm").kind == "postponed"
-        assert max(due_soon(context).values()) < 4
+        assert max(list_next_runs(context).values()) < 4
         pass_time(context, *file_ids)
 
 
@@ -148,7 +149,7 @@ def test_while_get_me_fails_as_well_no_pause_of_a_single_picture_grows(
     file_id = add_pictures(telegram)[0]
     for _ in range(2 * GROWS_AFTER):
         assert warm(context, file_id, "rewarm").kind == "postponed"
-        assert due_soon(context)[file_id] < 4
+        assert list_next_runs(context)[file_id] < 4
         pass_time(context, file_id)
     telegram.clear_faults()
     heartbeat.check_bot()
@@ -171,7 +172,7 @@ def test_a_person_whose_picture_waits_runs_when_the_picture_does(
     subject = Subject.of_person(partner_id)
     for _ in range(2):  # the second finds the picture in its backoff
         assert attempt(context, subject).kind == "postponed"
-        runs = due_soon(context)
+        runs = list_next_runs(context)
         assert runs[subject] >= runs[str(get_partner(context, partner_id).next_file_id)] > 1
     assert telegram.calls == {"getUserProfilePhotos": 1, "getFile": 1, "download": 1}
 
@@ -214,5 +215,5 @@ def test_a_person_whose_picture_keeps_failing_leaves_the_schedule_with_it_unless
     file_id = str(context.people.get(user_id).next_file_id)
     assert {outcome.kind for outcome in outcomes[:-1]} == {"postponed"}
     assert outcomes[-1].kind == ("postponed" if is_registered else "dropped")
-    assert set(due_soon(context)) == ({subject} if is_registered else set())
+    assert set(list_next_runs(context)) == ({subject} if is_registered else set())
     assert not any(context.steps.store.get_unavailable(name) for name in (subject, file_id))

@@ -54,6 +54,7 @@ def test_an_unknown_or_deleted_person_has_no_photo(context: WorkerContext, teleg
     for user_id in (gone, next_id(), -next_id(), 0):
         with pytest.raises(NoPhoto):
             look_up(context, user_id)
+    assert telegram.calls == {"getUserProfilePhotos": 2, "getChat": 4}  # getUserProfilePhotos alone proves nothing
 
 
 def test_a_failure_of_get_chat_does_not_count_as_no_photo(context: WorkerContext, telegram: FakeTelegram) -> None:

@@ -7,8 +7,9 @@ from contextlib import closing
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.warmer.flow.outages import add_pictures, add_subject, attempt, due_soon, list_ill, pass_time, warm
-from tests.warmer.flow.test_attempt import run
+from tests.warmer.conftest import list_next_runs
+from tests.warmer.flow.attempts import run
+from tests.warmer.flow.outages import add_subject, attempt, list_ill, pass_time, warm
 from warmer.deadline import JobContext
 from warmer.errors import InOutage, TemporarilyUnavailable
 from warmer.flow.profile import refresh_profile
@@ -17,12 +18,6 @@ from warmer.keys import Subject
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings
 from warmer.wiring import WorkerContext, open_worker_context
-
-
-@pytest.fixture
-def file_ids(telegram: FakeTelegram) -> list[str]:
-    return add_pictures(telegram)
-
 
 CALLS = ["getFile", "download", "getUserProfilePhotos", "getChat"]
 
@@ -92,7 +87,7 @@ def test_a_download_that_succeeds_ends_the_outage_of_downloads(
         warm(context, file_id)
     pass_time(context, file_ids[0])
     assert warm(context, file_ids[0]).kind == "done"
-    assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids[1:])
+    assert {file_id for file_id, seconds in list_next_runs(context).items() if seconds <= 0} == set(file_ids[1:])
     assert [warm(context, file_id).kind for file_id in file_ids[1:]] == ["done"] * 3
 
 
@@ -159,7 +154,7 @@ def test_pictures_that_are_temporarily_unavailable_together_are_tried_for_minute
     for _ in range(2 * (RETRIES[TemporarilyUnavailable].max_tries or 0)):
         pass_time(context, *file_ids)
         assert [warm(context, file_id).kind for file_id in file_ids] == ["postponed"] * 4
-        assert max(due_soon(context).values()) < 4
+        assert max(list_next_runs(context).values()) < 4
     telegram.clear_faults()
     pass_time(context, *file_ids)
     assert [warm(context, file_id).kind for file_id in file_ids] == ["done"] * 4
@@ -174,7 +169,7 @@ def test_pictures_that_are_temporarily_unavailable_together_are_never_given_up(
     for _ in range(2 * GROWS_AFTER + 10):
         assert {warm(context, file_id).kind for file_id in file_ids} == {"postponed"}
         pass_time(context, *file_ids)
-    assert min(due_soon(context)[file_id] for file_id in file_ids) > 60, "the pauses do not grow"
+    assert min(list_next_runs(context)[file_id] for file_id in file_ids) > 60, "the pauses do not grow"
     assert context.redis.ttl(context.keys.outage("refused")) > BACKOFF_MAX_SECONDS, "each would fail alone"
 
 
@@ -189,7 +184,7 @@ def test_when_a_good_get_file_follows_every_picture_that_was_temporarily_unavail
     for file_id in file_ids:
         context.redis.set(context.keys.backoff(file_id), "1", ex=600)
     assert warm(context, add_subject(telegram, "getFile")[0].file_id).kind == "done"
-    assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids)
+    assert {file_id for file_id, seconds in list_next_runs(context).items() if seconds <= 0} == set(file_ids)
     assert {warm(context, file_id).kind for file_id in file_ids} == {"done"}
 
 
@@ -216,4 +211,4 @@ def test_a_good_get_file_after_one_wrong_file_id_leaves_its_backoff(
     warm(context, file_ids[0])
     assert warm(context, file_ids[1]).kind == "done"
     assert context.redis.exists(context.keys.backoff(file_ids[0]))
-    assert due_soon(context)[file_ids[0]] > 1
+    assert list_next_runs(context)[file_ids[0]] > 1

@@ -6,7 +6,8 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import listening
-from tests.warmer.flow.outages import add_pictures, break_telegram, due_soon, pass_time, warm
+from tests.warmer.conftest import list_next_runs
+from tests.warmer.flow.outages import break_telegram, pass_time, warm
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
 from warmer.state.failures import list_failures
@@ -22,18 +23,13 @@ def begin_outage(context: WorkerContext, telegram: FakeTelegram, file_ids: list[
         warm(context, file_id)
 
 
-@pytest.fixture
-def file_ids(telegram: FakeTelegram) -> list[str]:
-    return add_pictures(telegram)
-
-
 @pytest.mark.parametrize("fault", ILL)
 def test_twenty_asks_within_a_backoff_make_one_call_and_no_negative_entry(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], fault: str
 ) -> None:
     break_telegram(telegram, fault)
     outcomes = [warm(context, file_ids[0], "hot")]
-    assert due_soon(context)[file_ids[0]] < 4
+    assert list_next_runs(context)[file_ids[0]] < 4
     assert context.redis.pexpire(context.keys.backoff(file_ids[0]), 60_000)  # longer than a slow machine takes
     outcomes += [warm(context, file_ids[0], "hot") for _ in range(19)]
     assert {outcome.kind for outcome in outcomes} == {"postponed"}
@@ -80,7 +76,7 @@ def test_after_a_failed_probe_another_subject_has_the_next_turn(
     pass_time(context, *file_ids)
     for file_id in file_ids:  # the first is the probe
         warm(context, file_id)
-    runs = due_soon(context)
+    runs = list_next_runs(context)
     assert max(runs[file_id] for file_id in file_ids[1:]) < runs[file_ids[0]]
 
 
@@ -91,7 +87,7 @@ def test_when_a_probe_is_answered_every_failed_subject_is_due_at_once(
     telegram.clear_faults()
     context.redis.hset(context.keys.budget, "probe_at:getFile", "0")
     assert warm(context, file_ids[3]).kind == "done"
-    assert {file_id for file_id, seconds in due_soon(context).items() if seconds <= 0} == set(file_ids[:3])
+    assert {file_id for file_id, seconds in list_next_runs(context).items() if seconds <= 0} == set(file_ids[:3])
     assert [warm(context, file_id).kind for file_id in file_ids[:3]] == ["done"] * 3
 
 
@@ -121,7 +117,7 @@ def test_a_refusal_in_unknown_words_pauses_its_picture_for_a_minute_if_get_me_do
     telegram.fail("getFile", "unknown-refusal")
     telegram.fail("getMe", fault)
     warm_photo(file_ids[0], JobContext.start("warm", 2, seconds=2), context.steps)
-    assert due_soon(context)[file_ids[0]] > 40
+    assert list_next_runs(context)[file_ids[0]] > 40
 
 
 def test_a_refusal_in_unknown_words_pauses_its_picture_for_a_minute_if_no_token_is_left_for_get_me(
@@ -131,7 +127,7 @@ def test_a_refusal_in_unknown_words_pauses_its_picture_for_a_minute_if_no_token_
     context.budget.rate, context.budget.burst = 0.05, 1.0
     warm(context, file_ids[0], "rewarm")
     assert telegram.calls == {"getFile": 1}
-    assert due_soon(context)[file_ids[0]] > 40
+    assert list_next_runs(context)[file_ids[0]] > 40
 
 
 def test_a_refusal_of_the_bot_outweighs_that_of_a_picture(
@@ -214,7 +210,7 @@ def test_when_the_bot_is_accepted_again_every_failed_subject_is_due_at_once(
     telegram.fail("getFile", fault)
     for file_id in file_ids:
         assert warm(context, file_id).kind == "postponed"
-    assert min(due_soon(context).values()) > 10
+    assert min(list_next_runs(context).values()) > 10
     context.budget.resume()
-    assert max(due_soon(context).values()) <= 0
+    assert max(list_next_runs(context).values()) <= 0
     assert [warm(context, file_id).kind for file_id in file_ids] == ["done"] * 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from io import BytesIO
@@ -15,11 +14,12 @@ from faketelegram import FakeTelegram
 from tests.conftest import listening, wait_until
 from tests.support.backoff import end_backoffs
 from tests.support.steps import replace_steps
+from tests.warmer.flow.conftest import meanwhile
 from warmer.deadline import JobContext
 from warmer.flow.steps import FlowSteps
 from warmer.flow.warm import warm_photo
 from warmer.keys import Lane
-from warmer.photo import FilePath, Rendering, SourceImage, Unavailable, VariantSpec
+from warmer.photo import Rendering, Unavailable, VariantSpec
 from warmer.settings import Settings
 from warmer.state.lease import Lease
 from warmer.wiring import WorkerContext, open_worker_context
@@ -30,17 +30,6 @@ JPEG = VariantSpec(160, "jpeg")
 def warm(context: WorkerContext, file_id: str, lane: Lane = "warm", steps: FlowSteps | None = None) -> str:
     end_backoffs(context.redis)
     return str(warm_photo(file_id, JobContext.start(lane, 0), steps or context.steps))
-
-
-def meanwhile(context: WorkerContext, happens: Callable[[], object]) -> FlowSteps:
-    """Returns the steps with an event during the fetch."""
-
-    def fetch(lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:
-        source = context.steps.fetch(lease, job, path)
-        happens()
-        return source
-
-    return replace_steps(context.steps, fetch=fetch)
 
 
 def test_every_size_in_the_first_format_and_a_preview_are_stored(context: WorkerContext, file_id: str) -> None:
@@ -87,9 +76,8 @@ def test_a_later_format_is_made_from_a_stored_variant(
 def test_a_format_that_a_client_wants_meanwhile_is_made_under_the_same_lease(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
-    warm(
-        context, file_id, steps=meanwhile(context, lambda: context.redis.sadd(context.keys.wanted(file_id), str(JPEG)))
-    )
+    steps = meanwhile(context, "fetch", lambda: context.redis.sadd(context.keys.wanted(file_id), str(JPEG)))
+    warm(context, file_id, steps=steps)
     assert context.steps.store.inspect(file_id, [str(JPEG)]).missing == []
     assert telegram.calls == {"getFile": 1, "download": 1}
 
@@ -170,7 +158,7 @@ def test_a_wrong_content_type_is_ignored(context: WorkerContext, file_id: str, t
 
 def test_a_picture_forgotten_during_the_fetch_stays_forgotten(context: WorkerContext, file_id: str) -> None:
     context.people.register(1, "Ann", file_id)
-    steps = meanwhile(context, lambda: context.steps.forget.person(1))
+    steps = meanwhile(context, "fetch", lambda: context.steps.forget.person(1))
     assert warm(context, file_id, steps=steps).startswith("skipped: forgotten")
     assert list(context.redis.scan_iter(f"*{file_id}*")) == []
     assert context.steps.store.get_unavailable(file_id) == Unavailable("forgotten")
@@ -178,7 +166,7 @@ def test_a_picture_forgotten_during_the_fetch_stays_forgotten(context: WorkerCon
 
 
 def test_a_worker_that_lost_the_lease_in_the_middle_stores_nothing(context: WorkerContext, file_id: str) -> None:
-    steps = meanwhile(context, lambda: context.redis.set(context.keys.lease(file_id), "another"))
+    steps = meanwhile(context, "fetch", lambda: context.redis.set(context.keys.lease(file_id), "another"))
     assert warm(context, file_id, steps=steps) == "skipped: the lease expired"
     assert not context.steps.store.is_ready(file_id)
 
@@ -218,6 +206,8 @@ def test_if_no_client_waits_the_size_of_photo_url_comes_first(context: WorkerCon
 
 def test_a_variant_that_a_client_requests_during_the_fetch_comes_first(context: WorkerContext, file_id: str) -> None:
     stored: list[list[str]] = []
-    steps = meanwhile(context, lambda: context.redis.sadd(context.keys.wanted(file_id), str(VariantSpec(80, "webp"))))
+    steps = meanwhile(
+        context, "fetch", lambda: context.redis.sadd(context.keys.wanted(file_id), str(VariantSpec(80, "webp")))
+    )
     warm(context, file_id, steps=record_puts(steps, stored))
     assert stored == [["80.webp"], ["320.webp", "160.webp"]]

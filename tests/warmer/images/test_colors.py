@@ -8,16 +8,9 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from tests.conftest import make_picture
-from tests.support.hostile_pictures import BLUE, GREEN, RED, WHITE, quarters, save
+from tests.support.hostile_pictures import BLUE, GREEN, RED, WHITE, save
 from tests.support.rendering import BLACK, Color, color_at, is_near, open_variant, rainbow, run, swap_profile
 from warmer.formats import FORMATS
-
-
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
-def test_broken_exif_is_ignored(fmt: str) -> None:
-    for exif in [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense", b"Exif\0\0" + bytes(200)]:
-        assert open_variant(save(quarters(), fmt, exif=exif)).size == (80, 80), exif[:20]
 
 
 def make_wide_profile() -> bytes:

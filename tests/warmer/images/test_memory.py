@@ -14,9 +14,9 @@ from PIL import Image
 
 from tests.support.hostile_pictures import chunk, many_scans, noise, png, save, text_bomb
 from tests.support.hostile_webp import alpha_of_groups, webp_of_groups
+from tests.support.running import ROOT
 from tests.support.thorough import THOROUGH
 
-ROOT = Path(__file__).resolve().parents[3]
 GROWTH_MEGABYTES = 150
 ROUNDS = 6 if THOROUGH else 4
 REFUSED = 2  # of the worst

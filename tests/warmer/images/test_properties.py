@@ -26,11 +26,7 @@ from warmer.images.orientation import read_orientation
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 SIGNATURES = (b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\xff\0\0\0WEBPVP8X", b"RIFF\xff\0\0\0WEBPVP8L")
-MODES = {
-    "JPEG": ("L", "RGB", "CMYK"),
-    "PNG": ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"),
-    "WEBP": ("RGB", "RGBA"),
-}
+MODES = {"JPEG": ("L", "RGB", "CMYK"), "PNG": ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"), "WEBP": ("RGB", "RGBA")}
 # The seed comes from the test's name, so a failure here fails everywhere.
 bounded = settings(
     derandomize=True,

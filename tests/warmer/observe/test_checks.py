@@ -54,11 +54,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def checks(server: Server, clock: Clock, settings: Settings, redis: Redis) -> HealthChecks:
     """Of that server; the broker is that of the other tests."""
     publisher = Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings)

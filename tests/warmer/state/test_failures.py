@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from redis import Redis
 
-from faketelegram import FakeTelegram
 from tests.conftest import list_traces
+from tests.warmer.flow.attempts import FID, USER, run
 from warmer.errors import GaveUp, InvalidFileId, NoPhoto, UpstreamFailed, WarmerError
-from warmer.flow.attempt import AttemptRunner
 from warmer.flow.outcome import Outcome
-from warmer.keys import Keys, Subject
+from warmer.keys import Keys
 from warmer.state.failures import MAX_KEPT, Failure, Failures, list_failures
 from warmer.state.lease import Lease
 from warmer.state.photos import PhotoStore
 from warmer.state.stats import MinuteStats, sum_minutes
 from warmer.wiring import WorkerContext
-
-FID, USER = Subject("AgACAgIAAxkBAAIBcGab"), Subject.of_person(42)
 
 
 @pytest.fixture
@@ -37,13 +35,6 @@ def list_all(failures: Failures) -> list[Failure]:
 def count(failures: Failures) -> dict[str, int]:
     failures.stats.flush()
     return sum_minutes(failures.redis, failures.keys, 2)
-
-
-def fail(context: WorkerContext, error: WarmerError, subject: Subject = FID) -> None:
-    def work(_: Lease) -> Outcome:
-        raise error
-
-    context.steps.attempts.run(subject, "warm", work)
 
 
 def test_a_failure_is_listed_with_its_cause_reason_and_time(failures: Failures) -> None:
@@ -91,7 +82,7 @@ def test_failures_are_counted_and_giving_up_is_no_further_failure(
 
 @pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
 def test_a_failed_attempt_is_listed(context: WorkerContext, error: WarmerError) -> None:
-    fail(context, error)
+    run(context, error)
     assert [(one.subject, one.reason) for one in list_failures(context.redis, context.keys)] == [(FID, str(error))]
 
 
@@ -100,8 +91,8 @@ def test_forgetting_removes_the_failures_of_a_picture_and_of_a_profile(
     context: WorkerContext, error: WarmerError
 ) -> None:
     context.people.register(42, "Ann", FID)
-    fail(context, error)
-    fail(context, error, USER)
+    run(context, error)
+    run(context, error, USER)
     assert len(list_failures(context.redis, context.keys)) == 2
     context.steps.forget.person(42)
     assert list_traces(context.redis, FID, USER) == []
@@ -109,11 +100,7 @@ def test_forgetting_removes_the_failures_of_a_picture_and_of_a_profile(
 
 @pytest.mark.parametrize("error", [InvalidFileId("getFile: 400"), UpstreamFailed("getFile: 502")])
 def test_forgetting_during_the_work_leaves_no_failure(context: WorkerContext, error: WarmerError) -> None:
-    def work(_: Lease) -> Outcome:
-        context.steps.store.forget(FID)
-        raise error
-
-    assert context.steps.attempts.run(FID, "warm", work).kind == "skipped"
+    assert run(context, error, meanwhile=lambda _: context.steps.store.forget(FID)).kind == "skipped"
     assert list_traces(context.redis, FID) == []
 
 
@@ -131,21 +118,14 @@ class ForgetfulStore(PhotoStore):
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_forgetting_beside_the_negative_cache_write_leaves_no_failure(
-    context: WorkerContext, telegram: FakeTelegram, before: bool
-) -> None:
+def test_forgetting_beside_the_negative_cache_write_leaves_no_failure(context: WorkerContext, before: bool) -> None:
     store = ForgetfulStore(context.redis, context.keys, context.settings.photo_sizes, ("webp",), 1000)
     store.forgets_before = before
-    failures = Failures(context.redis, context.keys, context.stats)
-    leases, schedule, check = context.steps.leases, context.schedule, context.steps.attempts.cross_check
-    attempts = AttemptRunner(
-        leases, schedule, store, context.people, failures, check.outage, context.budget, check, 60
-    )  # fmt: skip
 
     def work(_: Lease) -> Outcome:
         raise InvalidFileId("getFile: 400")
 
-    assert attempts.run(FID, "warm", work).kind == "skipped"
+    assert replace(context.steps.attempts, store=store).run(FID, "warm", work).kind == "skipped"
     assert list_traces(context.redis, FID) == []
 
 

@@ -132,30 +132,21 @@ def test_a_new_picture_keeps_the_previous_one_until_it_is_ready(people: People) 
     people.register(1, "Ann", A)
     people.register(1, "Ann", B)
     assert (people.get(1).photo_file_id, people.get(1).previous_file_id) == (B, A)
-    assert people.get(1).shown == (
-        B,
-        A,
-    )
+    assert people.get(1).shown == (B, A)
     assert (showing(people, A), showing(people, B)) == ({1}, {1})
 
 
 def test_a_third_picture_releases_the_first_one(people: People) -> None:
     for file_id in (A, B, C):
         people.register(1, "Ann", file_id)
-    assert people.get(1).shown == (
-        C,
-        B,
-    )
+    assert people.get(1).shown == (C, B)
     assert showing(people, A) == set()
 
 
 def test_switching_between_two_pictures_keeps_both(people: People) -> None:
     for file_id in (A, B, A, A):
         people.register(1, "Ann", file_id)
-    assert people.get(1).shown == (
-        A,
-        B,
-    )
+    assert people.get(1).shown == (A, B)
     assert (showing(people, A), showing(people, B)) == ({1}, {1})
 
 

@@ -10,7 +10,8 @@ from redis import Redis
 
 from tests.conftest import listening
 from tests.support.remaining import remaining
-from tests.warmer.state.conftest import DAY, FID, FORMATS, SIZES, TTL, list_keys, render
+from tests.warmer.conftest import list_keys
+from tests.warmer.state.conftest import DAY, FID, FORMATS, SIZES, TTL, render
 from warmer.errors import NotMine
 from warmer.keys import Keys
 from warmer.photo import FilePath, VariantSpec

@@ -19,10 +19,7 @@ def test_every_picture_ever_shown_is_recorded(people: People) -> None:
     for file_id in (A, B, C, A):
         people.register(1, "Ann", file_id)
     assert set(people.get(1).ever_shown) == {A, B, C}
-    assert people.get(1).shown == (
-        A,
-        C,
-    )
+    assert people.get(1).shown == (A, C)
 
 
 def test_replaced_pictures_of_the_profile_are_recorded_too(people: People) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from redis import Redis
 
 from tests.conftest import wait_until
 from tests.support.remaining import remaining
+from tests.warmer.conftest import list_next_runs
 from warmer.keys import Keys
 from warmer.state.schedule import Schedule
 
@@ -19,16 +19,9 @@ def schedule(redis: Redis, keys: Keys) -> Schedule:
     return Schedule(redis, keys)
 
 
-def get_next_run(redis: Redis, keys: Keys, subject: str) -> float:
-    """Seconds until the next run of the subject."""
-    seconds, micros = redis.time()
-    score: Any = redis.zscore(keys.schedule, subject)
-    return float(score) - seconds - micros / 1e6
-
-
 def test_the_next_run_is_set_by_the_clock_of_redis(schedule: Schedule, redis: Redis, keys: Keys) -> None:
     schedule.set("a", 30)
-    assert get_next_run(redis, keys, "a") == remaining(30)
+    assert list_next_runs(schedule)["a"] == remaining(30)
     assert redis.ttl(keys.schedule) == -1
 
 
@@ -36,22 +29,21 @@ def test_schedule_by_makes_a_run_earlier_and_never_later(schedule: Schedule, red
     schedule.set("early", 5)
     schedule.set("late", 60)
     schedule.schedule_by(["early", "late", "new"], 30)
-    next_runs = [get_next_run(redis, keys, subject) for subject in ("early", "late", "new")]
-    assert next_runs == [remaining(5), remaining(30), remaining(30)]
+    assert list_next_runs(schedule) == {"early": remaining(5), "late": remaining(30), "new": remaining(30)}
 
 
 def test_set_replaces_another_run(schedule: Schedule, redis: Redis, keys: Keys) -> None:
     schedule.set("a", 30)
     schedule.set("a", 5)
-    assert get_next_run(redis, keys, "a") == remaining(5)
+    assert list_next_runs(schedule)["a"] == remaining(5)
     assert schedule.count() == 1
 
 
 def test_schedule_if_absent_leaves_an_existing_run_alone(schedule: Schedule, redis: Redis, keys: Keys) -> None:
     schedule.set("a", 30)
     schedule.schedule_if_absent(["a", "b"], 5)
-    assert get_next_run(redis, keys, "a") == remaining(30)
-    assert get_next_run(redis, keys, "b") == remaining(5)
+    assert list_next_runs(schedule)["a"] == remaining(30)
+    assert list_next_runs(schedule)["b"] == remaining(5)
 
 
 def test_an_empty_list_of_subjects_is_no_error(schedule: Schedule) -> None:
@@ -75,7 +67,7 @@ def test_a_subject_becomes_due(schedule: Schedule) -> None:
 def test_a_taken_subject_runs_again_later_unless_it_is_cancelled(schedule: Schedule, redis: Redis, keys: Keys) -> None:
     schedule.set("a", -1)
     schedule.take(10, 60)
-    assert get_next_run(redis, keys, "a") == remaining(60)
+    assert list_next_runs(schedule)["a"] == remaining(60)
     schedule.cancel("a")
     assert schedule.count() == 0
 

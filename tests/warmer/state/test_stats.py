@@ -28,11 +28,6 @@ def app(redis: object, telegram: object, make_app: Callable[..., Flask]) -> Flas
     return make_app(photo_wait=0)
 
 
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
 def count(app: Flask) -> Counter[str]:
     """Returns the counts without the latency buckets."""
     return Counter({field: number for field, number in count_all(app).items() if "_ms:" not in field})

@@ -7,7 +7,8 @@ from redis import Redis
 
 from tests.conftest import listening
 from tests.support.remaining import remaining
-from tests.warmer.state.conftest import DAY, FID, FORMATS, OTHER, PREVIEW, list_keys, render
+from tests.warmer.conftest import list_keys
+from tests.warmer.state.conftest import DAY, FID, FORMATS, OTHER, PREVIEW, render
 from warmer.keys import FAILURES_SECONDS, Keys
 from warmer.photo import PhotoStatus, Unavailable, VariantSpec, version_of
 from warmer.state.lease import Lease, LeaseManager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import responses
@@ -16,6 +17,7 @@ from warmer.telegram.connections import Server
 
 ROOT = "https://api.telegram.org"
 FILE_ID = "AgACAgIAAxkBAAIBcGabcdefghijklmnopqrstuvwxyz0123456789"
+ME: dict[str, Any] = {"ok": True, "result": {"id": 1, "first_name": "Bo", "username": "bo_bot"}}
 PATH = FilePath("photos/file_1.jpg", "AQAD")
 Calls = list[tuple[str, str, float]]
 Use = Callable[[BotApi], object]
@@ -30,7 +32,11 @@ def open_api(url: str = ROOT, calls: Calls | None = None, token: str = TEST_TOKE
         if calls is not None:
             calls.append((method, outcome, seconds))
 
-    _opened.append(BotApi(SecretStr(token), Server(url), connections=4, on_call=note))
+    return open_at(Server(url), token, note)
+
+
+def open_at(server: Server, token: str = TEST_TOKEN, note: Callable[..., None] = lambda *_: None) -> BotApi:
+    _opened.append(BotApi(SecretStr(token), server, connections=4, on_call=note))
     return _opened[-1]
 
 

@@ -16,6 +16,7 @@ from tests.warmer.telegram.conftest import (
     GET_FILE,
     GET_ME,
     GET_PHOTOS,
+    ME,
     ROOT,
     Calls,
     add_file,
@@ -23,22 +24,13 @@ from tests.warmer.telegram.conftest import (
     url_of,
 )
 from warmer.deadline import Deadline
-from warmer.errors import (
-    DeadlineExceeded,
-    Paused,
-    TemporarilyUnavailable,
-    TooBig,
-    Unreachable,
-    UpstreamFailed,
-)
+from warmer.errors import DeadlineExceeded, Paused, TemporarilyUnavailable, TooBig, Unreachable, UpstreamFailed
 from warmer.photo import Bot, FilePath, PhotoSize
 from warmer.telegram.client import MAX_PHOTO_BYTES, BotApi
 
 
 def test_get_me_returns_the_bot(mocked: responses.RequestsMock) -> None:
-    mocked.get(
-        url_of("getMe"), json={"ok": True, "result": {"id": 1, "first_name": "Bo", "username": "bo_bot", "new": 1}}
-    )
+    mocked.get(url_of("getMe"), json={"ok": True, "result": ME["result"] | {"new": 1}})
     assert open_api().get_me(Deadline(60)) == Bot("Bo", "bo_bot")
 
 
@@ -56,31 +48,24 @@ def test_no_photo_is_an_empty_list(api: BotApi, telegram: FakeTelegram) -> None:
     assert api.get_chat_photo(user_id, Deadline(60)) == []
 
 
-@pytest.mark.parametrize(
-    "size",
-    [
-        {},
-        {"file_id": FILE_ID},
-        {"file_id": "http://elsewhere/a.jpg", "file_unique_id": "u", "width": 1},
-        {"file_id": FILE_ID, "file_unique_id": "u", "width": "160"},
-        7,
-        {"file_id": FILE_ID, "width": 160},
-    ],
-)
-def test_a_malformed_photo_is_transient(mocked: responses.RequestsMock, size: Any) -> None:
-    mocked.get(url_of("getUserProfilePhotos"), json={"ok": True, "result": {"total_count": 1, "photos": [[size]]}})
-    with pytest.raises(UpstreamFailed):
-        GET_PHOTOS(open_api())
-
-
 @pytest.mark.parametrize("photos", [[], [[]]])
 def test_empty_lists_of_photos_mean_no_photo(mocked: responses.RequestsMock, photos: Any) -> None:
     mocked.get(url_of("getUserProfilePhotos"), json={"ok": True, "result": {"total_count": 0, "photos": photos}})
     assert open_api().get_profile_photo(42, Deadline(60)) == []
 
 
-@pytest.mark.parametrize("photos", [None, {}, [None], "photos", [{}]])
-def test_malformed_lists_of_photos_are_transient(mocked: responses.RequestsMock, photos: Any) -> None:
+GOOD_SIZE: dict[str, Any] = {"file_id": FILE_ID, "file_unique_id": "u", "width": 160}
+ODD_SIZES: list[Any] = [
+    *[GOOD_SIZE | {"file_id": "http://elsewhere/a.jpg"}, GOOD_SIZE | {"file_unique_id": None}],
+    *[GOOD_SIZE | {"width": width} for width in (None, "160", float("nan"))],
+    *[{}, {"file_id": FILE_ID}, {"file_id": FILE_ID, "width": 160}, 7, None, []],
+]
+
+
+@pytest.mark.parametrize(
+    "photos", [None, {}, [None], "photos", 7, [{}], [[GOOD_SIZE, 7]], *([[size]] for size in ODD_SIZES)]
+)
+def test_malformed_photos_are_transient(mocked: responses.RequestsMock, photos: Any) -> None:
     mocked.get(url_of("getUserProfilePhotos"), json={"ok": True, "result": {"total_count": 0, "photos": photos}})
     with pytest.raises(UpstreamFailed):
         GET_PHOTOS(open_api())
@@ -190,10 +175,9 @@ def test_a_call_ends_at_its_total_deadline(api: BotApi, telegram: FakeTelegram, 
 
 
 def test_no_single_timeout_of_a_call_exceeds_its_deadline(mocked: responses.RequestsMock) -> None:
-    me = {"ok": True, "result": {"id": 1, "first_name": "Bo", "username": "bo_bot"}}
     for seconds, connect, read in ((60, 5, 10), (7, 5, 7), (3, 3, 3)):
         timeout = matchers.request_kwargs_matcher({"timeout": (connect, read)})
-        mocked.get(url_of("getMe"), json=me, match=[timeout])
+        mocked.get(url_of("getMe"), json=ME, match=[timeout])
         assert open_api().get_me(Deadline(seconds, Clock()))
 
 
@@ -221,8 +205,5 @@ def test_every_call_is_reported_with_its_outcome(telegram: FakeTelegram) -> None
         with pytest.raises(expected):
             api.get_me(Deadline(60))
     api.get_me(Deadline(60))
-    assert [(method, outcome) for method, outcome, _ in calls] == [
-        ("getMe", "429"),
-        ("getMe", "Unreachable"),
-        ("getMe", "200"),
-    ]
+    outcomes = [(method, outcome) for method, outcome, _ in calls]
+    assert outcomes == [("getMe", "429"), ("getMe", "Unreachable"), ("getMe", "200")]

@@ -10,28 +10,20 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pytest
-import responses
 from pydantic import SecretStr
 
 from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.support.clock import Clock
 from tests.support.servers import Certificate, OneAnswer, Tunnel
+from tests.warmer.telegram.conftest import ME
 from warmer.deadline import Deadline
 from warmer.errors import Unreachable
-from warmer.photo import FilePath
-from warmer.settings import load_settings
 from warmer.telegram import dial
 from warmer.telegram.client import BotApi
 from warmer.telegram.connections import IDLE_SECONDS, Server
 from warmer.telegram.dial import Dialer, interleave
 
-ME = {"ok": True, "result": {"id": 1, "first_name": "Bo", "username": "bo_bot"}}
 Open = Callable[..., BotApi]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -227,58 +219,3 @@ def test_a_proxy_sees_no_token_where_telegram_is_asked_over_tls(connect: Open, c
         assert TEST_TOKEN.encode() not in b"".join(tunnel.heads) + tunnel.sent + tunnel.answered
         with pytest.raises(Unreachable):
             connect("https://elsewhere.example", **way).get_me(Deadline(60))
-
-
-# Where things are
-
-
-@pytest.mark.parametrize(
-    ("server", "method_url", "file_url"),
-    [
-        (Server("https://a/root"), "https://a/root/bot{}/getMe", "https://a/root/file/bot{}/photos/1.jpg"),
-        (
-            Server("http://127.0.0.1:8081", "https://files/tg"),
-            "http://127.0.0.1:8081/bot{}/getMe",
-            "https://files/tg/file/bot{}/photos/1.jpg",
-        ),
-        (
-            Server("https://a", is_test=True),
-            "https://a/bot{}/test/getMe",
-            "https://a/file/bot{}/test/photos/1.jpg",
-        ),
-    ],
-)
-def test_methods_and_files_are_where_the_settings_say(server: Server, method_url: str, file_url: str) -> None:
-    with responses.RequestsMock() as mock:
-        mock.get(method_url.format(TEST_TOKEN), json=ME)
-        mock.get(file_url.format(TEST_TOKEN), body=b"x")
-        with closing(BotApi(SecretStr(TEST_TOKEN), server, connections=1, on_call=lambda *_: None)) as api:
-            assert api.get_me(Deadline(60)).username == "bo_bot"
-            assert api.download(FilePath("photos/1.jpg", ""), Deadline(60)) == b"x"
-
-
-@pytest.mark.parametrize(
-    ("server", "is_said"),
-    [
-        (Server("http://bot-api:8081"), True),
-        (Server("https://a", "http://files"), True),
-        (Server("https://a", "https://files"), False),
-        (Server("http://localhost:8081"), False),
-    ],
-)
-def test_a_token_in_plain_text_is_warned_of_at_the_start(
-    connect: Open, caplog: pytest.LogCaptureFixture, server: Server, is_said: bool
-) -> None:
-    connect(server.api_url, file_url=server.file_url)
-    assert ("plain text" in caplog.text) == is_said
-
-
-def test_every_setting_of_the_way_is_read(certificate: Certificate) -> None:
-    values = {
-        "telegram_api_url": "https://a",
-        "telegram_file_url": "https://b",
-        "telegram_test": True,
-        "telegram_proxy": SecretStr("http://p:1"),
-        "telegram_ca_file": certificate.file,
-    }
-    assert Server.read(load_settings(**values)) == Server(*values.values())  # type: ignore[arg-type]  # in their order

@@ -14,10 +14,7 @@ import warmer
 from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.warmer.telegram.conftest import add_file, open_api
 from warmer.deadline import Deadline
-from warmer.errors import (
-    UpstreamFailed,
-    WarmerError,
-)
+from warmer.errors import UpstreamFailed, WarmerError
 from warmer.telegram.client import BotApi
 
 
@@ -42,22 +39,11 @@ def show_all(error: BaseException) -> str:
 @pytest.mark.parametrize(
     "fault",
     [
-        "connection-reset",
-        "truncated-body",
-        "slow-headers",
-        "slow-body",
-        "hang",
-        "redirect",
-        "bad-gateway",
-        "unauthorized",
-        "not-found",
-        "too-many-requests",
-        "oversize",
-        "oversize-chunked",
-        "temporarily-unavailable",
+        "connection-reset", "truncated-body", "slow-headers", "slow-body", "hang", "redirect", "bad-gateway",
+        "unauthorized", "not-found", "too-many-requests", "oversize", "oversize-chunked", "temporarily-unavailable",
         "internal-error",
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("method", ["getMe", "download"])
 def test_no_failure_reveals_the_token(
     api: BotApi, telegram: FakeTelegram, caplog: pytest.LogCaptureFixture, method: str, fault: str

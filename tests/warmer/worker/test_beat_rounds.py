@@ -10,6 +10,7 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.support.clock import Clock
 from tests.support.remaining import remaining
+from tests.warmer.conftest import list_next_runs
 from warmer.deadline import JobContext
 from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
@@ -23,13 +24,6 @@ from warmer.worker import beat_rounds
 from warmer.worker.beat_rounds import POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, keep_newest, run_tick
 
 FID = "AgACAgIAAxkBAAIBcGab"
-
-
-def list_next_runs(context: WorkerContext) -> dict[str, float]:
-    """Returns the seconds until the next run of each scheduled subject."""
-    seconds, micros = context.redis.time()
-    scores: Any = context.redis.zrange(context.keys.schedule, 0, -1, withscores=True)
-    return {subject.decode(): score - seconds - micros / 1e6 for subject, score in scores}
 
 
 def list_published(context: WorkerContext) -> list[str]:

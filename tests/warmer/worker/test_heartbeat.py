@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,31 +12,23 @@ from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.clock import Clock
 from tests.support.remaining import remaining
-from tests.warmer.flow.test_attempt import USER
-from tests.warmer.state.test_lease import losing_redis_in_decode
+from tests.warmer.flow.attempts import USER
+from tests.warmer.state.test_lease_crashes import losing_redis_in_decode
 from warmer.errors import TokenRejected
 from warmer.keys import HEARTBEAT_SECONDS
-from warmer.state.workers import (
-    BEAT_SECONDS,
-    SEEN_SECONDS,
-    WorkerStatus,
-    judge_bot,
-    list_worker_statuses,
-    read_heartbeats,
-)
+from warmer.state.workers import BEAT_SECONDS, SEEN_SECONDS, list_worker_statuses
 from warmer.wiring import WorkerContext
 from warmer.worker.heartbeat import BOT_SECONDS, Heartbeat
 
 
-def make_heartbeat(context: WorkerContext, name: str = "one", beat_seconds: float = BEAT_SECONDS) -> Heartbeat:
-    return Heartbeat(
-        name, context.redis, context.keys, context.telegram, context.budget, context.steps.leases, beat_seconds
-    )
+def make_heartbeat(context: WorkerContext, **more: Any) -> Heartbeat:
+    leases = context.steps.leases
+    return Heartbeat("one", context.redis, context.keys, context.telegram, context.budget, leases, **more)
 
 
 @pytest.fixture
-def heartbeat(context: WorkerContext) -> Heartbeat:
-    return make_heartbeat(context)
+def heartbeat(context: WorkerContext, clock: Clock) -> Heartbeat:
+    return make_heartbeat(context, clock=clock)
 
 
 def list_states(context: WorkerContext) -> list[str]:
@@ -81,15 +73,9 @@ def test_a_heartbeat_takes_back_crashes_that_redis_kept_while_it_was_away(
 # The bot
 
 
-def make_timed(context: WorkerContext, clock: Clock) -> Heartbeat:
-    return Heartbeat(
-        "one", context.redis, context.keys, context.telegram, context.budget, context.steps.leases, clock=clock
-    )
-
-
-def test_while_the_bot_answers_get_me_is_called_every_20_s(context: WorkerContext, telegram: FakeTelegram) -> None:
-    clock = Clock()
-    heartbeat = make_timed(context, clock)
+def test_while_the_bot_answers_get_me_is_called_every_20_s(
+    heartbeat: Heartbeat, clock: Clock, telegram: FakeTelegram
+) -> None:
     for _ in range(9):  # 40 s
         heartbeat.beat()
         clock.sleep(BEAT_SECONDS)
@@ -104,10 +90,8 @@ def test_a_new_bot_state_shows_within_45_s() -> None:
     ("fault", "state"), [("unauthorized", "unauthorized"), ("logged-out", "logged_out"), ("bad-gateway", "unreachable")]
 )
 def test_a_bot_that_is_lost_while_no_work_is_done_shows_and_comes_back(
-    context: WorkerContext, telegram: FakeTelegram, fault: str, state: str
+    context: WorkerContext, heartbeat: Heartbeat, clock: Clock, telegram: FakeTelegram, fault: str, state: str
 ) -> None:
-    clock = Clock()
-    heartbeat = make_timed(context, clock)
     heartbeat.beat()
     telegram.fail("getMe", fault, times=1)
     clock.sleep(BOT_SECONDS)
@@ -229,67 +213,3 @@ def test_a_short_redis_failure_does_not_end_the_heartbeat(context: WorkerContext
     context.redis.delete(context.keys.workers)
     wait_until(lambda: context.redis.exists(context.keys.workers))
     heartbeat.close()
-
-
-def test_the_worker_status_contains_no_secret(
-    context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram
-) -> None:
-    heartbeat.beat()
-    assert telegram.token not in str(context.redis.get(context.keys.worker("one")))
-
-
-def test_the_worker_status_of_another_release_is_read(context: WorkerContext, heartbeat: Heartbeat) -> None:
-    heartbeat.beat()
-    said = json.loads(context.redis.get(context.keys.worker("one")) or "")
-    context.redis.set(context.keys.worker("one"), json.dumps(said | {"release": "next", "bot": "asleep"}))
-    statuses = list_worker_statuses(context.redis, context.keys)
-    assert [status.name for status in statuses] == ["one"]
-    assert judge_bot(statuses) == "unknown"
-
-
-def test_a_worker_status_has_defaults() -> None:
-    assert WorkerStatus("one") == WorkerStatus("one", "unknown", "", "")
-
-
-# Workers that are missed
-
-
-def end_without_goodbye(context: WorkerContext, heartbeat: Heartbeat) -> None:
-    """As a kill and 15 s do."""
-    context.redis.delete(context.keys.worker(heartbeat.status.name))
-
-
-def test_a_worker_that_ended_without_a_goodbye_is_missed_for_an_hour(context: WorkerContext) -> None:
-    one, two = make_heartbeat(context, "one"), make_heartbeat(context, "two")
-    one.beat()
-    two.beat()
-    assert read_heartbeats(context.redis, context.keys).silent == []
-    context.redis.zincrby(context.keys.workers, 5, "two")  # its last heartbeat comes after the start of the other
-    end_without_goodbye(context, two)
-    assert read_heartbeats(context.redis, context.keys).silent == ["two"]
-    context.redis.zadd(context.keys.workers, {"two": context.redis.time()[0] - SEEN_SECONDS - 1})
-    one.beat()
-    assert read_heartbeats(context.redis, context.keys).silent == []
-
-
-def test_a_worker_that_said_goodbye_is_not_missed(context: WorkerContext) -> None:
-    one, two = make_heartbeat(context, "one"), make_heartbeat(context, "two")
-    one.beat()
-    two.beat()
-    two.close()
-    assert read_heartbeats(context.redis, context.keys).silent == []
-
-
-def test_a_worker_that_starts_later_replaces_one_that_was_killed(context: WorkerContext) -> None:
-    now = context.redis.time()[0]
-    make_heartbeat(context, "successor").beat()
-    context.redis.zadd(context.keys.workers, {"killed": now - 60})
-    assert read_heartbeats(context.redis, context.keys).silent == []
-    context.redis.zadd(context.keys.workers, {"killed too": now - 60})
-    assert len(read_heartbeats(context.redis, context.keys).silent) == 1  # it replaces one of them
-
-
-def test_the_last_heartbeat_of_beat_shows(context: WorkerContext) -> None:
-    assert not read_heartbeats(context.redis, context.keys).has_beat
-    context.redis.set(context.keys.beat, "1")
-    assert read_heartbeats(context.redis, context.keys).has_beat

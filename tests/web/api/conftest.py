@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.support.web_parts import (
-    as_user,
-)
+from tests.support.web_parts import as_user
 
 Headers = dict[str, str]
 
@@ -50,3 +48,7 @@ def backend(client: FlaskClient, as_server: Headers) -> Backend:
 
 def me(client: FlaskClient, user_id: int, first_name: str = "Ann", method: str = "POST") -> Any:
     return client.open("/api/partner/me", method=method, headers=as_user(user_id, first_name))
+
+
+def ask(client: FlaskClient, credential: str, path: str = "/api/partner/recent", method: str = "GET") -> int:
+    return client.open(path, method=method, headers={"Authorization": credential}).status_code

@@ -12,14 +12,7 @@ from redis import Redis
 from faketelegram import FakeTelegram
 from tests.conftest import API_KEY
 from tests.support.redis_kinds import connect_broker, subscribed
-from tests.support.web_parts import (
-    body_of,
-    file_url,
-    new_id,
-    queued,
-    store_picture,
-    user_url,
-)
+from tests.support.web_parts import body_of, file_url, new_id, queued, store_picture, user_url
 from tests.web.api.conftest import Backend, me
 from warmer.keys import Subject
 from web.wiring import get_web_context

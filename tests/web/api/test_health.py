@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +13,9 @@ from flask.testing import FlaskClient
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.redis_nodes import RedisServer
-from tests.support.web_parts import MakeApp
+from tests.support.web_parts import MakeApp, add_worker
 from warmer.keys import HEARTBEAT_SECONDS
 from web.wiring import get_web_context
-
-
-def beat(app: Flask, name: str, **state: str) -> None:
-    """Write a heartbeat as a worker does."""
-    web_context = get_web_context(app)
-    web_context.redis.set(web_context.keys.worker(name), json.dumps({"name": name, **state}), ex=HEARTBEAT_SECONDS)
-    web_context.redis.zadd(web_context.keys.workers, {name: time.time()})
 
 
 def set_beat(app: Flask) -> None:
@@ -60,7 +51,7 @@ def test_the_bot_state_is_the_worst_that_workers_report(
     app: Flask, client: FlaskClient, bots: list[str], bot: str, status: str
 ) -> None:
     for number, state in enumerate(bots):
-        beat(app, f"worker-{number}", bot=state)
+        add_worker(app, f"worker-{number}", bot=state)
     set_beat(app)
     answer: Any = client.get("/readyz")
     assert (answer.status_code, answer.json["status"]) == (200, status)

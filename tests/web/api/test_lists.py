@@ -10,13 +10,7 @@ from flask.testing import FlaskClient
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
-from tests.support.web_parts import (
-    new_file_id,
-    new_id,
-    queued,
-    store_picture,
-    store_unavailable,
-)
+from tests.support.web_parts import new_file_id, new_id, queued, store_picture, store_unavailable
 from tests.web.api.conftest import Backend, me
 from warmer.keys import Subject
 
@@ -34,21 +28,9 @@ def test_an_empty_list_is_a_list(backend: Backend) -> None:
 
 
 ODD_LIMITS = [
-    "0",
-    "101",
-    "-1",
-    "abc",
-    "",
-    "1e2",
-    "१",
-    "1.0",
-    "+5",
-    " 5",
-    "05",
-    "0" * 30 + "5",
-    "000000001" + "0" * 5000,
+    "0", "101", "-1", "abc", "", "1e2", "१", "1.0", "+5", " 5", "05", "0" * 30 + "5", "000000001" + "0" * 5000,
     "5&limit=5",
-]
+]  # fmt: skip
 
 
 def test_a_malformed_limit_is_400(backend: Backend) -> None:

@@ -10,15 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
-from tests.support.web_parts import (
-    as_user,
-    dump,
-    new_file_id,
-    new_id,
-    queued,
-    store_picture,
-    store_unavailable,
-)
+from tests.support.web_parts import as_user, dump, new_file_id, new_id, queued, store_picture, store_unavailable
 from tests.web.api.conftest import Backend, me
 from warmer.broker.publish import LATER_SECONDS
 from warmer.keys import Subject
@@ -204,3 +196,26 @@ def test_rate_limit_keys_do_not_contain_the_user_id(client: FlaskClient, redis: 
     assert len(counters) == 1
     assert str(user_id) not in counters[0]
     assert 0 < redis.ttl(counters[0]) <= 60
+
+
+# The names `recent` and `me` in place of an id
+
+
+ALLOWED = {
+    "recent": {"GET", "HEAD", "OPTIONS"},
+    "me": {"GET", "HEAD", "OPTIONS", "POST", "DELETE"},
+    "42": {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"},
+    "men": {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"},
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_options_lists_the_methods_of_a_path(client: FlaskClient, name: str) -> None:
+    answer = client.options(f"/api/partner/{name}")
+    assert (answer.status_code, set(answer.allow)) == (200, ALLOWED[name])
+
+
+@pytest.mark.parametrize(("method", "name"), [("PUT", "me"), ("PUT", "recent"), ("DELETE", "recent"), ("POST", "42")])
+def test_other_methods_are_405(client: FlaskClient, as_server: dict[str, str], method: str, name: str) -> None:
+    answer = client.open(f"/api/partner/{name}", method=method, json={"name": "Ann"}, headers=as_server)
+    assert (answer.status_code, set(answer.allow)) == (405, ALLOWED[name])

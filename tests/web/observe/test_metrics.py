@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,7 +14,17 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.remaining import remaining
-from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, store_picture, store_unavailable, user_url
+from tests.support.running import ROOT
+from tests.support.web_parts import (
+    MakeApp,
+    add_worker,
+    file_url,
+    new_file_id,
+    new_id,
+    store_picture,
+    store_unavailable,
+    user_url,
+)
 from warmer.broker.publish import EagerLane
 from warmer.errors import InvalidFileId
 from warmer.keys import QUEUES, Subject
@@ -30,16 +39,9 @@ COUNTED = {
     "avatar_upstream_calls", "avatar_upstream_seconds", "avatar_upstream_pauses",
 }  # fmt: skip
 READ = {
-    "avatar_queue_length",
-    "avatar_due",
-    "avatar_due_late_seconds",
-    "avatar_check",
-    "avatar_workers",
-    "avatar_workers_silent",
-    "avatar_upstream_pause_seconds",
-    "avatar_upstream_halted",
-}
-ROOT = Path(__file__).resolve().parents[3]
+    "avatar_queue_length", "avatar_due", "avatar_due_late_seconds", "avatar_check", "avatar_workers",
+    "avatar_workers_silent", "avatar_upstream_pause_seconds", "avatar_upstream_halted",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -133,22 +135,16 @@ def test_the_length_of_each_queue_is_exported(app: Flask, figures: Read) -> None
 
 def test_workers_schedule_and_halt_are_read_from_redis(app: Flask, figures: Read) -> None:
     web_context = get_web_context(app)
-    web_context.redis.zadd(web_context.keys.workers, {"w": 1})
-    web_context.redis.set(web_context.keys.worker("w"), json.dumps({"name": "w"}))
+    add_worker(app)
     web_context.redis.zadd(web_context.keys.schedule, {Subject.of_person(1): 1, Subject.of_person(2): 2})
     budget = Budget(web_context.redis, web_context.keys, 12)
     budget.pause(30)
     budget.halt()
     now = figures()
     assert (now["avatar_workers", ()], now["avatar_due", ()], now["avatar_upstream_halted", ()]) == (1, 2, 1)
-    states = [
-        name for (metric, labels), value in now.items() if metric == "avatar_check" and value for name in [labels]
-    ]
-    assert {(check, state) for (_, check), (_, state) in states} >= {
-        ("worker", "ok"),
-        ("beat", "missing"),
-        ("redis", "ok"),
-    }
+    states = [labels for (metric, labels), value in now.items() if metric == "avatar_check" and value]
+    said = {(check, state) for (_, check), (_, state) in states}
+    assert said >= {("worker", "ok"), ("beat", "missing"), ("redis", "ok")}
 
 
 def test_a_pause_is_exported_in_seconds(app: Flask, figures: Read) -> None:

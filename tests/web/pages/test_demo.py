@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import create_environ, run_wsgi_app
 
 from tests.support.redis_nodes import RedisServer
-from tests.support.web_parts import MakeApp, as_user, file_url, new_id, queued, store_picture
+from tests.support.web_parts import MakeApp, add_worker, as_user, file_url, new_id, queued, store_picture
 from warmer.keys import Subject
 from web.api.rate_limit import WRONG_KEYS_PER_MINUTE
 from web.wiring import get_web_context
@@ -66,13 +65,6 @@ def test_the_page_obeys_its_own_policy(client: FlaskClient) -> None:
     assert not re.findall(r'(?:src|href)="https?://(?!t\.me/)', text)
 
 
-@pytest.mark.parametrize("name", ["page.js", "page.css", "lazy-image.js"])
-def test_the_resources_of_the_page_exist(client: FlaskClient, name: str) -> None:
-    answer = client.get(f"/static/{name}")
-    assert answer.status_code == 200
-    assert answer.mimetype in ("text/javascript", "text/css")
-
-
 def test_imported_scripts_are_preloaded(client: FlaskClient) -> None:
     """Without a preload, the browser would request each script only after the previous one."""
     static = Path(str(client.application.static_folder))
@@ -118,11 +110,8 @@ def test_the_demo_is_named_and_has_no_lookup_field(demo_app: Flask) -> None:
 
 
 def test_the_page_names_the_bot_that_a_worker_reported(app: Flask, client: FlaskClient) -> None:
-    web_context = get_web_context(app)
     assert b"https://t.me/" not in client.get("/").data
-    status = {"name": "w", "bot": "ok", "bot_name": "<Warm & Co>", "bot_username": "warm_bot"}
-    web_context.redis.set(web_context.keys.worker("w"), json.dumps(status))
-    web_context.redis.zadd(web_context.keys.workers, {"w": 1})
+    add_worker(app, bot="ok", bot_name="<Warm & Co>", bot_username="warm_bot")
     page = client.get("/").get_data(as_text=True)
     assert "https://t.me/warm_bot" in page
     assert "&lt;Warm &amp; Co&gt;" in page
@@ -192,25 +181,11 @@ def test_a_demo_answers_every_route_under_the_names_of_its_machine(demo_app: Fla
 def test_a_demo_refuses_every_route_under_any_other_name(demo_app: Flask) -> None:
     get_web_context(demo_app).photos.people.register(new_id(), "Ann", None)
     hosts = [
-        "evil.example",
-        "evil.example:8000",
-        "localhost.evil.example",
-        "127.0.0.1.evil.example",
-        "evil-localhost",
-        "127.0.0.1@evil.example",
-        "evil.example@127.0.0.1",
-        "[::1]evil.example",
-        "[::1].evil.example:80",
-        "[::ffff:10.0.0.1]",
-        "[2001:db8::1]:8000",
-        "192.168.1.5:8000",
-        "10.0.0.1",
-        "0.0.0.0:8000",
-        "127.0.0.999999",
-        "127.0.0.1, evil.example",
-        "",
-        None,
-    ]
+        "evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "evil-localhost",
+        "127.0.0.1@evil.example", "evil.example@127.0.0.1", "[::1]evil.example", "[::1].evil.example:80",
+        "[::ffff:10.0.0.1]", "[2001:db8::1]:8000", "192.168.1.5:8000", "10.0.0.1", "0.0.0.0:8000", "127.0.0.999999",
+        "127.0.0.1, evil.example", "", None,
+    ]  # fmt: skip
     assert [host for host in hosts if ask_demo(demo_app, host) != {403}] == []
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from tests.conftest import wait_until
 from tests.support.redis_kinds import KIND, list_calls, reset_calls
-from tests.support.web_parts import (
-    new_id,
-    store_picture,
-)
+from tests.support.web_parts import new_id, store_picture
 from web.wiring import get_web_context
 
 HIT = {
@@ -56,3 +55,11 @@ def forget_one(app: Flask) -> str:
     web_context.photos.people.register(user_id, "Ann", file_id)
     web_context.api.forget.person(user_id)
     return file_id
+
+
+@pytest.fixture
+def is_subscribed(app: Flask) -> None:
+    """The app's listener is subscribed to purges, so that its cache is open."""
+    web_context = get_web_context(app)
+    web_context.photos.listener.ensure_started()
+    wait_until(lambda: web_context.photos.cache.hears_purges)

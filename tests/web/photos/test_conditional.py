@@ -6,14 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.support.web_parts import (
-    MakeApp,
-    body_of,
-    file_url,
-    new_file_id,
-    queued,
-    store_picture,
-)
+from tests.support.web_parts import MakeApp, body_of, file_url, new_file_id, queued, store_picture
 from tests.web.photos.conftest import assert_has, commands, forget_one
 from web.wiring import get_web_context
 
@@ -30,13 +23,8 @@ def test_a_matching_etag_gets_304(app: Flask, client: FlaskClient, header: str) 
     answer = client.get(url, headers={"If-None-Match": header.format(etag=etag)})
     assert (answer.status_code, answer.data) == (304, b"")
     same = (
-        "ETag",
-        "Cache-Control",
-        "Vary",
-        "Cache-Status",
-        "Access-Control-Allow-Origin",
-        "Cross-Origin-Resource-Policy",
-    )
+        "ETag", "Cache-Control", "Vary", "Cache-Status", "Access-Control-Allow-Origin", "Cross-Origin-Resource-Policy",
+    )  # fmt: skip
     assert_has(answer, {name: full.headers[name] for name in same})
     assert "Content-Type" not in answer.headers
 

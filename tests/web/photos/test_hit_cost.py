@@ -41,11 +41,9 @@ def count_bytecodes(call: Any) -> int:
 
 
 @pytest.fixture
-def hit(app: Flask) -> tuple[Flask, str, str]:
+def hit(app: Flask, is_subscribed: None) -> tuple[Flask, str, str]:
     """An app with a picture in its cache, the picture's URL, and its ETag."""
     web_context, url = get_web_context(app), file_url(store_picture(app))
-    web_context.photos.listener.ensure_started()
-    wait_until(lambda: web_context.photos.cache.hears_purges)
     etag = app.test_client().get(url).headers["ETag"]
     wait_until(lambda: web_context.photos.cache.bytes)
     return app, url, etag

@@ -8,7 +8,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import wait_until
 from tests.support.web_parts import body_of, file_url, new_file_id, store_picture, store_unavailable
 from warmer.errors import InvalidFileId
 from web.photos.placeholder import draw
@@ -46,12 +45,11 @@ def test_d_404_is_the_default(client: FlaskClient, absent: str) -> None:
     assert (answer.mimetype, answer.data) == ("application/problem+json", client.get(file_url(absent)).data)
 
 
+@pytest.mark.usefixtures("is_subscribed")
 def test_the_placeholder_query_does_not_change_a_stored_picture_or_its_cache_entry(
     app: Flask, client: FlaskClient
 ) -> None:
     web_context, file_id = get_web_context(app), store_picture(app)
-    web_context.photos.listener.ensure_started()
-    wait_until(lambda: web_context.photos.cache.hears_purges)
     first = client.get(file_url(file_id))
     size = web_context.photos.cache.bytes
     second = client.get(file_url(file_id, d="initials", initials="AL"))

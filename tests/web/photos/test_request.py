@@ -93,8 +93,7 @@ def test_the_highest_q_wins(header: str, formats: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "header",
-    ["image/webp, image/jpeg", "image/jpeg, image/webp", "image/webp, */*", "image/webp;q=0.5, */*;q=0.5"],
+    "header", ["image/webp, image/jpeg", "image/jpeg, image/webp", "image/webp, */*", "image/webp;q=0.5, */*;q=0.5"]
 )
 def test_at_equal_q_a_named_format_comes_before_jpeg_whatever_the_order(header: str) -> None:
     assert rank(header) == rank(header, "jpeg", "webp") == ["webp"]
@@ -109,16 +108,10 @@ def test_at_equal_q_named_formats_keep_the_order_of_the_setting() -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        "text/html",
-        "image/png",
-        "image/webp;q=0",
-        "image/webp;q=0, image/jpeg;q=0",
-        "*/*;q=0",
-        "image/*;q=0",
-        "nonsense",
-        ",;=",
+        "text/html", "image/png", "image/webp;q=0", "image/webp;q=0, image/jpeg;q=0", "*/*;q=0", "image/*;q=0",
+        "nonsense", ",;=",
     ],
-)
+)  # fmt: skip
 def test_a_client_that_accepts_no_format_gets_jpeg(header: str) -> None:
     assert rank(header) == ["jpeg"]
 

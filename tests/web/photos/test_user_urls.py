@@ -52,6 +52,7 @@ def test_the_previous_picture_is_served_until_the_new_one_is_ready(app: Flask, c
     assert client.get(user_url(user_id)).data == body_of(new)
 
 
+@pytest.mark.usefixtures("is_subscribed")
 @pytest.mark.parametrize("is_first_by_name", [True, False])
 def test_a_previous_picture_is_not_cached_in_the_process(
     app: Flask, client: FlaskClient, is_first_by_name: bool
@@ -60,8 +61,6 @@ def test_a_previous_picture_is_not_cached_in_the_process(
     previous, newest = sorted((new_file_id(), new_file_id()), reverse=not is_first_by_name)
     web_context.photos.people.register(user_id, "Ann", store_picture(app, previous))
     web_context.photos.people.register(user_id, "Ann", newest)
-    web_context.photos.listener.ensure_started()
-    wait_until(lambda: web_context.photos.cache.hears_purges)
     wait_for_acknowledgements(web_context.redis, web_context.keys)  # a purge in between would also prevent caching
     assert client.get(user_url(user_id)).data == body_of(previous)
     assert web_context.photos.cache.bytes == 0
@@ -109,11 +108,9 @@ def test_a_preflight_of_a_picture_is_answered(client: FlaskClient) -> None:
 
 
 @pytest.fixture
-def cached_url(app: Flask, client: FlaskClient) -> str:
+def cached_url(app: Flask, is_subscribed: None, client: FlaskClient) -> str:
     """The URL of a picture in the process's cache."""
     web_context, url = get_web_context(app), file_url(store_picture(app))
-    web_context.photos.listener.ensure_started()
-    wait_until(lambda: web_context.photos.cache.hears_purges)
     wait_until(lambda: client.get(url).status_code == 200 and web_context.photos.cache.bytes)
     return url
 

@@ -34,10 +34,13 @@ from web.wiring import PLACES, THREADS, get_web_context
 
 
 @contextmanager
-def in_background(call: Any) -> Iterator[Any]:
-    """The future of a call that runs beside this block."""
+def waiting_client(app: Flask) -> Iterator[tuple[str, Any]]:
+    """A client waits for a cold picture. Yields its file id and the future of the answer."""
+    file_id = new_file_id()
     with ThreadPoolExecutor() as pool:
-        yield pool.submit(call)
+        answer = pool.submit(app.test_client().get, file_url(file_id))
+        wait_until(lambda: queued(app, "hot") == [file_id])
+        yield file_id, answer
 
 
 @pytest.fixture
@@ -57,19 +60,6 @@ def pauses(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @pytest.fixture
-def is_subscribed(app: Flask) -> None:
-    """The app's listener is subscribed."""
-    web_context = get_web_context(app)
-    web_context.photos.listener.ensure_started()
-    wait_until(lambda: web_context.photos.cache.hears_purges)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def waiting(clock: Clock) -> Waiting:
     """A waiting room whose pauses take no time."""
     return Waiting(2.0, PLACES, clock=clock, pause=lambda _, seconds: clock.sleep(seconds))
@@ -79,10 +69,8 @@ def waiting(clock: Clock) -> Waiting:
 
 
 @pytest.mark.usefixtures("is_subscribed")
-def test_done_wakes_a_waiting_request_at_once(app: Flask, client: FlaskClient, pauses: list[bool]) -> None:
-    file_id = new_file_id()
-    with in_background(lambda: client.get(file_url(file_id))) as answer:
-        wait_until(lambda: queued(app, "hot") == [file_id])
+def test_done_wakes_a_waiting_request_at_once(app: Flask, pauses: list[bool]) -> None:
+    with waiting_client(app) as (file_id, answer):
         store_picture(app, file_id)
         get_web_context(app).photos.store.announce(file_id, "stored")
         assert answer.result().data == body_of(file_id)
@@ -91,36 +79,28 @@ def test_done_wakes_a_waiting_request_at_once(app: Flask, client: FlaskClient, p
     assert "wait;dur=" in answer.result().headers["Server-Timing"]
 
 
-def test_a_lost_done_is_compensated_by_the_next_read(app: Flask, client: FlaskClient) -> None:
-    file_id = new_file_id()
-    with in_background(lambda: client.get(file_url(file_id))) as answer:
-        wait_until(lambda: queued(app, "hot") == [file_id])
+def test_a_lost_done_is_compensated_by_the_next_read(app: Flask) -> None:
+    with waiting_client(app) as (file_id, answer):
         store_picture(app, file_id)
         assert answer.result().status_code == 200
 
 
 def test_an_unavailable_picture_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> None:
-    file_id = new_file_id()
-    with in_background(lambda: client.get(file_url(file_id))) as answer:
-        wait_until(lambda: queued(app, "hot") == [file_id])
+    with waiting_client(app) as (file_id, answer):
         store_unavailable(app, file_id, InvalidFileId("x"))
         get_web_context(app).photos.store.announce(file_id, "unavailable")
         assert answer.result().status_code == 404
 
 
 def test_a_forgotten_picture_ends_the_wait_with_404(app: Flask, client: FlaskClient) -> None:
-    file_id = new_file_id()
-    with in_background(lambda: client.get(file_url(file_id))) as answer:
-        wait_until(lambda: queued(app, "hot") == [file_id])
+    with waiting_client(app) as (file_id, answer):
         get_web_context(app).photos.store.forget(file_id)
         assert answer.result().status_code == 404
 
 
 @pytest.mark.usefixtures("is_subscribed")
 def test_a_postponed_picture_ends_the_wait_with_503(app: Flask, client: FlaskClient, pauses: list[bool]) -> None:
-    file_id = new_file_id()
-    with in_background(lambda: client.get(file_url(file_id))) as answer:
-        wait_until(lambda: queued(app, "hot") == [file_id])
+    with waiting_client(app) as (file_id, answer):
         get_web_context(app).photos.store.announce(file_id, "postponed")
         assert (answer.result().status_code, answer.result().headers["Retry-After"]) == (503, "1")
     assert pauses == [True]
@@ -222,13 +202,11 @@ def test_above_hot_max_a_miss_is_503_at_once_and_not_published(
     assert not get_web_context(app).redis.exists(get_web_context(app).keys.enqueued(file_ids[2], "hot"))
 
 
-def test_a_request_enqueues_again_when_a_worker_ends_without_an_outcome(app: Flask, client: FlaskClient) -> None:
-    file_id, web_context = new_file_id(), get_web_context(app)
-    with in_background(lambda: client.get(file_url(file_id))) as answer:
-        wait_until(lambda: queued(app, "hot") == [file_id])
-        web_context.redis.delete(
-            web_context.keys.enqueued(file_id, "hot")
-        )  # as a worker does that finds the lease taken
+def test_a_request_enqueues_again_when_a_worker_ends_without_an_outcome(app: Flask) -> None:
+    web_context = get_web_context(app)
+    with waiting_client(app) as (file_id, answer):
+        # As a worker does that finds the lease taken.
+        web_context.redis.delete(web_context.keys.enqueued(file_id, "hot"))
         wait_until(lambda: queued(app, "hot") == [file_id] * 2)
         store_picture(app, file_id)
         assert answer.result().status_code == 200
@@ -258,43 +236,6 @@ def test_an_unregistered_id_is_looked_up_while_its_client_waits(client: FlaskCli
     for one in (user_id, -user_id):
         for accept in ("image/jpeg", "image/webp"):
             answer = client.get(user_url(one), headers={"Accept": accept})
-            assert (answer.status_code, answer.mimetype, answer.headers["Cache-Control"]) == (
-                200,
-                accept,
-                CACHE_CONTROL["user"],
-            )
+            told = (answer.status_code, answer.mimetype, answer.headers["Cache-Control"])
+            assert told == (200, accept, CACHE_CONTROL["user"])
     assert telegram.calls["getFile"] == telegram.calls["download"] == 2
-
-
-@pytest.mark.usefixtures("worker")
-def test_an_id_without_a_photo_is_looked_up_once(client: FlaskClient, telegram: FakeTelegram) -> None:
-    telegram.world.add_user(hidden := new_id(), "Bob", picture=None)
-    for user_id in (hidden, 0, -new_id(), unknown := new_id()):
-        answers = [client.get(user_url(user_id)) for _ in range(2)]
-        assert [answer.status_code for answer in answers] == [404, 404]
-        assert answers[1].headers["Cache-Control"] == "public, max-age=60"
-    assert [call["user_id"] for _, method, call in telegram.log if method == "getUserProfilePhotos"] == [
-        str(hidden),
-        str(unknown),
-    ]
-    assert telegram.calls["getChat"] == 4  # each id: getUserProfilePhotos alone proves nothing
-
-
-@pytest.mark.usefixtures("worker")
-def test_an_unknown_file_id_is_404_after_one_call(client: FlaskClient, telegram: FakeTelegram) -> None:
-    url = file_url(new_file_id())
-    assert [client.get(url).status_code for _ in range(2)] == [404, 404]
-    assert telegram.calls["getFile"] == 1
-
-
-@pytest.mark.usefixtures("worker")
-def test_a_pause_ends_the_wait_early(
-    client: FlaskClient, telegram: FakeTelegram, is_subscribed: None, pauses: list[bool]
-) -> None:
-    telegram.world.add_user(user_id := new_id(), "Ann")
-    telegram.fail("getFile", "too-many-requests", retry_after=30)
-    url = file_url(telegram.world.file_id(user_id))
-    answer = client.get(url)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert pauses[-1:] != [False]  # a message ended the wait, unless the picture was read before
-    assert telegram.calls["getFile"] == 1

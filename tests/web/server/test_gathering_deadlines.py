@@ -21,11 +21,6 @@ from web.server.gathering import GatheringWorker
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def worker(clock: Clock) -> Iterator[GatheringWorker]:
     """A worker in this process, whose loop the test drives."""
     worker = GatheringWorker(1, os.getppid(), [], None, 30, Config(), logging.getLogger("tests"))

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from tests.support.redis_nodes import RedisServer
+from tests.support.running import ROOT
 from tests.support.servers import Certificate, OneAnswer
 
-ROOT = Path(__file__).resolve().parents[3]
 CREATE = "from web.server.granian import create_app; create_app()"
 
 

@@ -14,8 +14,8 @@ from warmer.redis_client.clients import connect_web
 from warmer.wiring import WorkerContext
 
 
-@pytest.fixture
-def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the `.env` of the clone. Load Celery's settings before a test changes the variables that they come from."""
     assert app.conf.broker_url
     monkeypatch.setattr("warmer.cli.common.PROJECT", Path("/nonexistent"))

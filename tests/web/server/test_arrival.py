@@ -1,0 +1,116 @@
+"""Requests arrive in pieces, in chunks, or after "100 Continue", and slow readers receive everything."""
+
+from __future__ import annotations
+
+import socket
+from typing import IO
+
+import pytest
+
+from tests.support.plain_app import LARGE_BYTES
+from tests.support.raw_http import connect, head, read_answer, read_answers
+from tests.web.server.conftest import GET, Server
+from web.server.connection import count_body_bytes, find_next_chunk
+
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+def read_bodies(stream: IO[bytes]) -> list[bytes | None]:
+    """Returns the bodies of the next two answers."""
+    return [answer.body if answer else None for answer in (read_answer(stream), read_answer(stream))]
+
+
+@pytest.mark.parametrize(
+    ("field", "body"), [("Content-Length: 6", b"hello!"), (CHUNKED, b"5;x=1\r\nhello\r\n1\r\n!\r\n0\r\nX: 1\r\n\r\n")]
+)
+def test_a_request_may_arrive_in_pieces(server: Server, field: str, body: bytes) -> None:
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in head("POST /read HTTP/1.1", field) + body + GET:
+            client.sendall(bytes([byte]))
+        assert read_bodies(stream) == [b"hello!", b"/here"]
+
+
+@pytest.mark.parametrize(("field", "body"), [("Content-Length: 5", b"hello"), (CHUNKED, b"5\r\nhello\r\n0\r\n\r\n")])
+def test_expect_continue_gets_100_before_the_body_and_the_next_request_may_follow(
+    server: Server, field: str, body: bytes
+) -> None:
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.sendall(head("POST /read HTTP/1.1", field, "Expect: 100-continue"))
+        assert (asked := read_answer(stream))
+        assert asked.status == 100
+        client.sendall(body + GET)
+        assert read_bodies(stream) == [b"hello", b"/here"]
+
+
+@pytest.mark.parametrize("fields", [["Content-Length: 5"], ["Transfer-Encoding: chunked"]])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_an_app_that_reads_no_body_asks_for_none(server: Server, fields: list[str], method: str) -> None:
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.sendall(head(f"{method} /here HTTP/1.1", *fields, "Expect: 100-continue"))
+        assert (answer := read_answer(stream))
+        assert (answer.status, answer.body) == (200, b"/here")
+
+
+def test_the_words_of_an_expectation_in_a_body_ask_for_nothing(server: Server) -> None:
+    body = b"a\nexpect: 100-continue\nb"
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.sendall(head("POST /read HTTP/1.1", f"Content-Length: {len(body)}") + body)
+        assert (answer := read_answer(stream))
+        assert (answer.status, answer.body) == (200, body)
+
+
+def test_a_client_that_reads_late_receives_everything(server: Server) -> None:
+    with connect(server.url, receive_buffer=2048) as client, client.makefile("rb") as stream:
+        client.sendall(head("GET /large HTTP/1.1") * 9 + head("GET /large HTTP/1.1", "Connection: close"))
+        server.assert_answers()
+        assert [len(answer.body) for answer in read_answers(stream, ["GET"])] == [LARGE_BYTES] * 10
+
+
+def test_a_client_that_still_sends_is_not_reset(server: Server) -> None:
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.sendall(head("POST /here HTTP/1.1", "Content-Length: 3000000"))
+        for _ in range(30):
+            client.sendall(bytes(10_000))
+        assert stream.read().endswith(b"/here")
+
+
+@pytest.mark.parametrize(
+    ("fields", "number"),
+    [
+        ([], 0),
+        (["Content-Length: 5"], 5),
+        (["content-length:5"], 5),
+        (["X: 1", "CONTENT-LENGTH:\t65536 ", "X: 2"], 65536),
+        (["Content-Length: 65537"], 0),
+        (["Content-Length: 5", "Expect: 100-continue"], 0),
+        (["Content-Length: +5"], 0),
+        (["Content-Length: 5, 5"], 0),
+        ([f"Content-Length: {'9' * 5000}"], 0),
+        (["X-Content-Length: 5"], 0),
+    ],
+)
+def test_the_server_gathers_a_body_that_arrives_unasked_and_is_small_enough(fields: list[str], number: int) -> None:
+    assert count_body_bytes(head("POST / HTTP/1.1", *fields)) == number
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"", (0, False)),
+        (b"5", (0, False)),
+        (b"5\r\nhello", (0, False)),
+        (b"5\r\nhello\r\n", (10, False)),
+        (b"5\r\nhello\r\n0\r\n", (10, False)),
+        (b"5\r\nhello\r\n0\r\n\r\nGET", (15, True)),
+        (b"A \t;a=b\r\n0123456789\r\n000\r\nX: 1\r\n\r\n", (34, True)),
+    ],
+)
+def test_the_end_of_a_body_in_chunks_is_found(data: bytes, found: tuple[int, bool]) -> None:
+    assert find_next_chunk(data, 0) == found
+
+
+@pytest.mark.parametrize("data", [b"zz\r\n", b"\r\n", b"-1\r\n", b"fffffffff\r\n", b"5\r\nhello!!\r\n0\r\n\r\n"])
+def test_what_is_no_chunk_is_waited_for_no_longer(data: bytes) -> None:
+    with pytest.raises(ValueError, match="size of a chunk"):
+        find_next_chunk(data, 0)
