@@ -219,7 +219,7 @@ def test_nginx_appends_the_address_of_the_client(cached: str, pipe: Relay) -> No
 
 
 def test_the_proxy_passes_the_request_id_on(cached: str, pipe: Relay) -> None:
-    assert get(f"{cached}/healthz", **{"X-Request-ID": "a-client's"}).headers["X-Request-ID"] == "a-client's"
-    assert b"X-Request-ID: a-client's" in pipe.sent
+    assert get(f"{cached}/healthz", **{"X-Request-ID": "of-a-client"}).headers["X-Request-ID"] == "of-a-client"
+    assert b"X-Request-ID: of-a-client" in pipe.sent
     own = get(f"{cached}/healthz", **{"X-Request-ID": "{not plain}"}).headers["X-Request-ID"]
     assert f"X-Request-ID: {own}".encode() in pipe.sent
