@@ -14,8 +14,11 @@ import pytest
 from tests.conftest import wait_until
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, run_stage, suspended
 from tests.support.rabbit import RabbitServer, run_rabbit
+from warmer.broker.start_check import check_servers
 from warmer.celery import app as celery
+from warmer.errors import ConfigError
 from warmer.keys import QUEUES
+from warmer.settings import load_settings
 
 EAGER, THREADS = 500, 64
 FAST_SECONDS, SLOW_SECONDS = 0.02, 1.0  # per Telegram call
@@ -31,6 +34,30 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
 def stage(tmp_path_factory: pytest.TempPathFactory, rabbit: RabbitServer) -> Iterator[Stage]:
     with run_stage(tmp_path_factory.mktemp("at-rabbit"), CELERY_BROKER_URL=rabbit.url, PHOTO_WAIT="10") as stage:
         yield stage
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("amqp://guest:guest@{}//", ""),
+        ("amqp://guest:wrong-{secret}@{}//", "refuses the user name or the password"),
+        ("amqp://nobody:{secret}@{}//", "refuses the user name or the password"),
+        ("amqp://guest:guest@{}/another", "has no such virtual host, or this user may not use it"),
+        ("amqps://guest:guest@{}//", "does not speak TLS: write amqp:// instead of amqps://"),
+        ("redis://:{secret}@{}", "is RabbitMQ, not Redis"),
+    ],
+)
+def test_a_broker_that_refuses_what_the_url_says_stops_a_start(rabbit: RabbitServer, url: str, told: str) -> None:
+    where = f"127.0.0.1:{rabbit.port}"
+    settings = load_settings(celery_broker_url=url.format(where, secret="hunter2-hunter2"))
+    said = ""
+    try:
+        check_servers(settings, "CELERY_BROKER_URL")
+    except ConfigError as error:
+        said = str(error)
+    assert "hunter2" not in said
+    assert said.startswith(f"CELERY_BROKER_URL: {where} {told}" if told else "")
+    assert bool(said) == bool(told)
 
 
 def test_metrics_report_the_length_of_every_queue(stage: Stage) -> None:

@@ -141,6 +141,31 @@ def test_no_process_starts_with_a_certificate_that_is_not_trusted_or_sends_its_p
     assert bytes(forwarder.sent) == b""
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("rediss://:{password}@{node}", "does not speak TLS: write redis:// instead of rediss://"),
+        ("redis://:{password}@{encrypted}", "speaks TLS alone: write rediss:// instead of redis://"),
+        ("redis://:wrong-{password}@{node}", "refuses the user name or the password"),
+    ],
+)
+def test_no_process_starts_with_a_redis_that_is_not_what_the_url_says(
+    tmp_path: Path, node: Node, forwarder: Relay, url: str, told: str
+) -> None:
+    given = url.format(password=PASSWORD, node=node.where, encrypted=f"127.0.0.1:{forwarder.port}")
+    said: dict[str, tuple[str, int]] = {}
+    with ExitStack() as stack:
+        programs = {name: running(name, tmp_path / name, {"REDIS_URL": given}) for name in PROGRAMS}
+        for name, process in {name: stack.enter_context(one) for name, one in programs.items()}.items():
+            text, _ = process.communicate(timeout=DEADLINE)
+            said[name] = (text, process.returncode)
+    for name, (text, status) in said.items():
+        assert status != 0, name
+        assert f"REDIS_URL: 127.0.0.1:{given.rpartition(':')[2]} {told}" in text.splitlines()[-1], (name, text)
+        assert PASSWORD not in text
+        assert "Traceback" not in text
+
+
 def test_a_broker_alone_that_is_not_trusted_stops_the_workers_but_not_the_web(
     tmp_path: Path, forwarder: Relay, certificate: Certificate
 ) -> None:

@@ -41,6 +41,7 @@ PERMANENT: dict[tuple[int, str], tuple[tuple[str, ...], type[Permanent]]] = {
     (400, "chat not found"): (ABOUT_PERSON, NoPhoto),
     (403, "user is deactivated"): (ABOUT_PERSON, NoPhoto),
 }
+TEMPORARY = (400, "wrong file_id or the file is temporarily unavailable")
 PREFIX = re.compile(r"(bad request|forbidden): ")
 LOGGED_OUT = re.compile(r"logged out|(the )?bot has already been closed")
 
@@ -115,7 +116,7 @@ def to_error(method: str, status: int, answer: dict[str, Any]) -> WarmerError:
     methods, kind = PERMANENT.get((status, text), ((), None))
     if kind and method in methods:
         return kind(f"{method}: {status}, {text}")
-    if status == HTTPStatus.BAD_REQUEST and "temporarily unavailable" in text:
+    if method in ABOUT_FILE and (status, text) == TEMPORARY:
         return TemporarilyUnavailable(f"{method}: 400, temporarily unavailable")
     if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN):
         return UnknownRefusal(f"{method}: {status}, in unknown words")

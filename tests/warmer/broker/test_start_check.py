@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -137,6 +138,18 @@ def test_a_server_that_does_not_answer_delays_the_check_of_no_other(certificate:
         hosts = f"rediss+cluster://silent.example,127.0.0.1:{server.port}"
         with pytest.raises(ConfigError, match=r"^REDIS_URL: does not trust 127\.0\.0\.1"):
             check_servers(load_settings(redis_url=hosts, celery_broker_url="redis://127.0.0.1:1"))
+    assert not silent.is_set()
+
+
+def test_a_wrong_server_is_named_although_another_host_of_its_url_does_not_answer(
+    silent: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instants = iter([0.0, 0.0, start_check.CHECK_SECONDS])  # at the start, before and after the first answer
+    monkeypatch.setattr(start_check, "time", SimpleNamespace(monotonic=lambda: next(instants)))
+    with OneAnswer(b"+OK\r\n-ERR This instance has cluster support disabled\r\n") as server:
+        hosts = f"redis+cluster://silent.example,127.0.0.1:{server.port}"
+        with pytest.raises(ConfigError, match=r"^REDIS_URL: 127\.0\.0\.1:\d+ is a single Redis"):
+            check_servers(load_settings(redis_url=hosts, celery_broker_url="redis://127.0.0.1:1"), "REDIS_URL")
     assert not silent.is_set()
 
 

@@ -7,9 +7,11 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import listening
 from tests.warmer.conftest import list_next_runs
-from tests.warmer.flow.outages import break_telegram, pass_time, warm
+from tests.warmer.flow.conftest import follow, mark_old
+from tests.warmer.flow.outages import attempt, break_telegram, pass_time, warm
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
+from warmer.keys import Subject
 from warmer.state.failures import list_failures
 from warmer.wiring import WorkerContext
 
@@ -214,3 +216,30 @@ def test_when_the_bot_is_accepted_again_every_failed_subject_is_due_at_once(
     context.budget.resume()
     assert max(list_next_runs(context).values()) <= 0
     assert [warm(context, file_id).kind for file_id in file_ids] == ["done"] * 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        *((fault, 403) for fault in ("logged-out", "unauthorized", "not-found", "unknown-refusal", "not-json")),
+        ("temporarily-unavailable", 403),  # words about a file
+        *(("blocked", status) for status in (400, 403, 404)),
+    ],
+)
+def test_nothing_that_telegram_or_a_proxy_says_about_everybody_hides_the_stored_picture_of_a_partner(
+    context: WorkerContext, telegram: FakeTelegram, partner_id: int, fault: str, status: int
+) -> None:
+    follow(context, partner_id)
+    person, (file_id,) = Subject.of_person(partner_id), context.people.get(partner_id).shown
+    mark_old(context, partner_id)
+    context.people.register(partner_id, "Ann", None)
+    if fault == "blocked":
+        telegram.fail("*", fault, times=None, status=status)
+    else:
+        telegram.fail("*", fault, times=None)
+    for _ in range(5):
+        assert attempt(context, person).kind == "postponed"
+        pass_time(context, person)
+    assert context.people.get(partner_id).shown == (file_id,)
+    assert context.steps.store.get_statuses([file_id])[0].status == "ready"
+    assert [context.steps.store.get_unavailable(subject) for subject in (person, file_id)] == [None, None]
