@@ -128,8 +128,7 @@ def test_a_room_of_warmer_imports_only_the_rooms_that_the_table_allows() -> None
 
 def list_rooms_of_web() -> dict[Path, str]:
     """The room of every module of `web`."""
-    folder = ROOT / "web"
-    return {path: path.relative_to(folder).with_suffix("").parts[0] for path in modules("web")}
+    return {path: path.relative_to(ROOT / "web").with_suffix("").parts[0] for path in modules("web")}
 
 
 def room_of_web(module: str) -> str | None:

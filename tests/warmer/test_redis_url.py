@@ -78,6 +78,22 @@ def test_a_password_that_is_not_encoded_is_refused_without_a_part_of_it(url: str
 @pytest.mark.parametrize(
     "url",
     [
+        f"redis://:{SECRET}@a:x", f"redis://:{SECRET}@a:70000", f"redis://:{SECRET}@[::1", f"redis://a/0?{SECRET}",
+        f"redis://a/0?{SECRET}=1", f"redis://a/{SECRET}", f"redis://a/0?protocol={SECRET}",
+        f"rediss://a/0?ssl_cert_reqs={SECRET}", f"rediss://a/0?ssl_ca_certs=/no/such/{SECRET}",
+        f"redis://a/0?db=1&db={SECRET}", f"{SECRET}://a", f"redis+cluster://:{SECRET}@a:0",
+        f"redis+sentinel://:{SECRET}@a", SECRET,
+    ],
+)  # fmt: skip
+def test_no_part_of_a_url_that_is_refused_is_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match=r"must|has|names|is not") as caught:
+        check_url(url, SCHEMES)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
         "redis://a?socket_timeout=9", "redis://a?decode_responses=1", "redis://a?ssl_cert_reqs=none",
         "redis+cluster://a?ssl_cert_reqs=none", "unix:///r?ssl_cert_reqs=none", "redis+cluster://a?db=1",
         "rediss://a?ssl_cert_reqs=maybe", "redis://a?protocol=4", "redis://a?protocol=", "redis://a?db=x",

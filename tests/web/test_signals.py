@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import blinker
 import pytest
-from blinker import NamedSignal
 from flask import Flask
 from flask.testing import FlaskClient
 from redis.exceptions import RedisError
@@ -30,7 +30,7 @@ from warmer.keys import Subject
 from web import signals
 from web.wiring import get_web_context
 
-ALL = [value for value in vars(signals).values() if isinstance(value, NamedSignal)]
+ALL = [value for value in vars(signals).values() if isinstance(value, blinker.NamedSignal)]
 
 
 @contextmanager
@@ -52,8 +52,6 @@ def test_the_signals_are_the_five_of_the_contract_and_four_more() -> None:
 
 
 def test_the_signals_have_their_own_namespace() -> None:
-    import blinker
-
     assert blinker.signal("photo-served") is not signals.photo_served
 
 
@@ -93,8 +91,7 @@ def test_a_cold_picture_signals_photo_missed(app: Flask, accept: str | None, wan
     file_id = new_file_id()
     with record_signals(app) as said:
         FlaskClient(app).get(file_url(file_id), headers={"Accept": accept} if accept else {})
-    payload = {"subject": file_id, "wanted": (160, wanted)}
-    assert said == [("photo-missed", payload)]
+    assert said == [("photo-missed", {"subject": file_id, "wanted": (160, wanted)})]
 
 
 def test_a_cold_id_signals_photo_missed_with_the_id_as_subject(app: Flask, client: FlaskClient) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.support.cli_parts import send_heartbeat
-from warmer.state.workers import SEEN_SECONDS, judge_bot, list_worker_statuses, read_heartbeats
+from warmer.state.workers import SEEN_SECONDS, WorkerStatus, judge_bot, list_worker_statuses, read_heartbeats
 from warmer.wiring import WorkerContext
 
 
@@ -46,3 +46,5 @@ def test_the_worker_status_of_another_release_is_read(context: WorkerContext) ->
     statuses = list_worker_statuses(context.redis, context.keys)
     assert [status.name for status in statuses] == ["one"]
     assert judge_bot(statuses) == "unknown"
+    context.redis.set(context.keys.worker("one"), '{"name": "one"}')  # of an older release, without the other fields
+    assert list_worker_statuses(context.redis, context.keys) == [WorkerStatus("one", "unknown", "", "", 0)]

@@ -239,3 +239,10 @@ def test_an_unregistered_id_is_looked_up_while_its_client_waits(client: FlaskCli
             told = (answer.status_code, answer.mimetype, answer.headers["Cache-Control"])
             assert told == (200, accept, CACHE_CONTROL["user"])
     assert telegram.calls["getFile"] == telegram.calls["download"] == 2
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_worker_that_finds_no_picture_ends_the_wait_with_404(client: FlaskClient, telegram: FakeTelegram) -> None:
+    for url, method in ((file_url(new_file_id()), "getFile"), (user_url(new_id()), "getChat")):
+        assert [client.get(url).status_code for _ in range(2)] == [404, 404]
+        assert telegram.calls[method] == 1
