@@ -18,6 +18,33 @@ from web.photos.request import PREFIXES
 
 OURS, THEIRS = "https://app.example", "https://evil.example"
 ALLOWED = "Access-Control-Allow-Origin"
+ROUTES = {
+    ("GET", "/"),
+    ("POST", "/try"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/ops"),
+    ("GET", "/ops.json"),
+    ("GET", "/openapi.json"),
+    ("GET", "/static/<path:filename>"),
+    ("GET", "/api/partner/recent"),
+    ("POST", "/api/partner/me"),
+    ("GET", "/api/partner/me"),
+    ("DELETE", "/api/partner/me"),
+    ("PUT", "/api/partner/<partner:name>"),
+    ("GET", "/api/partner/<partner:name>"),
+    ("DELETE", "/api/partner/<partner:name>"),
+    ("POST", "/api/photos/warm"),
+    ("POST", "/api/photos/resolve"),
+}
+IN_FRONT = {"/api/photos/file/", "/api/photos/user/"}
+
+
+def test_the_routes_are_those_of_the_contract(make_app: MakeApp) -> None:
+    rules = make_app().url_map.iter_rules()
+    assert {(method, rule.rule) for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}} == ROUTES
+    assert set(PREFIXES) == IN_FRONT
 
 
 def test_importing_the_web_tier_loads_no_pillow_no_telegram_client_and_no_tasks() -> None:

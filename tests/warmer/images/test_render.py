@@ -152,6 +152,11 @@ def test_more_than_16_megapixels_are_refused_before_decoding(monkeypatch: pytest
             run(PNG_SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT"))
 
 
+def test_16_megapixels_are_accepted() -> None:
+    assert MAX_PIXELS == 16_000_000
+    assert len(run(save(Image.new("L", (4000, 4000)), "JPEG")).variants) == 3
+
+
 def test_one_large_decode_runs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     inside, most = [0], [0]
     lock = threading.Lock()

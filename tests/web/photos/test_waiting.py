@@ -12,7 +12,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from faketelegram import FakeTelegram
 from tests.conftest import wait_until
 from tests.support.clock import Clock
 from tests.support.web_parts import (
@@ -21,14 +20,12 @@ from tests.support.web_parts import (
     file_url,
     leave_no_place,
     new_file_id,
-    new_id,
     queued,
     store_picture,
     store_unavailable,
-    user_url,
 )
+from tests.web.photos.conftest import make_patient_app
 from warmer.errors import InvalidFileId
-from web.photos.response import CACHE_CONTROL
 from web.photos.waiting import LOOK_SECONDS, Overloaded, Waiting
 from web.wiring import PLACES, THREADS, get_web_context
 
@@ -45,18 +42,8 @@ def waiting_client(app: Flask) -> Iterator[tuple[str, Any]]:
 
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    """The web tier without a worker, with a wait longer than anything takes here."""
-    app = make_app(photo_wait=10)
-    get_web_context(app).photos.waiting.wait_seconds = 60.0
-    return app
-
-
-@pytest.fixture
-def pauses(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """For each pause of a waiting request, whether a message ended it; requests re-read on no other occasion."""
-    ended: list[bool] = []
-    monkeypatch.setattr(get_web_context(app).photos.waiting, "_pause", lambda news, _: ended.append(news.wait(60)))
-    return ended
+    """The web tier without a worker."""
+    return make_patient_app(make_app)
 
 
 @pytest.fixture
@@ -210,39 +197,3 @@ def test_a_request_enqueues_again_when_a_worker_ends_without_an_outcome(app: Fla
         wait_until(lambda: queued(app, "hot") == [file_id] * 2)
         store_picture(app, file_id)
         assert answer.result().status_code == 200
-
-
-# With a real worker
-
-
-@pytest.mark.usefixtures("worker")
-def test_a_cold_picture_is_fetched_and_then_stored(client: FlaskClient, telegram: FakeTelegram) -> None:
-    telegram.world.add_user(user_id := new_id(), "Ann")
-    url = file_url(telegram.world.file_id(user_id))
-    answers = [client.get(url) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert [answer.headers["Cache-Status"] for answer in answers] == ["avatar-warmer; fwd=miss", "avatar-warmer; hit"]
-    assert (telegram.calls["getFile"], telegram.calls["download"]) == (1, 1)
-
-    jpeg = client.get(url, headers={"Accept": "image/jpeg"})
-    assert (jpeg.mimetype, jpeg.headers["Cache-Status"]) == ("image/jpeg", "avatar-warmer; fwd=miss")
-    assert (telegram.calls["getFile"], telegram.calls["download"]) == (1, 1)  # made from a stored variant
-
-
-@pytest.mark.usefixtures("worker")
-def test_an_unregistered_id_is_looked_up_while_its_client_waits(client: FlaskClient, telegram: FakeTelegram) -> None:
-    telegram.world.add_user(user_id := new_id(), "Ann")
-    telegram.world.add_chat(-user_id, "A group")
-    for one in (user_id, -user_id):
-        for accept in ("image/jpeg", "image/webp"):
-            answer = client.get(user_url(one), headers={"Accept": accept})
-            told = (answer.status_code, answer.mimetype, answer.headers["Cache-Control"])
-            assert told == (200, accept, CACHE_CONTROL["user"])
-    assert telegram.calls["getFile"] == telegram.calls["download"] == 2
-
-
-@pytest.mark.usefixtures("worker")
-def test_a_worker_that_finds_no_picture_ends_the_wait_with_404(client: FlaskClient, telegram: FakeTelegram) -> None:
-    for url, method in ((file_url(new_file_id()), "getFile"), (user_url(new_id()), "getChat")):
-        assert [client.get(url).status_code for _ in range(2)] == [404, 404]
-        assert telegram.calls[method] == 1
