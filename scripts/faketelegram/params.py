@@ -28,11 +28,14 @@ class Request(werkzeug.Request):
 
     def __init__(self, handler: BaseHTTPRequestHandler) -> None:
         stream: Any = handler.rfile
+        length = handler.headers.get("Content-Length", "0")
+        if not re.fullmatch("[0-9]{1,18}", length):  # Werkzeug reads it as 0: the body would be the next request
+            raise BadRequest("Content-Length")
         environ = {
             "REQUEST_METHOD": handler.command,
             "QUERY_STRING": handler.path.partition("?")[2],
             "CONTENT_TYPE": handler.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": handler.headers.get("Content-Length", "0"),
+            "CONTENT_LENGTH": length,
             "wsgi.input": stream,
         }
         if "chunked" in handler.headers.get("Transfer-Encoding", "").lower():

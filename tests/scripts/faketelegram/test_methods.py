@@ -13,6 +13,7 @@ from PIL import Image
 
 from faketelegram import FakeTelegram, UnknownAccountError
 from tests.scripts.faketelegram.calling import PATIENCE, call, download, get_file, path_of
+from tests.support.raw_http import exchange, head
 
 AS_JSON = {"Content-Type": "application/json"}
 FILE_ID = re.compile(r"[A-Za-z0-9_-]{56,100}")
@@ -67,6 +68,31 @@ def test_parameters_are_accepted_as_query_form_json_or_multipart(fake: FakeTeleg
         requests.post(url, data=iter([json.dumps(wanted).encode()]), headers=AS_JSON, timeout=PATIENCE),
     ]
     assert [answer.json()["ok"] for answer in answers] == [True] * 6
+
+
+@pytest.mark.parametrize("length", ["-5", "+5", "abc", "5, 5", "0x5", "\xb2", "9" * 30])
+def test_a_malformed_length_gets_400_and_the_body_is_no_next_request(fake: FakeTelegram, length: str) -> None:
+    path = f"/bot{fake.token}/getMe HTTP/1.1"
+    (answer,) = exchange(fake.url, head(f"POST {path}", f"Content-Length: {length}") + head(f"GET {path}"))
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+    assert json.loads(answer.body)["description"] == "Bad Request: can't parse the request: Content-Length"
+    assert not fake.calls
+
+
+@pytest.mark.parametrize(
+    ("body", "statuses"),
+    [(b"4\r\nuser\r\n6\r\n_id=42\r\n0\r\n\r\n", [200, 200]), (b"a;x=1\r\nuser_id=42\r\n0\r\n\r\n", [400]),
+     (b"a\r\nuser_id=42\r\n0\r\nX-Last: 1\r\n\r\n", [400]), (b"zz\r\nuser_id=42\r\n0\r\n\r\n", [400])],
+)  # fmt: skip
+def test_a_body_in_chunks_is_read_without_extensions_and_trailers(
+    fake: FakeTelegram, body: bytes, statuses: list[int]
+) -> None:
+    path = f"/bot{fake.token}/getUserProfilePhotos HTTP/1.1"
+    fields = ["Transfer-Encoding: chunked", "Content-Type: application/x-www-form-urlencoded"]
+    answers = exchange(
+        fake.url, head(f"POST {path}", *fields) + body + head(f"GET {path.replace(' ', '?user_id=42 ')}")
+    )
+    assert [answer.status for answer in answers] == statuses
 
 
 def test_method_names_are_case_insensitive_and_counted_by_their_canonical_name(fake: FakeTelegram) -> None:
