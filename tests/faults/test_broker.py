@@ -1,15 +1,16 @@
-"""Only the broker is away: hits are served, misses get 503 at once."""
+"""Only the broker is away: hits, which never ask it, are served, and misses get 503 at once."""
 
 from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from tests.conftest import wait_until
-from tests.support.faults import DEADLINE, Figure, Stage, run_stage
+from tests.support.faults import DEADLINE, Figure, Stage, run_stage, suspended
 from tests.support.redis_nodes import RedisServer
 
 
@@ -25,9 +26,20 @@ def stage(tmp_path_factory: pytest.TempPathFactory, broker: RedisServer) -> Iter
         yield stage
 
 
+def count_commands(broker: RedisServer) -> Counter[str]:
+    """Returns the broker's command counts, without BRPOP, which only workers send and which counts when it ends."""
+    stats = broker.client.info("commandstats")
+    aside = ("cmdstat_info", "cmdstat_brpop")
+    return Counter({name: one["calls"] for name, one in stats.items() if name not in aside})
+
+
 @pytest.mark.parametrize("how", ["killed", "paused"])
 def test_a_miss_gets_503_while_the_broker_is_away(stage: Stage, broker: RedisServer, figure: Figure, how: str) -> None:
     (hot,) = stage.warm(1).values()
+    with suspended(stage.processes("worker", "worker2", "beat", "flower")):
+        before = count_commands(broker)
+        assert {stage.get(hot).status for _ in range(50)} == {200}
+        assert count_commands(broker) - before == Counter()
     cold = list(stage.add_people(20).values())
     broker.process.send_signal(signal.SIGKILL if how == "killed" else signal.SIGSTOP)
     first = stage.get(cold[0])
