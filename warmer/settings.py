@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.errors import ConfigError
 from warmer.formats import FORMATS
-from warmer.http_url import CertificatesFile, ProxyUrl, PublicUrl, RootUrl, is_loopback, is_sent_in_plain_text
+from warmer.http_url import HOST, CertificatesFile, ProxyUrl, PublicUrl, RootUrl, is_loopback, is_sent_in_plain_text
 from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
 from warmer.sources import find_data_dir, is_service_link, read_env_file, read_given
@@ -32,7 +32,7 @@ MESSAGES = {  # by the type of pydantic's error
     "too_short": "needs at least one key",
     "int_parsing": "must be a whole number",
     "float_parsing": "must be a number",
-    "string_pattern_mismatch": "must be a name or an address, without a port",
+    "string_pattern_mismatch": "must be a name or an address, without a port and without brackets",
 }
 Csv = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     api_keys: Secrets
     url_signing_keys: Secrets
     init_data_max_age: int = Field(86_400, ge=1)  # seconds
-    host: str = Field("0.0.0.0", pattern=r"^[A-Za-z0-9._:%-]+$")  # noqa: S104 - a service is meant to be reached
+    host: str = Field("0.0.0.0", pattern=HOST)  # noqa: S104 - a service is meant to be reached
     port: int = Field(8000, ge=1, le=65_535)
     public_url: PublicUrl = ""
     cors_origins: Csv = ()

@@ -48,7 +48,7 @@ BAD = {
     "API_KEYS": [",", " , ", "x", "x" * 15, f"{'x' * 16},short", f"short , {'x' * 16}"],
     "URL_SIGNING_KEYS": [",", "short", "x" * 31, f"{'x' * 32},short"],
     "INIT_DATA_MAX_AGE": ["0", "-1", "a day", "1.5"],
-    "HOST": ["tcp://10.0.0.1:8000", "a b", "a/b"],
+    "HOST": ["tcp://10.0.0.1:8000", "a b", "a/b", "0.0.0.0:8000", "localhost:8000", "[::]", "[::1]:8000", "a%b"],
     "PORT": ["0", "65536", "http", "80.5", "-1", ":8000", "8000/tcp", "0.0.0.0:8000"],
     "PUBLIC_URL": ["photos.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://", *UNPRINTABLE],
     "CORS_ORIGINS": ["*", "example.org", "https://a/path", "https://a, *", "https://*.example.org", "null"],
@@ -154,6 +154,11 @@ def test_hot_max_is_what_the_budget_serves_within_the_wait_or_one_second(
 ) -> None:
     assert env(TELEGRAM_RATE=rate, PHOTO_WAIT=wait).hot_max == hot_max
     assert env(TELEGRAM_RATE=rate, PHOTO_WAIT=wait, HOT_MAX="7").hot_max == 7
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "::1", "::ffff:10.0.0.1", "fe80::1%eth0", "localhost", "web_1"])
+def test_a_host_is_a_name_or_an_address(env: Set, host: str) -> None:
+    assert env(HOST=host).host == host
 
 
 def test_a_program_exits_with_the_error_line(env: Set, monkeypatch: pytest.MonkeyPatch) -> None:
