@@ -36,12 +36,12 @@ class PartnerRow:
 
 
 def diagnose(context: WorkerContext, limit: int, health: Health) -> Iterator[Check | PartnerRow]:
-    """Every question in turn, each answered as soon as it is known. Without its rights in Redis, no more than these.
+    """Every question in turn, each answered once it is known. Without Redis or a right in it, the first ones alone.
 
     A question that Redis does not let be answered, because it is full or gone, is unknown; the others are asked.
     """
     yield from check_health(health)
-    if health.denied:
+    if health.denied or not health.can_read:
         return
     yield from check_redis(context, health)
     yield from ask("Do workers keep up with the queues?", lambda: [check_queues(context, health)])
@@ -49,9 +49,10 @@ def diagnose(context: WorkerContext, limit: int, health: Health) -> Iterator[Che
     found = ask("Who are the recent partners?", lambda: describe_all(limit, context))
     yield from found
     rows = [row for row in found if isinstance(row, PartnerRow)]
-    yield from check_partners(rows)
-    yield from ask("How long does a fetch take?", lambda: [check_fetch(rows, context)])
-    yield from ask("How long does a cached read take?", lambda: [check_read(rows, context)])
+    if len(rows) == len(found):  # otherwise Redis did not tell who they are
+        yield from check_partners(rows)
+        yield from ask("How long does a fetch take?", lambda: [check_fetch(rows, context)])
+        yield from ask("How long does a cached read take?", lambda: [check_read(rows, context)])
     for name, minutes in (("hour", 60), ("day", 1440)):
         yield from ask(f"What are the rates of the last {name}?", partial(check_rates, name, minutes, context))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from redis.exceptions import NoPermissionError
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
@@ -20,6 +23,20 @@ def test_every_check_has_a_result_for_an_empty_service(context: WorkerContext) -
     answers = [check for check in diagnose.diagnose(context, 5, context.health.take()) if isinstance(check, Check)]
     assert {check.state for check in answers} == {"ok", "wrong", "unknown"}
     assert [check.question for check in answers if check.state == "wrong"] == ["Are workers alive?", "Is beat alive?"]
+
+
+def test_while_redis_does_not_tell_the_partners_nothing_is_said_of_them(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise NoPermissionError
+
+    health = context.health.take()
+    monkeypatch.setattr(context.people, "list_recent", fail)
+    answers = {check.question: check for check in diagnose.diagnose(context, 5, health) if isinstance(check, Check)}
+    assert answers["Who are the recent partners?"].answer == "Redis does not tell: NoPermissionError"
+    assert "Are there recent partners?" not in answers
+    assert "How long does a cached read take?" not in answers
 
 
 def ask(context: WorkerContext, question: str) -> tuple[str, str]:
