@@ -48,7 +48,7 @@ worker_tmp_dir = _find_heartbeat_folder()
 
 
 def on_starting(_server: Any) -> None:
-    """Refuse a Redis that is not trusted. Without a trusted broker there are still hits."""
+    """Refuse a Redis that is not what its URL says. Without the broker there are still hits."""
     exit_if_wrong_server(_settings, "REDIS_URL")
 
 

@@ -25,6 +25,6 @@ def _log_as_everywhere(**_: Any) -> None:
 
 
 @import_modules.connect
-def _refuse_untrusted_servers(**_: Any) -> None:
+def _refuse_wrong_servers(**_: Any) -> None:
     """Celery's programs, Flower among them, send this at their start; a web process that publishes does not."""
     exit_if_wrong_server(load_settings_or_exit())

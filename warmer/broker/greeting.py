@@ -83,7 +83,8 @@ def ask_redis(connection: socket.socket, url: str, prefix: str) -> str | None:
     """
     username, password, database = _read_login(url)
     commands: list[Sequence[str]] = [("INFO", "server")]
-    if username or password:
+    has_login = bool(username or password)
+    if has_login:
         commands.append(("AUTH", username, password or "") if username else ("AUTH", password or ""))
     if database:
         commands.append(("SELECT", str(database)))
@@ -95,6 +96,8 @@ def ask_redis(connection: socket.socket, url: str, prefix: str) -> str | None:
         return None
     if SENTINEL.search(before):
         return "is a Sentinel: write redis+sentinel://host:26379/master"
+    if has_login and not replies[0].startswith("+"):
+        replies = replies[:1]  # the others tell a client that is not logged in, and redis-py may know another way
     errors = [before, *replies] if before.startswith("-DENIED") else replies
     return next((told for words, told in REFUSALS for error in errors if re.match(f"-({words})", error)), "")
 
@@ -107,7 +110,7 @@ def ask_sentinel(connection: socket.socket, master: str) -> Host | str | None:
     if re.search(r"_mode:(standalone|cluster)\b", before):
         return "is Redis and no Sentinel: write redis:// or redis+cluster://"
     if before.startswith("-NOAUTH"):
-        return "is a Sentinel with a password of its own, which is not supported"
+        return "wants a password: it is Redis, or a Sentinel with a password of its own, which is not supported"
     name, _, port = found.partition("\n")
     if port.isdigit():
         return Host(name, int(port))
@@ -140,12 +143,14 @@ def _read_reply(stream: Any) -> str:
 
 
 def _read_login(url: str) -> tuple[str | None, str | None, int]:
-    """User, password and database."""
-    if place := parse_place(url):
-        return place.username, place.password, place.database
+    """User, password and database. With RESP3 redis-py names the user, too, and a server without a password agrees."""
     base, options = split_options(url)
+    usual = "default" if options["protocol"] == 3 else None
+    if place := parse_place(url):
+        return place.username or (place.password and usual), place.password, place.database
     parts: dict[str, Any] = dict(parse_url(base))  # type: ignore[no-untyped-call]  # untyped in redis-py
-    return parts.get("username"), parts.get("password"), int(parts.get("db") or options.get("db") or 0)
+    password = parts.get("password")
+    return parts.get("username") or (password and usual), password, int(parts.get("db") or options.get("db") or 0)
 
 
 def ask_rabbit(url: str) -> str | None:
@@ -156,7 +161,9 @@ def ask_rabbit(url: str) -> str | None:
         broker.transport.establish_connection().close()
     except AccessRefused:
         return "refuses the user name or the password"
-    except NotAllowed:
+    except NotAllowed as error:
+        if "limit" in str(error.reply_text):  # of connections, which the next attempt may not meet
+            return ""
         return "has no such virtual host, or this user may not use it"
     except AMQPError:
         return None

@@ -5,11 +5,13 @@ A certificate that is not trusted, a server without TLS or with nothing else, an
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -28,6 +30,7 @@ ENCRYPTED = {plain: scheme for scheme, plain in PLAIN.items()}
 CHECK_SECONDS = 5.0  # for all servers together, their names included
 WANTS_CERTIFICATE = "wants a certificate of the client: name ssl_certfile and ssl_keyfile in the URL"
 WHERE = "docs/settings.md, Redis and the broker"
+log = logging.getLogger(__name__)
 
 
 class Untrusted(ConfigError):
@@ -61,7 +64,13 @@ def exit_if_wrong_server(settings: Settings, *names: str) -> None:
 
 
 def check_servers(settings: Settings, *names: str) -> None:
-    """Raise ConfigError if a server is not what the URL in one of these settings says; none: in all of them.
+    """Raise ConfigError if a server is not what the URL in one of these settings says; none: in all of them."""
+    for error in find_wrong_servers(settings, *names):
+        raise error
+
+
+def find_wrong_servers(settings: Settings, *names: str) -> Iterator[ConfigError]:
+    """At most one error for each of these settings; none: for all of them. Raises Untrusted.
 
     A server that is away, does not answer within CHECK_SECONDS, or says anything unknown stops no start: it may be back
     at any time. Of several hosts in a URL one that passes suffices.
@@ -72,7 +81,7 @@ def check_servers(settings: Settings, *names: str) -> None:
         if url := urls[name]:
             context = _make_context(name, url)
             servers += [_Server(name, url, address, context, prefix) for address in _list_addresses(url)]
-    _check_all(servers)
+    yield from _check_all(servers)
 
 
 def _list_addresses(url: str) -> tuple[Address, ...]:
@@ -113,23 +122,24 @@ def _make_context(name: str, url: str) -> ssl.SSLContext | None:
     return context
 
 
-def _check_all(servers: list[_Server]) -> None:
+def _check_all(servers: list[_Server]) -> Iterator[ConfigError]:
     """Check all at the same time. A thread whose server does not answer ends later, or with the process."""
     answers: SimpleQueue[tuple[str, ConfigError | None]] = SimpleQueue()
     for server in servers:
         Thread(target=lambda one: answers.put((one.name, _check(one))), args=(server,), daemon=True).start()
     deadline = time.monotonic() + CHECK_SECONDS
     waiting = Counter(server.name for server in servers)
-    errors: dict[str, ConfigError | None] = {}  # by setting; None if one of its servers passes
+    passed: set[str] = set()  # settings
     with suppress(Empty):
         for _ in servers:
             name, error = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-            errors[name] = error and errors.get(name, error)
             waiting[name] -= 1
-            if error and (isinstance(error, Untrusted) or (errors[name] and not waiting[name])):
+            if isinstance(error, Untrusted):
                 raise error
-    for left in filter(None, errors.values()):
-        raise left
+            if error is None:
+                passed.add(name)
+            elif not waiting[name] and name not in passed:
+                yield error
 
 
 def _check(server: _Server) -> ConfigError | None:
@@ -138,6 +148,9 @@ def _check(server: _Server) -> ConfigError | None:
     except ssl.SSLCertVerificationError as error:
         return Untrusted(f"{server.name}: does not trust {server.address}: {error.verify_message} ({WHERE})")
     except (OSError, ValueError):  # a name that no server can have is a ValueError
+        wrong = ""
+    except Exception as error:  # noqa: BLE001 - whatever a client does with an odd answer stops no start
+        log.warning("%s: the check of %s ended with %s", server.name, server.address, type(error).__name__)
         wrong = ""
     return ConfigError(f"{server.name}: {server.address} {wrong} ({WHERE})") if wrong else None
 

@@ -17,7 +17,7 @@ from tests.support.programs import find_program
 from tests.support.servers import Certificate, OneAnswer, make_certificate
 from warmer.broker import greeting, start_check
 from warmer.broker.queues import choose_tls
-from warmer.broker.start_check import check_servers
+from warmer.broker.start_check import Untrusted, check_servers, find_wrong_servers
 from warmer.errors import ConfigError
 from warmer.settings import load_settings
 
@@ -141,16 +141,32 @@ def test_a_server_that_does_not_answer_delays_the_check_of_no_other(certificate:
     assert not silent.is_set()
 
 
-def test_a_wrong_server_is_named_although_another_host_of_its_url_does_not_answer(
+def test_a_wrong_server_stops_no_start_while_another_host_of_its_url_does_not_answer(
     silent: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instants = iter([0.0, 0.0, start_check.CHECK_SECONDS])  # at the start, before and after the first answer
     monkeypatch.setattr(start_check, "time", SimpleNamespace(monotonic=lambda: next(instants)))
     with OneAnswer(b"+OK\r\n-ERR This instance has cluster support disabled\r\n") as server:
         hosts = f"redis+cluster://silent.example,127.0.0.1:{server.port}"
-        with pytest.raises(ConfigError, match=r"^REDIS_URL: 127\.0\.0\.1:\d+ is a single Redis"):
-            check_servers(load_settings(redis_url=hosts, celery_broker_url="redis://127.0.0.1:1"), "REDIS_URL")
+        check_servers(load_settings(redis_url=hosts, celery_broker_url="redis://127.0.0.1:1"), "REDIS_URL")
+        assert server.heard
     assert not silent.is_set()
+
+
+def test_an_answer_that_a_client_cannot_digest_stops_no_start(caplog: pytest.LogCaptureFixture) -> None:
+    with OneAnswer(b"*1\r\n" * 5000) as server:
+        check_servers(load_settings(redis_url=f"redis://:{SECRET}@127.0.0.1:{server.port}"), "REDIS_URL")
+        assert caplog.messages == [f"REDIS_URL: the check of 127.0.0.1:{server.port} ended with RecursionError"]
+
+
+def test_every_wrong_setting_is_found(certificate: Certificate) -> None:
+    with OneAnswer(b"HTTP/1.1 200 OK\r\n\r\n") as server, OneAnswer(certificate=certificate) as untrusted:
+        both = {"redis_url": f"redis://127.0.0.1:{server.port}", "celery_broker_url": f"amqp://127.0.0.1:{server.port}"}
+        wrong = sorted(map(str, find_wrong_servers(load_settings(**both))))
+        assert [line.partition(":")[0] for line in wrong] == ["CELERY_BROKER_URL", "REDIS_URL"]
+        both["celery_broker_url"] = f"amqps://127.0.0.1:{untrusted.port}"
+        with pytest.raises(Untrusted, match=r"^CELERY_BROKER_URL: does not trust"):
+            list(find_wrong_servers(load_settings(**both)))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,7 +14,7 @@ import pytest
 from faketelegram import FakeTelegram
 from runner.ports import free_loopback_port
 from tests.support.redis_nodes import MASTER, Node, RedisServer, Sentinel
-from tests.support.servers import Certificate, OneAnswer, Relay
+from tests.support.servers import PIECE, Certificate, OneAnswer, Relay
 from warmer.broker import greeting, start_check
 from warmer.broker.start_check import check_servers
 from warmer.errors import ConfigError
@@ -116,7 +118,13 @@ ROWS = [
     ("redis", "", "cluster", "", greeting.CLUSTER),
     ("redis", "", "cluster", "/1", greeting.CLUSTER),
     ("redis+cluster", LOGIN, "node", "", "is a single Redis and no node of a cluster"),
-    ("redis+sentinel", LOGIN, "node", "/avatars", "is a Sentinel with a password of its own"),
+    (
+        "redis+sentinel",
+        LOGIN,
+        "node",
+        "/avatars",
+        "wants a password: it is Redis, or a Sentinel with a password of its own",
+    ),
     ("redis+sentinel", LOGIN, "open", "/avatars", "is Redis and no Sentinel: write redis:// or redis+cluster://"),
     ("redis+sentinel", LOGIN, "sentinel", "/another", "knows no master of the name in the URL"),
     ("redis+sentinel", ":wrong@", "sentinel", f"/{MASTER}", "which refuses the user name or the password"),
@@ -148,6 +156,7 @@ def test_a_server_that_cannot_be_meant_stops_a_start_with_one_line(
         ("redis", LOGIN, "node", "/15"),
         ("redis", f"avatars{LOGIN}", "node", ""),  # which may not ask for INFO
         ("redis", "", "open", "/1"),
+        ("redis", LOGIN, "open", "?protocol=3"),  # it takes any password of its usual user
         ("rediss", LOGIN, "encrypted", ""),
         ("redis+cluster", "", "cluster", ""),
         ("redis+sentinel", LOGIN, "sentinel", f"/{MASTER}"),
@@ -195,6 +204,54 @@ def test_an_answer_that_says_nothing_for_good_stops_no_start(answer: bytes) -> N
             setting = "CELERY_BROKER_URL" if scheme.startswith("amqp") else "REDIS_URL"
             said = check(setting, f"{scheme}://127.0.0.1:{port}/{'m' if 'sentinel' in scheme else ''}")
             assert said == "" or "does not speak TLS" in said or "is Redis, not RabbitMQ" in said
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"-ERR wrong number of arguments for 'auth' command\r\n", ""),
+        (b"+OK\r\n", "wants a password"),
+        (b"-WRONGPASS invalid\r\n", "refuses the user name"),
+    ],
+)
+def test_a_login_that_a_server_only_spells_otherwise_stops_no_start(answer: bytes, told: str) -> None:
+    closed = b"-NOAUTH Authentication required.\r\n"
+    with OneAnswer(closed + answer + closed) as server:
+        said = check("REDIS_URL", f"redis://user{LOGIN}127.0.0.1:{server.port}")
+    assert (told in said) if told else said == ""
+
+
+class Refusing(OneAnswer):
+    """Hears the client out, which is still busy with the answer."""
+
+    def serve(self, client: socket.socket) -> None:
+        super().serve(client)
+        while client.recv(PIECE):
+            pass
+
+
+def frame(class_id: int, method: int, arguments: bytes) -> bytes:
+    """One method of AMQP 0-9-1 on the channel of the connection."""
+    return struct.pack(">BHIHH", 1, 0, 4 + len(arguments), class_id, method) + arguments + b"\xce"
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_refused"),
+    [
+        ("NOT_ALLOWED - vhost another not found", True),
+        ("NOT_ALLOWED - access to vhost 'v' refused for user 'u'", True),
+        ("NOT_ALLOWED - access to vhost 'v' refused for user 'u': connection limit (5) is reached", False),
+        ("NOT_ALLOWED - connection refused for user 'u': user connection limit (5) is reached", False),
+    ],
+)
+def test_a_rabbitmq_whose_connections_are_all_taken_stops_no_start(reason: str, is_refused: bool) -> None:
+    start = struct.pack(">BBII", 0, 9, 0, 5) + b"PLAIN" + struct.pack(">I", 5) + b"en_US"
+    close = struct.pack(">HB", 530, len(reason)) + reason.encode() + struct.pack(">HH", 10, 40)
+    answer = frame(10, 10, start) + frame(10, 30, struct.pack(">HIH", 0, 0, 0)) + frame(10, 50, close)
+    with Refusing(answer) as server:
+        said = check("CELERY_BROKER_URL", f"amqp://u{LOGIN}127.0.0.1:{server.port}/another")
+    assert ("has no such virtual host" in said) == is_refused
+    assert bool(said) == is_refused
 
 
 def test_a_server_in_protected_mode_is_named() -> None:
