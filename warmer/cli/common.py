@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from warmer.errors import ConfigError
 from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import parse_user_id
 from warmer.redis_client.clients import connect_worker
-from warmer.settings import load_settings
+from warmer.settings import Settings, load_settings
 from warmer.wiring import WorkerContext, open_worker_context
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -25,13 +25,19 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON o
 
 
 @contextmanager
-def opened_worker_context(failure: type[click.ClickException] = click.ClickException) -> Iterator[WorkerContext]:
-    """The worker context of the service in the project's folder. A failure ends the command with one line."""
+def opened_worker_context(
+    check: Callable[[Settings], object] = lambda settings: check_servers(settings, "REDIS_URL"),
+    failure: type[click.ClickException] = click.ClickException,
+) -> Iterator[WorkerContext]:
+    """The worker context of the service in the project's folder. A failure ends the command with one line.
+
+    `check` looks at the servers before anything else does. Without a broker most commands do all their work.
+    """
     if (PROJECT / "scripts").is_dir():
         os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
     try:
         settings = load_settings()
-        check_servers(settings)
+        check(settings)
         with closing(open_worker_context(settings, connect_worker(settings))) as context:
             yield context
     except ConfigError as error:

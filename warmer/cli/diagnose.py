@@ -12,12 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from warmer.broker.start_check import find_wrong_servers
 from warmer.cli.checks import PartnerRow
 from warmer.cli.checks import diagnose as ask_all
 from warmer.cli.common import CannotAsk, as_json, echo_json, opened_worker_context
 from warmer.cli.figures import read_figures, show_figure
 from warmer.cli.redis_checks import Check
 
+SERVERS = "Are Redis and the broker what the URLs say?"
 MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 
 
@@ -34,13 +36,21 @@ def diagnose(partners: int, is_json: bool) -> None:
       avatar-warmer diagnose
       avatar-warmer diagnose --json --partners 5
     """
-    findings: list[Check | PartnerRow] = []
+    wrong: list[str] = []  # a server that refuses the login is a finding; one that is not trusted is asked nothing
     progress = nullcontext() if is_json else Console(stderr=True).status("Asking…")
-    with opened_worker_context(CannotAsk) as context, progress as status:
+    with (
+        opened_worker_context(
+            lambda settings: wrong.extend(map(str, find_wrong_servers(settings))), CannotAsk
+        ) as context,
+        progress as status,
+    ):
         health = context.health.take()
-        if not health.can_read and not health.denied:
+        if not (health.can_read or health.denied or wrong):
             raise CannotAsk(f"Redis is away ({health.reason}; is the service running?)")
-        figures = read_figures(context, health) if not health.denied else {}
+        figures = read_figures(context, health) if health.can_read and not health.denied else {}
+        findings: list[Check | PartnerRow] = [
+            Check(SERVERS, "wrong" if wrong else "ok", "; ".join(wrong) or "they are")
+        ]
         for finding in ask_all(context, partners, health):
             findings.append(finding)
             if status:

@@ -6,13 +6,11 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 from rich.filesize import decimal
 
 from warmer.broker.publish import BROKER_FAILED
-from warmer.http_url import is_loopback
 from warmer.observe.checks import Health
 from warmer.redis_client.cluster import list_infos
 from warmer.state.stats import sum_minutes
@@ -55,19 +53,17 @@ def _try(read: Callable[[], Any]) -> Any:
 
 
 def read_server(context: WorkerContext) -> dict[str, Any]:
-    """What one server tells of itself: memory, evictions, persistence, and its disk, if it is on this machine."""
+    """What one server tells of itself: memory, evictions, persistence, and its disk.
+
+    The disk only behind a socket: a port of this machine may lead to another one, or into a container.
+    """
     info, redis = list_infos(context.redis, "default")[0], cast(Any, context.redis)
     folder = _try(lambda: redis.config_get("dir").get("dir"))  # CONFIG is often closed
     free = None
-    if folder and is_here(context.settings.redis_url):
+    if folder and context.settings.redis_url.startswith("unix:"):
         with suppress(OSError):
             free = shutil.disk_usage(folder).free
     return {name: info.get(name) for name in FROM_INFO} | {"dir": folder, "disk_free": free}
-
-
-def is_here(url: str) -> bool:
-    """Whether the server is on this machine, as far as the URL tells."""
-    return url.startswith("unix:") or is_loopback(urlsplit(url).hostname)
 
 
 def count_queues(context: WorkerContext) -> dict[str, int] | None:

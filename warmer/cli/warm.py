@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from warmer.broker.start_check import check_servers
 from warmer.cli import INTERRUPTED
 from warmer.cli.bulk import Bulk
 from warmer.cli.common import as_json, count, echo_json, format_outage, opened_worker_context
@@ -46,7 +47,7 @@ def warm(names: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: bo
         raise click.UsageError(f"the file is not CSV: {error}") from None
     if wrong:
         raise click.UsageError("nothing was done: " + "; ".join(wrong))
-    with opened_worker_context() as context:
+    with opened_worker_context(check_servers) as context:
         bulk = Bulk(context)
         try:
             is_interrupted = warm_all(

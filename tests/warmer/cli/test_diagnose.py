@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from tests.conftest import next_id, wait_until
 from tests.support.cli_parts import call, fail, send_heartbeat
 from tests.support.redis_nodes import RedisServer
 from tests.support.running import ROOT
-from warmer.cli.figures import is_here, read_figures
+from tests.support.servers import Certificate, OneAnswer
+from warmer.cli.diagnose import SERVERS
+from warmer.cli.figures import read_figures, read_server
 from warmer.keys import Subject
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings
@@ -130,11 +133,62 @@ def test_figures_that_redis_does_not_permit_are_unknown(
 
 
 @pytest.mark.parametrize(
-    ("url", "is_local"),
-    [("unix:///run/r.sock", True), ("redis://127.0.0.1:1/0", True), ("redis://:p@redis.example:6379", False)],
+    ("url", "is_here"),
+    [("unix:///run/r.sock", True), ("redis://127.0.0.1:1/0", False), ("redis+sentinel://127.0.0.1/m", False)],
 )
-def test_only_the_disk_of_this_machine_is_measured(url: str, is_local: bool) -> None:
-    assert is_here(url) == is_local
+def test_only_a_disk_that_is_surely_of_this_machine_is_measured(
+    context: WorkerContext, url: str, is_here: bool
+) -> None:
+    settings = context.settings.model_copy(update={"redis_url": url})
+    assert (read_server(replace(context, settings=settings))["disk_free"] is not None) == is_here
+
+
+def diagnose_wrong() -> dict[str, str]:
+    """Returns the answer to each question. Something is wrong, but diagnose goes on."""
+    result = call("diagnose", "--json")
+    assert result.exit_code == 1, result.output
+    return {check["question"]: check["answer"] for check in json.loads(result.stdout)["checks"]}
+
+
+def test_a_login_that_redis_refuses_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RedisServer(tmp_path) as server:
+        monkeypatch.setenv("REDIS_URL", server.url)
+        server.client.config_set("requirepass", "hunter2-hunter2")
+        answers = diagnose_wrong()
+    assert answers["Does Redis answer, and grant every right?"] == "denied: the login"
+    assert "r.sock wants a password" in answers[SERVERS]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_another_server_instead_of_redis_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    with OneAnswer(b"HTTP/1.1 200 OK\r\n\r\n") as server:
+        monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{server.port}")
+        answers = diagnose_wrong()
+    assert "is an HTTP server, not Redis" in answers[SERVERS]
+    assert answers["Does Redis answer, and grant every right?"].startswith("away: ")
+
+
+@pytest.mark.usefixtures("context")
+def test_a_login_that_the_broker_refuses_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RedisServer(tmp_path) as server:
+        monkeypatch.setenv("CELERY_BROKER_URL", server.url)
+        server.client.config_set("requirepass", "hunter2-hunter2")
+        answers = diagnose_wrong()
+        assert fail("warm", "42")[1].startswith("Error: CELERY_BROKER_URL: ")
+        assert call("forget", "--yes", "42").exit_code == call("purge", "42").exit_code == 0
+    assert answers[SERVERS].startswith("CELERY_BROKER_URL: ")
+    assert answers["Are there recent partners?"] == "none is registered"
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_a_certificate_that_is_not_trusted_ends_diagnose_before_a_secret_is_sent(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with OneAnswer(certificate=certificate) as server:
+        monkeypatch.setenv(name, f"rediss://:hunter2-hunter2@127.0.0.1:{server.port}")
+        status, line = fail("diagnose")
+        assert (status, server.heard) == (2, [])
+    assert line.startswith(f"Error: {name}: does not trust ")
 
 
 # The figures
