@@ -27,7 +27,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted, ill:<call>, probe_at:<call> | budget | budget |
 | `outage:<kind>` | set, OUTAGE_SECONDS or REFUSED_SECONDS | subjects that failed together | outage | outage, photos |
-| `verdict:<call>` | string, ASKING_SECONDS or VERDICT_SECONDS | `asking`, `ill`, `well` | outage | outage |
+| `verdict:<call>` | string, ASKING_SECONDS or VERDICT_SECONDS | `asking`, `ill`, `well`, `unknown` | outage | outage |
 | `slot:<task>` | string, SLOT_SHARE of the period | this round of a periodic task is taken | schedule | schedule |
 | `stats:<minute>` | hash, STATS_SECONDS | figures of that minute, see stats | stats | stats |
 | `{failed}:subjects` | sorted set, STATS_SECONDS | the last that failed, by instant, in seconds | failures | failures |
@@ -72,7 +72,7 @@ WANTED_SECONDS = 60
 FAILURES_SECONDS = 86_400  # how long a failure counts, and how long an expired negative cache entry does
 OUTAGE_SECONDS = 30  # without another failure, the failed subjects are forgotten: each has its own retry
 REFUSED_SECONDS = 1200  # the same for `temporarily unavailable`: longer than the longest pause between two tries
-ASKING_SECONDS = 10  # a job that asks for a good subject ends within 5 s, or with its process
+ASKING_SECONDS = 10  # a job that asks for a good subject ends within 4 s, or with its process
 VERDICT_SECONDS = 2  # as long as between two probes
 SLOT_SHARE = 0.9  # less than the period, or a beat that ticks a millisecond early loses its round
 STATS_SECONDS = 25 * 3600

@@ -7,10 +7,9 @@ the newest partners that is stored, so Telegram has given it before; for a look-
 from __future__ import annotations
 
 import random
-from contextlib import suppress
 
 from warmer.deadline import JobContext
-from warmer.errors import Paused, Permanent, TokenRejected, WarmerError
+from warmer.errors import Permanent, Postponed, Unreachable, UpstreamFailed, WarmerError
 from warmer.keys import DOWNLOAD, Subject
 from warmer.photo import FilePath
 from warmer.state.budget import Budget
@@ -20,8 +19,10 @@ from warmer.state.photos import PhotoStore
 from warmer.telegram.client import BotApi
 
 NEWEST = 1000  # partners to choose from
-SAMPLE = 20  # of them, at random: an ill one is not chosen twice, and most were fetched long ago
-CHECK_SECONDS = 5.0  # with the 20 s of the job that checks, less than its lease
+SAMPLE = 100  # of them, at random: an ill one is not chosen twice, and most were fetched long ago
+CANDIDATES_MAX = 3  # pictures to ask a path for, until one can be downloaded
+CHECK_SECONDS = 4.0  # with the 20 s of the job that checks, less than its lease, and less than a stop waits
+CALL_SECONDS = 1.0  # a download that has less time left may be cut although Telegram is well
 
 
 class CrossCheck:
@@ -35,60 +36,83 @@ class CrossCheck:
         self.store = store
 
     def is_ill(self, call: str) -> bool | None:
-        """Returns True if the call fails for a good one, too, or none is known; None while another job finds out."""
+        """Returns True if the call fails for a good one, too, or none is known.
+
+        Returns None if that is not known: another job is finding out, no token came in time, or there was nothing to
+        download.
+        """
         is_mine, verdict = self.outage.read_verdict(call)
         if is_mine:
-            verdict = "well" if self._is_answered(call) else "ill"
+            try:
+                verdict = self._find_verdict(call)
+            except Postponed:  # the next failure asks
+                self.outage.drop_verdict(call)
+                return None
             self.outage.note_verdict(call, verdict)
-        return None if verdict == "asking" else verdict == "ill"
+        return {"ill": True, "well": False}.get(verdict)
 
-    def _is_answered(self, call: str) -> bool:
-        """An answer ends the outage of the call, if one is under way."""
-        job = JobContext.start("hot", 1, seconds=CHECK_SECONDS)
+    def _find_verdict(self, call: str) -> str:
+        """An answer ends the outage of the call, if one is under way. Raises Postponed without a token."""
+        job = JobContext.start("hot", CHECK_SECONDS, seconds=CHECK_SECONDS)
         try:
-            if call in ("getFile", DOWNLOAD):
-                return self._fetch(call, job)
-            return self._look_up(call, job)
-        except (Paused, TokenRejected):  # about the pace or the bot, and no outage
-            return True
-        except WarmerError:
-            return False
+            return self._fetch(call, job) if call in ("getFile", DOWNLOAD) else self._look_up(call, job)
+        except Postponed:
+            raise
+        except Unreachable:
+            return "ill"
+        except WarmerError:  # an answer, whatever it says; or it is about the pace or the bot, and no outage
+            return "well"
 
-    def _fetch(self, call: str, job: JobContext) -> bool:
-        if (file_id := self._choose_picture(call)) is None:
-            return False
+    def _fetch(self, call: str, job: JobContext) -> str:
+        candidates = self._choose_pictures(call)
+        if not candidates:
+            return "ill"
+        if call == "getFile":
+            self._get_path(candidates[0], job)
+            return "well"
+        for file_id in candidates:
+            try:
+                path = self._get_path(file_id, job)
+            except Unreachable:  # it says nothing about downloads
+                return "unknown"
+            except (Permanent, UpstreamFailed):  # the id is dead
+                continue
+            return self._download(path, job)
+        return "unknown"
+
+    def _get_path(self, file_id: str, job: JobContext) -> FilePath:
         self.budget.take(job)
-        try:
-            path: FilePath = self.budget.obey(
-                job, "getFile", lambda deadline: self.telegram.get_file(file_id, deadline), is_probe=True
-            )
-        except Permanent:
-            return call == "getFile"
-        if call == DOWNLOAD:
-            self.budget.check_pause()  # one may have begun meanwhile
-            self.budget.obey(job, DOWNLOAD, lambda deadline: self.telegram.download(path, deadline), is_probe=True)
-        return True
+        return self.budget.obey(
+            job, "getFile", lambda deadline: self.telegram.get_file(file_id, deadline), is_probe=True
+        )
 
-    def _look_up(self, call: str, job: JobContext) -> bool:
+    def _download(self, path: FilePath, job: JobContext) -> str:
+        self.budget.check_pause()  # one may have begun meanwhile
+        if job.deadline.remaining < CALL_SECONDS:
+            return "unknown"
+        self.budget.obey(job, DOWNLOAD, lambda deadline: self.telegram.download(path, deadline), is_probe=True)
+        return "well"
+
+    def _look_up(self, call: str, job: JobContext) -> str:
         failed = self.outage.list_failed(call)
         person_ids = [one for one in self._sample() if Subject.of_person(one) not in failed]
         if call == "getUserProfilePhotos":
             person_ids = [one for one in person_ids if one > 0]
         if not person_ids:
-            return False
+            return "ill"
         look_up = self.telegram.get_chat_photo if call == "getChat" else self.telegram.get_profile_photo
         self.budget.take(job)
-        with suppress(Permanent):  # Telegram does not know this person any more: an answer, too
-            self.budget.obey(job, call, lambda deadline: look_up(person_ids[0], deadline), is_probe=True)
-        return True
+        self.budget.obey(job, call, lambda deadline: look_up(person_ids[0], deadline), is_probe=True)
+        return "well"
 
     def _sample(self) -> list[int]:
         newest = self.people.list_recent_ids(NEWEST)
         return random.sample(newest, min(SAMPLE, len(newest)))
 
-    def _choose_picture(self, call: str) -> str | None:
+    def _choose_pictures(self, call: str) -> list[str]:
         failed = self.outage.list_failed(call)
         people = self.people.get_many(self._sample())
         pictures = [one.photo_file_id for one in people if one.photo_file_id and one.photo_file_id not in failed]
         statuses = self.store.get_statuses(pictures)
-        return next((name for name, photo in zip(pictures, statuses, strict=True) if photo.status == "ready"), None)
+        ready = [name for name, photo in zip(pictures, statuses, strict=True) if photo.status == "ready"]
+        return ready[:CANDIDATES_MAX]

@@ -49,7 +49,7 @@ class Outage:
         return {member.decode() for member in members}
 
     def read_verdict(self, call: str) -> tuple[bool, str]:
-        """Whether this job shall find out if the call is ill, and what is known: `asking`, `ill` or `well`."""
+        """Whether this job shall find out if the call is ill, and what is known: see the table of `warmer.keys`."""
         key, pipe = self.keys.verdict(call), self.redis.pipeline(transaction=False)
         pipe.set(key, "asking", nx=True, ex=ASKING_SECONDS)
         pipe.get(key)
@@ -59,6 +59,10 @@ class Outage:
     def note_verdict(self, call: str, verdict: str) -> None:
         """Tell every worker for a moment, so that each asks no more than the probes of an outage do."""
         self.redis.set(self.keys.verdict(call), verdict, ex=VERDICT_SECONDS)
+
+    def drop_verdict(self, call: str) -> None:
+        """The job found nothing out: the next one asks."""
+        self.redis.delete(self.keys.verdict(call))
 
     def queue_clear(self, pipe: Pipeline) -> None:
         """In a pipeline: of each call that was answered, the failures up to now were those of their subjects."""

@@ -11,11 +11,11 @@ from tests.conftest import make_picture, next_id
 from tests.support.backoff import end_backoffs
 from tests.support.people import outdate
 from tests.support.steps import replace_steps
-from tests.warmer.flow.outages import add_pictures
+from tests.warmer.flow.outages import add_pictures, add_subject, warm
 from warmer.deadline import JobContext
 from warmer.flow.profile import refresh_profile
 from warmer.flow.steps import FlowSteps
-from warmer.keys import Lane
+from warmer.keys import Lane, Subject
 from warmer.photo import FilePath, PhotoSize, Rendering, SourceImage
 from warmer.state.lease import Lease
 from warmer.state.person import Person
@@ -93,3 +93,27 @@ STEPS = ("look_up_profile", "fetch", "put")
 @pytest.fixture(params=STEPS)
 def step(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def good(context: WorkerContext, telegram: FakeTelegram) -> str:
+    """A partner's picture that is stored: Telegram has given it before."""
+    file_id = add_pictures(telegram)[0]
+    context.people.register(41, "Good", file_id)
+    assert warm(context, file_id).kind == "done"
+    return file_id
+
+
+@pytest.fixture
+def fall_ill(telegram: FakeTelegram) -> Callable[[str], list[Subject]]:
+    """Adds four subjects of a call that fails for each of them alone."""
+
+    def add(call: str) -> list[Subject]:
+        subjects = []
+        for _ in range(4):
+            subject, narrowed = add_subject(telegram, call)
+            telegram.fail(call, "internal-error", times=None, **narrowed)
+            subjects.append(subject)
+        return subjects
+
+    return add

@@ -11,7 +11,7 @@ from faketelegram import FakeTelegram
 from tests.support.cli_parts import send_heartbeat
 from tests.support.remaining import remaining
 from tests.warmer.conftest import list_next_runs
-from tests.warmer.flow.outages import add_pictures, add_subject, attempt, list_ill, pass_time, warm
+from tests.warmer.flow.outages import add_subject, attempt, list_ill, pass_time
 from warmer.flow.retry import GROWS_AFTER
 from warmer.keys import CALLS, DOWNLOAD, Subject
 from warmer.redis_client.clients import connect_worker
@@ -20,30 +20,6 @@ from warmer.state.budget import PROBE_SECONDS
 from warmer.wiring import WorkerContext, open_worker_context
 
 PICTURE_CALLS = ["getFile", DOWNLOAD]
-
-
-@pytest.fixture
-def good(context: WorkerContext, telegram: FakeTelegram) -> str:
-    """A partner's picture that is stored: Telegram has given it before."""
-    file_id = add_pictures(telegram)[0]
-    context.people.register(41, "Good", file_id)
-    assert warm(context, file_id).kind == "done"
-    return file_id
-
-
-@pytest.fixture
-def fall_ill(telegram: FakeTelegram) -> Callable[[str], list[Subject]]:
-    """Adds four subjects of a call that fails for each of them alone."""
-
-    def add(call: str) -> list[Subject]:
-        subjects = []
-        for _ in range(4):
-            subject, narrowed = add_subject(telegram, call)
-            telegram.fail(call, "internal-error", times=None, **narrowed)
-            subjects.append(subject)
-        return subjects
-
-    return add
 
 
 @pytest.mark.usefixtures("good")
@@ -132,21 +108,6 @@ def test_while_another_job_asks_for_the_good_picture_a_failure_is_neither_counte
     assert telegram.calls["getFile"] == telegram_calls + 1
     assert not context.redis.exists(context.keys.retries(ill[2]))
     assert not list_ill(context)
-
-
-@pytest.mark.parametrize(("call", "is_ill"), [("getFile", False), (DOWNLOAD, True)])
-def test_that_telegram_no_longer_knows_the_good_picture_is_an_answer_of_get_file_alone(
-    context: WorkerContext,
-    telegram: FakeTelegram,
-    good: str,
-    fall_ill: Callable[[str], list[Subject]],
-    call: str,
-    is_ill: bool,
-) -> None:
-    telegram.fail("getFile", "invalid-file-id", times=None, file_id=good)
-    for subject in fall_ill(call)[:3]:
-        attempt(context, subject)
-    assert list_ill(context) == ({call} if is_ill else set())
 
 
 @pytest.mark.usefixtures("good")
