@@ -36,21 +36,24 @@ def counting() -> Iterator[dict[int, Counts]]:
     send: Any = AbstractConnection.send_packed_command
 
     def send_and_count(self: Any, *args: Any, **options: Any) -> Any:
-        sender = "Celery" if _is_called_by("kombu") else "ours"
-        counts.setdefault(threading.get_ident(), Counter())[sender] += 1
+        if sender := _find_sender():
+            counts.setdefault(threading.get_ident(), Counter())[sender] += 1
         return send(self, *args, **options)
 
     with patch.object(AbstractConnection, "send_packed_command", send_and_count):
         yield counts
 
 
-def _is_called_by(package: str) -> bool:
-    frame = sys._getframe(2)
+def _find_sender() -> str:
+    """Returns "Celery" or "ours"; "" while a connection is opened or checked, which depends on what else happens."""
+    frame, sender = sys._getframe(2), "ours"
     while frame.f_back:
         frame = frame.f_back
-        if frame.f_globals.get("__name__", "").startswith(package):
-            return True
-    return False
+        if frame.f_code.co_name in ("connect_check_health", "check_health"):
+            return ""
+        if frame.f_globals.get("__name__", "").startswith("kombu"):
+            sender = "Celery"
+    return sender
 
 
 class Work:
