@@ -99,7 +99,7 @@ def check(setting: str, url: str) -> str:
     return said
 
 
-NO_TLS = {"rediss": "redis", "rediss+cluster": "redis+cluster", "amqps": "amqp"}
+PASSWORD_OF_EITHER = "wants a password: it is Redis, or a Sentinel with a password of its own"
 ROWS = [
     ("redis", LOGIN, "encrypted", "", "speaks TLS alone: write rediss:// instead of redis://"),
     ("redis+cluster", LOGIN, "encrypted", "", "speaks TLS alone: write rediss+cluster:// instead of redis+cluster://"),
@@ -118,13 +118,7 @@ ROWS = [
     ("redis", "", "cluster", "", greeting.CLUSTER),
     ("redis", "", "cluster", "/1", greeting.CLUSTER),
     ("redis+cluster", LOGIN, "node", "", "is a single Redis and no node of a cluster"),
-    (
-        "redis+sentinel",
-        LOGIN,
-        "node",
-        "/avatars",
-        "wants a password: it is Redis, or a Sentinel with a password of its own",
-    ),
+    ("redis+sentinel", LOGIN, "node", "/avatars", PASSWORD_OF_EITHER),
     ("redis+sentinel", LOGIN, "open", "/avatars", "is Redis and no Sentinel: write redis:// or redis+cluster://"),
     ("redis+sentinel", LOGIN, "sentinel", "/another", "knows no master of the name in the URL"),
     ("redis+sentinel", ":wrong@", "sentinel", f"/{MASTER}", "which refuses the user name or the password"),
@@ -141,9 +135,9 @@ def test_a_server_that_cannot_be_meant_stops_a_start_with_one_line(
     places: dict[str, str], scheme: str, login: str, place: str, path: str, told: str
 ) -> None:
     url = f"{scheme}://{login}{places[place]}{path}"
-    for setting in ("REDIS_URL", "CELERY_BROKER_URL"):
-        if scheme.startswith("amqp") == (setting == "REDIS_URL") or "cluster" in scheme + setting.lower():
-            continue
+    settings = [] if scheme.startswith("amqp") else ["REDIS_URL"]
+    settings += [] if "cluster" in scheme else ["CELERY_BROKER_URL"]
+    for setting in settings:
         said = check(setting, url)
         assert said.startswith(f"{setting}: {places[place]} "), said
         assert told in said
