@@ -1,11 +1,12 @@
 """The page at / against scripted answers and, with `demo`, against the running service."""
 
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from tests.support.page_stub import PREVIEW, Answer, PageStub, stop_clock, until
 
@@ -174,3 +175,19 @@ def test_the_demo_shows_24_people_with_pictures_and_contacts_no_other_host(page:
     )
     until(lambda: page.locator("lazy-image").evaluate_all(f"{pulsing}.length") == 0, "no skeleton pulses")
     assert hosts - {""} == {urlsplit(demo.url).netloc}
+
+
+def test_a_phones_first_visit_takes_12_requests_for_the_first_four_pictures_and_70_kb_in_all(
+    browser: Browser, demo: Demo
+) -> None:
+    finished: list[Request] = []
+    with closing(browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=2)) as page:
+        page.on("requestfinished", finished.append)
+        page.goto(demo.page)
+        expect(page.locator("#people-list lazy-image[status=loaded]").nth(3)).to_be_visible()
+        expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
+        sent = [request for request in finished if request.url.startswith("http") and "?key=" not in request.url]
+        sizes = [request.sizes() for request in sent]
+    others = [request.url for request in sent if "/api/photos/" not in request.url]
+    assert len(others) <= 12 - 4 - 1  # the first four, and the visitor's own
+    assert sum(one["responseHeadersSize"] + one["responseBodySize"] for one in sizes) <= 70_000
