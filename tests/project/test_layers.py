@@ -42,8 +42,8 @@ WEB: dict[str, set[str]] = {
     "observe": {"context", "signals"},
     "photos": {"observe", "problems", "signals"},
     "receivers": {"context", "signals"},
-    "api": {"context", "observe", "photos", "problems", "redis_breaker", "signals"},
-    "pages": {"api", "context", "problems"},
+    "api": {"compression", "context", "observe", "photos", "problems", "redis_breaker", "signals"},
+    "pages": {"api", "compression", "context", "problems"},
     "wiring": {"api", "context", "observe", "pages", "photos", "receivers", "redis_breaker"},
     "__init__": {
         "api",

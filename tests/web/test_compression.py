@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, Response, send_file
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -13,6 +14,7 @@ from tests.conftest import API_KEY
 from tests.support.web_parts import PREVIEW, MakeApp, file_url, new_file_id, new_id
 from warmer.photo import Rendering, Variant
 from warmer.state.lease import LeaseManager
+from web import compression
 from web.compression import MIN_BYTES
 from web.wiring import get_web_context
 
@@ -67,6 +69,38 @@ def test_the_client_decides(client: FlaskClient) -> None:
     assert [accepted for accepted in UNWANTED if ask(accepted)] == []
 
 
+@pytest.mark.parametrize("path", ["/openapi.json", SCRIPT, "/static/page.css"])
+def test_what_never_changes_is_compressed_once_and_as_well_as_gzip_can(
+    client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, packed = client.get(path), client.get(path, headers=GZIP)
+    assert packed.data == gzip.compress(plain.data, 9, mtime=0)
+
+    def refuse(*_: object, **__: object) -> bytes:
+        raise AssertionError("it is compressed again")
+
+    monkeypatch.setattr(gzip, "compress", refuse)
+    assert client.get(path, headers=GZIP).data == packed.data
+
+
+def test_an_answer_that_is_encoded_or_streamed_passes_as_it_is(tmp_path: Path) -> None:
+    body = b"x" * 5 * MIN_BYTES
+    (tmp_path / "page.html").write_bytes(body)
+    app = Flask(__name__)
+    compression.init_app(app)
+    packed = {"Content-Encoding": "br"}
+    app.add_url_rule("/encoded", "encoded", lambda: Response(body, headers=packed, mimetype="text/html"))
+    app.add_url_rule("/streamed", "streamed", lambda: Response(iter([body]), mimetype="text/html"))
+    app.add_url_rule("/file", "file", lambda: send_file(tmp_path / "page.html"))
+    app.add_url_rule("/text", "text", lambda: Response(body, mimetype="text/html"))
+    client = app.test_client()
+    assert is_compressed(client.get("/text", headers=GZIP))
+    for path, encoding in (("/encoded", "br"), ("/streamed", None), ("/file", None)):
+        with client.get(path, headers=GZIP) as answer:
+            assert (answer.status_code, answer.data) == (200, body)
+            assert answer.headers.get("Content-Encoding") == encoding
+
+
 def test_a_small_answer_and_a_problem_are_never_compressed(client: FlaskClient) -> None:
     small = client.get("/healthz", headers=GZIP)
     assert len(small.data) < MIN_BYTES
@@ -113,10 +147,16 @@ def test_a_part_is_one_of_the_uncompressed_bytes(client: FlaskClient) -> None:
     assert (plain.headers.get("Accept-Ranges"), packed.headers.get("Accept-Ranges")) == ("bytes", None)
     part = client.get(SCRIPT, headers={**GZIP, "Range": "bytes=0-1999"})
     assert (part.status_code, part.data, is_compressed(part)) == (206, plain.data[:2000], False)
-    assert part.headers["ETag"] == plain.headers["ETag"]
+    assert (part.headers["ETag"], part.headers["Vary"]) == (plain.headers["ETag"], "Accept-Encoding")
     # No part may continue a compressed answer: its ETag, which is weak, never satisfies If-Range (RFC 9110, 13.1.5).
     resumed = client.get(SCRIPT, headers={**GZIP, "Range": "bytes=5-", "If-Range": packed.headers["ETag"]})
     assert (resumed.status_code, resumed.data) == (200, packed.data)
+
+
+def test_an_if_match_that_fails_gets_the_headers_of_the_uncompressed_file(client: FlaskClient) -> None:
+    plain, answer = client.get(SCRIPT), client.get(SCRIPT, headers={**GZIP, "If-Match": '"another"'})
+    assert (answer.status_code, is_compressed(answer)) == (412, False)
+    assert (answer.headers["ETag"], answer.headers["Vary"]) == (plain.headers["ETag"], "Accept-Encoding")
 
 
 def test_a_cache_also_keeps_the_answers_for_other_origins_apart(redis: object, make_app: MakeApp) -> None:

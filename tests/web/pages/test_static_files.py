@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from web.pages import static_files
-from web.pages.static_files import FOR_A_YEAR, FOR_MINUTES
+from web.pages.static_files import FOR_A_YEAR, FOR_MINUTES, NEVER
 
 
 def make_app(folder: Path) -> Flask:
@@ -33,12 +33,42 @@ def test_browsers_keep_the_files_that_the_pages_name_for_a_year(client: FlaskCli
         assert answer.mimetype == ("text/css" if name.endswith(".css") else "text/javascript")
 
 
-@pytest.mark.parametrize("folder", ["", "0123456789ab/"])
-def test_browsers_keep_a_plain_name_and_that_of_another_release_for_minutes(client: FlaskClient, folder: str) -> None:
+def test_browsers_keep_a_plain_name_for_minutes(client: FlaskClient) -> None:
     named = client.get(f"/{list_named(client.get('/').text)[0]}")
-    answer = client.get(f"/static/{folder}page.css")
+    answer = client.get("/static/page.css")
     assert (answer.data, answer.headers["ETag"]) == (named.data, named.headers["ETag"])
     assert answer.headers["Cache-Control"] == FOR_MINUTES
+
+
+def test_nothing_keeps_a_file_that_another_release_sends_for_a_page(tmp_path: Path) -> None:
+    """Whichever release sends it: the older one during an upgrade, the newer one during a rollback."""
+    clients = {}
+    for release in ("old", "new"):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "page.js").write_text(release)
+        app = make_app(tmp_path / release)
+        clients[release] = app.test_client(), f"/{app.jinja_env.globals['static']}/page.js"
+    for page, other in (("old", "new"), ("new", "old")):
+        address = clients[page][1]
+        for headers in ({}, {"Accept-Encoding": "gzip"}, {"Range": "bytes=0-1"}):
+            answer = clients[other][0].get(address, headers=headers)
+            assert answer.data == other.encode()[: 2 if headers.get("Range") else None]
+            assert answer.headers["Cache-Control"] == NEVER
+        assert clients[page][0].get(address).headers["Cache-Control"] == FOR_A_YEAR  # after the roll-out
+
+
+def test_only_scripts_and_styles_are_served_and_change_the_digest(tmp_path: Path) -> None:
+    (tmp_path / "page.js").write_text("1")
+    before = make_app(tmp_path)
+    for name in (".DS_Store", ".#page.js", ".page.js.swp", "page.js~", "notes.txt", "LazyImage.tsx"):
+        (tmp_path / name).write_text("2")
+    (tmp_path / "folder.js").mkdir()
+    after = make_app(tmp_path)
+    assert after.jinja_env.globals["static"] == before.jinja_env.globals["static"]
+    served = [
+        path.name for path in tmp_path.iterdir() if after.test_client().get(f"/static/{path.name}").status_code == 200
+    ]
+    assert served == ["page.js"]
 
 
 def test_the_page_preloads_the_scripts_that_its_script_imports(client: FlaskClient) -> None:
