@@ -1,5 +1,8 @@
 // @ts-check
-/** The page at /: who joined last, for whoever is signed in; for anybody else, which bot this is. */
+/**
+ * The page at /: who joined last, for a visitor who is signed in; for any other, which bot this is.
+ * All of it is one file: each further one would be a request before the first name is shown.
+ */
 
 import './lazy-image.js';
 import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
@@ -64,7 +67,8 @@ function showPeople(partners) {
     const row = rowOf(partner, place);
     if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null);
   });
-  say(find('#people-state'), `${partners.length} ${partners.length === 1 ? 'person' : 'people'}, newest first`);
+  const number = partners.length === 1 ? '1 person' : `${partners.length} people`;
+  say(find('#people-state'), partners.length ? `${number}, newest first` : 'No people yet');
 }
 
 /** @param {Partner} partner */
@@ -86,64 +90,98 @@ function withMe(partners, me) {
   return partners.toSpliced(newer, 0, me).slice(0, LIMIT);
 }
 
-/** @param {string} initData */
-async function showList(initData) {
-  const headers = { Authorization: `tma ${initData}` };
-  const join = async () => {
-    /** @type {Partner} */
-    const me = await ask('api/partner/me', { method: 'POST', headers });
-    showMe(me);
-    return me;
-  };
-  /** @returns {Promise<Partner[]>} */
-  const list = async () => (await ask(`api/partner/recent?limit=${LIMIT}`, { headers })).partners;
-  const [me, partners] = await Promise.all([join(), list()]);
-  /** Tells whether a picture is warming. @param {Partner[]} partners */
-  const show = (partners) => {
-    showPeople(partners);
-    partners.filter((partner) => partner.id === me.id).forEach(showMe);
-    return partners.some((partner) => partner.photo_status === 'warming');
-  };
-  if (show(withMe(partners, me))) watch(async () => show(await list()));
+/** The visitor, once registered. @type {Partner | null} */
+let me = null;
+/** The list on the screen. @type {Partner[] | null} */
+let shown = null;
+/** The registration; null before the first one and after one that failed. @type {Promise<void> | null} */
+let joining = null;
+let watching = false;
+
+/** @param {Partner[]} partners */
+function show(partners) {
+  shown = partners;
+  showPeople(partners);
+  partners.filter((partner) => partner.id === me?.id).forEach(showMe);
 }
 
-/** Asks again, ever less often, while a picture is warming. @param {() => Promise<boolean>} refresh */
-async function watch(refresh) {
-  const end = performance.now() + WATCH_FOR;
-  let warming = true;
-  for (let wait = 1000; warming && performance.now() < end; wait = Math.min(wait * 1.4, 5000)) {
-    await sleep(wait);
-    warming = await refresh().catch(() => true); // the list that is shown stays good
+/** @param {Record<string, string>} headers */
+async function list(headers) {
+  const before = me; // a list that is requested after the registration includes the visitor
+  /** @type {{ partners: Partner[] }} */
+  const { partners } = await ask(`api/partner/recent?limit=${LIMIT}`, { headers });
+  show(me && !before ? withMe(partners, me) : partners);
+}
+
+/** Registers the visitor. Tries again ever less often, unless the sign-in has expired. @param {Record<string, string>} headers */
+async function join(headers) {
+  for (let wait = 2000; !me; wait *= 2) {
+    try {
+      me = /** @type {Partner} */ (await ask('api/partner/me', { method: 'POST', headers }));
+    } catch (error) {
+      if (isExpired(error) || wait > WATCH_FOR) throw error;
+      await sleep(wait);
+    }
   }
+  showMe(me);
+  if (shown) show(withMe(shown, me));
+}
+
+/** Requests the list ever less often, while a picture is warming. @param {Record<string, string>} headers */
+async function watch(headers) {
+  const isWarming = () => shown?.some((partner) => partner.photo_status === 'warming');
+  if (watching) return;
+  watching = true;
+  const end = performance.now() + WATCH_FOR;
+  for (let wait = 1000; isWarming() && performance.now() < end; wait = Math.min(wait * 1.4, 5000)) {
+    await sleep(wait);
+    await list(headers).catch(() => {}); // the list that is shown stays good
+  }
+  watching = false;
+}
+
+/** @param {unknown} error */
+const isExpired = (error) => error instanceof Refusal && error.status === 401;
+
+/** @param {unknown} error */
+function showProblem(error) {
+  const words = isExpired(error)
+    ? 'Telegram’s sign-in is no longer valid. Close this app and open it again.'
+    : 'The list could not be loaded. Check the connection, then try again.';
+  say(find('#people-problem p'), words);
+  find('#people-problem').toggleAttribute('hidden', false);
+}
+
+/** The list neither waits for the registration nor fails with it. @param {Record<string, string>} headers */
+async function loadPeople(headers) {
+  const problem = find('#people-problem');
+  problem.toggleAttribute('hidden', true);
+  find('#people-list').ariaBusy = 'true';
+  say(find('#people-state'), 'Loading…');
+  joining ??= join(headers);
+  joining.then(() => watch(headers), (error) => {
+    joining = null;
+    if (isExpired(error)) showProblem(error);
+  });
+  try {
+    await list(headers);
+    watch(headers);
+  } catch (error) {
+    say(find('#people-state'), '');
+    if (problem.hasAttribute('hidden')) showProblem(error); // else it says that the sign-in has expired
+  }
+  find('#people-list').ariaBusy = 'false'; // and the foot is shown where it stays
 }
 
 /** @param {string} initData */
 async function openPeople(initData) {
-  const problem = find('#people-problem');
-  const button = find('button', problem);
-  const attempt = async () => {
-    problem.toggleAttribute('hidden', true);
-    find('#people-list').ariaBusy = 'true';
-    say(find('#people-state'), 'Loading…');
-    try {
-      await showList(initData);
-    } catch (error) {
-      say(find('#people-state'), '');
-      const expired = error instanceof Refusal && error.status === 401;
-      const words = expired
-        ? 'Telegram’s sign-in is no longer valid. Close this app and open it again.'
-        : 'The list could not be loaded. Check the connection, then try again.';
-      say(find('p', problem), words);
-      problem.toggleAttribute('hidden', false);
-    }
-    find('#people-list').ariaBusy = 'false'; // and the foot is shown where it stays
-  };
-  button.addEventListener('click', () => {
+  const headers = { Authorization: `tma ${initData}` };
+  find('#people-problem button').addEventListener('click', () => {
     /** @type {HTMLElement} */ (find('#people-title')).focus(); // the button is about to go
-    attempt();
+    loadPeople(headers);
   });
   find('#people').removeAttribute('hidden');
-  await attempt();
+  await loadPeople(headers);
 }
 
 async function openBot() {
