@@ -16,12 +16,12 @@ from flask_cors import CORS
 
 from warmer.request_id import HEADER as REQUEST_ID
 from warmer.settings import Settings, load_settings_or_exit
-from web import problems, receivers, redis_breaker
+from web import compression, problems, receivers, redis_breaker
 from web.api import health, openapi, partners
 from web.api.partners import PartnerName
 from web.context import NAME
 from web.observe import metrics, request_log
-from web.pages import demo, ops
+from web.pages import demo, ops, static_files
 from web.photos.app import PhotoLayer
 from web.wiring import get_web_context, open_context
 
@@ -48,6 +48,8 @@ def create_app(
     metrics.init_app(app, clock)
     redis_breaker.init_app(app, context.breaker, context.redis)
     problems.init_app(app)
+    compression.init_app(app)
+    static_files.init_app(app)
     for module in (partners, health, ops, demo, openapi):
         app.register_blueprint(module.bp)
     if settings.cors_origins:

@@ -9,6 +9,7 @@ first design, which fetches each picture when it is requested. Telegram's calls 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -130,7 +131,8 @@ def register_viewer(service: Service, viewer: int) -> str:
 def start_page_of_original(testbed: Testbed, service: Service) -> Rival:
     """Serve this service's page with the original's first design."""
     page = testbed.folder / "index.html"
-    page.write_text(requests.get(f"http://127.0.0.1:{service.port}/", timeout=10).text)
+    text = requests.get(f"http://127.0.0.1:{service.port}/", timeout=10).text
+    page.write_text(re.sub(r"static/\w+/", "static/", text))  # the rival serves the files under their plain names
     static = str(ROOT / "web" / "static")
     if rival := start_original(testbed, BEFORE, "original_page:before", PAGE=str(page), STATIC=static):
         return rival

@@ -1,10 +1,11 @@
 """The page at / against scripted answers and, with `demo`, against the running service."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from tests.support.page_stub import PREVIEW, Answer, PageStub, stop_clock, until
 
@@ -31,10 +32,10 @@ def partner(ident: int, name: str = "", status: str = "ready", **changes: Any) -
 
 
 def script_list(stub: PageStub, *lists: list[dict[str, Any]]) -> None:
-    """Script the answers: Ann is signed in, and /recent returns these lists one after another."""
-    stub.answers["/api/partner/me"] = [Answer(json=partner(1, "Ann"))]
+    """Script the answers: the first of the list is signed in, and /recent returns these lists one after another."""
+    stub.answers["/api/partner/me"] = [Answer(json=lists[0][0])]
     stub.answers["/api/partner/recent"] = [Answer(json={"partners": partners}) for partners in lists]
-    for ident in range(5):
+    for ident in range(6):
         stub.answers[f"/photo/{ident}"] = [Answer()]
 
 
@@ -66,6 +67,7 @@ def test_the_page_reloads_the_list_only_while_a_picture_is_warming(page: Page, s
     gate = stub.gate()
     stub.answers["/photo/3"] = [Answer(gate=gate)]
     people = open_signed_in(page, stub)
+    expect(page.locator("#me")).to_be_visible()
     expect(people.first.locator(".initials")).to_have_text("B")
     page.evaluate("document.querySelector('li').mark = 'the same element'")
     page.clock.run_for(1500)
@@ -84,6 +86,7 @@ def test_a_refresh_inserts_new_partners_in_order_and_removes_old_ones(page: Page
     script_list(stub, [partner(2, "Bo", "warming"), partner(3, "Cy")], [partner(1, "Ann"), partner(2, "Bo")])
     people = open_signed_in(page, stub)
     expect(people).to_contain_text(["Bo", "Cy"])
+    expect(page.locator("#me")).to_be_visible()
     page.clock.run_for(1500)
     expect(people).to_contain_text(["Ann", "Bo"])
     expect(people).to_have_count(2)
@@ -93,8 +96,9 @@ def test_inside_telegram_the_launch_fragment_signs_in_and_leaves_the_address_bar
     script_list(stub, [partner(1, "Ann")])
     page.goto(f"{stub.url}/#tgWebAppData={quote(INIT_DATA)}&tgWebAppVersion=9.1")
     expect(page.get_by_role("listitem")).to_have_count(1)
+    expect(page.locator("#me")).to_be_visible()
     assert page.url == f"{stub.url}/"
-    assert [call for call in stub.calls if "/api/" in call] == ["POST /api/partner/me", "GET /api/partner/recent"]
+    assert {call for call in stub.calls if "/api/" in call} == {"POST /api/partner/me", "GET /api/partner/recent"}
     assert [given for given in stub.authorizations if given] == [f"tma {INIT_DATA}"] * 2
     page.reload()
     expect(page.get_by_role("listitem")).to_have_count(1)
@@ -107,8 +111,8 @@ def test_a_name_with_markup_is_shown_as_text(page: Page, stub: PageStub) -> None
 
 
 def test_a_failed_list_shows_an_error_and_a_retry_button_that_works(page: Page, stub: PageStub) -> None:
-    script_list(stub, [])
-    stub.answers["/api/partner/recent"] = [Answer(503, json=PROBLEM), Answer(json={"partners": [partner(2)]})]
+    script_list(stub, [partner(2)])
+    stub.answers["/api/partner/recent"].insert(0, Answer(503, json=PROBLEM))
     people = open_signed_in(page, stub)
     expect(page.get_by_role("alert")).to_contain_text("could not be loaded")
     page.get_by_role("button", name="Try again").click()
@@ -117,15 +121,9 @@ def test_a_failed_list_shows_an_error_and_a_retry_button_that_works(page: Page, 
 
 
 def test_an_expired_sign_in_shows_an_error(page: Page, stub: PageStub) -> None:
-    stub.answers["/api/partner/me"] = [Answer(401, json=PROBLEM)]
+    stub.answers |= {f"/api/partner/{name}": [Answer(401, json=PROBLEM)] for name in ("me", "recent")}
     open_signed_in(page, stub)
     expect(page.get_by_role("alert")).to_contain_text("sign-in is no longer valid")
-
-
-def test_an_empty_list_shows_a_message(page: Page, stub: PageStub) -> None:
-    script_list(stub, [])
-    open_signed_in(page, stub)
-    expect(page.get_by_text("Nobody here yet")).to_be_visible()
 
 
 def test_the_demo_shows_24_people_with_pictures_and_contacts_no_other_host(page: Page, demo: Demo) -> None:
@@ -145,3 +143,19 @@ def test_the_demo_shows_24_people_with_pictures_and_contacts_no_other_host(page:
     )
     until(lambda: page.locator("lazy-image").evaluate_all(f"{pulsing}.length") == 0, "no skeleton pulses")
     assert hosts - {""} == {urlsplit(demo.url).netloc}
+
+
+def test_a_phones_first_visit_takes_12_requests_for_the_first_four_pictures_and_70_kb_in_all(
+    browser: Browser, demo: Demo
+) -> None:
+    finished: list[Request] = []
+    with closing(browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=2)) as page:
+        page.on("requestfinished", finished.append)
+        page.goto(demo.page)
+        expect(page.locator("#people-list lazy-image[status=loaded]").nth(3)).to_be_visible()
+        expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
+        sent = [request for request in finished if request.url.startswith("http") and "?key=" not in request.url]
+        sizes = [request.sizes() for request in sent]
+    others = [request.url for request in sent if "/api/photos/" not in request.url]
+    assert len(others) <= 12 - 4 - 1  # the first four, and the visitor's own
+    assert sum(one["responseHeadersSize"] + one["responseBodySize"] for one in sizes) <= 70_000

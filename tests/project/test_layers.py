@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
 # The rooms of `web` that each room of it may import, and those of `warmer`, besides the vocabulary. A module in the
 # root of `web` is a room of its own; `__init__` makes the app.
 WEB: dict[str, set[str]] = {
+    "compression": set(),
     "context": set(),
     "problems": set(),
     "signals": set(),
@@ -41,10 +42,21 @@ WEB: dict[str, set[str]] = {
     "observe": {"context", "signals"},
     "photos": {"observe", "problems", "signals"},
     "receivers": {"context", "signals"},
-    "api": {"context", "observe", "photos", "problems", "redis_breaker", "signals"},
-    "pages": {"api", "context", "problems"},
+    "api": {"compression", "context", "observe", "photos", "problems", "redis_breaker", "signals"},
+    "pages": {"api", "compression", "context", "problems"},
     "wiring": {"api", "context", "observe", "pages", "photos", "receivers", "redis_breaker"},
-    "__init__": {"api", "context", "observe", "pages", "photos", "problems", "receivers", "redis_breaker", "wiring"},
+    "__init__": {
+        "api",
+        "compression",
+        "context",
+        "observe",
+        "pages",
+        "photos",
+        "problems",
+        "receivers",
+        "redis_breaker",
+        "wiring",
+    },
     "server": {"__init__", "problems", "wiring"},
 }
 BACK_OF_WEB: dict[str, set[str]] = {

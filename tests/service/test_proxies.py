@@ -196,6 +196,18 @@ def test_stale_copies_are_served_while_the_service_is_away(tmp_path: Path) -> No
         assert get(photo).content == b"picture"
 
 
+def test_the_proxy_passes_compressed_answers_on_as_they_are(proxy: str, service: Service) -> None:
+    path = "/static/lazy-image.js"
+    direct, packed, plain = (
+        get(url + path, **{"Accept-Encoding": accepted})
+        for url, accepted in ((service.url, "gzip"), (proxy, "gzip"), (proxy, "identity"))
+    )
+    kept = ("Content-Encoding", "Content-Length", "Vary", "ETag", "Cache-Control")
+    assert {name: packed.headers[name] for name in kept} == {name: direct.headers[name] for name in kept}
+    assert "Content-Encoding" not in plain.headers
+    assert packed.content == plain.content  # as the client unpacks it
+
+
 def test_the_api_works_through_the_proxy(proxy: str, service: Service) -> None:
     def ask(method: str, **options: Any) -> int:
         url, headers = f"{proxy}/api/partner/77", service.as_server

@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.conftest import make_picture
 from tests.support.serving import Quiet, serve
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
+from web.pages import static_files
 
 PATIENCE_MS = 1000 * DEADLINE_SECONDS
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -85,6 +86,7 @@ class PageStub:
 
     def app(self) -> Flask:
         app = Flask("page_stub", static_folder=str(WEB / "static"), template_folder=str(WEB / "templates"))
+        static_files.init_app(app)
         app.add_url_rule("/", "index", lambda: render_template("index.html", **self.context))
         app.add_url_rule("/blank", "blank", lambda: BLANK)
         app.add_url_rule("/<path:path>", "answer", self.answer, methods=["GET", "HEAD", "POST"])

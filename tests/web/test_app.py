@@ -118,15 +118,6 @@ def test_two_apps_in_one_process_keep_their_own_settings(redis: object, telegram
     assert answers == [200, 401]
 
 
-@pytest.mark.parametrize("asked", ["items=0-1", "lines=1-2", "x", "", "bytes=0-0,2-3", "bytes=", "bytes=a-b"])
-def test_a_range_in_an_unknown_unit_and_several_ranges_are_ignored(client: FlaskClient, asked: str) -> None:
-    whole = client.get("/static/page.css")
-    answer = client.get("/static/page.css", headers={"Range": asked})
-    assert (answer.status_code, answer.data) == (200, whole.data)
-    for one in ("bytes=0-1", "bytes=5-", "Bytes=-7"):
-        assert client.get("/static/page.css", headers={"Range": one}).status_code == 206
-
-
 @pytest.mark.parametrize("path", ["//ops", "//healthz", "///metrics", "//static/page.css"])
 def test_a_path_with_more_slashes_in_front_is_another_path(app: Flask, path: str) -> None:
     environ = {**create_environ("/"), "PATH_INFO": path}

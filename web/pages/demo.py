@@ -30,8 +30,6 @@ PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors https://web.telegram.org 'self'"
 )
 
-
-ONE_RANGE = re.compile(r"bytes=(\d+-\d*|-\d+)", re.IGNORECASE)
 HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
@@ -40,13 +38,6 @@ class TryBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     id: UserId
-
-
-@bp.before_app_request
-def ignore_unknown_ranges() -> None:
-    """Ignore all but one range of bytes, as RFC 9110 (14.2) permits; the static route would answer 416."""
-    if not ONE_RANGE.fullmatch(request.headers.get("Range", "bytes=0-")):
-        del request.environ["HTTP_RANGE"]
 
 
 @bp.get("/")

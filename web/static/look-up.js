@@ -1,5 +1,5 @@
 // @ts-check
-/** Which bot this is, and, where allowed, a try with one's own id. */
+/** Where allowed, a try with one's own id. */
 
 import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
 
@@ -40,11 +40,9 @@ async function lookUp(text, signal) {
   }
 }
 
-export function openBot() {
-  find('#bot').removeAttribute('hidden');
-  const form = document.querySelector('#look-up');
+export function takeIds() {
   let current = new AbortController();
-  form?.addEventListener('submit', async (event) => {
+  find('#look-up').addEventListener('submit', async (event) => {
     event.preventDefault();
     current.abort();
     const { signal } = (current = new AbortController());

@@ -65,18 +65,6 @@ def test_the_page_obeys_its_own_policy(client: FlaskClient) -> None:
     assert not re.findall(r'(?:src|href)="https?://(?!t\.me/)', text)
 
 
-def test_imported_scripts_are_preloaded(client: FlaskClient) -> None:
-    """Without a preload, the browser would request each script only after the previous one."""
-    static = Path(str(client.application.static_folder))
-    page = client.get("/").get_data(as_text=True)
-    imported = {
-        name
-        for file in static.glob("*.js")
-        for name in re.findall(r"(?:from|import) '\./([\w-]+\.js)'", file.read_text())
-    }
-    assert set(re.findall(r'rel="modulepreload" href="static/([^"]+)"', page)) == imported
-
-
 def test_with_a_real_token_no_user_is_signed_in(app: Flask, client: FlaskClient) -> None:
     get_web_context(app).photos.people.register(new_id(), "Ann", None)
     assert b"data-init-data" not in client.get("/").data

@@ -56,7 +56,7 @@ def test_every_link_of_the_pages_leads_back_to_the_service(proxied: FlaskClient,
 
 def test_the_pages_scripts_ask_for_paths_relative_to_the_page(app: Flask) -> None:
     scripts = [path.read_text() for path in Path(str(app.static_folder)).glob("*.js")]
-    asked = [path for text in scripts for path in re.findall(r"(?:ask|fetch)\('([^']+)'", text)]
+    asked = [path for text in scripts for path in re.findall(r"(?:ask|fetch)\(['`]([^'`]+)", text)]
     assert asked
     assert [path for path in asked if path.startswith("/")] == []
 
