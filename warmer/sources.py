@@ -1,4 +1,4 @@
-"""Where the settings come from, before they are checked: the environment and env files."""
+"""Where the project and its settings lie, before the settings are checked: the environment and env files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ from typing import Any
 from dotenv import dotenv_values
 
 from warmer.errors import ConfigError
+
+_PACKAGES = Path(__file__).resolve().parents[1]
+_INSTALLED = _PACKAGES / "avatar_warmer"  # only a wheel has this folder: setup.py makes it
+IS_CLONE = not _INSTALLED.is_dir()
+PROJECT = _PACKAGES if IS_CLONE else _INSTALLED  # the folder of the Procfile, of scripts/ and of the configuration
+FOLDER = "AVATAR_WARMER_FOLDER"  # set by `avatar-warmer run`, whose processes run in PROJECT
+
+
+def find_folder() -> Path:
+    """The folder of `.env` and DATA_DIR; relative paths in settings start here. The current one unless it is set."""
+    return Path(os.environ.get(FOLDER, ""))
 
 
 def is_service_link(value: Any) -> bool:
@@ -31,14 +42,14 @@ def read_given() -> dict[str, str]:
     Raises ConfigError.
     """
     ignore_service_links()
-    sources = (read_env_file(Path(".env")), os.environ)  # the later one wins
+    sources = (read_env_file(find_folder() / ".env"), os.environ)  # the later one wins
     return {name.upper(): value for source in sources for name, value in source.items() if value}
 
 
 def find_data_dir(given: Mapping[str, str]) -> Path:
     """The folder DATA_DIR, with `~` as in a shell. Raises ConfigError for the home of an unknown user."""
     try:
-        return Path(given.get("DATA_DIR", "data")).expanduser()
+        return find_folder() / Path(given.get("DATA_DIR", "data")).expanduser()
     except RuntimeError:
         raise ConfigError("DATA_DIR: begins with a ~ that names no home folder") from None
 

@@ -55,7 +55,7 @@ def make_plan(folders: Folders, given: Mapping[str, str]) -> Plan:
 
     Raises ConfigError or StartFailed; the message names the variable.
     """
-    check_path("the folder of this clone", Path.cwd())
+    check_path("the project's folder", Path.cwd())
     services = procfile.read(Path("Procfile"))
     made = _made_values(folders, given)
     os.environ["DEMO"] = "0"  # a demo signs visitors in: only a missing token starts one, no setting

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,9 +17,9 @@ from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import parse_user_id
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings
+from warmer.sources import IS_CLONE, PROJECT
 from warmer.wiring import WorkerContext, open_worker_context
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -29,11 +28,11 @@ def opened_worker_context(
     check: Callable[[Settings], object] = lambda settings: check_servers(settings, "REDIS_URL"),
     failure: type[click.ClickException] = click.ClickException,
 ) -> Iterator[WorkerContext]:
-    """The worker context of the service in the project's folder. A failure ends the command with one line.
+    """The worker context of the service. A failure ends the command with one line.
 
     `check` looks at the servers before anything else does. Without a broker most commands do all their work.
     """
-    if (PROJECT / "scripts").is_dir():
+    if IS_CLONE:
         os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
     try:
         settings = load_settings()
