@@ -22,8 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from warmer.errors import ConfigError
 from warmer.keys import MAX_ID
 from warmer.settings import load_settings
-
-PROJECT = Path(__file__).resolve().parents[2]
+from warmer.sources import IS_CLONE, PROJECT
 
 
 @click.command(help=__doc__)
@@ -31,7 +30,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 @click.option("--name", default="Test User", show_default=True, help="First and last name.")
 @click.option("--age", default=0, show_default=True, help="Seconds since the sign-in.")
 def main(user: int, name: str, age: int) -> None:
-    os.chdir(PROJECT)  # the folder of .env and DATA_DIR, as for scripts/run
+    if IS_CLONE:
+        os.chdir(PROJECT)  # the folder of .env and DATA_DIR, as for scripts/run
     try:
         secret = load_settings().init_data_secret
     except ConfigError as error:
