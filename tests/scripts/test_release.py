@@ -1,4 +1,4 @@
-"""scripts/release in a small repository, with a check that only notes its run."""
+"""scripts/release in a small repository, with a check and a build that only note their run."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ FILES = {
     "setup.cfg": "[metadata]\nname = small\nversion = 0.1.0\n",
     "web/api/openapi.json": '{\n"openapi": "3.1.0",\n"info": {\n"license": {},\n"version": "0.1.0"\n}\n}\n',
     "scripts/check": "#!/bin/sh\ntouch ../checked\n",
+    "scripts/build": '#!/bin/sh\nmkdir -p "$1" && grep ^version setup.cfg > "$1/built"\n',
+    ".gitignore": "build/\n",
 }
 
 
@@ -27,7 +29,8 @@ def project(tmp_path: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     shutil.copy(ROOT / "scripts" / "release", folder / "scripts" / "release")
-    (folder / "scripts" / "check").chmod(0o755)
+    for name in ("check", "build"):
+        (folder / "scripts" / name).chmod(0o755)
     for words in (("init", "-q"), ("config", "user.name", "t"), ("config", "user.email", "t@t.invalid")):
         git(folder, *words)
     git(folder, "add", ".")
@@ -54,11 +57,14 @@ def test_a_release_dates_the_changelog_sets_the_version_checks_commits_and_tags(
     assert (project / "web/api/openapi.json").read_text() == openapi
     assert (project.parent / "checked").exists()
     assert git(project, "describe") == "v0.2.0\n"
+    assert (project / "build" / "v0.2.0" / "built").read_text() == "version = 0.2.0\n"
+    assert [path.name for path in (project / "build").iterdir()] == ["v0.2.0"]
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_a_failed_check_makes_no_release(project: Path) -> None:
-    (project / "scripts" / "check").write_text("#!/bin/sh\nexit 1\n")
+@pytest.mark.parametrize("name", ["check", "build"])
+def test_a_failed_check_or_build_makes_no_release(project: Path, name: str) -> None:
+    (project / "scripts" / name).write_text("#!/bin/sh\nexit 1\n")
     git(project, "commit", "-qam", "Break the check")
     assert release(project, "0.2.0").returncode == 1
     assert git(project, "tag") == ""
