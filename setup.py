@@ -12,7 +12,10 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 BESIDE = "avatar_warmer"  # warmer/sources.py finds this folder in an installed wheel
-RUNS = ("Procfile", "celeryconfig.py", "flowerconfig.py", "gunicorn.conf.py", "scripts/runner", "scripts/faketelegram")
+RUNS = (
+    ".env.example", "Procfile", "celeryconfig.py", "flowerconfig.py", "gunicorn.conf.py", "scripts/runner",
+    "scripts/faketelegram",
+)  # fmt: skip
 
 
 class BuildWithFilesBeside(build_py):  # type: ignore[misc]  # setuptools has no types
@@ -33,6 +36,8 @@ class BuildWithFilesBeside(build_py):  # type: ignore[misc]  # setuptools has no
                 shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
             else:
                 shutil.copy(ROOT / name, target)
+        # A regular package: a folder of this name that is earlier on the path, such as a clone, does not hide it.
+        Path(self.build_lib, BESIDE, "__init__.py").touch()
 
 
 def write_description() -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.terminal import StartFailed
-from warmer.sources import find_folder
+from warmer.sources import MADE, find_folder
 
 SOCKET_PATH_BYTES = 100  # the kernels' limits are 104 (macOS) and 108 (Linux)
 URL_SAFE = re.compile(r"[A-Za-z0-9_./-]+")  # a path that needs no quoting in a URL
@@ -53,7 +53,7 @@ class Folders:
     @property
     def running(self) -> Path:
         """The settings that this start made, for other programs; `warmer.settings` reads the file."""
-        return self.data / "running.env"
+        return self.data / MADE
 
     @property
     def keys(self) -> Path:

@@ -21,7 +21,7 @@ from tests.support.programs import give_up
 from tests.support.running import REQUEST_SECONDS, ROOT, STOP_SECONDS, Service, find_key, wait_for_url
 
 VERSION = version("avatar-warmer")
-LEFT_OUT = shutil.ignore_patterns(".*", "build", "data", "docs", "tests", "*.egg-info", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns(".[!e]*", ".env", "build", "data", "docs", "tests", "*.egg-info", "__pycache__")
 LOCK = ("--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(ROOT / "requirements" / "run.lock"))
 
 
@@ -100,6 +100,52 @@ def test_the_wheel_installs_three_packages_and_no_module(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
         names = {name.partition("/")[0] for name in files.namelist()}
     assert names == {"avatar_warmer", "warmer", "web", f"avatar_warmer-{VERSION}.dist-info"}
+
+
+def test_a_folder_named_like_the_files_of_the_wheel_hides_none_of_them(command: Path, tmp_path: Path) -> None:
+    hiding = tmp_path / "avatar_warmer"  # such as a clone
+    hiding.mkdir()
+    (hiding / "celeryconfig.py").write_text("raise SystemExit('hidden')")
+    code = "import warmer.celery; print(warmer.celery.app.conf.task_default_queue)"
+    settings = {"TELEGRAM_BOT_TOKEN": "1:token", "REDIS_URL": "redis://127.0.0.1:1"}
+    settings |= {"API_KEYS": "k" * 16, "URL_SIGNING_KEYS": "k" * 32}
+    done = subprocess.run(
+        [command.with_name("python"), "-c", code],
+        cwd=tmp_path,
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "warm\n"
+
+
+def test_the_command_of_the_wheel_prints_the_settings_and_says_where_it_looked_for_them(
+    command: Path, tmp_path: Path
+) -> None:
+    environ = {"PATH": os.defpath}
+    told = subprocess.run([command, "settings"], env=environ, capture_output=True, text=True, check=True).stdout
+    assert told == (ROOT / ".env.example").read_text("utf-8")
+    done = subprocess.run([command, "export"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, f"{tmp_path / '.env'} and " in done.stderr) == (1, True), done.stderr
+
+
+def test_one_process_of_the_wheel_runs_with_the_settings_of_its_folder(command: Path, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TELEGRAM_BOT_TOKEN=1:token\nREDIS_URL=redis://127.0.0.1:1\nHOT_MAX=many\n")
+    environ = {"PATH": os.defpath, "API_KEYS": "k" * 16, "URL_SIGNING_KEYS": "k" * 32}
+    done = subprocess.run(
+        [command, "run", "web"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode != 0, "avatar-warmer: HOT_MAX: must be a whole number" in done.stderr) == (True, True)
+
+
+def test_the_wheel_names_the_pages_of_the_project_and_the_pythons_that_it_runs_on(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        described = files.read(f"avatar_warmer-{VERSION}.dist-info/METADATA").decode()
+    pages = re.findall(r"^Project-URL: (\w+), https://", described, re.MULTILINE)
+    assert {"Documentation", "Changelog", "Issues", "Source"} <= set(pages)
+    assert "Programming Language :: Python :: 3.11\n" in described
+    assert "\nLicense-Expression: MIT\n" in described
 
 
 def test_the_description_of_the_wheel_links_to_nothing_relative(wheel: Path) -> None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tests.support.running import ROOT
 from tests.support.setting import SECRET, Set, env, refuse
-from warmer.errors import ConfigError
+from warmer.errors import ConfigError, SettingMissing
 from warmer.redis_url import parse_options
 from warmer.sources import FOLDER
 
@@ -145,6 +145,13 @@ def test_the_files_of_a_service_may_lie_elsewhere_than_it_runs(env: Set, tmp_pat
     settings = env(DATA_DIR=None, REDIS_URL=None, **{FOLDER: str(folder)})
     assert (settings.port, settings.hot_max, settings.telegram_ca_file) == (1002, 3, folder / "ca.pem")
     assert parse_options(settings.redis_url)["ssl_ca_certs"] == str(folder / "ca.pem")
+
+
+def test_the_error_for_a_missing_setting_names_every_place_that_was_looked_at(env: Set, tmp_path: Path) -> None:
+    with pytest.raises(SettingMissing) as caught:
+        env(REDIS_URL=None, DATA_DIR="mine")
+    files = f"{tmp_path / '.env'} and {tmp_path / 'mine' / 'running.env'}"
+    assert str(caught.value) == f"REDIS_URL: is missing (looked in the environment, {files})"
 
 
 def test_dotenv_may_begin_with_a_byte_order_mark(env: Set, tmp_path: Path) -> None:

@@ -8,19 +8,24 @@ import sys
 import click
 
 from warmer.cli.common import as_json, echo_json
-from warmer.sources import FOLDER, IS_CLONE, PROJECT
+from warmer.sources import FOLDER, IS_CLONE, PROJECT, find_folder
 
 
 @click.command()
+@click.argument("name", required=False)
 @as_json
-def run(is_json: bool) -> None:
+def run(name: str | None, is_json: bool) -> None:
     """Start the whole service, as scripts/run does; Ctrl-C stops it.
 
-    In a clone its folder holds .env and DATA_DIR. Elsewhere the current folder does.
+    .env and DATA_DIR are in the clone, or, installed from a wheel, in the current folder.
+
+    With the NAME of a line of the Procfile, only that process runs. This is for a supervisor of your own: it needs
+    all settings and makes none.
 
     \b
-    Example:
+    Examples:
       avatar-warmer run
+      avatar-warmer run web
     """
     program = PROJECT / "scripts" / "runner"
     if not program.is_dir():
@@ -29,6 +34,7 @@ def run(is_json: bool) -> None:
         echo_json({"starts": str(program)})
     sys.stdout.flush()
     if not IS_CLONE:
-        os.environ[FOLDER] = os.getcwd()  # noqa: PTH109 - a text
+        os.environ[FOLDER] = str(find_folder().resolve())
     os.chdir(PROJECT)  # its configuration files are read there, and no module of the current folder hides ours
-    os.execv(sys.executable, [sys.executable, str(program)])  # noqa: S606 - no shell wanted
+    words = [sys.executable, str(program), *([name] if name else [])]
+    os.execv(sys.executable, words)  # noqa: S606 - no shell wanted
