@@ -11,11 +11,11 @@ from warmer.broker.start_check import exit_if_wrong_server
 from warmer.broker.transport import EagerConnection
 from warmer.observe.logs import configure_logging
 from warmer.settings import load_settings_or_exit
-from warmer.sources import ignore_service_links
+from warmer.sources import IS_CLONE, ignore_service_links
 
 ignore_service_links()  # before Flower reads its variables
 app = Celery("warmer", include=["warmer.worker.tasks"], events="warmer.worker.events:Events")
-app.config_from_object("celeryconfig")
+app.config_from_object("celeryconfig" if IS_CLONE else "avatar_warmer.celeryconfig")
 app.amqp.Connection = EagerConnection
 
 

@@ -2,6 +2,7 @@
 
 WarmerError
 ├── ConfigError            stop the start; the message names the variable
+│   └── SettingMissing     it may be in a place that this process does not read
 ├── Stuck                  stop waiting: no worker can do it
 ├── NotMine                end quietly: another worker has the lease, or the subject is forgotten
 ├── Permanent              negative cache: the same call would get the same answer
@@ -40,6 +41,10 @@ class WarmerError(Exception):
 
 class ConfigError(WarmerError):
     """A setting is missing or wrong; the message names the variable."""
+
+
+class SettingMissing(ConfigError):
+    """At least one required setting is missing; the message also says where it was looked for."""
 
 
 class Stuck(WarmerError):

@@ -10,6 +10,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
+from warmer.sources import find_folder
+
 HOST = r"^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?)$"  # to listen at
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{10,}|/bot[0-9]*(?:/|$)|/bot[0-9]+:", re.IGNORECASE)
@@ -58,11 +60,12 @@ def check_proxy_url(value: SecretStr) -> SecretStr:
 
 def check_certificates(path: Path) -> Path:
     """A file of trusted certificates; raises ValueError if it holds none in PEM form."""
+    found = find_folder() / path
     try:
-        ssl.create_default_context(cafile=path)
+        ssl.create_default_context(cafile=found)
     except (OSError, ValueError):
         raise ValueError("is not a readable file of certificates in PEM form") from None
-    return path
+    return found
 
 
 def is_loopback(host: str | None) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from warmer.http_url import ENCODE
+from warmer.sources import find_folder
 
 CLUSTER = re.compile(r"(?P<scheme>rediss?\+cluster)://(?:(?P<login>[^@/]*)@)?(?P<hosts>[^@/?#]+)/?")
 SENTINELS = re.compile(
@@ -128,7 +129,7 @@ def parse_options(url: str) -> dict[str, Any]:
     for name, value in options.items():
         if not re.fullmatch(VALUES.get(name, r".+"), value):
             raise ValueError(f"has a wrong {name}")
-        if name not in VALUES and not os.access(value, os.R_OK):
+        if name not in VALUES and not os.access(find_folder() / value, os.R_OK):
             raise ValueError(f"names a file in {name} that cannot be read")
     return {name: _read_option(name, value) for name, value in options.items()}
 
@@ -138,7 +139,7 @@ def _read_option(name: str, value: str) -> str | int | bool:
         return int(value)
     if name == "ssl_check_hostname":
         return value == "true"
-    return value.lower().removeprefix("cert_") if name == "ssl_cert_reqs" else value
+    return value.lower().removeprefix("cert_") if name == "ssl_cert_reqs" else str(find_folder() / value)
 
 
 def parse_place(url: str) -> Place | None:

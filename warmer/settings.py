@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from warmer.errors import ConfigError
+from warmer.errors import ConfigError, SettingMissing
 from warmer.formats import FORMATS
 from warmer.http_url import HOST, CertificatesFile, ProxyUrl, PublicUrl, RootUrl, is_loopback, is_sent_in_plain_text
 from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
-from warmer.sources import find_data_dir, is_service_link, read_env_file, read_given
+from warmer.sources import is_service_link, name_places, read_values
 
 TELEGRAM = "https://api.telegram.org"
 API_KEY_MIN = 16  # characters
@@ -225,12 +225,12 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises ConfigError with one line for each wrong variable; a secret's value is never in it.
     """
-    given = read_given()
-    made = read_env_file(find_data_dir(given) / "running.env")
     try:
-        return Settings(**{name.lower(): value for name, value in (made | given).items()} | overrides)
+        return Settings(**{name.lower(): value for name, value in read_values().items()} | overrides)
     except ValidationError as error:
-        raise ConfigError("; ".join(_describe(line) for line in error.errors())) from None
+        kind = SettingMissing if any(line["type"] == "missing" for line in error.errors()) else ConfigError
+        where = f" (looked in {name_places()})" if kind is SettingMissing else ""
+        raise kind("; ".join(_describe(line) for line in error.errors()) + where) from None
 
 
 def load_settings_or_exit() -> Settings:

@@ -1,4 +1,4 @@
-"""Where the settings come from, before they are checked: the environment and env files."""
+"""Where the project and its settings are, before the settings are checked: the environment and env files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from typing import Any
 from dotenv import dotenv_values
 
 from warmer.errors import ConfigError
+
+_PACKAGES = Path(__file__).resolve().parents[1]
+_INSTALLED = _PACKAGES / "avatar_warmer"  # only a wheel has this folder: setup.py makes it
+IS_CLONE = not (_INSTALLED / "Procfile").is_file()
+PROJECT = _PACKAGES if IS_CLONE else _INSTALLED  # the folder of the Procfile, of scripts/ and of the configuration
+MADE = "running.env"  # in DATA_DIR: the settings that a start has made, while it runs
+FOLDER = "AVATAR_WARMER_FOLDER"  # `avatar-warmer run` sets it unless it is set: its processes run in PROJECT
+
+
+def find_folder() -> Path:
+    """The folder of `.env` and DATA_DIR; relative paths in settings start here. The current one unless it is set."""
+    return Path(os.environ.get(FOLDER, ""))
 
 
 def is_service_link(value: Any) -> bool:
@@ -31,16 +43,28 @@ def read_given() -> dict[str, str]:
     Raises ConfigError.
     """
     ignore_service_links()
-    sources = (read_env_file(Path(".env")), os.environ)  # the later one wins
+    sources = (read_env_file(find_folder() / ".env"), os.environ)  # the later one wins
     return {name.upper(): value for source in sources for name, value in source.items() if value}
 
 
 def find_data_dir(given: Mapping[str, str]) -> Path:
     """The folder DATA_DIR, with `~` as in a shell. Raises ConfigError for the home of an unknown user."""
     try:
-        return Path(given.get("DATA_DIR", "data")).expanduser()
+        return find_folder() / Path(given.get("DATA_DIR", "data")).expanduser()
     except RuntimeError:
         raise ConfigError("DATA_DIR: begins with a ~ that names no home folder") from None
+
+
+def read_values() -> dict[str, str]:
+    """The given variables, and below them those that a running start has made. Raises ConfigError."""
+    given = read_given()
+    return read_env_file(find_data_dir(given) / MADE) | given
+
+
+def name_places() -> str:
+    """The places that `read_values` reads, in words. Raises ConfigError."""
+    made = find_data_dir(read_given()) / MADE
+    return f"the environment, {(find_folder() / '.env').absolute()} and {made.absolute()}"
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Starts all processes of the Procfile, prints the page's URL, and stops everything on Ctrl-C.
 
+With the name of a line of the Procfile, it becomes that process alone.
+
 `scripts/run` runs this in the project's folder and environment. SIGINT, SIGTERM and SIGHUP stop it.
 """
 
@@ -15,7 +17,7 @@ from types import FrameType
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from runner import demo, folders, leftovers, ports, supervise
+from runner import demo, folders, leftovers, ports, procfile, supervise
 from runner.exits import ExitLog
 from runner.plan import Plan, make_plan
 from runner.ready import ask_bot, check_supervisord, wait_until_ready
@@ -46,8 +48,7 @@ class StopSignal:
 def main() -> int:
     """Return the exit status."""
     if sys.argv[1:]:
-        complain("scripts/run takes no arguments: settings come from the environment and .env")
-        return 2
+        return start_one(sys.argv[1:])
     stop = StopSignal()
     try:
         given = read_given()
@@ -66,6 +67,18 @@ def main() -> int:
         complain(f"{error.filename or 'DATA_DIR'}: {error.strerror}")
         return 1
     return 0
+
+
+def start_one(names: list[str]) -> int:
+    """Become the process of one line of the Procfile. Returns the exit status if that fails."""
+    if len(names) > 1:
+        complain("takes at most one argument, the name of a line of the Procfile")
+        return 2
+    try:
+        procfile.become(names[0])
+    except StartFailed as error:
+        complain(str(error))
+        return 2
 
 
 def serve(plan: Plan, stop: StopSignal) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.terminal import StartFailed
+from warmer.sources import MADE, find_folder
 
 SOCKET_PATH_BYTES = 100  # the kernels' limits are 104 (macOS) and 108 (Linux)
 URL_SAFE = re.compile(r"[A-Za-z0-9_./-]+")  # a path that needs no quoting in a URL
@@ -52,15 +53,16 @@ class Folders:
     @property
     def running(self) -> Path:
         """The settings that this start made, for other programs; `warmer.settings` reads the file."""
-        return self.data / "running.env"
+        return self.data / MADE
 
     @property
     def keys(self) -> Path:
         return self.data / "keys.env"
 
     def shown(self, path: Path) -> str:
-        """The path relative to the current folder, if it is inside."""
-        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+        """The path relative to the folder of `.env`, if it is inside."""
+        here = find_folder().resolve()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def make(data_dir: Path) -> Folders:

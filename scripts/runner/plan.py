@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from warmer.settings import TELEGRAM, Settings, load_settings
 from warmer.sources import read_env_file
 
 SERVER_KEYS = ("API_KEYS", "URL_SIGNING_KEYS")
-KEYS_HEADER = "# Made by scripts/run. These keys grant a server's rights; without them every photo URL changes.\n"
+KEYS_HEADER = "# Made by the first start. These keys grant a server's rights; without them every photo URL changes.\n"
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how this machine reaches a server that listens everywhere
 
 
@@ -55,7 +54,7 @@ def make_plan(folders: Folders, given: Mapping[str, str]) -> Plan:
 
     Raises ConfigError or StartFailed; the message names the variable.
     """
-    check_path("the folder of this clone", Path.cwd())
+    check_path("the project's folder", Path.cwd())
     services = procfile.read(Path("Procfile"))
     made = _made_values(folders, given)
     os.environ["DEMO"] = "0"  # a demo signs visitors in: only a missing token starts one, no setting
@@ -98,9 +97,8 @@ def _ports(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
 
 def _complete_environment(folders: Folders) -> None:
     """Add variables that the children need. Secrets reach them through the environment only, never a command line."""
-    programs = Path(sys.prefix) / "bin"
+    procfile.add_programs_to_path()
     os.environ.update(
-        PATH=f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         PROMETHEUS_MULTIPROC_DIR=str(folders.metrics),
         PYTHONUNBUFFERED="1",
         PYTHONUTF8="1",  # of any locale: the files of a start are UTF-8

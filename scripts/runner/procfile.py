@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 from runner.terminal import StartFailed
 
@@ -25,3 +29,17 @@ def read(path: Path) -> dict[str, str]:
             raise StartFailed(f"{path}: this line is not 'name: command': {line}")
         services[match["name"]] = match["command"]
     return services
+
+
+def become(name: str) -> NoReturn:
+    """Turn this process into the one of that line, with the settings it finds. Raises StartFailed."""
+    services = read(Path("Procfile"))
+    if name not in services:
+        raise StartFailed(f"the Procfile has no line {name!r}: name one of {', '.join(services)}")
+    add_programs_to_path()
+    os.execvp("env", ["env", *shlex.split(services[name])])  # noqa: S606, S607 - no shell wanted; as in the units
+
+
+def add_programs_to_path() -> None:
+    """Put the programs of this environment in front of the PATH."""
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", os.defpath)))

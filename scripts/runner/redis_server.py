@@ -30,7 +30,7 @@ def find_server() -> str:
             return program
     raise StartFailed(
         "REDIS_URL: is missing, and there is no valkey-server or redis-server >= 6.2 to start here: "
-        "install one, or set REDIS_URL"
+        "install one (Debian, Ubuntu: apt install redis-server; macOS: brew install valkey), or set REDIS_URL"
     )
 
 

@@ -1,13 +1,13 @@
 """The example Mini App, built from its lock file and opened beside the running service, as inside Telegram."""
 
 import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.cli_parts import COMMAND
 from tests.support.npm import MINI_APP, ROOT, build_mini_app
 from tests.support.running import Service
 
@@ -19,8 +19,8 @@ def built() -> Path:
 
 def sign_in(demo: Service) -> str:
     """Returns init data of one demo user, as Telegram puts it into the launch fragment."""
-    command = [sys.executable, "scripts/runner/init_data.py", "--user", "7000000001", "--name", "Amara Okafor"]
-    done = subprocess.run(command, cwd=ROOT, env=demo.environment, capture_output=True, text=True, check=True)
+    command = [COMMAND, "init-data", "--user", "7000000001", "--name", "Amara Okafor"]
+    done = subprocess.run(command, env=demo.environment, capture_output=True, text=True, check=True)
     return done.stdout.strip().removeprefix("Authorization: tma ")
 
 

@@ -22,6 +22,17 @@ MACHINES = list(itertools.product(PLATFORMS, PYTHONS))
 # Only a comment, a pin or a hash: no option (an index, a folder to search), no URL and no path fits.
 LINE = re.compile(r"#.*|[a-z0-9-]+==[0-9a-z.]+( ; [^/@]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
 
+# Libraries whose private parts the code uses, and a module that does.
+PRIVATE = {
+    "celery": "warmer/worker/events.py",
+    "gunicorn": "web/server/gathering.py",
+    "kombu": "warmer/broker/transport.py",
+    "prometheus-client": "warmer/observe/metric_files.py",
+    "redis": "warmer/redis_client/cluster.py",
+    "supervisor": "scripts/runner/supervisord.py",
+    "urllib3": "warmer/telegram/connections.py",
+}
+
 Machine = dict[str, str]
 
 
@@ -81,6 +92,26 @@ def test_every_requirement_is_locked_for_every_machine(lock: str) -> None:
             (str(one), here) for one in asked if locked.get(canonicalize_name(one.name), "0") not in one.specifier
         ]
     assert missing == []
+
+
+def test_a_library_whose_private_parts_are_used_is_allowed_in_its_locked_minor_version_only() -> None:
+    allowed = {canonicalize_name(one.name): str(one.specifier) for one in wanted("run")}
+    locked = {name: version.rpartition(".")[0] for name, version in pins("run", machine(*MACHINES[0])).items()}
+    series = {name: re.escape(locked[name]) for name in PRIVATE}
+    assert {name for name in PRIVATE if not re.fullmatch(rf"~={series[name]}\.\d+", allowed.get(name, ""))} == set()
+
+
+def test_each_library_whose_private_parts_are_used_is_imported_where_the_table_says() -> None:
+    modules = {name: (ROOT / file).read_text("utf-8") for name, file in PRIVATE.items()}
+    imports = {name: rf"^from {name.replace('-', '_')}\b" for name in PRIVATE}
+    assert [name for name in PRIVATE if not re.search(imports[name], modules[name], re.MULTILINE)] == []
+
+
+def test_the_classifiers_name_the_pythons_that_the_locks_are_for() -> None:
+    project = ConfigParser()
+    project.read(ROOT / "setup.cfg")
+    assert re.findall(r"Python :: (3\.\d+)$", project["metadata"]["classifiers"], re.MULTILINE) == PYTHONS
+    assert project["options"]["python_requires"] == f">={PYTHONS[0]}"
 
 
 @pytest.mark.parametrize("lock", EXTRAS)

@@ -89,13 +89,15 @@ def run_service(folder: Path, root: Path = ROOT, /, **settings: str) -> Iterator
     command = [sys.executable, str(root / "scripts" / "runner")]
     with log.open("w") as out, subprocess.Popen(command, cwd=root, env=environment, stdout=out, stderr=out) as runner:
         try:
-            yield Service(_wait_for_url(runner, log), folder / "data", _find_key(folder, settings), environment)
+            yield Service(wait_for_url(runner, log), folder / "data", find_key(folder, settings), environment)
         finally:
             runner.terminate()
             runner.wait(STOP_SECONDS)
 
 
-def _wait_for_url(runner: subprocess.Popen[bytes], log: Path) -> str:
+def wait_for_url(runner: subprocess.Popen[bytes], log: Path) -> str:
+    """Returns the URL that a start prints into its log when everything runs."""
+
     def find() -> re.Match[str] | None:
         assert runner.poll() is None, log.read_text()
         return re.search(r"Avatars are warm at (http://\S+)\n", log.read_text())
@@ -104,7 +106,8 @@ def _wait_for_url(runner: subprocess.Popen[bytes], log: Path) -> str:
     return found[1]
 
 
-def _find_key(folder: Path, settings: dict[str, str]) -> str:
+def find_key(folder: Path, settings: dict[str, str]) -> str:
+    """Returns the API key of a start in this folder with these settings."""
     if "API_KEYS" in settings:
         return settings["API_KEYS"].partition(",")[0]
     kept = (folder / "data" / "keys.env").read_text()

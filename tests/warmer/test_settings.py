@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import pytest
 from pydantic import ValidationError
 
 from tests.support.running import ROOT
 from tests.support.setting import SECRET, Set, env, refuse
-from warmer.errors import ConfigError
+from warmer.errors import ConfigError, SettingMissing
+from warmer.redis_url import parse_options
+from warmer.sources import FOLDER
 
 __all__ = ["env"]
 
@@ -130,6 +134,24 @@ def test_the_data_folder_may_be_in_a_home_folder(env: Set, tmp_path: Path) -> No
     assert env(DATA_DIR=None, HOME=str(tmp_path)).hot_max == 3
     with pytest.raises(ConfigError, match=r"^DATA_DIR: [^\n]+\Z"):
         env(DATA_DIR="~of-no-user/avatars")
+
+
+def test_the_files_of_a_service_may_lie_elsewhere_than_it_runs(env: Set, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "running.env").write_text("HOT_MAX=3")
+    (folder / ".env").write_text("PORT=1002\nTELEGRAM_CA_FILE=ca.pem\nREDIS_URL=rediss://a?ssl_ca_certs=ca.pem")
+    shutil.copy(certifi.where(), folder / "ca.pem")
+    settings = env(DATA_DIR=None, REDIS_URL=None, **{FOLDER: str(folder)})
+    assert (settings.port, settings.hot_max, settings.telegram_ca_file) == (1002, 3, folder / "ca.pem")
+    assert parse_options(settings.redis_url)["ssl_ca_certs"] == str(folder / "ca.pem")
+
+
+def test_the_error_for_a_missing_setting_names_every_place_that_was_looked_at(env: Set, tmp_path: Path) -> None:
+    with pytest.raises(SettingMissing) as caught:
+        env(REDIS_URL=None, DATA_DIR="mine")
+    files = f"{tmp_path / '.env'} and {tmp_path / 'mine' / 'running.env'}"
+    assert str(caught.value) == f"REDIS_URL: is missing (looked in the environment, {files})"
 
 
 def test_dotenv_may_begin_with_a_byte_order_mark(env: Set, tmp_path: Path) -> None:

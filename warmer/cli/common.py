@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
+import psutil
 from redis.exceptions import NoPermissionError, RedisError
 
 from warmer.broker.start_check import check_servers
-from warmer.errors import ConfigError
+from warmer.errors import ConfigError, SettingMissing
 from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import parse_user_id
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings
+from warmer.sources import FOLDER, IS_CLONE, PROJECT
 from warmer.wiring import WorkerContext, open_worker_context
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+WEB = "web:create_app()"  # in the command line of every web process that gunicorn serves
+SYSTEMD_SETTINGS = Path("/etc/avatar-warmer.env")  # as deploy/units.py names it
 as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -29,14 +33,14 @@ def opened_worker_context(
     check: Callable[[Settings], object] = lambda settings: check_servers(settings, "REDIS_URL"),
     failure: type[click.ClickException] = click.ClickException,
 ) -> Iterator[WorkerContext]:
-    """The worker context of the service in the project's folder. A failure ends the command with one line.
+    """The worker context of the service, named on a terminal. A failure ends the command with one line.
 
     `check` looks at the servers before anything else does. Without a broker most commands do all their work.
     """
-    if (PROJECT / "scripts").is_dir():
-        os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
+    settings = load_service_settings(failure)
+    if sys.stderr.isatty():
+        click.echo(f"Bot {settings.bot_id}.", err=True)  # the folder of the settings decides which
     try:
-        settings = load_settings()
         check(settings)
         with closing(open_worker_context(settings, connect_worker(settings))) as context:
             yield context
@@ -44,6 +48,40 @@ def opened_worker_context(
         raise failure(str(error)) from None
     except RedisError as error:
         raise failure(format_outage(error)) from None
+
+
+def load_service_settings(failure: type[click.ClickException] = click.ClickException) -> Settings:
+    """The settings of the service: in a clone those of its folder, else those of the current one.
+
+    If one is missing, the error says where it was looked for and which service runs elsewhere.
+    """
+    if IS_CLONE:
+        os.chdir(PROJECT)  # where .env and DATA_DIR are, as for scripts/run
+    try:
+        return load_settings()
+    except SettingMissing as error:
+        raise failure(f"{error}{describe_services()}") from None
+    except ConfigError as error:
+        raise failure(str(error)) from None
+
+
+def describe_services() -> str:
+    """How to reach the services of this machine that are visible to this user; empty if there is none."""
+    if folders := list_running_folders():
+        return f"; a service runs in {' and in '.join(folders)}: type the command there"
+    if SYSTEMD_SETTINGS.exists():
+        return f"; the settings of systemd are in {SYSTEMD_SETTINGS}: docs/runbook.md says how to type the command"
+    return ""
+
+
+def list_running_folders() -> list[str]:
+    """The folders of the services that this user runs on this machine."""
+    folders = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # it ended, or is not ours to look into
+            if process.uids().real == os.getuid() and WEB in process.cmdline():
+                folders.add(process.environ().get(FOLDER) or process.cwd())
+    return sorted(folders)
 
 
 def format_outage(error: RedisError) -> str:

@@ -20,9 +20,9 @@ def forget(ids: tuple[str, ...], yes: bool, is_json: bool) -> None:
       avatar-warmer forget --yes -- -1001234567890
     """
     partner_ids = list(dict.fromkeys(parse_ids(ids)))
-    if not yes:
-        click.confirm(f"Forget everything about {count(len(partner_ids), 'partner')}?", abort=True, err=True)
     with opened_worker_context() as context:
+        if not yes:
+            click.confirm(f"Forget everything about {count(len(partner_ids), 'partner')}?", abort=True, err=True)
         for partner_id in partner_ids:
             context.steps.forget.person(partner_id)
         end_when_heard(context, {"forgotten": partner_ids}, f"Forgotten: {len(partner_ids)}.", is_json=is_json)

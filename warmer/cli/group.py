@@ -12,8 +12,10 @@ from warmer.cli import leave
 from warmer.cli.diagnose import diagnose
 from warmer.cli.export import export
 from warmer.cli.forget import forget
+from warmer.cli.init_data import init_data
 from warmer.cli.purge import purge
 from warmer.cli.run import run
+from warmer.cli.settings import settings
 from warmer.cli.warm import warm
 
 
@@ -51,5 +53,5 @@ def group() -> None:
     """Telegram profile pictures, warm before anyone asks."""
 
 
-for command in (run, warm, export, forget, purge, diagnose):
+for command in (run, settings, warm, export, forget, purge, diagnose, init_data):
     group.add_command(command)

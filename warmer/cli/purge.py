@@ -27,9 +27,9 @@ def purge(names: tuple[str, ...], is_all: bool, yes: bool, is_json: bool) -> Non
     parsed = {name: Subject.parse(name) for name in names}
     if wrong := [name for name, subject in parsed.items() if subject is None]:
         raise click.UsageError("neither id nor file id: " + ", ".join(wrong))
-    if is_all and not yes:
-        click.confirm("Drop every stored picture of this bot?", abort=True, err=True)
     with opened_worker_context() as context:
+        if is_all and not yes:
+            click.confirm("Drop every stored picture of this bot?", abort=True, err=True)
         subjects: list[str] = []
         for subject in filter(None, parsed.values()):
             subjects += list_subjects(context, subject.user_id) if subject.is_person else [subject]

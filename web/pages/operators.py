@@ -33,7 +33,7 @@ def sign_in(given: str) -> Response:
     """
     if not _is_page_key(given):
         count_wrong_key()
-        raise Problem(403, "the key is not of this start: open the URL that scripts/run has printed")
+        raise Problem(403, "this key is from another start: open the URL that was printed at this start")
     response = Response(status=303, headers={"Location": "./"})  # the page may stand under any path
     response.set_cookie(_name_cookie(), given, path=None, httponly=True, samesite="Strict")  # the page's own path
     response.headers["Cache-Control"] = "no-store"

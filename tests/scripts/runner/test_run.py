@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_IMODE
@@ -18,6 +19,7 @@ from dotenv import dotenv_values
 
 from tests.conftest import wait_until
 from tests.support.stub_service import PATIENCE, PROCFILE, StubService
+from warmer.sources import FOLDER
 
 EXTERNAL = {"TELEGRAM_BOT_TOKEN": "1:token", "REDIS_URL": "redis://127.0.0.1:1", "API_KEYS": "k" * 16}
 EXTERNAL["URL_SIGNING_KEYS"] = "k" * 32
@@ -213,6 +215,43 @@ def test_settings_are_read_from_the_env_file(service: StubService) -> None:
     (service.folder / ".env").write_text(f"PORT={service.environ['PORT']}\nTELEGRAM_BOT_TOKEN=not a token\n")
     del service.environ["TELEGRAM_BOT_TOKEN"]
     assert service.fail().startswith("avatar-warmer: TELEGRAM_BOT_TOKEN: is not of the form")
+
+
+def test_a_start_for_another_folder_reads_its_env_file_and_keeps_its_data_there(
+    service: StubService, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / ".env").write_text(f"TELEGRAM_BOT_TOKEN={service.environ.pop('TELEGRAM_BOT_TOKEN')}\n")
+    service.environ[FOLDER] = str(folder)
+    service.start_up()
+    assert "Logs: data/logs\n" in service.said()
+    assert (folder / "data" / "running.env").exists()
+    assert not service.data.exists()
+    assert json.loads((service.folder / "environment.json").read_text())["DATA_DIR"] == str(folder / "data")
+
+
+def test_the_name_of_a_line_starts_that_process_alone_and_makes_no_setting(service: StubService) -> None:
+    service.prefix = ["sh", "-c", 'exec "$@" web', "sh"]
+    service.start()
+    found = service.folder / "environment.json"
+    wait_until(lambda: found.exists() and found.read_text().endswith("}"))
+    process = psutil.Process(service.process.pid)
+    assert (process.cmdline(), process.children()) == (["python", "web.py"], [])
+    environ = json.loads(found.read_text())
+    assert environ["PATH"].startswith(str(Path(sys.prefix) / "bin"))
+    assert EXTERNAL.items() <= environ.items()
+    assert environ.keys().isdisjoint({"PAGE_KEY", "FLOWER_BASIC_AUTH"})
+    assert not service.data.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [("nope", "no line 'nope': name one of web, worker"), ("web worker", "one")]
+)
+def test_another_argument_than_the_name_of_a_line_causes_one_line(service: StubService, words: str, told: str) -> None:
+    service.prefix = ["sh", "-c", f'exec "$@" {words}', "sh"]
+    assert service.start().wait(PATIENCE) == 2
+    assert re.fullmatch(rf"avatar-warmer: [^\n]*{told}[^\n]*\n", service.said())
 
 
 def test_made_files_are_in_the_data_folder_only(started: StubService) -> None:

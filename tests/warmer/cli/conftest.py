@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from warmer.wiring import WorkerContext
 def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the `.env` of the clone. Load Celery's settings before a test changes the variables that they come from."""
     assert app.conf.broker_url
-    monkeypatch.setattr("warmer.cli.common.PROJECT", Path("/nonexistent"))
+    monkeypatch.setattr("warmer.cli.common.IS_CLONE", False)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,8 @@ from click.testing import CliRunner
 from tests.support.cli_parts import COMMAND, fail
 from tests.support.running import ROOT
 from warmer.cli.group import group
+from warmer.settings import Settings
+from warmer.sources import FOLDER
 
 AWAY = "Error: Redis is away ("
 
@@ -72,6 +75,55 @@ def test_a_wrong_setting_causes_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
     assert status == 1
     assert "REDIS_URL" in line
     assert "PHOTO_TTL" in line
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A current folder without a service, and an environment without its Redis."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REDIS_URL")
+    monkeypatch.delenv("DATA_DIR")
+    return tmp_path
+
+
+def test_without_a_service_the_error_says_where_the_settings_were_looked_for(elsewhere: Path) -> None:
+    for words in ("export", "forget 42", "diagnose", "init-data --user 42"):
+        line = fail(*words.split())[1]
+        looked = f"looked in the environment, {elsewhere / '.env'} and {elsewhere / 'data' / 'running.env'}"
+        assert line.startswith(f"Error: REDIS_URL: is missing ({looked})"), words
+
+
+def test_the_error_names_the_folder_where_a_service_of_this_user_runs(elsewhere: Path) -> None:
+    code = "import time; time.sleep(600)"
+    command = [sys.executable, "-c", code, "web:create_app()"]
+    with subprocess.Popen(command, env={**os.environ, FOLDER: str(elsewhere / "service")}) as process:
+        try:
+            line = fail("export")[1]
+        finally:
+            process.kill()
+    assert str(elsewhere / "service") in line.partition("; a service runs in ")[2]
+    assert line.endswith(": type the command there")
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_error_names_the_file_with_the_settings_of_systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = tmp_path / "avatar-warmer.env"
+    settings.touch()
+    monkeypatch.setattr("psutil.process_iter", lambda: iter(()))  # other services run on this machine
+    monkeypatch.setattr("warmer.cli.common.SYSTEMD_SETTINGS", settings)
+    assert f"; the settings of systemd are in {settings}: " in fail("export")[1]
+
+
+def test_on_a_terminal_a_command_names_the_bot_that_its_settings_choose(settings: Settings) -> None:
+    reader, terminal = os.openpty()
+    os.set_blocking(reader, False)  # a command that says nothing fails the test
+    command = [sys.executable, "-c", "from warmer.cli import main; main()", "export"]
+    try:
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=terminal, check=True)
+        assert os.read(reader, 1000) == f"Bot {settings.bot_id}.\r\n".encode()
+    finally:
+        os.close(terminal)
+        os.close(reader)
 
 
 def test_ctrl_c_during_the_imports_prints_one_line() -> None:
