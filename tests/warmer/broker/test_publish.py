@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from celery.signals import after_task_publish
+from celery.signals import after_task_publish, before_task_publish
 from redis.exceptions import ResponseError
 
+from benches.round_trips import counting
 from tests.support.clock import Clock
+from tests.support.redis_kinds import connect_broker
 from tests.support.remaining import remaining
 from warmer.broker.publish import BREAKER_SECONDS, BROKER_FAILED, EagerLane, Publisher
 from warmer.photo import VariantSpec
@@ -114,6 +116,28 @@ def test_the_next_run_that_a_quick_worker_chooses_is_kept(publisher: Publisher, 
         after_task_publish.disconnect(end_at_once)
     assert context.schedule.count_within(3500) == [0]
     assert context.schedule.count() == 1
+
+
+def test_many_messages_reach_redis_in_one_round_trip(publisher: Publisher) -> None:
+    publisher.publish_all([FID], "warm")  # opens the connection
+    with counting() as counts:
+        publisher.publish_all([f"{FID}{number}" for number in range(50)], "warm")
+    (trips,) = counts.values()
+    assert trips["Celery"] == 2  # the length of the queue, and all messages
+    assert count(publisher)["warm"] == 51
+
+
+def test_messages_that_the_broker_refuses_go_to_the_schedule(publisher: Publisher, context: WorkerContext) -> None:
+    def spoil_the_queue(**_: object) -> None:
+        connect_broker(context.settings).set(f"{context.keys.queue_prefix}rewarm", "no list")
+
+    before_task_publish.connect(spoil_the_queue)
+    try:
+        publisher.publish_all([FID, OTHER], "rewarm")
+    finally:
+        before_task_publish.disconnect(spoil_the_queue)
+    assert not context.redis.exists(*(context.keys.enqueued(subject, "rewarm") for subject in (FID, OTHER)))
+    assert sorted(context.schedule.take(10, 60)) == [FID, OTHER]
 
 
 # Without a broker
