@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from celery import Celery
-from celery.signals import after_task_publish
+from celery.signals import after_task_publish, before_task_publish
+from kombu.transport import TRANSPORT_ALIASES, memory, virtual
 from redis.exceptions import ResponseError
 
+from benches.round_trips import counting
 from tests.support.clock import Clock
+from tests.support.redis_kinds import connect_broker
 from tests.support.remaining import remaining
 from warmer.broker.publish import BREAKER_SECONDS, BROKER_FAILED, EagerLane, Publisher
+from warmer.broker.queues import list_queues
 from warmer.photo import VariantSpec
 from warmer.settings import load_settings
 from warmer.wiring import WorkerContext
@@ -22,6 +26,22 @@ from warmer.wiring import WorkerContext
 FID, OTHER = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
 ASKED_SECONDS, HOT_MAX = 5.0, 3
 NO_BROKER = "redis://127.0.0.1:1/0"
+
+
+class SmallChannel(memory.Channel):
+    """Confirms one message after another, like RabbitMQ, and has room for two."""
+
+    queues: ClassVar[dict[str, Any]] = {}
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        if self._size(queue) == 2:
+            raise OSError("the queue is full")
+        super()._put(queue, message, **options)
+
+
+class SmallTransport(memory.Transport):
+    Channel = SmallChannel
+    global_state = virtual.BrokerState()
 
 
 def open_publisher(context: WorkerContext, app: Celery, clock: Callable[[], float] = time.monotonic) -> Publisher:
@@ -41,6 +61,16 @@ def app_without_broker() -> Iterator[Celery]:
         app.conf.update(
             broker_read_url=NO_BROKER, broker_write_url=NO_BROKER
         )  # otherwise Celery takes those of the environment
+        yield app
+
+
+@pytest.fixture
+def app_with_small_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
+    monkeypatch.setitem(TRANSPORT_ALIASES, "small", f"{__name__}:SmallTransport")
+    SmallChannel.queues.clear()
+    with Celery("small", broker="small://", set_as_current=False) as app:
+        app.conf.update(task_publish_retry=False, task_queues=list_queues(load_settings()))
+        app.conf.update(broker_read_url="small://", broker_write_url="small://")
         yield app
 
 
@@ -114,6 +144,51 @@ def test_the_next_run_that_a_quick_worker_chooses_is_kept(publisher: Publisher, 
         after_task_publish.disconnect(end_at_once)
     assert context.schedule.count_within(3500) == [0]
     assert context.schedule.count() == 1
+
+
+def test_many_messages_reach_redis_in_one_round_trip(publisher: Publisher) -> None:
+    publisher.publish_all([FID], "warm")  # opens the connection
+    with counting() as counts:
+        publisher.publish_all([f"{FID}{number}" for number in range(50)], "warm")
+    (trips,) = counts.values()
+    assert trips["Celery"] == 2  # the length of the queue, and all messages
+    assert count(publisher)["warm"] == 51
+
+
+def test_messages_that_the_broker_refuses_go_to_the_schedule(
+    publisher: Publisher, context: WorkerContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def spoil_the_queue(**_: object) -> None:
+        connect_broker(context.settings).set(f"{context.keys.queue_prefix}rewarm", "no list")
+
+    before_task_publish.connect(spoil_the_queue)
+    try:
+        publisher.publish_all([FID, OTHER], "rewarm")
+    finally:
+        before_task_publish.disconnect(spoil_the_queue)
+    assert not context.redis.exists(*(context.keys.enqueued(subject, "rewarm") for subject in (FID, OTHER)))
+    assert sorted(context.schedule.take(10, 60)) == [FID, OTHER]
+    assert "the broker is away (ResponseError)" in caplog.text  # not the class of every failed batch
+
+
+def test_messages_that_the_broker_has_confirmed_stay_when_a_later_one_fails(
+    context: WorkerContext, app_with_small_broker: Celery
+) -> None:
+    def end_at_once(**_: object) -> None:
+        context.schedule.set(subjects[0], 3600)
+
+    publisher = open_publisher(context, app_with_small_broker)
+    subjects = [f"{FID}{number}" for number in range(5)]
+    after_task_publish.connect(end_at_once)
+    try:
+        publisher.publish_all(subjects, "warm")
+    finally:
+        after_task_publish.disconnect(end_at_once)
+    assert publisher.count_waiting("warm") == 2
+    markers = [context.redis.exists(context.keys.enqueued(subject, "warm")) for subject in subjects]
+    assert markers == [1, 1, 0, 0, 0]
+    assert context.schedule.count_within(3500) == [4]  # the first keeps the next run that its worker has chosen
+    assert sorted(context.schedule.take(10, 60)) == subjects[2:]
 
 
 # Without a broker
