@@ -9,9 +9,10 @@ from flask import Flask
 from warmer.etag import StoredVariant
 from warmer.keys import Subject
 from warmer.photo import Unavailable, VariantSpec
+from web.photos.cache import Answer, Headers
 from web.photos.context import PhotoContext
 from web.photos.request import PhotoRequest
-from web.photos.response import is_known
+from web.photos.response import finish, is_known
 from web.photos.waiting import Overloaded
 from web.signals import announce, photo_missed, photo_overloaded, profile_aged
 
@@ -41,6 +42,11 @@ class PhotoLookup:
         self.if_none_match = if_none_match
         self._shown: list[str] = []  # file ids that the subject showed at the last look
 
+    @property
+    def subjects(self) -> set[str]:
+        """The subjects whose "done" can bring the picture, as far as the last look told."""
+        return {self.photo_request.subject, *self._shown}
+
     def now(self) -> Hit | Unavailable | None:
         """What is stored now: the picture, or why there is none. None if nothing is known."""
         shown = self._shown = self._list_shown()
@@ -53,14 +59,24 @@ class PhotoLookup:
     def until_ready(self) -> Hit | Unavailable | None:
         """After a look that found nothing: request the picture and wait. Returns None if it is not ready in time."""
         try:
-            return self.context.waiting.wait_for(
-                {self.photo_request.subject, *self._shown}, self.now, self._request_warming
-            )
+            return self.context.waiting.wait_for(self.subjects, self.now, self.request_warming)
         except Overloaded:
-            self._request_warming()  # so that the client's next try finds it
+            self.request_warming()  # so that the client's next try finds it
         if (found := self.now()) is None:
             announce(photo_overloaded, self.app, subject=self.photo_request.subject)
         return found
+
+    def to_answer(self, hit: Hit, common: Headers, read_at: float) -> Answer:
+        """The finished answer with this picture, which was read at this instant or later."""
+        tags = {self.photo_request.subject, *hit.shown}
+        return finish(self.photo_request, hit.variant, hit.format, common=common, read_at=read_at, tags=tags)
+
+    def request_warming(self) -> bool:
+        """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
+        subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
+        wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
+        announce(photo_missed, self.app, subject=subject, wanted=wanted)  # to listeners of yours; the call follows
+        return self.context.publisher.publish_hot(subject, wanted)
 
     def _list_shown(self) -> list[str]:
         """The file ids to look for: the one that the id shows now, then the one it showed before."""
@@ -80,10 +96,3 @@ class PhotoLookup:
             if header is None or is_known(header.etag, self.if_none_match):
                 return header
         return store.get(file_id, size, fmt)
-
-    def _request_warming(self) -> bool:
-        """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
-        subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
-        wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
-        announce(photo_missed, self.app, subject=subject, wanted=wanted)  # to listeners of yours; the call follows
-        return self.context.publisher.publish_hot(subject, wanted)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class PurgeListener:
     """Listens for "done" and "purge".
 
-    Started before the first read of Redis, so after the fork with any server: web/photos/app.py, `Exchange._look`.
+    Started before the first read of Redis, so after the fork with any server: web/photos/exchange.py, `Exchange._look`.
     Stopped when the app closes: web/wiring.py, `WebContext.close`.
     """
 
