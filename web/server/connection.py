@@ -102,32 +102,21 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         """The status for a head that is too long."""
         return 431 if b"\n" in self.received else 414
 
-    def begin(self) -> bool:
-        """Start the next request with the bytes read beyond the previous one. Returns True if there are any."""
-        ahead = self.parser.unreader.take_buffered()
-        if ahead:
-            self._add(ahead)
-        return bool(ahead)
+    def begin(self) -> None:
+        """Start the next request with the bytes read beyond the previous one."""
+        self._add(self.parser.unreader.take_buffered())
 
     def receive(self) -> None:
-        """Take the received bytes."""
+        """Take what has arrived."""
         data = self._receive()
         if data is not None and not self.is_leaving:
             self._add(data)
         if self.has_ended and not self.is_whole and (self.whole_bytes or self.chunk_at):
             self._cut()
 
-    def hand_over(self) -> bool:
-        """Give the received bytes to the parser. Returns False if they are not a complete request yet."""
+    def hand_over(self) -> None:
+        """Give the whole request to the parser, with what arrived behind it."""
         self.unasked = b""
-        if not self.received:
-            data = self._receive()
-            if data and self.initialized and data.startswith(b"GET ") and data.endswith(b"\r\n\r\n"):
-                self.parser.unreader.unread(data)  # nearly every request arrives like this
-                return True
-            self._add(data or b"")
-        if not self.is_whole:
-            return False
         self.init()
         request = bytes(self.received)
         if self.is_cut:
@@ -137,7 +126,6 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.parser.unreader.unread(request)
         self.received.clear()
         self.whole_bytes = self.chunk_at = 0
-        return True
 
     def ask_for_body(self) -> None:
         """Take the request back from a thread, and ask the client for its body. Raises OSError."""
@@ -153,8 +141,6 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
     @property
     def can_take_an_answer(self) -> bool:
         """Whether the client has read enough of the earlier answers."""
-        if not self.initialized:
-            return True
         poll = select.poll()
         poll.register(self.sock, select.POLLOUT)
         return bool(poll.poll(0))

@@ -1,11 +1,10 @@
 """Gunicorn's threaded worker, without threads that wait for clients.
 
 Gunicorn gives a connection to a thread with its first byte, or for five seconds without one, and its loop blocks for up
-to two seconds until a client closes: a hundred slow clients stop a process. Here no thread waits for a request, and the
-loop gathers the requests that do not arrive at once:
+to two seconds until a client closes: a hundred slow clients stop a process. Here no thread waits for a request: the
+loop reads and gathers all of them.
 
-accept ─→ gather ── complete, and earlier answers are read ──→ a thread answers ─→ idle ─→ a thread looks …
-            │ └────────────── not yet ←────────────────────────────────────────────────────────┘
+accept ─→ gather ── complete, and earlier answers are read ──→ a thread answers ─→ idle ─→ gather …
             └ too late: closed                                     └ last answer: leave ─→ closed
 
 A request with `Expect: 100-continue` goes to a thread with its head alone. If the app reads the body, the thread gives
@@ -35,9 +34,6 @@ from web.problems import Problem, to_response
 from web.server.connection import BodyNeededError, ClientSocket, Connection, UnsentBody
 
 FULL = (errno.EMFILE, errno.ENFILE)  # no descriptor is left; gunicorn's process would end
-
-
-UNFINISHED = object()  # the result of a thread whose request is not complete
 UNASKED = object()  # the result of a thread whose app wants a body that the client has not sent yet
 
 
@@ -80,20 +76,20 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._go_on_for(self.request_seconds, conn)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """A further request begins on a connection. Usually it is complete, and the thread checks that.
+        """A further request was sent ahead of the last answer. It is gathered: its client may not be reading at all."""
+        conn.begin()
+        self._go_on_for(self.request_seconds, conn)
 
-        A request sent ahead of the last answer is gathered first: its client may not be reading at all.
-        """
-        if conn.begin():
-            self._go_on_for(self.request_seconds, conn)
-        else:
-            self._give_to_a_thread(conn)
+    def on_client_socket_readable(self, conn: Connection, _sock: Any) -> None:
+        """A further request begins on an idle connection, or the client closes it."""
+        self.poller.unregister(conn.sock)
+        self.keepalived_conns.remove(conn)
+        self._go_on_for(self.request_seconds, conn)
 
     def handle(self, conn: Connection) -> Any:
         """A thread starts with a request."""
         conn.deadline = self.clock() + self.thread_seconds
-        if not conn.hand_over():
-            return UNFINISHED
+        conn.hand_over()
         try:
             return super().handle(conn)
         except BodyNeededError:
@@ -114,9 +110,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         """A thread has ended its request."""
         self.working.discard(conn)
         result = None if fs.cancelled() or fs.exception() else fs.result()
-        if result is UNFINISHED:
-            self._go_on_for(self.request_seconds, conn)
-        elif result is UNASKED:
+        if result is UNASKED:
             try:
                 conn.ask_for_body()
             except OSError:  # the client is gone
