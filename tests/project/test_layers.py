@@ -45,7 +45,7 @@ WEB: dict[str, set[str]] = {
     "pages": {"api", "context", "problems"},
     "wiring": {"api", "context", "observe", "pages", "photos", "receivers", "redis_breaker"},
     "__init__": {"api", "context", "observe", "pages", "photos", "problems", "receivers", "redis_breaker", "wiring"},
-    "server": {"__init__", "photos", "problems", "wiring"},
+    "server": {"__init__", "photos", "problems", "signals", "wiring"},
 }
 BACK_OF_WEB: dict[str, set[str]] = {
     "redis_breaker": {"redis_client"},

@@ -1,0 +1,190 @@
+"""A hit in the loop has the bytes, the signal, the log line and the figures of the ordinary way."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.gunicorn_way import answer, make_config, mask
+from tests.support.raw_http import head
+from tests.support.thorough import examples
+from tests.support.web_memory import keep_in_memory
+from tests.support.web_parts import (
+    body_of,
+    file_url,
+    new_file_id,
+    new_id,
+    store_picture,
+    user_url,
+)
+from web import signals
+from web.photos.app import PhotoLayer
+from web.photos.request import RawRequest
+from web.server.fast_path import QUICK_RECEIVERS, FastPath
+from web.server.plain_request import parse_plain
+from web.wiring import get_web_context
+
+WEBP, JPEG, CHROME = "image/webp", "image/jpeg", "image/avif,image/webp,image/apng,*/*;q=0.8"
+CONFIG = make_config(forwarded_allow_ips="")
+bounded = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=examples(100, 5000),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """An app that has pictures in memory, and the fast path in front of it."""
+
+    app: Flask
+    fast_path: FastPath
+    urls: list[str]
+    etag: str  # of the first
+
+    def find_answer(self, data: bytes) -> bytes | None:
+        raw = parse_plain(data)
+        assert raw
+        return self.fast_path.find_answer(raw)
+
+    def assert_same(self, data: bytes) -> bytes:
+        """Both ways give the same bytes. Returns them."""
+        fast = self.find_answer(data)
+        assert fast is not None
+        assert mask(fast) == mask(answer(self.app, data, CONFIG))
+        return fast
+
+
+@pytest.fixture
+def pictures(app: Flask) -> Pictures:
+    user_id, file_id = new_id(), store_picture(app)
+    store_picture(app, file_id, "jpeg")
+    get_web_context(app).photos.people.register(user_id, "Ann", file_id)
+    urls = [file_url(file_id), file_url(file_id, size=80), user_url(user_id), file_url(file_id, utm_source="x y")]
+    etags = [keep_in_memory(app, url, accept) for url in urls for accept in (WEBP, JPEG)]
+    return Pictures(app, FastPath(cast(PhotoLayer, app.wsgi_app)), urls, etags[0])
+
+
+@bounded
+@given(st.data())
+def test_both_ways_give_the_same_bytes(pictures: Pictures, data: st.DataObject) -> None:
+    etag = pictures.etag
+    known = [None, etag, f"W/{etag}", f'"x", {etag}', "*", '"x"', "", ",", etag.strip('"')]
+    url, accept = data.draw(st.sampled_from(pictures.urls)), data.draw(st.sampled_from([WEBP, JPEG, CHROME, "*/*", ""]))
+    fields = [f"Accept: {accept}", *data.draw(st.sampled_from([[], ["Connection: keep-alive"], ["User-Agent: x"]]))]
+    if (given_known := data.draw(st.sampled_from(known))) is not None:
+        fields.append(f"If-None-Match: {given_known}")
+    method = data.draw(st.sampled_from(["GET", "HEAD"]))
+    pictures.assert_same(head(f"{method} {url} HTTP/1.1", *data.draw(st.permutations(fields))))
+
+
+def test_a_hit_has_every_header_and_its_body(pictures: Pictures) -> None:
+    fast = pictures.assert_same(head(f"GET {pictures.urls[0]} HTTP/1.1", f"Accept: {WEBP}"))
+    lines, _, body = fast.partition(b"\r\n\r\n")
+    file_id = pictures.urls[0].split("/")[4].partition("?")[0]
+    assert body == body_of(file_id)
+    names = [line.partition(b":")[0].decode() for line in lines.split(b"\r\n")]
+    assert names == [
+        "HTTP/1.1 200 OK", "Server", "Date", "Connection", "Content-Type", "Content-Length", "ETag", "Cache-Control",
+        "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Cross-Origin-Resource-Policy", "Vary",
+        "Content-Security-Policy", "X-Content-Type-Options", "Cache-Status", "X-Request-ID", "X-Response-Time",
+        "Server-Timing",
+    ]  # fmt: skip
+    assert re.search(rb"\r\nServer-Timing: total;dur=[0-9]+\.[0-9]\r\n", fast)
+    assert re.search(rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n", fast)
+
+
+@pytest.mark.parametrize(("given_id", "is_kept"), [("why-is-it-slow", True), ("not well-formed", False), (None, False)])
+def test_the_request_id_is_the_clients_own_or_a_new_one(
+    pictures: Pictures, given_id: str | None, is_kept: bool
+) -> None:
+    fields = [f"X-Request-ID: {given_id}"] if given_id else []
+    data = head(f"GET {pictures.urls[0]} HTTP/1.1", f"Accept: {WEBP}", *fields)
+    found = [re.findall(rb"X-Request-ID: (\S+)\r\n", pictures.find_answer(data) or b"") for _ in range(2)]
+    assert [len(ids) for ids in found] == [1, 1]
+    assert (found[0] == found[1] == [str(given_id).encode()]) is is_kept
+
+
+def test_both_ways_send_the_same_signal(pictures: Pictures) -> None:
+    said: list[dict[str, Any]] = []
+    data = head(f"HEAD {pictures.urls[2]} HTTP/1.1", f"Accept: {WEBP}", "X-Request-ID: an-id", "If-None-Match: *")
+    raw = parse_plain(data)
+    assert raw
+    with signals.photo_served.connected_to(lambda _, **payload: said.append(payload), sender=pictures.app):
+        assert pictures.fast_path.answer(raw)
+        answer(pictures.app, data, CONFIG)
+    in_the_loop, in_a_thread = said
+    assert in_the_loop | {"seconds": 0} == in_a_thread | {"seconds": 0}
+    assert in_the_loop["seconds"] >= 0
+
+
+def test_a_hit_in_the_loop_is_logged_and_counted(pictures: Pictures, caplog: pytest.LogCaptureFixture) -> None:
+    access_log = get_web_context(pictures.app).observe.access_log
+    access_log.write()
+    with caplog.at_level("INFO", "web"):
+        caplog.clear()
+        assert pictures.find_answer(head(f"GET {pictures.urls[0]} HTTP/1.1", "X-Request-ID: mine"))
+        access_log.write()
+    [record] = [record for record in caplog.records if getattr(record, "request_id", "") == "mine"]
+    assert record.getMessage().startswith("📸 Photo served for ")
+    fields = {name: getattr(record, name) for name in ("hit", "method", "route", "status")}
+    assert fields == {"hit": True, "method": "GET", "route": "/api/photos/file/<photo_file_id>", "status": 200}
+
+
+def test_what_is_not_in_memory_or_refused_is_left_to_the_ordinary_way(pictures: Pictures, app: Flask) -> None:
+    urls = [
+        file_url(new_file_id()),
+        file_url(store_picture(app)),  # in Redis alone
+        file_url(new_file_id(), sig="x"),
+        pictures.urls[0].replace("size=160", "size=161"),
+    ]
+    for url in urls:
+        assert pictures.find_answer(head(f"GET {url} HTTP/1.1", f"Accept: {WEBP}")) is None
+
+
+def test_a_purged_picture_is_not_served(pictures: Pictures) -> None:
+    data = head(f"GET {pictures.urls[0]} HTTP/1.1", f"Accept: {WEBP}")
+    assert pictures.find_answer(data)
+    get_web_context(pictures.app).photos.cache.purge(pictures.urls[0].split("/")[4].partition("?")[0])
+    assert pictures.find_answer(data) is None
+
+
+def test_an_answer_of_which_only_the_etag_is_in_memory_serves_304_alone(app: Flask, pictures: Pictures) -> None:
+    url = file_url(store_picture(app))
+    client = app.test_client()
+    etag = client.get(url).headers["ETag"]
+    get_web_context(app).photos.cache.purge(url.split("/")[4].partition("?")[0])
+    assert client.get(url, headers={"Accept": WEBP, "If-None-Match": etag}).status_code == 304
+    line = f"GET {url} HTTP/1.1"
+    pictures.assert_same(head(line, f"Accept: {WEBP}", f"If-None-Match: {etag}"))
+    assert pictures.find_answer(head(line, f"Accept: {WEBP}", 'If-None-Match: "x"')) is None
+
+
+def test_an_error_in_the_loop_is_left_to_the_ordinary_way(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_web_context(pictures.app).photos.cache, "get", lambda _: 1 / 0)
+    assert pictures.find_answer(head(f"GET {pictures.urls[0]} HTTP/1.1")) is None
+
+
+def test_a_listener_of_the_users_own_takes_every_hit_out_of_the_loop(pictures: Pictures) -> None:
+    """It may take its time, or fail with an answer of its own."""
+    data = head(f"GET {pictures.urls[0]} HTTP/1.1", f"Accept: {WEBP}")
+    assert len(signals.photo_served.receivers) == QUICK_RECEIVERS
+    with signals.photo_served.connected_to(lambda *_, **__: None):
+        assert pictures.find_answer(data) is None
+    assert pictures.find_answer(data)
+
+
+def test_the_date_changes_with_the_second(pictures: Pictures) -> None:
+    times = iter([1_700_000_000.2, 1_700_000_000.9, 1_700_000_001.0])
+    fast_path = FastPath(cast(PhotoLayer, pictures.app.wsgi_app), lambda: next(times))
+    raw = RawRequest("GET", *pictures.urls[0].split("?"), WEBP)
+    answers = [fast_path.find_answer(raw) or b"" for _ in range(3)]
+    assert [re.findall(rb"\d\d:\d\d:(\d\d) GMT", answer) for answer in answers] == [[b"20"], [b"20"], [b"21"]]
