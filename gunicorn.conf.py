@@ -34,7 +34,7 @@ _open_files = raise_open_files_limit_or_exit(OPEN_FILES)
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
-worker_class = "web.server.gathering.GatheringWorker"  # gunicorn's gthread, made for slow clients
+worker_class = "web.server.worker.PhotoWorker"  # gunicorn's gthread; hits are answered in its loop
 workers = 2
 worker_connections = min(1000, _open_files - 3 * THREADS)  # per process; each thread has one to Redis and the broker
 threads = THREADS  # half of them may wait for a picture, the others keep answering

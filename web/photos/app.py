@@ -4,6 +4,8 @@ request.py → cache.py, found: 200 / 304
      └ otherwise lookup.py reads Redis: 200 / 304 / 404
            └ nothing stored: it requests the picture from the workers and waits (waiting.py) until "done"
 Everything else goes on to Flask. web/photos/exchange.py tells the story of one request.
+
+Under our gunicorn most requests do not come here: web/server/worker.py answers them in its loop.
 """
 
 from __future__ import annotations

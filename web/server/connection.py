@@ -84,6 +84,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.unasked = b""  # the request that a thread has, if its client waits for "100 Continue"
         self.has_ended = False  # by the client
         self.is_leaving = False  # the last answer is sent, and the client may close
+        self.unsent: bytes | memoryview = b""  # of an answer that the loop sends
         self.polled = 0  # selectors.EVENT_…
         self.deadline = math.inf  # of its current step (monotonic)
 
@@ -104,13 +105,13 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     def begin(self) -> None:
         """Start the next request with the bytes read beyond the previous one."""
-        self._add(self.parser.unreader.take_buffered())
+        self.take(self.parser.unreader.take_buffered())
 
     def receive(self) -> None:
         """Take what has arrived."""
-        data = self._receive()
+        data = self.read()
         if data is not None and not self.is_leaving:
-            self._add(data)
+            self.take(data)
         if self.has_ended and not self.is_whole and (self.whole_bytes or self.chunk_at):
             self._cut()
 
@@ -124,8 +125,20 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         if EXPECTS.search(request, 0, self.head_bytes):
             self.unasked = request
         self.parser.unreader.unread(request)
+        self.forget_request()
+
+    def forget_request(self) -> None:
+        """The request is in other hands, or answered."""
         self.received.clear()
         self.whole_bytes = self.chunk_at = 0
+
+    def send(self, answer: bytes | memoryview) -> bool:
+        """Send what the client takes now, and keep the rest. Returns True if there is none. Raises OSError."""
+        self.unsent = answer
+        with suppress(BlockingIOError):
+            sent = self.sock.send(answer, socket.MSG_DONTWAIT)
+            self.unsent = memoryview(answer)[sent:] if sent < len(answer) else b""
+        return not self.unsent
 
     def ask_for_body(self) -> None:
         """Take the request back from a thread, and ask the client for its body. Raises OSError."""
@@ -134,7 +147,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         end = HEAD_END.search(self.unasked)
         assert end  # noqa: S101 - a thread had the whole head
         head = EXPECTS.sub(b"", self.unasked[: end.end()])
-        self._add(head + self.unasked[end.end() :])
+        self.take(head + self.unasked[end.end() :])
         if not self.is_whole and b" HTTP/1.0" not in head[: head.index(b"\n")]:
             self.sock.send(CONTINUE, socket.MSG_DONTWAIT)
 
@@ -154,7 +167,8 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         with suppress(OSError):  # the connection may just have ended
             self.sock.shutdown(socket.SHUT_RDWR)
 
-    def _receive(self) -> bytes | None:
+    def read(self) -> bytes | None:
+        """What has arrived, None if there is nothing yet. Empty at the end, or if the client is gone."""
         try:
             data: bytes = self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -164,7 +178,8 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.has_ended = not data
         return data
 
-    def _add(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
+        """Add what was read, and look where the request ends."""
         searched = max(len(self.received) - len(b"\n\r"), 0)
         self.received += data
         if not self.whole_bytes and not self.chunk_at and (end := HEAD_END.search(self.received, searched)):

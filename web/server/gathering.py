@@ -10,8 +10,8 @@ accept ─→ gather ── complete, and earlier answers are read ──→ a t
 A request with `Expect: 100-continue` goes to a thread with its head alone. If the app reads the body, the thread gives
 the request back, and the loop asks the client for the body and gathers it.
 
-TLS ends before it, in a proxy. It overrides internals of gunicorn 27's ThreadWorker, and
-`tests/web/server/test_gathering.py` holds them.
+TLS ends before it, in a proxy. It overrides internals of gunicorn's ThreadWorker, which
+tests/web/server/test_private.py lists.
 """
 
 from __future__ import annotations
@@ -163,8 +163,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self.murder_keepalived()
 
     def _give_to_a_thread(self, conn: Connection) -> None:
-        self._poll(conn, 0)
-        self.polling.pop(conn, None)
+        self._let_go(conn)
         self.working.add(conn)
         conn.deadline = math.inf
         super().enqueue_req(conn)
@@ -184,9 +183,13 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         conn.deadline = self.clock() + seconds
         self._go_on(conn)
 
-    def _drop(self, conn: Connection) -> None:
+    def _let_go(self, conn: Connection) -> None:
+        """Poll it no longer, and forget its deadline."""
         self._poll(conn, 0)
         self.polling.pop(conn, None)
+
+    def _drop(self, conn: Connection) -> None:
+        self._let_go(conn)
         self.nr_conns -= 1
         conn.close()
 

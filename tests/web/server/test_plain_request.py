@@ -98,9 +98,10 @@ def odd_heads(draw: Any) -> bytes:
 @st.composite
 def damaged_heads(draw: Any) -> bytes:
     """Plain requests with a byte or two more or less."""
-    data = draw(plain_heads())
+    data: bytes = draw(plain_heads())
     at, gone = draw(st.integers(0, len(data))), draw(st.integers(0, 2))
-    return data[:at] + draw(st.sampled_from(PIECES)) + data[at + gone :]
+    piece: bytes = draw(st.sampled_from(PIECES))
+    return data[:at] + piece + data[at + gone :]
 
 
 @bounded
