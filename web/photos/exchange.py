@@ -29,7 +29,7 @@ from web.photos.response import (
     to_reply,
 )
 from web.problems import Problem, is_away, to_problem, to_response
-from web.signals import announce, photo_not_found, photo_not_served, photo_served
+from web.signals import announce, photo_not_found, photo_not_served, photo_overloaded, photo_served
 
 METHODS = ["GET", "HEAD", "OPTIONS"]
 PREFLIGHT = {
@@ -78,6 +78,12 @@ class Exchange:
         ready = self.context.cache.get(photo_request)
         return ready if ready is not None and is_enough(ready, self.raw.if_none_match) else None
 
+    def find_stale(self, photo_request: PhotoRequest, error: RedisError) -> Answer | None:
+        """The answer that may be served while Redis is away."""
+        stale = self.context.cache.get_stale(photo_request)
+        is_usable = stale is not None and is_away(error) and is_enough(stale, self.raw.if_none_match)
+        return stale if is_usable else None
+
     def serve(self, photo_request: PhotoRequest, answer: Answer, *, was_hit: bool) -> Reply:
         """200 or 304."""
         is_same = is_known(answer.etag, self.raw.if_none_match)
@@ -115,6 +121,11 @@ class Exchange:
         )
         raise Problem(404, "no photo", headers={"Cache-Control": ABSENT_CACHE})
 
+    def raise_overloaded(self, photo_request: PhotoRequest) -> NoReturn:
+        """No worker will process the picture soon. Raises Problem: 503."""
+        announce(photo_overloaded, self.app, subject=photo_request.subject)
+        raise not_ready()
+
     def _answer_method(self) -> Response:
         if self.raw.method != "OPTIONS":
             raise MethodNotAllowed(METHODS)
@@ -125,10 +136,9 @@ class Exchange:
         try:
             return self._look(photo_request)
         except RedisError as error:
-            ready = self.context.cache.get_stale(photo_request)
-            if ready is None or not is_away(error) or not is_enough(ready, self.raw.if_none_match):
+            if (stale := self.find_stale(photo_request, error)) is None:
                 raise
-            return self.serve(photo_request, ready, was_hit=True)
+            return self.serve(photo_request, stale, was_hit=True)
 
     def _look(self, photo_request: PhotoRequest) -> Reply:
         """Answer from Redis, after a wait if nothing is stored. Raises Problem: 404, 503."""

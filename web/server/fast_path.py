@@ -15,7 +15,7 @@ from warmer.request_id import HEADER
 from web.photos.app import PhotoLayer
 from web.photos.cache import to_lines
 from web.photos.request import RawRequest
-from web.photos.response import HIT, is_known
+from web.photos.response import HIT, Reply, is_known
 from web.signals import announce, photo_served
 
 # A receiver in the loop must return at once: web/observe/metrics.py, `note_served` does. One of the user's own gets its
@@ -71,6 +71,10 @@ class FastPath:
             return b"".join((self._begin("304 NOT MODIFIED"), ready.lines_of_304, HIT_LINE, own))
         body = b"" if raw.method == "HEAD" else ready.body or b""
         return b"".join((self._begin("200 OK"), ready.lines, HIT_LINE, own, body))
+
+    def to_bytes(self, reply: Reply) -> bytes:
+        """Any other answer that declares its length. Any thread may call this."""
+        return b"".join((self._begin(reply.status), to_lines(reply.headers), b"\r\n", reply.body))
 
     def _begin(self, status: str) -> bytes:
         """The first lines, as gunicorn writes them to a client of HTTP/1.1 that keeps its connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,15 +17,19 @@ from tests.support.raw_http import head
 from tests.support.thorough import examples
 from tests.support.web_memory import keep_in_memory
 from tests.support.web_parts import (
+    MakeApp,
     body_of,
     file_url,
     new_file_id,
     new_id,
     store_picture,
+    store_unavailable,
     user_url,
 )
+from warmer.errors import InvalidFileId
 from web import signals
 from web.photos.app import PhotoLayer
+from web.photos.flights import Flights
 from web.server.fast_path import QUICK_RECEIVERS, FastPath
 from web.server.plain_request import parse_plain
 from web.wiring import get_web_context
@@ -70,6 +75,39 @@ def pictures(app: Flask) -> Pictures:
     urls = [file_url(file_id), file_url(file_id, size=80), user_url(user_id), file_url(file_id, utm_source="x y")]
     etags = [keep_in_memory(app, url, accept) for url in urls for accept in (WEBP, JPEG)]
     return Pictures(app, FastPath(cast(PhotoLayer, app.wsgi_app)), urls, etags[0])
+
+
+def answer_by_a_look(app: Flask, data: bytes) -> bytes:
+    """Returns the bytes that a client gets whose answer is not in memory. The test is the loop and the thread."""
+    layer = cast(PhotoLayer, app.wsgi_app)
+    jobs: list[Callable[[], None]] = []
+    sent: list[bytes] = []
+    flights = Flights(layer, run=jobs.append, defer=lambda call, *args: call(*args), render=FastPath(layer).to_bytes)
+    raw = parse_plain(data)
+    assert raw
+    assert flights.join(raw, sent.append)
+    while jobs:
+        jobs.pop(0)()
+    [only] = sent
+    return only
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("case", ["200", "304", "404", "404 drawn", "503"])
+def test_what_is_not_in_memory_has_the_same_bytes_both_ways_too(make_app: MakeApp, method: str, case: str) -> None:
+    app = make_app(photo_wait=0)
+    absent = store_unavailable(app, new_file_id(), InvalidFileId("x"))
+    urls = {
+        "404": file_url(absent),
+        "404 drawn": file_url(absent, d="initials", initials="AL"),
+        "503": file_url(new_file_id()),
+    }
+    fields = [f"Accept: {WEBP}", *(["If-None-Match: *"] if case == "304" else [])]
+    data = head(f"{method} {urls.get(case) or file_url(store_picture(app))} HTTP/1.1", *fields)
+    by_a_look = answer_by_a_look(app, data)
+    assert by_a_look.startswith(f"HTTP/1.1 {case[:3]} ".encode())
+    assert mask(by_a_look) == mask(answer(app, data, CONFIG))
 
 
 @bounded
