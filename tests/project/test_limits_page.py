@@ -16,11 +16,12 @@ from web import problems, wiring
 from web.api import partners as routes
 from web.api import rate_limit as throttle
 from web.photos import placeholder as placeholder
-from web.server import connection, gathering
+from web.server import connection, gathering, worker
 
 PAGE = (ROOT / "docs" / "limits.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \| \[", PAGE, re.MULTILINE))
 KIB, MIB = 2**10, 2**20
+SHARES = {0.5: "half", 0.75: "three quarters"}
 LIMITS = {
     "ids per `resolve`, file ids per `warm`": f"{routes.BATCH_MAX}",
     "partners per list": f"{routes.LIST_MAX}",
@@ -29,7 +30,12 @@ LIMITS = {
     "writes per caller, method and minute": "a user {user}, a server {server:,}".format(**throttle.PER_MINUTE),
     "the head of a request, its body": f"{connection.MAX_HEAD_BYTES // KIB} KiB, {problems.MAX_BODY_BYTES // KIB} KiB",
     "time to send a request": f"{gathering.GatheringWorker.request_seconds:.0f} s",
-    "requests in progress per web process": (f"{wiring.THREADS}, of which half may wait for a picture"),
+    "connections per web process": f"{worker.CONNECTIONS_MAX:,}, or {3 * wiring.THREADS} fewer than its open files",
+    "clients that wait for a picture per web process": (
+        f"{SHARES[worker.WAITING_SHARE]} of its connections; "
+        f"under other servers than gunicorn, {SHARES[wiring.PLACES / wiring.THREADS]} of its threads"
+    ),
+    "requests in threads per web process": f"{wiring.THREADS}, of which half may wait for a picture",
     "initials in a URL": f"{placeholder.LETTERS_MAX} letters, numbers or emoji",
     "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {decode.MAX_PIXELS // 1_000_000} megapixels"),
     "memory to decode one picture": (
@@ -37,7 +43,7 @@ LIMITS = {
         f"about {decode.MAX_DECODE_BYTES // png_webp.WEBP_BYTES_PER_PIXEL // 10**6} megapixels"
     ),
     "an inline preview": f"{images.PREVIEW_MAX_CHARACTERS} characters",
-    "open files of a process": f"at least {open_files.LEAST}; the web tier uses up to 4096",
+    "open files of a process": f"at least {open_files.LEAST}; the web tier uses up to {wiring.OPEN_FILES}",
     "one job of a worker": f"{deadline.TASK_SECONDS:.0f} s",
     "partners that the service lists or keeps warm": (
         f"the newest {people.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; records have no cap"

@@ -9,7 +9,9 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
+from typing import cast
 
 from flask import Flask
 from gunicorn.config import Config
@@ -54,8 +56,10 @@ def open_worker(app: Flask, *, clock: Callable[[], float] = time.monotonic, thre
 
 
 def list_connections(worker: PhotoWorker) -> list[Connection]:
-    """Every connection of the worker."""
-    return [*worker.polling, *worker.working, *worker.keepalived_conns]
+    """Every connection of the worker, those of waiting clients included."""
+    flights = worker.flights._flights.values() if worker.flights else ()
+    waiting = [cast("partial[None]", client.send).args[0] for flight in flights for client in flight.clients]
+    return [*worker.polling, *worker.working, *worker.keepalived_conns, *waiting]
 
 
 def run_once(worker: PhotoWorker) -> None:

@@ -1,6 +1,7 @@
 """The worker that gunicorn runs: it answers plain requests for pictures from its loop.
 
 read ─→ plain, and in the response cache ─→ one send, and the connection stays polled (web/server/fast_path.py)
+  ├──→ plain, but not in memory ─→ waits in a flight, without a thread (web/photos/flights.py) ─→ one send ─→ idle
   └──→ anything else ─→ gathered, then a thread (web/server/gathering.py)
 
 What a client does not take at once waits for it in the loop. A worker that stops begins nothing of its own: threads
@@ -20,10 +21,15 @@ from typing import Any
 from gunicorn.workers import gthread
 
 from web.photos.app import PhotoLayer
+from web.photos.flights import Flights
+from web.photos.request import RawRequest
 from web.server.connection import Connection
 from web.server.fast_path import FastPath
 from web.server.gathering import GatheringWorker
 from web.server.plain_request import parse_plain, permits_the_fast_path
+
+CONNECTIONS_MAX = 7000  # per process
+WAITING_SHARE = 0.75  # of them may wait for a picture; the others are for hits
 
 
 class IdleConnections:
@@ -62,7 +68,10 @@ class PhotoWorker(GatheringWorker):
         super().__init__(*args, **kwargs)
         self.keepalived_conns = IdleConnections()
         self.idle_seconds = float(self.cfg.keepalive)
+        # Beyond this number a client waits in a thread, and when those are full it gets 503.
+        self.waiting_max = int(self.worker_connections * WAITING_SHARE)
         self.fast_path: FastPath | None = None  # None: every request takes the ordinary way
+        self.flights: Flights | None = None  # there with the fast path
 
     def load_wsgi(self) -> None:
         """Load the app."""
@@ -73,14 +82,19 @@ class PhotoWorker(GatheringWorker):
         """Answer plain requests from the loop, if the pictures' layer is the outermost one of the app."""
         layer = getattr(self.wsgi, "wsgi_app", None)
         if type(layer) is PhotoLayer and permits_the_fast_path(self.cfg):
-            self.fast_path = FastPath(layer)
+            self.fast_path = fast_path = FastPath(layer)
+            self.flights = flights = Flights(
+                layer, run=self.tpool.submit, defer=self.method_queue.defer, render=fast_path.to_bytes
+            )
+            layer.context.waiting.pass_on(partial(self._hear, flights))
 
     def on_client_socket_readable(self, conn: Connection, sock: Any) -> None:
         """A request on an idle connection. After a hit it stays idle, and polled."""
         data = conn.read()
         if data is None:
             return
-        if (answer := self._find_answer(data)) is None:
+        _, answer = self._find(data)
+        if answer is None:
             conn.take(data)
         else:
             with suppress(OSError):  # the client is gone: the next step meets that again
@@ -90,18 +104,31 @@ class PhotoWorker(GatheringWorker):
                     return
         super().on_client_socket_readable(conn, sock)
 
-    def _find_answer(self, data: bytes) -> bytes | None:
-        if self.fast_path is None or not self.alive:
-            return None
-        raw = parse_plain(data)
-        return None if raw is None else self.fast_path.find_answer(raw)
-
     def _give_to_a_thread(self, conn: Connection) -> None:
-        """Answer a whole request, in the loop if possible."""
-        if (answer := self._find_answer(bytes(conn.received))) is None:
+        """Answer a whole request, in the loop if possible; or its client waits, for Redis or for a picture."""
+        raw, answer = self._find(bytes(conn.received))
+        if answer is not None:
+            conn.forget_request()
+            self._send(conn, answer)
+        elif raw is not None and self._join(conn, raw):
+            conn.forget_request()
+            self._let_go(conn)
+        else:
             super()._give_to_a_thread(conn)
-            return
-        conn.forget_request()
+
+    def _find(self, data: bytes) -> tuple[RawRequest | None, bytes | None]:
+        """The request, if the loop may answer it, and its answer, if that is in memory."""
+        if self.fast_path is None or not self.alive or (raw := parse_plain(data)) is None:
+            return None, None
+        return raw, self.fast_path.find_answer(raw)
+
+    def _join(self, conn: Connection, raw: RawRequest) -> bool:
+        if self.flights is None or self.flights.count >= self.waiting_max:
+            return False
+        return self.flights.join(raw, partial(self._send, conn))
+
+    def _send(self, conn: Connection, answer: bytes) -> None:
+        """Answer a client whose connection is not idle."""
         conn.unsent = answer
         self._go_on_for(self.request_seconds, conn)
 
@@ -129,3 +156,23 @@ class PhotoWorker(GatheringWorker):
             conn.timeout = min(conn.timeout, time.monotonic() + gthread.STOP_KEEPALIVE_LINGER)
         self.keepalived_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait at most until the next look is due."""
+        if self.flights is not None:
+            timeout = max(0.0, min(timeout, self.flights.seconds_to_tick))
+        super().wait_for_and_dispatch_events(timeout)
+
+    def murder_pending(self) -> None:
+        """Gunicorn calls this after all events of a turn."""
+        super().murder_pending()
+        if self.flights is not None:
+            self.flights.tick()
+
+    def _hear(self, flights: Flights, message: str) -> None:
+        """A "done" message, in the listener's thread.
+
+        A worker that stops hears no more, since its queue may be closed: the looks four times a second go on.
+        """
+        if self.alive:
+            self.method_queue.defer(flights.wake, message)
