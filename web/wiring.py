@@ -43,7 +43,7 @@ from web.redis_breaker import BreakablePool, Breaker
 
 THREADS = 64  # of the server, per process: its own settings and the pools below take the number from here
 OPEN_FILES = 8192  # of each process: clients, and the connections of its threads
-PLACES = THREADS // 2  # for requests that wait in threads, so that others always find one
+PLACES = THREADS // 2  # for requests that wait in threads; looks take a quarter (web/server/worker.py), others the rest
 PUBLISH_SECONDS = 0.5  # at most for each step of publishing
 
 

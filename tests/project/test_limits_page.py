@@ -15,13 +15,14 @@ from warmer.telegram import client as telegram
 from web import problems, wiring
 from web.api import partners as routes
 from web.api import rate_limit as throttle
+from web.photos import flights
 from web.photos import placeholder as placeholder
 from web.server import connection, gathering, worker
 
 PAGE = (ROOT / "docs" / "limits.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \| \[", PAGE, re.MULTILINE))
 KIB, MIB = 2**10, 2**20
-SHARES = {0.5: "half", 0.75: "three quarters"}
+SHARES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
 LIMITS = {
     "ids per `resolve`, file ids per `warm`": f"{routes.BATCH_MAX}",
     "partners per list": f"{routes.LIST_MAX}",
@@ -32,10 +33,18 @@ LIMITS = {
     "time to send a request": f"{gathering.GatheringWorker.request_seconds:.0f} s",
     "connections per web process": f"{worker.CONNECTIONS_MAX:,}, or {3 * wiring.THREADS} fewer than its open files",
     "clients that wait for a picture per web process": (
-        f"{SHARES[worker.WAITING_SHARE]} of its connections; "
-        f"under other servers than gunicorn, {SHARES[wiring.PLACES / wiring.THREADS]} of its threads"
+        f"{SHARES[worker.WAITING_SHARE]} of its connections, for {flights.FLIGHTS_MAX} different answers. "
+        f"{SHARES[wiring.PLACES / wiring.THREADS].capitalize()} of its threads for all other clients: "
+        "those without keep-alive, or all with listeners of your own or another server than gunicorn"
     ),
-    "requests in threads per web process": f"{wiring.THREADS}, of which half may wait for a picture",
+    "kernel memory for answers that clients do not read, per web process": (
+        f"{worker.CONNECTIONS_MAX * 2 * connection.SEND_BUFFER_BYTES / 10**9:.1f} GB: "
+        f"{2 * connection.SEND_BUFFER_BYTES // KIB} KiB for each connection"
+    ),
+    "requests in threads per web process": (
+        f"{wiring.THREADS}, of which {SHARES[wiring.PLACES / wiring.THREADS]} may wait for a picture, "
+        f"and {SHARES[worker.LOOKS_SHARE]} look for one"
+    ),
     "initials in a URL": f"{placeholder.LETTERS_MAX} letters, numbers or emoji",
     "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {decode.MAX_PIXELS // 1_000_000} megapixels"),
     "memory to decode one picture": (

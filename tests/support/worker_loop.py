@@ -9,9 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from io import BytesIO
-from typing import cast
 
 from flask import Flask
 from gunicorn.config import Config
@@ -57,9 +55,7 @@ def open_worker(app: Flask, *, clock: Callable[[], float] = time.monotonic, thre
 
 def list_connections(worker: PhotoWorker) -> list[Connection]:
     """Every connection of the worker, those of waiting clients included."""
-    flights = worker.flights._flights.values() if worker.flights else ()
-    waiting = [cast("partial[None]", client.send).args[0] for flight in flights for client in flight.clients]
-    return [*worker.polling, *worker.working, *worker.keepalived_conns, *waiting]
+    return [*worker.polling, *worker.working, *worker.keepalived_conns, *worker.parked]
 
 
 def run_once(worker: PhotoWorker) -> None:

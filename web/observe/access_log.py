@@ -4,7 +4,7 @@ A log line, a counter and a histogram each cost about as much as the hit itself,
 interpreter's lock in the middle of a request.
 
 The server's loop gets that lock back when this thread gives it away, or after the switch interval of 5 ms. A busy
-process has a thousand entries a batch, 2 ms of work: so the thread writes few at a time, and rests in between.
+process has a thousand entries a batch, 2 ms of work: so the thread writes a few at a time, and rests in between.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 request.py → cache.py, found: 200 / 304
      └ otherwise lookup.py reads Redis: 200 / 304 / 404
-           └ nothing stored: it requests the picture from the workers and waits (waiting.py) until "done"
+           └ nothing stored: it requests the picture from the workers, and this thread waits (waiting.py) until "done"
 Everything else goes on to Flask. web/photos/exchange.py tells the story of one request.
 
-Under our gunicorn most requests do not come here: web/server/worker.py answers them in its loop.
+Under our gunicorn most requests do not come here: web/server/worker.py answers hits in its loop, and lets the clients
+of other pictures wait there (flights.py).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class PhotoLayer:
             return self.inner(environ, start_response)
 
     def open(self, raw: RawRequest) -> Exchange:
-        """Begin with a request for a picture."""
+        """Start the exchange for one request."""
         return Exchange(self.app, self.context, self.common, raw)
 
 

@@ -13,7 +13,7 @@ from warmer.photo import Unavailable
 from warmer.request_id import working_for
 from web.photos.cache import Answer, Headers
 from web.photos.context import PhotoContext
-from web.photos.lookup import Hit, PhotoLookup
+from web.photos.lookup import PhotoLookup
 from web.photos.placeholder import MIME_TYPE, draw
 from web.photos.request import PREFIX_LENGTH, PREFIXES, PhotoRequest, RawRequest, read_choice
 from web.photos.response import (
@@ -108,8 +108,14 @@ class Exchange:
         """Any answer but 200 and 304."""
         return self._finish(self._format_error(error))
 
+    def give_up(self) -> Reply:
+        """500 without a word, where even the answer to an error fails; it tells no listener."""
+        own = list_own_headers(self.request_id, self.context.clock() - self.started, self.timings)
+        headers = [("Content-Length", "0"), ("Cache-Control", "no-store"), *self.common, NO_SNIFFING, *own]
+        return Reply("500 INTERNAL SERVER ERROR", headers, b"")
+
     def raise_absent(self, photo_request: PhotoRequest) -> NoReturn:
-        """There is no such picture, for every cause alike. Raises Problem: 404."""
+        """There is no such picture: the same answer for every cause. Raises Problem: 404."""
         announce(
             photo_not_found,
             self.app,
@@ -142,24 +148,19 @@ class Exchange:
 
     def _look(self, photo_request: PhotoRequest) -> Reply:
         """Answer from Redis, after a wait if nothing is stored. Raises Problem: 404, 503."""
-        context = self.context
-        context.listener.ensure_started()
-        look = PhotoLookup(self.app, context, photo_request, self.raw.if_none_match)
-        generation, read_at = context.cache.get_generation(), context.clock()
-        found = look.now()
-        looked_at = context.clock()
-        self.timings = f"redis;dur={(looked_at - read_at) * 1000:.1f}, "
+        clock = self.context.clock
+        lookup = PhotoLookup(self.app, self.context, photo_request, self.raw.if_none_match, self.common)
+        started = clock()
+        found = lookup.read()
+        looked_at = clock()
+        self.timings = f"redis;dur={(looked_at - started) * 1000:.1f}, "
         was_hit = found is not None
         if found is None:
-            found = look.until_ready()
-            self.timings += f"wait;dur={(context.clock() - looked_at) * 1000:.1f}, "
-        if isinstance(found, Hit):
-            answer = look.to_answer(found, self.common, read_at)
-            if was_hit and found.is_newest:
-                context.cache.put(photo_request, answer, generation)
-            return self.serve(photo_request, answer, was_hit=was_hit)
+            found = lookup.until_ready()
+            self.timings += f"wait;dur={(clock() - looked_at) * 1000:.1f}, "
+        if isinstance(found, Answer):
+            return self.serve(photo_request, found, was_hit=was_hit)
         if isinstance(found, Unavailable):
-            context.cache.drop(photo_request)
             self.raise_absent(photo_request)
         raise not_ready()
 

@@ -10,7 +10,7 @@ A client that joins later is not part of this look.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,12 +21,13 @@ from warmer.request_id import working_for
 from web.photos.cache import Answer
 from web.photos.context import PhotoContext
 from web.photos.exchange import Exchange, not_ready
-from web.photos.lookup import Hit, PhotoLookup
+from web.photos.lookup import PhotoLookup
 from web.photos.response import Reply
+from web.problems import to_problem
 
-Decide = Callable[[Exchange], Reply]
-# Only where a listener of the user's own lets even the error's answer fail.
-BROKEN = Reply("500 INTERNAL SERVER ERROR", [("Content-Length", "0"), ("Cache-Control", "no-store")], b"")
+BATCH = 50  # answers that the loop sends in one go: about 1 ms
+BATCH_SECONDS = 0.002  # of preparing, so that no client waits long for the answers of others
+Answerer = Callable[[Exchange], Reply]
 log = logging.getLogger(__name__)
 
 
@@ -47,83 +48,98 @@ class Look:
         context: PhotoContext,
         lookup: PhotoLookup,
         clients: Sequence[Client],
-        render: Callable[[Reply], bytes],
+        to_bytes: Callable[[Reply], bytes],
         *,
-        had_missed: bool,
+        found_nothing_before: bool,
         is_postponed: bool,
     ) -> None:
-        """`had_missed`: an earlier look found nothing. `is_postponed`: the worker has put the picture off."""
+        """`found_nothing_before`: an earlier look. `is_postponed`: the worker has put the picture off."""
         self.context = context
         self.lookup = lookup
-        self.clients = clients
-        self.had_missed = had_missed
+        self.found_nothing_before = found_nothing_before
         self.is_postponed = is_postponed
-        self.has_missed = False  # nothing is stored
-        self.is_over = False  # every client has its answer
-        self._render = render
+        self.found_nothing = False
+        self.decides_all = False  # every client gets its answer, from this look or, after a purge, from the next
+        self.has_more = True  # there is another batch
+        self._clients = clients
+        self._answered = 0
+        self._answerer: Answerer | None = None
+        self._has_picture = False
+        self._generation = 0  # of the response cache
+        self._started = 0.0
+        self._to_bytes = to_bytes
         self._redis_timing = ""
 
-    def answers(self) -> Iterator[bytes]:
-        """The answers in the order of the clients, up to the first client who waits on."""
-        decide = self._decide()
-        now = self.context.clock()
-        for client in self.clients:
-            if decide is not None:
-                yield self._answer(client.exchange, decide)
-            elif self.is_postponed or client.deadline <= now:
-                yield self._answer(client.exchange, partial(Exchange.refuse, error=not_ready()))
-            else:
-                return
-        self.is_over = decide is not None
+    def next_batch(self) -> list[bytes]:
+        """Look, the first time. Returns the next answers in the order of the clients, up to one who waits on.
 
-    def _decide(self) -> Decide | None:
-        """Look. Returns how every client is answered, None if that is not certain yet."""
-        first = self.clients[0].exchange
-        try:
-            with working_for(first.request_id):
-                return self._look(first)
-        except RedisError as error:
-            stale = first.find_stale(self.lookup.photo_request, error)
-            return partial(Exchange.refuse, error=error) if stale is None else self._serve(stale, was_hit=True)
-        except Exception as error:  # noqa: BLE001 - every error gets an answer, which logs it
-            return partial(Exchange.refuse, error=error)
+        Never raises: a pool keeps an exception to itself, and the clients would get no answer.
+        """
+        clock, cache = self.context.clock, self.context.cache
+        if not self._answered:
+            self._generation = cache.get_generation()
+            self._answerer = self._look()
+            self._started, self.decides_all = clock(), self._answerer is not None
+        elif self._has_picture and self._generation != cache.get_generation():  # a purge, perhaps of this picture
+            self.has_more = False
+            return []
+        batch: list[bytes] = []
+        until = clock() + BATCH_SECONDS
+        for client in self._clients[self._answered : self._answered + BATCH]:
+            if self._answerer is None and not self.is_postponed and client.deadline > self._started:
+                self.has_more = False
+                break
+            batch.append(self._answer(client.exchange))
+            if clock() > until:
+                break
+        self._answered += len(batch)
+        self.has_more = self.has_more and self._answered < len(self._clients)
+        return batch
 
-    def _look(self, first: Exchange) -> Decide | None:
-        context, photo_request = self.context, self.lookup.photo_request
+    def _look(self) -> Answerer | None:
+        """Returns how every client is answered, None if that is not certain yet."""
+        first = self._clients[0].exchange
+        with working_for(first.request_id):
+            try:
+                return self._read(first)
+            except BaseException as error:  # noqa: BLE001 - every error gets an answer, and is logged once
+                if isinstance(error, RedisError) and (stale := first.find_stale(self.lookup.photo_request, error)):
+                    return self._serve(stale, was_hit=True)
+                return partial(Exchange.refuse, error=to_problem(error))
+
+    def _read(self, first: Exchange) -> Answerer | None:
+        photo_request = self.lookup.photo_request
         if (ready := first.find_ready(photo_request)) is not None:
-            return self._serve(ready, was_hit=not self.had_missed)
-        context.listener.ensure_started()
-        generation, read_at = context.cache.get_generation(), context.clock()
-        found = self.lookup.now()
-        self._redis_timing = f"redis;dur={(context.clock() - read_at) * 1000:.1f}, "
-        if isinstance(found, Hit):
-            answer = self.lookup.to_answer(found, first.common, read_at)
-            if found.is_newest:
-                context.cache.put(photo_request, answer, generation)
-            return self._serve(answer, was_hit=not self.had_missed)
+            return self._serve(ready, was_hit=not self.found_nothing_before)
+        started = self.context.clock()
+        found = self.lookup.read()
+        self._redis_timing = f"redis;dur={(self.context.clock() - started) * 1000:.1f}, "
+        if isinstance(found, Answer):
+            return self._serve(found, was_hit=not self.found_nothing_before)
         if isinstance(found, Unavailable):
-            context.cache.drop(photo_request)
             return partial(Exchange.raise_absent, photo_request=photo_request)
-        self.has_missed = True
+        self.found_nothing = True
         if self.is_postponed or self.lookup.request_warming():
             return None
         return partial(Exchange.raise_overloaded, photo_request=photo_request)
 
-    def _serve(self, answer: Answer, *, was_hit: bool) -> Decide:
+    def _serve(self, answer: Answer, *, was_hit: bool) -> Answerer:
+        self._has_picture = True
         return partial(Exchange.serve, photo_request=self.lookup.photo_request, answer=answer, was_hit=was_hit)
 
-    def _answer(self, exchange: Exchange, decide: Decide) -> bytes:
+    def _answer(self, exchange: Exchange) -> bytes:
         waited = (self.context.clock() - exchange.started) * 1000
-        exchange.timings = self._redis_timing + (f"wait;dur={waited:.1f}, " if self.had_missed else "")
-        try:
-            with working_for(exchange.request_id):
-                return self._render(decide(exchange))
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._answer_error(exchange, error)
+        exchange.timings = self._redis_timing + (f"wait;dur={waited:.1f}, " if self.found_nothing_before else "")
+        answerer = self._answerer or partial(Exchange.refuse, error=not_ready())
+        with working_for(exchange.request_id):
+            try:
+                return self._to_bytes(answerer(exchange))
+            except BaseException as error:  # noqa: BLE001 - as above
+                return self._answer_error(exchange, to_problem(error))
 
     def _answer_error(self, exchange: Exchange, error: Exception) -> bytes:
         try:
-            return self._render(exchange.refuse(error))
-        except Exception:
-            log.exception("a client got an answer without a reason")
-            return self._render(BROKEN)
+            return self._to_bytes(exchange.refuse(error))
+        except BaseException:
+            log.exception("the error answer failed; sent an empty 500")
+            return self._to_bytes(exchange.give_up())

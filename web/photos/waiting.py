@@ -84,7 +84,7 @@ class Waiting:
 
     def _wait(self, waiter: _Waiter, look: Callable[[], T], request: Callable[[], bool]) -> T:
         end = self._clock() + self.wait_seconds
-        # web/photos/lookup.py, `PhotoLookup.now` and `PhotoLookup.request_warming`
+        # web/photos/lookup.py, `PhotoLookup.read` and `PhotoLookup.request_warming`
         while (found := look()) is None and not waiter.is_postponed:
             if not request():
                 raise Overloaded

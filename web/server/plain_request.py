@@ -11,21 +11,23 @@ way. tests/web/server/test_plain_request.py holds that. Two rules for every chan
 
 from __future__ import annotations
 
-import os
 import re
-from typing import Any
 
-from web.photos.request import RawRequest
+from web.photos.request import REMEMBERED_CHARACTERS, RawRequest
 
-LINE_MAX = 1000  # characters of the request line
-FIELDS_MAX, FIELD_MAX = 50, 4200  # fields, and the characters of each; gunicorn's limits are 100 and 8190
-SHAPE = re.compile(
-    r"(GET|HEAD) (/api/photos/(?:file|user)/[A-Za-z0-9_-]{1,256})(?:\?([!$-~]{0,600}))? HTTP/1\.1\r"  # no # nor "
-    r"(\n(?:[A-Za-z0-9-]{1,64}:[ -~]{0,4096}\r\n){1,50})"
+# Characters of path, query and Accept: a longer request takes long to read, and is read each time.
+TARGET_MAX = REMEMBERED_CHARACTERS
+ETAGS_MAX = 200  # characters of If-None-Match; a longer list takes long, too
+NAME_MAX, VALUE_MAX, FIELDS_MAX = 64, 4096, 50  # characters of a field, and fields
+# What gunicorn must permit: its limits are 4094, 100 and 8190.
+LINE_MAX, FIELD_MAX = len("HEAD  HTTP/1.1\r\n") + TARGET_MAX + 1, NAME_MAX + VALUE_MAX + len(":\r\n")
+SHAPE = re.compile(  # the query: no # and no "
+    rf"(GET|HEAD) (/api/photos/(?:file|user)/[A-Za-z0-9_-]{{1,256}})(?:\?([!$-~]{{0,{TARGET_MAX}}}))? HTTP/1\.1\r"
+    rf"(\n(?:[A-Za-z0-9-]{{1,{NAME_MAX}}}:[ -~]{{0,{VALUE_MAX}}}\r\n){{1,{FIELDS_MAX}}})"
     r"\r\n"
 )
 FIELD = re.compile(r"\n([A-Za-z0-9-]+):([ -~]*)\r")
-# Of a body, of another protocol, of a promise to the client; and what contradicts X-Forwarded-Proto.
+# Fields that announce a body, another protocol or 100 Continue, and those that can contradict X-Forwarded-Proto.
 NOT_PLAIN = frozenset(
     {
         "content-encoding", "content-length", "content-type", "expect", "http2-settings", "te", "trailer",
@@ -46,24 +48,7 @@ def parse_plain(data: bytes) -> RawRequest | None:
         return None
     if given.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    return RawRequest(
-        method, path, query or "", given.get("accept", ""), given.get("if-none-match"), given.get("x-request-id")
-    )
-
-
-def permits_the_fast_path(cfg: Any) -> bool:
-    """Whether gunicorn with this configuration would answer a plain request as the loop does, and do nothing else."""
-    limits = (  # 0: no limit of the line, and for the fields gunicorn's default, which is larger than ours
-        (cfg.limit_request_line, LINE_MAX),
-        (cfg.limit_request_fields, FIELDS_MAX),
-        (cfg.limit_request_field_size, FIELD_MAX),
-    )
-    return (
-        (cfg.protocol, cfg.proxy_protocol, cfg.http2_cleartext, bool(cfg.is_ssl)) == ("http", "off", "off", False)
-        and all(limit == 0 or limit >= needed for limit, needed in limits)
-        and cfg.keepalive > 0
-        and cfg.max_requests == 0  # the loop counts none
-        and cfg.accesslog is cfg.statsd_host is None  # nor does it tell gunicorn's own logs
-        and all(cfg.settings[hook].get() is cfg.settings[hook].default for hook in ("pre_request", "post_request"))
-        and not os.environ.get("SCRIPT_NAME")  # gunicorn would take it from the path
-    )
+    query, accept, etags = query or "", given.get("accept", ""), given.get("if-none-match")
+    if len(path) + len(query) + len(accept) > TARGET_MAX or len(etags or "") > ETAGS_MAX:
+        return None
+    return RawRequest(method, path, query, accept, etags, given.get("x-request-id"))

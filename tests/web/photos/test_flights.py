@@ -30,13 +30,15 @@ from warmer.errors import InvalidFileId
 from warmer.keys import Subject
 from web import signals
 from web.photos.app import PhotoLayer
-from web.photos.flights import BATCH, LEAST_SECONDS, Flights
+from web.photos.flights import FLIGHTS_MAX, LEAST_SECONDS, STUCK_SECONDS, Flights
+from web.photos.look import BATCH
 from web.photos.request import RawRequest
 from web.photos.response import Reply
 from web.photos.waiting import LOOK_SECONDS
 from web.wiring import get_web_context
 
 WAIT_SECONDS = 2.0
+LOOKS_MAX = 10
 
 
 class Room:
@@ -47,33 +49,42 @@ class Room:
         self.jobs: list[Callable[[], None]] = []  # for threads
         self.replies: list[Reply] = []
         self.answers: dict[str, Reply] = {}
-        self.pauses: list[float] = []
         self.flights = Flights(
             self.layer,
             run=self.jobs.append,
             defer=lambda call, *args: call(*args),
-            render=self._render,
-            pause=self.pauses.append,
+            to_bytes=self._to_bytes,
+            looks_max=LOOKS_MAX,
         )
 
-    def _render(self, reply: Reply) -> bytes:
+    def _to_bytes(self, reply: Reply) -> bytes:
         self.replies.append(reply)
         return str(len(self.replies) - 1).encode()
 
-    def join(self, name: str, url: str, *, method: str = "GET", accept: str = "image/webp", **fields: str) -> None:
+    def try_to_join(
+        self, name: str, url: str, *, method: str = "GET", accept: str = "image/webp", **fields: str
+    ) -> bool:
         def send(data: bytes) -> None:
             self.answers[name] = self.replies[int(data)]
 
         path, _, query = url.partition("?")
-        assert self.flights.join(RawRequest(method, path, query, accept, **fields), send)
+        photo_request = self.layer.context.request_parser.read(path, query, accept)
+        return self.flights.join(RawRequest(method, path, query, accept, **fields), photo_request, send)
+
+    def join(self, name: str, url: str, **fields: str) -> None:
+        assert self.try_to_join(name, url, **fields)
 
     def look(self) -> int:
-        """Let the threads do what they have. Returns the number of looks."""
-        looks = 0
+        """Let the threads do what they have, and the loop what follows. Returns the number of the threads' jobs."""
+        jobs = 0
         while self.jobs:
             self.jobs.pop(0)()
-            looks += 1
-        return looks
+            self.flights.deliver()
+            jobs += 1
+        return jobs
+
+    def count_clients(self) -> int:
+        return sum(len(flight.clients) for flight in self.flights._flights.values())
 
     def statuses(self) -> dict[str, str]:
         return {name: reply.status[:3] for name, reply in self.answers.items()}
@@ -81,7 +92,8 @@ class Room:
     def assert_empty(self) -> None:
         """Nothing is left behind."""
         flights = self.flights
-        assert (flights.count, flights._flights, dict(flights._by_subject)) == (0, {}, {})
+        assert (flights._flights, dict(flights._by_subject)) == ({}, {})
+        assert (flights._free_looks, len(flights._turns), len(flights._batches)) == (LOOKS_MAX, 0, 0)
 
 
 @pytest.fixture
@@ -126,7 +138,7 @@ def test_another_size_format_or_etag_is_another_look(room: Room) -> None:
     room.join("known", file_url(file_id), if_none_match='"x"')
     room.join("known, too", file_url(file_id), if_none_match='"x"')
     assert room.look() == 4
-    assert room.flights.count == 5
+    assert room.count_clients() == 5
 
 
 def test_a_stored_picture_is_a_hit_for_all_and_then_in_memory(app: Flask, room: Room) -> None:
@@ -225,6 +237,7 @@ def test_a_client_that_comes_during_a_look_has_one_of_its_own(app: Flask, room: 
     room.join("b", url)
     assert room.jobs == []
     look()
+    room.flights.deliver()
     assert room.statuses() == {"a": "200"}
     assert room.look() == 1
     assert room.statuses() == {"a": "200", "b": "200"}
@@ -304,13 +317,6 @@ def test_a_look_that_finds_nothing_is_announced_once_for_all_its_clients(app: Fl
     assert missed == [{"subject": file_id, "wanted": (160, "webp")}]
 
 
-def test_a_refused_request_waits_for_nothing(room: Room) -> None:
-    url = file_url(new_file_id())
-    for raw in (url.replace("sig=", "sig=x"), url.replace("size=160", "size=161")):
-        assert not room.flights.join(RawRequest("GET", raw.partition("?")[0], raw.partition("?")[2]), lambda _: None)
-    room.assert_empty()
-
-
 @pytest.mark.parametrize("is_stale", [True, False])
 def test_without_redis_a_stale_picture_is_served_and_else_503(app: Flask, room: Room, is_stale: bool) -> None:
     url = file_url(store_picture(app))
@@ -327,11 +333,29 @@ def test_without_redis_a_stale_picture_is_served_and_else_503(app: Flask, room: 
     room.assert_empty()
 
 
-def test_an_error_of_ours_is_500_for_all(app: Flask, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    room.join("a", file_url(new_file_id()))
+def test_an_error_of_ours_is_500_for_all_and_one_traceback(
+    app: Flask, room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = file_url(new_file_id())
+    for name in "abc":
+        room.join(name, url)
     monkeypatch.setattr(get_web_context(app).photos.cache, "get", lambda _: 1 / 0)
     room.look()
-    assert room.statuses() == {"a": "500"}
+    assert room.statuses() == {"a": "500", "b": "500", "c": "500"}
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+    room.assert_empty()
+
+
+def test_a_receiver_that_ends_the_process_ends_neither_the_look_nor_a_client(app: Flask, room: Room) -> None:
+    def leave(_: Flask, **__: Any) -> None:
+        raise SystemExit
+
+    url = file_url(store_picture(app))
+    for name in "ab":
+        room.join(name, url)
+    with signals.photo_served.connected_to(leave, sender=app):
+        room.look()
+    assert room.statuses() == {"a": "500", "b": "500"}
     room.assert_empty()
 
 
@@ -346,13 +370,112 @@ def test_a_listener_that_fails_every_answer_leaves_no_client_without_one(app: Fl
     ):
         room.look()
     assert room.statuses() == {"a": "500"}
+    names = [name for name, _ in room.answers["a"].headers]
+    assert {"X-Request-ID", "Access-Control-Allow-Origin", "X-Content-Type-Options"} <= set(names)
     room.assert_empty()
 
 
-def test_many_answers_leave_room_for_others_in_between(app: Flask, room: Room) -> None:
+def test_the_loop_sends_a_batch_at_a_time_and_a_thread_prepares_one_more(app: Flask, room: Room) -> None:
     url = file_url(store_picture(app))
     for number in range(2 * BATCH + 1):
         room.join(str(number), url)
-    room.look()
+    sent = []
+    while room.jobs:
+        [prepare] = room.jobs
+        room.jobs.clear()
+        prepare()
+        assert room.jobs == []  # nothing more before the loop has sent this
+        assert room.flights.seconds_to_tick == 0
+        room.flights.deliver()
+        sent.append(len(room.answers))
+    assert sent == [BATCH, 2 * BATCH, 2 * BATCH + 1]
     assert set(room.statuses().values()) == {"200"}
-    assert len(room.pauses) == 2
+    room.assert_empty()
+
+
+def test_in_one_turn_the_loop_sends_no_more_than_a_batch_of_all_flights_together(app: Flask, room: Room) -> None:
+    for url in (file_url(store_picture(app)) for _ in range(3)):
+        for number in range(BATCH // 2):
+            room.join(f"{url} {number}", url)
+    for prepare in room.jobs:
+        prepare()
+    room.jobs.clear()
+    sent = []
+    for _ in range(2):
+        room.flights.deliver()
+        sent.append(len(room.answers))
+    assert sent == [2 * (BATCH // 2), 3 * (BATCH // 2)]
+    room.assert_empty()
+
+
+def test_a_batch_ends_after_a_moment_so_that_no_client_waits_long_for_others(
+    app: Flask, room: Room, clock: Clock
+) -> None:
+    def dawdle(_: Flask, **__: Any) -> None:
+        clock.advance(0.001)
+
+    url = file_url(store_picture(app))
+    for number in range(10):
+        room.join(str(number), url)
+    with signals.photo_served.connected_to(dawdle, sender=app):
+        room.jobs.pop(0)()
+        room.flights.deliver()
+        assert 0 < len(room.answers) < 10
+        room.look()
+    assert set(room.statuses().values()) == {"200"}
+
+
+def test_after_a_purge_the_clients_of_the_next_batch_get_no_forgotten_picture(app: Flask, room: Room) -> None:
+    url = file_url(file_id := store_picture(app))
+    for number in range(BATCH + 2):
+        room.join(str(number), url)
+    room.jobs.pop(0)()
+    room.flights.deliver()
+    photos = get_web_context(app).photos
+    photos.store.forget(file_id)
+    photos.cache.purge(file_id)
+    room.look()
+    assert list(room.statuses().values()) == ["200"] * BATCH + ["404"] * 2
+    room.assert_empty()
+
+
+def test_the_number_of_flights_is_bounded_but_not_that_of_their_clients(room: Room) -> None:
+    url = file_url(new_file_id())
+    for number in range(FLIGHTS_MAX):
+        room.join(str(number), url, if_none_match=f'"{number}"')
+    assert not room.try_to_join("one more", url, if_none_match='"one more"')
+    room.join("the same", url, if_none_match='"0"')
+    assert room.count_clients() == FLIGHTS_MAX + 1
+
+
+def test_a_few_looks_are_in_progress_and_the_others_have_their_turn(room: Room) -> None:
+    url = file_url(file_id := new_file_id())
+    for number in range(3 * LOOKS_MAX):
+        room.join(str(number), url, if_none_match=f'"{number}"')
+    assert len(room.jobs) == LOOKS_MAX
+    assert room.look() == 3 * LOOKS_MAX
+    room.flights.wake(f"{file_id} stored")
+    assert len(room.jobs) == LOOKS_MAX
+    assert room.look() == 3 * LOOKS_MAX
+
+
+def test_a_look_that_hangs_gets_no_further_clients(room: Room, clock: Clock) -> None:
+    url = file_url(new_file_id())
+    room.join("a", url)
+    clock.advance(STUCK_SECONDS)
+    room.join("b", url)
+    clock.advance(0.1)
+    assert not room.try_to_join("c", url)
+    room.join("d", file_url(new_file_id()))  # of another picture
+    room.look()
+    room.join("e", url)
+
+
+def test_where_every_look_hangs_a_client_of_another_picture_does_not_wait_for_them(room: Room, clock: Clock) -> None:
+    for number in range(LOOKS_MAX + 1):
+        room.join(str(number), file_url(new_file_id()))
+    clock.advance(STUCK_SECONDS + 0.1)
+    url = file_url(new_file_id())
+    assert not room.try_to_join("another", url)
+    room.look()
+    room.join("another", url)

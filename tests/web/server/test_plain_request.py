@@ -14,14 +14,8 @@ from tests.support.raw_http import head
 from tests.support.thorough import examples
 from web.photos.app import read_environ
 from web.photos.request import RawRequest
-from web.server.plain_request import (
-    FIELD_MAX,
-    FIELDS_MAX,
-    LINE_MAX,
-    NOT_PLAIN,
-    parse_plain,
-    permits_the_fast_path,
-)
+from web.server.fast_path import permits_the_fast_path
+from web.server.plain_request import ETAGS_MAX, FIELD_MAX, FIELDS_MAX, LINE_MAX, NOT_PLAIN, TARGET_MAX, parse_plain
 
 bounded = settings(derandomize=True, database=None, deadline=None, max_examples=examples(300, 5000))
 # As gunicorn.conf.py sets it, and one whose peer is trusted with everything.
@@ -196,6 +190,8 @@ ODD = {
     "no body, said aloud": head(GET, "Content-Length: 0"),
     "another route": head("GET /healthz HTTP/1.1"),
     "too long a query": head(f"GET {URL}{'&a=b' * 200} HTTP/1.1"),
+    "too long an Accept": head(GET, f"Accept: {','.join(['a/b;q=0.1'] * 60)}"),
+    "too many ETags": head(GET, "If-None-Match: " + ",".join(['"a"'] * 60)),
     "too long a field": head(GET, f"X-A: {'a' * 5000}"),
     "too many fields": head(GET, *[f"X-{number}: 1" for number in range(50)]),
     **{name: head(GET, f"{name}: x") for name in sorted(NOT_PLAIN)},
@@ -208,7 +204,8 @@ def test_what_is_odd_is_not_plain(what: str) -> None:
 
 
 def test_the_limits_are_those_of_the_longest_plain_request() -> None:
-    longest = f"HEAD /api/photos/file/{'a' * 256}?{'a' * 600} HTTP/1.1"
+    path = f"/api/photos/file/{'a' * 256}"
+    longest = f"HEAD {path}?{'a' * (TARGET_MAX - len(path))} HTTP/1.1"
     field = f"{'X' * 64}:{'a' * 4096}"
     data = head(longest, field, *[f"X-{number}: 1" for number in range(48)])
     assert parse_plain(data)
@@ -216,6 +213,13 @@ def test_the_limits_are_those_of_the_longest_plain_request() -> None:
     assert len(field) + 2 <= FIELD_MAX
     assert data.count(b"\r\n") == FIELDS_MAX + 2
     read_whole(data, Config())
+    assert parse_plain(head(longest.replace("?", "?a"))) is None
+
+
+@pytest.mark.parametrize(("name", "most"), [("Accept", TARGET_MAX - len(URL) + 1), ("If-None-Match", ETAGS_MAX)])
+def test_a_field_that_takes_long_to_read_is_plain_only_if_it_is_short(name: str, most: int) -> None:
+    assert parse_plain(head(GET, f"{name}: {'a' * most}"))
+    assert parse_plain(head(GET, f"{name}: {'a' * (most + 1)}")) is None
 
 
 @pytest.mark.parametrize(
@@ -228,6 +232,10 @@ def test_the_limits_are_those_of_the_longest_plain_request() -> None:
         ("max_requests", 1000),
         ("accesslog", "-"),
         ("statsd_host", "127.0.0.1:8125"),
+        ("syslog", True),
+        ("logger_class", "gunicorn.instrument.statsd.Statsd"),
+        ("logconfig", "x.ini"),
+        ("logconfig_json", "x.json"),
         ("proxy_protocol", "auto"),
         ("protocol", "uwsgi"),
         ("http2_cleartext", "both"),

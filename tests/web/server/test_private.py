@@ -21,7 +21,8 @@ RELIED_UPON = {
     "gunicorn.workers.gthread:ThreadWorker": "2cde92a57d7b",
     "gunicorn.workers.base:Worker": "41bcd41fbc75",  # load_wsgi sets `wsgi`
     "gunicorn.workers.gthread:TConn": "e3a2878ba952",  # web/server/connection.py adds to it; init, set_timeout, close
-    "gunicorn.workers.gthread:PollableMethodQueue": "5b4a78bd3cfb",  # defer: in the loop, from any thread, in order
+    # defer: in the loop, from any thread, in order. web/server/gathering.py overrides close, and knows _write_fd.
+    "gunicorn.workers.gthread:PollableMethodQueue": "5b4a78bd3cfb",
     # A thread gets the bytes that the loop has read, and leaves those that it has read ahead.
     "gunicorn.http.parser:Parser": "3a9c06e348c7",
     "gunicorn.http.unreader:Unreader": "84aaa8f91fcd",

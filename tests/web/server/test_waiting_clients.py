@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from blinker import NamedSignal
 from flask import Flask
 
 from tests.support.clock import Clock
@@ -21,12 +22,13 @@ from tests.support.web_parts import (
     store_picture,
 )
 from tests.support.worker_loop import Visitor, open_worker, run_once, run_until, visit
+from web import signals
 from web.server.worker import PhotoWorker
 from web.wiring import get_web_context
 
 WEBP = "Accept: image/webp"
 ALIVE = head("GET /healthz HTTP/1.1")
-THREADS, MANY = 2, 40
+THREADS, MANY = 4, 40  # one thread may look
 
 
 @pytest.fixture
@@ -50,11 +52,10 @@ def ask_for(file_id: str, *fields: str) -> bytes:
 
 def wait_in(worker: PhotoWorker, *visitors: Visitor, file_id: str) -> None:
     """Let these clients ask for a cold picture; then they wait, and no thread does."""
-    assert worker.flights
-    already = worker.flights.count
+    already = len(worker.parked)
     for visitor in visitors:
         visitor.sock.sendall(ask_for(file_id))
-    run_until(worker, lambda: worker.flights and worker.flights.count == already + len(visitors))
+    run_until(worker, lambda: len(worker.parked) == already + len(visitors))
     run_until(worker, lambda: not is_looking(worker))
 
 
@@ -92,8 +93,7 @@ def test_many_clients_of_one_picture_are_one_look_and_one_message(app: Flask, wo
     assert {(answer.status, answer.body) for answer in answers} == {(200, body_of(file_id))}
     assert len({answer.headers["x-request-id"] for answer in answers}) == MANY
     assert queued(app, "hot") == [file_id]
-    assert worker.flights
-    assert worker.flights.count == 0
+    assert not worker.parked
 
 
 def test_clients_of_many_pictures_leave_the_threads_free(app: Flask, worker: PhotoWorker) -> None:
@@ -154,7 +154,7 @@ def test_a_client_that_has_ended_its_side_still_gets_its_answer(app: Flask, work
     with visit(worker) as visitor:
         visitor.sock.sendall(ask_for(file_id := new_file_id()))
         visitor.sock.shutdown(socket.SHUT_WR)
-        run_until(worker, lambda: worker.flights and worker.flights.count == 1)
+        run_until(worker, lambda: len(worker.parked) == 1)
         store_and_announce(app, file_id)
         assert visitor.receive().body == body_of(file_id)
         run_until(worker, lambda: worker.nr_conns == 0)
@@ -187,3 +187,62 @@ def test_a_worker_that_stops_answers_the_clients_that_wait(app: Flask, worker: P
         store_and_announce(app, file_id)
         assert visitor.receive().status == 200
         run_until(worker, lambda: worker.nr_conns == 0)  # after a moment for a last request
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+def test_looks_that_hang_leave_threads_for_other_requests(make_app: MakeApp) -> None:
+    clock = Clock()
+    app = make_app(photo_wait=10, clock=clock)
+    hear_purges(app)
+    photos, url = get_web_context(app).photos, file_url(store_picture(app))
+    with open_worker(app, clock=clock, threads=THREADS) as worker, ExitStack() as clients:
+        with photos.cache._lock:  # no look ends without it
+            for number in range(3 * THREADS):
+                visitor = clients.enter_context(visit(worker))
+                visitor.sock.sendall(head(f"GET {url} HTTP/1.1", WEBP, f'If-None-Match: "{number}"'))
+            run_until(worker, lambda: len(worker.parked) == 3 * THREADS)
+            assert clients.enter_context(visit(worker)).ask(ALIVE).status == 200
+        run_until(worker, lambda: not worker.parked)
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+def test_a_look_that_hangs_holds_its_clients_no_longer_than_a_thread_and_later_ones_not_at_all(
+    make_app: MakeApp,
+) -> None:
+    clock = Clock()
+    app = make_app(photo_wait=10, clock=clock)
+    hear_purges(app)
+    cache, file_id = get_web_context(app).photos.cache, store_picture(app)
+    with (
+        open_worker(app, clock=clock, threads=THREADS) as worker,
+        visit(worker) as early,
+        visit(worker) as second,
+        visit(worker) as late,
+    ):
+        with cache._lock:
+            early.sock.sendall(ask_for(file_id))
+            run_until(worker, lambda: len(worker.parked) == 1)
+            second.sock.sendall(ask_for(file_id))
+            run_until(worker, lambda: len(worker.parked) == 2)
+            clock.advance(6)
+            late.sock.sendall(ask_for(file_id))
+            run_until(worker, lambda: len(worker.working) == 1)
+            clock.advance(14.5)
+            run_until(worker, lambda: early.sees_the_end() and second.sees_the_end())
+            assert (len(worker.parked), worker.nr_conns) == (0, 1)
+        assert late.receive().body == body_of(file_id)  # and the answers of the look find no client
+        run_until(worker, lambda: not is_looking(worker))
+        assert worker.nr_conns == 1
+
+
+@pytest.mark.parametrize("signal", signals.PHOTO_SIGNALS, ids=lambda signal: signal.name)
+def test_with_a_listener_of_the_users_own_clients_wait_in_threads(
+    app: Flask, worker: PhotoWorker, signal: NamedSignal
+) -> None:
+    """It may take long, and would run for one client after the other."""
+    with signal.connected_to(lambda *_, **__: None, sender=app), visit(worker) as visitor:
+        visitor.sock.sendall(ask_for(file_id := new_file_id()))
+        run_until(worker, lambda: len(worker.working) == 1 and queued(app, "hot") == [file_id])
+        assert not worker.parked
+        store_and_announce(app, file_id)
+        assert visitor.receive().body == body_of(file_id)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -14,10 +17,11 @@ from tests.support.clock import Clock
 from tests.support.raw_http import head
 from tests.support.web_memory import hear_purges, keep_in_memory
 from tests.support.web_parts import MakeApp, body_of, file_url, store_picture
-from tests.support.worker_loop import list_connections, open_worker, run_once, run_until, used_threads, visit
+from tests.support.worker_loop import Visitor, list_connections, open_worker, run_once, run_until, used_threads, visit
 from web import signals
 from web.photos.cache import Answer
-from web.server.worker import PhotoWorker
+from web.server.gathering import MethodQueue
+from web.server.worker import PhotoWorker, start_threads
 from web.wiring import get_web_context
 
 WEBP = "Accept: image/webp"
@@ -211,6 +215,89 @@ def test_a_listener_of_the_users_own_hears_of_every_hit_in_a_thread(
     assert [answer.headers["cache-status"] for answer in answers] == ["avatar-warmer; hit"] * 3
     assert heard == [file_id] * 3
     assert used_threads(worker) > 0
+
+
+def connect_many(worker: PhotoWorker, clients: ExitStack, hit: bytes, number: int) -> list[Visitor]:
+    """Connect clients that are idle for a while. Returns them; the first has been idle longest."""
+    visitors = [clients.enter_context(visit(worker)) for _ in range(number)]
+    assert [visitor.ask(hit).status for visitor in visitors] == [200] * number
+    for conn in worker.keepalived_conns:
+        conn.timeout -= 2.0
+    return visitors
+
+
+def test_at_the_limit_the_connection_idle_longest_makes_room_for_a_new_client(worker: PhotoWorker, hit: bytes) -> None:
+    worker.worker_connections = 4
+    with ExitStack() as clients:
+        first, *others = connect_many(worker, clients, hit, 3)
+        newcomer = clients.enter_context(visit(worker))
+        run_until(worker, first.sees_the_end)
+        run_once(worker)  # the newcomer takes its time
+        assert [visitor.ask(hit).status for visitor in (newcomer, *others)] == [200] * 3
+
+
+def test_at_the_limit_a_download_goes_on(worker: PhotoWorker, hit: bytes, large_hit: bytes) -> None:
+    worker.worker_connections = 3
+    with ExitStack() as clients:
+        slow = clients.enter_context(visit(worker))
+        slow.sock.sendall(large_hit)
+        run_until(worker, lambda: any(conn.unsent for conn in list_connections(worker)))
+        [idle] = connect_many(worker, clients, hit, 1)
+        newcomer = clients.enter_context(visit(worker))
+        run_until(worker, idle.sees_the_end)
+        assert newcomer.ask(hit).status == 200
+        assert slow.receive().body == bytes(LARGE_BYTES)
+
+
+def test_at_the_limit_without_idle_connections_the_slowest_request_ends(
+    worker: PhotoWorker, clock: Clock, hit: bytes
+) -> None:
+    worker.worker_connections = 3
+    with visit(worker) as silent, visit(worker) as slow:
+        slow.sock.sendall(hit[:30])
+        run_once(worker)
+        clock.advance(2)
+        with visit(worker) as newcomer:
+            run_until(worker, silent.sees_the_end)
+            assert newcomer.ask(hit).status == 200
+            assert slow.ask(hit[30:]).status == 200
+
+
+def test_all_threads_start_before_the_first_request(worker: PhotoWorker) -> None:
+    start_threads(worker.tpool, 4)
+    assert used_threads(worker) == 4
+
+
+def test_a_call_for_the_loop_after_its_end_writes_to_no_other_file() -> None:
+    queue = MethodQueue()
+    queue.init()
+    queue.close()
+    pipes = [os.pipe() for _ in range(4)]  # they get the numbers that are free now
+    try:
+        queue.defer(lambda: None)
+        readers = [reader for reader, _ in pipes]
+        assert select.select(readers, [], [], 0)[0] == []
+    finally:
+        for number in (number for pipe in pipes for number in pipe):
+            os.close(number)
+
+
+class Proxy:
+    """Passes on the attributes of an app, as monitoring agents do."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.app, name)
+
+    def __call__(self, *args: Any) -> Any:
+        return self.app(*args)
+
+
+def test_an_app_in_a_proxy_has_no_fast_path(app: Flask) -> None:
+    with open_worker(cast(Flask, Proxy(app))) as worker:
+        assert worker.fast_path is None
 
 
 @pytest.mark.usefixtures("redis", "telegram")
