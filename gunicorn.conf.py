@@ -16,6 +16,7 @@ from warmer.observe.logs import logging_config
 from warmer.open_files import raise_open_files_limit_or_exit
 from warmer.settings import load_settings_or_exit
 from web import close_app
+from web.server.worker import CONNECTIONS_MAX
 from web.wiring import OPEN_FILES, THREADS, get_web_context
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -34,10 +35,10 @@ _open_files = raise_open_files_limit_or_exit(OPEN_FILES)
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
-worker_class = "web.server.gathering.GatheringWorker"  # gunicorn's gthread, made for slow clients
+worker_class = "web.server.worker.PhotoWorker"  # gunicorn's gthread; pictures are answered in its loop
 workers = 2
-worker_connections = min(1000, _open_files - 3 * THREADS)  # per process; each thread has one to Redis and the broker
-threads = THREADS  # half of them may wait for a picture, the others keep answering
+worker_connections = min(CONNECTIONS_MAX, _open_files - 3 * THREADS)  # each thread has one to Redis and the broker
+threads = THREADS  # for all that the loop does not answer itself
 keepalive = 30  # seconds
 timeout = 30  # seconds
 graceful_timeout = 20  # seconds

@@ -43,7 +43,7 @@ RestartSec=1
 KillMode=mixed
 KillSignal=SIGTERM
 TimeoutStopSec=30
-LimitNOFILE=4096
+LimitNOFILE={open_files}
 NoNewPrivileges=yes
 PrivateDevices=yes
 PrivateTmp=yes
@@ -69,7 +69,8 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, command in commands.items():
         escaped = command.replace("%", "%%").replace("$", "$$")  # % and $ are special in systemd
-        (folder / names[name]).write_text(SERVICE.format(name=name, command=escaped))
+        open_files = 8192 if name == "web" else 4096  # its clients
+        (folder / names[name]).write_text(SERVICE.format(name=name, command=escaped, open_files=open_files))
     (folder / "avatar-warmer.target").write_text(TARGET.format(wants=" ".join(names.values())))
 
 

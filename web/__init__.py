@@ -1,7 +1,8 @@
 """The web tier: from a request to an answer, at once. It knows no Telegram calls and no Pillow.
 
 request → photos/app, in front of Flask ── photos/cache, else photos/lookup ─→ 200 / 304 / 404
-             └ nothing stored: photos/lookup requests the picture and waits (photos/waiting) until "done"
+             └ nothing stored: photos/lookup requests the picture, and the client waits until "done":
+                in a thread (photos/waiting), or under gunicorn in a flight (photos/flights)
 api/ registers and lists, receivers warm ahead of time what it signals; pages/ are for people; observe/ only listens.
 """
 

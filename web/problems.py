@@ -67,7 +67,7 @@ def init_app(app: Flask) -> None:
         return to_response(to_problem(error))
 
 
-def to_problem(error: Exception) -> HTTPException:
+def to_problem(error: BaseException) -> HTTPException:
     """The error as the client sees it: its own, or Redis away. Any other is logged, and shown without detail."""
     if isinstance(error, HTTPException):
         return error

@@ -16,7 +16,14 @@ from redis.exceptions import RedisError
 
 from warmer.broker.publish import Publisher
 from web.context import get_context
-from web.signals import ReceiverFailed, partner_registered, partners_listed, photos_requested, profile_aged
+from web.signals import (
+    ReceiverFailed,
+    connect_own,
+    partner_registered,
+    partners_listed,
+    photos_requested,
+    profile_aged,
+)
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +65,7 @@ def warm_the_requested(app: Flask, *, subjects: list[str], **_: Any) -> None:
         get_context(ReceiverContext, app).publisher.publish_all(subjects, "warm")
 
 
-@profile_aged.connect
+@connect_own(profile_aged)
 def check_the_profile(app: Flask, *, subject: str, **_: Any) -> None:
     """The stored picture is served, and the profile is looked up again when there is room."""
     with _optional():

@@ -5,21 +5,25 @@ project are in `receivers`, `observe.metrics` and `observe.request_log`.
 
 The signals of the photo routes are sent outside of Flask: there is no request and no current app, only the sender.
 Those about an answer (served, not found, not served) also carry kind, method, request_id: str, and seconds: float. For
-the others `warmer.request_id.get_request_id` returns the id of the request.
+the others `warmer.request_id.get_request_id` returns the id of the request; if clients share a look at Redis
+(web/photos/flights.py), the id of the first one's.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from blinker import NamedSignal, Namespace
 from flask import Flask
 
 _signals = Namespace()
+_own: set[int] = set()  # the receivers of this project, by blinker's key
+Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 log = logging.getLogger(__name__)
 
-photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: VariantSpec | None, the variant
+photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: VariantSpec | None; one look found nothing
 photo_served = _signals.signal("photo-served")  # subject: str, status: str, was_hit: bool; 200 or 304
 photo_not_found = _signals.signal("photo-not-found")  # subject: str; 404
 photo_not_served = _signals.signal("photo-not-served")  # status: int; any answer but 200 and 304
@@ -28,6 +32,23 @@ partners_listed = _signals.signal("partners-listed")  # subjects: list[str], not
 partner_registered = _signals.signal("partner-registered")  # subject, is_settled, is_repeat (in the minute)
 photos_requested = _signals.signal("photos-requested")  # subjects: list[str]; a backend requests them ahead of time
 profile_aged = _signals.signal("profile-aged")  # subject: str; served, but looked up long ago
+# One request for a picture can send these.
+PHOTO_SIGNALS = (photo_missed, photo_served, photo_not_found, photo_not_served, photo_overloaded, profile_aged)
+
+
+def connect_own(signal: NamedSignal) -> Callable[[Receiver], Receiver]:
+    """Connect a function of this project: it returns soon. That of `photo_served` may run in the server's loop."""
+
+    def connect(receiver: Receiver) -> Receiver:
+        _own.add(id(receiver))
+        return signal.connect(receiver)
+
+    return connect
+
+
+def has_foreign_receivers(*signals: NamedSignal) -> bool:
+    """Whether one of these signals has a receiver of a user's own: it may take long, or raise ReceiverFailed."""
+    return any(not signal.receivers.keys() <= _own for signal in signals)
 
 
 class ReceiverFailed(Exception):

@@ -42,8 +42,8 @@ from web.receivers import ReceiverContext
 from web.redis_breaker import BreakablePool, Breaker
 
 THREADS = 64  # of the server, per process: its own settings and the pools below take the number from here
-OPEN_FILES = 4096  # of each process: clients, and the connections of its threads
-PLACES = THREADS // 2  # for waiting requests, so that hits always find a thread
+OPEN_FILES = 8192  # of each process: clients, and the connections of its threads
+PLACES = THREADS // 2  # for requests that wait in threads; looks take a quarter (web/server/worker.py), others the rest
 PUBLISH_SECONDS = 0.5  # at most for each step of publishing
 
 

@@ -63,9 +63,10 @@ def start_ours(testbed: Testbed, cores: Cores) -> list[Rival]:
 
 
 def start_constant(testbed: Testbed, cores: Cores, size: int) -> Rival:
-    """Start gunicorn with this service's settings and one constant answer of this many bytes: its upper limit."""
+    """Start gunicorn with its own worker, this service's settings and a constant answer of this many bytes."""
     port = free_loopback_port()
-    command = [str(PROGRAMS / "gunicorn"), "--workers", "1", "--pythonpath", "scripts", "benches.peers.constant:app"]
+    command = [str(PROGRAMS / "gunicorn"), "--workers", "1", "--worker-class", "gthread", "--pythonpath", "scripts"]
+    command.append("benches.peers.constant:app")
     process = testbed.start(command, cores, HOST="127.0.0.1", PORT=str(port), ANSWER_BYTES=str(size))
     return _wait_for(Rival(CEILING, port, process, lambda file_id: f"/{file_id}"), "/")
 

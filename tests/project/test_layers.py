@@ -57,7 +57,7 @@ WEB: dict[str, set[str]] = {
         "redis_breaker",
         "wiring",
     },
-    "server": {"__init__", "problems", "wiring"},
+    "server": {"__init__", "photos", "problems", "signals", "wiring"},
 }
 BACK_OF_WEB: dict[str, set[str]] = {
     "redis_breaker": {"redis_client"},

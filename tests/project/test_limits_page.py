@@ -15,12 +15,14 @@ from warmer.telegram import client as telegram
 from web import problems, wiring
 from web.api import partners as routes
 from web.api import rate_limit as throttle
+from web.photos import flights
 from web.photos import placeholder as placeholder
-from web.server import connection, gathering
+from web.server import connection, gathering, worker
 
 PAGE = (ROOT / "docs" / "limits.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \| \[", PAGE, re.MULTILINE))
 KIB, MIB = 2**10, 2**20
+SHARES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
 LIMITS = {
     "ids per `resolve`, file ids per `warm`": f"{routes.BATCH_MAX}",
     "partners per list": f"{routes.LIST_MAX}",
@@ -29,7 +31,20 @@ LIMITS = {
     "writes per caller, method and minute": "a user {user}, a server {server:,}".format(**throttle.PER_MINUTE),
     "the head of a request, its body": f"{connection.MAX_HEAD_BYTES // KIB} KiB, {problems.MAX_BODY_BYTES // KIB} KiB",
     "time to send a request": f"{gathering.GatheringWorker.request_seconds:.0f} s",
-    "requests in progress per web process": (f"{wiring.THREADS}, of which half may wait for a picture"),
+    "connections per web process": f"{worker.CONNECTIONS_MAX:,}, or {3 * wiring.THREADS} fewer than its open files",
+    "clients that wait for a picture per web process": (
+        f"{SHARES[worker.WAITING_SHARE]} of its connections, for {flights.FLIGHTS_MAX} different answers. "
+        f"{SHARES[wiring.PLACES / wiring.THREADS].capitalize()} of its threads for all other clients: "
+        "those without keep-alive, or all with listeners of your own or another server than gunicorn"
+    ),
+    "kernel memory for answers that clients do not read, per web process": (
+        f"{worker.CONNECTIONS_MAX * 2 * connection.SEND_BUFFER_BYTES / 10**9:.1f} GB: "
+        f"{2 * connection.SEND_BUFFER_BYTES // KIB} KiB for each connection"
+    ),
+    "requests in threads per web process": (
+        f"{wiring.THREADS}, of which {SHARES[wiring.PLACES / wiring.THREADS]} may wait for a picture, "
+        f"and {SHARES[worker.LOOKS_SHARE]} look for one"
+    ),
     "initials in a URL": f"{placeholder.LETTERS_MAX} letters, numbers or emoji",
     "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {decode.MAX_PIXELS // 1_000_000} megapixels"),
     "memory to decode one picture": (
@@ -37,7 +52,7 @@ LIMITS = {
         f"about {decode.MAX_DECODE_BYTES // png_webp.WEBP_BYTES_PER_PIXEL // 10**6} megapixels"
     ),
     "an inline preview": f"{images.PREVIEW_MAX_CHARACTERS} characters",
-    "open files of a process": f"at least {open_files.LEAST}; the web tier uses up to 4096",
+    "open files of a process": f"at least {open_files.LEAST}; the web tier uses up to {wiring.OPEN_FILES}",
     "one job of a worker": f"{deadline.TASK_SECONDS:.0f} s",
     "partners that the service lists or keeps warm": (
         f"the newest {people.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; records have no cap"

@@ -23,7 +23,7 @@ from warmer.state.stats import MinuteStats, count_latencies
 from web.context import get_context
 from web.observe.access_log import Entry
 from web.observe.context import ObserveContext
-from web.signals import photo_not_found, photo_not_served, photo_overloaded, photo_served
+from web.signals import connect_own, photo_not_found, photo_not_served, photo_overloaded, photo_served
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ OVERLOADED = Counter("avatar_shed", "Misses that got 503 at once: too many reque
 REQUESTS = Counter("avatar_requests", "Answers of all routes by endpoint and status.", ["endpoint", "status"])
 
 
-@photo_served.connect
+@connect_own(photo_served)
 def note_served(
     app: Flask,
     *,
@@ -74,20 +74,20 @@ def _observe_all(histogram: Histogram, values: Sequence[float]) -> None:
     histogram._sum.inc(sum(values))
 
 
-@photo_not_found.connect
+@connect_own(photo_not_found)
 def count_not_found(app: Flask, **_: Any) -> None:
     """No photo: neither a hit nor a miss."""
     PHOTOS.labels("not_found").inc()
     get_context(ObserveContext, app).stats.count({"requests": 1, "not_found": 1})
 
 
-@photo_overloaded.connect
+@connect_own(photo_overloaded)
 def count_overloaded(_app: Flask, **_: Any) -> None:
     """A miss that found no place to wait, or no broker."""
     OVERLOADED.inc()
 
 
-@photo_not_served.connect
+@connect_own(photo_not_served)
 def count_not_served(app: Flask, *, kind: str, status: int, **_: Any) -> None:
     """Any other answer of the photo routes. From 500 on it is an error, and a miss."""
     REQUESTS.labels(f"photos.{kind}", str(status)).inc()

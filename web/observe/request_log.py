@@ -10,13 +10,13 @@ from flask import Flask, Response, g, request
 
 from warmer.request_id import HEADER, get_request_id
 from web.observe.access_log import ROUTES
-from web.signals import photo_not_found, photo_not_served
+from web.signals import connect_own, photo_not_found, photo_not_served
 
 QUIET = ("health.is_alive", "health.is_ready", "health.show_metrics", "static")  # polled by machines
 log = logging.getLogger(__name__)
 
 
-@photo_not_found.connect
+@connect_own(photo_not_found)
 def log_not_found(
     _app: Flask, *, subject: str, kind: str, method: str, seconds: float, request_id: str, **_: Any
 ) -> None:
@@ -25,7 +25,7 @@ def log_not_found(
     log.info("⚠️ Photo not found: %s...", subject[:20], extra={"subject": subject, **fields})
 
 
-@photo_not_served.connect
+@connect_own(photo_not_served)
 def log_not_served(
     _app: Flask, *, kind: str, status: int, method: str, seconds: float, request_id: str, **_: Any
 ) -> None:

@@ -9,58 +9,89 @@ from flask import Flask
 from warmer.etag import StoredVariant
 from warmer.keys import Subject
 from warmer.photo import Unavailable, VariantSpec
+from web.photos.cache import Answer, Headers
 from web.photos.context import PhotoContext
 from web.photos.request import PhotoRequest
-from web.photos.response import is_known
+from web.photos.response import finish, is_known
 from web.photos.waiting import Overloaded
 from web.signals import announce, photo_missed, photo_overloaded, profile_aged
 
 
-class Hit(NamedTuple):
-    """A stored picture. `shown`: the file ids that the subject shows, newest first."""
+class _Hit(NamedTuple):
+    """A stored picture."""
 
     variant: StoredVariant
     format: str
     file_id: str
-    shown: list[str]
-
-    @property
-    def is_newest(self) -> bool:
-        return self.file_id == self.shown[0]
 
 
 class PhotoLookup:
     """Looks for the picture of one request."""
 
     def __init__(
-        self, app: Flask, context: PhotoContext, photo_request: PhotoRequest, if_none_match: str | None
+        self,
+        app: Flask,
+        context: PhotoContext,
+        photo_request: PhotoRequest,
+        if_none_match: str | None,
+        common: Headers,
     ) -> None:
+        """`common`: the headers of every answer of the photo routes."""
         self.app = app
         self.context = context
         self.photo_request = photo_request
         self.if_none_match = if_none_match
+        self.common = common
         self._shown: list[str] = []  # file ids that the subject showed at the last look
 
-    def now(self) -> Hit | Unavailable | None:
-        """What is stored now: the picture, or why there is none. None if nothing is known."""
+    @property
+    def subjects(self) -> set[str]:
+        """The subjects whose "done" can bring the picture, as far as the last look told."""
+        return {self.photo_request.subject, *self._shown}
+
+    def read(self) -> Answer | Unavailable | None:
+        """What is stored now: the picture, or why there is none. None if nothing is known.
+
+        The response cache learns of it, unless the picture is an older one of the subject's.
+        """
+        context, photo_request = self.context, self.photo_request
+        context.listener.ensure_started()
+        generation, read_at = context.cache.get_generation(), context.clock()
+        found = self._find()
+        if isinstance(found, Unavailable):
+            context.cache.drop(photo_request)
+        if not isinstance(found, _Hit):
+            return found
+        tags = {photo_request.subject, *self._shown}
+        answer = finish(photo_request, found.variant, found.format, common=self.common, read_at=read_at, tags=tags)
+        if found.file_id == self._shown[0]:
+            context.cache.put(photo_request, answer, generation)
+        return answer
+
+    def until_ready(self) -> Answer | Unavailable | None:
+        """After a look that found nothing: request the picture and wait. Returns None if it is not ready in time."""
+        try:
+            return self.context.waiting.wait_for(self.subjects, self.read, self.request_warming)
+        except Overloaded:
+            self.request_warming()  # so that the client's next try finds it
+        if (found := self.read()) is None:
+            announce(photo_overloaded, self.app, subject=self.photo_request.subject)
+        return found
+
+    def request_warming(self) -> bool:
+        """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
+        subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
+        wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
+        announce(photo_missed, self.app, subject=subject, wanted=wanted)  # to listeners of yours; the call follows
+        return self.context.publisher.publish_hot(subject, wanted)
+
+    def _find(self) -> _Hit | Unavailable | None:
         shown = self._shown = self._list_shown()
         for file_id in shown:
             for fmt in self.photo_request.formats:
                 if variant := self._get(file_id, fmt):
-                    return Hit(variant, fmt, file_id, shown)
+                    return _Hit(variant, fmt, file_id)
         return self.context.store.get_unavailable(shown[0] if shown else self.photo_request.subject)
-
-    def until_ready(self) -> Hit | Unavailable | None:
-        """After a look that found nothing: request the picture and wait. Returns None if it is not ready in time."""
-        try:
-            return self.context.waiting.wait_for(
-                {self.photo_request.subject, *self._shown}, self.now, self._request_warming
-            )
-        except Overloaded:
-            self._request_warming()  # so that the client's next try finds it
-        if (found := self.now()) is None:
-            announce(photo_overloaded, self.app, subject=self.photo_request.subject)
-        return found
 
     def _list_shown(self) -> list[str]:
         """The file ids to look for: the one that the id shows now, then the one it showed before."""
@@ -80,10 +111,3 @@ class PhotoLookup:
             if header is None or is_known(header.etag, self.if_none_match):
                 return header
         return store.get(file_id, size, fmt)
-
-    def _request_warming(self) -> bool:
-        """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
-        subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
-        wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
-        announce(photo_missed, self.app, subject=subject, wanted=wanted)  # to listeners of yours; the call follows
-        return self.context.publisher.publish_hot(subject, wanted)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class PurgeListener:
     """Listens for "done" and "purge".
 
-    Started before the first read of Redis, so after the fork with any server: web/photos/app.py, `Exchange._look`.
+    Started before the first read of Redis, so after the fork with any server: web/photos/lookup.py, `PhotoLookup.read`.
     Stopped when the app closes: web/wiring.py, `WebContext.close`.
     """
 
@@ -46,7 +46,8 @@ class PurgeListener:
         self._keys = keys
         self._on_joined = on_joined
         self._on_lost = on_lost
-        # web/photos/waiting.py, `Waiting.wake`, and web/photos/cache.py, `ResponseCache.purge`
+        # web/photos/waiting.py, `Waiting.wake`, which passes it on to `Flights.wake`; and web/photos/cache.py,
+        # `ResponseCache.purge`
         self._actions = {keys.done: on_done, keys.purge: on_purge}
         self._has_slots = has_slots
         self._read_seconds = read_seconds

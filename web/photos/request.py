@@ -23,6 +23,17 @@ REMEMBERED_CHARACTERS = 600  # of path, query and Accept; a longer request is re
 FORGED = "the signature does not fit this URL"
 
 
+class RawRequest(NamedTuple):
+    """All that the answer of a photo route depends on, as the client sent it."""
+
+    method: str
+    path: str  # decoded
+    query: str  # as in the URL
+    accept: str = ""
+    if_none_match: str | None = None
+    request_id: str | None = None  # X-Request-ID, which may be malformed
+
+
 class PhotoRequest(NamedTuple):
     """A picture that a client requests: its size, and the formats that suit the client best."""
 

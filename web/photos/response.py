@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from werkzeug.http import parse_etags
+from werkzeug.wrappers import Response
 
 from warmer.etag import StoredVariant
 from warmer.formats import FORMATS
+from warmer.request_id import HEADER
 from web.photos.cache import Answer, Headers
 from web.photos.request import PhotoRequest
 
@@ -28,6 +31,20 @@ ABOUT_THE_BYTES: Headers = [SANDBOX, NO_SNIFFING]
 HIT, MISS = ("Cache-Status", "avatar-warmer; hit"), ("Cache-Status", "avatar-warmer; fwd=miss")  # RFC 9211
 
 
+class Reply(NamedTuple):
+    """A whole answer."""
+
+    status: str  # such as `200 OK`
+    headers: Headers
+    body: bytes  # empty for HEAD and for 304
+
+
+def to_reply(response: Response, method: str) -> Reply:
+    """The answer that werkzeug would give to a request with this method."""
+    body, status, headers = response.get_wsgi_response({"REQUEST_METHOD": method})  # it reads no more of the environ
+    return Reply(status, headers, b"".join(body))
+
+
 def list_common_headers(formats: Sequence[str]) -> Headers:
     """The headers of every answer of the photo routes, errors included."""
     return [*ON_EVERY_ANSWER, ("Vary", "Accept")] if len(formats) > 1 else ON_EVERY_ANSWER
@@ -46,6 +63,21 @@ def finish(
     about = [("ETag", variant.etag), ("Cache-Control", CACHE_CONTROL[photo_request.kind]), *common]
     described = [("Content-Type", FORMATS[fmt].mime_type), ("Content-Length", str(len(variant.body))), *about]
     return Answer(variant.etag, [*described, *ABOUT_THE_BYTES], about, variant.body or None, read_at, frozenset(tags))
+
+
+def list_own_headers(request_id: str, seconds: float, timings: str = "") -> Headers:
+    """The headers that differ from answer to answer. `timings`: entries of Server-Timing before the total."""
+    milliseconds = f"{seconds * 1000:.1f}"
+    return [
+        (HEADER, request_id),
+        ("X-Response-Time", f"{milliseconds}ms"),
+        ("Server-Timing", f"{timings}total;dur={milliseconds}"),
+    ]
+
+
+def is_enough(answer: Answer, if_none_match: str | None) -> bool:
+    """False if the cache holds only the ETag, and the client has other bytes."""
+    return answer.body is not None or is_known(answer.etag, if_none_match)
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:

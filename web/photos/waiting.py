@@ -1,4 +1,7 @@
-"""Requests wait here for a picture that a worker fetches: until "done", bounded in time and in number."""
+"""Requests wait here for a picture that a worker fetches: each in its thread, until "done", bounded in time and number.
+
+A server whose loop can hold them needs no threads (web/photos/flights.py). It hears of "done" through this module, too.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,7 @@ class Waiting:
         self._places = threading.BoundedSemaphore(places)
         self._waiters: dict[str, set[_Waiter]] = defaultdict(set)
         self._lock = threading.Lock()
+        self._others: list[Callable[[str], None]] = []  # that hear every message
 
     def wait_for(self, subjects: set[str], look: Callable[[], T], request: Callable[[], bool]) -> T:
         """What `look` finds within the wait. Returns None if nothing came in time, or if it was postponed.
@@ -64,8 +68,14 @@ class Waiting:
                     if not self._waiters[subject]:
                         del self._waiters[subject]
 
+    def pass_on(self, hear: Callable[[str], None]) -> None:
+        """Call this with every "done" message, in the listener's thread. It must return at once."""
+        self._others.append(hear)
+
     def wake(self, message: str) -> None:
         """Wake the requests that wait for the subject of a "done" message."""
+        for hear in self._others:
+            hear(message)
         subject, _, outcome = message.partition(" ")
         with self._lock:
             for waiter in self._waiters.get(subject, ()):
@@ -74,7 +84,7 @@ class Waiting:
 
     def _wait(self, waiter: _Waiter, look: Callable[[], T], request: Callable[[], bool]) -> T:
         end = self._clock() + self.wait_seconds
-        # web/photos/lookup.py, `PhotoLookup.now` and web/photos/lookup.py, `PhotoLookup._request_warming`
+        # web/photos/lookup.py, `PhotoLookup.read` and `PhotoLookup.request_warming`
         while (found := look()) is None and not waiter.is_postponed:
             if not request():
                 raise Overloaded

@@ -15,11 +15,14 @@ from typing import Any
 from gunicorn.workers.gthread import TConn
 
 from web.problems import MAX_BODY_BYTES
+from web.server.fast_path import Miss
 
 MAX_HEAD_BYTES = 32 * 2**10
 RECEIVE_BYTES = 16 * 2**10
+# The kernel may take twice as much memory. The loop keeps what does not fit, so a connection at rest needs little.
+SEND_BUFFER_BYTES = 2**16
 # A thread that sends seldom waits for the client: every answer fits, unless the earlier ones are unread.
-SEND_BUFFER_BYTES = 2**18
+THREAD_BUFFER_BYTES = 2**18
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SEND_TIME = struct.pack("@ll", 0, 100_000)  # struct timeval: seconds, microseconds
 # Only a guess where a request ends, so that threads seldom wait. Gunicorn alone parses it.
@@ -36,8 +39,12 @@ class ClientSocket(socket.socket):
 
     def __init__(self, accepted: socket.socket) -> None:
         super().__init__(fileno=accepted.detach())
-        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self.set_buffer(SEND_BUFFER_BYTES)
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIME)
+
+    def set_buffer(self, size: int) -> None:
+        """How many bytes the kernel takes ahead of the client. Raises OSError on some systems if the client is gone."""
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     def sendall(self, *args: Any) -> None:
         """Raises BrokenPipeError if the client has read so little that the answer does not fit."""
@@ -84,6 +91,9 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.unasked = b""  # the request that a thread has, if its client waits for "100 Continue"
         self.has_ended = False  # by the client
         self.is_leaving = False  # the last answer is sent, and the client may close
+        self.is_searched = False  # the response cache was asked for the answer to the next request: it has none
+        self.miss: Miss | None = None  # then, if the loop may answer it
+        self.unsent: bytes | memoryview = b""  # of an answer that the loop sends
         self.polled = 0  # selectors.EVENT_…
         self.deadline = math.inf  # of its current step (monotonic)
 
@@ -102,32 +112,22 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         """The status for a head that is too long."""
         return 431 if b"\n" in self.received else 414
 
-    def begin(self) -> bool:
-        """Start the next request with the bytes read beyond the previous one. Returns True if there are any."""
-        ahead = self.parser.unreader.take_buffered()
-        if ahead:
-            self._add(ahead)
-        return bool(ahead)
+    def begin(self) -> None:
+        """Start the next request with the bytes read beyond the previous one."""
+        self.add(self.parser.unreader.take_buffered())
 
     def receive(self) -> None:
-        """Take the received bytes."""
-        data = self._receive()
+        """Add what has arrived."""
+        data = self.recv_now()
         if data is not None and not self.is_leaving:
-            self._add(data)
+            self.add(data)
         if self.has_ended and not self.is_whole and (self.whole_bytes or self.chunk_at):
             self._cut()
 
-    def hand_over(self) -> bool:
-        """Give the received bytes to the parser. Returns False if they are not a complete request yet."""
+    def hand_over(self) -> None:
+        """Give the whole request to the parser, with what arrived behind it."""
         self.unasked = b""
-        if not self.received:
-            data = self._receive()
-            if data and self.initialized and data.startswith(b"GET ") and data.endswith(b"\r\n\r\n"):
-                self.parser.unreader.unread(data)  # nearly every request arrives like this
-                return True
-            self._add(data or b"")
-        if not self.is_whole:
-            return False
+        self.sock.set_buffer(THREAD_BUFFER_BYTES)
         self.init()
         request = bytes(self.received)
         if self.is_cut:
@@ -135,9 +135,21 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         if EXPECTS.search(request, 0, self.head_bytes):
             self.unasked = request
         self.parser.unreader.unread(request)
+        self.forget_request()
+
+    def forget_request(self) -> None:
+        """The request is in other hands, or answered."""
         self.received.clear()
         self.whole_bytes = self.chunk_at = 0
-        return True
+        self.is_searched, self.miss = False, None
+
+    def send(self, answer: bytes | memoryview) -> bool:
+        """Send what the client takes now, and keep the rest. Returns True if there is none. Raises OSError."""
+        self.unsent = answer
+        with suppress(BlockingIOError):
+            sent = self.sock.send(answer, socket.MSG_DONTWAIT)
+            self.unsent = memoryview(answer)[sent:] if sent < len(answer) else b""
+        return not self.unsent
 
     def ask_for_body(self) -> None:
         """Take the request back from a thread, and ask the client for its body. Raises OSError."""
@@ -146,15 +158,13 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         end = HEAD_END.search(self.unasked)
         assert end  # noqa: S101 - a thread had the whole head
         head = EXPECTS.sub(b"", self.unasked[: end.end()])
-        self._add(head + self.unasked[end.end() :])
+        self.add(head + self.unasked[end.end() :])
         if not self.is_whole and b" HTTP/1.0" not in head[: head.index(b"\n")]:
             self.sock.send(CONTINUE, socket.MSG_DONTWAIT)
 
     @property
     def can_take_an_answer(self) -> bool:
         """Whether the client has read enough of the earlier answers."""
-        if not self.initialized:
-            return True
         poll = select.poll()
         poll.register(self.sock, select.POLLOUT)
         return bool(poll.poll(0))
@@ -168,7 +178,8 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         with suppress(OSError):  # the connection may just have ended
             self.sock.shutdown(socket.SHUT_RDWR)
 
-    def _receive(self) -> bytes | None:
+    def recv_now(self) -> bytes | None:
+        """What has arrived, None if there is nothing yet. Empty at the end, or if the client is gone."""
         try:
             data: bytes = self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -178,7 +189,8 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.has_ended = not data
         return data
 
-    def _add(self, data: bytes) -> None:
+    def add(self, data: bytes) -> None:
+        """Add what was read, and look where the request ends."""
         searched = max(len(self.received) - len(b"\n\r"), 0)
         self.received += data
         if not self.whole_bytes and not self.chunk_at and (end := HEAD_END.search(self.received, searched)):

@@ -1,24 +1,24 @@
 """Gunicorn's threaded worker, without threads that wait for clients.
 
 Gunicorn gives a connection to a thread with its first byte, or for five seconds without one, and its loop blocks for up
-to two seconds until a client closes: a hundred slow clients stop a process. Here no thread waits for a request, and the
-loop gathers the requests that do not arrive at once:
+to two seconds until a client closes: a hundred slow clients stop a process. Here no thread waits for a request: the
+loop reads and gathers all of them.
 
-accept ─→ gather ── complete, and earlier answers are read ──→ a thread answers ─→ idle ─→ a thread looks …
-            │ └────────────── not yet ←────────────────────────────────────────────────────────┘
+accept ─→ gather ── complete, and earlier answers are read ──→ a thread answers ─→ idle ─→ gather …
             └ too late: closed                                     └ last answer: leave ─→ closed
 
 A request with `Expect: 100-continue` goes to a thread with its head alone. If the app reads the body, the thread gives
 the request back, and the loop asks the client for the body and gathers it.
 
-TLS ends before it, in a proxy. It overrides internals of gunicorn 27's ThreadWorker, and
-`tests/web/server/test_gathering.py` holds them.
+TLS ends before it, in a proxy. It overrides internals of gunicorn's ThreadWorker, which
+tests/web/server/test_private.py lists.
 """
 
 from __future__ import annotations
 
 import errno
 import math
+import os
 import selectors
 import socket
 import time
@@ -29,15 +29,12 @@ from typing import Any
 
 from gunicorn import util
 from gunicorn.http.errors import ParseException
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
 from web.problems import Problem, to_response
-from web.server.connection import BodyNeededError, ClientSocket, Connection, UnsentBody
+from web.server.connection import SEND_BUFFER_BYTES, BodyNeededError, ClientSocket, Connection, UnsentBody
 
 FULL = (errno.EMFILE, errno.ENFILE)  # no descriptor is left; gunicorn's process would end
-
-
-UNFINISHED = object()  # the result of a thread whose request is not complete
 UNASKED = object()  # the result of a thread whose app wants a body that the client has not sent yet
 
 
@@ -52,6 +49,17 @@ def write_problem(sock: socket.socket, status: int, *_reason: str) -> None:
 util.write_error = write_problem  # instead of gunicorn's pages of HTML, for which it has no hook
 
 
+class MethodQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's queue of calls for the loop. After its end, calls from threads write to no pipe."""
+
+    def close(self) -> None:
+        """Close the pipe. Another file may get its number, so nothing keeps that."""
+        write_fd, self._write_fd = self._write_fd, -1
+        with suppress(OSError, TypeError):  # it was closed already, or never opened
+            os.close(write_fd)
+        super().close()
+
+
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Gathers requests in its loop, and hands complete ones to its threads."""
 
@@ -59,13 +67,16 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     thread_seconds = 20.0  # in a thread: at most 10 for a picture, the rest for the client
     leave_seconds = 2.0  # for the client to read the last answer and close
     drain_seconds = 0.05  # for the unread rest of a body
+    spared_seconds = 1.0  # for a connection that has just been used, if there are too many
     clock: Callable[[], float] = staticmethod(time.monotonic)  # not passed in, since gunicorn makes the worker
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.method_queue = MethodQueue()
         self.polling: dict[Connection, None] = {}  # in order of arrival; gunicorn keeps the idle ones
         self.working: set[Connection] = set()  # in a thread, or waiting for one
-        self.next_look = 0.0  # at the deadlines (monotonic)
+        self.parked: dict[Connection, None] = {}  # waiting for an answer, which the loop will send
+        self.next_deadline_check = 0.0  # monotonic
         self.is_full = False  # the last client found no descriptor
 
     def accept(self, listener: socket.socket) -> None:
@@ -80,20 +91,20 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._go_on_for(self.request_seconds, conn)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """A further request begins on a connection. Usually it is complete, and the thread checks that.
+        """A further request was sent ahead of the last answer. It is gathered: its client may not be reading at all."""
+        conn.begin()
+        self._go_on_for(self.request_seconds, conn)
 
-        A request sent ahead of the last answer is gathered first: its client may not be reading at all.
-        """
-        if conn.begin():
-            self._go_on_for(self.request_seconds, conn)
-        else:
-            self._give_to_a_thread(conn)
+    def on_client_socket_readable(self, conn: Connection, _sock: Any) -> None:
+        """A further request begins on an idle connection, or the client closes it."""
+        self.poller.unregister(conn.sock)
+        self.keepalived_conns.remove(conn)
+        self._go_on_for(self.request_seconds, conn)
 
     def handle(self, conn: Connection) -> Any:
         """A thread starts with a request."""
         conn.deadline = self.clock() + self.thread_seconds
-        if not conn.hand_over():
-            return UNFINISHED
+        conn.hand_over()
         try:
             return super().handle(conn)
         except BodyNeededError:
@@ -114,9 +125,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         """A thread has ended its request."""
         self.working.discard(conn)
         result = None if fs.cancelled() or fs.exception() else fs.result()
-        if result is UNFINISHED:
-            self._go_on_for(self.request_seconds, conn)
-        elif result is UNASKED:
+        if result is UNASKED:
             try:
                 conn.ask_for_body()
             except OSError:  # the client is gone
@@ -124,6 +133,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             else:
                 self._go_on_for(self.request_seconds, conn)
         elif result:
+            with suppress(OSError):  # the client is gone: the next step meets that again
+                conn.sock.set_buffer(SEND_BUFFER_BYTES)
             super().finish_request(conn, fs)
         else:
             self._leave(conn)
@@ -134,10 +145,10 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self.is_full = False
             self._make_room()
         now = self.clock()
-        if now < self.next_look:
+        if now < self.next_deadline_check:
             return
-        self.next_look = now + 0.5
-        for conn in [conn for conn in self.polling if conn.deadline < now]:
+        self.next_deadline_check = now + 0.5
+        for conn in [conn for conn in (*self.polling, *self.parked) if conn.deadline < now]:
             self._drop(conn)
         for conn in self.working:
             if conn.deadline < now:
@@ -161,16 +172,27 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._give_to_a_thread(conn)
 
     def _make_room(self) -> None:
-        """Close one connection: the oldest without a complete request, else the one idle longest."""
-        if self.polling:
-            self._drop(next(iter(self.polling)))
-        elif self.keepalived_conns:
-            self.keepalived_conns[0].timeout = 0.0
+        """Close one connection: the one idle longest, since its client loses nothing.
+
+        If none has been idle for a second, the client that has sent part of a request, or nothing, for the longest time
+        and for a second. Only then one that was just used, one that just came, and last one that takes its answer.
+        """
+        idle = self.keepalived_conns
+        slow = next((conn for conn in self.polling if not conn.unsent), None)
+        is_slow = slow is not None and slow.deadline - self.clock() < self.request_seconds - self.spared_seconds
+        if idle and (self._is_at_rest(idle[0]) or not is_slow):
+            idle[0].timeout = 0.0
             self.murder_keepalived()
+        elif self.polling:
+            self._drop(slow or next(iter(self.polling)))
+
+    def _is_at_rest(self, conn: Connection) -> bool:
+        """Whether this idle connection has not just been used."""
+        used_at: float = conn.timeout - self.cfg.keepalive  # by gunicorn's own clock
+        return time.monotonic() - used_at > self.spared_seconds
 
     def _give_to_a_thread(self, conn: Connection) -> None:
-        self._poll(conn, 0)
-        self.polling.pop(conn, None)
+        self._let_go(conn)
         self.working.add(conn)
         conn.deadline = math.inf
         super().enqueue_req(conn)
@@ -190,9 +212,14 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         conn.deadline = self.clock() + seconds
         self._go_on(conn)
 
-    def _drop(self, conn: Connection) -> None:
+    def _let_go(self, conn: Connection) -> None:
+        """Poll it no longer, and forget its deadline."""
         self._poll(conn, 0)
         self.polling.pop(conn, None)
+        self.parked.pop(conn, None)
+
+    def _drop(self, conn: Connection) -> None:
+        self._let_go(conn)
         self.nr_conns -= 1
         conn.close()
 

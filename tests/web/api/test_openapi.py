@@ -23,7 +23,7 @@ from web.api.openapi import DOCUMENT
 from web.api.partner_json import PartnerBody
 from web.api.partners import LIST_DEFAULT, LIST_MAX, ResolveBody, WarmBody
 from web.pages.demo import TryBody
-from web.photos.app import METHODS
+from web.photos.exchange import METHODS
 from web.photos.request import PREFIXES
 from web.photos.response import ABSENT_CACHE, CACHE_CONTROL, HIT, MISS
 from web.photos.urls import sign

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from tests.conftest import wait_until
-from web.observe.access_log import AccessLog, Entry
+from web.observe.access_log import AT_ONCE, REST_SECONDS, AccessLog, Entry
 
 counted: list[Entry] = []
 
@@ -65,6 +65,16 @@ def test_no_entry_is_lost_when_many_threads_write(access_log: AccessLog) -> None
     access_log.write()
     wait_until(lambda: len(counted) == 2000)
     assert {entry.subject for entry in counted} == {str(number) for number in range(2000)}
+
+
+def test_many_entries_are_written_few_at_a_time_for_the_sake_of_the_servers_loop() -> None:
+    written: list[int] = []
+    rests: list[float] = []
+    access_log = AccessLog(lambda entries: written.append(len(entries)), rest=rests.append)
+    for number in range(2 * AT_ONCE + 1):
+        access_log._entries.append(served(str(number)))  # without the thread
+    access_log.write()
+    assert (written, rests) == ([AT_ONCE, AT_ONCE, 1], [REST_SECONDS] * 2)
 
 
 def test_a_counting_failure_does_not_end_the_log(caplog: pytest.LogCaptureFixture) -> None:

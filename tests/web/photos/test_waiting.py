@@ -107,6 +107,14 @@ def test_a_message_about_another_picture_wakes_no_request(clock: Clock) -> None:
     assert woken == [False]
 
 
+def test_every_message_is_passed_on_to_a_server_that_holds_waiting_clients_itself(waiting: Waiting) -> None:
+    heard: list[str] = []
+    waiting.pass_on(heard.append)
+    for message in ("mine done", "yours postponed"):
+        waiting.wake(message)
+    assert heard == ["mine done", "yours postponed"]
+
+
 def test_the_wait_is_bounded_and_reads_four_times_a_second(waiting: Waiting, clock: Clock) -> None:
     looks: list[float] = []
     assert waiting.wait_for({"a"}, lambda: looks.append(clock()), lambda: True) is None

@@ -1,0 +1,194 @@
+"""Single flight: clients that want the same answer share one look at Redis, and wait without a thread.
+
+join ─→ a thread looks ── found, or known to be unavailable ─→ all clients are answered, a batch at a time
+           ↑    └ nothing: the workers are told (web/photos/look.py)
+           └──── again on "done", four times a second, and when a client's time is over: 503
+
+The server's loop owns all of this: it alone calls these methods, so there are no locks. Only looks run in threads, a
+few at once, and what they find comes back through the loop. Servers without such a loop wait in threads
+(web/photos/waiting.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable
+from functools import partial
+
+from web.photos.app import PhotoLayer
+from web.photos.look import BATCH, Client, Look
+from web.photos.lookup import PhotoLookup
+from web.photos.request import PhotoRequest, RawRequest
+from web.photos.response import Reply
+from web.photos.waiting import LOOK_SECONDS
+
+FLIGHTS_MAX = 256  # a client chooses a part of their keys, and each costs looks; further clients wait in threads
+# The shortest pause between looks for expired clients; a client may wait this much longer.
+LEAST_SECONDS = LOOK_SECONDS / 5
+STUCK_SECONDS = 5.0  # a look that takes longer, its turn included, gets no further clients: they wait in threads
+Key = tuple[PhotoRequest, str | None]  # with If-None-Match
+
+
+class Flight:
+    """The clients that want one answer."""
+
+    def __init__(self, key: Key, lookup: PhotoLookup) -> None:
+        self.key = key
+        self.lookup = lookup
+        self.clients: deque[Client] = deque()  # in the order of their coming, and so of their deadlines
+        self.subjects: set[str] = set()  # whose "done" it heeds
+        self.is_looking = False  # or has its turn soon
+        self.looking_since = 0.0  # by the context's clock, as all times here
+        self.was_woken = False  # "done" came during a look
+        self.is_postponed = False  # by the worker, since the last look
+        self.found_nothing = False  # in a look
+        self.next_look = math.inf  # infinite during a look
+
+
+class Flights:
+    """All flights of a process."""
+
+    def __init__(
+        self,
+        layer: PhotoLayer,
+        *,
+        run: Callable[[Callable[[], None]], object],
+        defer: Callable[..., object],
+        to_bytes: Callable[[Reply], bytes],
+        looks_max: int,
+    ) -> None:
+        """`run` gives work to a thread, `defer` to the loop, in order. `to_bytes` runs in threads.
+
+        At most `looks_max` looks are in progress, so that other requests always find a thread.
+        """
+        self._layer = layer
+        self._run, self._defer, self._to_bytes = run, defer, to_bytes
+        self._flights: dict[Key, Flight] = {}
+        self._by_subject: dict[str, set[Flight]] = defaultdict(set)
+        self._free_looks = looks_max
+        self._turns: deque[Flight] = deque()  # that will look when another look has ended
+        self._batches: deque[tuple[Flight, Look, list[bytes]]] = deque()  # that will be sent
+        self._next_tick = math.inf  # the earliest next look
+
+    def join(self, raw: RawRequest, photo_request: PhotoRequest, send: Callable[[bytes], None]) -> bool:
+        """A client waits from now on. Returns False if it cannot: there are too many flights, or looks hang.
+
+        The first of a flight starts a look; "done" is heeded before that.
+        """
+        layer, key = self._layer, (photo_request, raw.if_none_match)
+        context, flight = layer.context, self._flights.get(key)
+        is_first = flight is None
+        if self._is_stuck(flight or next(iter(self._turns), None)):
+            return False
+        if flight is None:
+            if len(self._flights) >= FLIGHTS_MAX:
+                return False
+            lookup = PhotoLookup(layer.app, context, photo_request, raw.if_none_match, layer.common)
+            flight = self._flights[key] = Flight(key, lookup)
+            self._heed(flight)
+        exchange = layer.open(raw)
+        flight.clients.append(Client(send, exchange, exchange.started + context.waiting.wait_seconds))
+        if is_first:
+            self._look_soon(flight)
+        return True
+
+    def wake(self, message: str) -> None:
+        """Look again for the subject of a "done" message."""
+        subject, _, outcome = message.partition(" ")
+        for flight in list(self._by_subject.get(subject, ())):
+            flight.is_postponed = outcome == "postponed"
+            if flight.is_looking:
+                flight.was_woken = True
+            else:
+                self._look_soon(flight)
+
+    @property
+    def seconds_to_tick(self) -> float:
+        """After which the loop must call `deliver` and `tick`; not positive if it is time."""
+        return 0.0 if self._batches else self._next_tick - self._layer.context.clock()
+
+    def tick(self) -> None:
+        """Start the looks that are due."""
+        now = self._layer.context.clock()
+        if now < self._next_tick:
+            return
+        for flight in list(self._flights.values()):
+            if flight.next_look <= now:
+                self._look_soon(flight)
+        self._next_tick = min((flight.next_look for flight in self._flights.values()), default=math.inf)
+
+    def deliver(self) -> None:
+        """Send at most BATCH answers, of all flights together: the loop calls this in each turn, so hits get between.
+
+        A thread prepares the next batch of a look when this one is sent, so only a few answers are in memory.
+        """
+        left = BATCH
+        while self._batches and len(self._batches[0][2]) <= left:
+            flight, look, batch = self._batches.popleft()
+            left -= len(batch)
+            for answer in batch:
+                flight.clients.popleft().send(answer)
+            if look.has_more:
+                self._run(partial(self._prepare, flight, look))
+            else:
+                self._end_look(flight, look)
+
+    def _is_stuck(self, flight: Flight | None) -> bool:
+        if flight is None or not flight.is_looking:
+            return False
+        return self._layer.context.clock() - flight.looking_since > STUCK_SECONDS
+
+    def _look_soon(self, flight: Flight) -> None:
+        flight.is_looking, flight.looking_since, flight.next_look = True, self._layer.context.clock(), math.inf
+        self._turns.append(flight)
+        self._start_looks()
+
+    def _start_looks(self) -> None:
+        while self._turns and self._free_looks:
+            flight = self._turns.popleft()
+            self._free_looks -= 1
+            look = Look(
+                self._layer.context,
+                flight.lookup,
+                list(flight.clients),
+                self._to_bytes,
+                found_nothing_before=flight.found_nothing,
+                is_postponed=flight.is_postponed,
+            )
+            flight.was_woken = flight.is_postponed = False
+            self._run(partial(self._prepare, flight, look))
+
+    def _prepare(self, flight: Flight, look: Look) -> None:
+        """Look, or go on with the answers of a look, in a thread. They come back through the loop."""
+        self._defer(self._batches.append, (flight, look, look.next_batch()))
+
+    def _end_look(self, flight: Flight, look: Look) -> None:
+        """Some clients may be left: they wait on, or came during the look."""
+        self._free_looks += 1
+        flight.is_looking = False
+        flight.found_nothing = flight.found_nothing or look.found_nothing
+        if not flight.clients:
+            self._end(flight)
+        elif self._heed(flight) or flight.was_woken or look.decides_all:
+            self._look_soon(flight)
+        else:
+            now, first = self._layer.context.clock(), flight.clients[0].deadline
+            flight.next_look = min(now + LOOK_SECONDS, max(first, now + LEAST_SECONDS))
+            self._next_tick = min(self._next_tick, flight.next_look)
+        self._start_looks()
+
+    def _heed(self, flight: Flight) -> bool:
+        """Heed "done" for all subjects that the lookup knows. Returns True if one of them is new."""
+        new = flight.lookup.subjects - flight.subjects
+        flight.subjects |= new
+        for subject in new:
+            self._by_subject[subject].add(flight)
+        return bool(new)
+
+    def _end(self, flight: Flight) -> None:
+        del self._flights[flight.key]
+        for subject in flight.subjects:
+            self._by_subject[subject].discard(flight)
+            if not self._by_subject[subject]:
+                del self._by_subject[subject]
