@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -30,8 +30,6 @@ NO_BROKER = "redis://127.0.0.1:1/0"
 
 class SmallChannel(memory.Channel):
     """Confirms one message after another, like RabbitMQ, and has room for two."""
-
-    queues: ClassVar[dict[str, Any]] = {}
 
     def _put(self, queue: str, message: Any, **options: Any) -> None:
         if self._size(queue) == 2:
@@ -67,7 +65,7 @@ def app_without_broker() -> Iterator[Celery]:
 @pytest.fixture
 def app_with_small_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     monkeypatch.setitem(TRANSPORT_ALIASES, "small", f"{__name__}:SmallTransport")
-    SmallChannel.queues.clear()
+    monkeypatch.setattr(SmallChannel, "queues", {})  # otherwise it would share those of all memory channels
     with Celery("small", broker="small://", set_as_current=False) as app:
         app.conf.update(task_publish_retry=False, task_queues=list_queues(load_settings()))
         app.conf.update(broker_read_url="small://", broker_write_url="small://")
