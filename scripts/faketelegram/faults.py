@@ -26,6 +26,7 @@ BAD_GATEWAY = (
     b"<hr><center>nginx/1.18.0</center>\r\n</body>\r\n</html>\r\n"
 )
 PORTAL = b"<!doctype html><title>Welcome</title><p>Please accept our terms to use this network.</p>\n"
+ZIP = b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(90)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ _ALL = (
           drops_path=True),
     Fault("internal-error", "500 with a JSON body", _refuses(500, "Internal Server Error")),
     Fault("bad-gateway", "502 with an HTML body", _answers(Reply(502, BAD_GATEWAY, "text/html"))),
-    Fault("blocked", "an HTML page under an error's status, as a filtering proxy sends it",
+    Fault("blocked", "an HTML page under this status, as a filtering proxy or (200) a captive portal sends it",
           lambda _, o: Reply(int(o["status"]), PORTAL, "text/html"), options={"status": 403}),
     # The wire
     Fault("connection-reset", "TCP reset (RST) instead of an answer", _delivers(Delivery.RESET)),
@@ -129,7 +130,7 @@ _ALL = (
           options={"size": TEN_MIB + 1}),
     Fault("oversize-chunked", "padded to `size` bytes, chunked, without a Content-Length", _oversize(Delivery.CHUNKED),
           options={"size": TEN_MIB + 1}),
-    Fault("not-an-image", "200 with an HTML page as the file", _answers(Reply(200, PORTAL, OCTETS)), ONLY_DOWNLOAD),
+    Fault("not-an-image", "200 with an archive as the file", _answers(Reply(200, ZIP, OCTETS)), ONLY_DOWNLOAD),
     Fault("not-json", "200 with an HTML page as the answer", _answers(Reply(200, PORTAL, "text/html")), ONLY_METHODS),
     Fault("redirect", "302 to the location", _redirects, options={"location": "http://elsewhere.invalid/"}),
     # getFile's path

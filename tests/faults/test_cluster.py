@@ -84,8 +84,7 @@ def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Fi
     refused = [answer for answer in rest.answers if answer.status == 503]
     figure(f"{name}: 503s, of 100 requests until then", share_of(refused, rest.answers))
     figure(f"{name}: the slowest answer", max(answer.seconds for answer in rest.answers))
-    assert {stage.ask(f"/api/partner/{user_id}").status for user_id in people} == {200}
-    assert {stage.state_of(user_id) for user_id in people} == {"ready"}
+    wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
 
 
 @pytest.mark.parametrize("what", ["schedule", "purges"])

@@ -50,8 +50,8 @@ def lose_master(stage: Stage, watched: WatchedRedis, figure: Figure, how: str, a
         wait_until(lambda: all(map(stage.is_ready, queued)), LEASE_DEADLINE)
         figure(f"{name}: every queued picture is warm", time.monotonic() - lost_at)
     check_answers(name, hits, rest, figure)
-    assert {stage.ask(f"/api/partner/{user_id}").status for user_id in people | queued} == {200}
-    assert {stage.get(file_id).status for file_id in people.values()} == {200}
+    wait_until(lambda: all(map(stage.is_ready, people | queued)), DEADLINE)
+    wait_until(lambda: {stage.get(file_id).status for file_id in people.values()} == {200}, DEADLINE)
     assert {process.pid for process in stage.processes(*PROCESSES)} == running
     assert watched.master is not victim
     return victim

@@ -48,6 +48,7 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
 MAX_PHOTO_BYTES = 10 * 2**20
 MAX_ANSWER_BYTES = 2**20
 CHUNK_BYTES = 64 * 2**10
+FILE_HEAD_BYTES = 512  # of every picture format, they hold a zero byte
 SAFE_PATH = re.compile(r"(?!/)(?!.*//)(?!.*\.\.)[A-Za-z0-9_./ -]{1,512}")  # relative, no "..", no scheme
 
 OnCall = Callable[[str, str, float], None]  # method, outcome, seconds
@@ -121,10 +122,13 @@ class BotApi:
     def download(self, path: FilePath, deadline: Deadline) -> bytes:
         """The bytes of a file, at most 10 MiB.
 
-        Raises PathExpired on 404, DownloadUnauthorized on 401, TooBig over the cap, Unreachable otherwise.
+        Raises PathExpired on 404, DownloadUnauthorized on 401, TooBig over the cap, Unreachable otherwise: also for
+        text, which a captive portal or a proxy writes instead of Telegram, with any type and status 200.
         """
         status, body = self._get(DOWNLOAD, f"{self._file_root}/{quote(path.path)}", {}, deadline)
         if status == HTTPStatus.OK:
+            if b"\0" not in body[:FILE_HEAD_BYTES]:
+                raise Unreachable("download: text instead of a file")
             return body
         if status == HTTPStatus.NOT_FOUND:
             raise PathExpired("download: 404, the path has expired")

@@ -121,8 +121,10 @@ def test_a_download_can_have_the_wrong_type_or_no_image(fake: FakeTelegram) -> N
     path = path_of(fake)
     fake.fail("download", "wrong-content-type", content_type="image/svg+xml")
     fake.fail("download", "not-an-image")
+    fake.fail("download", "blocked", status=200)
     fake.fail("getMe", "not-json")
     assert download(fake, path).headers["Content-Type"] == "image/svg+xml"
+    assert download(fake, path).content.startswith(b"PK")
     assert download(fake, path).content.startswith(b"<!doctype html>")
     with pytest.raises(requests.JSONDecodeError):
         call(fake, "getMe")

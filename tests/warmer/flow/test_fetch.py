@@ -14,7 +14,7 @@ from warmer.state.lease import Lease
 from warmer.telegram.client import DownloadUnauthorized, PathExpired
 from warmer.wiring import WorkerContext
 
-DATA = b"the bytes of a picture"
+DATA = b"\0the bytes of a picture"
 
 
 @pytest.fixture

@@ -167,11 +167,15 @@ def test_calls_that_are_cut_at_the_total_deadline_are_an_outage_and_count_agains
     assert telegram.calls == {"getFile": 4}
 
 
-@pytest.mark.parametrize("fault", ["oversize", "not-json", "absolute-file-path", "crlf-file-path", "redirect"])
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [("download", "blocked")]
+    + [("getFile", fault) for fault in ("oversize", "not-json", "absolute-file-path", "crlf-file-path", "redirect")],
+)
 def test_malformed_answers_for_every_picture_are_an_outage_and_count_against_none(
-    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], fault: str
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], call: str, fault: str
 ) -> None:
-    telegram.fail("getFile", fault, times=None)
+    telegram.fail(call, fault, times=None, **({"status": 200} if fault == "blocked" else {}))  # a captive portal
     for _ in range(25):
         assert {warm(context, file_id).kind for file_id in file_ids} == {"postponed"}
         pass_time(context, *file_ids)

@@ -154,6 +154,16 @@ def test_each_error_of_a_download_has_its_exception(
     assert type(caught.value) is expected
 
 
+@pytest.mark.parametrize("body", ["", "blocked by the administrator", "<!doctype html>" + "\xfc" * 600, '{"error": 1}'])
+@pytest.mark.parametrize("content_type", ["image/jpeg", "text/html"])
+def test_text_instead_of_a_file_says_nothing_about_the_picture(
+    mocked: responses.RequestsMock, body: str, content_type: str
+) -> None:
+    mocked.get(url_of("download"), body=body.encode("latin-1"), content_type=content_type)
+    with pytest.raises(Unreachable):
+        DOWNLOAD(open_api())
+
+
 def test_final_errors_are_permanent_and_temporary_ones_transient() -> None:
     for_good = (InvalidFileId, TooBig, NoPhoto)
     passing = (TemporarilyUnavailable, TokenRejected, Paused, UpstreamFailed, DeadlineExceeded)

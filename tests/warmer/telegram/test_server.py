@@ -26,10 +26,10 @@ from warmer.telegram.connections import Server
 def test_methods_and_files_are_where_the_settings_say(server: Server, method_url: str, file_url: str) -> None:
     with responses.RequestsMock() as mock:
         mock.get(method_url.format(TEST_TOKEN), json=ME)
-        mock.get(file_url.format(TEST_TOKEN), body=b"x")
+        mock.get(file_url.format(TEST_TOKEN), body=b"\0")
         api = open_at(server)
         assert api.get_me(Deadline(60)).username == "bo_bot"
-        assert api.download(FilePath("photos/1.jpg", ""), Deadline(60)) == b"x"
+        assert api.download(FilePath("photos/1.jpg", ""), Deadline(60)) == b"\0"
 
 
 @pytest.mark.parametrize(
