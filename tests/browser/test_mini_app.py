@@ -19,7 +19,7 @@ def built() -> Path:
 
 def sign_in(demo: Service) -> str:
     """Returns init data of one demo user, as Telegram puts it into the launch fragment."""
-    command = [COMMAND, "init-data", "--user", "7000000001", "--name", "Amara Okafor"]
+    command = [str(COMMAND), "init-data", "--user", "7000000001", "--name", "Amara Okafor"]
     done = subprocess.run(command, env=demo.environment, capture_output=True, text=True, check=True)
     return done.stdout.strip().removeprefix("Authorization: tma ")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from faketelegram import FakeTelegram
@@ -175,7 +177,8 @@ def test_calls_that_are_cut_at_the_total_deadline_are_an_outage_and_count_agains
 def test_malformed_answers_for_every_picture_are_an_outage_and_count_against_none(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], call: str, fault: str
 ) -> None:
-    telegram.fail(call, fault, times=None, **({"status": 200} if fault == "blocked" else {}))  # a captive portal
+    options: Any = {"status": 200} if fault == "blocked" else {}  # as a captive portal
+    telegram.fail(call, fault, times=None, **options)
     for _ in range(25):
         assert {warm(context, file_id).kind for file_id in file_ids} == {"postponed"}
         pass_time(context, *file_ids)
