@@ -52,11 +52,9 @@ util.write_error = write_problem  # instead of gunicorn's pages of HTML, for whi
 class MethodQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn's queue of calls for the loop. After its end, calls from threads write to no pipe."""
 
-    _write_fd: int
-
     def close(self) -> None:
         """Close the pipe. Another file may get its number, so nothing keeps that."""
-        write_fd, self._write_fd = self._write_fd, -1
+        write_fd, self._write_fd = self._write_fd, -1  # type: ignore[has-type]  # gunicorn has no types
         with suppress(OSError, TypeError):  # it was closed already, or never opened
             os.close(write_fd)
         super().close()
