@@ -82,8 +82,9 @@ class LoopbackHostOnly:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         target = environ.get("RAW_URI", "/")
         # The name in an absolute target replaces the one in Host (RFC 9112, 3.2.2).
-        names = {environ.get("HTTP_HOST", ""), *([] if target.startswith("/") else [urlsplit(target).netloc])}
-        if all(map(HOST.fullmatch, names)):
+        names = {environ.get("HTTP_HOST", ""), *([urlsplit(target).netloc] if "://" in target else [])}
+        is_malformed = "HTTP_HOST" not in environ and environ["SERVER_PROTOCOL"] != "HTTP/1.0"  # 400, as everywhere
+        if is_malformed or all(map(HOST.fullmatch, names)):
             return self.inner(environ, start_response)
         problem = Problem(403, "a demo answers only under the name of its own machine, such as 127.0.0.1")
         return to_response(problem)(environ, start_response)

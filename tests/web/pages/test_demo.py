@@ -177,7 +177,15 @@ def test_a_demo_refuses_every_route_under_any_other_name(demo_app: Flask) -> Non
     assert [host for host in hosts if ask_demo(demo_app, host) != {403}] == []
 
 
-@pytest.mark.parametrize(("target", "status"), [("http://evil.example/", 403), ("http://127.0.0.1:8000/", 200)])
+def test_a_demo_says_what_is_wrong_with_a_request_that_names_no_host(demo_app: Flask) -> None:
+    environ = create_environ("/")
+    del environ["HTTP_HOST"]
+    assert run_wsgi_app(demo_app, environ)[1] == "400 BAD REQUEST"
+
+
+@pytest.mark.parametrize(
+    ("target", "status"), [("http://evil.example/", 403), ("http://127.0.0.1:8000/", 200), ("*", 200)]
+)
 def test_the_name_in_an_absolute_target_counts_beside_that_in_host(demo_app: Flask, target: str, status: int) -> None:
     answer = demo_app.test_client().get("/", headers={"Host": "127.0.0.1"}, environ_overrides={"RAW_URI": target})
     assert answer.status_code == status
