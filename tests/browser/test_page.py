@@ -150,7 +150,7 @@ def test_a_phones_first_visit_takes_12_requests_for_the_first_four_pictures_and_
 ) -> None:
     finished: list[Request] = []
     with closing(browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=2)) as page:
-        page.on("requestfinished", finished.append)
+        page.on("requestfinished", lambda request: finished.append(request))  # Playwright wraps no built-in method
         page.goto(demo.page)
         expect(page.locator("#people-list lazy-image[status=loaded]").nth(3)).to_be_visible()
         expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
