@@ -1,4 +1,5 @@
-"""The formats that pictures are served in: a new one is a row here, and in web/api/openapi.json.
+"""The formats that pictures are served in: a new one is a row here, in web/api/openapi.json and in
+web/static/lazy-image.js (`Accept`).
 
 `PHOTO_FORMATS` chooses among them. The formats that a worker can read: warmer/images/headers.py.
 """

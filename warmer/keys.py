@@ -40,10 +40,11 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{news}:acknowledged:<nonce>` | list, ACKNOWLEDGED_SECONDS | processes that saw all purges | purge_listener | forget |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
 
-Channels, heard by web/photos/purge_listener.py, `PurgeListener._act_on`: `done` carries `<subject> <outcome>`. `purge`
-carries a subject that was forgotten, or `user:<id>` when that id shows another picture: no process may answer for it
-from memory. `acknowledge` carries the `acknowledged` key that every listener pushes to. The last two share a slot: one
-node of a cluster keeps the order of its messages and knows its subscribers.
+Channels, heard by web/photos/purge_listener.py, `PurgeListener._act_on`: `done` carries a subject and one of stored,
+done, unavailable, postponed and forgotten: clients that wait look again. `purge` carries a subject that was forgotten,
+or `user:<id>` when that id shows another picture: no process may answer for it from memory. `acknowledge` carries the
+`acknowledged` key that every listener pushes to. The last two share a slot: one node of a cluster keeps the order of
+its messages and knows its subscribers.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ class Publisher:
         """
         keys = [self.keys.lease(subject), self.keys.enqueued(subject, "hot"), self.keys.wanted(subject)]
         args: list[int | str] = [self.enqueued_ms, str(wanted or ""), WANTED_SECONDS]
-        if not self._enqueue(keys=keys, args=args) or not self._publish([subject], "hot"):
+        is_needed = self._enqueue(keys=keys, args=args)  # by warmer/state/lua/enqueue.lua
+        if not is_needed or not self._publish([subject], "hot"):  # that returns what it could not publish
             return True
         self.redis.delete(self.keys.enqueued(subject, "hot"))
         return False

@@ -141,7 +141,7 @@ class PhotoStore:
         for key, value, variant in values:
             keys.append(key)
             args += (value, variant)
-        require_lease(self._put(keys=keys, args=args))
+        require_lease(self._put(keys=keys, args=args))  # by warmer/state/lua/put.lua
 
     def put_unavailable(self, lease: Lease, cause: str, first_seconds: int, max_seconds: int) -> int:
         """Add a negative cache entry. Returns its seconds: those of the first, doubled with each one in a row.

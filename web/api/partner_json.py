@@ -1,7 +1,7 @@
 """Partner and Status in JSON, as clients send and receive them.
 
 A new field is added here and in web/api/openapi.json. A stored one is also a field of `Person` in
-warmer/state/person.py, and one that clients set an argument of `register_partner` in web/api/partners.py and of
+warmer/state/person.py, and one that clients set an argument of `_register` in web/api/partners.py and of
 `People.register` in warmer/state/people.py.
 """
 

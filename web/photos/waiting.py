@@ -16,7 +16,10 @@ T = TypeVar("T")
 
 
 class Overloaded(Exception):
-    """Waiting is pointless: no place is free, or no worker will process the picture soon."""
+    """Waiting is pointless: no place is free, or no worker will process the picture soon.
+
+    The client gets 503 by `not_ready` in web/photos/exchange.py, as it does when its time is over.
+    """
 
 
 class _Waiter:
