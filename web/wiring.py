@@ -12,6 +12,7 @@ from redis import Redis
 
 from warmer.broker.publish import Publisher
 from warmer.broker.queues import choose_publishing_options
+from warmer.cache_tags import CacheTags
 from warmer.celery import app as celery
 from warmer.flow.forget import Forget
 from warmer.keys import Keys
@@ -101,7 +102,8 @@ def open_context(
     listener = _open_listener(settings, keys, waiting, cache, redis)
     forget, rate_limiter = Forget(people, store), RateLimiter(redis, keys, urls, wall_clock)
     photos = PhotoContext(
-        store, people, publisher, parser, cache, waiting, listener, RequestIds(), clock=clock
+        store, people, publisher, parser, cache, waiting, listener, RequestIds(), clock=clock,
+        cache_tags=CacheTags(settings.init_data_secret),
     )  # fmt: skip
     api = ApiContext(
         settings, redis, keys, breaker, store, people, forget, urls, rate_limiter, health, wall_clock=wall_clock

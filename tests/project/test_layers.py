@@ -15,8 +15,8 @@ from tests.support.running import ROOT
 OURS = ("warmer", "web")
 # The rooms that each room of `warmer` may import, besides the shared vocabulary in the root.
 VOCABULARY = {
-    "settings", "sources", "open_files", "errors", "keys", "photo", "etag", "formats", "names", "deadline",
-    "request_id", "redaction", "redis_url", "http_url", "repeater",
+    "settings", "sources", "open_files", "errors", "keys", "photo", "etag", "cache_tags", "formats", "names",
+    "deadline", "request_id", "redaction", "redis_url", "http_url", "repeater",
 }  # fmt: skip
 ROOMS: dict[str, set[str]] = {
     "redis_client": set(),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from warmer.broker.publish import Publisher
+from warmer.cache_tags import CacheTags
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 from web.observe.request_ids import RequestIds
@@ -28,3 +29,4 @@ class PhotoContext:
     listener: PurgeListener
     request_ids: RequestIds
     clock: Callable[[], float]  # seconds, from no instant in particular
+    cache_tags: CacheTags

@@ -125,7 +125,8 @@ class Exchange:
             seconds=self.context.clock() - self.started,
             request_id=self.request_id,
         )
-        raise Problem(404, "no photo", headers={"Cache-Control": ABSENT_CACHE})
+        cache_tag = self.context.cache_tags.format(photo_request.subject)
+        raise Problem(404, "no photo", headers=dict([("Cache-Control", ABSENT_CACHE), cache_tag]))
 
     def raise_overloaded(self, photo_request: PhotoRequest) -> NoReturn:
         """No worker will process the picture soon. Raises Problem: 503."""

@@ -63,7 +63,15 @@ class PhotoLookup:
         if not isinstance(found, _Hit):
             return found
         tags = {photo_request.subject, *self._shown}
-        answer = finish(photo_request, found.variant, found.format, common=self.common, read_at=read_at, tags=tags)
+        answer = finish(
+            photo_request,
+            found.variant,
+            found.format,
+            common=self.common,
+            read_at=read_at,
+            tags=tags,
+            cache_tag=context.cache_tags.format(photo_request.subject, found.file_id),
+        )
         if found.file_id == self._shown[0]:
             context.cache.put(photo_request, answer, generation)
         return answer

@@ -58,9 +58,13 @@ def finish(
     common: Headers,
     read_at: float,
     tags: Iterable[str],
+    cache_tag: tuple[str, str],
 ) -> Answer:
-    """The answer with this variant. `common`: the headers of every answer of the photo routes."""
-    about = [("ETag", variant.etag), ("Cache-Control", CACHE_CONTROL[photo_request.kind]), *common]
+    """The answer with this variant. `common`: the headers of every answer of the photo routes. `cache_tag`: a header.
+
+    A 304 carries it, too: with the ETag of the same bytes, an id may show another picture, and caches take the new tag.
+    """
+    about = [("ETag", variant.etag), ("Cache-Control", CACHE_CONTROL[photo_request.kind]), cache_tag, *common]
     described = [("Content-Type", FORMATS[fmt].mime_type), ("Content-Length", str(len(variant.body))), *about]
     return Answer(variant.etag, [*described, *ABOUT_THE_BYTES], about, variant.body or None, read_at, frozenset(tags))
 

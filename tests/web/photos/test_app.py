@@ -203,6 +203,8 @@ def test_unknown_hidden_absent_and_forgotten_look_the_same(app: Flask, client: F
     answers = [client.get(url) for url in (unknown, gave_up, user_url(hidden_id), file_url(forget_one(app)))]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.data for answer in answers}) == 1
+    tags = [answer.headers.pop("Cache-Tag") for answer in answers]  # made from the URL
+    assert [len(tag.split(",")) for tag in tags] == [1] * len(answers)
     assert all(stable_headers(answer) == stable_headers(answers[0]) for answer in answers)
     assert_has(answers[0], ON_EVERY_ANSWER | {"Cache-Control": "public, max-age=60"})
 

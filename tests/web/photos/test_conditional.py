@@ -23,7 +23,8 @@ def test_a_matching_etag_gets_304(app: Flask, client: FlaskClient, header: str) 
     answer = client.get(url, headers={"If-None-Match": header.format(etag=etag)})
     assert (answer.status_code, answer.data) == (304, b"")
     same = (
-        "ETag", "Cache-Control", "Vary", "Cache-Status", "Access-Control-Allow-Origin", "Cross-Origin-Resource-Policy",
+        "ETag", "Cache-Control", "Cache-Tag", "Vary", "Cache-Status", "Access-Control-Allow-Origin",
+        "Cross-Origin-Resource-Policy",
     )  # fmt: skip
     assert_has(answer, {name: full.headers[name] for name in same})
     assert "Content-Type" not in answer.headers
