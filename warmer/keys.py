@@ -16,6 +16,8 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{subject}:backoff` | string, until the next attempt (flow/retry) | a failure: no attempt before | lease | lease |
 | `{subject}:negative_count` | counter, FAILURES_SECONDS after the entry | entries in a row | photos | photos |
 | `{subject}:lease` | token, LEASE_SECONDS | the worker that has it | lease | lease, photos |
+| `{subject}:refresh` | string, REFRESH_SECONDS | token: look its profile up now | refreshes | lease, refreshes |
+| `{subject}:refreshed` | string, REFRESHED_SECONDS | it was looked up for a refresh | refreshes | lease, refreshes |
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + ENQUEUED_EXTRA_SECONDS | it is queued | publish | publish, lease |
 | `{fid}:wanted` | set, WANTED_SECONDS | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
 | `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
@@ -71,6 +73,8 @@ LEASE_SECONDS = 30  # longer than a job's total deadline of 20 s
 ENQUEUED_EXTRA_SECONDS = 3.0
 WANTED_SECONDS = 60
 FAILURES_SECONDS = 86_400  # how long a failure counts, and how long an expired negative cache entry does
+REFRESH_SECONDS = 3600  # how long a refresh stays wanted while Telegram does not answer
+REFRESHED_SECONDS = 60  # between two refreshes of a profile
 OUTAGE_SECONDS = 30  # without another failure, the failed subjects are forgotten: each has its own retry
 REFUSED_SECONDS = 1200  # the same for `temporarily unavailable`: longer than the longest pause between two tries
 ASKING_SECONDS = 10  # a job that asks for a good subject ends within 4 s, or with its process
@@ -173,6 +177,12 @@ class Keys:
 
     def lease(self, subject: str) -> str:
         return self._of(subject, "lease")
+
+    def refresh(self, subject: str) -> str:
+        return self._of(subject, "refresh")
+
+    def refreshed(self, subject: str) -> str:
+        return self._of(subject, "refreshed")
 
     def enqueued(self, subject: str, lane: Lane) -> str:
         return self._of(subject, f"enqueued:{lane}")

@@ -34,6 +34,7 @@ from warmer.state.lease import Lease, LeaseManager
 from warmer.state.outage import Outage
 from warmer.state.people import People, open_people
 from warmer.state.photos import PhotoStore
+from warmer.state.refreshes import Refreshes
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
 from warmer.telegram.client import BotApi
@@ -54,6 +55,7 @@ class WorkerSteps(FlowSteps):
     schedule: Schedule
     store: PhotoStore
     people: People
+    refreshes: Refreshes
     forget: Forget
 
     def __post_init__(self) -> None:
@@ -151,16 +153,18 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
     people = open_people(settings, redis, keys)
     failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
+    refreshes = Refreshes(redis, keys, schedule)
     publisher = Publisher(app, redis, keys, schedule, settings)
     check, look_every = CrossCheck(telegram, budget, outage, people, store), settings.profile_check_every
     steps = WorkerSteps(
-        AttemptRunner(leases, schedule, store, people, failures, outage, budget, check, look_every),
+        AttemptRunner(leases, schedule, store, people, refreshes, failures, outage, budget, check, look_every),
         PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl),
         ProfileLookup(telegram, budget),
         leases,
         schedule,
         store,
         people,
+        refreshes,
         Forget(people, store),
     )
     health = HealthChecks(redis, keys, publisher)

@@ -30,7 +30,7 @@ photo_not_served = _signals.signal("photo-not-served")  # status: int; any answe
 photo_overloaded = _signals.signal("photo-overloaded")  # subject: str; 503 at once: too many wait, or no broker
 partners_listed = _signals.signal("partners-listed")  # subjects: list[str], not ready, in the order of the list
 partner_registered = _signals.signal("partner-registered")  # subject, is_settled, is_repeat (in the minute)
-photos_requested = _signals.signal("photos-requested")  # subjects: list[str]; a backend requests them ahead of time
+photos_requested = _signals.signal("photos-requested")  # subjects: list[str]; a backend calls warm, resolve or refresh
 profile_aged = _signals.signal("profile-aged")  # subject: str; served, but looked up long ago
 # One request for a picture can send these.
 PHOTO_SIGNALS = (photo_missed, photo_served, photo_not_found, photo_not_served, photo_overloaded, profile_aged)

@@ -23,6 +23,7 @@ from warmer.settings import Settings
 from warmer.state.budget import Budget
 from warmer.state.people import open_people
 from warmer.state.photos import PhotoStore
+from warmer.state.refreshes import Refreshes
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
 from web.api.context import ApiContext
@@ -101,12 +102,14 @@ def open_context(
     waiting = Waiting(settings.photo_wait, PLACES, clock=clock)
     listener = _open_listener(settings, keys, waiting, cache, redis)
     forget, rate_limiter = Forget(people, store), RateLimiter(redis, keys, urls, wall_clock)
+    refreshes = Refreshes(redis, keys, schedule)
     photos = PhotoContext(
         store, people, publisher, parser, cache, waiting, listener, RequestIds(), clock=clock,
         cache_tags=CacheTags(settings.init_data_secret),
     )  # fmt: skip
     api = ApiContext(
-        settings, redis, keys, breaker, store, people, forget, urls, rate_limiter, health, wall_clock=wall_clock
+        settings, redis, keys, breaker, store, people, refreshes, forget, urls, rate_limiter, health,
+        wall_clock=wall_clock,
     )  # fmt: skip
     pages = PageContext(settings, redis, keys, people, publisher, schedule, budget, health, wall_clock=wall_clock)
     access_log = AccessLog(partial(count_served, stats))

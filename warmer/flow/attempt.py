@@ -46,6 +46,7 @@ from warmer.state.lease import Forgotten, KnownUnavailable, Lease, LeaseManager,
 from warmer.state.outage import Outage
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
+from warmer.state.refreshes import Refreshes
 from warmer.state.schedule import Schedule, cancel_runs
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class AttemptRunner:
     schedule: Schedule
     store: PhotoStore
     people: People
+    refreshes: Refreshes
     failures: Failures
     outage: Outage
     budget: Budget
@@ -118,6 +120,7 @@ class AttemptRunner:
         self.failures.note(subject, error)
         first_seconds = get_negative_cache_seconds(error)
         seconds = self.store.put_unavailable(lease, error.cause, first_seconds, NEGATIVE_CACHE_MAX_SECONDS)
+        self.refreshes.end(lease)
         self._schedule_after(subject, seconds, lease.shown_by)
         for person_id in self.people.list_following(subject):
             self.schedule.set(Subject.of_person(person_id), 0)  # the profile may show another picture by now

@@ -24,17 +24,19 @@ def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> Outcome:
     """Look up the newest picture of a profile, warm it, then show it. The old one stays until the new one is ready.
 
     A picture has changed if the unique id of the current one is in none of the sizes of the newest: a unique id names
-    one size.
+    one size. A refresh is looked up even if the last look-up was a moment ago.
     """
     subject = Subject.of_person(user_id)
 
-    def work(_: Lease) -> Outcome:
+    def work(lease: Lease) -> Outcome:
         person, age_seconds = steps.people.get_with_age(user_id)
         if person.is_pinned:
+            steps.refreshes.end(lease)
             return Outcome("done", "the picture is pinned")
         try:
-            if (photo := _find_fresh(person, age_seconds, steps)) is None:
-                person, photo = _look_up(person, job, steps)
+            photo = None if lease.refresh else _find_fresh(person, age_seconds, steps)
+            if photo is None:
+                person, photo = _look_up(person, lease, job, steps)
         except NoPhoto:
             steps.forget.photos(steps.people.drop_photos(user_id), user_id)
             raise
@@ -42,10 +44,10 @@ def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> Outcome:
         return Outcome("done")
 
     outcome = steps.attempts.run(subject, job.lane, work)
-    if outcome.kind == "done":
-        _schedule_if_registered_meanwhile(user_id, steps)
-    elif outcome.kind == "skipped":
+    if outcome.kind == "skipped":
         _delete_if_forgotten_meanwhile(user_id, steps)
+    if outcome.kind != "postponed":
+        _schedule_if_requested_meanwhile(subject, outcome, steps)
     return outcome
 
 
@@ -68,7 +70,7 @@ def _find_fresh(person: Person, age_seconds: float, steps: FlowSteps) -> PhotoSi
     return PhotoSize(newest, unique_id, 0) if status in ("ready", "warming") else None
 
 
-def _look_up(person: Person, job: JobContext, steps: FlowSteps) -> tuple[Person, PhotoSize]:
+def _look_up(person: Person, lease: Lease, job: JobContext, steps: FlowSteps) -> tuple[Person, PhotoSize]:
     sizes = steps.look_up_profile(person.id, job)
     current = _get_current(person, steps)
     is_unchanged = current is not None and current.unique_id in {size.unique_id for size in sizes}
@@ -77,6 +79,7 @@ def _look_up(person: Person, job: JobContext, steps: FlowSteps) -> tuple[Person,
     if noted is None:
         steps.forget.photos([photo.file_id], person.id)  # its tombstone was removed a moment ago
         raise Forgotten("deleted during the look-up")
+    steps.refreshes.end(lease)
     return noted, photo
 
 
@@ -108,10 +111,16 @@ def _warm_and_show(person: Person, photo: PhotoSize, job: JobContext, steps: Flo
         steps.forget.photos([photo.file_id], person.id)
 
 
-def _schedule_if_registered_meanwhile(user_id: int, steps: FlowSteps) -> None:
-    """After the release: the job of a registration that came before it found the lease taken and ended."""
-    if steps.people.get(user_id).needs_look_up:
-        steps.schedule.set(Subject.of_person(user_id), 0)
+def _schedule_if_requested_meanwhile(subject: Subject, outcome: Outcome, steps: FlowSteps) -> None:
+    """After the release: the job of a registration or a refresh that came before it found the lease taken and ended.
+
+    A refresh within the minute after another one, too, waits for a job that does not look the profile up.
+    """
+    person, seconds = steps.refreshes.read(subject.user_id)
+    if outcome.kind == "done" and person.needs_look_up:
+        steps.schedule.set(subject, 0)
+    elif seconds or (seconds is not None and outcome.kind != "skipped"):  # another worker is at a skipped one
+        steps.schedule.schedule_by([subject], max(seconds, outcome.retry_seconds))
 
 
 def _delete_if_forgotten_meanwhile(user_id: int, steps: FlowSteps) -> None:

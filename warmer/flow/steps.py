@@ -13,6 +13,7 @@ from warmer.photo import FilePath, PhotoSize, Rendering, SourceImage, VariantSpe
 from warmer.state.lease import Lease, LeaseManager
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
+from warmer.state.refreshes import Refreshes
 from warmer.state.schedule import Schedule
 
 
@@ -24,6 +25,7 @@ class FlowSteps(Protocol):
     schedule: Schedule
     store: PhotoStore
     people: People
+    refreshes: Refreshes
     forget: Forget
 
     def fetch(self, lease: Lease, job: JobContext, path: FilePath | None) -> SourceImage:

@@ -65,6 +65,7 @@ class Lease:
     next_run: str | None = None  # as `take` scheduled it, None if the subject had one before
     shown_by: tuple[int, ...] = ()  # the ids that show the picture, when the lease was taken
     is_released: bool = False
+    refresh: str = ""  # token of the refresh that this lease is for: warmer/state/refreshes.py
 
 
 class LeaseManager:
@@ -95,6 +96,7 @@ class LeaseManager:
             schedule.queue_set(pipe, subject, self.lease_seconds + 1)
         names = [keys.lease(subject), keys.crashes(subject), keys.enqueued(subject, lane), keys.forgotten(subject)]
         names += [keys.wanted(subject), keys.backoff(subject), keys.unavailable(subject)]
+        names += [keys.refresh(subject), keys.refreshed(subject)]
         queue(pipe, self._take, keys=names, args=[token, int(self.lease_seconds * 1000)])
         pipe.smembers(keys.people(subject))
         *scheduled, taken, shown_by = answers = pipe.execute(raise_on_error=False)
@@ -122,8 +124,8 @@ class LeaseManager:
     def _read_take(answer: Any, subject: str, lane: Lane, token: str) -> Lease | None:
         if isinstance(answer, Exception) or answer[0] <= 0:
             return None
-        _, crash_count, *wanted = answer
-        return Lease(Subject(subject), lane, token, int(crash_count), _names(wanted))
+        _, crash_count, refresh, *wanted = answer
+        return Lease(Subject(subject), lane, token, int(crash_count), _names(wanted), refresh=refresh.decode())
 
     def back_off(self, lease: Lease, seconds: float) -> None:
         """Let no attempt start for so long, whichever lane its message is in. Raises NotMine and Forgotten."""

@@ -164,8 +164,9 @@ class People:
                 record.update(next_file_id=photo.file_id, next_unique_id=photo.unique_id)
             return record
 
-        answered = self.keys.retries(Subject.of_person(before.id))
-        return self._records.update(before, change, lambda pipe, _: pipe.delete(answered), [photo.file_id])
+        subject = Subject.of_person(before.id)
+        ended = [self.keys.retries(subject), self.keys.unavailable(subject)]  # the second after a refresh
+        return self._records.update(before, change, lambda pipe, _: pipe.delete(*ended), [photo.file_id])
 
     def show(self, before: Person, photo: PhotoSize) -> bool:
         """Show this picture, found in the profile and ready.

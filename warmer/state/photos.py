@@ -226,6 +226,7 @@ class PhotoStore:
         passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
         passing += [keys.preview(subject), keys.path(subject), *self.keys.negatives(subject)]
         passing += [keys.lease(subject), keys.crashes(subject), keys.backoff(subject)]
+        passing += [keys.refresh(subject), keys.refreshed(subject)]
         return passing + [keys.enqueued(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
     def _jitter(self, seconds: int) -> int:

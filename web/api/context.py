@@ -13,6 +13,7 @@ from warmer.observe.checks import HealthChecks
 from warmer.settings import Settings
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
+from warmer.state.refreshes import Refreshes
 from web.api.rate_limit import RateLimiter
 from web.photos.urls import PhotoUrls
 from web.redis_breaker import Breaker
@@ -28,6 +29,7 @@ class ApiContext:
     breaker: Breaker
     store: PhotoStore
     people: People
+    refreshes: Refreshes
     forget: Forget
     urls: PhotoUrls
     rate_limiter: RateLimiter

@@ -1,8 +1,9 @@
-"""Partners register, are listed and are forgotten; pictures are warmed and resolved by id."""
+"""Partners register, are listed and are forgotten; pictures are warmed, resolved by id and refreshed."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -36,7 +37,7 @@ class WarmBody(BaseModel):
 
 
 class ResolveBody(BaseModel):
-    """POST /api/photos/resolve"""
+    """POST /api/photos/resolve and /api/photos/refresh"""
 
     model_config = ConfigDict(extra="forbid")
     ids: Annotated[list[UserId], Field(max_length=BATCH_MAX)]
@@ -120,6 +121,18 @@ def resolve_photos() -> Response:
     return jsonify(photos=dict(zip(map(str, ids), resolve(ids), strict=True)))
 
 
+@bp.post("/photos/refresh")
+def refresh_photos() -> tuple[Response, int]:
+    """The profiles of these ids are looked up again now. The answer says what is shown until then."""
+    caller, ids = require("server"), list(dict.fromkeys(parse_body(ResolveBody).ids))
+    count_write(caller)
+    context = get_context(ApiContext)
+    people = context.people.get_many(ids)
+    profiles = context.refreshes.request(people)
+    photos = _request_missing([person.subject for person in people], context, first=profiles)
+    return jsonify(photos=dict(zip(map(str, ids), photos, strict=True))), 202
+
+
 def resolve(ids: list[int]) -> list[dict[str, Any]]:
     """The status of each id's picture; missing pictures are requested."""
     context = get_context(ApiContext)
@@ -134,9 +147,15 @@ def resolve(ids: list[int]) -> list[dict[str, Any]]:
 def _request_all(subjects: list[str], context: ApiContext) -> list[dict[str, Any]]:
     """Clear the tombstones, request the pictures that are not ready, and return the status of each."""
     context.store.clear_tombstones(*subjects)
+    return _request_missing(subjects, context)
+
+
+def _request_missing(subjects: Sequence[str], context: ApiContext, first: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Request these first, then the pictures that are not ready. Returns the status of each subject."""
     statuses = context.store.get_statuses(subjects) if subjects else []
     pairs = list(zip(subjects, statuses, strict=True))
-    announce(photos_requested, get_app(), subjects=[subject for subject, photo in pairs if photo.status == "warming"])
+    missing = [subject for subject, photo in pairs if photo.status == "warming"]
+    announce(photos_requested, get_app(), subjects=list(dict.fromkeys([*first, *missing])))
     return [show_status(subject, photo, context) for subject, photo in pairs]
 
 
