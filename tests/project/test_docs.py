@@ -77,6 +77,8 @@ def test_every_key_is_documented_in_keys_py() -> None:
         keys.failures("F"): "{subject}:failures",
         keys.negative_count("F"): "{subject}:negative_count",
         keys.lease("F"): "{subject}:lease",
+        keys.refresh("F"): "{subject}:refresh",
+        keys.refreshed("F"): "{subject}:refreshed",
         keys.enqueued("F", "hot"): "{subject}:enqueued:<lane>",
         keys.wanted("F"): "{fid}:wanted",
         keys.people("F"): "{fid}:people",

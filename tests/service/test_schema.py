@@ -36,7 +36,7 @@ addresses = ip_network("8.0.0.0/8").hosts()
 
 # At import time, since Schemathesis makes one test per operation.
 routes = schemathesis.openapi.from_path(DOCUMENT, config=schemathesis.Config.from_dict(REQUESTS))
-guarded = routes.include(path_regex="^/(metrics|try|api/partner/|api/photos/(warm|resolve)$)")
+guarded = routes.include(path_regex="^/(metrics|try|api/partner/|api/photos/(warm|resolve|refresh)$)")
 photos = routes.include(path_regex="^/api/photos/(file|user)/")
 
 

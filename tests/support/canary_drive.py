@@ -22,13 +22,15 @@ SLOW = ("hang", "slow-headers", "slow-body")
 OPTIONS: dict[str, dict[str, Any]] = {"slow-headers": {"interval": 0.5}}  # longer than the total deadline
 UNDECODABLE = (b"", b"\x89PNG\r\n\x1a\n broken", make_picture()[:300], b"GIF89a\xff\xff\xff\xff", b"<svg/>")
 
-FAILING_COMMANDS = [["diagnose"], ["warm", "--no-wait", "42"], ["purge", "42"], ["forget", "--yes", "42"]]
+FAILING_COMMANDS = [["diagnose"], ["warm", "--no-wait", "42"], ["refresh", "--no-wait", "42"], ["purge", "42"],
+                    ["forget", "--yes", "42"]]  # fmt: skip
 
 
 def list_commands(file_id: str) -> list[list[str]]:
     """Returns valid and invalid arguments of the command."""
     rightly = [["diagnose"], ["warm", file_id, "42"], ["warm", "--json", file_id], ["purge", file_id]]
-    rightly += [["purge", "--all", "--yes"], ["warm", "--no-wait", "42"], ["forget", "--yes", "--json", "42"]]
+    rightly += [["purge", "--all", "--yes"], ["warm", "--no-wait", "42"], ["refresh", "--no-wait", "42"]]
+    rightly += [["forget", "--yes", "--json", "42"]]
     wrongly = [
         ["diagnose", "--wrong"],
         ["warm", "x,y"],
@@ -62,7 +64,8 @@ def spoil_everything(fake: FakeTelegram, *, but: tuple[str, ...]) -> tuple[list[
 def ask_for_all(notes: Notebook, server: dict[str, str], file_ids: list[str], user_ids: list[int]) -> None:
     """Enqueue all of them."""
     notes.call("POST", "/api/photos/warm", headers=server, json={"photo_file_ids": file_ids})
-    notes.call("POST", "/api/photos/resolve", headers=server, json={"ids": user_ids})
+    for route in ("resolve", "refresh"):
+        notes.call("POST", f"/api/photos/{route}", headers=server, json={"ids": user_ids})
 
 
 def wait_until_spoilt(fake: FakeTelegram) -> None:
@@ -109,7 +112,7 @@ def be_refused(notes: Notebook, server: dict[str, str], token: str, key: str) ->
     for path in (sign_path("file", "A" * 30, key, token), sign_path("user", 1, token), "/api/partner/recent?limit=0"):
         notes.call("GET", path, headers=server)
     for body in (b"{", b"[]", b'{"name": 7}', b'{"x": 1}', b"[" * 60_000, bytes(70_000)):
-        for path in ("/api/photos/warm", "/api/photos/resolve", "/api/partner/7"):
+        for path in ("/api/photos/warm", "/api/photos/resolve", "/api/photos/refresh", "/api/partner/7"):
             method = "PUT" if path.endswith("7") else "POST"
             notes.call(method, path, headers={**server, "Content-Type": "application/json"}, data=body)
     notes.call("PUT", "/api/partner/7", headers={**server, "Content-Type": "text/plain"}, data=b"x")

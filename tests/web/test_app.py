@@ -37,6 +37,7 @@ ROUTES = {
     ("DELETE", "/api/partner/<partner:name>"),
     ("POST", "/api/photos/warm"),
     ("POST", "/api/photos/resolve"),
+    ("POST", "/api/photos/refresh"),
 }
 IN_FRONT = {"/api/photos/file/", "/api/photos/user/"}
 

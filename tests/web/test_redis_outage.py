@@ -70,6 +70,7 @@ def list_requests(app: Flask, as_server: Headers) -> list[tuple[str, str, dict[s
         ("DELETE", "/api/partner/42", server),
         ("POST", "/api/photos/warm", server | file_ids),
         ("POST", "/api/photos/resolve", server | ids),
+        ("POST", "/api/photos/refresh", server | ids),
         ("POST", "/try", server | {"json": {"id": 42}}),
     ]
 
@@ -96,7 +97,7 @@ def test_a_hanging_redis_is_503_and_then_skipped(
     assert wrong == []
 
 
-@pytest.mark.parametrize("number", range(14))
+@pytest.mark.parametrize("number", range(15))
 def test_every_route_detects_a_hanging_redis(app_with_own_redis: Flask, as_server: Headers, number: int) -> None:
     method, path, more = list_requests(app_with_own_redis, as_server)[number]
     freeze(app_with_own_redis)

@@ -219,12 +219,16 @@ def test_each_registration_signals_partner_registered(
     assert said == [("partner-registered", dict(zip(names, event, strict=True))) for event in events]
 
 
-def test_warm_and_resolve_signal_photos_requested(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:
+def test_warm_resolve_and_refresh_signal_photos_requested(
+    app: Flask, client: FlaskClient, as_server: dict[str, str]
+) -> None:
     user_id, ready, cold = new_id(), store_picture(app), new_file_id()
     with record_signals(app) as said:
         client.post("/api/photos/warm", json={"photo_file_ids": [ready, cold]}, headers=as_server)
-        client.post("/api/photos/resolve", json={"ids": [user_id]}, headers=as_server)
-    assert said == [("photos-requested", {"subjects": [one]}) for one in (cold, Subject.of_person(user_id))]
+        for route in ("resolve", "refresh"):
+            client.post(f"/api/photos/{route}", json={"ids": [user_id]}, headers=as_server)
+    subjects = [cold, *[Subject.of_person(user_id)] * 2]
+    assert said == [("photos-requested", {"subjects": [subject]}) for subject in subjects]
 
 
 def test_other_routes_send_no_signal(app: Flask, client: FlaskClient, as_server: dict[str, str]) -> None:

@@ -58,11 +58,13 @@ class Bulk:
             context.people.register(row.user_id or 0, row.name, row.file_id)
         shown = self._list_shown(subjects)
         store.clear_tombstones(*subjects, *shown, *ids)
-        photos = zip(shown, store.get_statuses(shown), strict=True)
-        cold = [subject for subject, photo in photos if photo.status == "warming"]
         profiles = [row.subject for row in named if not row.file_id]
-        context.publisher.publish_all(list(dict.fromkeys([*cold, *profiles])), "warm")
+        context.publisher.publish_all(list(dict.fromkeys([*self._list_cold(shown), *profiles])), "warm")
         return subjects
+
+    def _list_cold(self, subjects: Sequence[Subject]) -> list[Subject]:
+        photos = zip(subjects, self.context.steps.store.get_statuses(subjects), strict=True)
+        return [subject for subject, photo in photos if photo.status == "warming"]
 
     def _list_shown(self, subjects: Sequence[Subject]) -> list[Subject]:
         """Each subject, with the picture in place of the id if it is known, in one round trip."""

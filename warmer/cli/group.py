@@ -14,6 +14,7 @@ from warmer.cli.export import export
 from warmer.cli.forget import forget
 from warmer.cli.init_data import init_data
 from warmer.cli.purge import purge
+from warmer.cli.refresh import refresh
 from warmer.cli.run import run
 from warmer.cli.settings import settings
 from warmer.cli.warm import warm
@@ -53,5 +54,5 @@ def group() -> None:
     """Telegram profile pictures, warm before anyone asks."""
 
 
-for command in (run, settings, warm, export, forget, purge, diagnose, init_data):
+for command in (run, settings, warm, refresh, export, forget, purge, diagnose, init_data):
     group.add_command(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 import click
@@ -18,6 +19,7 @@ from warmer.cli.common import as_json, count, echo_json, format_outage, opened_w
 from warmer.cli.monitor import WorkerMonitor
 from warmer.cli.rows import Row, read_rows
 from warmer.errors import Stuck
+from warmer.wiring import WorkerContext
 
 COUNTED = ("ready", "unavailable", "none")
 
@@ -36,9 +38,14 @@ def warm(names: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: bo
       avatar-warmer warm --from-file users.csv
       cut -d, -f1 users.csv | avatar-warmer warm -
     """
+    run_bulk(Bulk, read_given(names, file), waits=not no_wait, is_json=is_json)
+
+
+def read_given(names: Sequence[str], file: TextIO | None, *, what: str = "ids or file ids") -> list[Row]:
+    """The rows of the arguments, of the file or of stdin. Raises a usage error that names every wrong field."""
     if (file is not None) == bool(names):
-        raise click.UsageError("name ids or file ids, or --from-file, or -")
-    source = file or (sys.stdin if names == ("-",) else None)
+        raise click.UsageError(f"name {what}, or --from-file, or -")
+    source = file or (sys.stdin if tuple(names) == ("-",) else None)
     try:
         rows, wrong = read_rows(source or names)
     except UnicodeDecodeError:
@@ -47,15 +54,20 @@ def warm(names: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: bo
         raise click.UsageError(f"the file is not CSV: {error}") from None
     if wrong:
         raise click.UsageError("nothing was done: " + "; ".join(wrong))
+    return rows
+
+
+def run_bulk(kind: Callable[[WorkerContext], Bulk], rows: list[Row], *, waits: bool, is_json: bool) -> None:
+    """Work on all rows, and print how they ended. A failure says how many rows were settled before."""
     with opened_worker_context(check_servers) as context:
-        bulk = Bulk(context)
+        bulk = kind(context)
         try:
             is_interrupted = warm_all(
-                bulk, WorkerMonitor(context, waits=not no_wait), rows, Console(stderr=True, quiet=is_json)
+                bulk, WorkerMonitor(context, waits=waits), rows, Console(stderr=True, quiet=is_json)
             )
         except (Stuck, RedisError) as error:
             reason = format_outage(error) if isinstance(error, RedisError) else str(error)
-            done = f"{bulk.settled} of {count(len(rows), 'row')} {'asked for' if no_wait else 'settled'}"
+            done = f"{bulk.settled} of {count(len(rows), 'row')} {'settled' if waits else 'asked for'}"
             raise click.ClickException(f"{reason}: {done}, repeat the command to go on") from None
     show_summary(bulk, len(rows), is_interrupted, is_json)
     if is_interrupted:

@@ -34,6 +34,9 @@ class Backend:
     def resolve(self, *ids: object) -> Any:
         return self.client.post("/api/photos/resolve", json={"ids": ids}, headers=self.headers)
 
+    def refresh(self, *ids: object) -> Any:
+        return self.client.post("/api/photos/refresh", json={"ids": ids}, headers=self.headers)
+
     def recent(self, query: str = "") -> Any:
         return self.client.get(f"/api/partner/recent{query}", headers=self.headers)
 

@@ -19,7 +19,7 @@ ANN = {"id": 42, "first_name": "Ann"}
 USER_ROUTES = [("POST", "/api/partner/me"), ("GET", "/api/partner/me"), ("DELETE", "/api/partner/me")]
 SERVER_ROUTES = [
     ("PUT", "/api/partner/42"), ("GET", "/api/partner/42"), ("DELETE", "/api/partner/42"),
-    ("POST", "/api/photos/warm"), ("POST", "/api/photos/resolve"), ("GET", "/metrics"),
+    ("POST", "/api/photos/warm"), ("POST", "/api/photos/resolve"), ("POST", "/api/photos/refresh"), ("GET", "/metrics"),
 ]  # fmt: skip
 SHARED_ROUTES = [("GET", "/api/partner/recent")]
 OPEN_ROUTES = ["/", "/healthz", "/readyz", "/static/page.css"]

@@ -129,6 +129,10 @@ def test_every_wrong_field_is_named(backend: Backend) -> None:
         ("resolve", {"ids": [10**30]}, "ids.0"),
         ("resolve", {"ids": None}, "ids"),
         ("resolve", {"ids": {"1": 2}}, "ids"),
+        ("refresh", {"ids": list(range(101))}, "ids"),
+        ("refresh", {"ids": [1, "2"]}, "ids.1"),
+        ("refresh", {"ids": [1, 2**52]}, "ids.1"),
+        ("refresh", {"photo_file_ids": ["A" * 30]}, "ids"),
     ],
 )  # fmt: skip
 def test_one_bad_element_rejects_the_whole_request(
