@@ -52,12 +52,11 @@ its messages and knows its subscribers.
 from __future__ import annotations
 
 import re
-from array import array
 from base64 import urlsafe_b64encode
-from binascii import crc_hqx
-from functools import cache
 from hashlib import blake2b
 from typing import Literal, Self
+
+from warmer.slots import move_to_slot_of
 
 Lane = Literal["hot", "warm", "rewarm"]
 QUEUES = ("tick", "hot", "warm", "rewarm")  # strictly in this order: bookkeeping, a client waits, eager, renewals
@@ -199,7 +198,7 @@ class Keys:
     def forgotten(self, subject: str) -> str:
         """The tombstone: it does not spell the subject, but tells whoever knows the subject that it was forgotten."""
         digest = blake2b(f"{self.prefix}{subject}".encode(), digest_size=12, person=b"tombstone").digest()
-        return self._of(_move_to_slot_of(subject, urlsafe_b64encode(digest)), "forgotten")
+        return self._of(move_to_slot_of(subject, urlsafe_b64encode(digest)), "forgotten")
 
     def negatives(self, subject: str) -> tuple[str, str, str, str]:
         """The negative cache of a subject, and the counts that end with it."""
@@ -230,29 +229,3 @@ class Keys:
 
     def _of(self, subject: str, name: str) -> str:
         return f"{self.prefix}{{{subject}}}:{name}"
-
-
-SLOTS = 16_384  # of a Redis Cluster; the slot of a key is the CRC16 of its hash tag, modulo this
-
-
-def _move_to_slot_of(subject: str, name: bytes) -> str:
-    """The name with a suffix that brings it into the slot of the subject.
-
-    CRC16 is linear: that of the whole is that of the suffix, exclusive or that of the name followed by zeros.
-    """
-    wanted = crc_hqx(subject.encode(), 0) ^ crc_hqx(bytes(4), crc_hqx(name, 0))
-    return (name + _spell_suffix(_list_suffixes()[wanted % SLOTS])).decode()
-
-
-@cache
-def _list_suffixes() -> array[int]:
-    """The number of the suffix that belongs into each slot: there is one for each."""
-    numbers = array("H", bytes(2 * SLOTS))
-    for number in range(SLOTS):
-        numbers[crc_hqx(_spell_suffix(number), 0) % SLOTS] = number
-    return numbers
-
-
-def _spell_suffix(number: int) -> bytes:
-    """Four characters from `@` to `O` for 16 bits."""
-    return bytes(ord("@") + (number >> shift & 15) for shift in (12, 8, 4, 0))

@@ -15,7 +15,7 @@ from tests.support.running import ROOT
 OURS = ("warmer", "web")
 # The rooms that each room of `warmer` may import, besides the shared vocabulary in the root.
 VOCABULARY = {
-    "settings", "sources", "open_files", "errors", "keys", "photo", "etag", "cache_tags", "formats", "names",
+    "settings", "sources", "open_files", "errors", "keys", "slots", "photo", "etag", "cache_tags", "formats", "names",
     "deadline", "request_id", "redaction", "redis_url", "http_url", "repeater",
 }  # fmt: skip
 ROOMS: dict[str, set[str]] = {
@@ -78,7 +78,7 @@ SCRIPTS: dict[str, set[str]] = {
     "planning": {"benches", "faketelegram", "runner", "warmer", "web"},
     "screenshots": {"benches", "warmer", "web"},
 }
-NOTHING_OF_OURS = ("errors", "photo", "etag", "formats", "keys", "images.orientation")
+NOTHING_OF_OURS = ("errors", "photo", "etag", "formats", "slots", "images.orientation")
 OUTSIDE: dict[str, set[str]] = {  # the only third-party packages that these modules may import
     **{f"images.{name}": set() for name in ("headers", "jpeg", "png_webp", "vp8l", "orientation", "memory")},
     **{f"images.{name}": {"PIL"} for name in ("decode", "render", "steps")},
@@ -201,6 +201,11 @@ def test_the_modules_have_no_import_cycle() -> None:
 
 def test_values_keys_and_errors_import_no_module_of_ours() -> None:
     assert [name for name in NOTHING_OF_OURS if packages_of(find(name)) & set(OURS)] == []
+    ours = {name for name in imports_of(find("keys")) if name.partition(".")[0] in OURS}
+    assert ours == {
+        "warmer.slots",
+        "warmer.slots.move_to_slot_of",
+    }  # the arithmetic of their names, no part of the service
 
 
 def test_a_step_imports_at_most_one_third_party_library_and_the_flow_none() -> None:

@@ -24,7 +24,8 @@ ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \| \[", PAGE, re.MULTILINE))
 KIB, MIB = 2**10, 2**20
 SHARES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
 LIMITS = {
-    "ids per `resolve`, file ids per `warm`": f"{routes.BATCH_MAX}",
+    "ids per `resolve` and `refresh`, file ids per `warm`": f"{routes.BATCH_MAX}",
+    "look-ups of one id for `refresh`": f"one in {keys.REFRESHED_SECONDS} s",
     "partners per list": f"{routes.LIST_MAX}",
     "an id": f"below 2^{keys.MAX_ID.bit_length() - 1}, either sign",
     "a name": f"{names.NAME_MAX} characters",

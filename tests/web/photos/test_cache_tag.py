@@ -73,7 +73,7 @@ def test_a_404_carries_the_tag_of_what_the_url_names_whatever_the_cause(
     store_unavailable(app, Subject.of_person(hidden))
     get_web_context(app).photos.people.register(broken, "Ann", ill := new_file_id())
     store_unavailable(app, ill, InvalidFileId("x"))
-    urls = {user_url(hidden, **query): Subject.of_person(hidden), user_url(broken, **query): Subject.of_person(broken)}
+    urls: dict[str, str] = {user_url(one, **query): Subject.of_person(one) for one in (hidden, broken)}
     urls |= {file_url(ill, **query): ill, file_url(forgotten, **query): forgotten}
     answers = {url: client.get(url) for url in urls}
     assert {answer.status_code for answer in answers.values()} == {404}
