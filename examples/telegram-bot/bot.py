@@ -1,7 +1,8 @@
 """A bot that makes whoever writes to it a partner of the avatar service, and forgets them when they ask.
 
-any message ─► PUT    /api/partner/<id>   the name; the service follows the profile to the picture itself
-/forget     ─► DELETE /api/partner/<id>   and it is said
+any message         ─► PUT    /api/partner/<id>      the name; the service follows the profile to the picture itself
+/forget             ─► DELETE /api/partner/<id>      and it is said
+a group's new photo ─► POST   /api/photos/refresh    the service looks at it now; so does a deleted one, and a channel's
 """
 
 from __future__ import annotations
@@ -27,26 +28,30 @@ log = logging.getLogger(__name__)
 
 
 class Avatars:
-    """The avatar service; what is asked for one user is done in that order, while others need not wait."""
+    """The avatar service; what is asked about one id is done in that order, while others need not wait."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
-        self.turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by user, while somebody waits
+        self.turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by id, while somebody waits
 
     async def register(self, user: User) -> None:
         """Raises httpx.HTTPError where it could not be done."""
-        await self._call("PUT", user.id, json={"name": user.full_name[:NAME_MAX]})
+        await self._call("PUT", f"/api/partner/{user.id}", user.id, json={"name": user.full_name[:NAME_MAX]})
 
     async def forget(self, user_id: int) -> None:
         """Raises httpx.HTTPError where it could not be done."""
-        await self._call("DELETE", user_id)
+        await self._call("DELETE", f"/api/partner/{user_id}", user_id)
 
-    async def _call(self, method: str, user_id: int, **options: Any) -> None:
-        """Both may be asked twice: a second PUT or DELETE changes nothing more."""
-        turn = self.turns.setdefault(user_id, asyncio.Lock())
+    async def refresh(self, chat_id: int) -> None:
+        """Raises httpx.HTTPError where it could not be done."""
+        await self._call("POST", "/api/photos/refresh", chat_id, json={"ids": [chat_id]})
+
+    async def _call(self, method: str, path: str, about: int, **options: Any) -> None:
+        """Each may be asked twice: a second one changes nothing more. `about`: the user or chat."""
+        turn = self.turns.setdefault(about, asyncio.Lock())
         async with turn:  # or a PUT that is tried again would bring back who has been forgotten meanwhile
             for left in reversed(range(TRIES)):
-                answer = await self.client.request(method, f"/api/partner/{user_id}", **options)
+                answer = await self.client.request(method, path, **options)
                 if answer.status_code != 503 or not left:
                     break
                 await asyncio.sleep(read_pause(answer))
@@ -84,6 +89,17 @@ async def forget(update: Update, context: Context) -> None:
         await message.reply_text("Your name and your picture are forgotten. Write again to come back.")
 
 
+async def refresh(update: Update, context: Context) -> None:
+    """A group or a channel has another picture, or none any more; a service that is away finds out by itself, later."""
+    chat, avatars = update.effective_chat, context.bot_data["avatars"]
+    if chat is None:
+        return
+    try:
+        await avatars.refresh(chat.id)
+    except httpx.HTTPError as error:
+        log.warning("Chat %s is not refreshed: %s", chat.id, type(error).__name__)
+
+
 def build(token: str, avatars_url: str, api_key: str, api_url: str) -> Bot:
     """The bot, ready to run; a handler never holds up the next update (`block=False`)."""
     headers = {"Authorization": f"Bearer {api_key}"}
@@ -99,6 +115,8 @@ def build(token: str, avatars_url: str, api_key: str, api_url: str) -> Bot:
     private = filters.ChatType.PRIVATE
     bot.add_handler(CommandHandler("forget", forget, private, block=False))
     bot.add_handler(MessageHandler(private, register, block=False))
+    photo = filters.StatusUpdate.NEW_CHAT_PHOTO | filters.StatusUpdate.DELETE_CHAT_PHOTO
+    bot.add_handler(MessageHandler(photo, refresh, block=False))
     return bot
 
 
@@ -113,7 +131,7 @@ def main() -> None:
         read["AVATAR_API_KEY"],
         read.get("TELEGRAM_API_URL", "https://api.telegram.org"),
     )
-    bot.run_polling(allowed_updates=[Update.MESSAGE])
+    bot.run_polling(allowed_updates=[Update.MESSAGE, Update.CHANNEL_POST])
 
 
 if __name__ == "__main__":

@@ -43,3 +43,7 @@ class Backend:
     def write(self, user_id: int, text: str) -> Update:
         """Let a user of the world write to the bot; the next getUpdates returns the message."""
         return messages.write(self.world, user_id, text)
+
+    def announce_photo(self, chat_id: int) -> Update:
+        """Let the bot see the service message of a group or channel about its picture, as it is now."""
+        return messages.announce_photo(self.world, chat_id)

@@ -82,6 +82,10 @@ def write(backend: Backend, body: bytes, id: int) -> Reply:
     return as_json(backend.write(id, body.decode(errors="replace")), 201)
 
 
+def announce_photo(backend: Backend, _: bytes, id: int) -> Reply:
+    return as_json(backend.announce_photo(id), 201)
+
+
 def _describe(account: Account) -> dict[str, object]:
     shown = account.shown
     profile = account.listed[0].profile if account.listed else ()
@@ -124,5 +128,6 @@ ROUTES: tuple[tuple[str, str, Route], ...] = (
     ("DELETE", r"users/(-?\d{1,16})", remove_user),
     ("POST", r"users/(-?\d{1,16})/photo", change_photo),
     ("DELETE", r"users/(-?\d{1,16})/photo", hide_photo),
+    ("POST", r"users/(-?\d{1,16})/photo/announcements", announce_photo),
     ("POST", r"users/(-?\d{1,16})/messages", write),
 )

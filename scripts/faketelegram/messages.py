@@ -1,4 +1,4 @@
-"""Messages: people write to the bot; the bot reads with getUpdates, and answers with sendMessage and sendPhoto."""
+"""Messages: people and chats write to the bot; it reads with getUpdates, and answers with sendMessage and sendPhoto."""
 
 import re
 import time
@@ -27,6 +27,12 @@ CHAT_ACTIONS = (
     "record_video_note",
     "upload_video_note",
 )
+ANONYMOUS_ADMIN: dict[str, object] = {
+    "id": 1087968824,
+    "is_bot": True,
+    "first_name": "Group",
+    "username": "GroupAnonymousBot",
+}
 UPLOADED = "attach://"  # in front of the name of the part that holds the file
 
 
@@ -44,6 +50,22 @@ def write(world: World, user_id: int, text: str) -> Update:
         raise FieldError("text", f"must have 1 to {LONGEST_TEXT} characters")
     sender = {"id": user_id, "is_bot": False, **_names(account)}
     return world.updates.add("message", _message(world, sender, account, _text_content(text)))
+
+
+def announce_photo(world: World, chat_id: int) -> Update:
+    """Let the bot see the service message about the current picture of its group or channel, or that it has none.
+
+    Raises UnknownAccountError or FieldError.
+    """
+    account = world.find(chat_id)
+    if account is None:
+        raise UnknownAccountError(chat_id)
+    if account.kind == "private":
+        raise FieldError("id", f"only a group or a channel announces its picture, not {chat_id}")
+    sizes = [_photo_size(file) for file in account.shown.chat] if account.shown else []
+    content: dict[str, object] = {"new_chat_photo": sizes} if sizes else {"delete_chat_photo": True}
+    kind = "channel_post" if account.kind == "channel" else "message"
+    return world.updates.add(kind, _message(world, ANONYMOUS_ADMIN, account, content))
 
 
 def get_updates(world: World, params: Params) -> Reply:

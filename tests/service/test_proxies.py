@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import requests
 from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY, wait_until
 from tests.support.proxies import caddy, nginx
-from tests.support.running import REQUEST_SECONDS, Service, ask_again
+from tests.support.running import REQUEST_SECONDS, ROOT, Service, ask_again
 from tests.support.servers import HttpStub, Pieces, Relay, reply
 from web.photos.urls import sign
 
@@ -116,8 +117,8 @@ def test_a_proxy_hit_keeps_the_headers_of_the_service(cached: str, pipe: Relay, 
     assert [answer.headers["X-Cache-Status"] for answer in (first, second)] == ["MISS", "HIT"]
     assert pipe.sent.count(photo.encode()) == passed
     kept = (
-        "ETag", "Cache-Control", "Vary", "Content-Security-Policy", "X-Content-Type-Options", "Content-Type",
-        "Access-Control-Allow-Origin", "Cross-Origin-Resource-Policy", "Cache-Status",
+        "ETag", "Cache-Control", "Cache-Tag", "Vary", "Content-Security-Policy", "X-Content-Type-Options",
+        "Content-Type", "Access-Control-Allow-Origin", "Cross-Origin-Resource-Policy", "Cache-Status",
     )  # fmt: skip
     assert {name: second.headers[name] for name in kept} == {name: first.headers[name] for name in kept}
     assert get(url, **{"If-None-Match": second.headers["ETag"]}).status_code == 304
@@ -164,13 +165,47 @@ def test_the_proxy_never_caches_a_403(cached: str) -> None:
     assert {(answer.status_code, answer.headers["X-Cache-Status"]) for answer in answers} == {(403, "MISS")}
 
 
-def test_a_removed_copy_is_requested_again(cached: str, folder: Path, photo: str) -> None:
-    url = cached + photo
-    get(url)
-    subject = photo.partition("?")[0]
-    purge = f"grep -rlaZ 'KEY: {subject}?' '{folder}/cache' | xargs -0r rm"
-    subprocess.run(["sh", "-c", purge], check=True)
-    assert get(url).headers["X-Cache-Status"] == "MISS"
+def purge(folder: Path, tag: str) -> None:
+    """Run the command of the documentation for this tag."""
+    (command,) = re.findall(r"`(grep [^`]+)`", (ROOT / "docs" / "deployment.md").read_text("utf-8"))
+    command = command.replace("\\|", "|").replace("/var/cache/nginx/avatar-warmer", f"'{folder}/cache'")
+    subprocess.run(["sh", "-c", command.replace("TAG", tag)], check=True)
+
+
+def test_after_a_purge_by_its_tags_the_proxy_holds_nothing_of_a_forgotten_person(
+    cached: str, folder: Path, service: Service, fake: FakeTelegram, photo: str
+) -> None:
+    user_id = next(_ids)
+    fake.world.add_user(user_id, "Ann")
+    names = {"user": user_id, "file": fake.world.file_id(user_id)}
+    signed = [f"{kind}/{name}?sig={sign(SIGNING_KEY, f'{kind}:{name}')}" for kind, name in names.items()]
+    urls = [f"{cached}/api/photos/{path}&size={size}" for path in signed for size in (80, 160)]
+    copies = [(url, accept) for url in urls for accept in (CHROMIUM, "image/jpeg")]
+    assert {get(*copy).status_code for copy in [*copies, (cached + photo, CHROMIUM)]} == {200}
+    tags = get(urls[0]).headers["Cache-Tag"].split(",")
+    wait_until(lambda: service.call("DELETE", f"/api/partner/{user_id}").status_code == 204)
+    assert {get(*copy).headers["X-Cache-Status"] for copy in copies} == {"HIT"}
+    for tag in tags:
+        purge(folder, tag)
+    answers = [get(*copy) for copy in copies]
+    assert {(answer.status_code, answer.headers["X-Cache-Status"]) for answer in answers} == {(404, "MISS")}
+    assert get(cached + photo).headers["X-Cache-Status"] == "HIT"  # another person's
+
+
+def test_after_a_purge_of_its_id_a_changed_picture_is_served(
+    cached: str, folder: Path, service: Service, fake: FakeTelegram
+) -> None:
+    group = -next(_ids)
+    fake.world.add_chat(group, "Us")
+    url = f"{cached}/api/photos/user/{group}?size=160&sig={sign(SIGNING_KEY, f'user:{group}')}"
+    old = get(url)
+    fake.world.change_photo(group)
+    service.call("POST", "/api/photos/refresh", json={"ids": [group]})
+    direct = url.removeprefix(cached)
+    wait_until(lambda: service.get(direct, Accept=CHROMIUM).headers["ETag"] != old.headers["ETag"])
+    assert get(url).headers["ETag"] == old.headers["ETag"]
+    purge(folder, old.headers["Cache-Tag"].split(",")[0])
+    assert get(url).headers["ETag"] == service.get(direct, Accept=CHROMIUM).headers["ETag"]
 
 
 def test_the_proxy_reuses_its_connections_to_the_service(cached: str, pipe: Relay) -> None:

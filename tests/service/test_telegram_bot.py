@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from faketelegram import FakeTelegram
+from faketelegram.accounts import Kind
 from runner.ports import free_loopback_port
 from tests.conftest import next_id, wait_until
 from tests.support.running import ROOT, Service
@@ -78,6 +80,41 @@ def test_a_user_who_writes_is_registered_and_can_be_forgotten(
     assert "forgotten" in list_answers(chats)[0]
     assert "Application started" in log.read_text()  # at INFO, where httpx would log URLs
     assert chats.token not in log.read_text()
+
+
+def test_a_group_that_changes_its_picture_shows_the_new_one(
+    service: Service, chats: FakeTelegram, tmp_path: Path
+) -> None:
+    assert service.telegram
+    group, world = -next_id(), service.telegram.world
+    world.add_chat(group, "Us")
+    chats.world.add_chat(group, "Us")
+
+    def resolve() -> dict[str, Any]:
+        answer = service.call("POST", "/api/photos/resolve", json={"ids": [group]})
+        return dict(answer.json()["photos"][str(group)])
+
+    wait_until(lambda: resolve()["status"] == "ready")
+    before = resolve()["photo_version"]
+    with polling(chats, service.url, service.api_key, tmp_path / "bot.log"):
+        world.change_photo(group)
+        chats.announce_photo(group)
+        wait_until(lambda: resolve()["photo_version"] not in (before, None))
+    assert resolve()["status"] == "ready"
+
+
+@pytest.mark.parametrize("kind", ["supergroup", "channel"])
+def test_the_bot_refreshes_a_chat_for_a_new_and_for_a_deleted_picture(
+    chats: FakeTelegram, tmp_path: Path, kind: Kind
+) -> None:
+    chats.world.add_chat(-42, "Us", kind=kind)
+    chats.announce_photo(-42)
+    with BusyService(1) as busy, polling(chats, busy.url, "any", tmp_path / "bot.log"):
+        wait_until(lambda: len(busy.asked) == 2)  # the first was refused
+        chats.world.hide_photo(-42)
+        chats.announce_photo(-42)
+        wait_until(lambda: len(busy.asked) == 3)
+    assert set(busy.asked) == {"POST /api/photos/refresh"}
 
 
 def test_the_bot_retries_a_busy_service_in_the_order_of_the_messages(chats: FakeTelegram, tmp_path: Path) -> None:

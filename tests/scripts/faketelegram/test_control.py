@@ -49,6 +49,8 @@ def test_people_and_photos_can_be_changed_over_http(fake: FakeTelegram) -> None:
         ("users/43/photo", b"", 404, "id"),
         ("users/43/messages", b"Hi", 404, "id"),
         ("users/42/messages", b"", 422, "text"),
+        ("users/42/photo/announcements", b"", 422, "id"),
+        ("users/-43/photo/announcements", b"", 404, "id"),
         ("faults", b'{"fault": "hang"}', 422, "method"),
         ("nothing", b"", 404, None),
     ],

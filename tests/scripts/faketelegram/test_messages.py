@@ -10,6 +10,7 @@ import requests
 import telegram
 
 from faketelegram import FakeTelegram
+from faketelegram.accounts import Kind
 from tests.scripts.faketelegram.calling import PATIENCE, call, download, get_file, make_png
 from tests.support.waiting import wait_until
 
@@ -120,3 +121,15 @@ def test_a_user_can_write_over_http(fake: FakeTelegram) -> None:
     written = requests.post(f"{people}/42/messages", data="Hé".encode(), timeout=PATIENCE)
     assert (written.status_code, written.json()) == (201, call(fake, "getUpdates")["result"][0])
     assert written.json()["message"]["text"] == "Hé"
+
+
+@pytest.mark.parametrize(("kind", "field"), [("supergroup", "message"), ("channel", "channel_post")])
+def test_a_group_and_a_channel_announce_their_picture(fake: FakeTelegram, kind: Kind, field: str) -> None:
+    fake.world.add_chat(-100, "Us", kind=kind)
+    fake.announce_photo(-100)
+    fake.world.hide_photo(-100)
+    requests.post(f"{fake.url}/_fake/users/-100/photo/announcements", timeout=PATIENCE)
+    new, gone = [update[field] for update in call(fake, "getUpdates")["result"]]
+    assert {size["width"] for size in new["new_chat_photo"]} == {160, 640}
+    assert (gone["delete_chat_photo"], gone["chat"]["title"]) == (True, "Us")
+    assert "new_chat_photo" not in gone
