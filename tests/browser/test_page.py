@@ -60,7 +60,7 @@ def test_names_appear_at_once_and_pictures_load_without_moving_them(page: Page, 
     assert [people.nth(place).bounding_box() for place in range(2)] == before
 
 
-def test_the_page_reloads_the_list_only_while_a_picture_is_warming(page: Page, stub: PageStub) -> None:
+def test_the_page_reloads_the_list_often_only_while_a_picture_is_warming(page: Page, stub: PageStub) -> None:
     stop_clock(page)
     nothing = dict.fromkeys(photo(2))
     script_list(stub, [partner(2, "Bo", "warming", **nothing), partner(3)], [partner(2, "Bo"), partner(3)])
@@ -76,9 +76,35 @@ def test_the_page_reloads_the_list_only_while_a_picture_is_warming(page: Page, s
     expect(people.locator("lazy-image[status=loaded]")).to_have_count(2)
     assert stub.calls.count("GET /photo/3") == 1, "a refresh of the list loaded the picture again"
     assert page.evaluate("document.querySelector('li').mark") == "the same element"
-    page.clock.run_for(60_000)
+    page.clock.run_for(50_000)
     expect(people).to_have_count(2)
     assert stub.calls.count("GET /api/partner/recent") == 2
+
+
+def test_an_open_page_shows_a_changed_picture_within_a_minute(page: Page, stub: PageStub) -> None:
+    stop_clock(page)
+    script_list(stub, [partner(1, "Ann")], [partner(1, "Ann", **photo(5))])
+    people = open_signed_in(page, stub)
+    expect(people.locator("lazy-image[status=loaded]")).to_have_count(1)
+    page.evaluate("document.querySelector('li').mark = 'the same element'")
+    page.clock.run_for(60_500)
+    expect(people.locator("lazy-image")).to_have_attribute("src", "/photo/5")
+    expect(people.locator("lazy-image[status=loaded]")).to_have_count(1)
+    expect(page.locator("#me lazy-image")).to_have_attribute("src", "/photo/5")
+    until(lambda: "GET /photo/5" in stub.calls, "the new picture was not loaded")
+    assert page.evaluate("document.querySelector('li').mark") == "the same element"
+
+
+def test_a_page_that_nobody_sees_does_not_reload_the_list(page: Page, stub: PageStub) -> None:
+    stop_clock(page)
+    script_list(stub, [partner(1, "Ann")])
+    expect(open_signed_in(page, stub).locator("lazy-image[status=loaded]")).to_have_count(1)
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    page.clock.run_for(180_000)
+    page.evaluate("delete document.hidden")
+    assert stub.calls.count("GET /api/partner/recent") == 1
+    page.clock.run_for(60_500)
+    until(lambda: stub.calls.count("GET /api/partner/recent") == 2, "a visible page did not reload the list")
 
 
 def test_a_refresh_inserts_new_partners_in_order_and_removes_old_ones(page: Page, stub: PageStub) -> None:

@@ -11,6 +11,7 @@ import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
 
 const LIMIT = 100; // rows
 const WATCH_FOR = 120_000; // ms
+const LOOK_EVERY = 60_000; // ms
 const FIRST = 4; // rows that every screen shows: their pictures wait for no layout
 
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
@@ -140,6 +141,16 @@ async function watch(headers) {
   watching = false;
 }
 
+/** Requests the list once a minute while the page is visible: pictures change. @param {Record<string, string>} headers */
+async function follow(headers) {
+  for (let expired = false; !expired;) {
+    await sleep(LOOK_EVERY);
+    if (document.hidden || !shown) continue;
+    await list(headers).catch((error) => { expired = isExpired(error); }); // the list that is shown stays good
+    watch(headers);
+  }
+}
+
 /** @param {unknown} error */
 const isExpired = (error) => error instanceof Refusal && error.status === 401;
 
@@ -181,6 +192,7 @@ async function openPeople(initData) {
     loadPeople(headers);
   });
   find('#people').removeAttribute('hidden');
+  follow(headers);
   await loadPeople(headers);
 }
 
