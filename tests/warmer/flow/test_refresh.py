@@ -9,6 +9,7 @@ from tests.conftest import list_traces, next_id
 from tests.support.remaining import remaining
 from tests.support.steps import replace_steps
 from tests.warmer.flow.conftest import RED, TEAL, follow, meanwhile
+from warmer.deadline import JobContext
 from warmer.errors import UpstreamFailed
 from warmer.keys import REFRESHED_SECONDS, Subject
 from warmer.photo import PhotoSize, Unavailable
@@ -88,6 +89,18 @@ def test_a_picture_that_appears_is_found_although_its_absence_is_known(
     assert follow(context, user_id) == "done"
     assert context.steps.store.get_unavailable(Subject.of_person(user_id)) is None
     assert context.people.get(user_id).shown == (telegram.world.file_id(user_id, 320),)
+
+
+def test_a_picture_that_appears_and_cannot_be_fetched_at_once_is_fetched_later(
+    context: WorkerContext, user_id: int, telegram: FakeTelegram
+) -> None:
+    telegram.world.hide_photo(user_id)
+    follow(context, user_id)
+    telegram.world.show_photo(user_id)
+    telegram.fail("getFile", "bad-gateway")
+    assert refresh(context, user_id).startswith("postponed")
+    assert follow(context, user_id) == "done"
+    assert telegram.calls["getUserProfilePhotos"] == 2
 
 
 def test_a_picture_that_disappears_and_returns_within_a_minute_is_not_missed(
@@ -193,6 +206,35 @@ def test_a_refresh_that_is_requested_during_a_look_up_is_followed_by_another_one
         end_the_minute(context, user_id)
     assert follow(context, user_id) == "done"
     assert context.people.get(user_id).shown == (telegram.world.file_id(user_id, 320),)
+
+
+def test_a_refresh_that_is_requested_while_a_picture_is_found_missing_is_followed_by_another_one(
+    context: WorkerContext, user_id: int, telegram: FakeTelegram
+) -> None:
+    telegram.world.hide_photo(user_id)
+
+    def look_up_profile(person_id: int, job: JobContext) -> list[PhotoSize]:
+        try:
+            return context.steps.look_up_profile(person_id, job)
+        finally:
+            telegram.world.show_photo(user_id)
+            request(context, user_id)
+
+    steps = replace_steps(context.steps, look_up_profile=look_up_profile)
+    assert follow(context, user_id, steps=steps).startswith("unavailable: none")
+    assert get_next_run(context, user_id) == remaining(0)
+    assert follow(context, user_id) == "done"
+
+
+def test_a_refresh_that_is_requested_during_a_job_that_is_dropped_is_not_lost(
+    context: WorkerContext, user_id: int, telegram: FakeTelegram
+) -> None:
+    telegram.fail("getFile", "bad-gateway")
+    steps = meanwhile(context, "look_up_profile", lambda: request(context, user_id))
+    assert follow(context, user_id, "hot", steps).startswith("dropped")
+    assert get_next_run(context, user_id) is not None
+    assert follow(context, user_id, "rewarm") == "done"
+    assert telegram.calls["getUserProfilePhotos"] == 2
 
 
 @pytest.mark.parametrize("is_registered", [True, False])
