@@ -12,6 +12,7 @@ from tests.support.cli_parts import answer, call, fail, send_heartbeat
 from warmer.cli.refresh import RefreshBulk
 from warmer.cli.rows import Row
 from warmer.keys import REFRESHED_SECONDS, Subject
+from warmer.photo import PhotoSize
 from warmer.wiring import WorkerContext
 
 FILE_ID = "AgACAgIAAxkBAAIB0001"
@@ -75,6 +76,24 @@ def test_a_row_is_settled_when_its_look_up_has_an_outcome(context: WorkerContext
     assert next(progress) == 1
     end_look_up(context, user_id)
     assert list(progress)[-1] == bulk.counts["none"] == 2
+
+
+def test_a_row_is_not_settled_before_its_new_picture_is_shown(context: WorkerContext) -> None:
+    subject = Subject.of_person(user_id := next_id())
+    person = context.people.note_look_up(context.people.get(user_id), old := PhotoSize(FILE_ID, "u", 320))
+    assert person
+    context.people.show(person, old)
+    context.redis.set(context.keys.unavailable(FILE_ID), "none")  # it need not be fetched
+    bulk = RefreshBulk(context, sleep=lambda _: None)
+    progress = bulk.warm([Row(user_id, "", None)])
+    assert next(progress) == 0
+    new = PhotoSize(FILE_ID + "new", "v", 320)
+    context.people.note_look_up(context.people.get(user_id), new)
+    context.redis.delete(context.keys.refresh(subject))
+    assert [next(progress), next(progress)] == [0, 0]
+    context.people.show(context.people.get(user_id), new)
+    context.redis.set(context.keys.unavailable(new.file_id), "none")
+    assert list(progress)[-1] == 1
 
 
 def test_a_refresh_within_a_minute_of_another_waits_for_its_end(context: WorkerContext) -> None:

@@ -237,6 +237,17 @@ def test_a_refresh_that_is_requested_during_a_job_that_is_dropped_is_not_lost(
     assert telegram.calls["getUserProfilePhotos"] == 2
 
 
+def test_a_job_that_finds_another_worker_at_it_leaves_the_refresh_to_that_one(
+    context: WorkerContext, user_id: int
+) -> None:
+    request(context, user_id)
+    lease = context.steps.leases.take(Subject.of_person(user_id), "warm")
+    assert follow(context, user_id) == "skipped: held by another worker"
+    assert get_next_run(context, user_id) == remaining(31, rel=0.02)  # after that worker's lease
+    context.steps.leases.release(lease)
+    assert follow(context, user_id) == "done"
+
+
 @pytest.mark.parametrize("is_registered", [True, False])
 def test_forgetting_during_a_refresh_leaves_no_trace(
     context: WorkerContext, user_id: int, telegram: FakeTelegram, step: str, is_registered: bool
