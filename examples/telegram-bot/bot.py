@@ -1,8 +1,9 @@
 """A bot that makes whoever writes to it a partner of the avatar service, and forgets them when they ask.
 
-any message         ─► PUT    /api/partner/<id>      the name; the service follows the profile to the picture itself
-/forget             ─► DELETE /api/partner/<id>      and it is said
-a group's new photo ─► POST   /api/photos/refresh    the service looks at it now; so does a deleted one, and a channel's
+any message    ─► PUT    /api/partner/<id>     the name; the service follows the profile to the picture itself
+/forget        ─► DELETE /api/partner/<id>     and the bot confirms it
+a group's or channel's photo is changed or deleted
+               ─► POST   /api/photos/refresh   the service looks its picture up now
 """
 
 from __future__ import annotations

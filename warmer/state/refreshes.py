@@ -1,7 +1,7 @@
 """Refreshes: profiles that are to be looked up now, whatever is known about them, each at most once a minute.
 
-Whoever takes the lease of a wanted one looks the profile up (`Lease.refresh`), even if it was looked up a moment ago or
-is in the negative cache. What is shown stays until the look-up says otherwise.
+The worker that takes the lease of a wanted one looks the profile up (`Lease.refresh`), even if a look-up was a moment
+ago or the negative cache knows the id. What is shown stays until the look-up has a result.
 """
 
 from __future__ import annotations
