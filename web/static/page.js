@@ -5,13 +5,13 @@
  */
 
 import './lazy-image.js';
-import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
+import { FIRST, LIMIT, Refusal, ask, find, say, showPhoto, sleep } from './common.js';
 
 /** @typedef {import('./common.js').Partner} Partner */
 
-const LIMIT = 100; // rows
 const WATCH_FOR = 120_000; // ms
-const FIRST = 4; // rows that every screen shows: their pictures wait for no layout
+
+const COLOUR = /^#[\da-f]{6}$/i;
 
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
 /** In seconds. @type {[Intl.RelativeTimeFormatUnit, number][]} */
@@ -97,9 +97,11 @@ let shown = null;
 /** The registration; null before the first one and after one that failed. @type {Promise<void> | null} */
 let joining = null;
 let watching = false;
+let comparing = false; // the demo loads pictures and measures: no other list may come between
 
 /** @param {Partner[]} partners */
 function show(partners) {
+  if (comparing) return;
   shown = partners;
   showPeople(partners);
   partners.filter((partner) => partner.id === me?.id).forEach(showMe);
@@ -135,7 +137,7 @@ async function watch(headers) {
   const end = performance.now() + WATCH_FOR;
   for (let wait = 1000; isWarming() && performance.now() < end; wait = Math.min(wait * 1.4, 5000)) {
     await sleep(wait);
-    await list(headers).catch(() => {}); // the list that is shown stays good
+    if (!comparing) await list(headers).catch(() => {}); // the list that is shown stays good
   }
   watching = false;
 }
@@ -173,9 +175,27 @@ async function loadPeople(headers) {
   find('#people-list').ariaBusy = 'false'; // and the foot is shown where it stays
 }
 
+/** The control of the demo; its script is loaded when it is first used. @param {Record<string, string>} headers */
+function offerComparison(headers) {
+  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll('#compare button'))) {
+    button.addEventListener('click', async () => {
+      if (comparing) return;
+      comparing = true;
+      try {
+        const { compare } = await import('./compare.js');
+        await compare(button.value, headers, showPeople);
+      } catch {
+        say(find('#compare-note'), 'That did not work. Check that the demo is still running, then try again.');
+      }
+      comparing = false;
+    });
+  }
+}
+
 /** @param {string} initData */
 async function openPeople(initData) {
   const headers = { Authorization: `tma ${initData}` };
+  offerComparison(headers);
   find('#people-problem button').addEventListener('click', () => {
     /** @type {HTMLElement} */ (find('#people-title')).focus(); // the button is about to go
     loadPeople(headers);
@@ -190,12 +210,32 @@ async function openBot() {
 }
 
 /**
- * Telegram hands its signed init data over in the fragment. It is a secret, so it leaves the address bar at once;
- * the history entry keeps it, out of sight, for a reload.
+ * Takes over the colours of Telegram, under the names that its own script gives them; page.css uses them.
+ * @param {string} text  JSON, from the address: anybody may have written it
+ */
+function applyTheme(text) {
+  const { style } = document.documentElement;
+  /** @type {Record<string, unknown>} */
+  const theme = JSON.parse(text);
+  const colours = Object.entries(theme).filter(([name, colour]) => /^[a-z_]+$/.test(name) && COLOUR.test(`${colour}`));
+  if (!['bg_color', 'text_color'].every((name) => colours.some(([known]) => known === name))) return;
+  for (const [name, colour] of colours) style.setProperty(`--tg-theme-${name.replaceAll('_', '-')}`, `${colour}`);
+  const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(`${theme.bg_color}`.slice(at, at + 2), 16));
+  style.colorScheme = 0.3 * red + 0.6 * green + 0.1 * blue < 128 ? 'dark' : 'light';
+  document.documentElement.toggleAttribute('data-telegram', true);
+}
+
+/**
+ * Telegram hands over its signed init data and its colours in the fragment. Init data is a secret, so it leaves the
+ * address bar at once; the history entry keeps both, out of sight, for a reload.
  */
 function takeInitData() {
-  const launched = new URLSearchParams(location.hash.slice(1)).get('tgWebAppData');
-  if (launched) history.replaceState({ initData: launched }, '', location.pathname + location.search);
+  const launched = new URLSearchParams(location.hash.slice(1));
+  const [initData, theme] = ['tgWebAppData', 'tgWebAppThemeParams'].map((name) => launched.get(name));
+  if (initData) history.replaceState({ initData, theme }, '', location.pathname + location.search);
+  try {
+    if (history.state?.theme) applyTheme(history.state.theme);
+  } catch {} // no JSON: the page keeps its own colours
   return document.body.dataset.initData ?? history.state?.initData ?? null;
 }
 
