@@ -66,7 +66,7 @@ function draw() {
   const now = performance.now();
   /** @param {Run} run */
   const measure = (run) => run.took.map((ms) => ms ?? now - run.started);
-  const longest = Math.max(...[...runs.values()].flatMap(measure));
+  const longest = Math.max(1, ...[...runs.values()].flatMap(measure));
   for (const [way, run] of runs) {
     const times = measure(run);
     const rows = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`[data-way=${way}] .measures p`));
@@ -134,12 +134,10 @@ function erase(way) {
  * @param {(partners: Partner[]) => void} showPeople
  */
 export async function compare(way, headers, showPeople) {
-  const note = find('#compare-note');
   find('#compare .ways').ariaBusy = 'true';
-  say(note, 'Loading…');
   try {
     await prepare(way, headers);
-    say(note, `Four pictures in ${await run(way, headers, showPeople)} ms. ${WORDS[way]}`);
+    say(find('#compare-note'), `Four pictures in ${await run(way, headers, showPeople)} ms. ${WORDS[way]}`);
   } catch (error) {
     erase(way);
     throw error;

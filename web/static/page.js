@@ -181,6 +181,7 @@ function offerComparison(headers) {
     button.addEventListener('click', async () => {
       if (comparing) return;
       comparing = true;
+      say(find('#compare-note'), 'Loading…');
       try {
         const { compare } = await import('./compare.js');
         await compare(button.value, headers, showPeople);
