@@ -63,13 +63,12 @@ def test_a_press_loads_the_first_four_pictures_again_and_shows_what_each_took(
     script(stub)
     open_demo(page, stub)
     assert read_ms(page, way) == ["–"] * 4
-    before = {f"/photo/{ident}": stub.calls.count(f"GET /photo/{ident}") for ident in range(1, 7)}
+    stub.calls.clear()
     expect(press(page, way)).to_contain_text("Four pictures in")
     took = [int(ms) for ms in read_ms(page, way)]
     assert page.locator(f"[data-way={way}] .total span").text_content() == f"{max(took)} ms"
     assert [other for other in WAYS if other != way and read_ms(page, other) != ["–"] * 4] == []
-    again = {path: stub.calls.count(f"GET {path}") - times for path, times in before.items()}
-    assert again == {f"/photo/{ident}": int(ident <= 4) for ident in range(1, 7)}
+    assert [stub.calls.count(f"GET /photo/{ident}") for ident in range(1, 5)] == [1] * 4
     expect(page.locator("#people-list lazy-image[status=loaded]").nth(3)).to_be_visible()
 
 
