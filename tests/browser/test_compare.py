@@ -141,7 +141,7 @@ def test_while_the_original_is_imitated_the_page_requests_no_list_that_would_war
     page.clock.run_for(20_000)
     assert list_calls(stub) == ["POST /demo/empty", "GET /demo/recent"]
     gate.set()
-    until(lambda: page.clock.run_for(100) or "GET /photo/4" in stub.calls, "the last picture is requested")
+    until(lambda: "GET /photo/4" in stub.calls, "the last picture is requested")
 
 
 @pytest.mark.parametrize("path", ["/demo/empty", "/demo/recent", "/photo/3"])
@@ -179,5 +179,5 @@ def test_the_comparison_is_accessible_in_light_and_dark(page: Page, stub: PageSt
     open_demo(page, stub)
     expect(press(page, "cold")).to_contain_text("Four pictures in")
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a Literal
+        page.emulate_media(color_scheme=scheme)
         assert list_violations(page) == ""
