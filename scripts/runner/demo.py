@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,25 +55,18 @@ def register_partners(page: str, settings: Settings, is_stopping: Callable[[], b
     """
     people, api_key = demo_users(), settings.api_keys[0].get_secret_value()
     random.Random("warm").shuffle(people)  # noqa: S311 - an order, not a secret
-    ages = {}  # of the new places, in seconds
-    for place, (person, _) in enumerate(people, 1):
-        if _register(page, api_key, person, is_stopping) == 201:
-            ages[person.id] = NEWEST_SECONDS * GROWTH ** (len(people) - place)
-    if ages and not is_stopping():
-        move_back(settings, ages)
+    with connect_worker(settings, connections=1) as redis:
+        records = Records(redis, Keys(settings.bot_id), settings.photo_ttl)
+        for place, (person, _) in enumerate(people, 1):
+            if _register(page, api_key, person, is_stopping) == 201:
+                move_back(records, person.id, NEWEST_SECONDS * GROWTH ** (len(people) - place))
     _wait_until_warm(page, api_key, is_stopping)
 
 
-def move_back(settings: Settings, ages: Mapping[int, float]) -> None:
-    """Let these people have joined so many seconds before they registered. An id without a record is left out."""
-    with connect_worker(settings, connections=1) as redis:
-        keys = Keys(settings.bot_id)
-        records = Records(redis, keys, settings.photo_ttl)
-        for person_id, seconds in ages.items():
-            _move_back(records, person_id, int(seconds * 1_000_000))
+def move_back(records: Records, person_id: int, seconds: float) -> None:
+    """Let this person have joined so many seconds before the registration. An id without a record is left out."""
+    micros = int(seconds * 1_000_000)
 
-
-def _move_back(records: Records, person_id: int, micros: int) -> None:
     def change(record: Record, _now: tuple[int, int]) -> Record | None:
         return record | {"joined_us": record["joined_us"] - micros} if record.get("joined_us") is not None else None
 

@@ -59,7 +59,7 @@ def take_comparison(browser: Browser, url: str) -> None:
     expect(page.locator("#people-list lazy-image[status=loaded]").nth(3)).to_be_visible()
     for button in page.locator("#compare button").all():
         button.click()
-        expect(page.locator("#compare-note")).to_contain_text("Four pictures in")
+        expect(page.locator("#compare-note")).to_contain_text("4 pictures in")
     keep(page, "pictures/comparison.webp")
 
 

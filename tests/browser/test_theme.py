@@ -1,4 +1,4 @@
-"""Inside Telegram the page wears the theme of its user."""
+"""Inside Telegram the page has the colours of its user."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def launch(page: Page, stub: PageStub, theme: str) -> list[str]:
     return colours
 
 
-def test_the_page_wears_the_theme_also_after_a_reload(page: Page, stub: PageStub) -> None:
+def test_the_page_takes_the_theme_and_keeps_it_after_a_reload(page: Page, stub: PageStub) -> None:
     night = ["rgb(35, 46, 60)", "rgb(23, 33, 43)", "rgb(245, 245, 245)", "dark"]
     assert launch(page, stub, json.dumps(NIGHT)) == night
     page.reload()
@@ -58,5 +58,5 @@ def test_the_list_in_a_theme_is_accessible(page: Page, stub: PageStub, theme: di
     "theme",
     ["", "{", "null", "[]", '"red"', '{"bg_color": "#000000"}', '{"bg_color": "url(/x)", "text_color": "#ffffff"}'],
 )
-def test_a_theme_that_is_none_changes_nothing(page: Page, stub: PageStub, theme: str) -> None:
+def test_a_malformed_theme_changes_nothing(page: Page, stub: PageStub, theme: str) -> None:
     assert launch(page, stub, theme) == OWN

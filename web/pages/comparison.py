@@ -5,8 +5,6 @@ A service with a token of its own does not have them: see `create_app`.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, Response, jsonify, request
 
 from warmer.state.purge import purge_photos
@@ -45,5 +43,5 @@ def list_without_warming() -> Response:
 
 def _require_own_page() -> None:
     """Browsers name the page that sends a POST: no other page may, whatever the cookie. Raises Problem: 403."""
-    if urlsplit(request.headers.get("Origin", "")).netloc != request.host:
+    if request.headers.get("Origin") != request.host_url.rstrip("/"):
         raise Problem(403, "only the page of this demo may ask for that")

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from init_data_py import sign
 from init_data_py.models import UnsignedInitData, User
 from pydantic import BaseModel, ConfigDict
@@ -33,6 +33,7 @@ PAGE_POLICY = (
 )
 
 DOWN = ("unauthorized", "logged_out", "unreachable")  # states of the bot in which a look-up leads to nothing
+PLACEHOLDER = "//example.org/"  # of a project that is not published yet: nothing is there
 HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
@@ -58,6 +59,7 @@ def index() -> Response:
         demo=demo,
         init_data=_sign_in_demo_user(context) if demo and is_operator else None,
         links=list_links(context.settings) if demo else [],
+        keys_file=context.settings.data_dir / "keys.env",
         bot=bot,
         # A visitor who knows the bot's name can do nothing about its state.
         bot_state=state if state in DOWN and (is_operator or not bot) else "",
@@ -103,10 +105,10 @@ def list_links(settings: Settings) -> list[tuple[str, str]]:
         named = metadata("avatar-warmer").get_all("Project-URL") or []
     except PackageNotFoundError:
         named = []
-    outside = dict(line.split(", ", 1) for line in named)
+    outside = {name: url for name, url in (line.split(", ", 1) for line in named) if PLACEHOLDER not in url}
+    docs = "docs/tutorial.md" if "docs" in current_app.blueprints else outside.get("Documentation")
     flower = f"http://127.0.0.1:{settings.flower_port}/"
-    docs, source = outside.get("Documentation"), outside.get("Source")
-    urls = {"Docs": docs, "Operations": "ops", "Flower": flower, "Source": source}
+    urls = {"Docs": docs, "Operations": "ops", "Flower": flower, "Source": outside.get("Source")}
     return [(name, url) for name, url in urls.items() if url]
 
 

@@ -19,7 +19,7 @@ const LOOK_EVERY = 250; // ms
 const WORDS = {
   cold: 'Cold: the request of the list had all four fetched before the browser asked for them.',
   warm: 'Warm: all four were stored before, and Telegram was not called.',
-  original: 'Imitates the original: each picture is fetched inside its own request, one after another.',
+  original: 'Imitates the original: no picture is fetched before the browser asks for it.',
 };
 
 /** The last run of each way. @type {Map<string, Run>} */
@@ -86,7 +86,7 @@ function animate(way, run) {
 }
 
 /**
- * Loads and measures.
+ * Loads and measures. Returns what it measured, in words.
  * @param {string} way
  * @param {Record<string, string>} headers
  * @param {(partners: Partner[]) => void} showPeople
@@ -113,12 +113,12 @@ async function run(way, headers, showPeople) {
     current.took[place] = (await instant) - started;
     draw();
   };
-  if (way !== 'original') await Promise.all(first.map(load));
-  else for (const [place, partner] of first.entries()) await load(partner, place);
-  return Math.round(Math.max(...current.took.map(Number)));
+  await Promise.all(first.map(load));
+  const number = first.length === 1 ? '1 picture' : `${first.length} pictures`;
+  return first.length ? `${number} in ${Math.round(Math.max(...current.took.map(Number)))} ms.` : 'No pictures.';
 }
 
-/** Leaves no figure of a run that failed. @param {string} way */
+/** Leaves no figure of an earlier run, or of one that failed. @param {string} way */
 function erase(way) {
   runs.delete(way);
   for (const row of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`[data-way=${way}] .measures p`))) {
@@ -135,9 +135,10 @@ function erase(way) {
  */
 export async function compare(way, headers, showPeople) {
   find('#compare .ways').ariaBusy = 'true';
+  erase(way);
   try {
     await prepare(way, headers);
-    say(find('#compare-note'), `Four pictures in ${await run(way, headers, showPeople)} ms. ${WORDS[way]}`);
+    say(find('#compare-note'), `${await run(way, headers, showPeople)} ${WORDS[way]}`);
   } catch (error) {
     erase(way);
     throw error;

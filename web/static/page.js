@@ -97,21 +97,24 @@ let shown = null;
 /** The registration; null before the first one and after one that failed. @type {Promise<void> | null} */
 let joining = null;
 let watching = false;
-let comparing = false; // the demo loads pictures and measures: no other list may come between
+/** The last request of the list. @type {Promise<{ partners: Partner[] }> | null} */
+let listing = null;
+let comparing = false; // the demo loads pictures and measures: another list would warm them
 
 /** @param {Partner[]} partners */
 function show(partners) {
-  if (comparing) return;
   shown = partners;
+  if (comparing) return;
   showPeople(partners);
   partners.filter((partner) => partner.id === me?.id).forEach(showMe);
 }
 
 /** @param {Record<string, string>} headers */
 async function list(headers) {
+  if (comparing) return;
   const before = me; // a list that is requested after the registration includes the visitor
-  /** @type {{ partners: Partner[] }} */
-  const { partners } = await ask(`api/partner/recent?limit=${LIMIT}`, { headers });
+  listing = ask(`api/partner/recent?limit=${LIMIT}`, { headers });
+  const { partners } = await listing;
   show(me && !before ? withMe(partners, me) : partners);
 }
 
@@ -137,7 +140,7 @@ async function watch(headers) {
   const end = performance.now() + WATCH_FOR;
   for (let wait = 1000; isWarming() && performance.now() < end; wait = Math.min(wait * 1.4, 5000)) {
     await sleep(wait);
-    if (!comparing) await list(headers).catch(() => {}); // the list that is shown stays good
+    await list(headers).catch(() => {}); // the list that is shown stays good
   }
   watching = false;
 }
@@ -177,20 +180,29 @@ async function loadPeople(headers) {
 
 /** The control of the demo; its script is loaded when it is first used. @param {Record<string, string>} headers */
 function offerComparison(headers) {
-  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll('#compare button'))) {
-    button.addEventListener('click', async () => {
-      if (comparing) return;
-      comparing = true;
-      say(find('#compare-note'), 'Loading…');
-      try {
-        const { compare } = await import('./compare.js');
-        await compare(button.value, headers, showPeople);
-      } catch {
-        say(find('#compare-note'), 'That did not work. Check that the demo is still running, then try again.');
-      }
-      comparing = false;
-    });
-  }
+  const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll('#compare button'));
+  /** @param {boolean} isOn */
+  const setComparing = (isOn) => {
+    comparing = isOn;
+    for (const button of buttons) button.ariaDisabled = `${isOn}`;
+  };
+  /** @param {string} way */
+  const run = async (way) => {
+    if (comparing) return;
+    setComparing(true);
+    say(find('#compare-note'), 'Loading…');
+    try {
+      await listing?.catch(() => {}); // it warms, too
+      const { compare } = await import('./compare.js');
+      await compare(way, headers, showPeople);
+      setComparing(false);
+    } catch {
+      setComparing(false);
+      say(find('#compare-note'), 'That did not work. Check that the demo is still running, then try again.');
+      if (shown) show(shown); // the run has taken its pictures away
+    }
+  };
+  for (const button of buttons) button.addEventListener('click', () => run(button.value));
 }
 
 /** @param {string} initData */

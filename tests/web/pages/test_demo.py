@@ -19,6 +19,7 @@ from tests.support.web_parts import MakeApp, add_worker, as_user, file_url, new_
 from tests.web.pages.conftest import PAGE_KEY, sign_in
 from warmer.keys import Subject
 from web.api.rate_limit import WRONG_KEYS_PER_MINUTE
+from web.pages.demo import list_links
 from web.wiring import get_web_context
 
 NAMES = [b"look-up-id", b'id="look-up"']
@@ -139,11 +140,22 @@ def test_the_demo_leads_to_docs_operations_flower_and_source(demo_app: Flask, mo
     get_web_context(demo_app).photos.people.register(new_id(), "Ann", None)
     page = sign_in(demo_app.test_client()).get("/").get_data(as_text=True)
     links = re.findall(r'<a href="([^"]+)">(\w+)</a>', page)
+    docs = "docs/tutorial.md" if "docs" in demo_app.blueprints else "https://docs.example/a, b"
     assert links == [
-        ("https://docs.example/a, b", "Docs"), ("ops", "Operations"), ("http://127.0.0.1:5555/", "Flower"),
+        (docs, "Docs"), ("ops", "Operations"), ("http://127.0.0.1:5555/", "Flower"),
         ("https://source.example", "Source"),
     ]  # fmt: skip
     assert sign_in(demo_app.test_client()).get("/ops").status_code == 200
+
+
+def test_the_demo_shows_no_link_to_a_placeholder(demo_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = Message()
+    named["Project-URL"] = "Source, https://example.org/avatar-warmer"
+    monkeypatch.setattr("web.pages.demo.metadata", lambda _: named)
+    with demo_app.app_context():
+        names = [name for name, _ in list_links(get_web_context(demo_app).settings)]
+    assert "Source" not in names
+    assert {"Operations", "Flower"} <= {*names}
 
 
 def test_the_demo_says_how_slow_its_telegram_is(demo_app: Flask) -> None:
