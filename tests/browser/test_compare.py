@@ -117,7 +117,7 @@ def test_the_four_pictures_are_requested_together(page: Page, stub: PageStub, wa
     note = press(page, way)
     until(lambda: {f"GET /photo/{ident}" for ident in range(1, 5)} <= {*stub.calls}, "all four are requested")
     expect(page.locator(f"[data-way={way}] button")).to_have_attribute("aria-disabled", "true")
-    page.get_by_role("button", name=LABELS[way], exact=True).click()  # does nothing now
+    page.locator(f"[data-way={way}] button").dispatch_event("click")  # does nothing now
     gate.set()
     expect(note).to_contain_text("4 pictures in")
     expect(page.locator(f"[data-way={way}] button")).to_have_attribute("aria-disabled", "false")
@@ -147,7 +147,7 @@ def test_while_the_original_is_imitated_the_page_requests_no_list_that_would_war
     stub.calls.clear()
     press(page, "original")
     until(lambda: "GET /photo/1" in stub.calls, "the first picture is requested")
-    page.clock.run_for(130_000)  # longer than the page watches
+    page.clock.run_for(20_000)  # less than a picture has patience
     assert list_calls(stub) == ["POST /demo/empty", "GET /demo/recent"]
     gate.set()
     until(lambda: "GET /photo/4" in stub.calls, "the last picture is requested")
@@ -162,7 +162,7 @@ def test_a_run_that_fails_says_so_leaves_no_figure_and_can_be_repeated(page: Pag
     expect(press(page, "original")).to_contain_text("did not work")
     assert read_ms(page, "original") == ["–"] * 4
     restored = page.locator("#people-list li:nth-child(-n+4) lazy-image[status=loaded]")
-    expect(restored).to_have_count(3 if path == "/photo/3" else 4)
+    expect(restored).to_have_count(4)
     stub.answers[path] = good
     expect(press(page, "original")).to_contain_text("4 pictures in")
 
