@@ -13,6 +13,7 @@ myst_enable_extensions = ["html_image"]  # Sphinx copies the picture of <img wid
 myst_heading_anchors = 3  # the anchors that code hosts generate
 html_theme = "furo"
 html_title = "avatar-warmer"
+html_logo = html_favicon = "../web/static/logo.svg"  # the pages' own
 html_copy_source = False
 
 

@@ -22,7 +22,7 @@ from web.api import health, openapi, partners
 from web.api.partners import PartnerName
 from web.context import NAME
 from web.observe import metrics, request_log
-from web.pages import demo, ops, static_files
+from web.pages import comparison, demo, ops, static_files
 from web.photos.app import PhotoLayer
 from web.wiring import get_web_context, open_context
 
@@ -65,6 +65,7 @@ def create_app(
         )
     app.wsgi_app = PhotoLayer(app.wsgi_app, app, context.photos)  # type: ignore[method-assign]  # as Flask's documentation does
     if settings.demo:
+        app.register_blueprint(comparison.bp)
         app.wsgi_app = demo.LoopbackHostOnly(app.wsgi_app)  # type: ignore[method-assign]  # likewise
     atexit.register(context.close)  # for servers without a hook for it
     return app

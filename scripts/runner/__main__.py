@@ -94,7 +94,7 @@ def serve(plan: Plan, stop: StopSignal) -> None:
     try:
         wait_until_ready(plan, exits, supervisord, stop.is_set)
         if plan.is_demo:
-            demo.register_partners(plan.page, plan.settings.api_keys[0].get_secret_value(), stop.is_set)
+            demo.register_partners(plan.page, plan.settings, stop.is_set)
         if not stop.is_set():
             announce(plan)
         while not stop.is_set():

@@ -1,4 +1,8 @@
-"""A start without a bot token: a fake Telegram and two dozen partners, on loopback only."""
+"""A start without a bot token: a fake Telegram and two dozen partners, on loopback only.
+
+The partners are made up, and so is the age of their places in the list. A place still comes from Redis' clock: it is
+the instant of the registration, moved back. A start changes no place that was there before.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,23 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from faketelegram.accounts import Account
 from faketelegram.users import demo_users
 from runner.local_http import ask
 from runner.terminal import StartFailed
+from warmer.keys import Keys
+from warmer.redis_client.clients import connect_worker
+from warmer.settings import Settings
+from warmer.state.person import Person, Record, Records
 
 TOKEN = "123456789:FAKE-made-up-for-the-demo"  # noqa: S105 - opens nothing
 PROGRAM = Path(__file__).resolve().parents[1] / "faketelegram"
 DEADLINE = 10.0  # seconds per partner; the server may still be starting
+CALL_MS, CONNECTION_MS = 50, 100  # as from a server in the same part of the world; the page names them
+NEWEST_SECONDS, GROWTH = 240, 1.4  # the newest joined so long ago; the age of the next is so many times that: six days
 
 
 def environment(port: int) -> dict[str, str]:
@@ -32,26 +44,49 @@ def environment(port: int) -> dict[str, str]:
 def telegram_command(api_url: str) -> list[str]:
     """The command of the fake Telegram; its default users are the demo's."""
     port = urlsplit(api_url).port
-    return [sys.executable, str(PROGRAM), "--host", "127.0.0.1", "--port", str(port), "--token", TOKEN]
+    command = [sys.executable, str(PROGRAM), "--host", "127.0.0.1", "--port", str(port), "--token", TOKEN]
+    return [*command, "--latency-ms", str(CALL_MS), "--connect-latency-ms", str(CONNECTION_MS)]
 
 
-def register_partners(page: str, api_key: str, is_stopping: Callable[[], bool]) -> None:
+def register_partners(page: str, settings: Settings, is_stopping: Callable[[], bool]) -> None:
     """Register the demo's users at each start, also those that were renamed or deleted since.
 
     The order is random, but the same in every run. The last one is the newest, the first one signs in on the page.
     """
-    people = demo_users()
+    people, api_key = demo_users(), settings.api_keys[0].get_secret_value()
     random.Random("warm").shuffle(people)  # noqa: S311 - an order, not a secret
-    for person, _ in people:
-        deadline = time.monotonic() + DEADLINE
-        while not is_stopping():
-            status, _ = ask(f"{page}api/partner/{person.id}", method="PUT", body={"name": person.name}, api_key=api_key)
-            if status in (200, 201):
-                break
-            if time.monotonic() > deadline:
-                raise StartFailed(f"web did not register the demo partner {person.id} (it answered {status})")
-            time.sleep(0.2)
+    with connect_worker(settings, connections=1) as redis:
+        records = Records(redis, Keys(settings.bot_id), settings.photo_ttl)
+        for place, (person, _) in enumerate(people, 1):
+            if _register(page, api_key, person, is_stopping) == 201:
+                move_back(records, person.id, NEWEST_SECONDS * GROWTH ** (len(people) - place))
     _wait_until_warm(page, api_key, is_stopping)
+
+
+def move_back(records: Records, person_id: int, seconds: float) -> None:
+    """Let this person have joined so many seconds before the registration. An id without a record is left out."""
+    micros = int(seconds * 1_000_000)
+
+    def change(record: Record, _now: tuple[int, int]) -> Record | None:
+        return record | {"joined_us": record["joined_us"] - micros} if record.get("joined_us") is not None else None
+
+    def write(pipe: Any, record: Record) -> None:
+        pipe.zadd(records.keys.recent, {str(person_id): record["joined_us"]})
+
+    records.update(Person(person_id), change, write)
+
+
+def _register(page: str, api_key: str, person: Account, is_stopping: Callable[[], bool]) -> int:
+    """Returns the status of the answer: 201 for a new place; 0 if the start is cancelled. Raises StartFailed."""
+    deadline = time.monotonic() + DEADLINE
+    while not is_stopping():
+        status, _ = ask(f"{page}api/partner/{person.id}", method="PUT", body={"name": person.name}, api_key=api_key)
+        if status in (200, 201):
+            return status
+        if time.monotonic() > deadline:
+            raise StartFailed(f"web did not register the demo partner {person.id} (it answered {status})")
+        time.sleep(0.2)
+    return 0
 
 
 def _wait_until_warm(page: str, api_key: str, is_stopping: Callable[[], bool]) -> None:

@@ -43,12 +43,24 @@ def main(url: str, flower: str = "") -> int:
             expect(page.locator("#people-list lazy-image[status=loaded]").first).to_be_visible()
             expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
             keep(page, name)
+        take_comparison(browser, url)
         take_cold(browser, url)
         take_words(browser, url)
         if flower:
             take_flower(browser, flower)
         browser.close()
     return 0
+
+
+def take_comparison(browser: Browser, url: str) -> None:
+    """The control of the demo, after each way was tried."""
+    page = browser.new_page(viewport={"width": 960, "height": 400})
+    page.goto(url)
+    expect(page.locator("#people-list lazy-image[status=loaded]").nth(3)).to_be_visible()
+    for button in page.locator("#compare button").all():
+        button.click()
+        expect(page.locator("#compare-note")).to_contain_text("4 pictures in")
+    keep(page, "pictures/comparison.webp")
 
 
 def take_cold(browser: Browser, url: str) -> None:

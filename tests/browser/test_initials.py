@@ -32,10 +32,37 @@ def test_initials_are_the_first_letters_of_the_first_and_the_last_word(blank: Pa
 
 
 def test_the_same_name_always_gets_the_same_colour(blank: Page) -> None:
-    for name in ("Ann", "Bob", "Ann"):
+    for name in ("Ann", "Bo", "Ann"):
         add(blank, name=name)
     colours = blank.evaluate(
         """[...document.querySelectorAll('lazy-image')].map((host) =>
-          getComputedStyle(host.shadowRoot.querySelector('.initials')).backgroundColor)"""
+          getComputedStyle(host.shadowRoot.querySelector('.initials')).backgroundImage)"""
     )
     assert colours[0] == colours[2] != colours[1]
+
+
+FAR = """(host) => {
+  const range = document.createRange();
+  range.selectNodeContents(host.shadowRoot.querySelector('.initials'));
+  const { left, right, top, bottom } = range.getBoundingClientRect();
+  const { x, y, width } = host.getBoundingClientRect();
+  const [across, down] = [[left - x, right - x], [top - y, bottom - y]].map((ends) =>
+    Math.max(...ends.map((end) => Math.abs(end - width / 2))));
+  return Math.hypot(across, down) / (width / 2);
+}"""
+
+
+def test_initials_of_every_script_stay_inside_the_rim(blank: Page) -> None:
+    names = [
+        "W W",
+        "🌈 🦄",
+        "👩🏽‍🚀 Luna ✨",
+        "李 小龙",
+        "김 민준",
+        "さくら 田中",
+        "محمد الفارسي",
+        "अनन्या शर्मा",
+        "สมชาย ใจดี",
+    ]
+    reach = {name: add(blank, name=name).evaluate(FAR) for name in names}
+    assert {name: share for name, share in reach.items() if share > 1} == {}

@@ -27,18 +27,35 @@ def look_up(page: Page, stub: PageStub, text: str) -> Locator:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "words", "is_error"),
     [
-        (Answer(json={"id": 42, "status": "none"}), "no photo, or it is hidden from bots"),
-        (Answer(json={"id": 42, "status": "unavailable"}), "would not hand over the picture"),
-        (Answer(422, json=PROBLEM), "id: a whole number is needed"),
-        (Answer(500, picture=b"?"), "did not answer"),
+        (Answer(json={"id": 42, "status": "none"}), "no photo, or it is hidden from bots", False),
+        (Answer(json={"id": 42, "status": "unavailable"}), "would not hand over the picture", True),
+        (Answer(422, json=PROBLEM), "id: a whole number is needed", True),
+        (Answer(500, picture=b"?"), "did not answer", True),
     ],
 )
-def test_a_lookup_without_a_picture_says_why(page: Page, stub: PageStub, answer: Answer, words: str) -> None:
+def test_a_lookup_without_a_picture_says_why_and_an_error_looks_like_one(
+    page: Page, stub: PageStub, answer: Answer, words: str, is_error: bool
+) -> None:
     stub.answers["/try"] = [answer]
-    expect(look_up(page, stub, "42")).to_contain_text(words)
+    state = look_up(page, stub, "42")
+    expect(state).to_contain_text(words)
     expect(page.locator("#look-up lazy-image")).to_be_hidden()
+    colours = ["rgb(33, 27, 21)", "rgb(179, 38, 30)"]
+    expect(state).to_have_css("color", colours[is_error])
+
+
+def test_a_malformed_id_is_an_error_until_the_next_try(page: Page, stub: PageStub) -> None:
+    stub.answers["/try"] = [Answer(json={"id": 42, "status": "none"})]
+    state, field = look_up(page, stub, "4x2"), page.get_by_label("Your Telegram id")
+    expect(state).to_have_css("color", "rgb(179, 38, 30)")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("42")
+    page.keyboard.press("Enter")
+    expect(state).to_contain_text("no photo")
+    expect(state).to_have_css("color", "rgb(33, 27, 21)")
+    expect(field).to_have_attribute("aria-invalid", "false")
 
 
 def test_a_lookup_waits_for_a_warming_picture_and_shows_it(page: Page, stub: PageStub) -> None:

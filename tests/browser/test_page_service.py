@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from typing import Protocol
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -85,3 +86,30 @@ def test_the_warm_page_shows_only_pictures_without_a_failed_request_or_a_shift(p
     wait_until(lambda: set(list_on_top(page.locator("#people-list lazy-image"))) == {"picture", "nothing"})
     assert failed == []
     assert measure_shift(page) < MOST_SHIFTED
+
+
+def test_the_comparison_of_the_demo_measures_all_three_ways_and_leaves_everything_warm(
+    page: Page, demo: Service
+) -> None:
+    page.goto(demo.page)
+    expect(page.locator("#people-list lazy-image[status=loaded]").nth(3)).to_be_visible()
+    for way in ("cold", "as the original did it", "warm"):
+        page.get_by_role("button", name=way, exact=True).click()
+        expect(page.locator("#compare-note")).to_contain_text("4 pictures in")
+    assert all(ms.isdecimal() for ms in page.locator(".ms").all_text_contents())
+    newest = demo.call("GET", "/api/partner/recent?limit=4").json()["partners"]
+    assert [partner["photo_status"] for partner in newest] == ["ready"] * 4
+    for part, status in (("Operations", 200), ("Flower", 401)):  # Flower wants its own password
+        link = page.get_by_role("link", name=part).get_attribute("href")
+        assert link
+        assert page.request.get(urljoin(page.url, link)).status == status
+
+
+def test_the_people_of_the_demo_joined_over_days(page: Page, demo: Service) -> None:
+    page.goto(demo.page)
+    shown = page.get_by_role("listitem").locator("time")
+    expect(shown).to_have_count(24)
+    words = shown.all_text_contents()
+    assert "minutes ago" in words[0]
+    assert "days ago" in words[-1]
+    assert len(set(words)) > 12

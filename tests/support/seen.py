@@ -15,7 +15,7 @@ ON_TOP = """(boxes) => boxes.map((box) => {
   const top = box.shadowRoot.elementFromPoint(x + width / 2, y + height / 2);
   return top?.className === 'picture' && !top.naturalWidth ? 'broken' : top?.className ?? 'nothing';
 })"""
-MOST_SHIFTED = 0.02  # a fifth of a good value (web.dev, Cumulative Layout Shift)
+MOST_SHIFTED = 0.01  # a tenth of a good value (web.dev, Cumulative Layout Shift)
 
 
 def list_on_top(boxes: Locator) -> list[str]:

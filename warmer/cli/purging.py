@@ -1,4 +1,4 @@
-"""Deletes stored pictures so that they are fetched anew. Records, places and tombstones stay."""
+"""What `avatar-warmer purge` deletes: the pictures of an id, or all of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import islice
 
 from warmer.keys import Subject
 from warmer.state.person import list_rewarmed
+from warmer.state.purge import purge_photos
 from warmer.wiring import WorkerContext
 
 SCAN_KEYS = 1000  # per round trip
@@ -22,7 +23,7 @@ def list_subjects(context: WorkerContext, user_id: int) -> list[str]:
 
 def purge_subjects(context: WorkerContext, subjects: Sequence[str]) -> int:
     """Purge these; pictures that are kept warm are due at once. Returns for how many of them something was stored."""
-    number = _drop(context, subjects)
+    number = purge_photos(context.steps.store, subjects)
     context.schedule.set_all([subject for subject in subjects if context.people.is_kept_warm(subject)], 0)
     return number
 
@@ -34,21 +35,9 @@ def purge_everything(context: WorkerContext) -> int:
     names = context.redis.scan_iter(f"{prefix}{{*", count=SCAN_KEYS)
     while batch := list(islice(names, SCAN_KEYS)):
         matches = [passing.fullmatch(name.decode()) for name in batch]
-        number += _drop(context, list({match[1] for match in matches if match}))
+        number += purge_photos(context.steps.store, {match[1] for match in matches if match})
     newest = context.people.list_recent_ids(context.people.keep)
     for start in range(0, len(newest), 50):
         found = [person for person in context.people.get_many(newest[start : start + 50]) if person.is_registered]
         context.schedule.set_all([subject for person in found for subject in list_rewarmed(person)], 0)
     return number
-
-
-def _drop(context: WorkerContext, subjects: Sequence[str]) -> int:
-    """The lease goes in the same command, so that a worker with the subject in hand writes nothing.
-
-    So does the enqueued marker, so that clients can ask anew. The variants that they wait for stay wanted.
-    """
-    pipe = context.redis.pipeline(transaction=False)
-    for subject in subjects:
-        pipe.unlink(*context.steps.store.list_passing(subject))
-        pipe.publish(context.keys.purge, subject)
-    return sum(1 for removed in pipe.execute()[::2] if removed)

@@ -50,12 +50,18 @@ def list_recent() -> Response:
     limit, *more = request.args.getlist("limit") or [str(LIST_DEFAULT)]
     if more or not LIMIT.fullmatch(limit):
         raise Problem(400, f"limit: must be a number from 1 to {LIST_MAX}")
-    context = get_context(ApiContext)
-    people = context.people.list_recent(int(limit))
-    shown = show_partners(people, context)
-    waiting = [person.subject for person, view in zip(people, shown, strict=True) if view["photo_status"] == "warming"]
-    announce(partners_listed, get_app(), subjects=waiting)
+    shown, warming = find_recent(int(limit))
+    announce(partners_listed, get_app(), subjects=warming)
     return jsonify(partners=shown)
+
+
+def find_recent(limit: int) -> tuple[list[dict[str, Any]], list[Subject]]:
+    """The newest partners in JSON, and the subjects among them that are not ready."""
+    context = get_context(ApiContext)
+    people = context.people.list_recent(limit)
+    shown = show_partners(people, context)
+    pairs = zip(people, shown, strict=True)
+    return shown, [person.subject for person, view in pairs if view["photo_status"] == "warming"]
 
 
 @bp.post("/partner/me")
@@ -172,12 +178,17 @@ def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool =
 
 def _forget(partner_id: int) -> tuple[str, int]:
     """Forget the person everywhere: `Forget.person` in warmer/flow/forget.py."""
+    get_context(ApiContext).forget.person(partner_id)
+    wait_until_purged("forgotten, but a process may still show it: try again")
+    return "", 204
+
+
+def wait_until_purged(problem: str) -> None:
+    """Wait until no process serves from memory what was purged before. Raises Problem: 503 with this sentence."""
     context = get_context(ApiContext)
-    context.forget.person(partner_id)
     context.breaker.end_request()  # waiting for other processes is not the fault of a slow Redis
     if not wait_for_acknowledgements(context.redis, context.keys):
-        raise Problem(503, "forgotten, but a process may still show it: try again", headers={"Retry-After": "1"})
-    return "", 204
+        raise Problem(503, problem, headers={"Retry-After": "1"})
 
 
 def _show(partner_id: int) -> Response:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from init_data_py import sign
 from init_data_py.models import UnsignedInitData, User
 from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
-from warmer.state.workers import WorkerStatus, list_worker_statuses
+from warmer.settings import Settings
+from warmer.state.workers import WorkerStatus, judge_bot, list_worker_statuses
 from web.api.partners import LIST_MAX, UserId, resolve
 from web.context import get_context
 from web.pages.context import PageContext
@@ -30,6 +32,8 @@ PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors https://web.telegram.org 'self'"
 )
 
+DOWN = ("unauthorized", "logged_out", "unreachable")  # states of the bot in which a look-up leads to nothing
+PLACEHOLDER = "//example.org/"  # of a project that is not published yet: nothing is there
 HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
@@ -47,14 +51,19 @@ def index() -> Response:
     demo, is_operator = context.settings.demo, has_page_key()
     if context.settings.page_key and "key" in request.args:
         return sign_in(request.args["key"])
-    status = _get_bot_status(context)
+    statuses = _list_workers(context)
+    state, named = judge_bot(statuses), max(statuses, key=lambda status: bool(status.bot_username), default=None)
+    bot = {"name": named.bot_name, "username": named.bot_username} if named and named.bot_username else None
     page = render_template(
         "index.html",
         demo=demo,
         init_data=_sign_in_demo_user(context) if demo and is_operator else None,
-        bot={"name": status.bot_name, "username": status.bot_username} if status.bot_username else None,
-        bot_state=status.bot,
-        may_look_up=not demo and is_operator,
+        links=list_links(context.settings) if demo else [],
+        keys_file=context.settings.data_dir / "keys.env",
+        bot=bot,
+        # A visitor who knows the bot's name can do nothing about its state.
+        bot_state=state if state in DOWN and (is_operator or not bot) else "",
+        may_look_up=not demo and is_operator and state not in DOWN,
     )
     response = Response(page, mimetype="text/html")
     # Photos come from PUBLIC_URL, another origin if the page is opened under another name.
@@ -90,17 +99,27 @@ class LoopbackHostOnly:
         return to_response(problem)(environ, start_response)
 
 
-def _get_bot_status(context: PageContext) -> WorkerStatus:
-    """The worker status that knows most about the bot: one with its name, if any."""
+def list_links(settings: Settings) -> list[tuple[str, str]]:
+    """Where the page of the demo leads: names and URLs. The metadata of the installed project names those outside."""
     try:
-        statuses = list_worker_statuses(context.redis, context.keys)
+        named = metadata("avatar-warmer").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        named = []
+    outside = {name: url for name, url in (line.split(", ", 1) for line in named) if PLACEHOLDER not in url}
+    docs = "docs/tutorial.md" if "docs" in current_app.blueprints else outside.get("Documentation")
+    flower = f"http://127.0.0.1:{settings.flower_port}/"
+    urls = {"Docs": docs, "Operations": "ops", "Flower": flower, "Source": outside.get("Source")}
+    return [(name, url) for name, url in urls.items() if url]
+
+
+def _list_workers(context: PageContext) -> list[WorkerStatus]:
+    """What the workers report of the bot; nothing while Redis is away."""
+    try:
+        return list_worker_statuses(context.redis, context.keys)
     except RedisError as error:
         if not is_away(error):
             raise
-        statuses = []
-    return max(
-        statuses, key=lambda status: (status.bot == "ok", bool(status.bot_username)), default=WorkerStatus("none")
-    )
+        return []
 
 
 def _sign_in_demo_user(context: PageContext) -> str | None:

@@ -1,4 +1,4 @@
-"""Serves the scripts and styles of the pages from memory, as they were when the process started.
+"""Serves the scripts, styles and the logo of the pages from memory, as they were when the process started.
 
 The pages name them in a folder that is the digest of all of them, so that browsers may keep them for a year: changed
 files have another address. Browsers keep a plain name for five minutes.
@@ -13,21 +13,27 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
 from web.compression import compress_once, offer_gzip
 
-TYPES = {".js": "text/javascript", ".css": "text/css"}  # not the machine's table, which may say anything
+# Not the machine's table, which may say anything.
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 DIGEST = re.compile(r"[0-9a-f]{12}")
 FOR_A_YEAR, FOR_MINUTES = "public, max-age=31536000, immutable", "public, max-age=300"
 NEVER = "no-store"
+LOGO = "logo.svg"
 ONE_RANGE = re.compile(r"bytes=(\d+-\d*|-\d+)", re.IGNORECASE)
 
 
 def init_app(app: Flask) -> None:
-    """Take the place of Flask's own view. `static` in a template is the folder, relative to the page."""
+    """Take the place of Flask's own view.
+
+    `static` in a template is the folder, relative to the page, and `logo` a data URI, which costs no request.
+    """
     files = _read_files(Path(str(app.static_folder)))
     packed = {name: compress_once(body) for name, body in files.items()}
     digest = sha256(repr(files).encode()).hexdigest()[:12]
@@ -45,11 +51,12 @@ def init_app(app: Flask) -> None:
         return response
 
     app.view_functions["static"] = send
-    app.jinja_env.globals["static"] = f"static/{digest}"
+    logo = quote(files.get(LOGO, b"").decode().strip(), safe="=:/")
+    app.jinja_env.globals |= {"static": f"static/{digest}", "logo": f"data:image/svg+xml,{logo}"}
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:
-    """The scripts and styles, in order of their names.
+    """The files of these types, in order of their names.
 
     Nothing else in the folder is served, such as an editor's copy: it would also give one machine a digest of its own.
     """

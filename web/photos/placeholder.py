@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from zlib import crc32
 
-from wcwidth import iter_graphemes
+from wcwidth import iter_graphemes, wcswidth
 
 from web.problems import Problem
 
@@ -25,6 +25,8 @@ UNREADABLE = "\ufffd"  # parsing replaces bytes that are not UTF-8
 # White letters have a contrast of at least 4.5 on each colour (WCAG 1.4.3).
 COLOURS = ("#b3261e", "#a8471a", "#83590a", "#54691b", "#2b7031", "#0a7264", "#0b6b8c", "#2f62b5", "#5a55c0",
            "#7d4bb0", "#9a3f93", "#ab3568")  # fmt: skip
+# Of the letters, by their width in the columns of a terminal: an emoji and most letters of East Asia take two.
+SIZES, SMALLEST = {1: 50, 2: 42}, 31
 CALM, FIGURE = "#dde1e6", "#a3abb5"
 PERSON = f'<circle cx="50" cy="38" r="18" fill="{FIGURE}"/><path d="M14 100a36 36 0 0 1 72 0z" fill="{FIGURE}"/>'
 LETTERS = (
@@ -53,7 +55,7 @@ def draw(initials: str, subject: str, pixels: int) -> bytes:
     ground, figure = CALM, PERSON
     if initials:
         ground = COLOURS[crc32(subject.encode()) % len(COLOURS)]
-        figure = LETTERS.format(letters=escape(initials), size=50 if _count(initials) == 1 else 42)
+        figure = LETTERS.format(letters=escape(initials), size=SIZES.get(wcswidth(initials), SMALLEST))
     return PICTURE.format(pixels=pixels, ground=ground, figure=figure).encode()
 
 

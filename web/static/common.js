@@ -8,6 +8,8 @@
  * @typedef {import('./lazy-image.js').LazyImage} LazyImage
  */
 
+export const LIMIT = 100; // rows
+export const FIRST = 4; // rows that every screen shows: their pictures wait for no layout
 const PATIENCE = 10_000; // ms that a request may take
 
 /** @template {Element} T @param {string} selector @param {ParentNode} [within] @returns {T} */

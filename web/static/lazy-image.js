@@ -16,6 +16,16 @@ const FIRST_PAUSE = 500; // ms; doubles with every retry
 const GIVE_UP_AFTER = 30_000; // ms; all tries and pauses together, and no skeleton pulses longer
 const NOT_READY = [429, 502, 503, 504]; // "ask again later"; any other refusal is the answer
 
+/**
+ * Behind the initials, top and bottom: Telegram's seven, dark enough for white letters (a contrast of at least 4.5).
+ */
+const COLOURS = [
+  ['#d44048', '#ba275c'], ['#bb5b02', '#ad411c'], ['#7b5ee9', '#8241c8'], ['#028844', '#067256'],
+  ['#04828d', '#076d87'], ['#0078cf', '#355dc6'], ['#c64197', '#a3339e'],
+];
+/** Emoji and the letters of China, Japan and Korea: two of them in the usual size would reach over the rim. */
+const WIDE = /[\p{Emoji_Presentation}\p{Extended_Pictographic}\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Hang}]/u;
+
 const STYLE = `
   :host { display: inline-block; position: relative; overflow: hidden; vertical-align: middle; contain: content;
     container-type: inline-size; width: var(--lazy-image-size, 48px); height: var(--lazy-image-size, 48px);
@@ -25,8 +35,8 @@ const STYLE = `
   img { object-fit: cover; }
   .skeleton { background: var(--lazy-image-skeleton, color-mix(in srgb, currentColor 14%, transparent)); }
   .preview { filter: blur(8cqi); transform: scale(1.2); }
-  .initials { display: none; place-items: center; background: oklch(0.52 0.11 var(--hue)); color: #fff;
-    user-select: none; font: 600 38cqi / 1 system-ui, sans-serif; }
+  .initials { display: none; place-items: center; color: #fff; user-select: none;
+    background: linear-gradient(var(--top), var(--bottom)); font: 600 var(--letters) / 1 system-ui, sans-serif; }
   :host([status='error']) .initials,
   :host(:is(:not([src]), [src='']):is(:not([srcset]), [srcset=''])) .initials { display: grid; }
   /* Hidden only after the picture has faded in over it. */
@@ -161,10 +171,10 @@ export function initials(name) {
 }
 
 /** @param {string} name */
-function hueOf(name) {
+function coloursOf(name) {
   let hash = 0;
   for (const character of name) hash = (Math.imul(hash, 31) + (character.codePointAt(0) ?? 0)) >>> 0;
-  return hash % 360;
+  return COLOURS[hash % COLOURS.length];
 }
 
 /** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {string} part */
@@ -281,8 +291,11 @@ export class LazyImage extends Base {
     if (!this.isConnected) return;
     const name = this.getAttribute('name') ?? '';
     const placeholder = this.getAttribute('placeholder') ?? '';
-    this.#initials.textContent = initials(name);
-    this.#initials.style.setProperty('--hue', `${hueOf(name)}`);
+    const letters = initials(name);
+    const [top, bottom] = coloursOf(name);
+    const looks = { '--top': top, '--bottom': bottom, '--letters': WIDE.test(letters) ? '31cqi' : '38cqi' };
+    this.#initials.textContent = letters;
+    for (const [property, value] of Object.entries(looks)) this.#initials.style.setProperty(property, value);
     this.#skeleton.style.setProperty('--delay', `${this.delayMs}ms`);
     setOrRemove(this.#preview, 'src', placeholder.startsWith('data:') ? placeholder : null);
     this.#say('aria-label', name || null);

@@ -23,6 +23,12 @@ function showFace(photo) {
   find('#look-up-face').toggleAttribute('data-shown', Boolean(photo.photo_url));
 }
 
+/** @param {string} words @param {boolean} isError */
+function report(words, isError) {
+  find('#look-up-state').toggleAttribute('data-error', isError);
+  say(find('#look-up-state'), words);
+}
+
 /** @param {string} text @param {AbortSignal} signal */
 async function lookUp(text, signal) {
   const id = Number(text);
@@ -34,7 +40,7 @@ async function lookUp(text, signal) {
     if (signal.aborted) return;
     const late = found.status === 'warming' && performance.now() > end;
     showFace(found);
-    say(find('#look-up-state'), WORDS[late ? 'late' : found.status]);
+    report(WORDS[late ? 'late' : found.status], late || found.status === 'unavailable');
     if (found.status !== 'warming' || late) return;
     await sleep(1000, signal);
   }
@@ -50,14 +56,16 @@ export function takeIds() {
     const field = find('#look-up-id');
     showFace(NOBODY); // the face of the try before
     const text = field.value.trim();
-    say(find('#look-up-state'), WORDS[ID.test(text) ? 'warming' : 'malformed']);
-    if (!ID.test(text)) return;
+    const isId = ID.test(text);
+    field.setAttribute('aria-invalid', `${!isId}`);
+    report(WORDS[isId ? 'warming' : 'malformed'], !isId);
+    if (!isId) return;
     try {
       await lookUp(text, signal);
     } catch (error) {
       if (signal.aborted) return;
       const said = error instanceof Refusal && error.message;
-      say(find('#look-up-state'), said || 'The service did not answer. Try again.');
+      report(said || 'The service did not answer. Try again.', true);
     }
   });
 }

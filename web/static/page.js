@@ -5,14 +5,14 @@
  */
 
 import './lazy-image.js';
-import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
+import { FIRST, LIMIT, Refusal, ask, find, say, showPhoto, sleep } from './common.js';
 
 /** @typedef {import('./common.js').Partner} Partner */
 
-const LIMIT = 100; // rows
 const WATCH_FOR = 120_000; // ms
 const LOOK_EVERY = 60_000; // ms
-const FIRST = 4; // rows that every screen shows: their pictures wait for no layout
+
+const COLOUR = /^#[\da-f]{6}$/i;
 
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
 /** In seconds. @type {[Intl.RelativeTimeFormatUnit, number][]} */
@@ -98,19 +98,24 @@ let shown = null;
 /** The registration; null before the first one and after one that failed. @type {Promise<void> | null} */
 let joining = null;
 let watching = false;
+/** The last request of the list. @type {Promise<{ partners: Partner[] }> | null} */
+let listing = null;
+let comparing = false; // the demo loads pictures and measures: another list would warm them
 
 /** @param {Partner[]} partners */
 function show(partners) {
   shown = partners;
+  if (comparing) return;
   showPeople(partners);
   partners.filter((partner) => partner.id === me?.id).forEach(showMe);
 }
 
 /** @param {Record<string, string>} headers */
 async function list(headers) {
+  if (comparing) return;
   const before = me; // a list that is requested after the registration includes the visitor
-  /** @type {{ partners: Partner[] }} */
-  const { partners } = await ask(`api/partner/recent?limit=${LIMIT}`, { headers });
+  listing = ask(`api/partner/recent?limit=${LIMIT}`, { headers });
+  const { partners } = await listing;
   show(me && !before ? withMe(partners, me) : partners);
 }
 
@@ -184,9 +189,37 @@ async function loadPeople(headers) {
   find('#people-list').ariaBusy = 'false'; // and the foot is shown where it stays
 }
 
+/** The control of the demo; its script is loaded when it is first used. @param {Record<string, string>} headers */
+function offerComparison(headers) {
+  const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll('#compare button'));
+  /** @param {boolean} isOn */
+  const setComparing = (isOn) => {
+    comparing = isOn;
+    for (const button of buttons) button.ariaDisabled = `${isOn}`;
+  };
+  /** @param {string} way */
+  const run = async (way) => {
+    if (comparing) return;
+    setComparing(true);
+    say(find('#compare-note'), 'Loading…');
+    try {
+      await listing?.catch(() => {}); // it warms, too
+      const { compare } = await import('./compare.js');
+      await compare(way, headers, showPeople);
+      setComparing(false);
+    } catch {
+      setComparing(false);
+      say(find('#compare-note'), 'That did not work. Check that the demo is still running, then try again.');
+      if (shown) show(shown); // the run has taken its pictures away
+    }
+  };
+  for (const button of buttons) button.addEventListener('click', () => run(button.value));
+}
+
 /** @param {string} initData */
 async function openPeople(initData) {
   const headers = { Authorization: `tma ${initData}` };
+  offerComparison(headers);
   find('#people-problem button').addEventListener('click', () => {
     /** @type {HTMLElement} */ (find('#people-title')).focus(); // the button is about to go
     loadPeople(headers);
@@ -202,12 +235,32 @@ async function openBot() {
 }
 
 /**
- * Telegram hands its signed init data over in the fragment. It is a secret, so it leaves the address bar at once;
- * the history entry keeps it, out of sight, for a reload.
+ * Takes over the colours of Telegram, under the names that its own script gives them; page.css uses them.
+ * @param {string} text  JSON, from the address: anybody may have written it
+ */
+function applyTheme(text) {
+  const { style } = document.documentElement;
+  /** @type {Record<string, unknown>} */
+  const theme = JSON.parse(text);
+  const colours = Object.entries(theme).filter(([name, colour]) => /^[a-z_]+$/.test(name) && COLOUR.test(`${colour}`));
+  if (!['bg_color', 'text_color'].every((name) => colours.some(([known]) => known === name))) return;
+  for (const [name, colour] of colours) style.setProperty(`--tg-theme-${name.replaceAll('_', '-')}`, `${colour}`);
+  const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(`${theme.bg_color}`.slice(at, at + 2), 16));
+  style.colorScheme = 0.3 * red + 0.6 * green + 0.1 * blue < 128 ? 'dark' : 'light';
+  document.documentElement.toggleAttribute('data-telegram', true);
+}
+
+/**
+ * Telegram hands over its signed init data and its colours in the fragment. Init data is a secret, so it leaves the
+ * address bar at once; the history entry keeps both, out of sight, for a reload.
  */
 function takeInitData() {
-  const launched = new URLSearchParams(location.hash.slice(1)).get('tgWebAppData');
-  if (launched) history.replaceState({ initData: launched }, '', location.pathname + location.search);
+  const launched = new URLSearchParams(location.hash.slice(1));
+  const [initData, theme] = ['tgWebAppData', 'tgWebAppThemeParams'].map((name) => launched.get(name));
+  if (initData) history.replaceState({ initData, theme }, '', location.pathname + location.search);
+  try {
+    if (history.state?.theme) applyTheme(history.state.theme);
+  } catch {} // no JSON: the page keeps its own colours
   return document.body.dataset.initData ?? history.state?.initData ?? null;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ, run_wsgi_app
 
+from runner.demo import CALL_MS, CONNECTION_MS
 from tests.support.redis_nodes import RedisServer
 from tests.support.web_parts import MakeApp, add_worker, as_user, file_url, new_id, queued, store_picture
+from tests.web.pages.conftest import PAGE_KEY, sign_in
 from warmer.keys import Subject
 from web.api.rate_limit import WRONG_KEYS_PER_MINUTE
+from web.pages.demo import list_links
 from web.wiring import get_web_context
 
-PAGE_KEY = "the-key-of-a-page-for-one-start-only"
 NAMES = [b"look-up-id", b'id="look-up"']
-
-
-@pytest.fixture
-def demo_app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
-    return make_app(demo=True, host="127.0.0.1", page_key=PAGE_KEY)
-
-
-def sign_in(client: FlaskClient) -> FlaskClient:
-    """Open the printed URL, so that the client has the cookie of this start."""
-    assert client.get(f"/?key={PAGE_KEY}").status_code == 303
-    return client
 
 
 def policy(answer: Any) -> dict[str, set[str]]:
@@ -104,6 +96,71 @@ def test_the_page_names_the_bot_that_a_worker_reported(app: Flask, client: Flask
     assert "https://t.me/warm_bot" in page
     assert "&lt;Warm &amp; Co&gt;" in page
     assert "<Warm" not in page
+
+
+DOWN = {
+    "unauthorized": "Telegram refuses the bot token",
+    "logged_out": "The bot is logged out here",
+    "unreachable": "Telegram does not answer",
+}
+
+
+@pytest.mark.parametrize(("state", "words"), DOWN.items())
+def test_the_state_of_a_bot_that_is_down_takes_the_place_of_the_lookup_field(
+    run_app: Flask, state: str, words: str
+) -> None:
+    add_worker(run_app, bot=state, bot_name="Warm", bot_username="warm_bot")
+    operator, visitor = sign_in(run_app.test_client()), run_app.test_client()
+    page = operator.get("/").data
+    assert words.encode() in page
+    assert not any(name in page for name in NAMES)
+    page = visitor.get("/").data
+    assert words.encode() not in page, "a visitor knows the bot and can do nothing about its state"
+    assert b"https://t.me/warm_bot" in page
+    add_worker(run_app, bot="ok", bot_name="Warm", bot_username="warm_bot")
+    page = operator.get("/").data
+    assert words.encode() not in page
+    assert all(name in page for name in NAMES)
+
+
+@pytest.mark.parametrize(("state", "words"), DOWN.items())
+def test_a_bot_that_was_never_reached_is_shown_as_down_to_everyone(run_app: Flask, state: str, words: str) -> None:
+    add_worker(run_app, bot=state)
+    assert words.encode() in run_app.test_client().get("/").data
+
+
+# The demo's links
+
+
+def test_the_demo_leads_to_docs_operations_flower_and_source(demo_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = Message()
+    named["Project-URL"] = "Documentation, https://docs.example/a, b"
+    named["Project-URL"] = "Source, https://source.example"
+    monkeypatch.setattr("web.pages.demo.metadata", lambda _: named)
+    get_web_context(demo_app).photos.people.register(new_id(), "Ann", None)
+    page = sign_in(demo_app.test_client()).get("/").get_data(as_text=True)
+    links = re.findall(r'<a href="([^"]+)">(\w+)</a>', page)
+    docs = "docs/tutorial.md" if "docs" in demo_app.blueprints else "https://docs.example/a, b"
+    assert links == [
+        (docs, "Docs"), ("ops", "Operations"), ("http://127.0.0.1:5555/", "Flower"),
+        ("https://source.example", "Source"),
+    ]  # fmt: skip
+    assert sign_in(demo_app.test_client()).get("/ops").status_code == 200
+
+
+def test_the_demo_shows_no_link_to_a_placeholder(demo_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = Message()
+    named["Project-URL"] = "Source, https://example.org/avatar-warmer"
+    monkeypatch.setattr("web.pages.demo.metadata", lambda _: named)
+    with demo_app.app_context():
+        names = [name for name, _ in list_links(get_web_context(demo_app).settings)]
+    assert "Source" not in names
+    assert {"Operations", "Flower"} <= {*names}
+
+
+def test_the_demo_says_how_slow_its_telegram_is(demo_app: Flask) -> None:
+    page = demo_app.test_client().get("/").get_data(as_text=True)
+    assert f"a call takes {CALL_MS} ms, a new connection {CONNECTION_MS} ms" in page
 
 
 # Access to the lookup

@@ -89,6 +89,15 @@ def test_two_letters_are_counted_as_graphemes(client: FlaskClient, absent: str, 
     assert text.text == initials
 
 
+@pytest.mark.parametrize(
+    ("initials", "size"), [("A", 50), ("AL", 42), ("李", 42), ("🌈R", 31), ("李小", 31), ("🌈🦄", 31)]
+)
+def test_wide_letters_are_small_enough_for_a_round_frame(initials: str, size: int) -> None:
+    text = ElementTree.fromstring(draw(initials, "user:1", 80)).find(f"{SVG}text")  # noqa: S314 - our own drawing
+    assert text is not None
+    assert text.get("font-size") == str(size)
+
+
 def test_without_initials_the_placeholder_is_a_silhouette(client: FlaskClient, absent: str) -> None:
     for query in ({"d": "initials"}, {"d": "initials", "initials": ""}):
         answer = client.get(file_url(absent, **query))

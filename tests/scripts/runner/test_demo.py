@@ -1,0 +1,49 @@
+"""When the demo's partners joined: over days, in the order of their registration."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from runner.demo import GROWTH, NEWEST_SECONDS, move_back
+from warmer.state.person import Records
+from warmer.wiring import WorkerContext
+
+
+@pytest.fixture
+def records(context: WorkerContext) -> Records:
+    return Records(context.redis, context.keys, context.settings.photo_ttl)
+
+
+def test_new_partners_joined_over_days_in_the_same_order(context: WorkerContext, records: Records) -> None:
+    people = context.people
+    before = [people.register(number, f"Ann {number}", None).person for number in range(1, 25)]
+    for person in before:
+        move_back(records, person.id, NEWEST_SECONDS * GROWTH ** (24 - person.id))
+    after = people.list_recent(100)
+    assert [person.id for person in after] == list(range(24, 0, -1))
+    joined = [person.joined_us or 0 for person in after]
+    moved = [(old.joined_us or 0) - new for old, new in zip(before[::-1], joined, strict=True)]
+    assert moved[0] == NEWEST_SECONDS * 1_000_000
+    assert all(2 * later > earlier > later for later, earlier in pairwise(moved))
+    assert 5 < moved[-1] / 86_400_000_000 < 7  # days
+    assert [context.redis.zscore(context.keys.recent, str(person.id)) for person in after] == joined
+
+
+def test_a_moved_place_stays_when_the_person_registers_again_and_nothing_else_changes(
+    context: WorkerContext, records: Records
+) -> None:
+    people = context.people
+    people.register(1, "Ann", None)
+    before = people.get(1)
+    move_back(records, 1, 60)
+    moved = people.get(1)
+    assert (moved.joined_us or 0) == (before.joined_us or 0) - 60_000_000
+    assert (moved.id, moved.name, moved.needs_look_up, moved.shown) == (1, "Ann", True, ())
+    assert people.register(1, "Anna", None).person.joined_us == moved.joined_us
+
+
+def test_an_id_without_a_record_gets_no_place(context: WorkerContext, records: Records) -> None:
+    move_back(records, 7, 60)
+    assert context.people.list_recent_ids(10) == []
