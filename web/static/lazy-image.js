@@ -74,17 +74,25 @@ async function loadPicture(source, signal) {
   }
 }
 
-/** @param {Source} source @param {AbortSignal} signal */
+/**
+ * After the first answer "not ready", only headers are requested until the picture is there: one request for each
+ * `Retry-After`, where a try of its own would be two.
+ * @param {Source} source @param {AbortSignal} signal
+ */
 async function askAgain(source, signal) {
   const deadline = performance.now() + GIVE_UP_AFTER;
+  let picture = new Image();
   for (let retries = 0, before = null; ; retries++) {
-    const picture = new Image();
-    if (await arrives(picture, source, signal)) return picture;
+    if (!before || before.ok) {
+      picture = new Image();
+      if (await arrives(picture, source, signal)) return picture;
+    }
     const answer = await ask(picture.currentSrc, signal);
     signal.throwIfAborted();
     if (answer?.ok && before?.ok) throw new Refused('the bytes are no picture');
     const wait = pauseAfter(answer, retries);
-    if (retries === RETRIES || performance.now() + wait > deadline) throw new Error('not ready in time');
+    const isLate = retries >= RETRIES || performance.now() + wait > deadline;
+    if (isLate && !answer?.ok) throw new Error('not ready in time');
     await pause(wait, signal);
     signal.throwIfAborted();
     before = answer;
