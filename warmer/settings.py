@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     host: str = Field("0.0.0.0", pattern=HOST)  # noqa: S104 - a service is meant to be reached
     port: int = Field(8000, ge=1, le=65_535)
     public_url: PublicUrl = ""
+    docs_url: PublicUrl = ""  # of the built site; empty: this service shows the pages
     cors_origins: Csv = ()
     data_dir: Path = Path("data")
     flower_port: int = Field(5555, ge=1, le=65_535)
@@ -177,9 +178,8 @@ class Settings(BaseSettings):
     @field_validator("demo")
     @classmethod
     def _demo_stays_at_home(cls, value: bool, info: ValidationInfo) -> bool:
-        at_home = is_loopback(str(info.data.get("host", "")))
-        fake = is_loopback(urlsplit(str(info.data.get("telegram_api_url", ""))).hostname)
-        if value and not (at_home and fake):
+        hosts = str(info.data.get("host", "")), urlsplit(str(info.data.get("telegram_api_url", ""))).hostname
+        if value and not all(map(is_loopback, hosts)):
             raise ValueError("is for the fake Telegram on this machine only: it signs visitors in")
         return value
 

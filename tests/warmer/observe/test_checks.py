@@ -169,7 +169,7 @@ def test_workers_and_beat_are_checked_by_their_heartbeats(context: WorkerContext
     context.redis.set(context.keys.beat, "1")
     assert take().is_ok
     context.redis.zadd(context.keys.workers, {"lost": context.redis.time()[0] + 5})
-    assert (take().checks["worker"], take().silent, take().is_ok) == ("fewer", ["lost"], False)
+    assert (take().checks["worker"], list(take().silent), take().is_ok) == ("fewer", ["lost"], False)
 
 
 def test_a_call_that_fails_for_every_picture_makes_telegram_unreachable(context: WorkerContext) -> None:
@@ -178,9 +178,9 @@ def test_a_call_that_fails_for_every_picture_makes_telegram_unreachable(context:
     context.budget.begin_outage("download")
     context.budget.begin_outage("getChat")
     health = context.health.take()
-    assert (health.checks["bot"], health.ill) == ("unreachable", ("getChat", "download"))
+    assert (health.checks["bot"], health.trouble.ill) == ("unreachable", ("getChat", "download"))
     context.budget.end_outage("getChat")
-    assert context.health.take().ill == ("download",)
+    assert context.health.take().trouble.ill == ("download",)
     context.budget.end_outage("download")
     assert context.health.take().checks["bot"] == "ok"
 

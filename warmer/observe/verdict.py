@@ -1,0 +1,220 @@
+"""The sentence that `/ops`, `/ops.json` and `diagnose` begin with: what is wrong, since when, and what to do first.
+
+Since when comes from what happened: heartbeats, the instants that workers note in Redis, and the minute statistics.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from warmer.observe.checks import Health
+from warmer.state.stats import ERROR_RATE_MAX
+
+Minutes = Sequence[Mapping[str, int]]  # buckets of the minute statistics, oldest first; the last is the current minute
+
+REQUESTS_MIN = 20  # of photos; fewer say nothing about a rate
+NOTICED_SECONDS = 120  # a process that notices a fault later than this has looked late: then the minutes tell
+# The first command of each section of docs/runbook.md.
+COMMANDS = {
+    "RedisAway": "redis-cli ping",
+    "BrokerAway": "avatar-warmer diagnose",
+    "RightsMissing": "avatar-warmer diagnose",
+    "TokenRefused": "avatar-warmer diagnose",
+    "TelegramUnreachable": "curl -sI https://api.telegram.org",
+    "WorkersGone": "avatar-warmer diagnose",
+    "TelegramPauses": "avatar-warmer diagnose",
+    "ErrorsHigh": "avatar-warmer diagnose",
+    "BeatMissing": "avatar-warmer diagnose",
+    "WorkersFewer": "avatar-warmer diagnose",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong."""
+
+    name: str  # of its alert and of its section in the runbook
+    what: str  # is wrong
+    hurts: str  # whom, and how
+    first: str  # what to do first
+    since: int | None = None  # Unix time, in seconds; None: unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """A fault that hurts less than the one that the verdict is about."""
+
+    fault: str  # its name
+    sentence: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether all is well, or the fault that hurts most. Without a fault, all but the sentence is empty."""
+
+    is_well: bool
+    sentence: str  # everything for people, except the link
+    fault: str  # its name
+    since: int | None  # Unix time, in seconds; None: unknown
+    hurts: str
+    command: str  # the first one of the section in the runbook
+    link: str  # to that section
+    others: tuple[Further, ...]  # the one that hurts more first
+
+
+def find_runbook(docs_url: str, public_url: str) -> str:
+    """Where the runbook is. Without DOCS_URL and PUBLIC_URL: relative to the service, and to the project's folder."""
+    if docs_url:
+        return f"{docs_url}/runbook.html"
+    return f"{public_url}/docs/runbook.md".removeprefix("/")
+
+
+def make_verdict(health: Health, minutes: Minutes, at: int, runbook: str) -> Verdict:
+    """The verdict from the checks. `minutes` up to `at` (Unix time); `runbook`: where it is."""
+    faults = list(_list_faults(health, minutes, at))
+    if not faults:
+        return Verdict(True, "All is well.", "", None, "", "", "", ())
+    worst, *others = [(fault, f"{runbook}#{fault.name.lower()}") for fault in faults]
+    fault, link = worst
+    return Verdict(
+        is_well=False,
+        sentence=f"{_name(fault, at)}: {fault.hurts}; {fault.first}.",
+        fault=fault.name,
+        since=fault.since,
+        hurts=fault.hurts,
+        command=COMMANDS[fault.name],
+        link=link,
+        others=tuple(Further(other.name, f"{_name(other, at)}.", to) for other, to in others),
+    )
+
+
+def _name(fault: Fault, at: int) -> str:
+    if fault.since is None:
+        return fault.what
+    form = "%H:%M" if at - fault.since < 12 * 3600 else "%Y-%m-%d %H:%M"
+    return f"{fault.what}, since {datetime.fromtimestamp(fault.since, UTC):{form}} UTC"
+
+
+def _list_faults(health: Health, minutes: Minutes, at: int) -> Iterator[Fault]:
+    """Every fault, the one that hurts most first."""
+    checks = health.checks
+    if checks["redis"] != "ok":
+        yield _describe_redis(health, _choose(health.noticed.get("redis"), _end_of(minutes, at)))
+    if checks["broker"] != "ok":
+        yield _describe_broker(health, _choose(health.noticed.get("broker"), _end_of(minutes, at, "queue:hot")))
+    if checks["bot"] not in ("ok", "unknown"):
+        yield _describe_bot(health)
+    if checks["worker"] == "missing":
+        last = max(health.silent.values(), default=None)
+        yield Fault(
+            "WorkersGone",
+            "No worker is alive",
+            "new pictures do not arrive, stored ones do",
+            "start the workers again",
+            last or _end_of(minutes, at, "workers"),
+        )
+    if seconds := health.trouble.pause_seconds:
+        yield Fault(
+            "TelegramPauses",
+            "Telegram asked for a pause",
+            "new pictures do not arrive until it ends, stored ones do",
+            f"wait {seconds:.0f} s",
+        )
+    yield from _find_errors(minutes, at)
+    if checks["beat"] == "missing":
+        yield Fault(
+            "BeatMissing",
+            "Beat is not running",
+            "people notice nothing at first, but failed pictures are not retried, and after hours pictures become cold",
+            "start beat again",
+            _end_of(minutes, at, "due"),
+        )
+    if checks["worker"] == "fewer":
+        name, last = min(health.silent.items(), key=lambda one: one[1])
+        yield Fault(
+            "WorkersFewer",
+            f"The worker {name} is gone",
+            "people notice nothing as long as the others keep up",
+            "start it again",
+            last,
+        )
+
+
+def _describe_redis(health: Health, since: int | None) -> Fault:
+    why = f" ({health.reason})" if health.reason else ""
+    if health.checks["redis"] == "denied":
+        what, hurts = (
+            f"Redis denies {' '.join(health.denied) or 'a right'}",
+            "whatever needs that right is answered 503",
+        )
+        return Fault("RightsMissing", what, hurts, "grant it to the user of REDIS_URL", health.noticed.get("redis"))
+    if health.can_read:
+        hurts = "stored pictures arrive, but registrations and new pictures fail"
+        return Fault("RedisAway", f"Redis takes no writes{why}", hurts, "give it memory or disk", since)
+    hurts = "people see pictures of the last minute at most, everything else is answered 503"
+    return Fault("RedisAway", f"Redis is away{why}", hurts, "start it again", since)
+
+
+def _describe_broker(health: Health, since: int | None) -> Fault:
+    hurts = "stored pictures arrive, others are answered 503"
+    if health.checks["broker"] == "denied":
+        first = "look at the rights of the user in CELERY_BROKER_URL"
+        return Fault("RightsMissing", "The broker denies a right", hurts, first, since)
+    return Fault("BrokerAway", "The broker is away", hurts, "start it again", since)
+
+
+def _describe_bot(health: Health) -> Fault:
+    state, trouble = health.checks["bot"], health.trouble
+    hurts = "new pictures do not arrive, stored ones do"
+    if state == "unauthorized":
+        what, first = "Telegram refuses the bot token", "set TELEGRAM_BOT_TOKEN to the current one of the same bot"
+        return Fault("TokenRefused", what, hurts, first, trouble.halted_since or None)
+    if state == "logged_out":
+        what, first = "The bot is logged out at Telegram", "set TELEGRAM_API_URL to the server that it logged in to"
+        return Fault("TokenRefused", what, hurts, first, trouble.halted_since or None)
+    first = "look at the network, the proxy or your Bot API server; if Telegram itself is down, wait"
+    if all(status.bot != "ok" for status in health.workers):
+        return Fault("TelegramUnreachable", "Telegram is unreachable", hurts, first, trouble.unanswered_since or None)
+    what = f"Telegram answers getMe, but {', '.join(trouble.ill)} fails for every picture"
+    return Fault("TelegramUnreachable", what, hurts, first, trouble.ill_since or None)
+
+
+def _find_errors(minutes: Minutes, at: int) -> Iterator[Fault]:
+    """More errors than the target allows, now: in this minute, or with the one before if there are few requests."""
+    now = Counter(minutes[-1]) if minutes else Counter[str]()
+    if now["requests"] < REQUESTS_MIN and len(minutes) > 1:
+        now.update(minutes[-2])
+    if now["requests"] < REQUESTS_MIN or now["errors"] <= ERROR_RATE_MAX * now["requests"]:
+        return
+    first = at // 60
+    for minute, bucket in zip(range(first, 0, -1), reversed(minutes), strict=False):
+        if bucket.get("errors", 0) > ERROR_RATE_MAX * bucket.get("requests", 0):
+            first = minute
+        elif bucket.get("requests"):
+            break
+    yield Fault(
+        "ErrorsHigh",
+        f"{now['errors'] / now['requests']:.0%} of the photo requests fail",
+        "people see a placeholder, and their clients retry",
+        "look at the calls to Telegram and at the last failures",
+        60 * first,
+    )
+
+
+def _end_of(minutes: Minutes, at: int, field: str = "") -> int | None:
+    """The end of the last minute with this field, or with any; at most `at`. None if no minute has it."""
+    for minute, bucket in zip(range(at // 60, 0, -1), reversed(minutes), strict=False):
+        if bucket.get(field) is not None if field else bucket:
+            return min(60 * (minute + 1), at)
+    return None
+
+
+def _choose(noticed: int | None, sampled: int | None) -> int | None:
+    """When this process noticed a fault, unless it has looked late: then the minute after which nothing was counted."""
+    if noticed is None or sampled is None:
+        return sampled if noticed is None else noticed
+    return noticed if noticed <= sampled + NOTICED_SECONDS else sampled
