@@ -17,6 +17,7 @@ Minutes = Sequence[Mapping[str, int]]  # buckets of the minute statistics, oldes
 
 REQUESTS_MIN = 20  # of photos; fewer say nothing about a rate
 NOTICED_SECONDS = 120  # a process that notices a fault later than this has looked late: then the minutes tell
+NO_NEW = "new pictures do not arrive, stored ones do"
 # The first command of each section of docs/runbook.md.
 COMMANDS = {
     "RedisAway": "redis-cli ping",
@@ -110,38 +111,20 @@ def _list_faults(health: Health, minutes: Minutes, at: int) -> Iterator[Fault]:
         yield _describe_bot(health)
     if checks["worker"] == "missing":
         last = max(health.silent.values(), default=None)
-        yield Fault(
-            "WorkersGone",
-            "No worker is alive",
-            "new pictures do not arrive, stored ones do",
-            "start the workers again",
-            last or _end_of(minutes, at, "workers"),
-        )
+        first = "start the workers again"
+        yield Fault("WorkersGone", "No worker is alive", NO_NEW, first, last or _end_of(minutes, at, "workers"))
     if seconds := health.trouble.pause_seconds:
-        yield Fault(
-            "TelegramPauses",
-            "Telegram asked for a pause",
-            "new pictures do not arrive until it ends, stored ones do",
-            f"wait {seconds:.0f} s",
-        )
+        yield Fault("TelegramPauses", "Telegram asked for a pause", NO_NEW, f"wait {seconds:.0f} s")
     yield from _find_errors(minutes, at)
     if checks["beat"] == "missing":
-        yield Fault(
-            "BeatMissing",
-            "Beat is not running",
-            "people notice nothing at first, but failed pictures are not retried, and after hours pictures become cold",
-            "start beat again",
-            _end_of(minutes, at, "due"),
+        hurts = (
+            "people notice nothing at first, but nothing is retried or renewed, and after hours pictures become cold"
         )
+        yield Fault("BeatMissing", "Beat is not running", hurts, "start beat again", _end_of(minutes, at, "due"))
     if checks["worker"] == "fewer":
         name, last = min(health.silent.items(), key=lambda one: one[1])
-        yield Fault(
-            "WorkersFewer",
-            f"The worker {name} is gone",
-            "people notice nothing as long as the others keep up",
-            "start it again",
-            last,
-        )
+        hurts = "people notice nothing as long as the others keep up"
+        yield Fault("WorkersFewer", f"The worker {name} is gone", hurts, "start it again", last)
 
 
 def _describe_redis(health: Health, since: int | None) -> Fault:
@@ -169,18 +152,17 @@ def _describe_broker(health: Health, since: int | None) -> Fault:
 
 def _describe_bot(health: Health) -> Fault:
     state, trouble = health.checks["bot"], health.trouble
-    hurts = "new pictures do not arrive, stored ones do"
     if state == "unauthorized":
         what, first = "Telegram refuses the bot token", "set TELEGRAM_BOT_TOKEN to the current one of the same bot"
-        return Fault("TokenRefused", what, hurts, first, trouble.halted_since or None)
+        return Fault("TokenRefused", what, NO_NEW, first, trouble.halted_since or None)
     if state == "logged_out":
         what, first = "The bot is logged out at Telegram", "set TELEGRAM_API_URL to the server that it logged in to"
-        return Fault("TokenRefused", what, hurts, first, trouble.halted_since or None)
+        return Fault("TokenRefused", what, NO_NEW, first, trouble.halted_since or None)
     first = "look at the network, the proxy or your Bot API server; if Telegram itself is down, wait"
     if all(status.bot != "ok" for status in health.workers):
-        return Fault("TelegramUnreachable", "Telegram is unreachable", hurts, first, trouble.unanswered_since or None)
+        return Fault("TelegramUnreachable", "Telegram is unreachable", NO_NEW, first, trouble.unanswered_since or None)
     what = f"Telegram answers getMe, but {', '.join(trouble.ill)} fails for every picture"
-    return Fault("TelegramUnreachable", what, hurts, first, trouble.ill_since or None)
+    return Fault("TelegramUnreachable", what, NO_NEW, first, trouble.ill_since or None)
 
 
 def _find_errors(minutes: Minutes, at: int) -> Iterator[Fault]:

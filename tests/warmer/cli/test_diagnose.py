@@ -36,6 +36,21 @@ def test_without_redis_diagnose_fails_in_one_line(monkeypatch: pytest.MonkeyPatc
     assert fail("diagnose")[0] == 2
 
 
+def test_diagnose_begins_with_the_verdict(context: WorkerContext) -> None:
+    verdict = json.loads(call("diagnose", "--json").stdout)["verdict"]
+    assert (verdict["fault"], verdict["link"]) == ("WorkersGone", "docs/runbook.md#workersgone")
+    first, _, rest = call("diagnose").stdout.partition("\n")
+    assert first == f"{verdict['sentence']} ({verdict['link']})"
+    assert "Diagnosis" in rest
+    send_heartbeat(context)
+    context.redis.set(context.keys.beat, "1")
+    result = call("diagnose")
+    assert (result.exit_code, result.stdout.partition("\n")[0]) == (0, "All is well.")
+    context.people.register(next_id(), "Ann", None)  # without a photo, and never looked up
+    result = call("diagnose")
+    assert (result.exit_code, result.stdout.partition(":")[0]) == (1, "The service is well, but not every answer below")
+
+
 def test_a_name_with_markup_is_printed_unchanged(context: WorkerContext) -> None:
     context.people.register(user_id := next_id(), "Ann [/bold]", None)
     context.redis.set(context.keys.unavailable(Subject.of_person(user_id)), "none")
