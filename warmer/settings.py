@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import sys
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from warmer.errors import ConfigError, SettingMissing
 from warmer.formats import FORMATS
 from warmer.http_url import HOST, CertificatesFile, ProxyUrl, PublicUrl, RootUrl, is_loopback, is_sent_in_plain_text
+from warmer.log_line import exit_with
 from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
 from warmer.sources import is_service_link, name_places, read_values
@@ -238,7 +238,7 @@ def load_settings_or_exit() -> Settings:
     try:
         return load_settings()
     except ConfigError as error:
-        sys.exit(f"avatar-warmer: {error}")
+        exit_with(str(error))
 
 
 def _describe(error: Any) -> str:

@@ -16,7 +16,7 @@ OURS = ("warmer", "web")
 # The rooms that each room of `warmer` may import, besides the shared vocabulary in the root.
 VOCABULARY = {
     "settings", "sources", "open_files", "errors", "keys", "photo", "etag", "formats", "names", "deadline",
-    "request_id", "redaction", "redis_url", "http_url", "repeater",
+    "request_id", "redaction", "redis_url", "http_url", "repeater", "log_line",
 }  # fmt: skip
 ROOMS: dict[str, set[str]] = {
     "redis_client": set(),

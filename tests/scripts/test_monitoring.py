@@ -60,7 +60,7 @@ def test_the_outages_that_are_played_let_every_alert_fire_that_they_name_and_end
 )
 def test_the_links_of_the_printed_alerts_are_absolute(settings: dict[str, str], runbook: str, tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], **settings}
-    command = [sys.executable, ROOT / "deploy" / "alerts.py"]
+    command: list[Any] = [sys.executable, ROOT / "deploy" / "alerts.py"]
     printed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"runbook: (\S+)", printed) == [f"{runbook}#{name.lower()}" for name in ALERTS]
     assert printed.replace(runbook, "docs/runbook.md") == RULES
