@@ -137,7 +137,7 @@ def _describe_redis(health: Health, since: int | None) -> Fault:
         return Fault("RightsMissing", what, hurts, "grant it to the user of REDIS_URL", health.noticed.get("redis"))
     if health.can_read:
         hurts = "stored pictures arrive, but registrations and new pictures fail"
-        return Fault("RedisAway", f"Redis takes no writes{why}", hurts, "give it memory or disk", since)
+        return Fault("RedisAway", f"Redis takes no writes{why}", hurts, "look at its memory, disk and role", since)
     hurts = "people see pictures of the last minute at most, everything else is answered 503"
     return Fault("RedisAway", f"Redis is away{why}", hurts, "start it again", since)
 
