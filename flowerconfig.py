@@ -9,7 +9,7 @@ from warmer.log_line import exit_with
 from warmer.observe.logs import configure_logging
 from warmer.settings import load_settings_or_exit
 
-_SUBJECT, _RESULT = 28, 48  # characters that the table of tasks has room for, in a window of 1280 px
+_SUBJECT, _RESULT = 21, 35  # characters that the table of tasks has room for, in a window of 1280 px
 
 _settings = load_settings_or_exit()
 if _settings.flower_basic_auth is None:

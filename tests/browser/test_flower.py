@@ -69,7 +69,7 @@ def test_flower_lists_each_warming_with_its_picture_duration_and_failure_cause(f
 
 def _shorten(file_id: str) -> str:
     """The file id as the table shows it."""
-    return f"{file_id[:27]}…"
+    return f"{file_id[:20]}…"
 
 
 def _is_listed(flower: Page, file_id: str, state: str) -> bool:

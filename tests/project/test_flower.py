@@ -85,7 +85,7 @@ def test_long_subjects_and_results_are_shortened_and_whole_on_the_page_of_the_ta
         command, cwd=tmp_path, env=here, input=json.dumps(tasks), capture_output=True, text=True, check=True
     )
     long, short, unknown = (json.loads(line) for line in done.stdout.splitlines())
-    assert (long["args"], long["kwargs"]) == (f"{'A' * 27}… hot", args)
-    assert (long["result"][:26], len(long["result"])) == ("unavailable: not-an-image,", 48)
+    assert (long["args"], long["kwargs"]) == (f"{'A' * 20}… hot", args)
+    assert (long["result"][:26], len(long["result"])) == ("unavailable: not-an-image,", 35)
     assert (short["args"], short["result"]) == ("user:42 warm", "done")
     assert unknown == tasks[2]
