@@ -14,11 +14,12 @@ from pathlib import Path
 from flask import Blueprint, Response, render_template
 from markdown_it import MarkdownIt
 
+from warmer.sources import PROJECT
 from web.problems import Problem
 
 bp = Blueprint("docs", __name__)
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs"
+FOLDER = PROJECT / "docs"
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
