@@ -125,6 +125,27 @@ def test_a_silent_redis_is_away_and_then_ok_again(server: Server, checks: Health
     wait_until(lambda: checks.take().checks["redis"] == "ok")
 
 
+def test_an_outage_is_noted_since_the_connection_was_lost_or_else_since_the_first_check(
+    server: Server, clock: Clock, settings: Settings, redis: Redis
+) -> None:
+    wall = Clock(50_000)
+    checks = HealthChecks(server.user, KEYS, Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings), clock, wall)
+    assert checks.take().noticed == {}
+    checks.note_lost()
+    wall.advance(10)
+    checks.note_lost()  # it tries again and again
+    server.process.send_signal(signal.SIGSTOP)
+    assert checks.take().noticed == {"redis": 50_000}
+    wall.advance(10)
+    assert checks.take().noticed == {"redis": 50_000}
+    server.process.send_signal(signal.SIGCONT)
+    checks.note_joined()
+    wait_until(lambda: checks.take().noticed == {})
+    server.process.send_signal(signal.SIGSTOP)
+    assert checks.take().noticed == {"redis": 50_020}
+    server.process.send_signal(signal.SIGCONT)
+
+
 def test_a_full_redis_is_away_but_can_be_read(server: Server, checks: HealthChecks) -> None:
     server.client.config_set("maxmemory", 1)
     health = checks.take()
