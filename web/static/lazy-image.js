@@ -13,6 +13,7 @@
 
 const RETRIES = 5;
 const FIRST_PAUSE = 500; // ms; doubles with every retry
+const UNTOLD_PAUSE = 1000; // ms; after a "not ready" of which nothing but the status is known: our servers ask for this
 const GIVE_UP_AFTER = 30_000; // ms; all tries and pauses together, and no skeleton pulses longer
 const NOT_READY = [429, 502, 503, 504]; // "ask again later"; any other refusal is the answer
 
@@ -86,6 +87,8 @@ async function askAgain(source, signal) {
     if (!before || before.ok) {
       picture = new Image();
       if (await arrives(picture, source, signal)) return picture;
+      if (isNotReady(picture.currentSrc)) await pause(UNTOLD_PAUSE, signal);
+      signal.throwIfAborted();
     }
     const answer = await ask(picture.currentSrc, signal);
     signal.throwIfAborted();
@@ -114,6 +117,16 @@ function arrives(picture, source, signal) {
     signal.addEventListener('abort', cancel);
     Object.assign(picture, source);
   });
+}
+
+/**
+ * Whether the browser itself knows that the last answer was "not ready". Of another origin it tells no status, and when
+ * its record is full, none at all: then the server is asked at once.
+ * @param {string} url
+ */
+function isNotReady(url) {
+  const last = /** @type {PerformanceResourceTiming | undefined} */ (performance.getEntriesByName(url, 'resource').at(-1));
+  return NOT_READY.includes(last?.responseStatus ?? 0);
 }
 
 /**
