@@ -104,23 +104,22 @@ def _list_faults(health: Health, minutes: Minutes, at: int) -> Iterator[Fault]:
     """Every fault, the one that hurts most first."""
     checks = health.checks
     if checks["redis"] != "ok":
-        yield _describe_redis(health, _choose(health.noticed.get("redis"), _end_of(minutes, at)))
+        yield _describe_redis(health, _choose_beginning(health.noticed.get("redis"), _find_end(minutes, at)))
     if checks["broker"] != "ok":
-        yield _describe_broker(health, _choose(health.noticed.get("broker"), _end_of(minutes, at, "queue:hot")))
+        counted = _find_end(minutes, at, "queue:hot")
+        yield _describe_broker(health, _choose_beginning(health.noticed.get("broker"), counted))
     if checks["bot"] not in ("ok", "unknown"):
         yield _describe_bot(health)
     if checks["worker"] == "missing":
         last = max(health.silent.values(), default=None)
         first = "start the workers again"
-        yield Fault("WorkersGone", "No worker is alive", NO_NEW, first, last or _end_of(minutes, at, "workers"))
+        yield Fault("WorkersGone", "No worker is alive", NO_NEW, first, last or _find_end(minutes, at, "workers"))
     if seconds := health.trouble.pause_seconds:
         yield Fault("TelegramPauses", "Telegram asked for a pause", NO_NEW, f"wait {seconds:.0f} s")
     yield from _find_errors(minutes, at)
     if checks["beat"] == "missing":
-        hurts = (
-            "people notice nothing at first, but nothing is retried or renewed, and after hours pictures become cold"
-        )
-        yield Fault("BeatMissing", "Beat is not running", hurts, "start beat again", _end_of(minutes, at, "due"))
+        hurts = "people notice nothing at first, but nothing is renewed or retried: after hours pictures are cold"
+        yield Fault("BeatMissing", "Beat is not running", hurts, "start beat again", _find_end(minutes, at, "due"))
     if checks["worker"] == "fewer":
         name, last = min(health.silent.items(), key=lambda one: one[1])
         hurts = "people notice nothing as long as the others keep up"
@@ -129,16 +128,14 @@ def _list_faults(health: Health, minutes: Minutes, at: int) -> Iterator[Fault]:
 
 def _describe_redis(health: Health, since: int | None) -> Fault:
     why = f" ({health.reason})" if health.reason else ""
+    hurts = "people see pictures of the last minute at most, everything else is answered 503"
     if health.checks["redis"] == "denied":
-        what, hurts = (
-            f"Redis denies {' '.join(health.denied) or 'a right'}",
-            "whatever needs that right is answered 503",
-        )
-        return Fault("RightsMissing", what, hurts, "grant it to the user of REDIS_URL", health.noticed.get("redis"))
+        what, began = f"Redis denies {' '.join(health.denied) or 'a right'}", health.noticed.get("redis")
+        hurts = "stored pictures arrive, others may be answered 503" if health.can_read else hurts
+        return Fault("RightsMissing", what, hurts, "grant it to the user of REDIS_URL", began)
     if health.can_read:
         hurts = "stored pictures arrive, but registrations and new pictures fail"
         return Fault("RedisAway", f"Redis takes no writes{why}", hurts, "look at its memory, disk and role", since)
-    hurts = "people see pictures of the last minute at most, everything else is answered 503"
     return Fault("RedisAway", f"Redis is away{why}", hurts, "start it again", since)
 
 
@@ -187,7 +184,7 @@ def _find_errors(minutes: Minutes, at: int) -> Iterator[Fault]:
     )
 
 
-def _end_of(minutes: Minutes, at: int, field: str = "") -> int | None:
+def _find_end(minutes: Minutes, at: int, field: str = "") -> int | None:
     """The end of the last minute with this field, or with any; at most `at`. None if no minute has it."""
     for minute, bucket in zip(range(at // 60, 0, -1), reversed(minutes), strict=False):
         if bucket.get(field) is not None if field else bucket:
@@ -195,7 +192,7 @@ def _end_of(minutes: Minutes, at: int, field: str = "") -> int | None:
     return None
 
 
-def _choose(noticed: int | None, sampled: int | None) -> int | None:
+def _choose_beginning(noticed: int | None, sampled: int | None) -> int | None:
     """When this process noticed a fault, unless it has looked late: then the minute after which nothing was counted."""
     if noticed is None or sampled is None:
         return sampled if noticed is None else noticed

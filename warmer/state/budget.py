@@ -159,6 +159,7 @@ class Budget:
     def resume(self) -> None:
         """Calls are made again: getMe passes."""
         if self.redis.hdel(self.key, "halted"):
+            self.redis.hdel(self.key, "halted_at")
             self.on_recovered("halt")
 
     def _tell_instant(self) -> str:
@@ -207,7 +208,7 @@ class Trouble:
     ill: tuple[str, ...] = ()  # calls that fail for every subject, as of a probe in the last minute
     ill_since: int = 0  # the first of them
     unanswered_since: int = 0  # getMe
-    halted_since: int = 0  # of the last halt
+    halted_since: int = 0
     pause_seconds: float = 0.0  # that are left of a pause
 
 
