@@ -53,12 +53,6 @@ def read_checks(stage: Stage) -> dict[str, str]:
     return dict(stage.service.call("GET", "/readyz").json()["checks"])
 
 
-def list_faults(stage: Stage) -> list[str]:
-    """The faults that the verdict tells, the one that hurts most first."""
-    verdict = stage.service.call("GET", "/ops.json").json()["verdict"]
-    return [fault for fault in (verdict["fault"], *(other["fault"] for other in verdict["others"])) if fault]
-
-
 def wait_for(stage: Stage, **states: str) -> None:
     """Wait until these checks have these states, and all others are ok."""
     wait_until(lambda: read_checks(stage) == OK | states, DEADLINE)
@@ -90,13 +84,13 @@ def test_lost_workers_and_beat_are_named_and_come_back(stage: Stage) -> None:
     wait_for(stage)
     with suspended(stage.processes("beat")):
         wait_for(stage, beat="missing")
-        assert list_faults(stage) == ["BeatMissing"]
+        assert stage.list_faults() == ["BeatMissing"]
         with suspended(stage.processes("worker2")):
             wait_for(stage, beat="missing", worker="fewer")
-            assert list_faults(stage) == ["BeatMissing", "WorkersFewer"]
+            assert stage.list_faults() == ["BeatMissing", "WorkersFewer"]
     with suspended(stage.processes("worker", "worker2")):
         wait_for(stage, worker="missing", bot="unknown")
-        assert list_faults(stage)[0] == "WorkersGone"
+        assert stage.list_faults()[0] == "WorkersGone"
     wait_for(stage)
 
 
@@ -108,7 +102,7 @@ def test_a_lost_bot_is_named_although_no_picture_is_fetched(stage: Stage, fault:
     stage.fake.fail("getMe", fault, times=None)
     try:
         wait_for(stage, bot=state)
-        assert list_faults(stage)[0] == ("TelegramUnreachable" if state == "unreachable" else "TokenRefused")
+        assert stage.list_faults()[0] == ("TelegramUnreachable" if state == "unreachable" else "TokenRefused")
     finally:
         stage.fake.clear_faults()
     wait_for(stage)
