@@ -58,17 +58,36 @@ def test_the_page_refreshes_itself_keeps_the_focus_and_says_when_it_cannot(
     wait_until(lambda: (answer := page.goto(f"{made_up}/?key={PAGE_KEY}")) and answer.ok)  # the breaker may be open
     wait_until(lambda: (answer := page.goto(f"{made_up}/ops")) and answer.ok and page.locator("polyline").count() > 20)
     expect(page.locator(".sentence")).to_contain_text("Beat is not running")
-    expect(page.locator("#refreshed")).to_have_text("Refreshed every 15 s.")
+    expect(page.locator("#refreshed")).to_have_text("Refreshed every 30 s.")
     page.get_by_role("link", name="look again").focus()
+    page.evaluate("window.spoken = document.querySelector('.sentence')")
     redis.set(Keys(TEST_TOKEN.partition(":")[0]).beat, "1")
-    page.clock.run_for(15_000)
+    page.clock.run_for(30_000)
     expect(page.locator(".sentence")).to_have_text("All is well.")
     expect(page).to_have_title("All is well · avatar-warmer")
     assert page.evaluate("document.activeElement.textContent") == "look again"
+    assert page.evaluate("spoken === document.querySelector('.sentence')"), (
+        "a screen reader hears nothing of a new element"
+    )
     page.route("**/ops", lambda route: route.abort())
-    page.clock.run_for(15_000)
+    page.clock.run_for(30_000)
     expect(page.locator("#refreshed")).to_contain_text("the service does not answer")
     page.unroute("**/ops")
-    page.clock.run_for(15_000)
-    expect(page.locator("#refreshed")).to_have_text("Refreshed every 15 s.")
+    page.clock.run_for(30_000)
+    expect(page.locator("#refreshed")).to_have_text("Refreshed every 30 s.")
     page.close()
+
+
+@pytest.mark.parametrize("name", ["runbook", "monitoring", "scaling"])
+def test_the_pages_of_the_documentation_are_accessible_on_a_small_phone(
+    browser: Browser, made_up: str, name: str
+) -> None:
+    page = browser.new_page(viewport={"width": 320, "height": 600})
+    said: list[str] = []
+    page.on("console", lambda line: said.append(line.text))
+    wait_until(lambda: (answer := page.goto(f"{made_up}/docs/{name}.md")) and answer.ok)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    results = Axe().run(page)
+    page.close()
+    assert results.violations_count == 0, results.generate_report()
+    assert said == []

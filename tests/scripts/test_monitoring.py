@@ -14,7 +14,8 @@ import pytest
 
 from tests.support.running import ROOT
 from warmer.observe.checks import STATES
-from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
+from warmer.observe.verdict import COMMANDS
+from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN, WAITING_MAX
 from web.pages.ops import CACHED_MS_MAX, UNCACHED_MS_MAX
 
 FOLDER = ROOT / "deploy" / "monitoring"
@@ -93,6 +94,13 @@ def test_the_alert_thresholds_are_the_targets_of_the_operators_page() -> None:
     for target in (f"> {1 - HIT_RATE_MIN:.1f}", f"> {ERROR_RATE_MAX}", f"> {CACHED_MS_MAX / 1000}"):
         assert target in RULES
     assert f"> {UNCACHED_MS_MAX / 1000}" in RULES
+
+
+def test_every_fault_that_pages_has_a_verdict() -> None:
+    pages = re.findall(r"- alert: (\w+)(?:(?!- alert).)*?severity: page", RULES, re.DOTALL)
+    without = {"ServiceDown", "MissesShed"}  # there is no page then; refused misses are errors: ErrorsHigh
+    assert set(pages) - set(COMMANDS) == without
+    assert f"> {WAITING_MAX}\n" in RULES
 
 
 def test_the_panels_of_the_dashboard_do_not_overlap() -> None:

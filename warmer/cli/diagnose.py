@@ -54,7 +54,9 @@ def diagnose(partners: int, is_json: bool) -> None:
         health = context.health.take()
         verdict = judge(context, health)
         if not (health.can_read or health.denied or wrong):
-            raise CannotAsk(f"{verdict.sentence} Is the service running?")
+            if is_json:
+                echo_json({"ok": False, "verdict": asdict(verdict)})
+            raise CannotAsk(begin(verdict, 0))
         figures = read_figures(context, health) if health.can_read and not health.denied else {}
         findings: list[Check | PartnerRow] = [
             Check(SERVERS, "wrong" if wrong else "ok", "; ".join(wrong) or "they are")
@@ -79,8 +81,8 @@ def judge(context: WorkerContext, health: Health) -> Verdict:
     """The verdict that `/ops` shows, too."""
     at, minutes = int(time.time()), []
     with suppress(RedisError):
-        minutes = list_minutes(context.redis, context.keys, VERDICT_MINUTES)[1]
-        at = context.redis.time()[0]
+        minute, minutes = list_minutes(context.redis, context.keys, VERDICT_MINUTES)
+        at = max(60 * minute, min(context.redis.time()[0], 60 * minute + 59))  # of the last of these minutes
     return make_verdict(health, minutes, at, find_runbook(context.settings.docs_url, context.settings.public_url))
 
 

@@ -33,6 +33,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "bot": ("ok", "unauthorized", "logged_out", "unreachable", "unknown"),
 }
 DENIED = (NoPermissionError, AuthenticationError, AccessRefused, NotAllowed)
+LOADING = "it still loads its data"  # a reason why Redis is away, which ends on its own
 RIGHTS_SECONDS = 10.0  # between two looks at the rights
 BROKER_SECONDS = 1.0  # for so long a broker that failed is not asked again
 log = logging.getLogger(__name__)
@@ -74,7 +75,9 @@ class HealthChecks:
         self._clock = clock
         self._wall_clock = wall_clock
         self._noticed: dict[str, int] = {}
-        self._lost_at = 0  # Unix time, in seconds; 0: not lost
+        self._seen: set[str] = set()  # checks that were ok at least once
+        self._has_joined = False  # had a lasting connection to Redis at least once
+        self._lost_at = 0  # when it was lost: Unix time, in seconds; 0: not lost
         self._rights: tuple[str, tuple[str, ...]] = ("ok", ())  # state, and what is denied
         self._rights_until = float("-inf")  # by the clock
         self._reason = ""
@@ -104,20 +107,23 @@ class HealthChecks:
 
     def note_lost(self) -> None:
         """The process has lost its connection to Redis: the outage may begin here, before anyone makes a check."""
-        self._lost_at = self._lost_at or int(self._wall_clock())
+        if self._has_joined:
+            self._lost_at = self._lost_at or int(self._wall_clock())
 
     def note_joined(self) -> None:
         """The process has its connection again."""
-        self._lost_at = 0
+        self._has_joined, self._lost_at = True, 0
+        self._noticed.pop("redis", None)
 
     def _note(self, checks: dict[str, str]) -> dict[str, int]:
-        """Note since when Redis and the broker fail."""
+        """Note since when Redis and the broker fail; a fault that this process has never seen absent began earlier."""
         now = int(self._wall_clock())
-        for check, began in (("redis", self._lost_at or now), ("broker", now)):
+        for check, lost_at in (("redis", self._lost_at), ("broker", 0)):
             if checks[check] == "ok":
+                self._seen.add(check)
                 self._noticed.pop(check, None)
-            else:
-                self._noticed.setdefault(check, began)
+            elif lost_at or check in self._seen:
+                self._noticed.setdefault(check, lost_at or now)
         return dict(self._noticed)
 
     def check_rights(self) -> tuple[str, tuple[str, ...]]:
@@ -173,7 +179,7 @@ def explain(error: RedisError) -> str:
     if isinstance(error, ReadOnlyError):
         return "it is a replica, which is read-only"
     if isinstance(error, BusyLoadingError):
-        return "it still loads its data"
+        return LOADING
     if str(error).startswith("MISCONF"):
         return "it cannot write to its disk, and refuses writes"
     return type(error).__name__

@@ -9,14 +9,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 
-from warmer.observe.checks import Health
-from warmer.state.stats import ERROR_RATE_MAX
+from warmer.observe.checks import LOADING, Health
+from warmer.state.stats import ERROR_RATE_MAX, WAITING_MAX
 
 Minutes = Sequence[Mapping[str, int]]  # buckets of the minute statistics, oldest first; the last is the current minute
 
-REQUESTS_MIN = 20  # of photos; fewer say nothing about a rate
+REQUESTS_MIN, ERRORS_MIN = 20, 5  # of photos; fewer say nothing about a rate
+QUIET_MINUTES = 5  # without a request: errors before them are another outage
+FULL_MINUTES = 5  # in which more than WAITING_MAX messages wait, as for the alert
 NOTICED_SECONDS = 120  # a process that notices a fault later than this has looked late: then the minutes tell
+PILES = {  # by queue, whom it hurts
+    "hot": "people see placeholders, because their clients wait in vain",
+    "warm": "pictures of new people arrive late",
+    "tick": "nothing is renewed or retried",
+}
 NO_NEW = "new pictures do not arrive, stored ones do"
 # The first command of each section of docs/runbook.md.
 COMMANDS = {
@@ -28,6 +36,7 @@ COMMANDS = {
     "WorkersGone": "avatar-warmer diagnose",
     "TelegramPauses": "avatar-warmer diagnose",
     "ErrorsHigh": "avatar-warmer diagnose",
+    "QueuePilesUp": "avatar-warmer diagnose",
     "BeatMissing": "avatar-warmer diagnose",
     "WorkersFewer": "avatar-warmer diagnose",
 }
@@ -102,28 +111,38 @@ def _name(fault: Fault, at: int) -> str:
 
 def _list_faults(health: Health, minutes: Minutes, at: int) -> Iterator[Fault]:
     """Every fault, the one that hurts most first."""
-    checks = health.checks
+    checks, trouble = health.checks, health.trouble
     if checks["redis"] != "ok":
         yield _describe_redis(health, _choose_beginning(health.noticed.get("redis"), _find_end(minutes, at)))
     if checks["broker"] != "ok":
         counted = _find_end(minutes, at, "queue:hot")
         yield _describe_broker(health, _choose_beginning(health.noticed.get("broker"), counted))
-    if checks["bot"] not in ("ok", "unknown"):
+    is_only_paused = trouble.pause_seconds and not (trouble.ill or trouble.unanswered_since)
+    if checks["bot"] not in ("ok", "unknown") and not (checks["bot"] == "unreachable" and is_only_paused):
         yield _describe_bot(health)
     if checks["worker"] == "missing":
-        last = max(health.silent.values(), default=None)
-        first = "start the workers again"
-        yield Fault("WorkersGone", "No worker is alive", NO_NEW, first, last or _find_end(minutes, at, "workers"))
-    if seconds := health.trouble.pause_seconds:
-        yield Fault("TelegramPauses", "Telegram asked for a pause", NO_NEW, f"wait {seconds:.0f} s")
+        last = max(health.silent.values(), default=0)
+        sampled = _find_end(minutes, at, "workers") or 0  # later, if the last ones said goodbye
+        since = (sampled if sampled > last + 60 else last) or None
+        yield Fault("WorkersGone", "No worker is alive", NO_NEW, "start the workers again", since)
+    if trouble.pause_seconds:
+        yield Fault("TelegramPauses", "Telegram asked for a pause", NO_NEW, "wait until it ends")
     yield from _find_errors(minutes, at)
+    yield from _find_queues(minutes, at)
     if checks["beat"] == "missing":
         hurts = "people notice nothing at first, but nothing is renewed or retried: after hours pictures are cold"
         yield Fault("BeatMissing", "Beat is not running", hurts, "start beat again", _find_end(minutes, at, "due"))
     if checks["worker"] == "fewer":
-        name, last = min(health.silent.items(), key=lambda one: one[1])
-        hurts = "people notice nothing as long as the others keep up"
-        yield Fault("WorkersFewer", f"The worker {name} is gone", hurts, "start it again", last)
+        yield _describe_silent(health.silent)
+
+
+def _describe_silent(silent: Mapping[str, int]) -> Fault:
+    are_gone = f"The worker {next(iter(silent))} is gone"
+    first = "start it again"
+    if len(silent) > 1:
+        are_gone, first = f"The workers {', '.join(sorted(silent))} are gone", "start them again"
+    hurts = "people notice nothing as long as the others keep up"
+    return Fault("WorkersFewer", are_gone, hurts, first, min(silent.values()))
 
 
 def _describe_redis(health: Health, since: int | None) -> Fault:
@@ -136,7 +155,8 @@ def _describe_redis(health: Health, since: int | None) -> Fault:
     if health.can_read:
         hurts = "stored pictures arrive, but registrations and new pictures fail"
         return Fault("RedisAway", f"Redis takes no writes{why}", hurts, "look at its memory, disk and role", since)
-    return Fault("RedisAway", f"Redis is away{why}", hurts, "start it again", since)
+    first = "wait until it has loaded them" if health.reason == LOADING else "start it again"
+    return Fault("RedisAway", f"Redis is away{why}", hurts, first, since)
 
 
 def _describe_broker(health: Health, since: int | None) -> Fault:
@@ -163,17 +183,22 @@ def _describe_bot(health: Health) -> Fault:
 
 
 def _find_errors(minutes: Minutes, at: int) -> Iterator[Fault]:
-    """More errors than the target allows, now: in this minute, or with the one before if there are few requests."""
-    now = Counter(minutes[-1]) if minutes else Counter[str]()
-    if now["requests"] < REQUESTS_MIN and len(minutes) > 1:
-        now.update(minutes[-2])
-    if now["requests"] < REQUESTS_MIN or now["errors"] <= ERROR_RATE_MAX * now["requests"]:
+    """More errors than the target allows, now: in this minute, or with the one before if there are few requests.
+
+    A minute after an empty one says nothing: what could not be written before stands in it.
+    """
+    now, number = Counter[str](), 0  # of minutes
+    while number < min(2, len(minutes) - 1) and now["requests"] < REQUESTS_MIN and minutes[-2 - number]:
+        number += 1
+        now.update(minutes[-number])
+    if now["requests"] < REQUESTS_MIN or now["errors"] < max(ERRORS_MIN, ERROR_RATE_MAX * now["requests"]):
         return
-    first = at // 60
-    for minute, bucket in zip(range(first, 0, -1), reversed(minutes), strict=False):
+    first, quiet = at // 60, 0
+    for place, bucket in enumerate(reversed(minutes)):
+        quiet = 0 if bucket.get("requests") else quiet + 1
         if bucket.get("errors", 0) > ERROR_RATE_MAX * bucket.get("requests", 0):
-            first = minute
-        elif bucket.get("requests"):
+            first = at // 60 - place
+        elif quiet > QUIET_MINUTES or (not quiet and place >= number):
             break
     yield Fault(
         "ErrorsHigh",
@@ -182,6 +207,17 @@ def _find_errors(minutes: Minutes, at: int) -> Iterator[Fault]:
         "look at the calls to Telegram and at the last failures",
         60 * first,
     )
+
+
+def _find_queues(minutes: Minutes, at: int) -> Iterator[Fault]:
+    """Queues whose samples were too long for some minutes."""
+    for queue, hurts in PILES.items():
+        field = f"queue:{queue}"
+        samples = [(place, bucket[field]) for place, bucket in enumerate(reversed(minutes)) if field in bucket]
+        long = list(takewhile(lambda sample: sample[1] > WAITING_MAX, samples))
+        if len(long) >= FULL_MINUTES and long[0][0] <= 2:  # the last sample is of now
+            since = 60 * (at // 60 - long[-1][0])
+            yield Fault("QueuePilesUp", f"{long[0][1]} jobs wait in {queue}", hurts, "start another worker", since)
 
 
 def _find_end(minutes: Minutes, at: int, field: str = "") -> int | None:
@@ -193,7 +229,7 @@ def _find_end(minutes: Minutes, at: int, field: str = "") -> int | None:
 
 
 def _choose_beginning(noticed: int | None, sampled: int | None) -> int | None:
-    """When this process noticed a fault, unless it has looked late: then the minute after which nothing was counted."""
+    """When this process noticed a fault, unless it looked too late, or before the last minute in which all was well."""
     if noticed is None or sampled is None:
         return sampled if noticed is None else noticed
-    return noticed if noticed <= sampled + NOTICED_SECONDS else sampled
+    return noticed if sampled - 60 <= noticed <= sampled + NOTICED_SECONDS else sampled

@@ -7,9 +7,8 @@ without the folder has no pages.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cache
-from itertools import pairwise
-from pathlib import Path
 
 from flask import Blueprint, Response, render_template
 from markdown_it import MarkdownIt
@@ -28,10 +27,9 @@ POLICY = (
 @bp.get("/docs/<name>.md")
 def show_page(name: str) -> Response:
     """One page, as HTML. It has the path of its source, so that the links between the pages lead to each other."""
-    path = {path.stem: path for path in FOLDER.glob("*.md")}.get(name)
-    if path is None:
+    if name not in (pages := _read_pages()):
         raise Problem(404, "there is no such page in this installation")
-    title, body = _render(path)
+    title, body = _render(pages[name])
     response = Response(render_template("docs.html", title=title, body=body), mimetype="text/html")
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Cache-Control"] = "public, max-age=300"
@@ -39,16 +37,39 @@ def show_page(name: str) -> Response:
 
 
 @cache
-def _render(path: Path) -> tuple[str, str]:
+def _read_pages() -> dict[str, str]:
+    """The text of each page by its name. A file without a heading only includes another one."""
+    texts = {path.stem: path.read_text("utf-8") for path in FOLDER.glob("*.md")}
+    return {name: text for name, text in texts.items() if text.startswith("# ")}
+
+
+@cache
+def _render(text: str) -> tuple[str, str]:
     """The title and the HTML of a page."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.add_render_rule("image", lambda *_: "")
-    tokens, title = markdown.parse(path.read_text("utf-8")), path.stem
-    for opening, inline in pairwise(tokens):
-        if opening.type == "heading_open":
-            opening.attrSet("id", _make_anchor(inline.content))
-            title = inline.content if opening.tag == "h1" else title
+    tokens, title, anchors = markdown.parse(text), "", Counter[str]()
+    for token, after, last in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        token.attrs.pop("style", None)  # the policy permits none
+        if token.type == "heading_open":
+            anchor = _make_anchor(after.content)
+            token.attrSet("id", f"{anchor}-{anchors[anchor]}" if anchors[anchor] else anchor)
+            anchors[anchor] += 1
+            title = after.content if token.tag == "h1" else title
+        elif token.type == "th_open" and not after.content:
+            token.tag = last.tag = "td"  # the empty corner of a table is no header
+        elif token.type == "table_open":
+            token.attrSet("tabindex", "0")  # it scrolls on a phone
+        for child in token.children or ():
+            if child.type == "link_open" and not _is_shown(str(child.attrGet("href"))):
+                child.attrs.pop("href")
     return title, markdown.renderer.render(tokens, markdown.options, {})
+
+
+def _is_shown(link: str) -> bool:
+    """Whether a link leads to a place of this page, to another page, or to another site."""
+    page = re.fullmatch(r"([\w-]+)\.md(#.*)?", link)
+    return link.startswith(("#", "https:", "http:")) or (page is not None and page[1] in _read_pages())
 
 
 def _make_anchor(heading: str) -> str:

@@ -1,7 +1,7 @@
 // @ts-check
 /** Refreshes the page of operators in place. Without this script, the page has a link that loads it again. */
 
-const EVERY = 15_000; // ms
+const EVERY = 30_000; // ms
 const PATIENCE = 10_000; // ms that an answer may take
 
 /** @template {Element} T @param {string} selector @param {ParentNode} [within] @returns {T} */
@@ -27,17 +27,20 @@ function update(shown, fresh) {
 
 /** @param {string} problem nothing if the page is up to date */
 function tell(problem) {
-  const words = problem ? `Not refreshed since: ${problem}. Trying again.` : `Refreshed every ${EVERY / 1000} s.`;
+  const words = problem ? `Not refreshed: ${problem}.` : `Refreshed every ${EVERY / 1000} s.`;
   const place = find('#refreshed');
   if (place.textContent !== words) place.textContent = words;
 }
+
+let isOver = false;
 
 async function refresh() {
   // A URL with a login in it, as in the address bar, may not be fetched.
   const url = location.origin + location.pathname;
   try {
     const answer = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
-    if (answer.status === 401 || answer.status === 403) return tell('the key is no longer valid, open the page again');
+    isOver = answer.status === 401 || answer.status === 403; // or the browser would ask for a password again and again
+    if (isOver) return tell('the key is no longer valid, open the page again');
     if (!answer.ok) return tell(`the service answers ${answer.status}`);
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
     document.title = fresh.title;
@@ -50,14 +53,14 @@ async function refresh() {
 }
 
 async function refreshAlways() {
-  for (;;) {
+  while (!isOver) {
     await new Promise((resolve) => setTimeout(resolve, EVERY));
     if (!document.hidden) await refresh();
   }
 }
 
 addEventListener('visibilitychange', () => {
-  if (!document.hidden) refresh();
+  if (!document.hidden && !isOver) refresh();
 });
 tell('');
 refreshAlways();

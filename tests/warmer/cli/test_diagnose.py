@@ -33,7 +33,11 @@ FILE_ID = "A" * 24
 @pytest.mark.usefixtures("impatient")
 def test_without_redis_diagnose_fails_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
-    assert fail("diagnose")[0] == 2
+    status, line = fail("diagnose")
+    assert status == 2
+    assert line.startswith("Error: Redis is away (ConnectionError): ")  # since when, a new process cannot know
+    assert line.endswith("(docs/runbook.md#redisaway)")
+    assert json.loads(call("diagnose", "--json").stdout)["verdict"]["fault"] == "RedisAway"
 
 
 def test_diagnose_begins_with_the_verdict(context: WorkerContext) -> None:

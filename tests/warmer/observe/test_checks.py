@@ -131,6 +131,7 @@ def test_an_outage_is_noted_since_the_connection_was_lost_or_else_since_the_firs
     wall = Clock(50_000)
     checks = HealthChecks(server.user, KEYS, Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings), clock, wall)
     assert checks.take().noticed == {}
+    checks.note_joined()
     checks.note_lost()
     wall.advance(10)
     checks.note_lost()  # it tries again and again
@@ -143,6 +144,30 @@ def test_an_outage_is_noted_since_the_connection_was_lost_or_else_since_the_firs
     wait_until(lambda: checks.take().noticed == {})
     server.process.send_signal(signal.SIGSTOP)
     assert checks.take().noticed == {"redis": 50_020}
+    server.process.send_signal(signal.SIGCONT)
+
+
+def test_a_process_that_starts_during_an_outage_knows_no_beginning(
+    server: Server, clock: Clock, settings: Settings, redis: Redis
+) -> None:
+    server.process.send_signal(signal.SIGSTOP)
+    checks = HealthChecks(server.user, KEYS, Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings), clock)
+    checks.note_lost()
+    assert (checks.take().checks["redis"], checks.take().noticed) == ("away", {})
+    server.process.send_signal(signal.SIGCONT)
+
+
+def test_an_outage_between_two_checks_leaves_no_beginning_behind(
+    server: Server, clock: Clock, settings: Settings, redis: Redis
+) -> None:
+    wall = Clock(50_000)
+    checks = HealthChecks(server.user, KEYS, Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings), clock, wall)
+    checks.take()
+    server.process.send_signal(signal.SIGSTOP)
+    assert checks.take().noticed == {"redis": 50_000}
+    checks.note_joined()  # and no check before the next outage
+    wall.advance(3600)
+    assert checks.take().noticed == {"redis": 53_600}
     server.process.send_signal(signal.SIGCONT)
 
 

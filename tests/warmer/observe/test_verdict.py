@@ -12,7 +12,7 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.support.cli_parts import send_heartbeat
 from tests.support.running import ROOT
-from warmer.observe.checks import STATES, Health
+from warmer.observe.checks import LOADING, STATES, Health
 from warmer.observe.verdict import COMMANDS, Verdict, find_runbook, make_verdict
 from warmer.state.budget import Trouble
 from warmer.state.stats import list_minutes
@@ -49,6 +49,12 @@ def test_without_a_fault_all_is_well() -> None:
 ILL = [
     ({"redis": "away"}, {"can_read": False}, "RedisAway", "Redis is away"),
     ({"redis": "away"}, {"reason": "it is full"}, "RedisAway", "Redis takes no writes (it is full)"),
+    (
+        {"redis": "away"},
+        {"can_read": False, "reason": LOADING},
+        "RedisAway",
+        "Redis is away (it still loads its data): p",
+    ),
     ({"redis": "denied"}, {"denied": ("+eval",)}, "RightsMissing", "Redis denies +eval"),
     ({"broker": "away"}, {}, "BrokerAway", "The broker is away"),
     ({"broker": "denied"}, {}, "RightsMissing", "The broker denies a right"),
@@ -99,6 +105,35 @@ def test_of_several_faults_the_one_that_hurts_most_comes_first() -> None:
     ]
 
 
+def test_while_redis_loads_its_data_nobody_is_told_to_start_it_again() -> None:
+    verdict = judge(make_health({"redis": "away"}, can_read=False, reason=LOADING))
+    assert verdict.sentence.endswith("; wait until it has loaded them.")
+
+
+def test_several_lost_workers_are_named_together() -> None:
+    verdict = judge(make_health({"worker": "fewer"}, silent={"w3": AT - 60, "w2": AT - 90}))
+    assert verdict.sentence.startswith("The workers w2, w3 are gone, since ")
+    assert verdict.sentence.endswith("; start them again.")
+
+
+def test_a_pause_of_getme_is_a_pause_and_no_unreachable_telegram() -> None:
+    paused = {"workers": [WorkerStatus("w", "unreachable")], "trouble": Trouble(pause_seconds=9.0)}
+    verdict = judge(make_health({"bot": "unreachable"}, **paused))
+    assert (verdict.fault, verdict.others) == ("TelegramPauses", ())
+
+
+def test_a_queue_that_was_long_for_five_minutes_is_a_fault_since_then() -> None:
+    long = {"queue:warm": 500, "queue:rewarm": 900}
+    minutes = make_minutes(_7={"queue:warm": 99}, _5=long, _4=long, _3=long, _2=long)
+    assert judge(WELL, minutes).is_well
+    minutes[-2].update(long)
+    verdict = judge(WELL, minutes)
+    assert (verdict.fault, verdict.since) == ("QueuePilesUp", 60 * (MINUTE - 5))
+    assert verdict.sentence.startswith("500 jobs wait in warm, since ")
+    minutes[-1].update({"queue:warm": 0})
+    assert judge(WELL, minutes).is_well
+
+
 # Since when
 
 
@@ -110,6 +145,13 @@ def test_a_worker_is_gone_since_its_last_heartbeat() -> None:
 
 def test_workers_that_said_goodbye_are_gone_since_the_minute_of_their_last_sample() -> None:
     verdict = judge(make_health({"worker": "missing"}, workers=[]), make_minutes(_9={"workers": 2}, _2={"requests": 1}))
+    assert verdict.since == 60 * (MINUTE - 8)
+
+
+def test_of_a_killed_worker_and_one_that_said_goodbye_later_the_later_counts() -> None:
+    verdict = judge(
+        make_health({"worker": "missing"}, workers=[], silent={"w": AT - 3000}), make_minutes(_9={"workers": 1})
+    )
     assert verdict.since == 60 * (MINUTE - 8)
 
 
@@ -125,6 +167,8 @@ def test_an_outage_of_redis_began_when_the_process_noticed_it_unless_it_looked_l
     assert judge(away).since == AT - 40
     assert judge(away, make_minutes(_1={"requests": 1})).since == AT - 40
     assert judge(away, make_minutes(_30={"requests": 1})).since == 60 * (MINUTE - 29)
+    unwatched = make_health({"redis": "away"}, noticed={"redis": AT - 3000})
+    assert judge(unwatched, make_minutes(_5={"requests": 1})).since == 60 * (MINUTE - 4), "figures refute the notice"
 
 
 def test_the_broker_is_away_since_the_queues_were_counted_last() -> None:
@@ -150,18 +194,33 @@ def test_a_beginning_of_another_day_is_told_with_its_date() -> None:
 
 def test_errors_above_the_target_are_a_fault_since_their_first_minute() -> None:
     bad = {"requests": 100, "errors": 5}
-    minutes = make_minutes(_9=bad, _6={"requests": 50}, _4=bad, _3={}, _2=bad, _1=bad, _0=bad)
+    minutes = make_minutes(_19=bad, _9=bad, _6={"requests": 50}, _4=bad, _3={}, _2=bad, _1=bad, _0=bad)
     verdict = judge(WELL, minutes)
     assert (verdict.fault, verdict.since) == ("ErrorsHigh", 60 * (MINUTE - 4))
     assert verdict.sentence.startswith("5% of the photo requests fail, since ")
 
 
 @pytest.mark.parametrize(
-    "now", [{"requests": 100, "errors": 1}, {"requests": 9, "errors": 9}, {"requests": 30, "errors": 0}]
+    "now", [{"requests": 100, "errors": 1}, {"requests": 21, "errors": 4}, {"requests": 30, "errors": 0}]
 )
-def test_few_errors_few_requests_and_errors_of_a_minute_ago_are_none(now: dict[str, int]) -> None:
-    before = {} if now["requests"] == 9 else {"requests": 100, "errors": 50}
-    assert judge(WELL, make_minutes(_1=before, _0=now)).is_well
+def test_few_errors_and_errors_of_a_minute_ago_are_none(now: dict[str, int]) -> None:
+    assert judge(WELL, make_minutes(_2={"due": 1}, _1={"requests": 100, "errors": 50}, _0=now)).is_well
+
+
+def test_few_requests_count_with_those_of_the_minute_before() -> None:
+    minutes = make_minutes(_2={"due": 1}, _1={"requests": 50, "errors": 5}, _0={"requests": 10})
+    assert (judge(WELL, minutes).fault, judge(WELL, minutes).since) == ("ErrorsHigh", 60 * (MINUTE - 1))
+    assert judge(WELL, make_minutes(_2={"due": 1}, _1={"requests": 5, "errors": 5}, _0={"requests": 4})).is_well
+
+
+def test_errors_that_were_written_after_an_outage_of_redis_are_none_of_now() -> None:
+    assert judge(WELL, make_minutes(_6={"requests": 100}, _0={"requests": 600, "errors": 500})).is_well
+
+
+def test_errors_of_the_night_are_another_outage_than_those_of_the_morning() -> None:
+    bad = {"requests": 100, "errors": 50}
+    verdict = judge(WELL, make_minutes(_40=bad, _2={"due": 1}, _1=bad, _0=bad))
+    assert verdict.since == 60 * (MINUTE - 1)
 
 
 # With what workers write
