@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from warmer.broker.start_check import exit_if_wrong_server
-from warmer.observe.logs import logging_config
+from warmer.observe.logs import log_strays, logging_config
 from warmer.open_files import raise_open_files_limit_or_exit
 from warmer.settings import load_settings_or_exit
 from web import close_app
@@ -50,6 +50,7 @@ worker_tmp_dir = _find_heartbeat_folder()
 
 def on_starting(_server: Any) -> None:
     """Refuse a Redis that is not what its URL says. Without the broker there are still hits."""
+    log_strays(_settings)
     exit_if_wrong_server(_settings, "REDIS_URL")
 
 

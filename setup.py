@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent
 BESIDE = "avatar_warmer"  # warmer/sources.py finds this folder in an installed wheel
 RUNS = (
     ".env.example", "Procfile", "celeryconfig.py", "flowerconfig.py", "gunicorn.conf.py", "scripts/runner",
-    "scripts/faketelegram",
+    "scripts/faketelegram", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
-| `budget` | hash, no TTL | tokens, at, paused_until, halted, ill:<call>, probe_at:<call> | budget | budget |
+| `budget` | hash, no TTL | tokens, at, paused_until, halted, halted_at, ill:<call>, probe_at:<call> | budget | budget |
 | `outage:<kind>` | set, OUTAGE_SECONDS or REFUSED_SECONDS | subjects that failed together | outage | outage, photos |
 | `verdict:<call>` | string, ASKING_SECONDS or VERDICT_SECONDS | `asking`, `ill`, `well`, `unknown` | outage | outage |
 | `slot:<task>` | string, SLOT_SHARE of the period | this round of a periodic task is taken | schedule | schedule |

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import resource
-import sys
+
+from warmer.log_line import exit_with
 
 LEAST = 256  # threads with connections to Redis, the broker and Telegram, and clients
 
@@ -18,6 +19,6 @@ def raise_open_files_limit_or_exit(wanted: int) -> int:
         return wanted
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if limit < LEAST:
-        sys.exit(f"avatar-warmer: ulimit -n: {limit} open files are too few for a process: allow {LEAST} or more")
+        exit_with(f"ulimit -n: {limit} open files are too few for a process: allow {LEAST} or more")
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     return limit

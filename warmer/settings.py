@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import sys
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from warmer.errors import ConfigError, SettingMissing
 from warmer.formats import FORMATS
 from warmer.http_url import HOST, CertificatesFile, ProxyUrl, PublicUrl, RootUrl, is_loopback, is_sent_in_plain_text
+from warmer.log_line import exit_with
 from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
 from warmer.sources import is_service_link, name_places, read_values
@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     host: str = Field("0.0.0.0", pattern=HOST)  # noqa: S104 - a service is meant to be reached
     port: int = Field(8000, ge=1, le=65_535)
     public_url: PublicUrl = ""
+    docs_url: PublicUrl = ""  # of the built site; empty: this service shows the pages
     cors_origins: Csv = ()
     data_dir: Path = Path("data")
     flower_port: int = Field(5555, ge=1, le=65_535)
@@ -177,9 +178,8 @@ class Settings(BaseSettings):
     @field_validator("demo")
     @classmethod
     def _demo_stays_at_home(cls, value: bool, info: ValidationInfo) -> bool:
-        at_home = is_loopback(str(info.data.get("host", "")))
-        fake = is_loopback(urlsplit(str(info.data.get("telegram_api_url", ""))).hostname)
-        if value and not (at_home and fake):
+        hosts = str(info.data.get("host", "")), urlsplit(str(info.data.get("telegram_api_url", ""))).hostname
+        if value and not all(map(is_loopback, hosts)):
             raise ValueError("is for the fake Telegram on this machine only: it signs visitors in")
         return value
 
@@ -238,7 +238,7 @@ def load_settings_or_exit() -> Settings:
     try:
         return load_settings()
     except ConfigError as error:
-        sys.exit(f"avatar-warmer: {error}")
+        exit_with(str(error))
 
 
 def _describe(error: Any) -> str:

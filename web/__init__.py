@@ -22,7 +22,7 @@ from web.api import health, openapi, partners
 from web.api.partners import PartnerName
 from web.context import NAME
 from web.observe import metrics, request_log
-from web.pages import comparison, demo, ops, static_files
+from web.pages import comparison, demo, docs, ops, static_files
 from web.photos.app import PhotoLayer
 from web.wiring import get_web_context, open_context
 
@@ -51,7 +51,7 @@ def create_app(
     problems.init_app(app)
     compression.init_app(app)
     static_files.init_app(app)
-    for module in (partners, health, ops, demo, openapi):
+    for module in (partners, health, ops, docs, demo, openapi):
         app.register_blueprint(module.bp)
     if settings.cors_origins:
         CORS(

@@ -95,12 +95,12 @@ def open_context(
     people = open_people(settings, redis, keys)
     schedule, budget = Schedule(redis, keys), Budget(redis, keys, settings.telegram_rate)
     publisher, stats = _open_publisher(settings, redis, keys, schedule), MinuteStats(redis, keys)
-    health = HealthChecks(redis, keys, publisher, clock)
+    health = HealthChecks(redis, keys, publisher, clock, wall_clock)
     urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
     parser = PhotoRequestParser(urls, settings.photo_formats)
     cache = ResponseCache(settings.photo_cache_mb * 2**20, clock)
     waiting = Waiting(settings.photo_wait, PLACES, clock=clock)
-    listener = _open_listener(settings, keys, waiting, cache, redis)
+    listener = _open_listener(settings, keys, waiting, cache, redis, health)
     forget, rate_limiter = Forget(people, store), RateLimiter(redis, keys, urls, wall_clock)
     refreshes = Refreshes(redis, keys, schedule)
     photos = PhotoContext(
@@ -134,13 +134,18 @@ def _open_publisher(settings: Settings, redis: Redis, keys: Keys, schedule: Sche
 
 
 def _open_listener(
-    settings: Settings, keys: Keys, waiting: Waiting, cache: ResponseCache, redis: Redis
+    settings: Settings, keys: Keys, waiting: Waiting, cache: ResponseCache, redis: Redis, health: HealthChecks
 ) -> PurgeListener:
     has_slots = is_cluster(settings.redis_url)
+
+    def on_lost() -> None:
+        health.note_lost()
+        cache.close()
 
     def on_joined() -> None:
         if not has_slots and isinstance(redis.connection_pool, BreakablePool):  # a cluster has one a node
             redis.connection_pool.begin_anew()  # its connections may lead to the former master
+        health.note_joined()
         cache.open()
 
     return PurgeListener(
@@ -149,6 +154,6 @@ def _open_listener(
         on_done=waiting.wake,
         on_purge=cache.purge,
         on_joined=on_joined,
-        on_lost=cache.close,
+        on_lost=on_lost,
         has_slots=has_slots,
     )

@@ -16,7 +16,7 @@ import shutil
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -40,9 +40,9 @@ from web import create_app
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-VIEWS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {  # pixels; without a height, the whole page
-    "ops": (1200, 0, "light"),
-    "ops-phone": (390, 1500, "dark"),
+VIEWS: dict[str, tuple[int, int, Literal["light", "dark"], bool]] = {  # pixels; without a height, the whole page
+    "ops": (1200, 0, "light", True),
+    "ops-phone": (390, 1500, "dark", False),  # beat has ended
 }
 DAY_MINUTES, BAD, GAP = 1440, range(780, 840), range(300, 345)  # minutes of the day
 REASONS: tuple[WarmerError, ...] = (UpstreamFailed("getFile: 502"), InvalidFileId("getFile: 400 Bad Request"))
@@ -90,25 +90,31 @@ def make_up_day(redis: Redis, keys: Keys) -> None:
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, dict[str, str]]]:
-    """The page of that day; its URL, and the headers that open it."""
+def serving() -> Iterator[tuple[str, dict[str, str], Callable[[bool], object]]]:
+    """The page of that day; its URL, the headers that open it, and what starts or ends beat."""
     with open_testbed() as testbed:
         redis = testbed.start_redis()
         os.environ |= testbed.environment  # where Celery looks, too
         settings = load_settings()
-        make_up_day(redis, Keys(settings.bot_id))
+        keys = Keys(settings.bot_id)
+        make_up_day(redis, keys)
         server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         key = {"Authorization": f"Bearer {testbed.environment['API_KEYS']}"}
-        yield f"http://127.0.0.1:{server.server_port}/ops", key
+
+        def has_beat(is_on: bool) -> object:
+            return redis.set(keys.beat, "1") if is_on else redis.delete(keys.beat)
+
+        yield f"http://127.0.0.1:{server.server_port}/ops", key, has_beat
         server.shutdown()
 
 
 def main() -> int:
     PICTURES.mkdir(exist_ok=True)
-    with serving() as (url, key), sync_playwright() as playwright:
+    with serving() as (url, key, has_beat), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        for name, (width, height, scheme) in VIEWS.items():
+        for name, (width, height, scheme, is_well) in VIEWS.items():
+            has_beat(is_well)
             size: ViewportSize = {"width": width, "height": height or 800}
             page = browser.new_page(viewport=size, color_scheme=scheme, extra_http_headers=key)
             page.goto(url)

@@ -13,6 +13,8 @@ from faketelegram import TEST_TOKEN
 from tests.conftest import make_picture, wait_until
 from tests.support.running import REQUEST_SECONDS, Service
 
+WIDTH = 1280  # px, of a laptop
+
 
 @pytest.fixture
 def flower(browser: Browser, service: Service) -> Iterator[Page]:
@@ -27,7 +29,9 @@ def flower(browser: Browser, service: Service) -> Iterator[Page]:
 
     wait_until(knows_the_workers)
     context = browser.new_context(
-        base_url=url, http_credentials={"username": user, "password": password}, viewport={"width": 1600, "height": 900}
+        base_url=url,
+        http_credentials={"username": user, "password": password},
+        viewport={"width": WIDTH, "height": 900},
     )
     yield context.new_page()
     context.close()
@@ -39,28 +43,40 @@ def test_flower_lists_each_warming_with_its_picture_duration_and_failure_cause(f
     service.telegram.fail("getFile", "invalid-file-id", times=None, file_id=bad)
     service.telegram.fail("download", "not-an-image", times=None, file_id=odd)
     service.call("POST", "/api/photos/warm", json={"photo_file_ids": [good, bad, odd]}).raise_for_status()
-    answers = [r"done", r"unavailable: invalid-file-id, .+", r"unavailable: not-an-image, .+"]
-    for file_id, outcome in zip((good, bad, odd), answers, strict=True):
-        wait_until(lambda file_id=file_id: _is_listed(flower, file_id))  # type: ignore[misc]  # bound now
-        row = flower.locator("#tasks-table tbody tr").filter(has_text=file_id)
+    answers = ["done", "unavailable: invalid-file-id, ", "unavailable: not-an-image, "]
+    states = ["SUCCESS", "FAILURE", "FAILURE"]
+    for file_id, outcome, state in zip((good, bad, odd), answers, states, strict=True):
+        wait_until(lambda file_id=file_id, state=state: _is_listed(flower, file_id, state))  # type: ignore[misc]  # bound now
+        row = flower.locator("#tasks-table tbody tr").filter(has_text=_shorten(file_id))
         expect(row.first).to_contain_text("warm")
-        expect(row.first).to_contain_text("SUCCESS")
-        expect(row.first).to_contain_text(re.compile(outcome))
+        expect(row.first).to_contain_text(outcome)
         expect(row.first.locator("td").filter(has_text=re.compile(r"^[\d.]+ m?s$"))).to_be_visible()  # the duration
+    assert flower.evaluate("document.documentElement.scrollWidth") <= WIDTH
+    cut = "[...document.querySelectorAll('.dataTables_scrollBody')].filter((one) => one.scrollWidth > one.clientWidth)"
+    assert flower.evaluate(f"{cut}.length") == 0, "a column lies outside of the window"
     _search(flower, "result:unavailable")
-    wait_until(lambda: _list_found(flower) >= {bad, odd} and good not in _list_found(flower))
-    _search(flower, f'result:"unavailable: not-an-image" {odd}')
-    wait_until(lambda: _list_found(flower) == {odd})
+    wait_until(
+        lambda: {_shorten(bad), _shorten(odd)} <= _list_found(flower) and _shorten(good) not in _list_found(flower)
+    )
+    _search(flower, f'state:FAILURE result:"unavailable: not-an-image" {odd}')
+    wait_until(lambda: _list_found(flower) == {_shorten(odd)})
+    flower.locator("#tasks-table tbody a").first.click()
+    expect(flower.locator("body")).to_contain_text(odd)
     assert TEST_TOKEN not in flower.content()
     assert TEST_TOKEN.partition(":")[2] not in flower.content()
     service.telegram.clear_faults()
 
 
-def _is_listed(flower: Page, file_id: str) -> bool:
+def _shorten(file_id: str) -> str:
+    """The file id as the table shows it."""
+    return f"{file_id[:20]}…"
+
+
+def _is_listed(flower: Page, file_id: str, state: str) -> bool:
     """Reload Flower's list. Returns True if it shows a finished warming of this picture."""
     flower.goto("/tasks")
     flower.locator("#tasks-table tbody tr").first.wait_for()
-    row = flower.locator("#tasks-table tbody tr").filter(has_text=file_id).filter(has_text="SUCCESS")
+    row = flower.locator("#tasks-table tbody tr").filter(has_text=_shorten(file_id)).filter(has_text=state)
     return row.count() > 0
 
 
@@ -71,7 +87,7 @@ def _search(flower: Page, words: str) -> None:
 
 def _list_found(flower: Page) -> set[str]:
     """Returns the file ids in Flower's table."""
-    return set(re.findall(r"\['([\w-]+)', '\w+'\]", flower.locator("#tasks-table tbody").inner_text()))
+    return set(re.findall(r"([\w-]+…) \w+", flower.locator("#tasks-table tbody").inner_text()))
 
 
 def test_flower_requires_the_password(service: Service, flower: Page) -> None:

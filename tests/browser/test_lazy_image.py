@@ -72,10 +72,11 @@ def test_a_picture_that_is_not_ready_is_requested_again_and_then_shown(blank: Pa
     stub.answers["/ann"] = [NOT_READY, NOT_READY, Answer()]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "loaded")
-    paused, not_paused = (ms for ms in blank.evaluate("waits") if ms < GIVE_UP_AFTER_MS)
-    assert paused >= 1000, "Retry-After: 1 was not honoured"
+    *paused, not_paused = (ms for ms in blank.evaluate("waits") if ms < GIVE_UP_AFTER_MS)
+    assert len(paused) == 2
+    assert min(paused) >= 1000, "Retry-After: 1 was not honoured"
     assert not_paused == 0, "it paused although the second HEAD found the picture ready"
-    assert stub.calls == ["GET /ann", "HEAD /ann"] * 2 + ["GET /ann"]
+    assert stub.calls == ["GET /ann", "HEAD /ann", "HEAD /ann", "GET /ann"]
     assert blank.evaluate("events") == ["loading", "loaded", "load"]
     assert blank.evaluate("timers.size") == 0
 
@@ -118,7 +119,10 @@ def test_a_picture_requested_offline_loads_when_the_network_returns(blank: Page,
 def test_a_removed_element_stops_its_timers_and_requests(blank: Page, stub: PageStub) -> None:
     stub.answers["/ann"] = [PATIENCE]
     image = add(blank, src="/ann", name="Ann")
-    until(lambda: blank.evaluate("timers.size") == DEADLINE_AND_PAUSE, "a pause before the next try")
+    until(
+        lambda: "HEAD /ann" in stub.calls and blank.evaluate("timers.size") == DEADLINE_AND_PAUSE,
+        "a pause before the next try",
+    )
     assert is_pulsing(image)
     blank.evaluate("window.removed = document.querySelector('lazy-image'); removed.remove()")
     assert blank.evaluate("[timers.size, removed.status, removed.shadowRoot.getAnimations().length]") == [0, "idle", 0]

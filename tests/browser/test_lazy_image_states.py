@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.page_stub import NO_PHOTO, PREVIEW, Answer, PageStub, add, has_status, stop_clock, until
+from tests.support.page_stub import NO_PHOTO, NOT_READY, PREVIEW, Answer, PageStub, add, has_status, stop_clock, until
 
 LONG = "600000"  # ms
 SHIFTS = """
@@ -71,13 +71,29 @@ def test_a_picture_that_never_answers_ends_in_an_error_after_30_seconds(blank: P
     until(lambda: stopped == ["/ann"], "the download is stopped")
 
 
+def has_passed(page: Page) -> bool:
+    """Advance the page's clock by a quarter of a second. Returns True."""
+    page.clock.run_for(250)
+    return True
+
+
 def test_a_status_request_that_never_answers_ends_in_an_error_after_30_seconds(blank: Page, stub: PageStub) -> None:
     stop_clock(blank)
     stub.answers["/ann"] = [Answer(503, picture=b""), Answer(503, picture=b"", gate=stub.gate())]
     image = add(blank, src="/ann", name="Ann")
-    until(lambda: "HEAD /ann" in stub.calls, "a HEAD request for the status")
+    until(lambda: has_passed(blank) and "HEAD /ann" in stub.calls, "a HEAD request for the status")
     blank.clock.run_for(30_500)
     has_status(image, "error")
+
+
+def test_while_a_picture_is_not_ready_only_its_headers_are_requested(blank: Page, stub: PageStub) -> None:
+    stub.answers["/ann"] = [NOT_READY]
+    image = add(blank, src="/ann", name="Ann")
+    until(lambda: stub.calls.count("HEAD /ann") >= 3, "further HEAD requests")
+    stub.answers["/ann"] = [Answer()]
+    has_status(image, "loaded")
+    first, *between, last = stub.calls
+    assert (first, set(between), last) == ("GET /ann", {"HEAD /ann"}, "GET /ann")
 
 
 def test_a_picture_that_timed_out_is_requested_again_when_the_network_returns(blank: Page, stub: PageStub) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from redis import Redis
 
+from faketelegram import TEST_TOKEN
 from screenshots.ops import make_up_day
 from tests.conftest import wait_until
 from tests.support.serving import serve
 from tests.support.web_parts import MakeApp
+from warmer.keys import Keys
 from web.wiring import get_web_context
 
 PAGE_KEY = "the-key-of-a-page-for-one-start-only"
@@ -42,6 +44,49 @@ def test_the_page_is_accessible_fits_the_screen_and_logs_nothing_to_the_console(
     page.on("console", lambda line: said.append(line.text))
     wait_until(lambda: (answer := page.reload()) and answer.ok and page.locator("polyline").count() > 20)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    results = Axe().run(page)
+    page.close()
+    assert results.violations_count == 0, results.generate_report()
+    assert said == []
+
+
+def test_the_page_refreshes_itself_keeps_the_focus_and_says_when_it_cannot(
+    browser: Browser, made_up: str, redis: Redis
+) -> None:
+    page = browser.new_page()
+    page.clock.install()
+    wait_until(lambda: (answer := page.goto(f"{made_up}/?key={PAGE_KEY}")) and answer.ok)  # the breaker may be open
+    wait_until(lambda: (answer := page.goto(f"{made_up}/ops")) and answer.ok and page.locator("polyline").count() > 20)
+    expect(page.locator(".sentence")).to_contain_text("Beat is not running")
+    expect(page.locator("#refreshed")).to_have_text("Refreshed every 30 s.")
+    page.get_by_role("link", name="look again").focus()
+    page.evaluate("window.spoken = document.querySelector('.sentence')")
+    redis.set(Keys(TEST_TOKEN.partition(":")[0]).beat, "1")
+    page.clock.run_for(30_000)
+    expect(page.locator(".sentence")).to_have_text("All is well.")
+    expect(page).to_have_title("All is well · avatar-warmer")
+    assert page.evaluate("document.activeElement.textContent") == "look again"
+    assert page.evaluate("spoken === document.querySelector('.sentence')"), (
+        "a screen reader hears nothing of a new element"
+    )
+    page.route("**/ops", lambda route: route.abort())
+    page.clock.run_for(30_000)
+    expect(page.locator("#refreshed")).to_contain_text("the service does not answer")
+    page.unroute("**/ops")
+    page.clock.run_for(30_000)
+    expect(page.locator("#refreshed")).to_have_text("Refreshed every 30 s.")
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["runbook", "monitoring", "scaling"])
+def test_the_pages_of_the_documentation_are_accessible_on_a_small_phone(
+    browser: Browser, made_up: str, name: str
+) -> None:
+    page = browser.new_page(viewport={"width": 320, "height": 600})
+    said: list[str] = []
+    page.on("console", lambda line: said.append(line.text))
+    wait_until(lambda: (answer := page.goto(f"{made_up}/docs/{name}.md")) and answer.ok)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
     results = Axe().run(page)
     page.close()
     assert results.violations_count == 0, results.generate_report()

@@ -84,10 +84,13 @@ def test_lost_workers_and_beat_are_named_and_come_back(stage: Stage) -> None:
     wait_for(stage)
     with suspended(stage.processes("beat")):
         wait_for(stage, beat="missing")
+        assert stage.list_faults() == ["BeatMissing"]
         with suspended(stage.processes("worker2")):
             wait_for(stage, beat="missing", worker="fewer")
+            assert stage.list_faults() == ["BeatMissing", "WorkersFewer"]
     with suspended(stage.processes("worker", "worker2")):
         wait_for(stage, worker="missing", bot="unknown")
+        assert stage.list_faults()[0] == "WorkersGone"
     wait_for(stage)
 
 
@@ -99,6 +102,7 @@ def test_a_lost_bot_is_named_although_no_picture_is_fetched(stage: Stage, fault:
     stage.fake.fail("getMe", fault, times=None)
     try:
         wait_for(stage, bot=state)
+        assert stage.list_faults()[0] == ("TelegramUnreachable" if state == "unreachable" else "TokenRefused")
     finally:
         stage.fake.clear_faults()
     wait_for(stage)

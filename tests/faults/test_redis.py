@@ -39,6 +39,7 @@ def check_outage(stage: Stage, server: RedisServer, name: str, figure: Figure, l
         started = time.monotonic()
         lose()
         wait_until(lambda: len(hits.since(started)) > 100 and len(others.refused_since(started)) > 9, DEADLINE)
+        wait_until(lambda: stage.list_faults()[:1] == ["RedisAway"], DEADLINE)
         ended = time.monotonic()
         mend()
         mended = time.monotonic()

@@ -20,6 +20,13 @@ apply_env_options()
 apply_options("flower", [f"--conf={sys.argv[1]}", *sys.argv[2:]])
 print(json.dumps({name: getattr(options, name) for name in ("port", "basic_auth", "max_tasks")}))
 """
+FORMAT = """
+import json, runpy, sys
+from types import SimpleNamespace
+format_task = runpy.run_path(sys.argv[1])["format_task"]
+for task in json.load(sys.stdin):
+    print(json.dumps(vars(format_task(SimpleNamespace(**task)))))
+"""
 LOGIN = "admin:of-the-file"
 
 
@@ -58,3 +65,27 @@ def test_flower_without_a_login_ends_with_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("avatar-warmer: FLOWER_BASIC_AUTH: is missing")
     assert done.stderr.count("\n") == 1
+
+
+def test_without_a_login_and_with_json_the_line_is_json(tmp_path: Path) -> None:
+    done = start(tmp_path, LOG_FORMAT="json")
+    assert json.loads(done.stderr)["message"].startswith("FLOWER_BASIC_AUTH: is missing")
+
+
+def test_long_subjects_and_results_are_shortened_and_whole_on_the_page_of_the_task(tmp_path: Path) -> None:
+    args, result = f"['{'A' * 83}', 'hot']", f"'unavailable: not-an-image, {'x' * 80}'"
+    tasks = [
+        {"args": args, "kwargs": "{}", "result": result},
+        {"args": "['user:42', 'warm']", "kwargs": "{}", "result": "'done'"},
+        {"args": None, "kwargs": None, "result": None},
+    ]
+    here = os.environ | {"PYTHONPATH": str(ROOT), "FLOWER_BASIC_AUTH": LOGIN}
+    command = [sys.executable, "-c", FORMAT, str(ROOT / "flowerconfig.py")]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=here, input=json.dumps(tasks), capture_output=True, text=True, check=True
+    )
+    long, short, unknown = (json.loads(line) for line in done.stdout.splitlines())
+    assert (long["args"], long["kwargs"]) == (f"{'A' * 20}… hot", args)
+    assert (long["result"][:26], len(long["result"])) == ("unavailable: not-an-image,", 35)
+    assert (short["args"], short["result"]) == ("user:42 warm", "done")
+    assert unknown == tasks[2]

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.support.running import ROOT
 from warmer.observe.checks import STATES
-from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
+from warmer.observe.verdict import COMMANDS
+from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN, WAITING_MAX
 from web.pages.ops import CACHED_MS_MAX, UNCACHED_MS_MAX
 
 FOLDER = ROOT / "deploy" / "monitoring"
@@ -29,6 +36,35 @@ def list_sections() -> dict[str, str]:
 def test_every_alert_has_a_test_that_it_fires_and_one_that_it_does_not() -> None:
     cases = re.findall(r"- name: (\w+) (fires|does not fire)$", (FOLDER / "alerts.test.yml").read_text(), re.MULTILINE)
     assert sorted(cases) == sorted((name, way) for name in ALERTS for way in ("fires", "does not fire"))
+
+
+def test_the_outages_that_are_played_let_every_alert_fire_that_they_name_and_end() -> None:
+    text = (FOLDER / "outages.test.yml").read_text("utf-8")
+    for course in text.split("  - name: ")[1:]:
+        moments = re.findall(r"exp_samples:(?: (\[\])|\n((?: +- \{labels.*\n)+))", course)
+        assert moments[-1][0] == "[]", course
+    named = set(re.findall(r'alertname="(\w+)"', text))
+    assert {"RedisAway", "TelegramUnreachable", "TokenRefused", "WorkersFewer", "BeatMissing", "MissesShed"} <= named
+    assert named <= set(ALERTS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "runbook"),
+    [
+        (
+            {"DOCS_URL": "https://docs.example/a/", "PUBLIC_URL": "https://a.example"},
+            "https://docs.example/a/runbook.html",
+        ),
+        ({"PUBLIC_URL": "https://a.example"}, "https://a.example/docs/runbook.md"),
+        ({}, "docs/runbook.md"),
+    ],
+)
+def test_the_links_of_the_printed_alerts_are_absolute(settings: dict[str, str], runbook: str, tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], **settings}
+    command: list[Any] = [sys.executable, ROOT / "deploy" / "alerts.py"]
+    printed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"runbook: (\S+)", printed) == [f"{runbook}#{name.lower()}" for name in ALERTS]
+    assert printed.replace(runbook, "docs/runbook.md") == RULES
 
 
 def test_every_alert_has_one_section_in_the_runbook() -> None:
@@ -58,6 +94,13 @@ def test_the_alert_thresholds_are_the_targets_of_the_operators_page() -> None:
     for target in (f"> {1 - HIT_RATE_MIN:.1f}", f"> {ERROR_RATE_MAX}", f"> {CACHED_MS_MAX / 1000}"):
         assert target in RULES
     assert f"> {UNCACHED_MS_MAX / 1000}" in RULES
+
+
+def test_every_fault_that_pages_has_a_verdict() -> None:
+    pages = re.findall(r"- alert: (\w+)(?:(?!- alert).)*?severity: page", RULES, re.DOTALL)
+    without = {"ServiceDown", "MissesShed"}  # there is no page then; refused misses are errors: ErrorsHigh
+    assert set(pages) - set(COMMANDS) == without
+    assert f"> {WAITING_MAX}\n" in RULES
 
 
 def test_the_panels_of_the_dashboard_do_not_overlap() -> None:

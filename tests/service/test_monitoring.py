@@ -29,6 +29,10 @@ def test_every_alert_fires_under_its_condition_and_only_then() -> None:
     promtool("test", "rules", "alerts.test.yml")
 
 
+def test_the_alerts_fire_while_an_outage_lasts_and_end_with_it() -> None:
+    promtool("test", "rules", "outages.test.yml")
+
+
 def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
     for name in ("prometheus.yml", "alerts.yml"):
         shutil.copy(FOLDER / name, tmp_path)

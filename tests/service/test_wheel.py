@@ -21,7 +21,7 @@ from tests.support.programs import give_up
 from tests.support.running import REQUEST_SECONDS, ROOT, STOP_SECONDS, Service, find_key, wait_for_url
 
 VERSION = version("avatar-warmer")
-LEFT_OUT = shutil.ignore_patterns(".[!e]*", ".env", "build", "data", "docs", "tests", "*.egg-info", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns(".[!e]*", ".env", "build", "data", "tests", "*.egg-info", "__pycache__")
 LOCK = ("--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(ROOT / "requirements" / "run.lock"))
 
 
@@ -100,6 +100,11 @@ def test_the_wheel_installs_three_packages_and_no_module(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
         names = {name.partition("/")[0] for name in files.namelist()}
     assert names == {"avatar_warmer", "warmer", "web", f"avatar_warmer-{VERSION}.dist-info"}
+
+
+def test_the_wheel_has_the_pages_that_the_service_shows(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        assert {f"avatar_warmer/docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= set(files.namelist())
 
 
 def test_a_folder_named_like_the_files_of_the_wheel_hides_none_of_them(command: Path, tmp_path: Path) -> None:

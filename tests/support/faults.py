@@ -135,6 +135,11 @@ class Stage:
                     found += [child, *child.children(recursive=True)]
         return found
 
+    def list_faults(self) -> list[str]:
+        """The faults that the verdict of `/ops` tells, the one that hurts most first."""
+        verdict = self.service.call("GET", "/ops.json").json()["verdict"]
+        return [fault for fault in (verdict["fault"], *(other["fault"] for other in verdict["others"])) if fault]
+
     def add_people(self, number: int, picture: bytes | Drawn = DRAWN) -> dict[int, str]:
         """Add people with drawn pictures or with this one. Returns their file ids by id."""
         ids = [next(_ids) for _ in range(number)]

@@ -100,7 +100,7 @@ def wait_for_url(runner: subprocess.Popen[bytes], log: Path) -> str:
 
     def find() -> re.Match[str] | None:
         assert runner.poll() is None, log.read_text()
-        return re.search(r"Avatars are warm at (http://\S+)\n", log.read_text())
+        return re.search(r'Avatars are warm at (http://[^\s"]+)["\n]', log.read_text())
 
     found: re.Match[str] = wait_until(find, START_SECONDS)
     return found[1]

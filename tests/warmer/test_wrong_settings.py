@@ -52,6 +52,7 @@ BAD = {
     "HOST": ["tcp://10.0.0.1:8000", "a b", "a/b", "0.0.0.0:8000", "localhost:8000", "[::]", "[::1]:8000", "a%b"],
     "PORT": ["0", "65536", "http", "80.5", "-1", ":8000", "8000/tcp", "0.0.0.0:8000"],
     "PUBLIC_URL": ["photos.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://", *UNPRINTABLE],
+    "DOCS_URL": ["docs.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://", *UNPRINTABLE],
     "CORS_ORIGINS": ["*", "example.org", "https://a/path", "https://a, *", "https://*.example.org", "null"],
     "FLOWER_PORT": ["0", "x"],
     "PAGE_KEY": ["x", "x" * 31],

@@ -26,6 +26,7 @@ ROUTES = {
     ("GET", "/metrics"),
     ("GET", "/ops"),
     ("GET", "/ops.json"),
+    ("GET", "/docs/<name>.md"),
     ("GET", "/openapi.json"),
     ("GET", "/static/<path:filename>"),
     ("GET", "/api/partner/recent"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from secrets import token_hex
 from typing import Any, Literal
 
 from amqp.exceptions import AMQPError
@@ -128,6 +129,7 @@ class Publisher:
                         self.app.send_task(
                             "warm", args=[subject, lane], queue=lane, producer=producer, headers=headers,
                             declare=[], argsrepr=repr([subject, lane]), kwargsrepr="{}",
+                            task_id=token_hex(6),  # Flower's table has room for no longer one
                         )  # fmt: skip
                         confirmed += not has_batches
                 return subjects[len(accepted) :]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from warmer.broker.greeting import Address, ask_rabbit, ask_redis, ask_sentinel, connect, identify
 from warmer.errors import ConfigError
 from warmer.keys import Keys
+from warmer.log_line import exit_with
 from warmer.redis_url import Host, parse_options, parse_place
 from warmer.settings import Settings
 
@@ -60,7 +60,7 @@ def exit_if_wrong_server(settings: Settings, *names: str) -> None:
     try:
         check_servers(settings, *names)
     except ConfigError as error:
-        sys.exit(f"avatar-warmer: {error}")
+        exit_with(str(error))
 
 
 def check_servers(settings: Settings, *names: str) -> None:

@@ -63,8 +63,8 @@ def check_health(health: Health) -> Iterator[Check]:
         "redis": " ".join(health.denied) or health.reason,
         "worker": ", ".join(f"{name} fell silent" for name in health.silent)
         or ", ".join(status.name for status in health.workers),
-        "bot": f"no usable answer to {', '.join(health.ill)}"
-        if health.ill and health.checks["bot"] == "unreachable"
+        "bot": f"no usable answer to {', '.join(health.trouble.ill)}"
+        if health.trouble.ill and health.checks["bot"] == "unreachable"
         else next((f"@{status.bot_username}" for status in health.workers if status.bot_username), ""),
     }
     questions = {

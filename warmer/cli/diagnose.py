@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+import time
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from typing import Any
 
 import click
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -15,11 +17,16 @@ from rich.table import Table
 from warmer.broker.start_check import find_wrong_servers
 from warmer.cli.checks import PartnerRow
 from warmer.cli.checks import diagnose as ask_all
-from warmer.cli.common import CannotAsk, as_json, echo_json, opened_worker_context
+from warmer.cli.common import CannotAsk, as_json, count, echo_json, opened_worker_context
 from warmer.cli.figures import read_figures, show_figure
 from warmer.cli.redis_checks import Check
+from warmer.observe.checks import Health
+from warmer.observe.verdict import Verdict, find_runbook, make_verdict
+from warmer.state.stats import list_minutes
+from warmer.wiring import WorkerContext
 
 SERVERS = "Are Redis and the broker what the URLs say?"
+VERDICT_MINUTES = 1440  # a fault may be that old
 MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 
 
@@ -45,8 +52,11 @@ def diagnose(partners: int, is_json: bool) -> None:
         progress as status,
     ):
         health = context.health.take()
+        verdict = judge(context, health)
         if not (health.can_read or health.denied or wrong):
-            raise CannotAsk(f"Redis is away ({health.reason}; is the service running?)")
+            if is_json:
+                echo_json({"ok": False, "verdict": asdict(verdict)})
+            raise CannotAsk(begin(verdict, 0))
         figures = read_figures(context, health) if health.can_read and not health.denied else {}
         findings: list[Check | PartnerRow] = [
             Check(SERVERS, "wrong" if wrong else "ok", "; ".join(wrong) or "they are")
@@ -56,13 +66,33 @@ def diagnose(partners: int, is_json: bool) -> None:
             if status:
                 status.update(escape(f"Asking… {finding.question if isinstance(finding, Check) else finding.name}"))
     checks = [finding for finding in findings if isinstance(finding, Check)]
-    is_well = all(check.state != "wrong" for check in checks)
+    number = sum(check.state == "wrong" for check in checks)
     if is_json:
         people = [asdict(row) for row in findings if isinstance(row, PartnerRow)]
-        echo_json({"ok": is_well, "checks": [asdict(check) for check in checks], "partners": people, "now": figures})
+        answers = {"checks": [asdict(check) for check in checks], "partners": people, "now": figures}
+        echo_json({"ok": number == 0, "verdict": asdict(verdict), **answers})
     else:
+        click.echo(begin(verdict, number))
         show(findings, figures, Console())
-    sys.exit(0 if is_well else 1)
+    sys.exit(1 if number else 0)
+
+
+def judge(context: WorkerContext, health: Health) -> Verdict:
+    """The verdict that `/ops` shows, too."""
+    at, minutes = int(time.time()), []
+    with suppress(RedisError):
+        minute, minutes = list_minutes(context.redis, context.keys, VERDICT_MINUTES)
+        at = max(60 * minute, min(context.redis.time()[0], 60 * minute + 59))  # of the last of these minutes
+    return make_verdict(health, minutes, at, find_runbook(context.settings.docs_url, context.settings.public_url))
+
+
+def begin(verdict: Verdict, number: int) -> str:
+    """The first line. `number`: of the wrong answers, which may be about more than the verdict."""
+    if not verdict.is_well:
+        return f"{verdict.sentence} ({verdict.link})"
+    if number:
+        return f"The service is well, but not every answer below: {count(number, 'answer')} wrong."
+    return verdict.sentence
 
 
 def show(findings: list[Check | PartnerRow], figures: dict[str, Any], console: Console) -> None:

@@ -20,7 +20,7 @@ from redis.exceptions import (
 
 from warmer.broker.publish import BROKER_FAILED, Publisher
 from warmer.keys import Keys
-from warmer.state.budget import list_ill_calls
+from warmer.state.budget import Trouble, read_trouble
 from warmer.state.rights import list_denied
 from warmer.state.workers import BotState, Heartbeats, WorkerStatus, judge_bot, read_heartbeats
 
@@ -33,6 +33,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "bot": ("ok", "unauthorized", "logged_out", "unreachable", "unknown"),
 }
 DENIED = (NoPermissionError, AuthenticationError, AccessRefused, NotAllowed)
+LOADING = "it still loads its data"  # a reason why Redis is away, which ends on its own
 RIGHTS_SECONDS = 10.0  # between two looks at the rights
 BROKER_SECONDS = 1.0  # for so long a broker that failed is not asked again
 log = logging.getLogger(__name__)
@@ -45,10 +46,12 @@ class Health:
     checks: dict[str, str]  # see STATES
     can_read: bool  # Redis answers, so stored pictures are served
     workers: list[WorkerStatus] = field(default_factory=list)
-    silent: list[str] = field(default_factory=list)  # names of the workers that are missed
+    silent: dict[str, int] = field(default_factory=dict)  # the workers that are missed, and their last heartbeats
     denied: tuple[str, ...] = ()  # rights that Redis denies
-    ill: tuple[str, ...] = ()  # calls to Telegram that fail for every picture
+    trouble: Trouble = field(default_factory=Trouble)  # what keeps the workers from calling Telegram
     reason: str = ""  # why Redis is away, in words
+    # Since when this process knows that Redis or the broker fails: Unix time of its own clock, in seconds.
+    noticed: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_ok(self) -> bool:
@@ -59,12 +62,22 @@ class HealthChecks:
     """Asks Redis, the broker and the heartbeats. Never raises."""
 
     def __init__(
-        self, redis: Redis, keys: Keys, publisher: Publisher, clock: Callable[[], float] = time.monotonic
+        self,
+        redis: Redis,
+        keys: Keys,
+        publisher: Publisher,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._publisher = publisher
         self._clock = clock
+        self._wall_clock = wall_clock
+        self._noticed: dict[str, int] = {}
+        self._seen: set[str] = set()  # checks that were ok at least once
+        self._has_joined = False  # had a lasting connection to Redis at least once
+        self._lost_at = 0  # when it was lost: Unix time, in seconds; 0: not lost
         self._rights: tuple[str, tuple[str, ...]] = ("ok", ())  # state, and what is denied
         self._rights_until = float("-inf")  # by the clock
         self._reason = ""
@@ -75,20 +88,43 @@ class HealthChecks:
         """Make every check now; of a second, a failure of the broker is remembered, and of ten, the rights."""
         broker = self._check_broker()
         try:
-            beats, ill = read_heartbeats(self._redis, self._keys), list_ill_calls(self._redis, self._keys)
+            beats, trouble = read_heartbeats(self._redis, self._keys), read_trouble(self._redis, self._keys)
         except RedisError as error:
             checks = {"redis": _name(error), "broker": broker, "worker": "unknown", "beat": "unknown", "bot": "unknown"}
             self._rights_until = float("-inf")  # look again as soon as it is back
-            return Health(checks, can_read=False, denied=_list_denied_by(error), reason=explain(error))
+            noticed = self._note(checks)
+            return Health(checks, False, denied=_list_denied_by(error), reason=explain(error), noticed=noticed)
         state, denied = self.check_rights()
         checks = {
             "redis": state,
             "broker": broker,
             "worker": _judge_workers(beats),
             "beat": "ok" if beats.has_beat else "missing",
-            "bot": _judge_bot(beats, ill),
+            "bot": _judge_bot(beats, trouble),
         }
-        return Health(checks, True, beats.workers, beats.silent, denied, ill, self._reason if state == "away" else "")
+        reason = self._reason if state == "away" else ""
+        return Health(checks, True, beats.workers, beats.silent, denied, trouble, reason, self._note(checks))
+
+    def note_lost(self) -> None:
+        """The process has lost its connection to Redis: the outage may begin here, before anyone makes a check."""
+        if self._has_joined:
+            self._lost_at = self._lost_at or int(self._wall_clock())
+
+    def note_joined(self) -> None:
+        """The process has its connection again."""
+        self._has_joined, self._lost_at = True, 0
+        self._noticed.pop("redis", None)
+
+    def _note(self, checks: dict[str, str]) -> dict[str, int]:
+        """Note since when Redis and the broker fail; a fault that this process has never seen absent began earlier."""
+        now = int(self._wall_clock())
+        for check, lost_at in (("redis", self._lost_at), ("broker", 0)):
+            if checks[check] == "ok":
+                self._seen.add(check)
+                self._noticed.pop(check, None)
+            elif lost_at or check in self._seen:
+                self._noticed.setdefault(check, lost_at or now)
+        return dict(self._noticed)
 
     def check_rights(self) -> tuple[str, tuple[str, ...]]:
         """The state of Redis for all that the service does, and the rights that are missing. Logs a new lack."""
@@ -121,10 +157,10 @@ def _judge_workers(beats: Heartbeats) -> str:
     return "fewer" if beats.silent else "ok"
 
 
-def _judge_bot(beats: Heartbeats, ill: tuple[str, ...]) -> BotState:
+def _judge_bot(beats: Heartbeats, trouble: Trouble) -> BotState:
     """What the workers say of the bot. It is unreachable, too, if one call fails for every picture."""
     state = judge_bot(beats.workers)
-    return "unreachable" if state == "ok" and ill else state
+    return "unreachable" if state == "ok" and trouble.ill else state
 
 
 def _name(error: BaseException | None) -> str:
@@ -143,7 +179,7 @@ def explain(error: RedisError) -> str:
     if isinstance(error, ReadOnlyError):
         return "it is a replica, which is read-only"
     if isinstance(error, BusyLoadingError):
-        return "it still loads its data"
+        return LOADING
     if str(error).startswith("MISCONF"):
         return "it cannot write to its disk, and refuses writes"
     return type(error).__name__

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
+from types import TracebackType
 from typing import Any, NamedTuple, TextIO
 
 from warmer.request_id import get_request_id
 from warmer.settings import Settings
 
+log = logging.getLogger(__name__)
 _ORDINARY = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
 
 
@@ -151,3 +155,17 @@ def logging_config(settings: Settings) -> dict[str, Any]:
 def configure_logging(settings: Settings) -> None:
     """Set up logging for this process."""
     logging.config.dictConfig(logging_config(settings))
+    log_strays(settings)
+
+
+def log_strays(settings: Settings) -> None:
+    """Log Python's warnings, and as JSON also the exceptions that end the process or a thread."""
+    logging.captureWarnings(True)
+    if settings.log_format == "json":
+        sys.excepthook = _log_last
+        threading.excepthook = lambda args: _log_last(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _log_last(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if error is not None and not issubclass(kind, SystemExit):
+        log.critical("uncaught %s", kind.__name__, exc_info=(kind, error, trace))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from redis import Redis
@@ -59,6 +60,7 @@ class Budget:
         self._ask = load_script(redis, "lua/budget.lua")
         self._pause = load_script(redis, "lua/pause.lua")
         self._begin_outage = load_script(redis, "lua/begin_outage.lua")
+        self._halt = load_script(redis, "lua/halt.lua")
 
     def spend(self, job: JobContext, method: str, call: Callable[[Deadline], T]) -> T:
         """Make one Bot API call that costs a token; what Telegram says of our pace or token holds for all workers."""
@@ -125,7 +127,7 @@ class Budget:
 
     def halt(self, trouble: BotTrouble = "unauthorized") -> None:
         """Stop every call until `resume`: the token is wrong, or the bot is logged out."""
-        self.redis.hset(self.key, "halted", trouble)
+        self._halt(keys=[self.key], args=[trouble, self._tell_instant()])
 
     def is_halted(self) -> bool:
         """Whether calls wait for a passing getMe."""
@@ -157,6 +159,7 @@ class Budget:
     def resume(self) -> None:
         """Calls are made again: getMe passes."""
         if self.redis.hdel(self.key, "halted"):
+            self.redis.hdel(self.key, "halted_at")
             self.on_recovered("halt")
 
     def _tell_instant(self) -> str:
@@ -198,12 +201,39 @@ class Budget:
         self._paused_until = max(self._paused_until, self._tell_seconds() + seconds)
 
 
-def list_ill_calls(redis: Redis, keys: Keys) -> tuple[str, ...]:
-    """Returns the calls that fail for every subject, as of a probe in the last minute; in one round trip."""
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What keeps the workers from calling Telegram. Instants are Unix time, in seconds; 0: unknown, or never."""
+
+    ill: tuple[str, ...] = ()  # calls that fail for every subject, as of a probe in the last minute
+    ill_since: int = 0  # the first of them
+    unanswered_since: int = 0  # getMe
+    halted_since: int = 0
+    pause_seconds: float = 0.0  # that are left of a pause
+
+
+def read_trouble(redis: Redis, keys: Keys) -> Trouble:
+    """Returns the trouble of all workers, in one round trip."""
     pipe: Any = redis.pipeline(transaction=False)
     pipe.time()
     pipe.hmget(keys.budget, [f"ill:{call}" for call in CALLS])
     pipe.hmget(keys.budget, [f"probe_at:{call}" for call in CALLS])
-    (seconds, _), flags, probes = pipe.execute()
-    found = zip(CALLS, flags, probes, strict=True)
-    return tuple(call for call, is_ill, at in found if is_ill and seconds - float(at or 0) < UNPROBED_SECONDS)
+    pipe.hmget(keys.budget, "ill:getMe", "halted_at", "paused_until")
+    (seconds, micros), began, probes, others = pipe.execute()
+    now = seconds + micros / 1e6
+    found = zip(CALLS, began, probes, strict=True)
+    ill = {call: _read_instant(at) for call, at, probe in found if at and now - float(probe or 0) < UNPROBED_SECONDS}
+    unanswered, halted, paused_until = others
+    return Trouble(
+        tuple(ill),
+        min(ill.values(), default=0),
+        _read_instant(unanswered),
+        _read_instant(halted),
+        max(0.0, float(paused_until or 0) - now),
+    )
+
+
+def _read_instant(value: bytes | None) -> int:
+    """An instant; 0 if there is none, or only the `1` of an earlier release."""
+    instant = int(float(value or 0))
+    return instant if instant > 1 else 0

@@ -27,6 +27,7 @@ from warmer.repeater import Repeater
 
 FLUSH_SECONDS = 1.0
 HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01  # targets: `/ops` marks a figure that misses them
+WAITING_MAX = 100  # messages in a queue, for longer than some minutes: more mean that the workers do not keep up
 LATENCY_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # upper bounds; the last also counts slower ones
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,9 @@ class Heartbeats:
     """Every heartbeat at one moment."""
 
     workers: list[WorkerStatus]
-    silent: list[str]  # workers that ended without a goodbye within the hour, and that no later worker replaces
+    # Workers that ended without a goodbye within the hour, and that no later worker replaces, by name; Unix time of
+    # their last heartbeats, in seconds.
+    silent: dict[str, int]
     has_beat: bool
 
 
@@ -51,15 +53,15 @@ def read_heartbeats(redis: Redis, keys: Keys) -> Heartbeats:
     return Heartbeats(list(alive.values()), _list_silent(gone, alive.values()), bool(beat))
 
 
-def _list_silent(gone: dict[str, float], alive: Iterable[WorkerStatus]) -> list[str]:
+def _list_silent(gone: dict[str, float], alive: Iterable[WorkerStatus]) -> dict[str, int]:
     """The workers without a successor: each living worker replaces one that was last heard before it started."""
     starts = sorted((status.started_at for status in alive), reverse=True)
-    silent = []
+    silent = {}
     for name, last_beat in sorted(gone.items(), key=lambda one: one[1], reverse=True):
         if starts and starts[0] >= last_beat:
             starts.pop(0)
         else:
-            silent.append(name)
+            silent[name] = int(last_beat)
     return silent
 
 

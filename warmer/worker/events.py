@@ -9,6 +9,18 @@ from celery.app.events import Events as CeleryEvents
 from celery.events.dispatcher import EventDispatcher
 from celery.worker.consumer import Consumer
 
+NO_PHOTO = "unavailable: none"
+EVENTS = {"unavailable": "task-failed", "postponed": "task-retried", "dropped": "task-retried"}
+
+
+def choose_event(outcome: str) -> str | None:
+    """The event that shows the outcome of a job (`Outcome.__str__`) in Flower, if it is not a success.
+
+    For Celery every job with an outcome has succeeded. An exception would change neither its acknowledgement nor its
+    retry, which is on the schedule, but Celery's event of a failure has neither duration nor result.
+    """
+    return None if outcome.startswith(NO_PHOTO) else EVENTS.get(outcome.partition(":")[0])
+
 
 class LoopDispatcher(EventDispatcher):
     """Buffers the events of the tasks' threads until the loop flushes them.
@@ -21,13 +33,15 @@ class LoopDispatcher(EventDispatcher):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | {"buffer_limit": sys.maxsize})
 
-    def send(self, *args: Any, **options: Any) -> Any:
+    def send(self, type: str, *args: Any, **options: Any) -> Any:
         """Try once: an event that fails is kept for the next flush, and the loop connects again.
 
         Celery retries a worker's heartbeat forever. If RabbitMQ closed the connection while the worker was blocked,
         that opens 200 connections per second in vain, and the loop never continues.
         """
-        return super().send(*args, **options | {"retry": False})
+        if type == "task-succeeded" and (shown := choose_event(outcome := str(options.get("result")).strip("'\""))):
+            type, options = shown, options | {"exception": outcome}
+        return super().send(type, *args, **options | {"retry": False})
 
     def extend_buffer(self, other: EventDispatcher) -> None:
         """Take over the events of the dispatcher before this one. Celery's leaves those of tasks behind."""

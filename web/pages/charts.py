@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import dropwhile, groupby
 
 from web.pages.history import STEP_MINUTES, Figures
 from web.pages.overview import Step
 
 WIDTH, HEIGHT = 320, 80  # units of the drawing
+DAY = "last 24 hours"
 Value = float | None
 Read = Callable[[Figures], Value]
 
@@ -41,6 +42,7 @@ class Chart:
     lowest: str
     highest: str
     lines: list[Line]
+    latest: str = ""  # in place of the lines, while there is a single point
 
 
 PLANS = (
@@ -78,21 +80,26 @@ PLANS = (
 )
 
 
-def draw_all(steps: Sequence[Step]) -> list[Chart]:
-    """Every chart of these steps."""
-    return [draw(plan, [step.figures for step in steps]) for plan in PLANS]
+def draw_all(steps: Sequence[Step], period: str = DAY) -> list[Chart]:
+    """Every chart of these steps, from the first one with figures on. `period`: since then, in words."""
+    figures = [step.figures for step in dropwhile(lambda step: step.figures is None, steps)]
+    return [draw(plan, figures, period) for plan in PLANS]
 
 
-def draw(plan: Plan, figures: Sequence[Figures | None]) -> Chart:
+def draw(plan: Plan, figures: Sequence[Figures | None], period: str = DAY) -> Chart:
     """One chart. A step without figures is a gap."""
     lines = {label: [None if one is None else read(one) for one in figures] for label, read in plan.lines.items()}
     known = [value for values in lines.values() for value in values if value is not None]
     if not known:
         return Chart(plan.title, f"{plan.title}: no data in the last 24 hours", "", "", [])
+    if len(figures) == 1:
+        shown = {label: format_value(value, plan.unit) for label, (value,) in lines.items()}
+        latest = ", ".join(f"{label} {value}" if len(shown) > 1 else value for label, value in shown.items())
+        return Chart(plan.title, "", "", "", [], latest)
     low, high = (min(0.0, *known) if plan.starts_at_zero else min(known)), max(known)
     return Chart(
         title=plan.title,
-        words=f"{plan.title}, last 24 hours. " + " ".join(_describe(plan.unit, *line) for line in lines.items()),
+        words=f"{plan.title}, {period}. " + " ".join(_describe(plan.unit, *line) for line in lines.items()),
         lowest=format_value(low, plan.unit),
         highest=format_value(high, plan.unit),
         lines=[Line(label, list(_cut(values, low, high))) for label, values in lines.items()],

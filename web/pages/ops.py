@@ -9,32 +9,37 @@ from flask import Blueprint, Response, jsonify, render_template
 
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
 from web.context import get_context
-from web.pages.charts import HEIGHT, WIDTH, draw_all, format_value
+from web.pages.charts import DAY, HEIGHT, WIDTH, draw_all, format_value
 from web.pages.context import PageContext
 from web.pages.operators import require_operator
-from web.pages.overview import take_overview
+from web.pages.overview import Overview, take_overview
 
 bp = Blueprint("ops", __name__)
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500
+WHOLE_DAY_SECONDS = 23.5 * 3600  # figures that reach back further fill the charts
 
 
 @bp.get("/ops")
 def show_page() -> Response:
-    """Health now, the figures of the last day, and the last failures."""
+    """Whether all is well, health now, the figures of the last day, and the last failures."""
     require_operator(takes_basic=True)
     overview = take_overview(get_context(PageContext))
+    period = format_period(overview)
     page = render_template(
         "ops.html",
         overview=overview,
-        charts=draw_all(overview.steps),
+        period_shown=period or "24 h ago",
+        charts=draw_all(overview.steps, period or DAY),
         width=WIDTH,
         height=HEIGHT,
         format_value=format_value,
         format_age=format_age,
+        format_duration=format_duration,
         format_instant=format_instant,
         targets={"hits": HIT_RATE_MIN, "errors": ERROR_RATE_MAX, "cached": CACHED_MS_MAX, "uncached": UNCACHED_MS_MAX},
     )
@@ -54,12 +59,24 @@ def show_figures() -> Response:
     return response
 
 
+def format_period(overview: Overview) -> str:
+    """Since when there are figures, such as `since 12 min`; nothing if it is the whole day."""
+    if overview.since is None or overview.at - overview.since > WHOLE_DAY_SECONDS:
+        return ""
+    return f"since {format_duration(overview.at - overview.since)}"
+
+
 def format_age(seconds: int) -> str:
     """An age in one unit."""
+    return f"{format_duration(seconds)} ago"
+
+
+def format_duration(seconds: int) -> str:
+    """A duration in one unit."""
     for name, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size:
-            return f"{seconds // size} {name} ago"
-    return f"{max(seconds, 0)} s ago"
+            return f"{seconds // size} {name}"
+    return f"{max(seconds, 0)} s"
 
 
 def format_instant(at: int) -> str:

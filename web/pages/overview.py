@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED
 from warmer.observe.checks import Health
+from warmer.observe.verdict import Verdict, find_runbook, make_verdict
 from warmer.state.failures import Failure, list_failures
 from warmer.state.stats import list_minutes
 from web.pages.context import PageContext
@@ -46,6 +49,7 @@ class Overview:
     """The whole overview. What is unknown while Redis or the broker is away is None or empty."""
 
     at: int  # Unix time, in seconds
+    verdict: Verdict
     checks: dict[str, str]  # as /readyz shows them
     redis: str  # that check
     broker: str  # that check
@@ -54,12 +58,14 @@ class Overview:
     hour: Figures | None = None
     day: Figures | None = None
     failures: list[Failure] = field(default_factory=list)
+    since: int | None = None  # Unix time of the first minute of the day that has figures, in seconds
     steps: list[Step] = field(default_factory=list)
 
 
 def take_overview(context: PageContext) -> Overview:
     """Read everything in some ten round trips. The minutes of 24 hours take 60 ms, measured."""
     health = context.health.take()
+    runbook = find_runbook(context.settings.docs_url, context.settings.public_url)
     checks, redis, broker = health.checks, health.checks["redis"], health.checks["broker"]
     queues = _count_queues(context) if broker == "ok" else {}
     try:
@@ -69,10 +75,12 @@ def take_overview(context: PageContext) -> Overview:
     except RedisError as error:
         if not is_away(error):
             raise
-        redis = "away" if redis == "ok" else redis  # since a moment
-        return Overview(int(context.wall_clock()), checks | {"redis": redis}, redis, broker, queues)
+        redis, at = "away" if redis == "ok" else redis, int(context.wall_clock())  # since a moment
+        health = replace(health, can_read=False, checks=checks | {"redis": redis})
+        return Overview(at, make_verdict(health, [], at, runbook), health.checks, redis, broker, queues)
     return Overview(
         at=at,
+        verdict=make_verdict(health, buckets, at, runbook),
         checks=checks,
         redis=redis,
         broker=broker,
@@ -81,19 +89,26 @@ def take_overview(context: PageContext) -> Overview:
         hour=summarize(add_up(buckets[-HOUR_MINUTES:])),
         day=summarize(add_up(buckets)),
         failures=failures,
+        since=_find_first(minute, buckets),
         steps=[
             Step(60 * start, summarize(bucket) if bucket else None) for start, bucket in split_steps(minute, buckets)
         ],
     )
 
 
+def _find_first(minute: int, buckets: Sequence[Counter[str]]) -> int | None:
+    """Unix time of the first bucket that counts anything, in seconds; `minute` is that of the last one."""
+    first = minute - len(buckets) + 1
+    return next((60 * (first + place) for place, bucket in enumerate(buckets) if bucket), None)
+
+
 def _read_now(context: PageContext, health: Health) -> Now:
     within_minute, within_hour = context.schedule.count_within(60, 3600)
     return Now(
         workers=sorted(status.name for status in health.workers),
-        silent=health.silent,
+        silent=list(health.silent),
         bot=health.checks["bot"],
-        ill=health.ill,
+        ill=health.trouble.ill,
         paused_seconds=round(context.budget.get_pause(), 1),
         is_halted=context.budget.is_halted(),
         due=context.schedule.count(),

@@ -13,6 +13,7 @@
 
 const RETRIES = 5;
 const FIRST_PAUSE = 500; // ms; doubles with every retry
+const UNTOLD_PAUSE = 1000; // ms; after a "not ready" of which nothing but the status is known: our servers ask for this
 const GIVE_UP_AFTER = 30_000; // ms; all tries and pauses together, and no skeleton pulses longer
 const NOT_READY = [429, 502, 503, 504]; // "ask again later"; any other refusal is the answer
 
@@ -84,17 +85,27 @@ async function loadPicture(source, signal) {
   }
 }
 
-/** @param {Source} source @param {AbortSignal} signal */
+/**
+ * After the first answer "not ready", only headers are requested until the picture is there: one request for each
+ * `Retry-After`, where a try of its own would be two.
+ * @param {Source} source @param {AbortSignal} signal
+ */
 async function askAgain(source, signal) {
   const deadline = performance.now() + GIVE_UP_AFTER;
+  let picture = new Image();
   for (let retries = 0, before = null; ; retries++) {
-    const picture = new Image();
-    if (await arrives(picture, source, signal)) return picture;
+    if (!before || before.ok) {
+      picture = new Image();
+      if (await arrives(picture, source, signal)) return picture;
+      if (isNotReady(picture.currentSrc)) await pause(UNTOLD_PAUSE, signal);
+      signal.throwIfAborted();
+    }
     const answer = await ask(picture.currentSrc, signal);
     signal.throwIfAborted();
     if (answer?.ok && before?.ok) throw new Refused('the bytes are no picture');
     const wait = pauseAfter(answer, retries);
-    if (retries === RETRIES || performance.now() + wait > deadline) throw new Error('not ready in time');
+    const isLate = retries >= RETRIES || performance.now() + wait > deadline;
+    if (isLate && !answer?.ok) throw new Error('not ready in time');
     await pause(wait, signal);
     signal.throwIfAborted();
     before = answer;
@@ -116,6 +127,16 @@ function arrives(picture, source, signal) {
     signal.addEventListener('abort', cancel);
     Object.assign(picture, source);
   });
+}
+
+/**
+ * Whether the browser itself knows that the last answer was "not ready". Of another origin it tells no status, and when
+ * its record is full, none at all: then the server is asked at once.
+ * @param {string} url
+ */
+function isNotReady(url) {
+  const last = /** @type {PerformanceResourceTiming | undefined} */ (performance.getEntriesByName(url, 'resource').at(-1));
+  return NOT_READY.includes(last?.responseStatus ?? 0);
 }
 
 /**

@@ -33,7 +33,26 @@ FILE_ID = "A" * 24
 @pytest.mark.usefixtures("impatient")
 def test_without_redis_diagnose_fails_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "unix:///nonexistent/redis.sock")
-    assert fail("diagnose")[0] == 2
+    status, line = fail("diagnose")
+    assert status == 2
+    assert line.startswith("Error: Redis is away (ConnectionError): ")  # since when, a new process cannot know
+    assert line.endswith("(docs/runbook.md#redisaway)")
+    assert json.loads(call("diagnose", "--json").stdout)["verdict"]["fault"] == "RedisAway"
+
+
+def test_diagnose_begins_with_the_verdict(context: WorkerContext) -> None:
+    verdict = json.loads(call("diagnose", "--json").stdout)["verdict"]
+    assert (verdict["fault"], verdict["link"]) == ("WorkersGone", "docs/runbook.md#workersgone")
+    first, _, rest = call("diagnose").stdout.partition("\n")
+    assert first == f"{verdict['sentence']} ({verdict['link']})"
+    assert "Diagnosis" in rest
+    send_heartbeat(context)
+    context.redis.set(context.keys.beat, "1")
+    result = call("diagnose")
+    assert (result.exit_code, result.stdout.partition("\n")[0]) == (0, "All is well.")
+    context.people.register(next_id(), "Ann", None)  # without a photo, and never looked up
+    result = call("diagnose")
+    assert (result.exit_code, result.stdout.partition(":")[0]) == (1, "The service is well, but not every answer below")
 
 
 def test_a_name_with_markup_is_printed_unchanged(context: WorkerContext) -> None:

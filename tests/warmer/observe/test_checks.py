@@ -125,6 +125,52 @@ def test_a_silent_redis_is_away_and_then_ok_again(server: Server, checks: Health
     wait_until(lambda: checks.take().checks["redis"] == "ok")
 
 
+def test_an_outage_is_noted_since_the_connection_was_lost_or_else_since_the_first_check(
+    server: Server, clock: Clock, settings: Settings, redis: Redis
+) -> None:
+    wall = Clock(50_000)
+    checks = HealthChecks(server.user, KEYS, Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings), clock, wall)
+    assert checks.take().noticed == {}
+    checks.note_joined()
+    checks.note_lost()
+    wall.advance(10)
+    checks.note_lost()  # it tries again and again
+    server.process.send_signal(signal.SIGSTOP)
+    assert checks.take().noticed == {"redis": 50_000}
+    wall.advance(10)
+    assert checks.take().noticed == {"redis": 50_000}
+    server.process.send_signal(signal.SIGCONT)
+    checks.note_joined()
+    wait_until(lambda: checks.take().noticed == {})
+    server.process.send_signal(signal.SIGSTOP)
+    assert checks.take().noticed == {"redis": 50_020}
+    server.process.send_signal(signal.SIGCONT)
+
+
+def test_a_process_that_starts_during_an_outage_knows_no_beginning(
+    server: Server, clock: Clock, settings: Settings, redis: Redis
+) -> None:
+    server.process.send_signal(signal.SIGSTOP)
+    checks = HealthChecks(server.user, KEYS, Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings), clock)
+    checks.note_lost()
+    assert (checks.take().checks["redis"], checks.take().noticed) == ("away", {})
+    server.process.send_signal(signal.SIGCONT)
+
+
+def test_an_outage_between_two_checks_leaves_no_beginning_behind(
+    server: Server, clock: Clock, settings: Settings, redis: Redis
+) -> None:
+    wall = Clock(50_000)
+    checks = HealthChecks(server.user, KEYS, Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings), clock, wall)
+    checks.take()
+    server.process.send_signal(signal.SIGSTOP)
+    assert checks.take().noticed == {"redis": 50_000}
+    checks.note_joined()  # and no check before the next outage
+    wall.advance(3600)
+    assert checks.take().noticed == {"redis": 53_600}
+    server.process.send_signal(signal.SIGCONT)
+
+
 def test_a_full_redis_is_away_but_can_be_read(server: Server, checks: HealthChecks) -> None:
     server.client.config_set("maxmemory", 1)
     health = checks.take()
@@ -169,7 +215,7 @@ def test_workers_and_beat_are_checked_by_their_heartbeats(context: WorkerContext
     context.redis.set(context.keys.beat, "1")
     assert take().is_ok
     context.redis.zadd(context.keys.workers, {"lost": context.redis.time()[0] + 5})
-    assert (take().checks["worker"], take().silent, take().is_ok) == ("fewer", ["lost"], False)
+    assert (take().checks["worker"], list(take().silent), take().is_ok) == ("fewer", ["lost"], False)
 
 
 def test_a_call_that_fails_for_every_picture_makes_telegram_unreachable(context: WorkerContext) -> None:
@@ -178,9 +224,9 @@ def test_a_call_that_fails_for_every_picture_makes_telegram_unreachable(context:
     context.budget.begin_outage("download")
     context.budget.begin_outage("getChat")
     health = context.health.take()
-    assert (health.checks["bot"], health.ill) == ("unreachable", ("getChat", "download"))
+    assert (health.checks["bot"], health.trouble.ill) == ("unreachable", ("getChat", "download"))
     context.budget.end_outage("getChat")
-    assert context.health.take().ill == ("download",)
+    assert context.health.take().trouble.ill == ("download",)
     context.budget.end_outage("download")
     assert context.health.take().checks["bot"] == "ok"
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
@@ -27,7 +30,10 @@ def restored() -> Iterator[None]:
     root, names = logging.getLogger(), ("urllib3", "celery.app.trace", "gunicorn.error", "gunicorn.access")
     handlers, level = list(root.handlers), root.level
     levels = {name: (logging.getLogger(name).level, logging.getLogger(name).propagate) for name in names}
+    hooks = sys.excepthook, threading.excepthook
     yield
+    sys.excepthook, threading.excepthook = hooks
+    logging.captureWarnings(False)
     root.handlers[:], root.level = handlers, level
     for name, (was, propagate) in levels.items():
         logging.getLogger(name).setLevel(was)
@@ -133,3 +139,24 @@ def test_a_message_below_the_level_is_not_written(settings: Settings, restored: 
     read = start(settings, "text", "WARNING")
     log.info("quiet")
     assert read() == ""
+
+
+def test_warnings_of_python_are_lines_of_the_log(read_json: Read) -> None:
+    warnings.showwarning("root is no good user", UserWarning, "some.py", 7)
+    line = json.loads(read_json())
+    assert (line["logger"], line["level"]) == ("py.warnings", "WARNING")
+    assert "root is no good user" in line["message"]
+
+
+def test_an_exception_that_ends_a_thread_or_the_process_is_a_line_of_the_log(read_json: Read) -> None:
+    def fail() -> None:
+        raise ValueError(TEST_TOKEN)
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    sys.excepthook(KeyError, KeyError("x"), None)
+    ended, last = (json.loads(line) for line in read_json().splitlines())
+    assert [one["message"] for one in (ended, last)] == ["uncaught ValueError", "uncaught KeyError"]
+    assert "in fail" in ended["exc_info"]
+    assert TEST_TOKEN not in ended["exc_info"]

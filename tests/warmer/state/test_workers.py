@@ -10,7 +10,7 @@ from warmer.wiring import WorkerContext
 
 
 def list_silent(context: WorkerContext) -> list[str]:
-    return read_heartbeats(context.redis, context.keys).silent
+    return list(read_heartbeats(context.redis, context.keys).silent)
 
 
 def test_a_worker_that_ended_without_a_goodbye_is_missed_for_an_hour(context: WorkerContext) -> None:

@@ -18,6 +18,7 @@ from tests.support.redis_nodes import RedisServer
 from tests.support.remaining import remaining
 from tests.support.web_parts import MakeApp, add_worker, as_user, file_url, new_file_id, new_id, store_picture
 from warmer.errors import InvalidFileId
+from warmer.observe.verdict import Further, Verdict
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
 from web.pages.history import Figures
@@ -92,13 +93,17 @@ def test_a_password_is_no_key_for_other_routes(client: FlaskClient) -> None:
 # Content
 
 
-def test_the_page_loads_no_script_and_is_not_cached(client: FlaskClient) -> None:
+def test_the_page_loads_one_script_of_its_own_and_is_not_cached(client: FlaskClient) -> None:
     answer = client.get("/ops", headers=KEY)
     policy = answer.headers["Content-Security-Policy"]
-    assert {"default-src 'none'", "style-src 'self'", "frame-ancestors 'none'"} <= set(policy.split("; "))
+    wanted = {"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'"}
+    assert wanted | {"frame-ancestors 'none'"} <= set(policy.split("; "))
     assert "unsafe" not in policy
     assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
-    assert re.findall(r"<script|<style|\bstyle=|\bon\w+=|javascript:", answer.get_data(as_text=True)) == []
+    page = answer.get_data(as_text=True)
+    [script] = re.findall(r"<script[^>]*>\s*\S", page)
+    assert re.fullmatch(r'<script type="module" src="static/[0-9a-f]{12}/ops\.js"><', script)
+    assert re.findall(r"<style|\bstyle=|\bon\w+=|javascript:", page) == []
 
 
 def test_the_page_shows_requests_calls_and_queue_lengths(app: Flask, client: FlaskClient) -> None:
@@ -176,7 +181,14 @@ def test_the_json_has_the_documented_fields(client: FlaskClient) -> None:
     document: Any = client.get("/openapi.json").json
     schemas = document["components"]["schemas"]
     now = schemas["Overview"]["properties"]["now"]["anyOf"][1]
-    for schema, shown in ((schemas["Overview"], Overview), (schemas["Figures"], Figures), (now, Now)):
+    further = schemas["Verdict"]["properties"]["others"]["items"]
+    for schema, shown in (
+        (schemas["Overview"], Overview),
+        (schemas["Figures"], Figures),
+        (schemas["Verdict"], Verdict),
+        (further, Further),
+        (now, Now),
+    ):
         names = {field.name for field in fields(shown)}
         assert set(schema["required"]) == set(schema["properties"]) == names
 
@@ -184,6 +196,57 @@ def test_the_json_has_the_documented_fields(client: FlaskClient) -> None:
 def test_an_age_is_formatted_in_one_unit() -> None:
     ages = [format_age(seconds) for seconds in (-1, 59, 60, 7199, 90_000)]
     assert ages == ["0 s ago", "59 s ago", "1 min ago", "1 h ago", "1 d ago"]
+
+
+# The verdict
+
+
+def test_the_page_begins_with_the_verdict_of_the_figures(app: Flask, client: FlaskClient) -> None:
+    web_context = get_web_context(app)
+    now = add_worker(app, bot="ok", started_at=web_context.redis.time()[0])
+    web_context.redis.set(web_context.keys.beat, "1")
+    assert read(client)["verdict"]["sentence"] == "All is well."
+    assert read_main(client).startswith("All is well. Now ")
+    web_context.redis.zadd(web_context.keys.workers, {"lost": now + 1})
+    web_context.redis.delete(web_context.keys.beat)
+    verdict = read(client)["verdict"]
+    assert (verdict["fault"], [other["fault"] for other in verdict["others"]]) == ("BeatMissing", ["WorkersFewer"])
+    assert read_main(client).startswith(verdict["sentence"])
+    page = client.get("/ops", headers=KEY).get_data(as_text=True)
+    assert "<title>BeatMissing · avatar-warmer</title>" in page
+    for link in (verdict["link"], verdict["others"][0]["link"]):
+        assert f'href="{link}"' in page
+        path, _, anchor = link.partition("#")
+        assert f'id="{anchor}"' in client.get(f"/{path}").get_data(as_text=True)
+
+
+def read_main(client: FlaskClient) -> str:
+    """The text of the page below its header."""
+    main = client.get("/ops", headers=KEY).get_data(as_text=True).partition("<main>")[2]
+    return " ".join(re.sub(r"<[^>]+>", " ", main).split())
+
+
+def test_with_a_public_url_the_links_are_absolute(make_app: MakeApp, redis: object, telegram: object) -> None:
+    client = make_app(public_url="https://avatars.example/a").test_client()
+    assert read(client)["verdict"]["link"].startswith("https://avatars.example/a/docs/runbook.md#")
+    client = make_app(public_url="https://avatars.example", docs_url="https://docs.example/").test_client()
+    assert read(client)["verdict"]["link"].startswith("https://docs.example/runbook.html#")
+
+
+# How far the figures reach back
+
+
+def test_the_figures_say_since_when_there_are_any(app: Flask, client: FlaskClient) -> None:
+    web_context = get_web_context(app)
+    assert read(client)["since"] is None
+    minute = web_context.redis.time()[0] // 60
+    for ago in (12, 3, 1):
+        web_context.redis.hset(web_context.keys.stats(minute - ago), "requests", ago)
+    assert read(client)["since"] // 60 == minute - 12
+    assert "since 12 min" in read_main(client)
+    web_context.redis.hset(web_context.keys.stats(minute - 1435), "requests", 1)
+    assert "since" not in read_main(client)
+    assert "24 h ago" in read_main(client)
 
 
 # Redis or the broker is away

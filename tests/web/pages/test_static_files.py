@@ -26,7 +26,7 @@ def list_named(page: str) -> list[str]:
 
 def test_browsers_keep_the_files_that_the_pages_name_for_a_year(client: FlaskClient, as_server: dict[str, str]) -> None:
     named = [*list_named(client.get("/").text), *list_named(client.get("/ops", headers=as_server).text)]
-    assert len(named) == 5
+    assert len(named) == 6
     for name in named:
         answer = client.get(f"/{name}")
         assert (answer.status_code, answer.headers["Cache-Control"]) == (200, FOR_A_YEAR)

@@ -1,0 +1,54 @@
+"""The pages of the documentation, as the service shows them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.support.running import ROOT
+
+TEXTS = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+PAGES = [name for name, text in TEXTS.items() if text.startswith("# ")]  # the others include a file from elsewhere
+
+
+def read(client: FlaskClient, name: str) -> str:
+    answer = client.get(f"/docs/{name}.md")
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    return answer.get_data(as_text=True)
+
+
+def test_every_page_is_shown_without_a_key_and_without_html_of_its_own(client: FlaskClient) -> None:
+    assert "runbook" in PAGES
+    for name in PAGES:
+        page = read(client, name)
+        assert re.findall(r"<(?:script|style|img|iframe)\b", page) == [], name
+        assert "<h1 id=" in page, name
+        assert " style=" not in page, name
+        ids = re.findall(r' id="([^"]+)"', page)
+        assert len(set(ids)) == len(ids), name
+
+
+def test_every_link_leads_to_a_section_of_a_page_or_to_another_site(client: FlaskClient) -> None:
+    lost = []
+    for name in PAGES:
+        for link in re.findall(r'<a href="([^"]+)"', read(client, name)):
+            page, _, anchor = link.partition("#")
+            if link.startswith("http"):
+                continue
+            text = read(client, page.removesuffix(".md") or name)
+            if anchor and f'id="{anchor}"' not in text:
+                lost.append((name, link))
+    assert lost == []
+
+
+@pytest.mark.parametrize("name", ["nothing", "..%2FREADME", "%2e%2e", "runbook.md", "pictures", "changelog"])
+def test_no_other_file_is_shown(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/docs/{name}.md").status_code == 404
+
+
+def test_the_policy_permits_no_script(client: FlaskClient) -> None:
+    policy = client.get("/docs/runbook.md").headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy

@@ -1,0 +1,77 @@
+"""Shows the pages of the documentation, as this release has them: the links of `/ops` and of the alerts lead here.
+
+At night the runbook is then where the service is, without a site of its own. Pictures are left out. An installation
+without the folder has no pages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+
+from flask import Blueprint, Response, render_template
+from markdown_it import MarkdownIt
+
+from warmer.sources import PROJECT
+from web.problems import Problem
+
+bp = Blueprint("docs", __name__)
+
+FOLDER = PROJECT / "docs"
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@bp.get("/docs/<name>.md")
+def show_page(name: str) -> Response:
+    """One page, as HTML. It has the path of its source, so that the links between the pages lead to each other."""
+    if name not in (pages := _read_pages()):
+        raise Problem(404, "there is no such page in this installation")
+    title, body = _render(pages[name])
+    response = Response(render_template("docs.html", title=title, body=body), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+@cache
+def _read_pages() -> dict[str, str]:
+    """The text of each page by its name. A file without a heading only includes another one."""
+    texts = {path.stem: path.read_text("utf-8") for path in FOLDER.glob("*.md")}
+    return {name: text for name, text in texts.items() if text.startswith("# ")}
+
+
+@cache
+def _render(text: str) -> tuple[str, str]:
+    """The title and the HTML of a page."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown.add_render_rule("image", lambda *_: "")
+    tokens, title, anchors = markdown.parse(text), "", Counter[str]()
+    for token, after, last in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        token.attrs.pop("style", None)  # the policy permits none
+        if token.type == "heading_open":
+            anchor = _make_anchor(after.content)
+            token.attrSet("id", f"{anchor}-{anchors[anchor]}" if anchors[anchor] else anchor)
+            anchors[anchor] += 1
+            title = after.content if token.tag == "h1" else title
+        elif token.type == "th_open" and not after.content:
+            token.tag = last.tag = "td"  # the empty corner of a table is no header
+        elif token.type == "table_open":
+            token.attrSet("tabindex", "0")  # it scrolls on a phone
+        for child in token.children or ():
+            if child.type == "link_open" and not _is_shown(str(child.attrGet("href"))):
+                child.attrs.pop("href")
+    return title, markdown.renderer.render(tokens, markdown.options, {})
+
+
+def _is_shown(link: str) -> bool:
+    """Whether a link leads to a place of this page, to another page, or to another site."""
+    page = re.fullmatch(r"([\w-]+)\.md(#.*)?", link)
+    return link.startswith(("#", "https:", "http:")) or (page is not None and page[1] in _read_pages())
+
+
+def _make_anchor(heading: str) -> str:
+    """The anchor of a heading, as code hosts make it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
