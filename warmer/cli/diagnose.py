@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from typing import Any
@@ -79,7 +80,8 @@ def diagnose(partners: int, is_json: bool) -> None:
 
 def judge(context: WorkerContext, health: Health) -> Verdict:
     """The verdict that `/ops` shows, too."""
-    at, minutes = int(time.time()), []
+    at = int(time.time())
+    minutes: list[Counter[str]] = []
     with suppress(RedisError):
         minute, minutes = list_minutes(context.redis, context.keys, VERDICT_MINUTES)
         at = max(60 * minute, min(context.redis.time()[0], 60 * minute + 59))  # of the last of these minutes

@@ -60,9 +60,9 @@ def _render(text: str) -> tuple[str, str]:
             token.tag = last.tag = "td"  # the empty corner of a table is no header
         elif token.type == "table_open":
             token.attrSet("tabindex", "0")  # it scrolls on a phone
-        for child in token.children or ():
-            if child.type == "link_open" and not _is_shown(str(child.attrGet("href"))):
-                child.attrs.pop("href")
+    for child in (one for token in tokens for one in token.children or ()):
+        if child.type == "link_open" and not _is_shown(str(child.attrGet("href"))):
+            child.attrs.pop("href")
     return title, markdown.renderer.render(tokens, markdown.options, {})
 
 
