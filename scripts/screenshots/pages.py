@@ -68,7 +68,7 @@ def take_cold(browser: Browser, url: str) -> None:
     page = browser.new_page(**PHONE)
     page.route("**/api/photos/**", leave_open)
     page.goto(url)
-    page.locator("lazy-image[status=loading]").nth(8).wait_for()
+    page.locator("lazy-image[status=loading]").nth(4).wait_for()
     keep(page, "pictures/cold.webp")
 
 
