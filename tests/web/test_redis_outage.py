@@ -170,7 +170,11 @@ def refuse_by_acl(app: Flask) -> None:
     app.config["server"].client.execute_command("ACL", "SETUSER", "default", "-eval", "-evalsha")
 
 
-REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk, refuse_by_acl]
+def refuse_by_acl_within_scripts(app: Flask) -> None:
+    app.config["server"].client.execute_command("ACL", "SETUSER", "default", "-set")
+
+
+REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk, refuse_by_acl, refuse_by_acl_within_scripts]
 
 
 @pytest.mark.parametrize("refuse", REFUSALS)
