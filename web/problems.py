@@ -37,6 +37,8 @@ AWAY = (
     AskError,  # the slot has moved
     NoPermissionError,  # an operator can grant the right while we run
 )
+# The same in words, where redis-py has no class. The last two: a script lacks a right, from Redis 7.2 on and before.
+AWAY_IN_WORDS = ("MISCONF ", "ACL failure in script", "The user executing the script ")
 MAX_BODY_BYTES = 64 * 2**10
 log = logging.getLogger(__name__)
 OWN_HEADERS = ("Content-Type", "Content-Length")
@@ -79,8 +81,9 @@ def to_problem(error: BaseException) -> HTTPException:
 
 def is_away(error: RedisError) -> bool:
     """Whether Redis cannot serve now. Any other error is a mistake of ours."""
-    # A pipeline prefixes the server's message, and MISCONF has no class in redis-py.
-    return isinstance(error, AWAY) or (isinstance(error, ResponseError) and "MISCONF " in str(error))
+    # A pipeline prefixes the server's message.
+    said = str(error) if isinstance(error, ResponseError) else ""
+    return isinstance(error, AWAY) or any(words in said for words in AWAY_IN_WORDS)
 
 
 def to_response(error: HTTPException) -> Response:

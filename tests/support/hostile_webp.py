@@ -7,7 +7,8 @@ from io import BytesIO
 
 from PIL import Image
 
-CODE_LENGTH_ORDER = (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8)
+CODE_LENGTH_ORDER = (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9)
+LENGTHS = {0: 0b00, 1: 0b10, 8: 0b01, 9: 0b11}  # of long codes, and their own codes of two bits
 BLOCK = 4  # pixels; the smallest block that may have its own tables
 
 
@@ -42,6 +43,17 @@ class BitWriter:
         for symbol in range(alphabet):
             self.put(symbol < 256, 1)
 
+    def put_long_code(self, alphabet: int, symbol: int) -> None:
+        """Write a code of 9 bits for the first 256 symbols, but one bit for this one: tables behind the table."""
+        lengths = [9] * 256 + [0] * (alphabet - 256)
+        lengths[symbol], lengths[symbol ^ 1] = 1, 8
+        self.put(0, 1)
+        self.put(len(CODE_LENGTH_ORDER) - 4, 4)
+        for length in CODE_LENGTH_ORDER:
+            self.put(2 * (length in LENGTHS), 3)
+        self.put(0, 1)
+        self.put(sum(LENGTHS[length] << 2 * place for place, length in enumerate(lengths)), 2 * alphabet)
+
     def put_byte(self, value: int) -> None:
         self.put(int(f"{value:08b}"[::-1], 2), 8)
 
@@ -49,10 +61,11 @@ class BitWriter:
         return bytes(self._whole) + bytes([self._value]) + bytes(8)
 
 
-def webp_of_groups(side: int, groups: int, *, transforms: bool = False) -> bytes:
+def webp_of_groups(side: int, groups: int, *, transforms: bool = False, long_codes: bool = False) -> bytes:
     """Returns a black square whose blocks of 4 by 4 pixels have their own tables, up to the number of groups."""
     size = struct.pack("<I", side - 1 | side - 1 << 14)  # no alpha, version 0
-    return riff(b"RIFF", b"WEBP" + riff(b"VP8L", b"\x2f" + size + stream_of_groups(side, groups, transforms)))
+    stream = stream_of_groups(side, groups, transforms, long_codes)
+    return riff(b"RIFF", b"WEBP" + riff(b"VP8L", b"\x2f" + size + stream))
 
 
 def alpha_of_groups(side: int, groups: int) -> bytes:
@@ -68,7 +81,7 @@ def riff(name: bytes, content: bytes) -> bytes:
     return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
 
 
-def stream_of_groups(side: int, groups: int, transforms: bool = False) -> bytes:
+def stream_of_groups(side: int, groups: int, transforms: bool = False, long_codes: bool = False) -> bytes:
     """The stream of such a picture, from its transforms on."""
     bits = BitWriter()
     for kind in (0, 1, 2) if transforms else ():  # predictor and cross color, with an image each; subtract green
@@ -89,6 +102,9 @@ def stream_of_groups(side: int, groups: int, transforms: bool = False) -> bytes:
         bits.put_byte(index & 255)
         bits.put_byte(index >> 8)
     for _ in range(groups):
-        for symbol in (0, 0, 0, 255, 0):  # green, red, blue, alpha, distance
-            bits.put_code_of_one(symbol)
-    return bits.to_bytes()
+        for alphabet, symbol in ((256 + 24, 0), (256, 0), (256, 0), (256, 255), (40, 0)):  # G, R, B, A, distance
+            if long_codes and alphabet >= 256:
+                bits.put_long_code(alphabet, symbol)
+            else:
+                bits.put_code_of_one(symbol)
+    return bits.to_bytes() + bytes(side * side // 2 * long_codes)  # of the pixels, one bit for each color

@@ -12,6 +12,7 @@ from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.http.unreader import IterUnreader
 
 from tests.support.web_parts import Headers, assert_problem
+from web.server.connection import BodyNeededError, UnsentBody
 from web.wiring import get_web_context
 
 
@@ -103,6 +104,19 @@ def test_a_body_without_a_length_is_limited_while_it_is_read(
     chunked = {"wsgi.input_terminated": True, "wsgi.input": BytesIO(b'{"name": "Ann"}'.ljust(size))}
     headers = {**as_server, "Transfer-Encoding": "chunked", "Content-Type": "application/json"}
     assert client.put("/api/partner/42", headers=headers, environ_overrides=chunked).status_code == status
+
+
+def put_unsent(client: FlaskClient, headers: Headers, length: int) -> Any:
+    """PUT a body of this length, whose client waits for "100 Continue": whoever reads it asks for it."""
+    unsent = {"CONTENT_LENGTH": str(length), "wsgi.input_terminated": True, "wsgi.input": UnsentBody()}
+    return client.put("/api/partner/42", content_type="application/json", headers=headers, environ_overrides=unsent)
+
+
+def test_no_client_is_asked_for_a_body_that_will_be_refused(client: FlaskClient, as_server: Headers) -> None:
+    for headers, length, status in (({}, 15, 401), (as_server, 64 * 1024 + 1, 413), (as_server, 10**9, 413)):
+        assert_problem(put_unsent(client, headers, length), status)
+    with pytest.raises(BodyNeededError):
+        put_unsent(client, as_server, 64 * 1024)
 
 
 def test_malformed_chunks_are_400(client: FlaskClient, as_server: Headers) -> None:

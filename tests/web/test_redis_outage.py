@@ -167,7 +167,15 @@ def refuse_for_a_full_disk(app: Flask) -> None:
     wait_until(lambda: redis.info("persistence")["rdb_last_bgsave_status"] == "err")
 
 
-REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk]
+def refuse_by_acl(app: Flask) -> None:
+    app.config["server"].client.execute_command("ACL", "SETUSER", "default", "-eval", "-evalsha")
+
+
+def refuse_by_acl_within_scripts(app: Flask) -> None:
+    app.config["server"].client.execute_command("ACL", "SETUSER", "default", "-set")
+
+
+REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk, refuse_by_acl, refuse_by_acl_within_scripts]
 
 
 @pytest.mark.parametrize("refuse", REFUSALS)

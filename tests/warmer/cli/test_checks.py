@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from packaging.version import Version
 from redis.exceptions import NoPermissionError
 
 from faketelegram import FakeTelegram
@@ -13,8 +15,9 @@ from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
 from warmer.broker.publish import EAGER_MAX
 from warmer.cli import checks as diagnose
+from warmer.cli import redis_checks
 from warmer.cli.checks import REQUESTS_MIN, SETTLE_SECONDS, PartnerRow
-from warmer.cli.redis_checks import Check, check_policy
+from warmer.cli.redis_checks import CLOCK_SECONDS, Check, check_clock, check_policy, check_version
 from warmer.keys import Subject
 from warmer.wiring import WorkerContext
 
@@ -84,6 +87,22 @@ def test_a_policy_that_evicts_records_is_wrong(context: WorkerContext) -> None:
     finally:
         context.redis.config_set("maxmemory", 0)
         context.redis.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_redis_that_is_too_old_is_wrong(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_version(context).state == "ok"
+    monkeypatch.setattr(redis_checks, "REDIS_MIN", Version("1000"))
+    assert check_version(context).state == "wrong"
+
+
+@pytest.mark.parametrize("seconds", [-60 - CLOCK_SECONDS, 60 + CLOCK_SECONDS])
+def test_a_clock_that_differs_from_that_of_redis_is_wrong(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    assert check_clock(context).state == "ok"
+    shown = time.time() + seconds
+    monkeypatch.setattr("time.time", lambda: shown)
+    assert check_clock(context).state == "wrong"
 
 
 def test_a_refused_bot_token_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:

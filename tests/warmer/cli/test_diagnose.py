@@ -119,16 +119,18 @@ def test_while_redis_is_full_diagnose_shows_what_it_can_and_names_what_it_cannot
 
 
 @pytest.mark.usefixtures("telegram")
-def test_a_disk_that_redis_cannot_write_to_is_named(full: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("refuses_writes", [True, False])
+def test_a_disk_that_redis_cannot_write_to_is_named(full: Any, tmp_path: Path, refuses_writes: bool) -> None:
     full.config_set("maxmemory", 0)
+    full.config_set("stop-writes-on-bgsave-error", "yes" if refuses_writes else "no")
     full.config_set("save", "1 1")
     (tmp_path / "dump.rdb").mkdir()
     full.set("some", "data")
     wait_until(lambda: full.info("persistence")["rdb_last_bgsave_status"] == "err")
     checks = {check["question"]: check["answer"] for check in json.loads(call("diagnose", "--json").stdout)["checks"]}
-    reason = "it cannot write to its disk, and refuses writes"
-    assert checks["Does Redis answer, and grant every right?"] == f"away: {reason}"
-    assert checks["Does Redis have room for writes?"].startswith(reason)
+    reason = "it cannot write to its disk, and refuses writes" if refuses_writes else "it cannot write to its disk"
+    assert checks["Does Redis answer, and grant every right?"] == (f"away: {reason}" if refuses_writes else "ok")
+    assert checks["Does Redis have room for writes?"].startswith(f"{reason}: ")
 
 
 @pytest.mark.usefixtures("telegram")

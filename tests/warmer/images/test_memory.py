@@ -93,6 +93,7 @@ def make_lossless() -> list[bytes]:
         save(noise(1500, 1500, "RGBA"), "WEBP", lossless=True, method=0),
         webp_of_groups(256, 4096),
         webp_of_groups(512, 12_000, transforms=True),
+        webp_of_groups(256, 4096, long_codes=True),
         alpha_of_groups(256, 4096),
     ]
 

@@ -11,6 +11,7 @@ from responses import matchers
 from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.conftest import make_picture, next_id
 from tests.support.clock import Clock
+from tests.support.servers import OneAnswer
 from tests.warmer.telegram.conftest import (
     FILE_ID,
     GET_FILE,
@@ -133,6 +134,12 @@ def test_a_redirect_is_not_followed(api: BotApi, telegram: FakeTelegram) -> None
     with pytest.raises(UpstreamFailed, match="302"):
         api.get_me(Deadline(60))
     assert telegram.calls == {"getMe": 1}
+
+
+def test_the_body_of_a_redirect_is_not_read_to_its_end() -> None:
+    endless = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n" + bytes(2**20 + 1)
+    with OneAnswer(endless) as server, pytest.raises(Unreachable, match="more than 1048576 bytes"):
+        GET_ME(open_api(server.url))
 
 
 @pytest.mark.parametrize("fault", ["oversize", "oversize-chunked"])

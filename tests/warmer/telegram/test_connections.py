@@ -7,6 +7,7 @@ import socket
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,19 +134,17 @@ def test_the_families_take_turns_and_the_one_that_worked_begins() -> None:
     assert [one[4][1] for one in interleave(found[:3], four)] == [1, 2, 3]
 
 
-def test_the_family_that_worked_is_tried_first_next_time(
-    telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_family_that_worked_is_tried_first_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dial, "HEAD_START_SECONDS", 3600)  # whatever comes first is the only attempt
-    dialer = Dialer()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address(telegram.port)])
-    dialer.connect("localhost", 1, 60).close()
-    with open_silent_port() as silent:
-        unix = (socket.AF_UNIX, socket.SOCK_STREAM, 0, "", "/no/such/socket")
-        found = [unix, address(telegram.port), address(silent)]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        with dialer.connect("localhost", 1, 60) as sock:
-            assert sock.family == socket.AF_INET
+    dialer, path = Dialer(), str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server, open_silent_port() as silent:
+        server.bind(path)
+        server.listen()
+        unix: dial.AddressInfo = (socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path)
+        for found in ([unix], [address(silent), unix]):
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, found=found, **__: found)
+            with dialer.connect("localhost", 1, 10) as sock:
+                assert sock.family == socket.AF_UNIX
 
 
 # A proxy

@@ -173,8 +173,11 @@ def test_a_429_of_get_me_pauses_every_call(
     assert list_states(context) == ["unreachable"]
 
 
-def test_a_hanging_telegram_does_not_stop_the_heartbeat(context: WorkerContext, telegram: FakeTelegram) -> None:
-    telegram.fail("getMe", "hang")
+@pytest.mark.parametrize("fault", ["hang", "slow-headers"])  # the second ends with a good answer, but much later
+def test_a_hanging_telegram_does_not_stop_the_heartbeat(
+    context: WorkerContext, telegram: FakeTelegram, fault: str
+) -> None:
+    telegram.fail("getMe", fault)
     make_heartbeat(context, beat_seconds=0.2).beat()
     assert list_states(context) == ["unreachable"]
 

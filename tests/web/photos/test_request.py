@@ -106,6 +106,13 @@ def test_at_equal_q_named_formats_keep_the_order_of_the_setting() -> None:
 
 
 @pytest.mark.parametrize(
+    "header", ["image/webp;q=0.9, image/jpeg;q=0.8, */*", "image/webp;q=0.5, image/jpeg;q=0, image/*"]
+)
+def test_a_format_that_the_client_does_not_name_takes_no_part(header: str) -> None:
+    assert rank(header, "avif", "webp", "jpeg") == rank(header, "webp", "avif", "jpeg") == ["webp"]
+
+
+@pytest.mark.parametrize(
     "header",
     [
         "text/html", "image/png", "image/webp;q=0", "image/webp;q=0, image/jpeg;q=0", "*/*;q=0", "image/*;q=0",

@@ -8,7 +8,7 @@ from typing import IO
 import pytest
 
 from tests.support.plain_app import LARGE_BYTES
-from tests.support.raw_http import connect, head, read_answer, read_answers
+from tests.support.raw_http import connect, exchange, head, read_answer, read_answers
 from tests.web.server.conftest import GET, Server
 from web.server.connection import count_body_bytes, find_next_chunk
 
@@ -108,6 +108,17 @@ def test_the_server_gathers_a_body_that_arrives_unasked_and_is_small_enough(fiel
 )
 def test_the_end_of_a_body_in_chunks_is_found(data: bytes, found: tuple[int, bool]) -> None:
     assert find_next_chunk(data, 0) == found
+
+
+def test_a_thread_answers_a_request_whose_chunks_are_malformed_at_once(server: Server) -> None:
+    with connect(server.url) as client, client.makefile("rb") as stream:
+        client.sendall(head("POST /here HTTP/1.1", CHUNKED) + b"zz\r\n")
+        assert [answer.body for answer in read_answers(stream, ["POST"])] == [b"/here"]
+
+
+def test_a_head_that_cannot_be_parsed_gets_a_problem_document(server: Server) -> None:
+    [answer] = exchange(server.url, head("GET /here HTTP/1.1", "X A: 1"))
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
 
 
 @pytest.mark.parametrize("data", [b"zz\r\n", b"\r\n", b"-1\r\n", b"fffffffff\r\n", b"5\r\nhello!!\r\n0\r\n\r\n"])

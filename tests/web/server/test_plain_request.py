@@ -170,7 +170,8 @@ def test_the_requests_of_browsers_proxies_and_libraries_are_plain(who: str) -> N
 ODD = {
     "another method": head(f"POST {URL} HTTP/1.1"),
     "HTTP/1.0": head(f"GET {URL} HTTP/1.0"),
-    "no Host": head(GET, host=""),
+    "no field": head(GET, host=""),
+    "no Host": head(GET, "Accept: image/webp", host=""),
     "two Hosts": head(GET, "host: b"),
     "a repeated field": head(GET, "Accept: image/webp", "accept: image/jpeg"),
     "a repeated unknown field": head(GET, "X-A: 1", "x-a: 1"),

@@ -309,3 +309,12 @@ def test_an_app_with_something_in_front_of_the_pictures_has_no_fast_path(make_ap
         assert worker.fast_path is None
         with visit(worker) as visitor:
             assert visitor.ask(ALIVE).status == 200
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+def test_a_demo_answers_hits_under_its_own_names_alone(make_app: MakeApp) -> None:
+    app = make_app(demo=True, host="127.0.0.1")
+    line = f"GET {file_url(store_picture(app))} HTTP/1.1"
+    with open_worker(app) as worker, visit(worker) as visitor:
+        hosts = ["127.0.0.1", "127.0.0.1", "evil.example"]
+        assert [visitor.ask(head(line, WEBP, host=host)).status for host in hosts] == [200, 200, 403]
