@@ -49,7 +49,8 @@ def _render(text: str) -> tuple[str, str]:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.add_render_rule("image", lambda *_: "")
     tokens, title, anchors = markdown.parse(text), "", Counter[str]()
-    for token, after, last in zip(tokens, tokens[1:], tokens[2:], strict=False):
+    following = [*tokens, *tokens[-1:] * 2]
+    for token, after, last in zip(tokens, following[1:], following[2:], strict=False):
         token.attrs.pop("style", None)  # the policy permits none
         if token.type == "heading_open":
             anchor = _make_anchor(after.content)
