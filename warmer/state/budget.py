@@ -219,8 +219,8 @@ def read_trouble(redis: Redis, keys: Keys) -> Trouble:
     pipe.hmget(keys.budget, [f"ill:{call}" for call in CALLS])
     pipe.hmget(keys.budget, [f"probe_at:{call}" for call in CALLS])
     pipe.hmget(keys.budget, "ill:getMe", "halted_at", "paused_until")
-    (seconds, micros), began, probes, others = pipe.execute()
-    now = seconds + micros / 1e6
+    (seconds, micros), began, probes, others = pipe.execute()  # of a cluster, the clock comes in bytes
+    now = int(seconds) + int(micros) / 1e6
     found = zip(CALLS, began, probes, strict=True)
     ill = {call: _read_instant(at) for call, at, probe in found if at and now - float(probe or 0) < UNPROBED_SECONDS}
     unanswered, halted, paused_until = others

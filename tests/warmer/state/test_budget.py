@@ -15,7 +15,7 @@ from tests.warmer.state.conftest import LANES, Open, count_granted, impatient, i
 from warmer.deadline import JobContext
 from warmer.errors import Postponed
 from warmer.keys import Keys, Lane
-from warmer.state.budget import Budget
+from warmer.state.budget import Budget, Trouble, read_trouble
 
 
 def set_bucket(budget: Budget, tokens: float, seconds_ago: float, clock: Clock) -> None:
@@ -191,3 +191,14 @@ def test_rewarm_does_not_wait(at: Open, clock: Clock) -> None:
         budget.take(JobContext.start("rewarm", 10, clock=clock))
     assert clock.slept == []
     assert (caught.value.retry_after or 0) > 0.1
+
+
+def test_trouble_says_what_is_ill_and_since_when(redis: Redis, keys: Keys) -> None:
+    budget = Budget(redis, keys, 10)
+    assert read_trouble(redis, keys) == Trouble()
+    budget.begin_outage("getFile")
+    budget.pause(60)
+    trouble = read_trouble(redis, keys)
+    assert (trouble.ill, trouble.halted_since) == (("getFile",), 0)
+    assert abs(trouble.ill_since - redis.time()[0]) < 60
+    assert 0 < trouble.pause_seconds <= 60
