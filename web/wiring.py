@@ -17,6 +17,7 @@ from warmer.celery import app as celery
 from warmer.flow.forget import Forget
 from warmer.keys import Keys
 from warmer.observe.checks import HealthChecks
+from warmer.photo_urls import PhotoUrls
 from warmer.redis_client.clients import connect_listener, connect_web
 from warmer.redis_url import is_cluster
 from warmer.settings import Settings
@@ -38,7 +39,6 @@ from web.photos.cache import ResponseCache
 from web.photos.context import PhotoContext
 from web.photos.purge_listener import PurgeListener
 from web.photos.request import PhotoRequestParser
-from web.photos.urls import PhotoUrls
 from web.photos.waiting import Waiting
 from web.receivers import ReceiverContext
 from web.redis_breaker import BreakablePool, Breaker

@@ -17,8 +17,8 @@ from tests.conftest import SIGNING_KEY
 from tests.support.programs import find_program, give_up
 from tests.support.running import ROOT
 from warmer.keys import Keys
+from warmer.photo_urls import sign
 from warmer.settings import Settings
-from web.photos.urls import sign
 
 DOCS = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 SETTINGS_PAGE = DOCS[ROOT / "docs" / "settings.md"]

@@ -19,6 +19,7 @@ from tests.support.running import ROOT
 from tests.support.web_parts import MakeApp, new_file_id
 from warmer.formats import FORMATS
 from warmer.names import has_controls
+from warmer.photo_urls import sign
 from web.api.openapi import DOCUMENT
 from web.api.partner_json import PartnerBody
 from web.api.partners import LIST_DEFAULT, LIST_MAX, ResolveBody, WarmBody
@@ -26,7 +27,6 @@ from web.pages.demo import TryBody
 from web.photos.exchange import METHODS
 from web.photos.request import PREFIXES
 from web.photos.response import ABSENT_CACHE, CACHE_CONTROL, HIT, MISS
-from web.photos.urls import sign
 
 Json = dict[str, Any]
 WORDS = ("title", "description", "default", "examples")  # fields of a schema that do not limit values

@@ -1,0 +1,116 @@
+"""The records in Redis, replaced one at a time, each with the event that its change is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from redis import Redis
+
+from warmer.keys import Keys, Subject
+from warmer.state.events import Event, Tell
+from warmer.state.outbox import Outbox
+from warmer.state.person import Person, Reading, Record, load_record, read_person
+from warmer.state.scripts import load_script, queue
+from warmer.state.tombstones import lift_tombstones
+
+
+class Records:
+    """The records in Redis. One is replaced only if no other process wrote it meanwhile."""
+
+    def __init__(self, redis: Redis, keys: Keys, ttl_seconds: int, outbox: Outbox | None = None) -> None:
+        """`outbox`: gets the events, None without a webhook."""
+        self.redis = redis
+        self.keys = keys
+        self.ttl_seconds = ttl_seconds  # of an id that is not registered
+        self.outbox = outbox
+        self._replace = load_script(redis, "lua/replace.lua")
+
+    def fetch(self, person_id: int) -> Person:
+        """The person, with Redis' TIME, in one round trip."""
+        pipe: Any = self.redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.get(self.keys.person(person_id))
+        (seconds, micros), value = pipe.execute()
+        person = read_person(person_id, load_record(value))
+        return replace(person, read=Reading(value, (int(seconds), int(micros))))
+
+    def announce(self, record: Record) -> Record:
+        """Note in the record that the webhook tells of its picture, if there is one."""
+        if self.outbox:
+            record["announced_file_id"] = record.get("photo_file_id")
+        return record
+
+    def update(
+        self,
+        before: Person,
+        change: Callable[[Record, tuple[int, int]], Record | None],
+        write: Callable[[Any, Record], None] | None = None,
+        lifted: Sequence[str] = (),
+        tell: Tell | None = None,
+    ) -> Person | None:
+        """Change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
+
+        `before` is read first, unless it comes from `fetch`. `change` gets the record and Redis' TIME. It returns None
+        to leave the record, and an empty one to delete it. `write` adds commands to the round trip that writes; they
+        must bear repetition. `lifted`: their tombstones end in it. `tell`: the event that is written with the record.
+        Returns the person, None if the record was left.
+        """
+        noted: set[str] = set()  # pictures whose sets of people may hold this id by now
+        reading = before.read
+        while True:
+            if reading is None:
+                before = self.fetch(before.id)
+                reading = before.read
+            assert reading is not None  # noqa: S101 - `fetch` sets it
+            record = change(load_record(reading.value), reading.now)
+            after = before if record is None else read_person(before.id, record)
+            noted |= {*before.shown, *after.shown}
+            new = json.dumps(record).encode() if record else b""
+            event = None if record is None else self._prepare(before, after, tell, reading.now)
+            if record is None or self._write(before, after, reading.value, new, _add(write, record), lifted, event):
+                break
+            reading = None
+        for file_id in noted - {*after.shown}:
+            self.redis.srem(self.keys.people(file_id), before.id)
+        if event and self.outbox:
+            self.outbox.send(after.id)
+        return None if record is None else replace(after, read=Reading(new or None, reading.now))
+
+    def _prepare(self, before: Person, after: Person, tell: Tell | None, now: tuple[int, int]) -> Event | None:
+        """The event of this change, if there is a webhook. Its id is noted before it is written."""
+        event = tell(before, after) if tell and self.outbox else None
+        if event is None or self.outbox is None:
+            return None
+        self.outbox.note(after.id)
+        return replace(event, at=now[0] + now[1] / 1e6)
+
+    def _write(
+        self,
+        before: Person,
+        after: Person,
+        old: bytes | None,
+        new: bytes,
+        write: Callable[[Any], None],
+        lifted: Sequence[str],
+        event: Event | None,
+    ) -> bool:
+        pipe: Any = self.redis.pipeline(transaction=False)
+        shown = after.shown[:1] if before.is_registered else after.shown  # a previous picture has its people already
+        shown = shown if after.is_registered else ()
+        place = lift_tombstones(pipe, self.keys, lifted) + len(shown)  # of the answer to `replace`
+        for file_id in shown:  # before the record: a picture that is shown is never without its people
+            pipe.sadd(self.keys.people(file_id), after.id)
+        ttl = "" if after.is_registered else self.ttl_seconds
+        keys = [self.keys.person(after.id), self.keys.events(after.id)]
+        queue(pipe, self._replace, keys=keys, args=[old or b"", new, ttl, event.pack() if event else ""])
+        write(pipe)
+        if after.shown != before.shown:
+            pipe.publish(self.keys.purge, Subject.of_person(after.id))
+        return bool(pipe.execute()[place])
+
+
+def _add(write: Callable[[Any, Record], None] | None, record: Record) -> Callable[[Any], None]:
+    return lambda pipe: write(pipe, record) if write else None
