@@ -25,9 +25,9 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{hash}:forgotten` | string, no TTL | tombstone of a subject, named by a hash of bot and subject | photos | photos |
 | `tombstones` | sorted set, no TTL | names of tombstones by instant, in seconds | photos, tombstones | tombstones |
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
-| `events:{…person:<id>}` | list, no TTL | JSON: what the webhook has not told of an id, oldest first | outbox | outbox |
-| `sending:{…person:<id>}` | token, SENDING_SECONDS | the worker that tells it | outbox | outbox |
-| `undelivered` | sorted set, no TTL | ids with events by the instant of their next attempt, in seconds | outbox | outbox |
+| `events:{…person:<id>}` | list, no TTL | JSON: undelivered events of an id, oldest first | records | outbox |
+| `sending:{…person:<id>}` | token, SENDING_SECONDS | the worker that delivers one | outbox | outbox |
+| `undelivered` | sorted set, no TTL | ids with events by their next attempt, in seconds | outbox | outbox |
 | `receiver` | hash, no TTL | of the webhook: failures in a row, and whether it said 410 | outbox | outbox |
 | `{dead}:people` | sorted set, STATS_SECONDS | ids with a dead event, by instant, in seconds | outbox | outbox |
 | `{dead}:reasons` | hash, STATS_SECONDS | JSON by id: the event, and why it was given up | outbox | outbox |

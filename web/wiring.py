@@ -10,7 +10,7 @@ from functools import partial
 from flask import Flask
 from redis import Redis
 
-from warmer.broker.publish import Publisher
+from warmer.broker.publish import Publisher, open_outbox
 from warmer.broker.queues import choose_publishing_options
 from warmer.cache_tags import CacheTags
 from warmer.celery import app as celery
@@ -92,9 +92,10 @@ def open_context(
     keys, breaker = Keys(settings.bot_id), Breaker(clock)
     redis: Redis = connect_web(settings, THREADS, BreakablePool, breaker=breaker)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
-    people = open_people(settings, redis, keys)
     schedule, budget = Schedule(redis, keys), Budget(redis, keys, settings.telegram_rate)
     publisher, stats = _open_publisher(settings, redis, keys, schedule), MinuteStats(redis, keys)
+    outbox = open_outbox(settings, redis, keys, publisher)
+    people = open_people(settings, redis, keys, outbox)
     health = HealthChecks(redis, keys, publisher, clock, wall_clock)
     urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
     parser = PhotoRequestParser(urls, settings.photo_formats)

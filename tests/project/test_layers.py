@@ -26,8 +26,9 @@ ROOMS: dict[str, set[str]] = {
     "broker": {"state"},
     "observe": {"broker", "state"},
     "flow": {"state", "telegram"},
+    "webhook": {"flow", "state", "telegram"},
     "celery": {"broker", "observe"},
-    "wiring": {"celery", "broker", "flow", "images", "observe", "redis_client", "state", "telegram"},
+    "wiring": {"celery", "broker", "flow", "images", "observe", "redis_client", "state", "telegram", "webhook"},
     "worker": {"wiring", "celery", "broker", "flow", "observe", "redis_client", "state", "telegram"},
     "cli": {"wiring", "broker", "flow", "observe", "redis_client", "state", "worker"},
 }

@@ -29,6 +29,7 @@ def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> Outcome:
                         steps.put(lease, rendering)
         if job.lane == "rewarm" and steps.people.is_kept_warm(lease.subject, lease.shown_by):
             store.renew(file_id)
+        steps.people.announce_ready(file_id, store.get_version)
         return Outcome("done")
 
     return steps.attempts.run(Subject(file_id), job.lane, work)

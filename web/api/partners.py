@@ -170,6 +170,8 @@ def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool =
     context = get_context(ApiContext)
     person, is_new, is_repeat = context.people.register(person_id, name, file_id, by_user=by_user)
     (shown,) = show_partners([person], context)
+    if person.is_pinned and shown["photo_ready"]:
+        context.people.announce_ready(person.shown[0], context.store.get_version)
     is_settled = person.is_pinned and shown["photo_status"] != "warming"
     subject = person.subject if person.is_pinned else Subject.of_person(person_id)
     announce(partner_registered, get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
