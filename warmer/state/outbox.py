@@ -92,7 +92,7 @@ class Outbox:
     def take(self, person_id: int) -> Sending | None:
         """The oldest event of an id, None if there is none or another worker sends it."""
         token = secrets.token_hex(8)
-        args = [token, SENDING_SECONDS * 1000]
+        args: list[str | int] = [token, SENDING_SECONDS * 1000]
         state, *event = self._take(keys=self._list_keys(person_id), args=args)
         return Sending(person_id, Event.unpack(event[0]), token) if state == 1 else None
 

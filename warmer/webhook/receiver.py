@@ -60,6 +60,7 @@ class Receiver:
     ) -> None:
         """`clock`: tells seconds; idle connections are dropped by it."""
         self._attempt_seconds = attempt_seconds
+        self._late = Answer(None, f"no answer within {attempt_seconds:g} s")
         self._url = settings.webhook_url or ""
         self._signers = [Webhook(secret.get_secret_value()) for secret in settings.webhook_secret]
         may_be_private = settings.webhook_allow_private or is_loopback(urlsplit(self._url).hostname)
@@ -76,7 +77,6 @@ class Receiver:
     def post(self, event_id: str, body: str, now: float) -> Answer:
         """Send one event, signed at `now`, Unix time in seconds. Never raises for what the receiver does."""
         headers = self._sign(event_id, body, now) | {"Content-Type": "application/json"}
-        failure = "no answer"
         with self._watchdog.guard(Deadline(self._attempt_seconds)) as call:
             try:
                 with self._session.post(
@@ -87,13 +87,15 @@ class Receiver:
                     stream=True,
                     allow_redirects=False,
                 ) as response:
+                    if call.was_cut:  # the end of a cut connection reads like the end of the headers
+                        return self._late
                     answer = _read(response)
                     with suppress(requests.RequestException, HTTPError, OSError, ValueError):
                         _drain(response)
                     return answer
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 failure = _explain(error)
-        return Answer(None, f"no answer within {self._attempt_seconds:g} s" if call.was_cut else failure)
+        return self._late if call.was_cut else Answer(None, failure)
 
     def _sign(self, event_id: str, body: str, now: float) -> dict[str, str]:
         """The headers. Each secret signs: a receiver that knows one of them is content."""

@@ -1,0 +1,234 @@
+"""Which changes are events, and what an event says."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import pytest
+from pydantic import SecretStr
+
+from faketelegram import FakeTelegram
+from tests.conftest import list_traces, make_picture, next_id
+from tests.support.receiver import Receiver
+from tests.warmer.flow.conftest import follow, mark_old
+from tests.warmer.webhook.conftest import pin, warm
+from warmer.cache_tags import CacheTags
+from warmer.keys import Subject
+from warmer.photo_urls import PhotoUrls
+from warmer.webhook.delivery import Delivery
+from warmer.wiring import WorkerContext
+
+RED, PICTURE = make_picture(color="red"), make_picture()
+
+
+@pytest.fixture
+def tags(context: WorkerContext) -> CacheTags:
+    return CacheTags(context.settings.init_data_secret)
+
+
+@pytest.fixture
+def urls(context: WorkerContext) -> PhotoUrls:
+    return PhotoUrls([SecretStr("x" * 32), *context.settings.url_signing_keys][1:], "", context.settings.photo_sizes)
+
+
+def get_shown(context: WorkerContext, person_id: int) -> str:
+    return context.people.get(person_id).shown[0]
+
+
+def change(context: WorkerContext, telegram: FakeTelegram, user_id: int, picture: bytes = RED) -> None:
+    telegram.world.change_photo(user_id, picture)
+    mark_old(context, user_id)
+    follow(context, user_id)
+
+
+def test_the_first_picture_is_announced_once_it_is_ready(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, tags: CacheTags, urls: PhotoUrls
+) -> None:
+    delivery.run(told)
+    (got,) = receiver.got
+    shown, person = get_shown(context, told), Subject.of_person(told)
+    assert context.steps.store.is_ready(shown)
+    assert got.event["type"] == "photo.changed"
+    assert got.event["data"] == {
+        "id": told,
+        "photo_version": context.steps.store.get_version(shown),
+        "photo_url": urls.of(shown)[0],
+        "photo_srcset": urls.of(shown)[1],
+        "cache_tags": [tags.of(person)],
+        "urls": urls.list_sizes(person),
+    }
+    at = datetime.fromisoformat(got.event["timestamp"]).timestamp()
+    assert abs(at - context.redis.time()[0]) < 300
+
+
+def test_another_picture_is_announced_with_the_one_before_it(
+    context: WorkerContext,
+    delivery: Delivery,
+    receiver: Receiver,
+    told: int,
+    telegram: FakeTelegram,
+    tags: CacheTags,
+    urls: PhotoUrls,
+) -> None:
+    former = get_shown(context, told)
+    change(context, telegram, told)
+    delivery.run(told)
+    first, second = [got.event for got in receiver.got]
+    shown = get_shown(context, told)
+    assert shown != former
+    assert second["data"]["photo_url"] == urls.of(shown)[0]
+    assert second["data"]["photo_version"] == context.steps.store.get_version(shown)
+    assert second["data"]["cache_tags"] == [tags.of(Subject.of_person(told)), tags.of(former)]
+    assert second["data"]["urls"] == [*urls.list_sizes(Subject.of_person(told)), *urls.list_sizes(former)]
+    assert first["timestamp"] < second["timestamp"]
+
+
+def test_a_look_at_the_same_picture_is_no_event(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
+) -> None:
+    mark_old(context, told)
+    follow(context, told, "rewarm")
+    warm(context, get_shown(context, told))
+    delivery.run(told)
+    assert receiver.list_types() == ["photo.changed"]
+
+
+def test_a_picture_that_cannot_be_fetched_is_no_event(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, telegram: FakeTelegram
+) -> None:
+    telegram.world.change_photo(told, RED)
+    telegram.fail("download", "bad-gateway", times=None)
+    mark_old(context, told)
+    follow(context, told)
+    delivery.run(told)
+    assert receiver.list_types() == ["photo.changed"]
+
+
+def test_a_hidden_picture_is_gone_and_announced_again_when_it_is_back(
+    context: WorkerContext,
+    delivery: Delivery,
+    receiver: Receiver,
+    told: int,
+    telegram: FakeTelegram,
+    tags: CacheTags,
+    urls: PhotoUrls,
+) -> None:
+    shown, person = get_shown(context, told), Subject.of_person(told)
+    telegram.world.hide_photo(told)
+    mark_old(context, told)
+    follow(context, told)
+    delivery.run(told)
+    assert receiver.list_types() == ["photo.changed", "photo.gone"]
+    assert receiver.got[-1].event["data"] == {
+        "id": told,
+        "cache_tags": [tags.of(person), tags.of(shown)],
+        "urls": [*urls.list_sizes(person), *urls.list_sizes(shown)],
+    }
+
+
+def test_a_person_without_a_picture_is_no_event(
+    context: WorkerContext, delivery: Delivery, user_id: int, telegram: FakeTelegram
+) -> None:
+    telegram.world.hide_photo(user_id)
+    context.people.register(user_id, "Ann", None)
+    follow(context, user_id)
+    context.steps.forget.person(user_id)
+    context.steps.forget.person(next_id())
+    assert delivery.run(user_id).kind == "skipped"
+    assert delivery.outbox.look().ids == 0
+
+
+def test_a_forgotten_person_is_gone_with_every_picture_and_leaves_no_trace(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, telegram: FakeTelegram, tags: CacheTags
+) -> None:
+    first = get_shown(context, told)
+    change(context, telegram, told)
+    second = get_shown(context, told)
+    context.steps.forget.person(told)
+    delivery.run(told)
+    assert receiver.list_types() == ["photo.changed", "photo.changed", "photo.gone"]
+    assert set(receiver.got[-1].event["data"]["cache_tags"]) == {
+        tags.of(subject) for subject in (Subject.of_person(told), first, second)
+    }
+    delivery.outbox.attempts.set(str(told), -1)
+    assert delivery.outbox.take_due(10) == []
+    context.redis.delete(f"{context.keys.queue_prefix}webhook")
+    assert list_traces(context.redis, told, first, second) == []
+
+
+def test_an_id_that_is_not_registered_has_events_too(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, user_id: int, telegram: FakeTelegram
+) -> None:
+    follow(context, user_id)
+    telegram.world.hide_photo(user_id)
+    mark_old(context, user_id)
+    follow(context, user_id)
+    delivery.run(user_id)
+    assert receiver.list_types() == ["photo.changed", "photo.gone"]
+
+
+def test_a_pinned_picture_is_announced_when_it_is_ready_and_not_before(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, user_id: int, telegram: FakeTelegram
+) -> None:
+    first, second = telegram.world.add_file(PICTURE), telegram.world.add_file(RED)
+    for file_id in (first, second):
+        pin(context, user_id, file_id)
+        assert delivery.run(user_id).kind == "skipped"
+        warm(context, file_id)
+        delivery.run(user_id)
+    versions = [got.event["data"]["photo_version"] for got in receiver.got]
+    assert versions == [context.steps.store.get_version(file_id) for file_id in (first, second)]
+
+
+def test_everyone_who_shows_a_pinned_picture_has_an_event(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
+) -> None:
+    file_id, ids = telegram.world.add_file(PICTURE), [next_id() for _ in range(3)]
+    for person_id in ids:
+        pin(context, person_id, file_id)
+    warm(context, file_id)
+    for person_id in ids:
+        delivery.run(person_id)
+    assert [got.event["data"]["id"] for got in receiver.got] == ids
+
+
+def test_a_picture_whose_worker_ended_before_it_was_announced_is_announced_by_the_next_one(
+    context: WorkerContext, plain: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
+) -> None:
+    pin(context, person_id := next_id(), file_id := telegram.world.add_file(PICTURE))
+    warm(plain, file_id)  # stored, and not announced
+    warm(context, file_id)
+    delivery.run(person_id)
+    assert receiver.list_types() == ["photo.changed"]
+
+
+def test_a_picture_that_is_fetched_anew_after_an_eviction_is_no_event(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
+) -> None:
+    pin(context, person_id := next_id(), file_id := telegram.world.add_file(PICTURE))
+    warm(context, file_id)
+    context.redis.delete(context.keys.variant(file_id, 80, "webp"))
+    warm(context, file_id)
+    delivery.run(person_id)
+    assert receiver.list_types() == ["photo.changed"]
+
+
+def test_without_a_webhook_nothing_is_written_for_it(plain: WorkerContext, user_id: int) -> None:
+    plain.people.register(user_id, "Ann", None)
+    follow(plain, user_id)
+    record = json.loads(plain.redis.get(plain.keys.person(user_id)) or "")  # type: ignore[arg-type]  # redis-py's types
+    assert "announced_file_id" not in record
+    plain.steps.forget.person(user_id)
+    assert list_traces(plain.redis, user_id) == []
+    assert plain.delivery is None
+
+
+def test_an_event_of_a_newer_release_is_read_without_its_unknown_fields(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
+) -> None:
+    key = context.keys.events(told)
+    event = json.loads(context.redis.lindex(key, 0) or "")  # type: ignore[arg-type]  # redis-py's types
+    context.redis.lset(key, 0, json.dumps(event | {"mood": "good"}))
+    delivery.run(told)
+    assert receiver.got[0].id == event["id"]
