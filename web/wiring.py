@@ -112,10 +112,12 @@ def open_context(
         settings, redis, keys, breaker, store, people, refreshes, forget, urls, rate_limiter, health,
         wall_clock=wall_clock,
     )  # fmt: skip
-    pages = PageContext(settings, redis, keys, people, publisher, schedule, budget, health, wall_clock=wall_clock)
+    pages = PageContext(
+        settings, redis, keys, people, publisher, schedule, budget, health, outbox, wall_clock=wall_clock
+    )  # fmt: skip
     access_log = AccessLog(partial(count_served, stats))
     observe = ObserveContext(
-        redis, keys, publisher, schedule, budget, stats, access_log, health, clock=clock, wall_clock=wall_clock
+        redis, keys, publisher, schedule, budget, stats, access_log, health, outbox, clock=clock, wall_clock=wall_clock
     )
     receivers = ReceiverContext(publisher, settings.warm_first)
     return WebContext(settings, redis, keys, breaker, health, photos, api, pages, observe, receivers)

@@ -92,6 +92,12 @@ def test_every_key_is_documented_in_keys_py() -> None:
         keys.stats(1): "stats:<minute>",
         keys.failed: "{failed}:subjects",
         keys.reasons: "{failed}:reasons",
+        keys.events(1): "events:{…person:<id>}",
+        keys.sending(1): "sending:{…person:<id>}",
+        keys.undelivered: "undelivered",
+        keys.receiver: "receiver",
+        keys.dead: "{dead}:people",
+        keys.dead_reasons: "{dead}:reasons",
         keys.worker("w"): "worker:<name>",
     }
     assert all(key.startswith("v2:1:") for key in patterns)
