@@ -56,6 +56,7 @@ class People:
         self.fresh_seconds = min(FRESH_SECONDS, check_seconds / 2)
         self._wall_clock = wall_clock
         self._records = Records(redis, keys, ttl_seconds, outbox)
+        self.send_events = self._records.send_events  # after `remove` and `drop_photos`, once the pictures are deleted
 
     # Reading
 
@@ -213,7 +214,7 @@ class People:
             clear_photos(record)
             return record if record.get("joined_us") is not None else {}
 
-        self._records.update(Person(person_id), change, tell=tell_loss)
+        self._records.update(Person(person_id), change, tell=tell_loss, sends=False)
         return tuple(dropped)
 
     def remove(self, person_id: int) -> Person:
@@ -227,7 +228,7 @@ class People:
         def write(pipe: Any, _: Record) -> None:
             pipe.zrem(self.keys.recent, str(person_id))
 
-        self._records.update(Person(person_id), change, write, tell=tell_loss)
+        self._records.update(Person(person_id), change, write, tell=tell_loss, sends=False)
         return last[0]
 
     def drop_places(self, person_ids: Sequence[int]) -> None:

@@ -43,6 +43,11 @@ class Records:
             record["announced_file_id"] = record.get("photo_file_id")
         return record
 
+    def send_events(self, person_id: int) -> None:
+        """Have the events of an id delivered now, if there is a webhook."""
+        if self.outbox:
+            self.outbox.send(person_id)
+
     def update(
         self,
         before: Person,
@@ -50,12 +55,14 @@ class Records:
         write: Callable[[Any, Record], None] | None = None,
         lifted: Sequence[str] = (),
         tell: Tell | None = None,
+        sends: bool = True,
     ) -> Person | None:
         """Change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
 
         `before` is read first, unless it comes from `fetch`. `change` gets the record and Redis' TIME. It returns None
         to leave the record, and an empty one to delete it. `write` adds commands to the round trip that writes; they
-        must bear repetition. `lifted`: their tombstones end in it. `tell`: the event that is written with the record.
+        must bear repetition. `lifted`: their tombstones end in it. `tell`: the event that is written with the record;
+        without `sends`, the caller has it delivered later.
         Returns the person, None if the record was left.
         """
         noted: set[str] = set()  # pictures whose sets of people may hold this id by now
@@ -75,8 +82,8 @@ class Records:
             reading = None
         for file_id in noted - {*after.shown}:
             self.redis.srem(self.keys.people(file_id), before.id)
-        if event and self.outbox:
-            self.outbox.send(after.id)
+        if event and sends:
+            self.send_events(after.id)
         return None if record is None else replace(after, read=Reading(new or None, reading.now))
 
     def _prepare(self, before: Person, after: Person, tell: Tell | None, now: tuple[int, int]) -> Event | None:

@@ -57,7 +57,7 @@ def make_due(context: WorkerContext, person_id: int) -> None:
 def age(context: WorkerContext, person_id: int, seconds: float) -> None:
     """Make the oldest event of this id older."""
     key = context.keys.events(person_id)
-    event = json.loads(context.redis.lindex(key, 0) or "")  # type: ignore[arg-type]  # redis-py's types
+    event = json.loads(context.redis.lindex(key, 0) or "")
     context.redis.lset(key, 0, json.dumps(event | {"at": event["at"] - seconds}))
 
 

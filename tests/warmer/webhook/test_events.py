@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -157,6 +158,30 @@ def test_a_forgotten_person_is_gone_with_every_picture_and_leaves_no_trace(
     assert list_traces(context.redis, told, first, second) == []
 
 
+@pytest.mark.parametrize("way", ["hide", "forget"])
+def test_a_loss_is_published_when_the_picture_is_served_no_more(
+    context: WorkerContext,
+    delivery: Delivery,
+    told: int,
+    telegram: FakeTelegram,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    shown, stored = get_shown(context, told), []
+    parts: Any = context.people
+    monkeypatch.setattr(
+        parts._records.outbox, "_send", lambda _: stored.append(context.steps.store.is_ready(shown))
+    )  # fmt: skip
+    if way == "forget":
+        context.steps.forget.person(told)
+    else:
+        telegram.world.hide_photo(told)
+        mark_old(context, told)
+        follow(context, told)
+    assert stored == [False]
+    assert delivery.run(told).kind == "done"
+
+
 def test_an_id_that_is_not_registered_has_events_too(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, user_id: int, telegram: FakeTelegram
 ) -> None:
@@ -217,7 +242,7 @@ def test_a_picture_that_is_fetched_anew_after_an_eviction_is_no_event(
 def test_without_a_webhook_nothing_is_written_for_it(plain: WorkerContext, user_id: int) -> None:
     plain.people.register(user_id, "Ann", None)
     follow(plain, user_id)
-    record = json.loads(plain.redis.get(plain.keys.person(user_id)) or "")  # type: ignore[arg-type]  # redis-py's types
+    record = json.loads(plain.redis.get(plain.keys.person(user_id)) or "")
     assert "announced_file_id" not in record
     plain.steps.forget.person(user_id)
     assert list_traces(plain.redis, user_id) == []
@@ -228,7 +253,7 @@ def test_an_event_of_a_newer_release_is_read_without_its_unknown_fields(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
 ) -> None:
     key = context.keys.events(told)
-    event = json.loads(context.redis.lindex(key, 0) or "")  # type: ignore[arg-type]  # redis-py's types
+    event = json.loads(context.redis.lindex(key, 0) or "")
     context.redis.lset(key, 0, json.dumps(event | {"mood": "good"}))
     delivery.run(told)
     assert receiver.got[0].id == event["id"]
