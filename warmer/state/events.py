@@ -36,13 +36,13 @@ class Event:
         return cls(**known | {"stale": tuple(said.get("stale", ()))})
 
 
-Tell = Callable[[Person, Person], Event | None]  # the event that the change of a record is, from before and after
+FindEvent = Callable[[Person, Person], Event | None]  # from a record before and after its change
 
 
-def tell_change(version: str | None) -> Tell:
-    """Tells that the picture which a record announces is another one than before. `version`: that of the picture."""
+def find_change(version: str | None) -> FindEvent:
+    """Finds an event if the record announces another picture than before. `version`: of the picture shown now."""
 
-    def tell(before: Person, after: Person) -> Event | None:
+    def find(before: Person, after: Person) -> Event | None:
         now = after.announced_file_id
         if now is None or now == before.announced_file_id:
             return None
@@ -50,9 +50,9 @@ def tell_change(version: str | None) -> Tell:
         stale = tuple(dict.fromkeys(file_id for file_id in shown if file_id and file_id != now))
         return Event("photo.changed", stale, now, version)
 
-    return tell
+    return find
 
 
-def tell_loss(before: Person, after: Person) -> Event | None:
-    """Tells that an id shows no picture any more, with every picture whose URL was handed out."""
+def find_loss(before: Person, after: Person) -> Event | None:
+    """Finds an event if the id shows no picture any more. It names every picture whose URL was handed out."""
     return Event("photo.gone", before.ever_shown) if before.ever_shown and not after.ever_shown else None

@@ -1,8 +1,8 @@
-"""The events that the receiver of the webhook does not know yet: a list per id, in the slot of the id's record.
+"""The events that the receiver of the webhook does not have yet: a list per id, in the slot of the id's record.
 
 So one script writes a record and its event. `undelivered` holds the next attempt of each id with events. It lives in
-another slot: an id is noted there *before* its record is written, and leaves it only if its list is empty and the note
-is old. A message starts the first attempt at once; what is lost with it, the next rounds of beat find.
+another slot: an id is noted there *before* its record is written, and is removed only if its list is empty and the
+note is old. A message starts the first attempt at once. If it is lost, a later round of beat publishes another one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class DeadEvent:
 class Undelivered:
     """What `/ops` and `/metrics` show of the webhook."""
 
-    ids: int = 0  # with events that the receiver does not know
+    ids: int = 0  # with events that the receiver does not have
     late_seconds: float = 0.0  # of the earliest attempt
     failures: int = 0  # in a row
     is_stopped: bool = False  # the receiver answered 410

@@ -14,7 +14,7 @@ from redis import Redis
 from warmer.keys import Keys, Subject
 from warmer.photo import PhotoSize, version_of
 from warmer.settings import Settings
-from warmer.state.events import tell_change, tell_loss
+from warmer.state.events import find_change, find_loss
 from warmer.state.outbox import Outbox
 from warmer.state.person import (
     Person,
@@ -173,13 +173,13 @@ class People:
                 show_photo(record, photo.file_id, photo.unique_id, previous=None)
             return self._records.announce(record)
 
-        return self._records.update(before, change, tell=tell_change(version_of(photo.unique_id))) is not None
+        return self._records.update(before, change, find_event=find_change(version_of(photo.unique_id))) is not None
 
     def announce_ready(self, file_id: str, find_version: Callable[[str], str | None]) -> None:
-        """Write an event for each id that shows this picture, which is ready, unless it was told before.
+        """Write an event for each id that shows this picture, which is ready, unless one was written before.
 
-        Call it after the picture is stored, and after a registration whose picture is stored already: whichever of two
-        processes comes second sees what the other one wrote.
+        Call this after the picture is stored, and after a registration whose picture is stored already: of two
+        processes that do both at once, the later one sees what the other one wrote.
         """
         if self._records.outbox is None:
             return
@@ -187,10 +187,10 @@ class People:
         def change(record: Record, _now: tuple[int, int]) -> Record | None:
             return self._records.announce(record) if record.get("photo_file_id") == file_id else None
 
-        untold = [person for person in self._list_showing(file_id) if person.announced_file_id != file_id]
-        tell = tell_change(find_version(file_id) if untold else None)
-        for person in untold:
-            self._records.update(person, change, tell=tell)
+        unannounced = [person for person in self._list_showing(file_id) if person.announced_file_id != file_id]
+        find_event = find_change(find_version(file_id) if unannounced else None)
+        for person in unannounced:
+            self._records.update(person, change, find_event=find_event)
 
     def drop_next(self, person_id: int) -> None:
         """The picture found in the profile cannot be fetched: the current one stays."""
@@ -214,7 +214,7 @@ class People:
             clear_photos(record)
             return record if record.get("joined_us") is not None else {}
 
-        self._records.update(Person(person_id), change, tell=tell_loss, sends=False)
+        self._records.update(Person(person_id), change, find_event=find_loss, sends=False)
         return tuple(dropped)
 
     def remove(self, person_id: int) -> Person:
@@ -228,7 +228,7 @@ class People:
         def write(pipe: Any, _: Record) -> None:
             pipe.zrem(self.keys.recent, str(person_id))
 
-        self._records.update(Person(person_id), change, write, tell=tell_loss, sends=False)
+        self._records.update(Person(person_id), change, write, find_event=find_loss, sends=False)
         return last[0]
 
     def drop_places(self, person_ids: Sequence[int]) -> None:

@@ -41,7 +41,7 @@ class Person:
     former_file_ids: tuple[str, ...] = ()  # the newest first
     looked_up_at: int = 0  # seconds of Redis' TIME
     needs_look_up: bool = False  # registered since the last look-up
-    announced_file_id: str | None = None  # the picture that the webhook told last; None without a webhook
+    announced_file_id: str | None = None  # the picture of the last event; None without a webhook
     read: Reading | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 
 from warmer.keys import Keys, Subject
-from warmer.state.events import Event, Tell
+from warmer.state.events import Event, FindEvent
 from warmer.state.outbox import Outbox
 from warmer.state.person import Person, Reading, Record, load_record, read_person
 from warmer.state.scripts import load_script, queue
@@ -38,7 +38,7 @@ class Records:
         return replace(person, read=Reading(value, (int(seconds), int(micros))))
 
     def announce(self, record: Record) -> Record:
-        """Note in the record that the webhook tells of its picture, if there is one."""
+        """Note in the record that its picture has an event, if there is a webhook."""
         if self.outbox:
             record["announced_file_id"] = record.get("photo_file_id")
         return record
@@ -54,14 +54,14 @@ class Records:
         change: Callable[[Record, tuple[int, int]], Record | None],
         write: Callable[[Any, Record], None] | None = None,
         lifted: Sequence[str] = (),
-        tell: Tell | None = None,
+        find_event: FindEvent | None = None,
         sends: bool = True,
     ) -> Person | None:
         """Change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
 
         `before` is read first, unless it comes from `fetch`. `change` gets the record and Redis' TIME. It returns None
         to leave the record, and an empty one to delete it. `write` adds commands to the round trip that writes; they
-        must bear repetition. `lifted`: their tombstones end in it. `tell`: the event that is written with the record;
+        must bear repetition. `lifted`: their tombstones end in it. `find_event`: the event that is written with the record;
         without `sends`, the caller has it delivered later.
         Returns the person, None if the record was left.
         """
@@ -76,7 +76,7 @@ class Records:
             after = before if record is None else read_person(before.id, record)
             noted |= {*before.shown, *after.shown}
             new = json.dumps(record).encode() if record else b""
-            event = None if record is None else self._prepare(before, after, tell, reading.now)
+            event = None if record is None else self._prepare(before, after, find_event, reading.now)
             if record is None or self._write(before, after, reading.value, new, _add(write, record), lifted, event):
                 break
             reading = None
@@ -86,9 +86,11 @@ class Records:
             self.send_events(after.id)
         return None if record is None else replace(after, read=Reading(new or None, reading.now))
 
-    def _prepare(self, before: Person, after: Person, tell: Tell | None, now: tuple[int, int]) -> Event | None:
+    def _prepare(
+        self, before: Person, after: Person, find_event: FindEvent | None, now: tuple[int, int]
+    ) -> Event | None:
         """The event of this change, if there is a webhook. Its id is noted before it is written."""
-        event = tell(before, after) if tell and self.outbox else None
+        event = find_event(before, after) if find_event and self.outbox else None
         if event is None or self.outbox is None:
             return None
         self.outbox.note(after.id)

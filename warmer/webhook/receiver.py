@@ -1,6 +1,6 @@
-"""The receiver of the webhook: one POST in the form of Standard Webhooks (standardwebhooks.com), and what it answers.
+"""The receiver of the webhook: one POST in the form of Standard Webhooks (standardwebhooks.com), and its answer.
 
-Nothing here raises for an answer, and no text names the URL: its path may be a secret.
+Nothing here raises an error for an answer, and no text contains the URL: its path may be a secret.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Receiver:
         return self._late if call.was_cut else Answer(None, failure)
 
     def _sign(self, event_id: str, body: str, now: float) -> dict[str, str]:
-        """The headers. Each secret signs: a receiver that knows one of them is content."""
+        """The headers, with a signature of each secret: a receiver needs to know one of them."""
         at = datetime.fromtimestamp(int(now), UTC)
         signatures = [signer.sign(event_id, at, body) for signer in self._signers]
         return {
