@@ -61,9 +61,9 @@ class Records:
 
         `before` is read first, unless it comes from `fetch`. `change` gets the record and Redis' TIME. It returns None
         to leave the record, and an empty one to delete it. `write` adds commands to the round trip that writes; they
-        must bear repetition. `lifted`: their tombstones end in it. `find_event`: the event that is written with the record;
-        without `sends`, the caller has it delivered later.
-        Returns the person, None if the record was left.
+        must bear repetition. `lifted`: their tombstones end in it. `find_event`: finds the event that is written with
+        the record. Without `sends` the caller calls `send_events` later. Returns the person, None if the record was
+        left.
         """
         noted: set[str] = set()  # pictures whose sets of people may hold this id by now
         reading = before.read
