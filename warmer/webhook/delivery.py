@@ -22,7 +22,7 @@ PLACES = 4  # of a worker's threads; as many connections to the receiver
 TURN_SECONDS = 20.0  # after which a thread takes no further id: its message would be delivered again
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 3600.0  # in between, as long as the event is old
 GIVE_UP_SECONDS = 86_400.0
-SPREAD = (0.9, 1.2)  # factors, at random, so that retries do not come in bursts
+SPREAD = (1.0, 1.2)  # factors, at random, so that retries do not come in bursts
 log = logging.getLogger(__name__)
 
 
