@@ -57,7 +57,7 @@ class Outage:
         return bool(is_mine), (verdict or b"asking").decode()
 
     def note_verdict(self, call: str, verdict: str) -> None:
-        """FindEvent every worker for a moment, so that each asks no more than the probes of an outage do."""
+        """Tell every worker for a moment, so that each asks no more than the probes of an outage do."""
         self.redis.set(self.keys.verdict(call), verdict, ex=VERDICT_SECONDS)
 
     def drop_verdict(self, call: str) -> None:

@@ -104,7 +104,7 @@ _current = _Current()
 
 
 def follow(sock: socket.socket) -> None:
-    """FindEvent the call under way in this thread, if any, which socket it uses."""
+    """Tell the call under way in this thread, if any, which socket it uses."""
     if _current.call is not None:
         _current.call.follow(sock)
 

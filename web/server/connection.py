@@ -170,7 +170,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         return bool(poll.poll(0))
 
     def close_politely(self) -> None:
-        """FindEvent the client that nothing more follows. Raises OSError if the client is gone."""
+        """Tell the client that nothing more follows. Raises OSError if the client is gone."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def cut_off(self) -> None:
