@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from binascii import a2b_base64
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -17,6 +17,7 @@ from warmer.sources import find_folder
 HOST = r"^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?)$"  # to listen at
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{10,}|/bot[0-9]*(?:/|$)|/bot[0-9]+:", re.IGNORECASE)
+NAT64 = IPv6Network("64:ff9b::/96")  # an IPv4 address ends it (RFC 6052)
 ENCODE = "a user name or password with /, #, ?, @ or [ in it must be percent-encoded"
 
 
@@ -111,14 +112,24 @@ def is_loopback(host: str | None) -> bool:
     return bool(LOOPBACK.fullmatch(host or ""))
 
 
-def is_private(host: str) -> bool:
-    """Whether the host is an address, as opposed to a name, that belongs to a machine or network of its own."""
+def is_public(host: str) -> bool:
+    """Whether the host is an address that a machine on the internet may have: False for a name, too."""
     try:
-        address = ip_address(host)
+        address = ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return not (mapped or address).is_global
+    if isinstance(address, IPv6Address):
+        if inside := address.ipv4_mapped or (IPv4Address(int(address) & 0xFFFF_FFFF) if address in NAT64 else None):
+            return is_public(str(inside))
+        tunnels = (address.sixtofour, *(address.teredo or ()))
+        if address.is_site_local or any(one is not None and not is_public(str(one)) for one in tunnels):
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def is_private(host: str) -> bool:
+    """Whether the host is an address, as opposed to a name, that is not public."""
+    return (":" in host or bool(re.fullmatch(r"[0-9.]+", host))) and not is_public(host)
 
 
 def is_sent_in_plain_text(value: str) -> bool:

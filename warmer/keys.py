@@ -65,8 +65,7 @@ from typing import Literal, Self
 from warmer.slots import move_to_slot_of
 
 Lane = Literal["hot", "warm", "rewarm"]
-# Strictly in this order: bookkeeping, a client waits, eager, renewals, events for the receiver of the webhook.
-QUEUES = ("tick", "hot", "warm", "rewarm", "webhook")
+QUEUES = ("tick", "webhook", "hot", "warm", "rewarm")  # strictly in this order; events take few threads at a time
 
 DOWNLOAD = "download"  # as outages and metrics name this call, beside the methods
 CALLS = ("getUserProfilePhotos", "getChat", "getFile", DOWNLOAD)  # about one subject

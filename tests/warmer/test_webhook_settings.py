@@ -40,6 +40,8 @@ def test_https_is_accepted_and_http_on_loopback(env: Set, url: str) -> None:
         ("https://169.254.169.254/private-path", "WEBHOOK_ALLOW_PRIVATE"),
         ("https://[fd00::1]/private-path", "WEBHOOK_ALLOW_PRIVATE"),
         ("https://[::ffff:10.0.0.7]/private-path", "WEBHOOK_ALLOW_PRIVATE"),
+        ("https://[64:ff9b::a00:7]/private-path", "WEBHOOK_ALLOW_PRIVATE"),
+        ("https://2130706433/private-path", "WEBHOOK_ALLOW_PRIVATE"),
     ],
 )
 def test_any_other_url_is_refused_without_repeating_it(env: Set, url: str, said: str) -> None:

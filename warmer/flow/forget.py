@@ -36,6 +36,12 @@ class Forget:
         elif removed.ever_shown:
             self.people.send_events(person_id)
 
+    def hidden(self, person_id: int) -> None:
+        """The profile shows no picture any more: delete each one that no other person shows. A pinned one stays."""
+        if dropped := self.people.drop_photos(person_id):
+            self.store.forget(*dropped, shown_by=person_id)
+            self.people.end_drop(person_id)
+
     def photos(self, file_ids: Sequence[str], person_id: int) -> None:
         """This person shows these pictures no more. Each is deleted unless another person shows it."""
         if file_ids:

@@ -25,15 +25,23 @@ class Event:
     id: str = field(default_factory=lambda: f"msg_{secrets.token_hex(12)}")
 
     def pack(self) -> str:
-        """The form in Redis."""
-        return json.dumps(asdict(self))
+        """The form in Redis, before which lua/replace.lua writes the instant."""
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "at"})
 
     @classmethod
-    def unpack(cls, value: bytes | str) -> Self:
-        """A newer release may have written fields that this one does not know: they are ignored."""
-        said = json.loads(value)
-        known = {name: said[name] for name in cls.__dataclass_fields__ if name in said}
-        return cls(**known | {"stale": tuple(said.get("stale", ()))})
+    def unpack(cls, value: bytes) -> Self:
+        """A newer release may have written fields that this one does not know: they are ignored.
+
+        Raises ValueError for another form.
+        """
+        at, _, text = value.decode().partition(" ")
+        said = json.loads(text)
+        try:
+            return cls(
+                said["type"], tuple(said["stale"]), said.get("file_id", ""), said.get("version"), float(at), said["id"]
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError("an event in another form") from error
 
 
 FindEvent = Callable[[Person, Person], Event | None]  # from a record before and after its change

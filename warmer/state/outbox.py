@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,11 +22,14 @@ from warmer.state.events import Event
 from warmer.state.schedule import Schedule
 from warmer.state.scripts import load_script
 
-GRACE_SECONDS = 15.0  # between the note of an id and the write of its event; the message comes sooner
+GRACE_SECONDS = 60.0  # from the note of an id to the write of its event at most; the message comes sooner
 POSTPONE_SECONDS = 30.0  # until the next message for an id, if this one is lost
+LEFT_SECONDS = 86_400.0  # so late, an attempt belongs to a webhook that is no longer set
+LEFT_MAX = 1000  # ids, in one round
 OUTAGE_FAILURES = 3  # failures in a row after which a delivery ends an outage: every id is tried at once
-HASTENED_MAX = 1000  # ids
+HASTENED_MAX = COUNTED_MAX = 1000  # ids
 DEAD_MAX = 50  # ids, each with its newest dead event
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Sending:
     person_id: int
     event: Event
     token: str
+    value: bytes = field(repr=False)  # the event as Redis has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Outbox:
         self._send = send
         self._take, self._end = load_script(redis, "lua/take_event.lua"), load_script(redis, "lua/end_event.lua")
         self._note_undelivered = load_script(redis, "lua/note_undelivered.lua")
+        self._note_receiver = load_script(redis, "lua/note_receiver.lua")
         self._note_dead = load_script(redis, "lua/note_failure.lua")
 
     # Around the write of a record
@@ -90,20 +96,34 @@ class Outbox:
         return seconds + micros / 1e6
 
     def take(self, person_id: int) -> Sending | None:
-        """The oldest event of an id, None if there is none or another worker sends it."""
-        token = secrets.token_hex(8)
-        args: list[str | int] = [token, SENDING_SECONDS * 1000]
-        state, *event = self._take(keys=self._list_keys(person_id), args=args)
-        return Sending(person_id, Event.unpack(event[0]), token) if state == 1 else None
+        """The oldest event of an id, None if there is none or another worker sends it.
 
-    def remove(self, sending: Sending) -> None:
-        """The event is delivered, or given up."""
-        self._end(keys=self._list_keys(sending.person_id), args=[sending.token, 1])
+        An event in a form that this release cannot read is removed.
+        """
+        while True:
+            token = secrets.token_hex(8)
+            args: list[str | int] = [token, SENDING_SECONDS * 1000]
+            state, *event = self._take(keys=self._list_keys(person_id), args=args)
+            if state != 1:
+                return None
+            try:
+                return Sending(person_id, Event.unpack(event[0]), token, event[0])
+            except ValueError as error:
+                log.warning("⚠️ an event of user:%d is given up: %s", person_id, error)
+                self._end(keys=self._list_keys(person_id), args=[token, event[0]])
+
+    def remove(self, sending: Sending) -> bool:
+        """The event is delivered, or given up. Returns False if another worker sends it by now."""
+        return bool(self._end(keys=self._list_keys(sending.person_id), args=[sending.token, sending.value]))
 
     def retry(self, sending: Sending, seconds: float) -> None:
         """Keep the event for another attempt."""
-        self.attempts.set(str(sending.person_id), seconds)  # first: or nothing says when, if the process ends here
-        self._end(keys=self._list_keys(sending.person_id), args=[sending.token, 0])
+        self.postpone(sending.person_id, seconds)  # first: or nothing says when, if the process ends in between
+        self._end(keys=self._list_keys(sending.person_id), args=[sending.token, ""])
+
+    def postpone(self, person_id: int, seconds: float) -> None:
+        """Make the next attempt of an id after so many seconds."""
+        self._note_undelivered(keys=[self.keys.undelivered], args=[person_id, seconds])
 
     def take_due(self, limit: int) -> list[int]:
         """Returns the ids whose next attempt is due, and removes those without events."""
@@ -125,10 +145,22 @@ class Outbox:
 
     # The receiver
 
+    def get_pause(self) -> float | None:
+        """The seconds for which the receiver asked for no event, 0 for none. None after a 410: it wants no more.
+
+        Another URL is another receiver.
+        """
+        pipe: Any = self.redis.pipeline(transaction=False)
+        pipe.hmget(self.keys.receiver, ["stopped", "paused_until"])
+        pipe.time()
+        (stopped, paused_until), (seconds, micros) = pipe.execute()
+        if stopped and stopped.decode() == self._receiver:
+            return None
+        return max(0.0, float(paused_until or 0) - int(seconds) - int(micros) / 1e6)
+
     def is_stopped(self) -> bool:
-        """Returns True if this receiver has answered 410. Another URL is another receiver."""
-        stopped: Any = self.redis.hget(self.keys.receiver, "stopped")
-        return bool(stopped) and stopped.decode() == self._receiver
+        """Returns True if this receiver has answered 410."""
+        return self.get_pause() is None
 
     def stop(self) -> None:
         """The receiver answered 410: it wants no more events."""
@@ -138,16 +170,13 @@ class Outbox:
         """Deliver again. Returns True if the receiver was stopped."""
         return bool(self.redis.hdel(self.keys.receiver, "stopped"))
 
-    def note_failure(self) -> None:
-        """Another attempt failed."""
-        self.redis.hincrby(self.keys.receiver, "failures", 1)
+    def note_failure(self, pause_seconds: float = 0.0) -> None:
+        """Another attempt failed. `pause_seconds`: so long, the receiver gets no event of any id."""
+        self._note_receiver(keys=[self.keys.receiver], args=[1, pause_seconds])
 
     def note_success(self) -> None:
-        """An event is delivered. If it ends an outage of the receiver, every other id is tried at once."""
-        failures: Any = self.redis.hget(self.keys.receiver, "failures")
-        if failures:
-            self.redis.hdel(self.keys.receiver, "failures")
-        if failures and int(failures) >= OUTAGE_FAILURES:
+        """An event is delivered. If it ends an outage of the receiver, many other ids are tried at once."""
+        if self._note_receiver(keys=[self.keys.receiver], args=[0, 0]) >= OUTAGE_FAILURES:
             waiting: Any = self.redis.zrange(self.keys.undelivered, 0, HASTENED_MAX - 1)
             self.attempts.schedule_by([member.decode() for member in waiting], 0)
 
@@ -168,7 +197,16 @@ class Outbox:
         failures, subjects, reasons = pipe.execute()
         dead = [_read_dead(subject, at, reasons[subject]) for subject, at in subjects if subject in reasons]
         late_seconds = round(self.attempts.get_lateness(), 1)
-        return Undelivered(self.attempts.count(), late_seconds, int(failures or 0), self.is_stopped(), dead)
+        return Undelivered(self._count_ids(), late_seconds, int(failures or 0), self.is_stopped(), dead)
+
+    def _count_ids(self) -> int:
+        """The ids with events. A note stays for a while after the last event; of many notes, a part is looked at."""
+        members: Any = self.redis.zrange(self.keys.undelivered, 0, COUNTED_MAX - 1)
+        pipe: Any = self.redis.pipeline(transaction=False)
+        for member in members:
+            pipe.llen(self.keys.events(int(member)))
+        with_events = sum(1 for number in pipe.execute() if number)
+        return with_events + (self.attempts.count() - COUNTED_MAX if len(members) == COUNTED_MAX else 0)
 
 
 def _read_dead(subject: bytes, at: float, value: bytes) -> DeadEvent:
@@ -177,9 +215,17 @@ def _read_dead(subject: bytes, at: float, value: bytes) -> DeadEvent:
 
 
 def drop_undelivered(redis: Redis, keys: Keys) -> int:
-    """Delete every event: there is no webhook any more. Returns for how many ids there were some."""
-    members: Any = redis.zrange(keys.undelivered, 0, -1)
+    """Delete the events of a webhook that is no longer set: those for which no worker has made an attempt for a day.
+
+    A worker without a webhook may run beside one with it, during a rolling restart. Returns for how many ids.
+    """
+    before = redis.time()[0] - LEFT_SECONDS
+    members: Any = redis.zrangebyscore(keys.undelivered, "-inf", before, 0, LEFT_MAX)
+    pipe = redis.pipeline(transaction=False)
     for member in members:
-        redis.delete(keys.events(int(member)))
-        redis.zrem(keys.undelivered, member)
+        pipe.unlink(keys.events(int(member)))
+        pipe.zrem(keys.undelivered, member)
+    pipe.execute()
+    if members:
+        log.warning("events of %d ids are deleted: WEBHOOK_URL is not set", len(members))
     return len(members)

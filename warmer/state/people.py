@@ -11,16 +11,16 @@ from typing import Any
 
 from redis import Redis
 
+from warmer.deadline import Deadline
 from warmer.keys import Keys, Subject
 from warmer.photo import PhotoSize, version_of
 from warmer.settings import Settings
-from warmer.state.events import find_change, find_loss
+from warmer.state.events import find_change
 from warmer.state.outbox import Outbox
 from warmer.state.person import (
     Person,
     Record,
     Registration,
-    clear_photos,
     drop_next,
     load_record,
     note_found,
@@ -175,22 +175,33 @@ class People:
 
         return self._records.update(before, change, find_event=find_change(version_of(photo.unique_id))) is not None
 
-    def announce_ready(self, file_id: str, find_version: Callable[[str], str | None]) -> None:
+    def announce_ready(
+        self,
+        file_id: str,
+        find_version: Callable[[str], str | None],
+        deadline: Deadline,
+        shown_by: Sequence[int] | None = None,
+    ) -> bool:
         """Write an event for each id that shows this picture, which is ready, unless one was written before.
 
         Call this after the picture is stored, and after a registration whose picture is stored already: of two
-        processes that do both at once, the later one sees what the other one wrote.
+        processes that do both at once, the later one sees what the other one wrote. `shown_by`: these ids alone.
+        Returns False if the deadline came first: call it again.
         """
         if self._records.outbox is None:
-            return
+            return True
 
         def change(record: Record, _now: tuple[int, int]) -> Record | None:
             return self._records.announce(record) if record.get("photo_file_id") == file_id else None
 
-        unannounced = [person for person in self._list_showing(file_id) if person.announced_file_id != file_id]
+        showing = self._list_showing(file_id, shown_by)
+        unannounced = [person for person in showing if person.announced_file_id != file_id]
         find_event = find_change(find_version(file_id) if unannounced else None)
         for person in unannounced:
+            if deadline.remaining <= 0:
+                return False
             self._records.update(person, change, find_event=find_event)
+        return True
 
     def drop_next(self, person_id: int) -> None:
         """The picture found in the profile cannot be fetched: the current one stays."""
@@ -204,32 +215,19 @@ class People:
         self._records.update(Person(person_id), change)
 
     def drop_photos(self, person_id: int) -> tuple[str, ...]:
-        """The profile shows no picture any more. Returns the file ids that this id ever showed; a pinned one stays."""
-        dropped: list[str] = []
+        """The profile shows no picture any more. Returns the file ids that this id ever showed; a pinned one stays.
 
-        def change(record: Record, _now: tuple[int, int]) -> Record | None:
-            dropped[:] = () if record.get("is_pinned") else read_person(person_id, record).ever_shown
-            if not record or record.get("is_pinned"):
-                return None
-            clear_photos(record)
-            return record if record.get("joined_us") is not None else {}
+        The record keeps them until `end_drop`: if the process ends before they are deleted, the next look does it.
+        """
+        return self._records.drop_photos(person_id)
 
-        self._records.update(Person(person_id), change, find_event=find_loss, sends=False)
-        return tuple(dropped)
+    def end_drop(self, person_id: int) -> None:
+        """The pictures of `drop_photos` are deleted."""
+        self._records.end_drop(person_id)
 
     def remove(self, person_id: int) -> Person:
         """Delete the record and the place. Returns the record as it was at its end."""
-        last = [Person(person_id)]
-
-        def change(record: Record, _now: tuple[int, int]) -> Record:
-            last[0] = read_person(person_id, record)
-            return {}
-
-        def write(pipe: Any, _: Record) -> None:
-            pipe.zrem(self.keys.recent, str(person_id))
-
-        self._records.update(Person(person_id), change, write, find_event=find_loss, sends=False)
-        return last[0]
+        return self._records.remove(person_id)
 
     def drop_places(self, person_ids: Sequence[int]) -> None:
         """Take ids without a record out of the list: a deletion in the middle of a registration leaves a place."""

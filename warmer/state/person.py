@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -138,9 +139,9 @@ def show_photo(record: Record, file_id: str, unique_id: str | None, *, previous:
     drop_next(record)
 
 
-def clear_photos(record: Record) -> None:
-    """Leave no picture in the record."""
-    record.update(photo_file_id=None, photo_unique_id=None, previous_file_id=None, former_file_ids=[])
+def clear_photos(record: Record, *, former: Sequence[str]) -> None:
+    """Leave no picture in the record but these former ones."""
+    record.update(photo_file_id=None, photo_unique_id=None, previous_file_id=None, former_file_ids=list(former))
     record.update(next_file_id=None, next_unique_id=None)
     record.pop("announced_file_id", None)
 

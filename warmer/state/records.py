@@ -10,11 +10,13 @@ from typing import Any
 from redis import Redis
 
 from warmer.keys import Keys, Subject
-from warmer.state.events import Event, FindEvent
+from warmer.state.events import Event, FindEvent, find_loss
 from warmer.state.outbox import Outbox
-from warmer.state.person import Person, Reading, Record, load_record, read_person
+from warmer.state.person import Person, Reading, Record, clear_photos, load_record, read_person
 from warmer.state.scripts import load_script, queue
 from warmer.state.tombstones import lift_tombstones
+
+EVENTS_MAX = 20  # of an id; from then on, a change that waits is merged into the next event
 
 
 class Records:
@@ -48,6 +50,51 @@ class Records:
         if self.outbox:
             self.outbox.send(person_id)
 
+    def drop_photos(self, person_id: int) -> tuple[str, ...]:
+        """Show no picture, and keep the file ids as former ones. Returns them; none for a pinned picture."""
+        dropped: list[str] = []
+
+        def change(record: Record, _now: tuple[int, int]) -> Record | None:
+            dropped[:] = () if record.get("is_pinned") else read_person(person_id, record).ever_shown
+            if not record or record.get("is_pinned"):
+                return None
+            clear_photos(record, former=dropped)
+            return record if dropped or record.get("joined_us") is not None else {}
+
+        self.update(Person(person_id), change)
+        return tuple(dropped)
+
+    def end_drop(self, person_id: int) -> None:
+        """Forget the former pictures, with an event, unless another picture came meanwhile."""
+
+        def change(record: Record, _now: tuple[int, int]) -> Record | None:
+            if not record or record.get("photo_file_id") or record.get("next_file_id"):
+                return None
+            clear_photos(record, former=[])
+            return record if record.get("joined_us") is not None else {}
+
+        self.update(Person(person_id), change, find_event=find_loss)
+
+    def remove(self, person_id: int) -> Person:
+        """Delete the record and the place. Returns the record as it was at its end. `send_events` comes later."""
+        if self.outbox is None:
+            pipe: Any = self.redis.pipeline(transaction=False)
+            pipe.getdel(self.keys.person(person_id))
+            pipe.zrem(self.keys.recent, str(person_id))
+            value, _ = pipe.execute()
+            return read_person(person_id, load_record(value))
+        last = [Person(person_id)]
+
+        def change(record: Record, _now: tuple[int, int]) -> Record:
+            last[0] = read_person(person_id, record)
+            return {}
+
+        def write(pipe: Any, _: Record) -> None:
+            pipe.zrem(self.keys.recent, str(person_id))
+
+        self.update(Person(person_id), change, write, find_event=find_loss, sends=False)
+        return last[0]
+
     def update(
         self,
         before: Person,
@@ -76,7 +123,7 @@ class Records:
             after = before if record is None else read_person(before.id, record)
             noted |= {*before.shown, *after.shown}
             new = json.dumps(record).encode() if record else b""
-            event = None if record is None else self._prepare(before, after, find_event, reading.now)
+            event = None if record is None else self._prepare(before, after, find_event)
             if record is None or self._write(before, after, reading.value, new, _add(write, record), lifted, event):
                 break
             reading = None
@@ -86,15 +133,13 @@ class Records:
             self.send_events(after.id)
         return None if record is None else replace(after, read=Reading(new or None, reading.now))
 
-    def _prepare(
-        self, before: Person, after: Person, find_event: FindEvent | None, now: tuple[int, int]
-    ) -> Event | None:
+    def _prepare(self, before: Person, after: Person, find_event: FindEvent | None) -> Event | None:
         """The event of this change, if there is a webhook. Its id is noted before it is written."""
         event = find_event(before, after) if find_event and self.outbox else None
         if event is None or self.outbox is None:
             return None
         self.outbox.note(after.id)
-        return replace(event, at=now[0] + now[1] / 1e6)
+        return event
 
     def _write(
         self,
@@ -114,7 +159,8 @@ class Records:
             pipe.sadd(self.keys.people(file_id), after.id)
         ttl = "" if after.is_registered else self.ttl_seconds
         keys = [self.keys.person(after.id), self.keys.events(after.id)]
-        queue(pipe, self._replace, keys=keys, args=[old or b"", new, ttl, event.pack() if event else ""])
+        args = [old or b"", new, ttl, event.pack() if event else "", EVENTS_MAX]
+        queue(pipe, self._replace, keys=keys, args=args)
         write(pipe)
         if after.shown != before.shown:
             pipe.publish(self.keys.purge, Subject.of_person(after.id))

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from threading import Lock
 
 from warmer.flow.outcome import Outcome
+from warmer.keys import SENDING_SECONDS
 from warmer.state.events import Event
 from warmer.state.outbox import Outbox, Sending
-from warmer.webhook.receiver import Answer, Receiver
+from warmer.webhook.receiver import ATTEMPT_SECONDS, Answer, Receiver
 
 PLACES = 4  # of a worker's threads; as many connections to the receiver
 TURN_SECONDS = 20.0  # after which a thread takes no further id: its message would be delivered again
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 3600.0  # in between, as long as the event is old
 GIVE_UP_SECONDS = 86_400.0
 SPREAD = (1.0, 1.2)  # factors, at random, so that retries do not come in bursts
+THROTTLED = (429, 502, 503, 504)  # statuses after which the receiver gets no event of any id for a while
+CACHE_SECONDS = 60.0  # for so long a web process may answer from memory (web/photos/cache.py)
+LATEST_SECONDS = SENDING_SECONDS - ATTEMPT_SECONDS - 1.0  # after it was taken, an event is not sent any more
 log = logging.getLogger(__name__)
 
 
@@ -34,13 +38,13 @@ class Delivery:
         outbox: Outbox,
         receiver: Receiver,
         format_event: Callable[[int, Event], str],
-        wait_for_web: Callable[[], object],
+        wait_for_web: Callable[[], bool],
         count: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`wait_for_web`: returns when no web process serves an earlier picture from memory. `count`: counts outcomes.
+        """`wait_for_web`: waits until no web process serves a former picture from memory. Returns False if one may.
 
-        `clock`: tells seconds.
+        `count`: counts outcomes. `clock`: tells seconds.
         """
         self.outbox = outbox
         self._receiver = receiver
@@ -50,10 +54,12 @@ class Delivery:
         self._clock = clock
         self._busy = 0
         self._waiting: deque[int] = deque()
-        self._lock = Lock()
+        self._lock = threading.Lock()
+        self._is_closed = threading.Event()
 
     def close(self) -> None:
-        """Close the connections to the receiver."""
+        """Start no further attempt, and close the connections to the receiver."""
+        self._is_closed.set()
         self._receiver.close()
 
     def run(self, person_id: int) -> Outcome:
@@ -78,55 +84,75 @@ class Delivery:
     def _take_waiting_or_leave(self, end: float) -> int | None:
         """The next id, or None: the place is free then. In one step, so that no id waits for a thread that has left."""
         with self._lock:
-            if self._waiting and self._clock() < end:
+            if self._waiting and self._clock() < end and not self._is_closed.is_set():
                 return self._waiting.popleft()
             self._busy -= 1
             return None
 
     def _deliver_all(self, person_id: int) -> Outcome:
         delivered = 0
-        while (sending := self.outbox.take(person_id)) is not None:
-            if self.outbox.is_stopped():
+        while not self._is_closed.is_set():
+            pause_seconds = self.outbox.get_pause()
+            if pause_seconds:
+                self.outbox.postpone(person_id, pause_seconds)
+                return Outcome("postponed", f"the receiver asked for a pause of {pause_seconds:.0f} s")
+            latest = self._clock() + LATEST_SECONDS
+            if (sending := self.outbox.take(person_id)) is None:
+                break
+            if pause_seconds is None:
                 self.outbox.remove(sending)
                 self._count("dropped")
-                continue
-            self._wait_for_web()  # or a cache that is purged now would fetch the earlier picture again
-            answer = self._receiver.post(
-                sending.event.id, self._format(person_id, sending.event), self.outbox.now()
-            )  # fmt: skip
-            if not self._settle(sending, answer):
-                return Outcome("postponed", answer.reason)
-            delivered += answer.is_success
+            elif (reason := self._deliver(sending, latest)) is None:
+                delivered += 1
+            elif reason:
+                return Outcome("postponed", reason)
         return Outcome("done", f"events: {delivered}") if delivered else Outcome("skipped", "no event to deliver")
 
-    def _settle(self, sending: Sending, answer: Answer) -> bool:
-        """Carry out what follows from an answer. Returns False if the event is kept for another attempt."""
+    def _deliver(self, sending: Sending, latest: float) -> str | None:
+        """Make one attempt. Returns None after a success, why the event waits, or "" if it is given up."""
+        is_young = self.outbox.now() - sending.event.at < CACHE_SECONDS
+        if not self._wait_for_web() and is_young:  # or a cache that is purged now would fetch the former picture again
+            self.outbox.retry(sending, FIRST_PAUSE_SECONDS)
+            return "a web process may still answer with the former picture"
+        if self._clock() > latest:  # another worker may take it before this one has an answer
+            self.outbox.retry(sending, FIRST_PAUSE_SECONDS)
+            return "Redis was too slow"
+        answer = self._receiver.post(
+            sending.event.id, self._format(sending.person_id, sending.event), self.outbox.now()
+        )  # fmt: skip
+        return self._settle(sending, answer)
+
+    def _settle(self, sending: Sending, answer: Answer) -> str | None:
+        """Carry out what follows from an answer. Returns what `_deliver` does."""
         if answer.is_success:
-            self.outbox.remove(sending)
+            is_removed = self.outbox.remove(sending)
             self.outbox.note_success()
+            if not is_removed:
+                return "another worker delivers it, too"
             self._count("delivered")
-            return True
+            return None
         if answer.is_gone:
             log.critical("🛑 The receiver of WEBHOOK_URL answers 410: it gets no event any more (docs/webhooks.md)")
             self.outbox.stop()
             self.outbox.remove(sending)
             self._count("dropped")
-            return True
-        self.outbox.note_failure()
+            return ""
         age_seconds = self.outbox.now() - sending.event.at
+        seconds = choose_pause(age_seconds, answer.retry_after, random.uniform(*SPREAD))  # noqa: S311 - spreads load
+        throttle = max(FIRST_PAUSE_SECONDS, answer.retry_after) if answer.status in THROTTLED else 0.0
+        self.outbox.note_failure(min(throttle, LONGEST_PAUSE_SECONDS))
         if age_seconds >= GIVE_UP_SECONDS:
             log.error("⚠️ %s of user:%d is given up: %s", sending.event.type, sending.person_id, answer.reason)
             self.outbox.note_dead(sending, answer.reason)
             self.outbox.remove(sending)
             self._count("dead")
-            return True
-        seconds = choose_pause(age_seconds, answer.retry_after) * random.uniform(*SPREAD)  # noqa: S311 - spreads load
+            return ""
         log.warning("%s of user:%d: %s, again in %.0f s", sending.event.type, sending.person_id, answer.reason, seconds)
         self.outbox.retry(sending, seconds)
         self._count("failed")
-        return False
+        return answer.reason
 
 
-def choose_pause(age_seconds: float, retry_after: float) -> float:
+def choose_pause(age_seconds: float, retry_after: float, spread: float = 1.0) -> float:
     """The seconds until the next attempt at an event: as many as it is old, so that they double each time."""
-    return min(max(FIRST_PAUSE_SECONDS, age_seconds, retry_after), LONGEST_PAUSE_SECONDS)
+    return min(max(FIRST_PAUSE_SECONDS, age_seconds, retry_after) * spread, LONGEST_PAUSE_SECONDS)

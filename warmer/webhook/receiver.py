@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from importlib.metadata import version
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from standardwebhooks import Webhook
 from urllib3.exceptions import HTTPError
 
 from warmer.deadline import Deadline
-from warmer.http_url import is_loopback, is_private
+from warmer.http_url import is_loopback, is_public
 from warmer.settings import Settings
 from warmer.telegram.connections import make_session
 from warmer.telegram.dial import Dialer, ForbiddenAddress
@@ -28,7 +29,9 @@ from warmer.telegram.watchdog import Watchdog
 
 ATTEMPT_SECONDS = 20.0  # in all, however the answer drips; Standard Webhooks recommends 15 to 30
 CONNECT_SECONDS = 5.0
-MAX_ANSWER_BYTES = 4096  # read so that the connection can be used again; a longer answer ends it
+MAX_ANSWER_BYTES = 4096  # read so that the connection can be used again; a longer answer ends it,
+DRAIN_SECONDS = 1.0  # and one that comes more slowly
+MAX_RETRY_AFTER = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Receiver:
         self._url = settings.webhook_url or ""
         self._signers = [Webhook(secret.get_secret_value()) for secret in settings.webhook_secret]
         may_be_private = settings.webhook_allow_private or is_loopback(urlsplit(self._url).hostname)
-        dialer = Dialer(lambda address: may_be_private or not is_private(address))
+        dialer = Dialer(lambda address: may_be_private or is_public(address))
         self._session = make_session(connections, clock, dialer)
         self._session.headers["User-Agent"] = f"avatar-warmer/{version('avatar-warmer')}"
         self._watchdog = Watchdog()
@@ -90,6 +93,7 @@ class Receiver:
                     if call.was_cut:  # the end of a cut connection reads like the end of the headers
                         return self._late
                     answer = _read(response)
+                    call.deadline = Deadline(DRAIN_SECONDS)  # the answer is known: its rest may take no longer
                     with suppress(requests.RequestException, HTTPError, OSError, ValueError):
                         _drain(response)
                     return answer
@@ -109,15 +113,25 @@ class Receiver:
 
 
 def _read(response: Response) -> Answer:
-    """A status decides. `Retry-After` counts in seconds; as a date it is ignored."""
-    after = response.headers.get("Retry-After", "")
-    seconds = float(after) if after.isascii() and after.isdecimal() and len(after) <= 6 else 0.0
-    return Answer(response.status_code, f"status {response.status_code}", seconds)
+    """A status decides."""
+    return Answer(response.status_code, f"status {response.status_code}", _read_retry_after(response))
+
+
+def _read_retry_after(response: Response) -> float:
+    """The seconds that the receiver asks for, as a number or as a date (RFC 9110, 10.2.3); 0 for anything else."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdecimal():
+        return min(float(text[:9]), MAX_RETRY_AFTER)
+    with suppress(ValueError, TypeError):
+        since = parsedate_to_datetime(response.headers["Date"]) if "Date" in response.headers else datetime.now(UTC)
+        return min(max(0.0, (parsedate_to_datetime(text) - since).total_seconds()), MAX_RETRY_AFTER)
+    return 0.0
 
 
 def _drain(response: Response) -> None:
     """Read a short answer to its end: a connection with unread bytes is closed."""
-    response.raw.read(MAX_ANSWER_BYTES, decode_content=False)
+    if int(response.headers.get("Content-Length", MAX_ANSWER_BYTES + 1)) <= MAX_ANSWER_BYTES:
+        response.raw.read(MAX_ANSWER_BYTES, decode_content=False)
 
 
 def _explain(error: BaseException | None) -> str:

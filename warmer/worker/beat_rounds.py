@@ -33,8 +33,6 @@ def run_tick(context: WorkerContext, sleep: Callable[[float], None] = time.sleep
     """
     if not context.schedule.take_slot("tick", TICK_SECONDS):
         return 0
-    if context.delivery:
-        publish_undelivered(context, context.delivery.outbox)
     room = REWARM_MAX - context.publisher.count_waiting("rewarm")
     limit = min(room, count_per_tick(context.settings.telegram_rate))
     subjects = context.schedule.take(max(0, limit), POSTPONE_SECONDS)
@@ -42,6 +40,8 @@ def run_tick(context: WorkerContext, sleep: Callable[[float], None] = time.sleep
     for subject in subjects:
         context.publisher.publish(subject, "rewarm")
         sleep(pause)
+    if context.delivery:
+        publish_undelivered(context, context.delivery.outbox)
     return len(subjects)
 
 

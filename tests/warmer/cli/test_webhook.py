@@ -9,6 +9,7 @@ from redis import Redis
 
 from tests.support.cli_parts import answer, call, fail
 from tests.support.receiver import SECRET
+from warmer.deadline import Deadline
 from warmer.settings import load_settings
 from warmer.state.outbox import Outbox
 from warmer.webhook.receiver import Answer
@@ -24,7 +25,7 @@ def outbox(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Outbox:
     with closing(open_worker_context(load_settings(), redis)) as context:
         assert context.delivery
         context.people.register(42, "Ann", file_id := "AgACAgIAAxkBAAIBcGab")
-        context.people.announce_ready(file_id, lambda _: "abc")
+        context.people.announce_ready(file_id, lambda _: "abc", Deadline(60))
         return context.delivery.outbox
 
 

@@ -1,16 +1,13 @@
-"""Delivery: at least once, in order per id, and what each answer of the receiver leads to."""
+"""Delivery: at least once, in order per id, and beside a receiver that is slow or gone."""
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id, wait_until
@@ -19,67 +16,21 @@ from tests.support.remaining import remaining
 from tests.support.servers import reply
 from tests.warmer.flow.conftest import follow, mark_old
 from tests.warmer.webhook.conftest import pin, warm
-from warmer.cache_tags import CacheTags
-from warmer.photo_urls import PhotoUrls
-from warmer.state.outbox import GRACE_SECONDS, OUTAGE_FAILURES, Outbox
+from tests.warmer.webhook.stored import age, count_events, get_next_attempt
+from warmer.deadline import Deadline
+from warmer.state.outbox import OUTAGE_FAILURES, Outbox
 from warmer.state.stats import sum_minutes
 from warmer.webhook.delivery import (
+    CACHE_SECONDS,
     FIRST_PAUSE_SECONDS,
     GIVE_UP_SECONDS,
     LONGEST_PAUSE_SECONDS,
     PLACES,
     SPREAD,
     Delivery,
-    choose_pause,
 )
-from warmer.webhook.payload import Payloads
-from warmer.webhook.receiver import ATTEMPT_SECONDS
-from warmer.webhook.receiver import Receiver as Client
 from warmer.wiring import WorkerContext
-from warmer.worker.beat_rounds import keep_newest, publish_undelivered
-
-
-def count_events(context: WorkerContext, person_id: int) -> int:
-    return int(context.redis.llen(context.keys.events(person_id)))
-
-
-def get_next_attempt(context: WorkerContext, person_id: int) -> float:
-    """Returns the seconds until it."""
-    score: Any = context.redis.zscore(context.keys.undelivered, str(person_id))
-    seconds, micros = context.redis.time()
-    return float(score) - seconds - micros / 1e6
-
-
-def make_due(context: WorkerContext, person_id: int) -> None:
-    context.redis.zadd(context.keys.undelivered, {str(person_id): 1})
-
-
-def age(context: WorkerContext, person_id: int, seconds: float) -> None:
-    """Make the oldest event of this id older."""
-    key = context.keys.events(person_id)
-    event = json.loads(context.redis.lindex(key, 0) or "")
-    context.redis.lset(key, 0, json.dumps(event | {"at": event["at"] - seconds}))
-
-
-def list_messages(context: WorkerContext) -> list[int]:
-    """Take the waiting messages. Returns their ids, oldest first."""
-    ids = []
-    with context.publisher.app.connection_for_read() as connection:
-        channel: Any = connection.default_channel
-        while message := channel.basic_get("webhook", no_ack=True):
-            ids.append(message.payload[0][0])
-    return ids
-
-
-@pytest.fixture
-def impatient(context: WorkerContext, delivery: Delivery) -> Iterator[Delivery]:
-    """A delivery that waits for half a second instead of 20 s."""
-    urls = PhotoUrls(context.settings.url_signing_keys, "", context.settings.photo_sizes)
-    payloads = Payloads(urls, CacheTags(context.settings.init_data_secret))
-    client = Client(context.settings, PLACES, attempt_seconds=0.5)
-    with closing(Delivery(delivery.outbox, client, payloads.format, lambda: None, lambda _: None)) as impatient:
-        yield impatient
-
+from web.photos.cache import MAX_AGE_SECONDS
 
 # In order, at least once
 
@@ -90,10 +41,6 @@ def test_a_delivered_event_is_removed(
     assert str(delivery.run(told)) == "done: events: 1"
     assert delivery.run(told).kind == "skipped"
     assert (len(receiver.got), count_events(context, told)) == (1, 0)
-
-
-def test_an_event_is_published_at_once(context: WorkerContext, told: int) -> None:
-    assert list_messages(context) == [told]
 
 
 def test_a_failed_event_is_tried_again_with_the_same_id_and_body(
@@ -133,218 +80,30 @@ def test_an_event_that_another_worker_sends_is_left_to_it(
     assert len(receiver.got) == 1
 
 
-def test_a_worker_that_lost_its_turn_removes_no_event_of_another(
-    context: WorkerContext, outbox: Outbox, told: int
+def test_an_event_waits_while_a_web_process_may_serve_the_former_picture(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = outbox.take(told)
-    assert slow
-    context.redis.delete(context.keys.sending(told))
-    assert outbox.take(told)
-    outbox.remove(slow)
-    assert count_events(context, told) == 1
-
-
-def test_the_token_of_a_sending_expires(context: WorkerContext, outbox: Outbox, told: int) -> None:
-    assert outbox.take(told)
-    assert context.redis.ttl(context.keys.sending(told)) == remaining(45)
-
-
-def test_an_event_whose_message_is_lost_is_published_by_a_later_round(
-    context: WorkerContext, outbox: Outbox, told: int
-) -> None:
-    list_messages(context)
-    assert publish_undelivered(context, outbox) == 0
-    assert get_next_attempt(context, told) <= GRACE_SECONDS
-    make_due(context, told)
-    assert publish_undelivered(context, outbox) == 1
-    assert list_messages(context) == [told]
-    assert publish_undelivered(context, outbox) == 0
-
-
-def test_a_round_removes_the_note_of_an_id_without_events(
-    context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int
-) -> None:
-    delivery.run(told)
-    make_due(context, told)
-    assert outbox.take_due(10) == []
-    assert context.redis.zcard(context.keys.undelivered) == 0
-
-
-def test_a_note_that_is_written_during_a_round_stays(
-    context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    delivery.run(told)
-    make_due(context, told)
-    cancel_if = outbox.attempts.cancel_if
-
-    def note_first(subject: str, next_run: str) -> None:
-        outbox.note(told)
-        cancel_if(subject, next_run)
-
-    monkeypatch.setattr(outbox.attempts, "cancel_if", note_first)
-    outbox.take_due(10)
-    assert context.redis.zcard(context.keys.undelivered) == 1
-
-
-def test_an_id_is_noted_before_its_event_is_written(
-    context: WorkerContext, outbox: Outbox, user_id: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context.people.register(user_id, "Ann", None)
-    seen: list[int] = []
-    note = outbox.note
-
-    def look(person_id: int) -> None:
-        seen.append(count_events(context, person_id))
-        note(person_id)
-
-    records: Any = context.people
-    monkeypatch.setattr(records._records.outbox, "note", look)
-    follow(context, user_id)
-    assert seen == [0]
-    assert count_events(context, user_id) == 1
-
-
-def test_the_events_of_a_webhook_that_is_no_longer_set_are_deleted(
-    context: WorkerContext, plain: WorkerContext, told: int
-) -> None:
-    keep_newest(plain)
-    assert (count_events(context, told), context.redis.exists(context.keys.undelivered)) == (0, 0)
-
-
-# What each answer leads to
-
-
-@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_each_status_from_200_to_299_is_a_success(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, status: int
-) -> None:
-    receiver.answer = lambda _: [f"HTTP/1.1 {status} Fine\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()]
-    delivery.run(told)
-    assert count_events(context, told) == 0
-
-
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed_and_is_a_failure(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, status: int
-) -> None:
-    with Receiver() as other:
-        receiver.answer = lambda _: reply(b"", f"Location: {other.hook}", status=status)
-        assert str(delivery.run(told)) == f"postponed: status {status}"
-        assert other.got == []
-    assert count_events(context, told) == 1
-
-
-@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 502, 504])
-def test_any_other_status_is_a_failure(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, status: int
-) -> None:
-    receiver.answer = lambda _: reply(status=status)
-    assert str(delivery.run(told)) == f"postponed: status {status}"
-    assert count_events(context, told) == 1
-
-
-def test_410_stops_the_receiver_loudly_and_drops_the_events_for_it(
-    context: WorkerContext,
-    delivery: Delivery,
-    receiver: Receiver,
-    told: int,
-    telegram: FakeTelegram,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    receiver.answer = lambda _: reply(status=410)
-    delivery.run(told)
-    assert [record.levelname for record in caplog.records if "410" in record.getMessage()] == ["CRITICAL"]
-    assert delivery.outbox.look().is_stopped
-    pin(context, person_id := next_id(), file_id := telegram.world.add_file(make_picture()))
-    warm(context, file_id)
-    delivery.run(person_id)
-    assert len(receiver.got) == 1
-    assert (count_events(context, told), count_events(context, person_id)) == (0, 0)
-
-
-def test_a_stopped_receiver_gets_new_events_once_it_is_resumed(
-    delivery: Delivery, outbox: Outbox, receiver: Receiver, told: int
-) -> None:
-    outbox.stop()
-    assert outbox.resume()
-    assert not outbox.resume()
-    delivery.run(told)
-    assert len(receiver.got) == 1
-
-
-def test_another_url_is_another_receiver(context: WorkerContext, outbox: Outbox) -> None:
-    outbox.stop()
-    other = Outbox(context.redis, context.keys, "https://elsewhere.example.org/hook", lambda _: None)
-    assert (outbox.is_stopped(), other.is_stopped()) == (True, False)
-
-
-def test_an_answer_after_the_deadline_is_a_failure(
-    context: WorkerContext, receiver: Receiver, told: int, impatient: Delivery
-) -> None:
-    assert 15 <= ATTEMPT_SECONDS <= 30  # as Standard Webhooks recommends: 200 after 31 s is too late
-    receiver.opened.clear()
-    assert str(impatient.run(told)) == "postponed: no answer within 0.5 s"
-    assert count_events(context, told) == 1
-
-
-def test_a_dripping_answer_is_cut_at_the_deadline(
-    context: WorkerContext, receiver: Receiver, told: int, impatient: Delivery
-) -> None:
-
-    def drip(_: object) -> Any:
-        yield b"HTTP/1.1 200 OK\r\n"
-        while True:  # until the connection is cut
-            time.sleep(0.05)
-            yield b"X-Slow: 1\r\n"
-
-    receiver.answer = drip
-    assert str(impatient.run(told)) == "postponed: no answer within 0.5 s"
-    assert count_events(context, told) == 1
-
-
-def test_of_a_body_of_10_mb_only_the_beginning_is_read(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
-) -> None:
-    sent = [0]
-
-    def flood(_: object) -> Any:
-        yield b"HTTP/1.1 200 OK\r\nContent-Length: 10485760\r\n\r\n"
-        for _piece in range(640):
-            yield bytes(16_384)
-            sent[0] += 16_384
-
-    receiver.answer = flood
+    assert CACHE_SECONDS == MAX_AGE_SECONDS
+    monkeypatch.setattr(delivery, "_wait_for_web", lambda: False)
+    assert "a web process" in str(delivery.run(told))
+    assert (receiver.got, delivery.outbox.look().failures) == ([], 0)
+    assert get_next_attempt(context, told) == remaining(FIRST_PAUSE_SECONDS)
+    age(context, told, CACHE_SECONDS)  # no process serves it from memory any more
     assert delivery.run(told).kind == "done"
-    receiver.close()  # waits for the end of the connection
-    assert sent[0] < 10_485_760
-    assert count_events(context, told) == 0
 
 
-def test_a_receiver_that_is_down_loses_nothing(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
+def test_a_picture_that_many_people_show_is_announced_by_several_jobs(
+    context: WorkerContext, telegram: FakeTelegram
 ) -> None:
-    receiver.close()
-    assert str(delivery.run(told)).startswith("postponed: no answer (")
-    assert count_events(context, told) == 1
-
-
-def test_retry_after_is_obeyed_up_to_an_hour(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
-) -> None:
-    receiver.answer = lambda _: reply(b"", "Retry-After: 600", status=429)
-    delivery.run(told)
-    assert 500 < get_next_attempt(context, told) <= 600 * SPREAD[1]
-
-
-def test_the_pauses_double_up_to_an_hour() -> None:
-    pauses, age_seconds = [], 0.0
-    while age_seconds < GIVE_UP_SECONDS:
-        pauses.append(choose_pause(age_seconds, 0))
-        age_seconds += pauses[-1]
-    assert pauses[:6] == [5, 5, 10, 20, 40, 80]
-    assert pauses[-1] == LONGEST_PAUSE_SECONDS
-    assert len(pauses) < 40
-    assert choose_pause(0, 86_400) == LONGEST_PAUSE_SECONDS
+    ids, file_id = [next_id() for _ in range(30)], telegram.world.add_file(make_picture())
+    for person_id in ids:
+        pin(context, person_id, file_id)
+    over, enough = Deadline(0), Deadline(60)
+    assert not context.people.announce_ready(file_id, lambda _: "a", over)
+    assert context.people.announce_ready(file_id, lambda _: "a", enough, ids[:1])
+    assert [count_events(context, person_id) for person_id in ids[:2]] == [1, 0]
+    assert context.people.announce_ready(file_id, lambda _: "a", enough)
+    assert [count_events(context, person_id) for person_id in ids] == [1] * 30
 
 
 # Dead events
@@ -432,11 +191,15 @@ def test_a_hanging_receiver_occupies_few_threads_and_the_others_follow(
     assert {got.event["data"]["id"] for got in receiver.got} == set(ids)
 
 
+def test_a_closed_delivery_starts_no_attempt(delivery: Delivery, receiver: Receiver, told: int) -> None:
+    delivery.close()
+    delivery.run(told)
+    assert receiver.got == []
+
+
 def test_a_failure_of_redis_frees_the_place(
     delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from redis.exceptions import ConnectionError
-
     def fail(_: int) -> None:
         raise ConnectionError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import list_traces, make_picture, next_id
 from tests.support.receiver import Receiver
 from tests.warmer.flow.conftest import follow, mark_old
-from tests.warmer.webhook.conftest import pin, warm
+from tests.warmer.webhook.conftest import warm
 from warmer.cache_tags import CacheTags
 from warmer.keys import Subject
 from warmer.photo_urls import PhotoUrls
@@ -191,69 +190,3 @@ def test_an_id_that_is_not_registered_has_events_too(
     follow(context, user_id)
     delivery.run(user_id)
     assert receiver.list_types() == ["photo.changed", "photo.gone"]
-
-
-def test_a_pinned_picture_is_announced_when_it_is_ready_and_not_before(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, user_id: int, telegram: FakeTelegram
-) -> None:
-    first, second = telegram.world.add_file(PICTURE), telegram.world.add_file(RED)
-    for file_id in (first, second):
-        pin(context, user_id, file_id)
-        assert delivery.run(user_id).kind == "skipped"
-        warm(context, file_id)
-        delivery.run(user_id)
-    versions = [got.event["data"]["photo_version"] for got in receiver.got]
-    assert versions == [context.steps.store.get_version(file_id) for file_id in (first, second)]
-
-
-def test_everyone_who_shows_a_pinned_picture_has_an_event(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
-) -> None:
-    file_id, ids = telegram.world.add_file(PICTURE), [next_id() for _ in range(3)]
-    for person_id in ids:
-        pin(context, person_id, file_id)
-    warm(context, file_id)
-    for person_id in ids:
-        delivery.run(person_id)
-    assert [got.event["data"]["id"] for got in receiver.got] == ids
-
-
-def test_a_picture_whose_worker_ended_before_it_was_announced_is_announced_by_the_next_one(
-    context: WorkerContext, plain: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
-) -> None:
-    pin(context, person_id := next_id(), file_id := telegram.world.add_file(PICTURE))
-    warm(plain, file_id)  # stored, and not announced
-    warm(context, file_id)
-    delivery.run(person_id)
-    assert receiver.list_types() == ["photo.changed"]
-
-
-def test_a_picture_that_is_fetched_anew_after_an_eviction_is_no_event(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
-) -> None:
-    pin(context, person_id := next_id(), file_id := telegram.world.add_file(PICTURE))
-    warm(context, file_id)
-    context.redis.delete(context.keys.variant(file_id, 80, "webp"))
-    warm(context, file_id)
-    delivery.run(person_id)
-    assert receiver.list_types() == ["photo.changed"]
-
-
-def test_without_a_webhook_nothing_is_written_for_it(plain: WorkerContext, user_id: int) -> None:
-    plain.people.register(user_id, "Ann", None)
-    follow(plain, user_id)
-    record = json.loads(plain.redis.get(plain.keys.person(user_id)) or "")
-    assert "announced_file_id" not in record
-    plain.steps.forget.person(user_id)
-    assert list_traces(plain.redis, user_id) == []
-    assert plain.delivery is None
-
-
-def test_an_event_of_a_newer_release_is_read_without_its_unknown_fields(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
-) -> None:
-    key = context.keys.events(told)
-    event = json.loads(context.redis.lindex(key, 0) or "")
-    context.redis.lset(key, 0, json.dumps(event | {"mood": "good"}))
-    delivery.run(told)
-    assert receiver.got[0].id == event["id"]

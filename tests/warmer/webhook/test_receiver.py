@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -13,7 +14,8 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.support.receiver import SECRET, Got, Receiver, verify_by_hand
-from tests.support.servers import reply
+from tests.support.servers import Server
+from warmer.http_url import is_public
 from warmer.settings import Settings
 from warmer.telegram.dial import Dialer, ForbiddenAddress
 from warmer.webhook.receiver import Receiver as Client
@@ -44,8 +46,6 @@ def send(client: Client, receiver: Receiver, now: float) -> Got:
 
 @pytest.fixture
 def now() -> float:
-    import time
-
     return time.time()
 
 
@@ -84,7 +84,7 @@ def test_the_headers_are_those_of_standard_webhooks(make_client: Make, receiver:
     assert "authorization" not in got.headers
 
 
-def test_two_secrets_make_two_signatures_so_that_either_receiver_is_content(
+def test_two_secrets_make_two_signatures_of_which_a_receiver_needs_one(
     make_client: Make, receiver: Receiver, now: float
 ) -> None:
     got = send(make_client(webhook_secret=(SecretStr(NEW), SecretStr(SECRET))), receiver, now)
@@ -93,11 +93,26 @@ def test_two_secrets_make_two_signatures_so_that_either_receiver_is_content(
         assert Webhook(secret).verify(got.body, got.headers)
 
 
-def test_a_connection_is_used_again(make_client: Make, receiver: Receiver, now: float) -> None:
-    client = make_client()
-    receiver.answer = lambda _: reply(b"thanks", status=200)
-    for _ in range(2):
-        assert client.post("msg_1", BODY, now).is_success
+class KeepingAlive(Server):
+    """Answers many requests on one connection."""
+
+    def serve(self, client: socket.socket) -> None:
+        with client.makefile("rb") as stream:
+            while stream.readline(100_000):
+                length = 0
+                while (line := stream.readline(100_000).strip().lower()) != b"":
+                    length = int(line[15:]) if line.startswith(b"content-length:") else length
+                stream.read(length)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nthanks")
+
+
+def test_a_connection_is_used_again(make_client: Make, now: float) -> None:
+    with KeepingAlive() as server:
+        client = make_client(webhook_url=server.url)
+        for _ in range(3):
+            assert client.post("msg_1", BODY, now).is_success
+        assert server.connections == 1
+        client.close()
 
 
 def test_a_proxy_of_the_environment_is_not_used(
@@ -135,6 +150,26 @@ def test_a_private_address_gets_events_if_the_setting_says_so(
     client = make_client(webhook_url=hook_at_private_name, webhook_allow_private=True)
     assert client.post("msg_1", BODY, now).is_success
     assert receiver.connections == 1
+
+
+PRIVATE = [
+    "10.0.0.1", "127.0.0.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255", "::1",
+    "fd00::1", "fe80::1%eth0", "fec0::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::a00:1",
+    "2002:a00:1::", "::a00:1", "2001:0:a00:1::", "a name", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_no_address_of_a_private_network_is_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"]
+)
+def test_an_address_of_the_internet_is_public(address: str) -> None:
+    assert is_public(address)
 
 
 def test_a_dialer_connects_to_permitted_addresses_alone(receiver: Receiver) -> None:
