@@ -30,7 +30,10 @@ def webhook(resume: bool, is_json: bool) -> None:
     if is_json:
         echo_json(asdict(state))
         return
-    click.echo("Stopped: the receiver answered 410." if state.is_stopped else "Delivering.")
+    word = (
+        "Stopped: the receiver answered 410." if state.is_stopped else "Failing." if state.failures else "Delivering."
+    )
+    click.echo(word)
     click.echo(f"{count(state.ids, 'id')} with events to deliver, {count(state.failures, 'failure')} in a row.")
     for event in state.dead:
         click.echo(f"Given up: {event.type} of {event.subject}: {event.reason}.")

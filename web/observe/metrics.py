@@ -151,6 +151,9 @@ class RedisFigures(Collector):
             yield Gauge("avatar_upstream_halted", "1 while Telegram refuses the token.", is_halted)
             webhook = context.outbox.look() if context.outbox else Undelivered()
             yield Gauge("avatar_webhook_waiting", "Ids with events that are not delivered.", webhook.ids)
+            late_seconds = webhook.late_seconds
+            yield Gauge("avatar_webhook_late_seconds", "Seconds by which the earliest attempt is late.", late_seconds)
+            yield Gauge("avatar_webhook_failures", "Failed attempts in a row.", webhook.failures)
             yield Gauge("avatar_webhook_dead", "Ids with an event that was given up within a day.", len(webhook.dead))
             is_stopped = int(webhook.is_stopped)
             yield Gauge("avatar_webhook_stopped", "1 after the receiver has answered 410.", is_stopped)

@@ -61,7 +61,7 @@ def test_a_later_event_waits_for_the_earlier_one(
     telegram.world.hide_photo(told)
     mark_old(context, told)
     follow(context, told)
-    receiver.answer = lambda _: reply(status=503)
+    receiver.answer = lambda _: reply(status=500)
     delivery.run(told)
     assert receiver.list_types() == ["photo.changed"]
     receiver.answer = lambda _: reply(status=202)
