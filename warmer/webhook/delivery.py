@@ -20,7 +20,9 @@ from warmer.state.outbox import Outbox, Sending
 from warmer.webhook.receiver import ATTEMPT_SECONDS, Answer, Receiver
 
 PLACES = 4  # of a worker's threads; as many connections to the receiver
-TURN_SECONDS = 20.0  # after which a thread takes no further id: its message would be delivered again
+TURN_SECONDS = (
+    4.0  # after which a thread takes no further id: with one attempt more, it ends within the grace of a stop
+)
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 3600.0  # in between, as long as the event is old
 GIVE_UP_SECONDS = 86_400.0
 SPREAD = (1.0, 1.2)  # factors, at random, so that retries do not come in bursts

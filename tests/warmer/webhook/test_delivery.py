@@ -172,8 +172,13 @@ def test_the_end_of_an_outage_makes_every_id_due(
 
 
 def test_a_hanging_receiver_occupies_few_threads_and_the_others_follow(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
+    context: WorkerContext,
+    delivery: Delivery,
+    receiver: Receiver,
+    telegram: FakeTelegram,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("warmer.webhook.delivery.TURN_SECONDS", 600)  # on a machine of any speed
     file_id, ids = telegram.world.add_file(make_picture()), [next_id() for _ in range(PLACES + 2)]
     for person_id in ids:
         pin(context, person_id, file_id)

@@ -21,6 +21,7 @@ def working(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, request: pytest
     """A worker whose environment names the receiver."""
     monkeypatch.setenv("WEBHOOK_URL", receiver.hook)
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
+    monkeypatch.setattr("warmer.webhook.delivery.TURN_SECONDS", 600)  # on a machine of any speed
     close_worker_context()
     return request.getfixturevalue("worker")
 
