@@ -1,8 +1,9 @@
 """The events that the receiver of the webhook does not have yet: a list per id, in the slot of the id's record.
 
 So one script writes a record and its event. `undelivered` holds the next attempt of each id with events. It lives in
-another slot: an id is noted there *before* its record is written, and is removed only if its list is empty and the
-note is old. A message starts the first attempt at once. If it is lost, a later round of beat publishes another one.
+another slot: an id is noted there *before* its record is written, and is removed only if its list is empty and no other
+write relies on the note. A message starts the first attempt at once. If it is lost, a later round of beat publishes
+another one.
 """
 
 from __future__ import annotations
@@ -115,6 +116,19 @@ class Outbox:
     def remove(self, sending: Sending) -> bool:
         """The event is delivered, or given up. Returns False if another worker sends it by now."""
         return bool(self._end(keys=self._list_keys(sending.person_id), args=[sending.token, sending.value]))
+
+    def drop_note(self, sending: Sending) -> None:
+        """Remove the note of an id without events, if it is that of this event. Call this after `remove`.
+
+        A note that is older than the event belongs to no other write: one that began before it fails, and is noted
+        again.
+        """
+        member, pipe = str(sending.person_id), self.redis.pipeline(transaction=False)
+        pipe.zscore(self.keys.undelivered, member)
+        pipe.llen(self.keys.events(sending.person_id))
+        next_at, number = pipe.execute()
+        if next_at is not None and not number and next_at - GRACE_SECONDS <= sending.event.at:
+            self.attempts.cancel_if(member, repr(next_at))
 
     def retry(self, sending: Sending, seconds: float) -> None:
         """Keep the event for another attempt."""

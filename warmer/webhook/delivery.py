@@ -131,6 +131,7 @@ class Delivery:
             self.outbox.note_success()
             if not is_removed:
                 return "another worker delivers it, too"
+            self.outbox.drop_note(sending)
             self._count("delivered")
             return None
         if answer.is_gone:

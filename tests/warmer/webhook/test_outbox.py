@@ -8,9 +8,9 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
-from tests.support.receiver import Receiver
+from tests.support.receiver import Got, Receiver
 from tests.support.remaining import remaining
-from tests.support.servers import reply
+from tests.support.servers import Pieces, reply
 from tests.warmer.flow.conftest import follow
 from tests.warmer.flow.test_forget import filled
 from tests.warmer.webhook.conftest import pin, warm
@@ -18,9 +18,7 @@ from tests.warmer.webhook.stored import age, count_events, get_next_attempt, lis
 from warmer.cache_tags import CacheTags
 from warmer.state.outbox import GRACE_SECONDS, LEFT_SECONDS, Outbox
 from warmer.state.records import EVENTS_MAX
-from warmer.webhook.delivery import (
-    Delivery,
-)
+from warmer.webhook.delivery import Delivery
 from warmer.wiring import WorkerContext
 from warmer.worker.beat_rounds import keep_newest, publish_undelivered
 
@@ -57,10 +55,30 @@ def test_an_event_whose_message_is_lost_is_published_by_a_later_round(
     assert publish_undelivered(context, outbox) == 0
 
 
+def test_the_note_of_an_event_ends_with_its_delivery(
+    context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int
+) -> None:
+    delivery.run(told)
+    assert context.redis.zcard(context.keys.undelivered) == 0
+
+
+def test_a_note_of_another_write_during_a_delivery_stays(
+    context: WorkerContext, delivery: Delivery, outbox: Outbox, receiver: Receiver, told: int
+) -> None:
+    def note_and_answer(_: Got) -> Pieces:
+        outbox.note(told)
+        return reply(status=204)
+
+    receiver.answer = note_and_answer
+    delivery.run(told)
+    assert get_next_attempt(context, told) == remaining(GRACE_SECONDS)
+
+
 def test_a_round_removes_the_note_of_an_id_without_events(
     context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int
 ) -> None:
     delivery.run(told)
+    outbox.note(told)
     make_due(context, told)
     assert outbox.take_due(10) == []
     assert context.redis.zcard(context.keys.undelivered) == 0
@@ -70,6 +88,7 @@ def test_a_note_that_is_written_during_a_round_stays(
     context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivery.run(told)
+    outbox.note(told)
     make_due(context, told)
     cancel_if = outbox.attempts.cancel_if
 
@@ -172,5 +191,5 @@ def test_only_ids_with_events_are_counted(
 ) -> None:
     assert outbox.look().ids == 1
     delivery.run(told)
-    assert context.redis.zcard(context.keys.undelivered) == 1  # the note
+    outbox.note(told)
     assert outbox.look().ids == 0
