@@ -20,15 +20,15 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{subject}:refreshed` | string, REFRESHED_SECONDS | it was looked up for a refresh | refreshes | lease, refreshes |
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + ENQUEUED_EXTRA_SECONDS | it is queued | publish | publish, lease |
 | `{fid}:wanted` | set, WANTED_SECONDS | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
-| `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
+| `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | records | people, photos |
 | `{subject}:crashes` | set, no TTL | leases whose decode ended its process, or goes on | lease, photos | lease |
 | `{hash}:forgotten` | string, no TTL | tombstone of a subject, named by a hash of bot and subject | photos | photos |
 | `tombstones` | sorted set, no TTL | names of tombstones by instant, in seconds | photos, tombstones | tombstones |
-| `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
+| `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | records | people |
 | `events:{…person:<id>}` | list, no TTL | JSON: undelivered events of an id, oldest first | records | outbox |
 | `sending:{…person:<id>}` | token, SENDING_SECONDS | the worker that delivers one | outbox | outbox |
 | `undelivered` | sorted set, no TTL | ids with events by their next attempt, in seconds | outbox | outbox |
-| `receiver` | hash, no TTL | of the webhook: failures in a row, and whether it said 410 | outbox | outbox |
+| `receiver` | hash, no TTL | of the webhook: failures in a row, its pause, whether it said 410 | outbox | outbox |
 | `{dead}:people` | sorted set, STATS_SECONDS | ids with a dead event, by instant, in seconds | outbox | outbox |
 | `{dead}:reasons` | hash, STATS_SECONDS | JSON by id: the event, and why it was given up | outbox | outbox |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |

@@ -72,7 +72,8 @@ class WebContext:
     def close(self) -> None:
         """End the threads, write the last lines and figures, and close the connections to Redis.
 
-        In this order: the access log counts into the figures, and they go to Redis.
+        In this order: the access log counts into the figures, and they go to Redis. The first look at Redis starts the
+        listener (web/photos/lookup.py, `PhotoLookup.read`).
         """
         self.photos.listener.close()
         self.observe.access_log.close()

@@ -64,7 +64,7 @@ class Publisher:
         keys = [self.keys.lease(subject), self.keys.enqueued(subject, "hot"), self.keys.wanted(subject)]
         args: list[int | str] = [self.enqueued_ms, str(wanted or ""), WANTED_SECONDS]
         is_needed = self._enqueue(keys=keys, args=args)  # by warmer/state/lua/enqueue.lua
-        if not is_needed or not self._publish([subject], "hot"):  # that returns what it could not publish
+        if not is_needed or not self._publish([subject], "hot"):  # it returns the subjects that it could not publish
             return True
         self.redis.delete(self.keys.enqueued(subject, "hot"))
         return False
@@ -87,7 +87,7 @@ class Publisher:
 
     def _publish_eager(self, subjects: Sequence[str], lane: EagerLane) -> bool:
         pipe: Any = self.redis.pipeline(transaction=False)
-        if lane == "warm":  # before the markers, which would make a repeat of nothing
+        if lane == "warm":  # first: once a marker is set, a repeated call publishes nothing
             self.schedule.queue_by(pipe, subjects, count_lost_after(EAGER_MAX, self.rate))
         for subject in subjects:
             pipe.set(self.keys.enqueued(subject, lane), "1", nx=True, px=self.enqueued_ms)

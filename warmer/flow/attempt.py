@@ -132,7 +132,7 @@ class AttemptRunner:
 
     def _schedule_after(self, subject: Subject, seconds: float, shown_by: tuple[int, ...]) -> None:
         """Schedule the next run for the end of the negative cache entry, if the subject is kept warm."""
-        if self.people.is_kept_warm(subject, shown_by):  # set here, or `keep_newest` would choose an earlier run
+        if self.people.is_kept_warm(subject, shown_by):  # else `keep_newest` would set an earlier run
             self.schedule.set(subject, max(seconds, self.profile_check_seconds) if subject.is_person else seconds)
         else:
             self.schedule.cancel(subject)
@@ -172,7 +172,7 @@ class AttemptRunner:
             is_ill = self._cross_check(lease, error.method) if is_shared else False
             if is_ill:
                 self.budget.begin_outage(error.method)
-            if is_ill is not False or self.budget.is_ill("getMe"):  # a subject alone can tell no outage from its own
+            if is_ill is not False or self.budget.is_ill("getMe"):  # one subject alone cannot tell the two apart
                 return RETRIES[Unreachable], 0
         if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, REFUSED):
             retry = RETRY_OF_MANY

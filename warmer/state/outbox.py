@@ -120,8 +120,8 @@ class Outbox:
     def drop_note(self, sending: Sending) -> None:
         """Remove the note of an id without events, if it is that of this event. Call this after `remove`.
 
-        A note that is older than the event belongs to no other write: one that began before it fails, and is noted
-        again.
+        A note that is older than the event belongs to no other write: any that began before this event fails, and notes
+        the id again.
         """
         member, pipe = str(sending.person_id), self.redis.pipeline(transaction=False)
         pipe.zscore(self.keys.undelivered, member)

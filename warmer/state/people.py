@@ -160,7 +160,7 @@ class People:
             return record
 
         subject = Subject.of_person(before.id)
-        ended = [self.keys.retries(subject), self.keys.unavailable(subject)]  # the second after a refresh
+        ended = [self.keys.retries(subject), self.keys.unavailable(subject)]  # after a refresh, the negative cache, too
         return self._records.update(before, change, lambda pipe, _: pipe.delete(*ended), [photo.file_id])
 
     def show(self, before: Person, photo: PhotoSize) -> bool:

@@ -26,7 +26,8 @@ class Person:
     """A person or chat. An unknown id has an empty record.
 
     `next_file_id` was found in the profile and is shown once it is ready. `previous_file_id` is served until a pinned
-    picture is ready. File ids in `former_file_ids` were shown before: their URLs are still in use.
+    picture is ready. File ids in `former_file_ids` were shown before: their URLs are still in use. A new field that
+    clients see or set: web/api/partner_json.py says where it is named, too.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""The records in Redis, replaced one at a time, each with the event that its change is."""
+"""The records in Redis, replaced one at a time. A change that is an event is written together with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from warmer.state.person import Person, Reading, Record, clear_photos, load_reco
 from warmer.state.scripts import load_script, queue
 from warmer.state.tombstones import lift_tombstones
 
-EVENTS_MAX = 20  # of an id; from then on, a change that waits is merged into the next event
+EVENTS_MAX = 20  # of an id; beyond them, `replace` merges a waiting change into the next one
 
 
 class Records:

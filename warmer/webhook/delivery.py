@@ -23,7 +23,7 @@ PLACES = 4  # of a worker's threads; as many connections to the receiver
 TURN_SECONDS = (
     4.0  # after which a thread takes no further id: with one attempt more, it ends within the grace of a stop
 )
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 3600.0  # in between, as long as the event is old
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 3600.0  # between them, the age of the event
 GIVE_UP_SECONDS = 86_400.0
 SPREAD = (1.0, 1.2)  # factors, at random, so that retries do not come in bursts
 THROTTLED = (429, 502, 503, 504)  # statuses after which the receiver gets no event of any id for a while
@@ -113,7 +113,7 @@ class Delivery:
     def _deliver(self, sending: Sending, latest: float) -> str | None:
         """Make one attempt. Returns None after a success, why the event waits, or "" if it is given up."""
         is_young = self.outbox.now() - sending.event.at < CACHE_SECONDS
-        if not self._wait_for_web() and is_young:  # or a cache that is purged now would fetch the former picture again
+        if not self._wait_for_web() and is_young:  # else a purged cache would fetch the former picture again
             self.outbox.retry(sending, FIRST_PAUSE_SECONDS)
             return "a web process may still answer with the former picture"
         if self._clock() > latest:  # another worker may take it before this one has an answer

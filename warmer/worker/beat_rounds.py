@@ -14,7 +14,7 @@ from warmer.state.workers import list_worker_statuses
 
 if TYPE_CHECKING:
     from warmer.state.outbox import Outbox
-    from warmer.wiring import WorkerContext  # at runtime, celeryconfig.py reads the periods here in every process
+    from warmer.wiring import WorkerContext  # not at runtime: every process imports this module for celeryconfig.py
 
 TICK_SECONDS = 2.0
 TICK_SHARE = 0.9  # of the budget: a tick publishes jobs for it; the rest is for new pictures

@@ -78,7 +78,7 @@ def take_overview(context: PageContext) -> Overview:
     except RedisError as error:
         if not is_away(error):
             raise
-        redis, at = "away" if redis == "ok" else redis, int(context.wall_clock())  # since a moment
+        redis, at = "away" if redis == "ok" else redis, int(context.wall_clock())  # Redis went away a moment ago
         health = replace(health, can_read=False, checks=checks | {"redis": redis})
         return Overview(at, make_verdict(health, [], at, runbook), health.checks, redis, broker, queues)
     return Overview(
