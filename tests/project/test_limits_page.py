@@ -7,6 +7,7 @@ import re
 from tests.support.running import ROOT
 from warmer import deadline, keys, names, open_files
 from warmer.broker import publish
+from warmer.flow import cross_check
 from warmer.images import decode, png_webp
 from warmer.images import render as images
 from warmer.settings import Settings
@@ -59,9 +60,12 @@ LIMITS = {
         f"{receiver.ATTEMPT_SECONDS:.0f} s; for {delivery.GIVE_UP_SECONDS / 86_400:.0f} day".replace("1 day", "a day")
     ),
     "events of an id that wait": f"{records.EVENTS_MAX}, about 350 bytes of Redis memory each; more are merged",
-    "one job of a worker": f"{deadline.TASK_SECONDS:.0f} s",
-    "partners that the service lists or keeps warm": (
-        f"the newest {people.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; records have no cap"
+    "a job for a picture; its check for an outage": (
+        f"{deadline.TASK_SECONDS:.0f} s; {cross_check.CHECK_SECONDS:.0f} s more"
+    ),
+    "partners in the list": (
+        f"the newest {people.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; "
+        "the service keeps the newest `REWARM_PARTNERS` warm; records have no cap"
     ),
     "former pictures that forgetting a person removes": f"{person.FORMER_MAX}",
     "tombstones of forgotten subjects": (

@@ -195,7 +195,9 @@ class Outbox:
             self.attempts.schedule_by([member.decode() for member in waiting], 0)
 
     def note_dead(self, sending: Sending, reason: str) -> None:
-        """Record an event that is given up."""
+        """Record an event that is given up; not of a forgotten person, whom only the log names then."""
+        if self.redis.exists(self.keys.forgotten(Subject.of_person(sending.person_id))):
+            return
         said = json.dumps({"type": sending.event.type, "reason": reason})
         subject = Subject.of_person(sending.person_id)
         self._note_dead(

@@ -142,6 +142,19 @@ def test_after_a_day_the_event_is_dead_and_the_next_one_is_delivered(
     assert (counted["events:dead"], counted["events:delivered"]) == (1, 1)
 
 
+def test_a_dead_event_of_a_forgotten_person_is_counted_and_not_listed(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
+) -> None:
+    assert delivery.run(told).kind == "done"
+    context.steps.forget.person(told)
+    age(context, told, GIVE_UP_SECONDS)
+    receiver.answer = lambda _: reply(status=500)
+    delivery.run(told)
+    assert delivery.outbox.look().dead == []
+    context.stats.flush()
+    assert sum_minutes(context.redis, context.keys, 2)["events:dead"] == 1
+
+
 def test_forgetting_a_person_removes_the_record_of_a_dead_event(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
 ) -> None:
