@@ -144,7 +144,7 @@ class DeadlineExceeded(Unreachable):
 class UnknownRefusal(Unreachable):
     """400 or 403 in unknown words. It says nothing about the picture, but maybe something about the bot: call getMe.
 
-    For every subject at once, it is an outage.
+    If good subjects are refused, too, it is an outage.
     """
 
 

@@ -35,7 +35,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted, halted_at, ill:<call>, probe_at:<call> | budget | budget |
 | `outage:<kind>` | set, OUTAGE_SECONDS or REFUSED_SECONDS | subjects that failed together | outage | outage, photos |
-| `verdict:<call>` | string, ASKING_SECONDS or VERDICT_SECONDS | `asking`, `ill`, `well`, `unknown` | outage | outage |
+| `verdict:<call>` | string, ASKING_SECONDS or VERDICT_SECONDS | asking, ill, well, alone, unknown | outage | outage |
 | `slot:<task>` | string, SLOT_SHARE of the period | this round of a periodic task is taken | schedule | schedule |
 | `stats:<minute>` | hash, STATS_SECONDS | figures of that minute, see stats | stats | stats |
 | `{failed}:subjects` | sorted set, STATS_SECONDS | the last that failed, by instant, in seconds | failures | failures |

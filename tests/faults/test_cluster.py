@@ -37,7 +37,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, cluster: RedisCluster) -> It
 def test_requests_succeed_while_slots_move(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
     """Runs first: the masters are still the original ones.
 
-    On a busy machine a call to Redis may time out. Any other 503 comes from a moved slot that was not followed.
+    On a busy machine a call to Redis may time out, and the breaker refuses requests for a second then. Any other 503
+    comes from a moved slot that was not followed.
     """
     people = stage.warm(PEOPLE)
     moving = {key_slot(KEYS.preview(file_id).encode()) for file_id in people.values()}
@@ -55,15 +56,16 @@ def test_requests_succeed_while_slots_move(stage: Stage, cluster: RedisCluster, 
     assert {answer.status for answer in rest.answers} <= {200, 201, 404, 503}
     refused = [answer for answer in rest.answers if answer.status == 503]
     figure("cluster, slots move: 503s, of 100 requests", share_of(refused, rest.answers))
-    assert [answer for answer in refused if not follows_timeout(answer, rest.answers)] == []
+    assert [answer for answer in refused if not follows_timeout(answer, refused)] == []
+    assert share_of(refused, rest.answers) < 5
     figure("cluster, slots move: the slowest answer", max(answer.seconds for answer in rest.answers))
     assert {stage.state_of(user_id) for user_id in people} == {"ready"}
 
 
-def follows_timeout(refused: Answer, answers: list[Answer]) -> bool:
-    """Returns True if a request ran into a timeout of Redis when this one was refused, or in the second before."""
-    refused_at = refused.at + refused.seconds
-    slow = [answer.at + answer.seconds for answer in answers if answer.seconds >= TIMED_OUT_SECONDS]
+def follows_timeout(one: Answer, refused: list[Answer]) -> bool:
+    """Returns True if this request, or one refused shortly before, took as long as a timeout of Redis."""
+    refused_at = one.at + one.seconds
+    slow = [answer.at + answer.seconds for answer in refused if answer.seconds >= TIMED_OUT_SECONDS]
     return any(refused_at - OPEN_SECONDS - 0.5 < ended_at < refused_at + 0.5 for ended_at in slow)
 
 

@@ -24,6 +24,7 @@ from warmer.errors import (
     TemporarilyUnavailable,
     TokenRejected,
     Transient,
+    UnknownRefusal,
     Unreachable,
     WarmerError,
 )
@@ -169,7 +170,7 @@ class AttemptRunner:
             is_shared = self.outage.note_failure(subject, error.method)
             if isinstance(error, InOutage):
                 return retry, 0
-            is_ill = self._cross_check(lease, error.method) if is_shared else False
+            is_ill = self._cross_check(lease, error) if is_shared else False
             if is_ill:
                 self.budget.begin_outage(error.method)
             if is_ill is not False or self.budget.is_ill("getMe"):  # one subject alone cannot tell the two apart
@@ -178,10 +179,10 @@ class AttemptRunner:
             retry = RETRY_OF_MANY
         return retry, self.store.count_failure(lease, gives_up=retry.max_tries is not None)
 
-    def _cross_check(self, lease: Lease, call: str) -> bool | None:
+    def _cross_check(self, lease: Lease, error: Unreachable) -> bool | None:
         if lease.lane == "hot":
             self.store.announce(lease.subject, "postponed")  # the check may take seconds: no client waits for it
-        return self.cross_check.is_ill(call)
+        return self.cross_check.is_ill(error.method, was_refused=isinstance(error, UnknownRefusal))
 
     def _can_drop(self, lease: Lease, retry: Retry, failures: int) -> bool:
         """Returns True if only a client wants it, who asks again: retries of a flood would take minutes.

@@ -21,7 +21,7 @@ from redis import Redis
 from warmer.keys import SENDING_SECONDS, STATS_SECONDS, Keys, Subject
 from warmer.state.events import Event
 from warmer.state.schedule import Schedule
-from warmer.state.scripts import load_script
+from warmer.state.scripts import load_script, queue
 
 GRACE_SECONDS = 60.0  # from the note of an id to the write of its event at most; the message comes sooner
 POSTPONE_SECONDS = 30.0  # until the next message for an id, if this one is lost
@@ -84,6 +84,10 @@ class Outbox:
     def note(self, person_id: int) -> None:
         """Call this before the write of an event: if the process ends after the write, the next round finds it."""
         self._note_undelivered(keys=[self.keys.undelivered], args=[person_id, GRACE_SECONDS])
+
+    def queue_note(self, pipe: Any, person_id: int) -> None:
+        """The same in the pipeline of the write: a delivery that ended meanwhile may have removed the note."""
+        queue(pipe, self._note_undelivered, keys=[self.keys.undelivered], args=[person_id, GRACE_SECONDS])
 
     def send(self, person_id: int) -> None:
         """Call this after it: a worker delivers the event at once."""
@@ -196,13 +200,12 @@ class Outbox:
 
     def note_dead(self, sending: Sending, reason: str) -> None:
         """Record an event that is given up; not of a forgotten person, whom only the log names then."""
-        if self.redis.exists(self.keys.forgotten(Subject.of_person(sending.person_id))):
+        subject = Subject.of_person(sending.person_id)
+        if self.redis.exists(self.keys.forgotten(subject)):
             return
         said = json.dumps({"type": sending.event.type, "reason": reason})
-        subject = Subject.of_person(sending.person_id)
-        self._note_dead(
-            keys=[self.keys.dead, self.keys.dead_reasons], args=[subject, said, DEAD_MAX, STATS_SECONDS]
-        )  # fmt: skip
+        keys = [self.keys.dead, self.keys.dead_reasons]
+        self._note_dead(keys=keys, args=[subject, said, DEAD_MAX, STATS_SECONDS])
 
     def look(self) -> Undelivered:
         """The state of the webhook."""

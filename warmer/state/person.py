@@ -144,7 +144,6 @@ def clear_photos(record: Record, *, former: Sequence[str]) -> None:
     """Leave no picture in the record but these former ones."""
     record.update(photo_file_id=None, photo_unique_id=None, previous_file_id=None, former_file_ids=list(former))
     record.update(next_file_id=None, next_unique_id=None)
-    record.pop("announced_file_id", None)
 
 
 def drop_next(record: Record) -> None:

@@ -71,6 +71,7 @@ class Records:
             if not record or record.get("photo_file_id") or record.get("next_file_id"):
                 return None
             clear_photos(record, former=[])
+            record.pop("announced_file_id", None)  # not before: the event of a picture that comes meanwhile names it
             return record if record.get("joined_us") is not None else {}
 
         self.update(Person(person_id), change, find_event=find_loss)
@@ -158,6 +159,9 @@ class Records:
         for file_id in shown:  # before the record: a picture that is shown is never without its people
             pipe.sadd(self.keys.people(file_id), after.id)
         ttl = "" if after.is_registered else self.ttl_seconds
+        if event and self.outbox:
+            self.outbox.queue_note(pipe, after.id)
+            place += 1
         keys = [self.keys.person(after.id), self.keys.events(after.id)]
         args = [old or b"", new, ttl, event.pack() if event else "", EVENTS_MAX]
         queue(pipe, self._replace, keys=keys, args=args)

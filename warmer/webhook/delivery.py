@@ -20,9 +20,8 @@ from warmer.state.outbox import Outbox, Sending
 from warmer.webhook.receiver import ATTEMPT_SECONDS, Answer, Receiver
 
 PLACES = 4  # of a worker's threads; as many connections to the receiver
-TURN_SECONDS = (
-    4.0  # after which a thread takes no further id: with one attempt more, it ends within the grace of a stop
-)
+# After this long a thread takes no further event: with one attempt more, it ends within the grace of a stop.
+TURN_SECONDS = 4.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 3600.0  # between them, the age of the event
 GIVE_UP_SECONDS = 86_400.0
 SPREAD = (1.0, 1.2)  # factors, at random, so that retries do not come in bursts
@@ -74,9 +73,9 @@ class Delivery:
                 return Outcome("postponed", f"{PLACES} ids are being delivered, this one is next")
             self._busy += 1
         try:
-            outcome = self._deliver_all(person_id)
+            outcome = self._deliver_all(person_id, end)
             while (following := self._take_waiting_or_leave(end)) is not None:
-                self._deliver_all(following)
+                self._deliver_all(following, end)
         except BaseException:
             with self._lock:
                 self._busy -= 1
@@ -84,16 +83,25 @@ class Delivery:
         return outcome
 
     def _take_waiting_or_leave(self, end: float) -> int | None:
-        """The next id, or None: the place is free then. In one step, so that no id waits for a thread that has left."""
-        with self._lock:
-            if self._waiting and self._clock() < end and not self._is_closed.is_set():
-                return self._waiting.popleft()
-            self._busy -= 1
-            return None
+        """The next id, or None: the place is free then. In one step, so that no id waits for a thread that has left.
 
-    def _deliver_all(self, person_id: int) -> Outcome:
+        At the end of its turn the thread sends a message for the next id, which begins another turn.
+        """
+        with self._lock:
+            following = self._waiting.popleft() if self._waiting else None
+            if following is not None and self._clock() < end and not self._is_closed.is_set():
+                return following
+            self._busy -= 1
+        if following is not None:
+            self.outbox.send(following)
+        return None
+
+    def _deliver_all(self, person_id: int, end: float) -> Outcome:
         delivered = 0
         while not self._is_closed.is_set():
+            if delivered and self._clock() > end:
+                self.outbox.send(person_id)
+                break
             pause_seconds = self.outbox.get_pause()
             if pause_seconds:
                 self.outbox.postpone(person_id, pause_seconds)

@@ -28,7 +28,7 @@ def owe_tokens(context: WorkerContext, seconds: float) -> None:
 
 @pytest.mark.usefixtures("good")
 @pytest.mark.parametrize("call", API_CALLS)
-def test_a_refusal_in_unknown_words_for_a_good_picture_is_an_outage_and_ends_none(
+def test_a_refusal_in_unknown_words_for_a_good_picture_ends_no_outage(
     context: WorkerContext, telegram: FakeTelegram, call: str
 ) -> None:
     telegram.fail(call, "unknown-refusal", times=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faketelegram import FakeTelegram
+from tests.conftest import make_picture, next_id
 from tests.warmer.conftest import list_next_runs
 from tests.warmer.flow.outages import add_subject, attempt, list_ill, pass_time, warm
 from warmer.deadline import JobContext
@@ -13,6 +14,15 @@ from warmer.keys import CALLS, DOWNLOAD, Subject
 from warmer.wiring import WorkerContext
 
 METHODS = [call for call in CALLS if call != DOWNLOAD]
+
+
+@pytest.fixture
+def known(context: WorkerContext, telegram: FakeTelegram) -> None:
+    """A partner whose profile was looked up, and whose picture is stored."""
+    telegram.world.add_user(user_id := next_id(), "Good", picture=make_picture(color="olive"))
+    context.people.register(user_id, "Good", None)
+    assert attempt(context, Subject.of_person(user_id)).kind == "done"
+    telegram.reset()
 
 
 def test_a_refusal_in_unknown_words_leads_to_get_me_and_to_no_negative_entry(
@@ -53,6 +63,7 @@ def test_a_refusal_of_the_bot_outweighs_that_of_a_picture(
     assert context.budget.is_halted()
 
 
+@pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("call", METHODS)
 def test_refusals_in_unknown_words_for_every_subject_are_an_outage(
     context: WorkerContext, telegram: FakeTelegram, call: str
@@ -67,6 +78,7 @@ def test_refusals_in_unknown_words_for_every_subject_are_an_outage(
     assert {context.redis.get(context.keys.retries(subject)) for subject in subjects} <= {b"1", None}  # before it
 
 
+@pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("call", METHODS)
 def test_when_a_refused_call_is_answered_every_refused_subject_is_due_at_once(
     context: WorkerContext, telegram: FakeTelegram, call: str
@@ -83,13 +95,37 @@ def test_when_a_refused_call_is_answered_every_refused_subject_is_due_at_once(
     assert {attempt(context, subject).kind for subject in refused} == {"done"}
 
 
-def test_refusals_of_single_pictures_are_no_outage_while_a_good_one_is_answered(
-    context: WorkerContext, telegram: FakeTelegram, partner_id: int
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("call", METHODS)
+def test_refusals_of_single_subjects_are_no_outage_while_a_good_one_is_answered(
+    context: WorkerContext, telegram: FakeTelegram, call: str
+) -> None:
+    for _ in range(4):
+        subject, only = add_subject(telegram, call)
+        telegram.fail(call, "unknown-refusal", times=None, **only)
+        assert attempt(context, subject).kind == "postponed"
+        assert list_next_runs(context)[subject] > 40
+    assert not list_ill(context)
+
+
+@pytest.mark.parametrize("call", METHODS)
+def test_refusals_are_no_outage_while_no_good_subject_is_known(
+    context: WorkerContext, telegram: FakeTelegram, call: str
+) -> None:
+    context.people.register(41, "Never looked up", "AgACAgIfilethatispinned")
+    telegram.fail(call, "unknown-refusal", times=None)
+    for _ in range(4):
+        subject, _ = add_subject(telegram, call)
+        assert attempt(context, subject).kind == "postponed"
+        assert list_next_runs(context)[subject] > 40
+    assert not list_ill(context)
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("call", ["getUserProfilePhotos", "getChat"])
+def test_one_refused_partner_is_no_outage_while_another_one_is_answered(
+    context: WorkerContext, telegram: FakeTelegram, partner_id: int, call: str
 ) -> None:
     attempt(context, Subject.of_person(partner_id))
-    for _ in range(4):
-        picture, only = add_subject(telegram, "getFile")
-        telegram.fail("getFile", "unknown-refusal", times=None, **only)
-        assert attempt(context, picture).kind == "postponed"
-        assert list_next_runs(context)[picture] > 40
-    assert not list_ill(context)
+    telegram.fail(call, "unknown-refusal", times=None, user_id=partner_id)
+    assert context.steps.attempts.cross_check.is_ill(call, was_refused=True) is False

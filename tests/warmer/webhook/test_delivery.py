@@ -16,7 +16,7 @@ from tests.support.remaining import remaining
 from tests.support.servers import reply
 from tests.warmer.flow.conftest import follow, mark_old
 from tests.warmer.webhook.conftest import pin, warm
-from tests.warmer.webhook.stored import age, count_events, get_next_attempt
+from tests.warmer.webhook.stored import age, count_events, get_next_attempt, list_messages
 from warmer.deadline import Deadline
 from warmer.state.outbox import OUTAGE_FAILURES, Outbox
 from warmer.state.stats import sum_minutes
@@ -207,6 +207,31 @@ def test_a_hanging_receiver_occupies_few_threads_and_the_others_follow(
     for thread in threads:
         thread.join()
     assert {got.event["data"]["id"] for got in receiver.got} == set(ids)
+
+
+def test_ids_that_wait_at_the_end_of_a_turn_get_a_message(
+    context: WorkerContext,
+    delivery: Delivery,
+    receiver: Receiver,
+    telegram: FakeTelegram,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("warmer.webhook.delivery.TURN_SECONDS", 0)
+    file_id, ids = telegram.world.add_file(make_picture()), [next_id() for _ in range(PLACES + 1)]
+    for person_id in ids:
+        pin(context, person_id, file_id)
+    warm(context, file_id)
+    list_messages(context)
+    receiver.opened.clear()
+    threads = [threading.Thread(target=delivery.run, args=[person_id]) for person_id in ids[:PLACES]]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(receiver.got) == PLACES)
+    delivery.run(ids[-1])
+    receiver.opened.set()
+    for thread in threads:
+        thread.join()
+    assert (len(receiver.got), list_messages(context)) == (PLACES, ids[-1:])
 
 
 def test_a_closed_delivery_starts_no_attempt(delivery: Delivery, receiver: Receiver, told: int) -> None:
