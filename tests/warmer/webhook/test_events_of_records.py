@@ -101,3 +101,26 @@ def test_a_worker_that_ends_while_it_hides_a_picture_leaves_the_rest_to_the_next
     delivery.run(told)
     assert receiver.list_types() == ["photo.changed", "photo.gone"]
     assert context.people.get(told).ever_shown == ()
+
+
+def test_the_event_of_a_picture_that_comes_while_another_one_is_hidden_names_both(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, telegram: FakeTelegram
+) -> None:
+    hidden = get_shown(context, told)
+    delivery.run(told)
+    context.people.drop_photos(told)
+    pin(context, told, file_id := telegram.world.add_file(RED))
+    warm(context, file_id)
+    context.people.end_drop(told)
+    delivery.run(told)
+    assert receiver.list_types() == ["photo.changed", "photo.changed"]
+    assert [name for name in (hidden, file_id) if name not in str(receiver.got[-1].event["data"])] == []
+
+
+def test_an_event_behind_one_in_another_form_is_written(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
+) -> None:
+    context.redis.rpush(context.keys.events(told), "1.0 nonsense")
+    context.steps.forget.person(told)
+    delivery.run(told)
+    assert receiver.list_types() == ["photo.changed", "photo.gone"]
