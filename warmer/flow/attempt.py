@@ -33,6 +33,7 @@ from warmer.flow.retry import (
     GROWS_AFTER,
     MAX_CRASHES,
     NEGATIVE_CACHE_MAX_SECONDS,
+    RETRIES,
     RETRY_OF_MANY,
     Retry,
     choose_delay,
@@ -172,7 +173,7 @@ class AttemptRunner:
             if is_ill:
                 self.budget.begin_outage(error.method)
             if is_ill is not False or self.budget.is_ill("getMe"):  # a subject alone can tell no outage from its own
-                return retry, 0
+                return RETRIES[Unreachable], 0
         if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, REFUSED):
             retry = RETRY_OF_MANY
         return retry, self.store.count_failure(lease, gives_up=retry.max_tries is not None)

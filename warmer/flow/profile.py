@@ -38,7 +38,7 @@ def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> Outcome:
             if photo is None:
                 person, photo = _look_up(person, lease, job, steps)
         except NoPhoto:
-            steps.forget.photos(steps.people.drop_photos(user_id), user_id)
+            steps.forget.hidden(user_id)
             raise
         _warm_and_show(person, photo, job, steps)
         return Outcome("done")

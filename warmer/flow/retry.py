@@ -57,9 +57,10 @@ NEGATIVE_CACHE_MAX_SECONDS = 7 * DAY
 
 # A retry. With `max_tries` it backs off: after 2, 4, 8 seconds and so on, with each failure in a row. Else it comes
 # when the error says (`retry_after`), after the pause, or after a second. During a backoff or a pause no message starts
-# an attempt. Unreachable and UnknownRefusal say nothing about the picture, which is never given up for them. In an
-# outage they are not counted. Otherwise the picture may be ill by itself: after GROWS_AFTER of them in a row the pause
-# doubles with each one, and only subjects that are kept warm stay on the schedule.
+# an attempt. Unreachable says nothing about the picture, which is never given up for it. In an outage it is not
+# counted, and an UnknownRefusal is retried as soon as any other. Otherwise the picture may be ill by itself: after
+# GROWS_AFTER of them in a row the pause doubles with each one, and only subjects that are kept warm stay on the
+# schedule.
 RETRIES: dict[type[Transient], Retry] = {
     Postponed: Retry(max_tries=None, drops_hot=True),
     Dropped: Retry(max_tries=None, drops=True),

@@ -24,6 +24,7 @@ PILES = {  # by queue, whom it hurts
     "hot": "people see placeholders, because their clients wait in vain",
     "warm": "pictures of new people arrive late",
     "tick": "nothing is renewed or retried",
+    "webhook": "people notice nothing, but your backend learns late of changed pictures",
 }
 NO_NEW = "new pictures do not arrive, stored ones do"
 # The first command of each section of docs/runbook.md.
