@@ -86,7 +86,7 @@ class Outbox:
         self._note_undelivered(keys=[self.keys.undelivered], args=[person_id, GRACE_SECONDS])
 
     def queue_note(self, pipe: Any, person_id: int) -> None:
-        """The same in the pipeline of the write: a delivery that ended meanwhile may have removed the note."""
+        """The same in the pipeline of the write: a delivery may have removed the note meanwhile."""
         queue(pipe, self._note_undelivered, keys=[self.keys.undelivered], args=[person_id, GRACE_SECONDS])
 
     def send(self, person_id: int) -> None:
@@ -200,8 +200,7 @@ class Outbox:
 
     def note_dead(self, sending: Sending, reason: str) -> None:
         """Record an event that is given up; not of a forgotten person, whom only the log names then."""
-        subject = Subject.of_person(sending.person_id)
-        if self.redis.exists(self.keys.forgotten(subject)):
+        if self.redis.exists(self.keys.forgotten(subject := Subject.of_person(sending.person_id))):
             return
         said = json.dumps({"type": sending.event.type, "reason": reason})
         keys = [self.keys.dead, self.keys.dead_reasons]

@@ -100,7 +100,8 @@ class Delivery:
         delivered = 0
         while not self._is_closed.is_set():
             if delivered and self._clock() > end:
-                self.outbox.send(person_id)
+                if self.outbox.redis.exists(self.outbox.keys.events(person_id)):
+                    self.outbox.send(person_id)
                 break
             pause_seconds = self.outbox.get_pause()
             if pause_seconds:

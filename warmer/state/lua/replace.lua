@@ -19,7 +19,7 @@ local at, last = tonumber(time[1]) + tonumber(time[2]) / 1000000, redis.call('LI
 if last then
   local before, json = string.match(last, '^(%S+) (.*)$')
   at = math.max(at, (tonumber(before) or 0) + 0.000001)
-  local is_json, older = pcall(cjson.decode, json or '')  # another release may write another form
+  local is_json, older = pcall(cjson.decode, json or '') -- another release may write another form
   if is_json and older.type == 'photo.changed' and redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[5]) then
     local merged, known = cjson.decode(event), {}
     for _, file_id in ipairs(merged.stale) do known[file_id] = true end
