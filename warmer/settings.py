@@ -211,8 +211,8 @@ class Settings(BaseSettings):
 
     @cached_property
     def redact(self) -> Redactor:
-        """Redacts the token in a text that is about to leave the process."""
-        return Redactor(self.telegram_bot_token.get_secret_value())
+        """Redacts the token and the webhook's path in a text that is about to leave the process."""
+        return Redactor(self.telegram_bot_token.get_secret_value(), self.webhook_url or "")
 
 
 def derive_hot_max(telegram_rate: float, photo_wait: float) -> int:

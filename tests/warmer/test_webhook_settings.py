@@ -85,3 +85,16 @@ def test_the_repr_shows_neither(env: Set) -> None:
     settings = env(WEBHOOK_URL=URL, WEBHOOK_SECRET=SECRET)
     assert "backend.example.org" not in repr(settings)
     assert SECRET.removeprefix("whsec_") not in repr(settings)
+
+
+@pytest.mark.parametrize("text", [URL, URL.replace(".org", ".org:443")])
+def test_what_follows_the_host_of_the_url_is_redacted_in_any_text(env: Set, text: str) -> None:
+    redacted = env(WEBHOOK_URL=URL, WEBHOOK_SECRET=SECRET).redact(f"Failed to parse headers (url={text})")
+    assert "backend.example.org" in redacted
+    assert "hooks" not in redacted
+    assert "***)" in redacted
+
+
+def test_a_url_without_a_path_redacts_nothing(env: Set) -> None:
+    line = "see https://backend.example.org/ and /api"
+    assert env(WEBHOOK_URL="https://backend.example.org/", WEBHOOK_SECRET=SECRET).redact(line) == line

@@ -143,7 +143,6 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "root": {"level": settings.log_level, "handlers": ["stderr"]},
         "loggers": {
             "urllib3": {"level": "WARNING"},
-            "urllib3.connection": {"level": "ERROR"},  # its warnings name whole URLs, also that of the webhook
             "celery.app.trace": {"level": "WARNING"},  # the worker logs one line a warming itself
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},  # a line every two seconds says nothing

@@ -104,11 +104,6 @@ def test_the_token_is_redacted_in_extra_fields(read: Read) -> None:
     assert TEST_TOKEN not in read()
 
 
-def test_a_warning_of_urllib3_that_names_a_url_is_not_logged(read: Read) -> None:
-    logging.getLogger("urllib3.connection").warning("Failed to parse headers (url=%s)", "https://a/secret-path")
-    assert read() == ""
-
-
 def test_a_call_with_wrong_arguments_is_logged_without_an_error(read: Read) -> None:
     log.warning("%d photos", URL)
     log.warning("nothing to fill in", URL)
