@@ -21,8 +21,8 @@ WarmerError
     └── UpstreamFailed     an odd answer: it says nothing about the picture
         ├── Unreachable              no connection, a timeout, a reset, 5xx, or an answer that Telegram did not write
         │   ├── InOutage             no call was made: it fails for every subject, and another job probes it
-        │   └── DeadlineExceeded     the total time of the job is over, however it was spent
-        ├── UnknownRefusal           400 or 403 in unknown words: call getMe
+        │   ├── DeadlineExceeded     the total time of the job is over, however it was spent
+        │   └── UnknownRefusal       400 or 403 in unknown words: call getMe
         └── TemporarilyUnavailable   400 with these words: it hides internal failures of Telegram
 
 `warmer.flow.retry` says for how long, after how many seconds, and how often.
@@ -141,8 +141,11 @@ class DeadlineExceeded(Unreachable):
     """The total deadline ended the call, or came before it."""
 
 
-class UnknownRefusal(UpstreamFailed):
-    """400 or 403 in unknown words. It says nothing about the picture, but maybe something about the bot: call getMe."""
+class UnknownRefusal(Unreachable):
+    """400 or 403 in unknown words. It says nothing about the picture, but maybe something about the bot: call getMe.
+
+    If good subjects are refused, too, it is an outage.
+    """
 
 
 class TemporarilyUnavailable(UpstreamFailed):

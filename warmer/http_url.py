@@ -1,20 +1,23 @@
-"""HTTP URLs in the settings. An error never repeats a part of one: it may hold a secret."""
+"""HTTP URLs in the settings, and the secret of the webhook. An error repeats no part of one: it may hold a secret."""
 
 from __future__ import annotations
 
 import re
 import ssl
+from binascii import a2b_base64
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, SecretStr, ValidationInfo
 
 from warmer.sources import find_folder
 
 HOST = r"^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?)$"  # to listen at
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{10,}|/bot[0-9]*(?:/|$)|/bot[0-9]+:", re.IGNORECASE)
+NAT64 = IPv6Network("64:ff9b::/96")  # an IPv4 address ends it (RFC 6052)
 ENCODE = "a user name or password with /, #, ?, @ or [ in it must be percent-encoded"
 
 
@@ -58,6 +61,42 @@ def check_proxy_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def check_telegram_url(value: str, info: ValidationInfo) -> str:
+    """The root of a server that gets the bot token; raises ValueError if others can read it on the way."""
+    if value and is_sent_in_plain_text(check_root_url(value)) and not info.data.get("telegram_allow_http"):
+        raise ValueError("must be https, the bot token travels in it (http: on loopback, or TELEGRAM_ALLOW_HTTP=true)")
+    return check_root_url(value)
+
+
+def check_webhook_url(value: str, info: ValidationInfo) -> str:
+    """Where events go: https, or http on loopback; raises ValueError for any other URL, and for a private address."""
+    if not re.fullmatch(r"[!\"$-~]+", value):
+        raise ValueError("must be ASCII, without spaces and without a #")
+    url = check_http_url(value.partition("?")[0])
+    if url.username or url.password:
+        raise ValueError("must not hold credentials: the signature says who sends the events")
+    if is_sent_in_plain_text(value):
+        raise ValueError("must be https, file ids and signed URLs travel to it (http: on loopback)")
+    may_be_private = info.data.get("webhook_allow_private") or is_loopback(url.hostname)
+    if not may_be_private and is_private(url.hostname or ""):
+        raise ValueError("is a private address: set WEBHOOK_ALLOW_PRIVATE=true if you mean it")
+    return value
+
+
+def check_webhook_secrets(value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+    """What signs the events, as Standard Webhooks spells it; raises ValueError if it is missing or too short."""
+    if info.data.get("webhook_url") and not value:
+        raise ValueError("is missing, WEBHOOK_URL needs it")
+    for secret in value:
+        try:
+            key = a2b_base64(secret.get_secret_value().removeprefix("whsec_"), strict_mode=True)
+        except ValueError:
+            key = b""
+        if not 24 <= len(key) <= 64:
+            raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
+    return value
+
+
 def check_certificates(path: Path) -> Path:
     """A file of trusted certificates; raises ValueError if it holds none in PEM form."""
     found = find_folder() / path
@@ -73,13 +112,35 @@ def is_loopback(host: str | None) -> bool:
     return bool(LOOPBACK.fullmatch(host or ""))
 
 
+def is_public(host: str) -> bool:
+    """Whether the host is an address that a machine on the internet may have: False for a name, too."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address):
+        if inside := address.ipv4_mapped or (IPv4Address(int(address) & 0xFFFF_FFFF) if address in NAT64 else None):
+            return is_public(str(inside))
+        tunnels = (address.sixtofour, *(address.teredo or ()))
+        if address.is_site_local or any(one is not None and not is_public(str(one)) for one in tunnels):
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def is_private(host: str) -> bool:
+    """Whether the host is an address, as opposed to a name, that is not public."""
+    return (":" in host or bool(re.fullmatch(r"[0-9.]+", host))) and not is_public(host)
+
+
 def is_sent_in_plain_text(value: str) -> bool:
     """Whether requests to this URL cross a network unencrypted."""
     url = urlsplit(value)
     return url.scheme != "https" and not is_loopback(url.hostname)
 
 
-RootUrl = Annotated[str, AfterValidator(check_root_url)]
+TelegramUrl = Annotated[str, AfterValidator(check_telegram_url)]
+WebhookUrl = Annotated[str, AfterValidator(check_webhook_url)]
+WebhookSecrets = Annotated[tuple[SecretStr, ...], AfterValidator(check_webhook_secrets)]
 PublicUrl = Annotated[str, AfterValidator(check_public_url)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(check_proxy_url)]
 CertificatesFile = Annotated[Path, AfterValidator(check_certificates)]

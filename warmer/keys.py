@@ -20,16 +20,22 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{subject}:refreshed` | string, REFRESHED_SECONDS | it was looked up for a refresh | refreshes | lease, refreshes |
 | `{subject}:enqueued:<lane>` | string, PHOTO_WAIT + ENQUEUED_EXTRA_SECONDS | it is queued | publish | publish, lease |
 | `{fid}:wanted` | set, WANTED_SECONDS | variants that clients wait for, such as `160.jpeg` | publish | lease, photos |
-| `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | people | people, photos |
+| `{fid}:people` | set, no TTL | ids that show it, or serve it until the next one | records | people, photos |
 | `{subject}:crashes` | set, no TTL | leases whose decode ended its process, or goes on | lease, photos | lease |
 | `{hash}:forgotten` | string, no TTL | tombstone of a subject, named by a hash of bot and subject | photos | photos |
 | `tombstones` | sorted set, no TTL | names of tombstones by instant, in seconds | photos, tombstones | tombstones |
-| `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | people | people |
+| `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | records | people |
+| `events:{…person:<id>}` | list, no TTL | JSON: undelivered events of an id, oldest first | records | outbox |
+| `sending:{…person:<id>}` | token, SENDING_SECONDS | the worker that delivers one | outbox | outbox |
+| `undelivered` | sorted set, no TTL | ids with events by their next attempt, in seconds | outbox | outbox |
+| `receiver` | hash, no TTL | of the webhook: failures in a row, its pause, whether it said 410 | outbox | outbox |
+| `{dead}:people` | sorted set, STATS_SECONDS | ids with a dead event, by instant, in seconds | outbox | outbox |
+| `{dead}:reasons` | hash, STATS_SECONDS | JSON by id: the event, and why it was given up | outbox | outbox |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted, halted_at, ill:<call>, probe_at:<call> | budget | budget |
 | `outage:<kind>` | set, OUTAGE_SECONDS or REFUSED_SECONDS | subjects that failed together | outage | outage, photos |
-| `verdict:<call>` | string, ASKING_SECONDS or VERDICT_SECONDS | `asking`, `ill`, `well`, `unknown` | outage | outage |
+| `verdict:<call>` | string, ASKING_SECONDS or VERDICT_SECONDS | asking, ill, well, alone, unknown | outage | outage |
 | `slot:<task>` | string, SLOT_SHARE of the period | this round of a periodic task is taken | schedule | schedule |
 | `stats:<minute>` | hash, STATS_SECONDS | figures of that minute, see stats | stats | stats |
 | `{failed}:subjects` | sorted set, STATS_SECONDS | the last that failed, by instant, in seconds | failures | failures |
@@ -59,7 +65,7 @@ from typing import Literal, Self
 from warmer.slots import move_to_slot_of
 
 Lane = Literal["hot", "warm", "rewarm"]
-QUEUES = ("tick", "hot", "warm", "rewarm")  # strictly in this order: bookkeeping, a client waits, eager, renewals
+QUEUES = ("tick", "webhook", "hot", "warm", "rewarm")  # strictly in this order; events take few threads at a time
 
 DOWNLOAD = "download"  # as outages and metrics name this call, beside the methods
 CALLS = ("getUserProfilePhotos", "getChat", "getFile", DOWNLOAD)  # about one subject
@@ -79,6 +85,7 @@ REFUSED_SECONDS = 1200  # the same for `temporarily unavailable`: longer than th
 ASKING_SECONDS = 10  # a job that asks for a good subject ends within 4 s, or with its process
 VERDICT_SECONDS = 2  # as long as between two probes
 SLOT_SHARE = 0.9  # less than the period, or a beat that ticks a millisecond early loses its round
+SENDING_SECONDS = 45  # longer than one attempt, with the wait for the web processes before it
 STATS_SECONDS = 25 * 3600
 HEARTBEAT_SECONDS = 15  # without a heartbeat, after which a process counts as gone
 PROBE_SECONDS = 1
@@ -147,6 +154,10 @@ class Keys:
         self.acknowledge = f"{self.prefix}{{news}}:acknowledge"
         self.queue_prefix = f"{self.prefix}queue:"
         self.limits = f"{self.prefix}limits"
+        self.undelivered = f"{self.prefix}undelivered"
+        self.receiver = f"{self.prefix}receiver"
+        self.dead = self._of("dead", "people")
+        self.dead_reasons = self._of("dead", "reasons")
         self.failed = self._of("failed", "subjects")
         self.reasons = self._of("failed", "reasons")
 
@@ -214,6 +225,13 @@ class Keys:
 
     def person(self, user_id: int) -> str:
         return f"{self.prefix}person:{user_id}"
+
+    def events(self, user_id: int) -> str:
+        """In the slot of the record, as `sending` is: the whole name of its key is the hash tag."""
+        return f"{self.prefix}events:{{{self.person(user_id)}}}"
+
+    def sending(self, user_id: int) -> str:
+        return f"{self.prefix}sending:{{{self.person(user_id)}}}"
 
     def slot(self, task: str) -> str:
         return f"{self.prefix}slot:{task}"

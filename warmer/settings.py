@@ -14,16 +14,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.errors import ConfigError, SettingMissing
 from warmer.formats import FORMATS
-from warmer.http_url import HOST, CertificatesFile, ProxyUrl, PublicUrl, RootUrl, is_loopback, is_sent_in_plain_text
+from warmer.http_url import (
+    HOST,
+    CertificatesFile,
+    ProxyUrl,
+    PublicUrl,
+    TelegramUrl,
+    WebhookSecrets,
+    WebhookUrl,
+    is_loopback,
+)
 from warmer.log_line import exit_with
 from warmer.redaction import Redactor
 from warmer.redis_url import check_broker_url, check_redis_url, is_cluster, parse_place, split_options, to_kombu_url
-from warmer.sources import is_service_link, name_places, read_values
+from warmer.sources import is_service_link, name_places, read_values, split_commas
 
 TELEGRAM = "https://api.telegram.org"
 API_KEY_MIN = 16  # characters
@@ -34,9 +43,9 @@ MESSAGES = {  # by the type of pydantic's error
     "float_parsing": "must be a number",
     "string_pattern_mismatch": "must be a name or an address, without a port and without brackets",
 }
-Csv = Annotated[tuple[str, ...], NoDecode]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
-Sizes = Annotated[tuple[int, ...], NoDecode]
+Csv = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
+Secrets = Annotated[tuple[SecretStr, ...], Field(min_length=1), NoDecode, BeforeValidator(split_commas)]
+Sizes = Annotated[tuple[int, ...], NoDecode, BeforeValidator(split_commas)]
 
 
 class Settings(BaseSettings):
@@ -46,8 +55,8 @@ class Settings(BaseSettings):
 
     telegram_bot_token: SecretStr
     telegram_allow_http: bool = False  # before the URLs that it permits
-    telegram_api_url: RootUrl = TELEGRAM
-    telegram_file_url: RootUrl = ""  # empty: telegram_api_url
+    telegram_api_url: TelegramUrl = TELEGRAM
+    telegram_file_url: TelegramUrl = ""  # empty: telegram_api_url
     telegram_proxy: ProxyUrl | None = None
     telegram_ca_file: CertificatesFile | None = None
     telegram_test: bool = False  # Telegram's test environment
@@ -77,30 +86,21 @@ class Settings(BaseSettings):
     telegram_rate: float = Field(12.0, gt=0, le=1_000_000)  # Bot API methods per second, all workers
     hot_max: int = Field(None, ge=0, validate_default=True)  # waiting hot tasks; unless set: derive_hot_max
     redis_maxmemory: str = "512mb"
+    webhook_allow_private: bool = False  # before the URL that it permits
+    webhook_url: WebhookUrl | None = Field(None, repr=False)  # its path may be a secret
+    webhook_secret: Annotated[WebhookSecrets, NoDecode, BeforeValidator(split_commas)] = Field(
+        (), validate_default=True
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     demo: bool = False  # set by scripts/run alone: there is no token
     page_key: SecretStr | None = None  # set by scripts/run alone, at each start: opens the pages for operators
-
-    @field_validator("cors_origins", "photo_formats", "photo_sizes", "api_keys", "url_signing_keys", mode="before")
-    @classmethod
-    def _split_commas(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("telegram_bot_token")
     @classmethod
     def _looks_like_a_token(cls, value: SecretStr) -> SecretStr:
         if not re.fullmatch(r"[0-9]{1,20}:[A-Za-z0-9_-]+", value.get_secret_value()):
             raise ValueError("is not of the form 123456:letters, as BotFather gives it")
-        return value
-
-    @field_validator("telegram_api_url", "telegram_file_url")
-    @classmethod
-    def _is_https_unless_loopback(cls, value: str, info: ValidationInfo) -> str:
-        if value and is_sent_in_plain_text(value) and not info.data.get("telegram_allow_http"):
-            raise ValueError(
-                "must be https, the bot token travels in it (http: on loopback, or TELEGRAM_ALLOW_HTTP=true)"
-            )
         return value
 
     @field_validator("celery_broker_url")
@@ -211,8 +211,8 @@ class Settings(BaseSettings):
 
     @cached_property
     def redact(self) -> Redactor:
-        """Redacts the token in a text that is about to leave the process."""
-        return Redactor(self.telegram_bot_token.get_secret_value())
+        """Redacts the token and the webhook's path in a text that is about to leave the process."""
+        return Redactor(self.telegram_bot_token.get_secret_value(), self.webhook_url or "")
 
 
 def derive_hot_max(telegram_rate: float, photo_wait: float) -> int:

@@ -81,3 +81,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     except ValueError:
         raise ConfigError(f"{path}: is not text in UTF-8: save it in that encoding") from None
     return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
+
+
+def split_commas(value: Any) -> Any:
+    """The parts of a text between commas; any other value as it is."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -10,28 +10,31 @@ from threading import Lock
 
 from redis import Redis
 
-from warmer.broker.publish import Publisher
+from warmer.broker.publish import Publisher, open_outbox
+from warmer.cache_tags import CacheTags
 from warmer.celery import app
 from warmer.deadline import JobContext
 from warmer.errors import Postponed, UnknownRefusal, UpstreamFailed
 from warmer.flow.attempt import AttemptRunner
 from warmer.flow.cross_check import CrossCheck
 from warmer.flow.fetch import PhotoFetcher
-from warmer.flow.forget import Forget
+from warmer.flow.forget import Forget, wait_for_acknowledgements
 from warmer.flow.profile import ProfileLookup
 from warmer.flow.steps import FlowSteps
 from warmer.images.memory import FairSemaphore
 from warmer.images.render import render
 from warmer.keys import Keys
 from warmer.observe.checks import HealthChecks
-from warmer.observe.metrics import STEP_SECONDS, count_call, time_each
+from warmer.observe.metrics import STEP_SECONDS, count_call, count_event, time_each
 from warmer.photo import FilePath, PhotoSize, Rendering, SourceImage, VariantSpec
+from warmer.photo_urls import PhotoUrls
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings_or_exit
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
 from warmer.state.lease import Lease, LeaseManager
 from warmer.state.outage import Outage
+from warmer.state.outbox import Outbox
 from warmer.state.people import People, open_people
 from warmer.state.photos import PhotoStore
 from warmer.state.refreshes import Refreshes
@@ -39,6 +42,9 @@ from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
 from warmer.telegram.client import BotApi
 from warmer.telegram.connections import Server
+from warmer.webhook.delivery import PLACES, Delivery
+from warmer.webhook.payload import Payloads
+from warmer.webhook.receiver import Receiver
 
 CONNECTIONS = 50  # to Telegram, per worker process; at least as many as threads
 TURN_SECONDS = 2.0  # the longest that a picture waits for one that is decoded alone
@@ -109,10 +115,13 @@ class WorkerContext:
     stats: MinuteStats
     health: HealthChecks
     steps: FlowSteps
+    delivery: Delivery | None  # None without a webhook
 
     def close(self) -> None:
-        """Stop the threads, write the last figures, and close the connections to Telegram and Redis."""
+        """Stop the threads, write the last figures, and close the connections to Telegram, receiver and Redis."""
         self.telegram.close()
+        if self.delivery:
+            self.delivery.close()
         self.stats.close()
         self.redis.close()
 
@@ -151,10 +160,11 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     outage = Outage(redis, keys, schedule)
     budget = Budget(redis, keys, settings.telegram_rate, on_recovered=outage.end, on_answered=outage.note_answer)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
-    people = open_people(settings, redis, keys)
-    failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
     refreshes = Refreshes(redis, keys, schedule)
     publisher = Publisher(app, redis, keys, schedule, settings)
+    outbox = open_outbox(settings, redis, keys, publisher)
+    people = open_people(settings, redis, keys, outbox)
+    failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
     check, look_every = CrossCheck(telegram, budget, outage, people, store), settings.profile_check_every
     steps = WorkerSteps(
         AttemptRunner(leases, schedule, store, people, refreshes, failures, outage, budget, check, look_every),
@@ -168,4 +178,14 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
         Forget(people, store),
     )
     health = HealthChecks(redis, keys, publisher)
-    return WorkerContext(settings, redis, keys, telegram, budget, schedule, people, publisher, stats, health, steps)
+    delivery = _open_delivery(settings, redis, keys, outbox, stats) if outbox else None
+    return WorkerContext(
+        settings, redis, keys, telegram, budget, schedule, people, publisher, stats, health, steps, delivery
+    )  # fmt: skip
+
+
+def _open_delivery(settings: Settings, redis: Redis, keys: Keys, outbox: Outbox, stats: MinuteStats) -> Delivery:
+    urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
+    payloads = Payloads(urls, CacheTags(settings.init_data_secret))
+    receiver, wait_for_web = Receiver(settings, PLACES), partial(wait_for_acknowledgements, redis, keys)
+    return Delivery(outbox, receiver, payloads.format, wait_for_web, partial(count_event, stats))

@@ -3,7 +3,7 @@
 request → photos/app, in front of Flask ── photos/cache, else photos/lookup ─→ 200 / 304 / 404
              └ nothing stored: photos/lookup requests the picture, and the client waits until "done":
                 in a thread (photos/waiting), or under gunicorn in a flight (photos/flights)
-api/ registers and lists, receivers warm ahead of time what it signals; pages/ are for people; observe/ only listens.
+api/ registers and lists; receivers hear its signals and warm ahead; pages/ are for people; observe/ only listens.
 """
 
 from __future__ import annotations

@@ -97,6 +97,9 @@ class BreakablePool(BlockingConnectionPool):
             if isinstance(error, TimeoutError):
                 self.open()
             raise
+        except (AttributeError, TypeError, ValueError) as error:  # another thread closed it when this one took it
+            self._breaker.end_call(held)
+            raise ConnectionError("the connection was closed meanwhile") from error
 
     def release(self, connection: Any) -> None:
         was_cut = not connection.is_connected  # redis-py disconnects after a failed call

@@ -23,7 +23,7 @@ _own: set[int] = set()  # the receivers of this project, by blinker's key
 Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 log = logging.getLogger(__name__)
 
-photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: VariantSpec | None; one look found nothing
+photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: VariantSpec | None; tells a miss only
 photo_served = _signals.signal("photo-served")  # subject: str, status: str, was_hit: bool; 200 or 304
 photo_not_found = _signals.signal("photo-not-found")  # subject: str; 404
 photo_not_served = _signals.signal("photo-not-served")  # status: int; any answer but 200 and 304
@@ -37,7 +37,7 @@ PHOTO_SIGNALS = (photo_missed, photo_served, photo_not_found, photo_not_served, 
 
 
 def connect_own(signal: NamedSignal) -> Callable[[Receiver], Receiver]:
-    """Connect a function of this project: it returns soon. That of `photo_served` may run in the server's loop."""
+    """Connect a function of this project: it returns soon. One for `photo_served` may run in the server's loop."""
 
     def connect(receiver: Receiver) -> Receiver:
         _own.add(id(receiver))

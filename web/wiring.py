@@ -10,13 +10,14 @@ from functools import partial
 from flask import Flask
 from redis import Redis
 
-from warmer.broker.publish import Publisher
+from warmer.broker.publish import Publisher, open_outbox
 from warmer.broker.queues import choose_publishing_options
 from warmer.cache_tags import CacheTags
 from warmer.celery import app as celery
 from warmer.flow.forget import Forget
 from warmer.keys import Keys
 from warmer.observe.checks import HealthChecks
+from warmer.photo_urls import PhotoUrls
 from warmer.redis_client.clients import connect_listener, connect_web
 from warmer.redis_url import is_cluster
 from warmer.settings import Settings
@@ -38,7 +39,6 @@ from web.photos.cache import ResponseCache
 from web.photos.context import PhotoContext
 from web.photos.purge_listener import PurgeListener
 from web.photos.request import PhotoRequestParser
-from web.photos.urls import PhotoUrls
 from web.photos.waiting import Waiting
 from web.receivers import ReceiverContext
 from web.redis_breaker import BreakablePool, Breaker
@@ -72,7 +72,8 @@ class WebContext:
     def close(self) -> None:
         """End the threads, write the last lines and figures, and close the connections to Redis.
 
-        In this order: the access log counts into the figures, and they go to Redis.
+        In this order: the access log counts into the figures, and they go to Redis. The first look at Redis starts the
+        listener (web/photos/lookup.py, `PhotoLookup.read`).
         """
         self.photos.listener.close()
         self.observe.access_log.close()
@@ -92,9 +93,10 @@ def open_context(
     keys, breaker = Keys(settings.bot_id), Breaker(clock)
     redis: Redis = connect_web(settings, THREADS, BreakablePool, breaker=breaker)
     store = PhotoStore(redis, keys, settings.photo_sizes, settings.photo_formats, settings.photo_ttl)
-    people = open_people(settings, redis, keys)
     schedule, budget = Schedule(redis, keys), Budget(redis, keys, settings.telegram_rate)
     publisher, stats = _open_publisher(settings, redis, keys, schedule), MinuteStats(redis, keys)
+    outbox = open_outbox(settings, redis, keys, publisher)
+    people = open_people(settings, redis, keys, outbox)
     health = HealthChecks(redis, keys, publisher, clock, wall_clock)
     urls = PhotoUrls(settings.url_signing_keys, settings.public_url, settings.photo_sizes)
     parser = PhotoRequestParser(urls, settings.photo_formats)
@@ -111,10 +113,12 @@ def open_context(
         settings, redis, keys, breaker, store, people, refreshes, forget, urls, rate_limiter, health,
         wall_clock=wall_clock,
     )  # fmt: skip
-    pages = PageContext(settings, redis, keys, people, publisher, schedule, budget, health, wall_clock=wall_clock)
+    pages = PageContext(
+        settings, redis, keys, people, publisher, schedule, budget, health, outbox, wall_clock=wall_clock
+    )  # fmt: skip
     access_log = AccessLog(partial(count_served, stats))
     observe = ObserveContext(
-        redis, keys, publisher, schedule, budget, stats, access_log, health, clock=clock, wall_clock=wall_clock
+        redis, keys, publisher, schedule, budget, stats, access_log, health, outbox, clock=clock, wall_clock=wall_clock
     )
     receivers = ReceiverContext(publisher, settings.warm_first)
     return WebContext(settings, redis, keys, breaker, health, photos, api, pages, observe, receivers)

@@ -2,6 +2,7 @@
 
 users table ─────────────────────────────────────────► names ──────┐
 POST /api/photos/resolve, at most 100 ids at a time ─► picture URLs ┴► one plain page
+POST /hooks/avatars, the webhook of the service ─────► users table, and a purge of the cache in front
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 import requests
-from flask import Flask, render_template
+from flask import Flask, render_template, request
 from sqlalchemy import BigInteger, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from standardwebhooks import Webhook, WebhookVerificationError
 
 BATCH = 100  # ids; the service refuses more at once
+TAGS = 30  # in one purge, the most that Cloudflare takes
 TIMEOUT_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,9 @@ class User(Base):
 
     telegram_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     name: Mapped[str]
+    photo_url: Mapped[str | None]  # as the webhook told last, with the time of the event
+    photo_srcset: Mapped[str | None]
+    told_at: Mapped[str] = mapped_column(default="")
 
 
 @dataclass(frozen=True)
@@ -55,21 +61,28 @@ class Avatars:
         return photos
 
     def _resolve_batch(self, ids: Sequence[int]) -> dict[str, dict[str, Any]]:
-        with requests.Session() as session:
-            session.trust_env = False  # the service is near: no proxy of the environment may see the key
-            answer = session.post(
-                f"{self.url}/api/photos/resolve",
-                json={"ids": list(ids)},
-                headers={"Authorization": f"Bearer {self.key}"},
-                timeout=TIMEOUT_SECONDS,
-            )
-        answer.raise_for_status()
-        photos: dict[str, dict[str, Any]] = answer.json()["photos"]
+        photos: dict[str, dict[str, Any]] = post(f"{self.url}/api/photos/resolve", self.key, {"ids": list(ids)})[
+            "photos"
+        ]
         return photos
 
 
+def post(url: str, key: str, body: dict[str, Any]) -> Any:
+    """Send JSON with a key. Returns the JSON of the answer; raises RequestException for a refusal, too."""
+    with requests.Session() as session:
+        session.trust_env = False  # the server is near: no proxy of the environment may see the key
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = session.post(url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
+    answer.raise_for_status()
+    return answer.json()
+
+
 def create_app() -> Flask:
-    """The backend, as the environment sets it up: AVATARS_URL, AVATAR_API_KEY, DATABASE_URL."""
+    """The backend, as the environment sets it up: AVATARS_URL, AVATAR_API_KEY, DATABASE_URL.
+
+    With AVATAR_WEBHOOK_SECRET it takes the events of the service. PURGE_URL and PURGE_KEY are those of the cache in
+    front, which drops what has one of the tags in `{"tags": […]}`.
+    """
     app = Flask(__name__)
     avatars = Avatars(os.environ.get("AVATARS_URL", "http://127.0.0.1:8000"), os.environ["AVATAR_API_KEY"])
     engine = create_engine(os.environ.get("DATABASE_URL", "sqlite:///users.db"))
@@ -79,9 +92,23 @@ def create_app() -> Flask:
     def list_users() -> str:
         with Session(engine) as session:
             users = session.scalars(select(User).order_by(User.name)).all()
-        photos = avatars.resolve([user.telegram_id for user in users])
-        people = [show(user, photos.get(str(user.telegram_id), {}), avatars.url) for user in users]
+        known = {user.telegram_id: {"photo_url": user.photo_url, "photo_srcset": user.photo_srcset} for user in users}
+        # The webhook tells of the others, also that a picture is gone: `resolve` would bring back a forgotten person.
+        photos = avatars.resolve([user.telegram_id for user in users if not user.told_at])
+        people = [show(user, photos.get(str(user.telegram_id), known[user.telegram_id]), avatars.url) for user in users]
         return render_template("users.html", people=people)
+
+    @app.post("/hooks/avatars")
+    def note_event() -> tuple[str, int]:
+        """Another picture is ready, or there is none any more. A failure is answered 5xx: the event comes again."""
+        try:
+            event = Webhook(os.environ["AVATAR_WEBHOOK_SECRET"]).verify(request.get_data(), dict(request.headers))
+        except (KeyError, ValueError, WebhookVerificationError):  # of headers that no sender would make, too
+            return "", 401
+        with Session(engine) as session, session.begin():
+            note(session, event)
+        purge(event["data"]["cache_tags"])
+        return "", 204
 
     @app.cli.command("add-users")
     def add_users() -> None:
@@ -91,6 +118,22 @@ def create_app() -> Flask:
                 session.merge(User(telegram_id=int(telegram_id), name=name))
 
     return app
+
+
+def note(session: Session, event: dict[str, Any]) -> None:
+    """Update the row of the user. An event may come twice, and after a later one: its time decides."""
+    data = event["data"]
+    user = session.get(User, data["id"])
+    if user is not None and event["timestamp"] > user.told_at:
+        user.told_at = event["timestamp"]
+        user.photo_url, user.photo_srcset = data.get("photo_url"), data.get("photo_srcset")
+
+
+def purge(tags: Sequence[str]) -> None:
+    """Let the cache in front drop what has one of these tags, in the form of Cloudflare's API."""
+    url = os.environ.get("PURGE_URL")
+    for start in range(0, len(tags) if url else 0, TAGS):
+        post(str(url), os.environ.get("PURGE_KEY", ""), {"tags": list(tags[start : start + TAGS])})
 
 
 def show(user: User, photo: dict[str, Any], avatars_url: str) -> dict[str, str | None]:

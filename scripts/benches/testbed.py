@@ -20,8 +20,8 @@ from redis.exceptions import RedisError
 from faketelegram import FakeTelegram
 from runner import procfile, redis_server
 from warmer.keys import Keys
+from warmer.photo_urls import sign
 from warmer.settings import load_settings
-from web.photos.urls import sign
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE, FORMAT = 160, "webp"

@@ -21,7 +21,8 @@ from runner.terminal import StartFailed
 from warmer.keys import Keys
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings
-from warmer.state.person import Person, Record, Records
+from warmer.state.person import Person, Record
+from warmer.state.records import Records
 
 TOKEN = "123456789:FAKE-made-up-for-the-demo"  # noqa: S105 - opens nothing
 PROGRAM = Path(__file__).resolve().parents[1] / "faketelegram"

@@ -30,7 +30,7 @@ from tests.support.redis_nodes import RedisServer
 from tests.support.releases import log_of
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
-from web.photos.urls import sign
+from warmer.photo_urls import sign
 
 RATE = 20
 PAUSE_SECONDS = 8

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
+from standardwebhooks import Webhook
 
 import warmer.observe.metrics
 import web.observe.metrics
 from tests.conftest import SIGNING_KEY
 from tests.support.programs import find_program, give_up
+from tests.support.receiver import SECRET
 from tests.support.running import ROOT
 from warmer.keys import Keys
+from warmer.photo_urls import sign
 from warmer.settings import Settings
-from web.photos.urls import sign
 
 DOCS = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 SETTINGS_PAGE = DOCS[ROOT / "docs" / "settings.md"]
+WEBHOOKS = DOCS[ROOT / "docs" / "webhooks.md"]
 BACKEND = DOCS[ROOT / "docs" / "backend.md"]
 ARCHITECTURE = DOCS[ROOT / "docs" / "architecture.md"]
 EXAMPLES = dict(re.findall(r"^#?\s*([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
@@ -92,6 +97,12 @@ def test_every_key_is_documented_in_keys_py() -> None:
         keys.stats(1): "stats:<minute>",
         keys.failed: "{failed}:subjects",
         keys.reasons: "{failed}:reasons",
+        keys.events(1): "events:{…person:<id>}",
+        keys.sending(1): "sending:{…person:<id>}",
+        keys.undelivered: "undelivered",
+        keys.receiver: "receiver",
+        keys.dead: "{dead}:people",
+        keys.dead_reasons: "{dead}:reasons",
         keys.worker("w"): "worker:<name>",
     }
     assert all(key.startswith("v2:1:") for key in patterns)
@@ -113,6 +124,24 @@ def test_the_documented_sign_functions_agree_with_ours(language: str) -> None:
     call = f'{show}(sign("{SIGNING_KEY}", "user:42"))'
     done = subprocess.run([*interpreter, code + "\n" + call], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == sign(SIGNING_KEY, "user:42")
+
+
+def test_the_documented_verifier_in_javascript_agrees_with_the_library() -> None:
+    code = next(
+        block for block in re.findall(r"```javascript\n(.*?)```", WEBHOOKS, re.DOTALL) if "function verify" in block
+    )
+    body, now = '{"type": "photo.gone"}', datetime.now(UTC)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": f"v1,AAAA {Webhook(SECRET).sign('msg_1', now, body)}",
+    }
+    old = headers | {"webhook-timestamp": str(int(now.timestamp()) - 600)}
+    cases = [(SECRET, headers, body), (SECRET, headers, body + " "), (SECRET[:-4] + "AAA=", headers, body)]
+    cases += [(SECRET, old, body), (SECRET, {}, body)]
+    calls = "\n".join(f"console.log(verify(...{json.dumps(case)}));" for case in cases)
+    done = subprocess.run([find_program("node"), "-e", code + calls], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["true", "false", "false", "false", "false"]
 
 
 def test_every_link_to_a_file_works() -> None:

@@ -15,8 +15,8 @@ from tests.support.running import ROOT
 OURS = ("warmer", "web")
 # The rooms that each room of `warmer` may import, besides the shared vocabulary in the root.
 VOCABULARY = {
-    "settings", "sources", "open_files", "errors", "keys", "slots", "photo", "etag", "cache_tags", "formats", "names",
-    "deadline", "request_id", "redaction", "redis_url", "http_url", "repeater", "log_line",
+    "settings", "sources", "open_files", "errors", "keys", "slots", "photo", "photo_urls", "cache_tags", "etag",
+    "formats", "names", "deadline", "request_id", "redaction", "redis_url", "http_url", "repeater", "log_line",
 }  # fmt: skip
 ROOMS: dict[str, set[str]] = {
     "redis_client": set(),
@@ -26,8 +26,9 @@ ROOMS: dict[str, set[str]] = {
     "broker": {"state"},
     "observe": {"broker", "state"},
     "flow": {"state", "telegram"},
+    "webhook": {"flow", "state", "telegram"},
     "celery": {"broker", "observe"},
-    "wiring": {"celery", "broker", "flow", "images", "observe", "redis_client", "state", "telegram"},
+    "wiring": {"celery", "broker", "flow", "images", "observe", "redis_client", "state", "telegram", "webhook"},
     "worker": {"wiring", "celery", "broker", "flow", "observe", "redis_client", "state", "telegram"},
     "cli": {"wiring", "broker", "flow", "observe", "redis_client", "state", "worker"},
 }

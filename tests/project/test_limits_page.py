@@ -7,11 +7,13 @@ import re
 from tests.support.running import ROOT
 from warmer import deadline, keys, names, open_files
 from warmer.broker import publish
+from warmer.flow import cross_check
 from warmer.images import decode, png_webp
 from warmer.images import render as images
 from warmer.settings import Settings
-from warmer.state import people, person, tombstones
+from warmer.state import people, person, records, tombstones
 from warmer.telegram import client as telegram
+from warmer.webhook import delivery, receiver
 from web import problems, wiring
 from web.api import partners as routes
 from web.api import rate_limit as throttle
@@ -54,9 +56,16 @@ LIMITS = {
     ),
     "an inline preview": f"{images.PREVIEW_MAX_CHARACTERS} characters",
     "open files of a process": f"at least {open_files.LEAST}; the web tier uses up to {wiring.OPEN_FILES}",
-    "one job of a worker": f"{deadline.TASK_SECONDS:.0f} s",
-    "partners that the service lists or keeps warm": (
-        f"the newest {people.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; records have no cap"
+    "an attempt to deliver an event; attempts at one": (
+        f"{receiver.ATTEMPT_SECONDS:.0f} s; for {delivery.GIVE_UP_SECONDS / 86_400:.0f} day".replace("1 day", "a day")
+    ),
+    "events of an id that wait": f"{records.EVENTS_MAX}, about 350 bytes of Redis memory each; more are merged",
+    "a job for a picture; its check for an outage": (
+        f"{deadline.TASK_SECONDS:.0f} s; {cross_check.CHECK_SECONDS:.0f} s more"
+    ),
+    "partners in the list": (
+        f"the newest {people.RECENT_CAP:,}, or `REWARM_PARTNERS` if that is more; "
+        "the service keeps the newest `REWARM_PARTNERS` warm; records have no cap"
     ),
     "former pictures that forgetting a person removes": f"{person.FORMER_MAX}",
     "tombstones of forgotten subjects": (

@@ -73,6 +73,10 @@ def test_every_alert_has_one_section_in_the_runbook() -> None:
     assert links == [f"docs/runbook.md#{name.lower()}" for name in ALERTS]
 
 
+def test_no_section_about_the_webhook_brings_forgotten_people_back() -> None:
+    assert [name for name, text in list_sections().items() if name.startswith("Webhook") and "resolve" in text] == []
+
+
 def test_every_section_begins_with_a_command() -> None:
     assert {name: text for name, text in list_sections().items() if not text.startswith("\n\n**Look first.** `")} == {}
 

@@ -19,7 +19,7 @@ from tests.conftest import SIGNING_KEY, wait_until
 from tests.support.proxies import caddy, nginx
 from tests.support.running import REQUEST_SECONDS, ROOT, Service, ask_again
 from tests.support.servers import HttpStub, Pieces, Relay, reply
-from web.photos.urls import sign
+from warmer.photo_urls import sign
 
 CHROMIUM = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"

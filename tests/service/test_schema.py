@@ -20,8 +20,8 @@ from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.conftest import API_KEY, SIGNING_KEY, wait_until
 from tests.support.running import Service, run_service
 from tests.support.web_parts import as_user, file_url, user_url
+from warmer.photo_urls import sign
 from web.api.openapi import DOCUMENT
-from web.photos.urls import sign
 
 REQUESTS = {  # the same in every run
     "seed": 1,

@@ -14,7 +14,7 @@ from tests.conftest import SIGNING_KEY, wait_until
 from tests.support.faults import count_picture_calls
 from tests.support.running import REQUEST_SECONDS, Service, ask_again
 from tests.support.web_parts import as_user
-from web.photos.urls import sign
+from warmer.photo_urls import sign
 
 _ids = count(100_000)
 

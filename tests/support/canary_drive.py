@@ -15,7 +15,7 @@ from faketelegram import FAULTS, FakeTelegram
 from tests.conftest import make_picture, next_id, wait_until
 from tests.support.web_parts import init_data
 from tests.support.wiretap import Notebook
-from web.photos.urls import sign
+from warmer.photo_urls import sign
 
 HALTING = ("unauthorized", "not-found", "too-many-requests")  # after these no worker calls Telegram for a while
 SLOW = ("hang", "slow-headers", "slow-body")

@@ -23,7 +23,7 @@ from faketelegram.world import DRAWN, Drawn
 from tests.conftest import API_KEY, SIGNING_KEY, wait_until
 from tests.support.running import BROWSER_ACCEPT, ROOT, Service, run_service
 from warmer.keys import Keys
-from web.photos.urls import sign
+from warmer.photo_urls import sign
 
 DEADLINE = 120.0  # seconds, for things that take a few
 LEASE_DEADLINE = 300.0  # seconds, for things that return after a lease of 30 s

@@ -18,9 +18,13 @@ FLASK = [sys.executable, "-m", "flask", "--app", "app"]
 
 
 @contextmanager
-def run_backend(folder: Path, avatars_url: str, api_key: str, users: dict[int, str]) -> Iterator[str]:
-    """Start the backend for an avatar service at this URL, with these users. Yields its own URL."""
+def run_backend(folder: Path, avatars_url: str, api_key: str, users: dict[int, str], **more: str) -> Iterator[str]:
+    """Start the backend for an avatar service at this URL, with these users. Yields its own URL.
+
+    `more`: further variables of its environment.
+    """
     said = {"AVATARS_URL": avatars_url, "AVATAR_API_KEY": api_key, "DATABASE_URL": f"sqlite:///{folder}/users.db"}
+    said |= more
     environment = os.environ | said | {"http_proxy": "http://127.0.0.1:1"}  # which must not be used
     lines = "".join(f"{telegram_id},{name}\n" for telegram_id, name in users.items())
     subprocess.run([*FLASK, "add-users"], cwd=BACKEND, env=environment, input=lines, text=True, check=True)

@@ -28,13 +28,19 @@ class Change(NamedTuple):
 
 ANOTHER_LAYOUT = (Change("warmer/keys.py", 'f"v2:{bot_id}:"', 'f"v3:{bot_id}:"'),)
 MORE_IS_SAID = (
-    Change("warmer/state/people.py", "record.update(id=person_id,", 'record.update(badge="gold", id=person_id,'),
+    Change(
+        "warmer/state/person.py", "record.update(id=person_id, name", 'record.update(badge="gold", id=person_id, name'
+    ),
     Change(
         "warmer/worker/heartbeat.py",
         "json.dumps(asdict(self.status))",
         'json.dumps(asdict(self.status) | {"release": 2})',
     ),
-    Change("warmer/state/people.py", "record.update(id=before.id,", 'record.update(shape="round", id=before.id,'),
+    Change(
+        "warmer/state/person.py",
+        "record.update(id=person_id, looked_up_at",
+        'record.update(shape="round", id=person_id, looked_up_at',
+    ),
     Change("warmer/state/photos.py", '{"path": path.path,', '{"bytes": 5, "path": path.path,'),
     Change(
         "warmer/state/photos.py", '{"preview": rendering.preview,', '{"colour": "red", "preview": rendering.preview,'

@@ -21,9 +21,9 @@ from tests.support.redis_kinds import connect_broker
 from tests.support.running import Service
 from warmer.errors import NoPhoto, Permanent
 from warmer.photo import Rendering, Variant
+from warmer.photo_urls import sign
 from warmer.state.lease import LeaseManager
 from web.photos.app import PhotoLayer
-from web.photos.urls import sign
 from web.photos.waiting import Waiting
 from web.wiring import get_web_context
 

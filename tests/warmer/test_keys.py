@@ -77,6 +77,13 @@ def test_a_subject_is_a_picture_or_a_person_and_never_both() -> None:
         _ = person.file_id
 
 
+@pytest.mark.parametrize("user_id", [42, -1001234567890, 0])
+def test_the_events_of_an_id_are_in_the_slot_of_its_record(user_id: int) -> None:
+    record, events, sending = KEYS.person(user_id), KEYS.events(user_id), KEYS.sending(user_id)
+    assert len({record, events, sending}) == 3
+    assert key_slot(record.encode()) == key_slot(events.encode()) == key_slot(sending.encode())
+
+
 def test_a_subject_is_parsed_from_an_id_or_a_file_id() -> None:
     assert [Subject.parse(text) for text in ("42", "-1", PICTURE, "042", "user:42", "AgAC")] == [
         "user:42", "user:-1", PICTURE, None, None, None,

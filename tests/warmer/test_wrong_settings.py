@@ -70,6 +70,12 @@ BAD = {
     "TELEGRAM_RATE": ["0", "-1", "nan", "inf", "1000001", "fast"],
     "HOT_MAX": ["-1", "x"],
     "REDIS_MAXMEMORY": ["0", "lots", "512 mb", "512tb", "-1", "1.5gb"],
+    "WEBHOOK_URL": [
+        "http://a", "ftp://a", "a", "https://", "https://a:b@c", "https://a#b", "https://a b", "https://10.0.0.1",
+        "https://[", "//a", "http://127.0.0.1.evil.org", "https://пример.рф",
+    ],
+    "WEBHOOK_SECRET": ["x", "whsec_", "whsec_c2hvcnQ=", "a passphrase that is long enough", "whsec_" + "A" * 88],
+    "WEBHOOK_ALLOW_PRIVATE": ["maybe", "2"],
     "LOG_LEVEL": ["debug!", "TRACE", "10"],
     "LOG_FORMAT": ["xml", "Json"],
     "DEMO": ["maybe", "1"],

@@ -84,6 +84,15 @@ def test_a_connect_timeout_opens_the_pool_and_a_refused_connection_does_not(
     assert is_open(pool) is opens
 
 
+def test_a_connection_that_another_thread_closes_when_it_is_taken_is_lost(pool: BreakablePool) -> None:
+    idle = pool.get_connection()
+    pool.release(idle)
+    idle._parser._sock = None  # between two reads of redis-py
+    with pytest.raises(RedisConnectionError, match="meanwhile"):
+        pool.get_connection()
+    assert not is_open(pool)
+
+
 def test_idle_connections_are_replaced_and_used_ones_stay(pool: BreakablePool) -> None:
     held, resting = pool.get_connection(), pool.get_connection()
     pool.release(resting)

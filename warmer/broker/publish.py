@@ -20,6 +20,7 @@ from warmer.keys import ENQUEUED_EXTRA_SECONDS, QUEUES, WANTED_SECONDS, Keys, La
 from warmer.photo import VariantSpec
 from warmer.request_id import MESSAGE_HEADER, get_request_id
 from warmer.settings import Settings
+from warmer.state.outbox import Outbox
 from warmer.state.schedule import Schedule
 from warmer.state.scripts import load_script
 
@@ -63,7 +64,7 @@ class Publisher:
         keys = [self.keys.lease(subject), self.keys.enqueued(subject, "hot"), self.keys.wanted(subject)]
         args: list[int | str] = [self.enqueued_ms, str(wanted or ""), WANTED_SECONDS]
         is_needed = self._enqueue(keys=keys, args=args)  # by warmer/state/lua/enqueue.lua
-        if not is_needed or not self._publish([subject], "hot"):  # that returns what it could not publish
+        if not is_needed or not self._publish([subject], "hot"):  # it returns the subjects that it could not publish
             return True
         self.redis.delete(self.keys.enqueued(subject, "hot"))
         return False
@@ -86,7 +87,7 @@ class Publisher:
 
     def _publish_eager(self, subjects: Sequence[str], lane: EagerLane) -> bool:
         pipe: Any = self.redis.pipeline(transaction=False)
-        if lane == "warm":  # before the markers, which would make a repeat of nothing
+        if lane == "warm":  # first: once a marker is set, a repeated call publishes nothing
             self.schedule.queue_by(pipe, subjects, count_lost_after(EAGER_MAX, self.rate))
         for subject in subjects:
             pipe.set(self.keys.enqueued(subject, lane), "1", nx=True, px=self.enqueued_ms)
@@ -101,6 +102,18 @@ class Publisher:
         if left:
             self.schedule.set_all(left, 0)
         return not left
+
+    def send_event(self, person_id: int) -> None:
+        """Publish that an id has events for the webhook. A failure is logged: a round of beat publishes it later."""
+        if self._clock() < self._closed_until:
+            return
+        try:
+            with self.app.producer_or_acquire() as producer, cut_when_it_fails(producer.connection):
+                open_anew_if_over(producer.connection)
+                # warmer/worker/tasks.py, `deliver`
+                self.app.send_task("deliver", args=[person_id], queue="webhook", producer=producer)
+        except BROKER_FAILED as error:
+            self._break(error)
 
     def count_waiting(self, queue: str) -> int:
         """How many messages wait in this queue. Raises one of BROKER_FAILED."""
@@ -134,11 +147,14 @@ class Publisher:
                         confirmed += not has_batches
                 return subjects[len(accepted) :]
         except BROKER_FAILED as error:
-            self._closed_until = self._clock() + BREAKER_SECONDS
-            # kombu's own classes, such as BatchPublishError, do not tell a full Redis from a refused connection.
-            cause = type(error.__cause__ or error).__name__
-            log.warning("the broker is away (%s), not asked again for %.1f s", cause, BREAKER_SECONDS)
+            self._break(error)
         return subjects[confirmed:]  # the broker may have some of these, too: a second job finds the picture stored
+
+    def _break(self, error: BaseException) -> None:
+        self._closed_until = self._clock() + BREAKER_SECONDS
+        # kombu's own classes, such as BatchPublishError, do not tell a full Redis from a refused connection.
+        cause = type(error.__cause__ or error).__name__
+        log.warning("the broker is away (%s), not asked again for %.1f s", cause, BREAKER_SECONDS)
 
 
 def get_max_waiting(lane: Lane, hot_max: int) -> int:
@@ -162,3 +178,8 @@ def count_waiting(app: Celery, queue: str, by: Connection | None = None) -> int:
         # Not passive: kombu looks for a Redis queue without its key prefix, and finds none.
         declared = connection.default_channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
         return int(declared.message_count)
+
+
+def open_outbox(settings: Settings, redis: Redis, keys: Keys, publisher: Publisher) -> Outbox | None:
+    """The events of the webhook, each with a message at once. None without a webhook."""
+    return Outbox(redis, keys, settings.webhook_url, publisher.send_event) if settings.webhook_url else None

@@ -18,6 +18,7 @@ from warmer.cli.refresh import refresh
 from warmer.cli.run import run
 from warmer.cli.settings import settings
 from warmer.cli.warm import warm
+from warmer.cli.webhook import webhook
 
 
 class OneLineErrors(click.Group):
@@ -54,5 +55,5 @@ def group() -> None:
     """Telegram profile pictures, warm before anyone asks."""
 
 
-for command in (run, settings, warm, refresh, export, forget, purge, diagnose, init_data):
+for command in (run, settings, warm, refresh, export, forget, purge, webhook, diagnose, init_data):
     group.add_command(command)

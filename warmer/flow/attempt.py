@@ -24,6 +24,7 @@ from warmer.errors import (
     TemporarilyUnavailable,
     TokenRejected,
     Transient,
+    UnknownRefusal,
     Unreachable,
     WarmerError,
 )
@@ -33,6 +34,7 @@ from warmer.flow.retry import (
     GROWS_AFTER,
     MAX_CRASHES,
     NEGATIVE_CACHE_MAX_SECONDS,
+    RETRIES,
     RETRY_OF_MANY,
     Retry,
     choose_delay,
@@ -131,7 +133,7 @@ class AttemptRunner:
 
     def _schedule_after(self, subject: Subject, seconds: float, shown_by: tuple[int, ...]) -> None:
         """Schedule the next run for the end of the negative cache entry, if the subject is kept warm."""
-        if self.people.is_kept_warm(subject, shown_by):  # set here, or `keep_newest` would choose an earlier run
+        if self.people.is_kept_warm(subject, shown_by):  # else `keep_newest` would set an earlier run
             self.schedule.set(subject, max(seconds, self.profile_check_seconds) if subject.is_person else seconds)
         else:
             self.schedule.cancel(subject)
@@ -168,19 +170,19 @@ class AttemptRunner:
             is_shared = self.outage.note_failure(subject, error.method)
             if isinstance(error, InOutage):
                 return retry, 0
-            is_ill = self._cross_check(lease, error.method) if is_shared else False
+            is_ill = self._cross_check(lease, error) if is_shared else False
             if is_ill:
                 self.budget.begin_outage(error.method)
-            if is_ill is not False or self.budget.is_ill("getMe"):  # a subject alone can tell no outage from its own
-                return retry, 0
+            if is_ill is not False or self.budget.is_ill("getMe"):  # one subject alone cannot tell the two apart
+                return RETRIES[Unreachable], 0
         if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, REFUSED):
             retry = RETRY_OF_MANY
         return retry, self.store.count_failure(lease, gives_up=retry.max_tries is not None)
 
-    def _cross_check(self, lease: Lease, call: str) -> bool | None:
+    def _cross_check(self, lease: Lease, error: Unreachable) -> bool | None:
         if lease.lane == "hot":
             self.store.announce(lease.subject, "postponed")  # the check may take seconds: no client waits for it
-        return self.cross_check.is_ill(call)
+        return self.cross_check.is_ill(error.method, was_refused=isinstance(error, UnknownRefusal))
 
     def _can_drop(self, lease: Lease, retry: Retry, failures: int) -> bool:
         """Returns True if only a client wants it, who asks again: retries of a flood would take minutes.

@@ -1,26 +1,31 @@
 """Is it Telegram, or are these pictures ill? The same call for a good one tells, before an outage is declared.
 
 Pictures that are ill by themselves look like an outage while no other one is asked for. The good one is a picture of
-the newest partners that is stored, so Telegram has given it before; for a look-up, any other partner.
+the newest partners that is stored, so Telegram has given it before; for a look-up, any other partner. A refusal in
+unknown words may be about one subject: it needs good ones that were looked up before, and are all refused.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from warmer.deadline import JobContext
-from warmer.errors import Permanent, Postponed, Unreachable, UpstreamFailed, WarmerError
+from warmer.errors import Permanent, Postponed, UnknownRefusal, Unreachable, UpstreamFailed, WarmerError
 from warmer.keys import DOWNLOAD, Subject
 from warmer.photo import FilePath
 from warmer.state.budget import Budget
 from warmer.state.outage import Outage
 from warmer.state.people import People
+from warmer.state.person import Person
 from warmer.state.photos import PhotoStore
 from warmer.telegram.client import BotApi
 
+T = TypeVar("T")
 NEWEST = 1000  # partners to choose from
 SAMPLE = 100  # of them, at random: an ill one is not chosen twice, and most were fetched long ago
-CANDIDATES_MAX = 3  # pictures to ask a path for, until one can be downloaded
+CANDIDATES_MAX = 3  # pictures to ask a path for, until one can be downloaded; good ones that are asked for if refused
 CHECK_SECONDS = 4.0  # with the 20 s of the job that checks, less than its lease, and less than a stop waits
 CALL_SECONDS = 1.0  # a download that has less time left may be cut although Telegram is well
 
@@ -35,11 +40,11 @@ class CrossCheck:
         self.people = people
         self.store = store
 
-    def is_ill(self, call: str) -> bool | None:
+    def is_ill(self, call: str, *, was_refused: bool = False) -> bool | None:
         """Returns True if the call fails for a good one, too, or none is known.
 
-        Returns None if that is not known: another job is finding out, no token came in time, or there was nothing to
-        download.
+        `was_refused`: it failed in unknown words, which is no outage if no good one is known. Returns None if that is
+        not known: another job is finding out, no token came in time, or there was nothing to download.
         """
         is_mine, verdict = self.outage.read_verdict(call)
         if is_mine:
@@ -49,7 +54,7 @@ class CrossCheck:
                 self.outage.drop_verdict(call)
                 return None
             self.outage.note_verdict(call, verdict)
-        return {"ill": True, "well": False}.get(verdict)
+        return {"ill": True, "well": False, "alone": not was_refused}.get(verdict)
 
     def _find_verdict(self, call: str) -> str:
         """An answer ends the outage of the call, if one is under way. Raises Postponed without a token."""
@@ -66,16 +71,17 @@ class CrossCheck:
     def _fetch(self, call: str, job: JobContext) -> str:
         candidates = self._choose_pictures(call)
         if not candidates:
-            return "ill"
+            return "alone"
         if call == "getFile":
-            self._get_path(candidates[0], job)
-            return "well"
+            return _ask_until_answered(candidates, lambda file_id: self._get_path(file_id, job))
         for file_id in candidates:
             try:
                 path = self._get_path(file_id, job)
+            except (Permanent, UnknownRefusal):  # the id is dead
+                continue
             except Unreachable:  # it says nothing about downloads
                 return "unknown"
-            except (Permanent, UpstreamFailed):  # the id is dead
+            except UpstreamFailed:
                 continue
             return self._download(path, job)
         return "unknown"
@@ -94,16 +100,22 @@ class CrossCheck:
         return "well"
 
     def _look_up(self, call: str, job: JobContext) -> str:
-        failed = self.outage.list_failed(call)
-        person_ids = [one for one in self._sample() if Subject.of_person(one) not in failed]
-        if call == "getUserProfilePhotos":
-            person_ids = [one for one in person_ids if one > 0]
-        if not person_ids:
-            return "ill"
+        people = self._choose_people(call)
+        known = [one.id for one in people if one.looked_up_at]
         look_up = self.telegram.get_chat_photo if call == "getChat" else self.telegram.get_profile_photo
-        self.budget.take(job)
-        self.budget.obey(job, call, lambda deadline: look_up(person_ids[0], deadline), is_probe=True)
-        return "well"
+
+        def ask(person_id: int) -> None:
+            self.budget.take(job)
+            self.budget.obey(job, call, lambda deadline: look_up(person_id, deadline), is_probe=True)
+
+        if known:
+            return _ask_until_answered(known[:CANDIDATES_MAX], ask)
+        return "well" if people and _ask_until_answered([people[0].id], ask) == "well" else "alone"
+
+    def _choose_people(self, call: str) -> list[Person]:
+        failed = self.outage.list_failed(call)
+        people = [one for one in self.people.get_many(self._sample()) if Subject.of_person(one.id) not in failed]
+        return [one for one in people if one.id > 0] if call == "getUserProfilePhotos" else people
 
     def _sample(self) -> list[int]:
         newest = self.people.list_recent_ids(NEWEST)
@@ -116,3 +128,14 @@ class CrossCheck:
         statuses = self.store.get_statuses(pictures)
         ready = [name for name, photo in zip(pictures, statuses, strict=True) if photo.status == "ready"]
         return ready[:CANDIDATES_MAX]
+
+
+def _ask_until_answered(subjects: Sequence[T], ask: Callable[[T], object]) -> str:
+    """Returns "well" after the first answer, and "ill" if every one is refused in unknown words."""
+    for subject in subjects:
+        try:
+            ask(subject)
+        except UnknownRefusal:
+            continue
+        return "well"
+    return "ill"

@@ -33,11 +33,20 @@ class Forget:
         removed = self.people.remove(person_id)
         if removed != person:  # a worker wrote meanwhile
             self.photos(removed.ever_shown, person_id)
+        elif removed.ever_shown:
+            self.people.send_events(person_id)
+
+    def hidden(self, person_id: int) -> None:
+        """The profile shows no picture any more: delete each one that no other person shows. A pinned one stays."""
+        if dropped := self.people.drop_photos(person_id):
+            self.store.forget(*dropped, shown_by=person_id)
+            self.people.end_drop(person_id)
 
     def photos(self, file_ids: Sequence[str], person_id: int) -> None:
         """This person shows these pictures no more. Each is deleted unless another person shows it."""
         if file_ids:
             self.store.forget(*file_ids, shown_by=person_id)
+            self.people.send_events(person_id)
 
 
 def wait_for_acknowledgements(redis: Redis, keys: Keys) -> bool:

@@ -38,7 +38,7 @@ def refresh_profile(user_id: int, job: JobContext, steps: FlowSteps) -> Outcome:
             if photo is None:
                 person, photo = _look_up(person, lease, job, steps)
         except NoPhoto:
-            steps.forget.photos(steps.people.drop_photos(user_id), user_id)
+            steps.forget.hidden(user_id)
             raise
         _warm_and_show(person, photo, job, steps)
         return Outcome("done")
@@ -114,7 +114,7 @@ def _warm_and_show(person: Person, photo: PhotoSize, job: JobContext, steps: Flo
 def _schedule_if_requested_meanwhile(subject: Subject, outcome: Outcome, steps: FlowSteps) -> None:
     """After the release: the job of a registration or a refresh that came before it found the lease taken and ended.
 
-    A refresh within the minute after another one, too, waits for a job that does not look the profile up.
+    A refresh within a minute of another one waits, too, if the job looked no profile up.
     """
     person, seconds = steps.refreshes.read(subject.user_id)
     if outcome.kind == "done" and person.needs_look_up:

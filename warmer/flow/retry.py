@@ -36,7 +36,7 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
 class Retry:
     """Another attempt after a transient error."""
 
-    max_tries: int | None  # in a row, then GaveUp; None: the error is no failure of this subject
+    max_tries: int | None  # in a row, then GaveUp; None: never given up for it
     pause_seconds: float = 0.0  # about this long until the retry; it grows after GROWS_AFTER failures in a row
     drops_hot: bool = False  # a hot job whose picture is not kept warm: a client that still wants it asks again
     drops: bool = False  # a job in any lane whose subject is not kept warm
@@ -57,9 +57,10 @@ NEGATIVE_CACHE_MAX_SECONDS = 7 * DAY
 
 # A retry. With `max_tries` it backs off: after 2, 4, 8 seconds and so on, with each failure in a row. Else it comes
 # when the error says (`retry_after`), after the pause, or after a second. During a backoff or a pause no message starts
-# an attempt. Unreachable and UnknownRefusal say nothing about the picture, which is never given up for them. In an
-# outage they are not counted. Otherwise the picture may be ill by itself: after GROWS_AFTER of them in a row the pause
-# doubles with each one, and only subjects that are kept warm stay on the schedule.
+# an attempt. Unreachable says nothing about the picture, which is never given up for it. In an outage it is not
+# counted, and an UnknownRefusal has the short pause of Unreachable. Otherwise the picture may be ill by itself: after
+# GROWS_AFTER of them in a row the pause doubles with each one, and only subjects that are kept warm stay on the
+# schedule.
 RETRIES: dict[type[Transient], Retry] = {
     Postponed: Retry(max_tries=None, drops_hot=True),
     Dropped: Retry(max_tries=None, drops=True),
@@ -67,7 +68,7 @@ RETRIES: dict[type[Transient], Retry] = {
     Paused: Retry(max_tries=None),
     TokenRejected: Retry(max_tries=None),
     UpstreamFailed: Retry(max_tries=20),  # an odd answer, such as a photo without a file id
-    Unreachable: Retry(max_tries=None, pause_seconds=3),  # 5xx, a timeout, no connection
+    Unreachable: Retry(max_tries=None, pause_seconds=3),  # 5xx (telegram/replies.py), a timeout, no connection
     UnknownRefusal: Retry(max_tries=None, pause_seconds=MINUTE),
     TemporarilyUnavailable: Retry(max_tries=3),
 }

@@ -37,7 +37,8 @@ class FlowSteps(Protocol):
     def decoding(self, lease: Lease) -> AbstractContextManager[set[VariantSpec]]:
         """Around `render` and `put`: counts a crash if the process ends. Yields the variants that clients wait for.
 
-        A picture that has a crash count is decoded alone in its process, so that no other one is counted with it.
+        A picture that has a crash count is decoded alone in its process, so that no other one is counted with it:
+        warmer/state/lease.py, `LeaseManager.counting_crash`.
         """
 
     def render(self, source: SourceImage, batches: Sequence[Sequence[VariantSpec]]) -> Iterator[Rendering]:

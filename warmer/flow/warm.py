@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from warmer.deadline import JobContext
+from warmer.errors import Busy
 from warmer.flow.outcome import Outcome
 from warmer.flow.steps import FlowSteps
 from warmer.keys import Subject
@@ -29,6 +30,8 @@ def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> Outcome:
                         steps.put(lease, rendering)
         if job.lane == "rewarm" and steps.people.is_kept_warm(lease.subject, lease.shown_by):
             store.renew(file_id)
+        if not steps.people.announce_ready(file_id, store.get_version, job.deadline):
+            raise Busy("more people show it than one job announces", retry_after=1)
         return Outcome("done")
 
     return steps.attempts.run(Subject(file_id), job.lane, work)

@@ -24,6 +24,7 @@ WARM_SECONDS = Histogram("avatar_warm_seconds", "Duration of a whole job.", ["la
 STEP_SECONDS = Histogram("avatar_warm_step_seconds", "Duration of a step of warming.", ["step"], buckets=SECONDS)
 UPSTREAM_CALLS = Counter("avatar_upstream_calls", "Calls to Telegram by method and outcome.", ["method", "outcome"])
 UPSTREAM_SECONDS = Histogram("avatar_upstream_seconds", "Duration of calls to Telegram.", ["method"], buckets=SECONDS)
+EVENTS = Counter("avatar_webhook_events", "Attempts to deliver an event, by outcome.", ["outcome"])
 UPSTREAM_PAUSES = Counter("avatar_upstream_pauses", "Pauses that Telegram asked for (429).")
 
 
@@ -54,3 +55,9 @@ def count_warming(stats: MinuteStats, lane: Lane, kind: str, seconds: float) -> 
     WARM_SECONDS.labels(lane).observe(seconds)
     if kind != "skipped":
         stats.count({"warmings": 1})
+
+
+def count_event(stats: MinuteStats, outcome: str) -> None:
+    """Count an attempt to deliver an event of the webhook: delivered, failed, dead, or dropped after a 410."""
+    EVENTS.labels(outcome).inc()
+    stats.count({f"events:{outcome}": 1})

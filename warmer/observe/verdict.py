@@ -24,6 +24,7 @@ PILES = {  # by queue, whom it hurts
     "hot": "people see placeholders, because their clients wait in vain",
     "warm": "pictures of new people arrive late",
     "tick": "nothing is renewed or retried",
+    "webhook": "people notice nothing, but your backend learns late of changed pictures",
 }
 NO_NEW = "new pictures do not arrive, stored ones do"
 # The first command of each section of docs/runbook.md.
@@ -185,7 +186,7 @@ def _describe_bot(health: Health) -> Fault:
 def _find_errors(minutes: Minutes, at: int) -> Iterator[Fault]:
     """More errors than the target allows, now: in this minute, or with the one before if there are few requests.
 
-    A minute after an empty one says nothing: what could not be written before stands in it.
+    A minute that follows an empty one is left out: it also holds counts that could not be written before.
     """
     now, number = Counter[str](), 0  # of minutes
     while number < min(2, len(minutes) - 1) and now["requests"] < REQUESTS_MIN and minutes[-2 - number]:
@@ -229,7 +230,7 @@ def _find_end(minutes: Minutes, at: int, field: str = "") -> int | None:
 
 
 def _choose_beginning(noticed: int | None, sampled: int | None) -> int | None:
-    """When this process noticed a fault, unless it looked too late, or before the last minute in which all was well."""
+    """When this process noticed the fault; by the samples if it looked too late, or before the last good minute."""
     if noticed is None or sampled is None:
         return sampled if noticed is None else noticed
     return noticed if sampled - 60 <= noticed <= sampled + NOTICED_SECONDS else sampled

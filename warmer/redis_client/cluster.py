@@ -28,17 +28,19 @@ from redis.exceptions import (
 
 CLOCK = b"return redis.call('TIME')"
 AWAY_SECONDS = 1.0  # between a failed connection and the next attempt
+UNSAFE = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)  # where redis-py is not thread-safe
 
 
 @contextmanager
 def _as_redis_error() -> Iterator[None]:
     """Turn a cluster that cannot be reached into the error of a server that cannot be reached.
 
-    redis-py fails with one of the last three if a node leaves its table, or the table changes, between two reads.
+    redis-py fails with one of UNSAFE if a node leaves its table, or the table changes, between two reads, or if another
+    thread closes an idle connection when this one takes it.
     """
     try:
         yield
-    except (RedisClusterException, ClusterError, AttributeError, LookupError, RuntimeError) as error:
+    except (RedisClusterException, ClusterError, *UNSAFE) as error:
         raise ConnectionError(f"the cluster is away ({type(error).__name__})") from error
 
 

@@ -23,8 +23,8 @@ from warmer.state.scripts import load_script, queue
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-# Of the burst, left to the lanes before. Only *rewarm* leaves some: it never waits. A lane that waits for more
-# than its own token would make its call late, in a window that is full.
+# The share of the burst that a lane leaves to the lanes before it. Only *rewarm* leaves some, since it never waits. A
+# lane that waited for more than its own token would call late, in a window that is full.
 RESERVE: dict[Lane, float] = {"hot": 0.0, "warm": 0.0, "rewarm": 1 / 3}
 _, POSTPONED, PAUSED, HALTED, IN_OUTAGE = range(5)  # as the script answers
 PROBE_SECONDS = 2.0  # between two of the same call in an outage

@@ -62,9 +62,11 @@ class Failures:
 
 
 def drop_failures(pipe: Pipeline, keys: Keys, subjects: Sequence[str]) -> None:
-    """Remove the records of these subjects."""
+    """Remove the records of these subjects, those of dead events included."""
     pipe.zrem(keys.failed, *subjects)
     pipe.hdel(keys.reasons, *subjects)
+    pipe.zrem(keys.dead, *subjects)
+    pipe.hdel(keys.dead_reasons, *subjects)
 
 
 def list_failures(redis: Redis, keys: Keys) -> list[Failure]:

@@ -79,7 +79,7 @@ class LeaseManager:
         self._release = load_script(redis, "lua/release_lease.lua")
         self._set_leased = load_script(redis, "lua/set_leased.lua")
         self._count_crash = load_script(redis, "lua/count_crash.lua")
-        self._not_taken_back: dict[str, Subject] = {}  # by token: crashes that Redis keeps, since it was away
+        self._not_taken_back: dict[str, Subject] = {}  # by token: crash counts that Redis was too far away to take back
 
     def is_stale(self, subject: Subject, lane: Lane) -> bool:
         """Returns True for a hot message whose `enqueued` marker is gone: its client has an answer, or has left."""
@@ -97,7 +97,7 @@ class LeaseManager:
         names = [keys.lease(subject), keys.crashes(subject), keys.enqueued(subject, lane), keys.forgotten(subject)]
         names += [keys.wanted(subject), keys.backoff(subject), keys.unavailable(subject)]
         names += [keys.refresh(subject), keys.refreshed(subject)]
-        queue(pipe, self._take, keys=names, args=[token, int(self.lease_seconds * 1000)])
+        queue(pipe, self._take, keys=names, args=[token, int(self.lease_seconds * 1000)])  # lua/take_lease.lua
         pipe.smembers(keys.people(subject))
         *scheduled, taken, shown_by = answers = pipe.execute(raise_on_error=False)
         lease = self._read_take(taken, subject, lane, token)

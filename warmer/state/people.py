@@ -7,25 +7,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis import Redis
 
+from warmer.deadline import Deadline
 from warmer.keys import Keys, Subject
-from warmer.photo import PhotoSize
+from warmer.photo import PhotoSize, version_of
 from warmer.settings import Settings
-from warmer.state.person import Person, Record, Records, drop_next, load_record, read_person, show_photo
+from warmer.state.events import find_change
+from warmer.state.outbox import Outbox
+from warmer.state.person import (
+    Person,
+    Record,
+    Registration,
+    drop_next,
+    load_record,
+    note_found,
+    note_registration,
+    read_person,
+    show_photo,
+)
+from warmer.state.records import Records
 
 RECENT_CAP = 10_000  # places in the list, or REWARM_PARTNERS if that is more; records have no cap
 FRESH_SECONDS = 60  # a look-up is not repeated for this long, and a registration by the user counts once
-
-
-class Registration(NamedTuple):
-    """What a registration led to."""
-
-    person: Person
-    is_new: bool
-    is_repeat: bool  # the user registered less than a minute ago, too
 
 
 class People:
@@ -39,15 +45,18 @@ class People:
         keep: int,
         ttl_seconds: int,
         check_seconds: int,
+        outbox: Outbox | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        """`outbox`: gets the events of the webhook, None without one."""
         self.redis = redis
         self.keys = keys
         self.keep = keep  # this many of the newest are kept warm
         self.check_seconds = check_seconds  # between two look-ups of the newest
         self.fresh_seconds = min(FRESH_SECONDS, check_seconds / 2)
         self._wall_clock = wall_clock
-        self._records = Records(redis, keys, ttl_seconds)
+        self._records = Records(redis, keys, ttl_seconds, outbox)
+        self.send_events = self._records.send_events  # after `remove` and `drop_photos`, once the pictures are deleted
 
     # Reading
 
@@ -92,7 +101,8 @@ class People:
         """
         subject = Subject(subject)
         pipe = self.redis.pipeline(transaction=False)
-        for member in [subject.user_id] if subject.is_person else self._list_showing(subject, shown_by):
+        people = [] if subject.is_person else self._list_showing(subject, shown_by)
+        for member in [subject.user_id] if subject.is_person else [person.id for person in people]:
             pipe.zrevrank(self.keys.recent, str(member))
         return any(rank is not None and rank < self.keep for rank in pipe.execute())
 
@@ -102,13 +112,12 @@ class People:
         people = self.get_many([int(member) for member in members])
         return [person.id for person in people if person.is_registered and not person.is_pinned]
 
-    def _list_showing(self, file_id: str, shown_by: Sequence[int] | None) -> list[int]:
-        """The ids whose current picture this is. A previous picture is not kept warm."""
+    def _list_showing(self, file_id: str, shown_by: Sequence[int] | None = None) -> list[Person]:
+        """The people whose current picture this is. A previous picture is not kept warm."""
         if shown_by is None:
             members: Any = self.redis.smembers(self.keys.people(file_id))
             shown_by = [int(member) for member in members]
-        people = self.get_many(shown_by)
-        return [person.id for person in people if person.photo_file_id == file_id]
+        return [person for person in self.get_many(shown_by) if person.photo_file_id == file_id]
 
     # Writing
 
@@ -124,14 +133,7 @@ class People:
         def change(record: Record, now: tuple[int, int]) -> Record:
             first[0] = record.get("joined_us") is None
             repeat[0] = by_user and not first[0] and now[0] - record.get("registered_at", 0) < self.fresh_seconds
-            is_pinned = file_id is not None or (record.get("is_pinned", False) and by_user)
-            record.update(id=person_id, name=name, is_pinned=is_pinned, needs_look_up=not is_pinned)
-            if first[0]:
-                record["joined_us"] = now[0] * 1_000_000 + now[1]
-            if by_user:
-                record["registered_at"] = now[0]
-            if file_id is not None:
-                show_photo(record, file_id, None, previous=record.get("photo_file_id"))
+            note_registration(record, now, person_id, name, file_id, by_user=by_user)
             return record
 
         def write(pipe: Any, record: Record) -> None:
@@ -154,34 +156,52 @@ class People:
         def change(record: Record, now: tuple[int, int]) -> Record | None:
             if before.is_registered and not record:
                 return None
-            record.update(id=before.id, looked_up_at=now[0], needs_look_up=False)
-            if photo.file_id == record.get("photo_file_id"):
-                drop_next(record)
-                record["photo_unique_id"] = photo.unique_id
-            elif not record.get("is_pinned"):
-                if photo.file_id != record.get("next_file_id"):
-                    drop_next(record)
-                record.update(next_file_id=photo.file_id, next_unique_id=photo.unique_id)
+            note_found(record, now, before.id, photo)
             return record
 
         subject = Subject.of_person(before.id)
-        ended = [self.keys.retries(subject), self.keys.unavailable(subject)]  # the second after a refresh
+        ended = [self.keys.retries(subject), self.keys.unavailable(subject)]  # after a refresh, the negative cache, too
         return self._records.update(before, change, lambda pipe, _: pipe.delete(*ended), [photo.file_id])
 
     def show(self, before: Person, photo: PhotoSize) -> bool:
-        """Show this picture, found in the profile and ready.
-
-        Returns False if the person was deleted or another picture was pinned meanwhile.
-        """
+        """Show this picture, found in the profile and ready. Returns False if it was deleted or replaced meanwhile."""
 
         def change(record: Record, _now: tuple[int, int]) -> Record | None:
             if not record or (record.get("is_pinned") and record.get("photo_file_id") != photo.file_id):
                 return None
             if not record.get("is_pinned"):
                 show_photo(record, photo.file_id, photo.unique_id, previous=None)
-            return record
+            return self._records.announce(record)
 
-        return self._records.update(before, change) is not None
+        return self._records.update(before, change, find_event=find_change(version_of(photo.unique_id))) is not None
+
+    def announce_ready(
+        self,
+        file_id: str,
+        find_version: Callable[[str], str | None],
+        deadline: Deadline,
+        shown_by: Sequence[int] | None = None,
+    ) -> bool:
+        """Write an event for each id that shows this picture, which is ready, unless one was written before.
+
+        Call this after the picture is stored, and after a registration whose picture is stored already: of two
+        processes that do both at once, the later one sees what the other one wrote. `shown_by`: these ids alone.
+        Returns False if the deadline came first: call it again.
+        """
+        if self._records.outbox is None:
+            return True
+
+        def change(record: Record, _now: tuple[int, int]) -> Record | None:
+            return self._records.announce(record) if record.get("photo_file_id") == file_id else None
+
+        showing = self._list_showing(file_id, shown_by)
+        unannounced = [person for person in showing if person.announced_file_id != file_id]
+        find_event = find_change(find_version(file_id) if unannounced else None)
+        for person in unannounced:
+            if deadline.remaining <= 0:
+                return False
+            self._records.update(person, change, find_event=find_event)
+        return True
 
     def drop_next(self, person_id: int) -> None:
         """The picture found in the profile cannot be fetched: the current one stays."""
@@ -195,27 +215,19 @@ class People:
         self._records.update(Person(person_id), change)
 
     def drop_photos(self, person_id: int) -> tuple[str, ...]:
-        """The profile shows no picture any more. Returns the file ids that this id ever showed; a pinned one stays."""
-        dropped: list[str] = []
+        """The profile shows no picture any more. Returns the file ids that this id ever showed; a pinned one stays.
 
-        def change(record: Record, _now: tuple[int, int]) -> Record | None:
-            dropped[:] = () if record.get("is_pinned") else read_person(person_id, record).ever_shown
-            if not record or record.get("is_pinned"):
-                return None
-            record.update(photo_file_id=None, photo_unique_id=None, previous_file_id=None, former_file_ids=[])
-            record.update(next_file_id=None, next_unique_id=None)
-            return record if record.get("joined_us") is not None else {}
+        The record keeps them until `end_drop`: if the process ends before they are deleted, the next look does it.
+        """
+        return self._records.drop_photos(person_id)
 
-        self._records.update(Person(person_id), change)
-        return tuple(dropped)
+    def end_drop(self, person_id: int) -> None:
+        """The pictures of `drop_photos` are deleted."""
+        self._records.end_drop(person_id)
 
     def remove(self, person_id: int) -> Person:
         """Delete the record and the place. Returns the record as it was at its end."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.getdel(self.keys.person(person_id))
-        pipe.zrem(self.keys.recent, str(person_id))
-        value, _ = pipe.execute()
-        return read_person(person_id, load_record(value))
+        return self._records.remove(person_id)
 
     def drop_places(self, person_ids: Sequence[int]) -> None:
         """Take ids without a record out of the list: a deletion in the middle of a registration leaves a place."""
@@ -223,7 +235,7 @@ class People:
             self.redis.zrem(self.keys.recent, *map(str, person_ids))
 
 
-def open_people(settings: Settings, redis: Redis, keys: Keys) -> People:
+def open_people(settings: Settings, redis: Redis, keys: Keys, outbox: Outbox | None = None) -> People:
     """The records as the settings want them."""
     return People(
         redis,
@@ -231,4 +243,5 @@ def open_people(settings: Settings, redis: Redis, keys: Keys) -> People:
         keep=settings.rewarm_partners,
         ttl_seconds=settings.photo_ttl,
         check_seconds=settings.profile_check_every,
+        outbox=outbox,
     )

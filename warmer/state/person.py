@@ -1,17 +1,14 @@
-"""The record of one id, and how it changes. It is additive JSON: fields that this release does not know are kept."""
+"""The record of one id, and what may change in it. It is additive JSON: unknown fields are kept."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from redis import Redis
-
-from warmer.keys import Keys, Subject
-from warmer.state.scripts import load_script, queue
-from warmer.state.tombstones import lift_tombstones
+from warmer.keys import Subject
+from warmer.photo import PhotoSize
 
 FORMER_MAX = 50  # former pictures in a record: deleting the person covers them
 Record = dict[str, Any]
@@ -29,7 +26,8 @@ class Person:
     """A person or chat. An unknown id has an empty record.
 
     `next_file_id` was found in the profile and is shown once it is ready. `previous_file_id` is served until a pinned
-    picture is ready. File ids in `former_file_ids` were shown before: their URLs are still in use.
+    picture is ready. File ids in `former_file_ids` were shown before: their URLs are still in use. A new field that
+    clients see or set: web/api/partner_json.py says where it is named, too.
     """
 
     id: int
@@ -45,6 +43,7 @@ class Person:
     former_file_ids: tuple[str, ...] = ()  # the newest first
     looked_up_at: int = 0  # seconds of Redis' TIME
     needs_look_up: bool = False  # registered since the last look-up
+    announced_file_id: str | None = None  # the picture of the last event; None without a webhook
     read: Reading | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -69,6 +68,14 @@ class Person:
         return Subject(self.shown[0]) if self.shown else Subject.of_person(self.id)
 
 
+class Registration(NamedTuple):
+    """What a registration led to."""
+
+    person: Person
+    is_new: bool
+    is_repeat: bool  # the user registered less than a minute ago, too
+
+
 FIELDS = [one.name for one in fields(Person) if one.name != "read"]
 
 
@@ -89,6 +96,33 @@ def read_person(person_id: int, record: Record) -> Person:
     return Person(**known | {"id": person_id})
 
 
+def note_registration(
+    record: Record, now: tuple[int, int], person_id: int, name: str, file_id: str | None, *, by_user: bool
+) -> None:
+    """Add or update a person, at Redis' TIME. A registration by the user leaves a pinned picture."""
+    is_first = record.get("joined_us") is None
+    is_pinned = file_id is not None or (record.get("is_pinned", False) and by_user)
+    record.update(id=person_id, name=name, is_pinned=is_pinned, needs_look_up=not is_pinned)
+    if is_first:
+        record["joined_us"] = now[0] * 1_000_000 + now[1]
+    if by_user:
+        record["registered_at"] = now[0]
+    if file_id is not None:
+        show_photo(record, file_id, None, previous=record.get("photo_file_id"))
+
+
+def note_found(record: Record, now: tuple[int, int], person_id: int, photo: PhotoSize) -> None:
+    """Note the newest picture of the profile, looked up at Redis' TIME. A pinned one stays the only one."""
+    record.update(id=person_id, looked_up_at=now[0], needs_look_up=False)
+    if photo.file_id == record.get("photo_file_id"):
+        drop_next(record)
+        record["photo_unique_id"] = photo.unique_id
+    elif not record.get("is_pinned"):
+        if photo.file_id != record.get("next_file_id"):
+            drop_next(record)
+        record.update(next_file_id=photo.file_id, next_unique_id=photo.unique_id)
+
+
 def show_photo(record: Record, file_id: str, unique_id: str | None, *, previous: str | None) -> None:
     """Make this the current picture. The ones before it become former pictures, `previous` is served meanwhile."""
     current = record.get("photo_file_id")
@@ -106,6 +140,12 @@ def show_photo(record: Record, file_id: str, unique_id: str | None, *, previous:
     drop_next(record)
 
 
+def clear_photos(record: Record, *, former: Sequence[str]) -> None:
+    """Leave no picture in the record but these former ones."""
+    record.update(photo_file_id=None, photo_unique_id=None, previous_file_id=None, former_file_ids=list(former))
+    record.update(next_file_id=None, next_unique_id=None)
+
+
 def drop_next(record: Record) -> None:
     note_former(record, record.get("next_file_id"))
     record.update(next_file_id=None, next_unique_id=None)
@@ -118,79 +158,3 @@ def note_former(record: Record, *file_ids: str | None) -> None:
         if file_id:
             former = [file_id, *(known for known in former if known != file_id)]
     record["former_file_ids"] = former[:FORMER_MAX]
-
-
-class Records:
-    """The records in Redis. One is replaced only if no other process wrote it meanwhile."""
-
-    def __init__(self, redis: Redis, keys: Keys, ttl_seconds: int) -> None:
-        self.redis = redis
-        self.keys = keys
-        self.ttl_seconds = ttl_seconds  # of an id that is not registered
-        self._replace = load_script(redis, "lua/replace.lua")
-
-    def fetch(self, person_id: int) -> Person:
-        """The person, with Redis' TIME, in one round trip."""
-        pipe: Any = self.redis.pipeline(transaction=False)
-        pipe.time()
-        pipe.get(self.keys.person(person_id))
-        (seconds, micros), value = pipe.execute()
-        person = read_person(person_id, load_record(value))
-        return replace(person, read=Reading(value, (int(seconds), int(micros))))
-
-    def update(
-        self,
-        before: Person,
-        change: Callable[[Record, tuple[int, int]], Record | None],
-        write: Callable[[Any, Record], None] | None = None,
-        lifted: Sequence[str] = (),
-    ) -> Person | None:
-        """Change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
-
-        `before` is read first, unless it comes from `fetch`. `change` gets the record and Redis' TIME. It returns None
-        to leave the record, and an empty one to delete it. `write` adds commands to the round trip that writes; they
-        must bear repetition. `lifted`: their tombstones end in it. Returns the person, None if the record was left.
-        """
-        noted: set[str] = set()  # pictures whose sets of people may hold this id by now
-        reading = before.read
-        while True:
-            if reading is None:
-                before = self.fetch(before.id)
-                reading = before.read
-            assert reading is not None  # noqa: S101 - `fetch` sets it
-            record = change(load_record(reading.value), reading.now)
-            after = before if record is None else read_person(before.id, record)
-            noted |= {*before.shown, *after.shown}
-            new = json.dumps(record).encode() if record else b""
-            if record is None or self._write(before, after, reading.value, new, _add(write, record), lifted):
-                break
-            reading = None
-        for file_id in noted - {*after.shown}:
-            self.redis.srem(self.keys.people(file_id), before.id)
-        return None if record is None else replace(after, read=Reading(new or None, reading.now))
-
-    def _write(
-        self,
-        before: Person,
-        after: Person,
-        old: bytes | None,
-        new: bytes,
-        write: Callable[[Any], None],
-        lifted: Sequence[str],
-    ) -> bool:
-        pipe: Any = self.redis.pipeline(transaction=False)
-        shown = after.shown[:1] if before.is_registered else after.shown  # a previous picture has its people already
-        shown = shown if after.is_registered else ()
-        place = lift_tombstones(pipe, self.keys, lifted) + len(shown)  # of the answer to `replace`
-        for file_id in shown:  # before the record: a picture that is shown is never without its people
-            pipe.sadd(self.keys.people(file_id), after.id)
-        ttl = "" if after.is_registered else self.ttl_seconds
-        queue(pipe, self._replace, keys=[self.keys.person(after.id)], args=[old or b"", new, ttl])
-        write(pipe)
-        if after.shown != before.shown:
-            pipe.publish(self.keys.purge, Subject.of_person(after.id))
-        return bool(pipe.execute()[place])
-
-
-def _add(write: Callable[[Any, Record], None] | None, record: Record) -> Callable[[Any], None]:
-    return lambda pipe: write(pipe, record) if write else None

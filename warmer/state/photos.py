@@ -102,6 +102,10 @@ class PhotoStore:
         """Telegram's unique id of a stored picture."""
         return _unique_id(self.redis.get(self.keys.preview(file_id)))
 
+    def get_version(self, file_id: str) -> str | None:
+        """What a list shows as the version of a stored picture."""
+        return self.get_statuses([file_id])[0].version
+
     def is_ready(self, file_id: str) -> bool:
         """Every size in the first format is in Redis now."""
         return self.get_statuses([file_id])[0].status == "ready"

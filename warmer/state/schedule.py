@@ -15,20 +15,22 @@ from warmer.state.scripts import load_script, queue
 class Schedule:
     """The next run of each subject. It survives workers, queues and restarts."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    def __init__(self, redis: Redis, keys: Keys, key: str = "") -> None:
+        """`key`: of the sorted set; that of the subjects unless it is given."""
         self.redis = redis
         self.keys = keys
+        self._key = key or keys.schedule
         self._schedule = load_script(redis, "lua/schedule.lua")
         self._cancel_if = load_script(redis, "lua/cancel_if.lua")
         self._take = load_script(redis, "lua/take_due.lua")
 
     def set(self, subject: str, seconds: float) -> str | None:
         """Replace the next run. Returns its instant for `cancel_if`, None if there was another one before."""
-        return self.read_set(self._schedule(keys=[self.keys.schedule], args=[seconds, "", subject]))
+        return self.read_set(self._schedule(keys=[self._key], args=[seconds, "", subject]))
 
     def queue_set(self, pipe: Pipeline, subject: str, seconds: float) -> None:
         """Replace the next run in a pipeline; `read_set` reads the answer."""
-        queue(pipe, self._schedule, keys=[self.keys.schedule], args=[seconds, "", subject])
+        queue(pipe, self._schedule, keys=[self._key], args=[seconds, "", subject])
 
     @staticmethod
     def read_set(answer: Any) -> str | None:
@@ -38,59 +40,59 @@ class Schedule:
 
     def queue_by(self, pipe: Pipeline, subjects: Sequence[str], seconds: float) -> None:
         """`schedule_by` in a pipeline."""
-        queue(pipe, self._schedule, keys=[self.keys.schedule], args=[seconds, "LT", *subjects])
+        queue(pipe, self._schedule, keys=[self._key], args=[seconds, "LT", *subjects])
 
     def cancel_if(self, subject: str, next_run: str) -> None:
         """Cancel the next run if it is still this one."""
-        self._cancel_if(keys=[self.keys.schedule], args=[subject, next_run])
+        self._cancel_if(keys=[self._key], args=[subject, next_run])
 
     def set_all(self, subjects: Sequence[str], seconds: float) -> None:
         """Set the next run of many."""
         if subjects:
-            self._schedule(keys=[self.keys.schedule], args=[seconds, "", *subjects])
+            self._schedule(keys=[self._key], args=[seconds, "", *subjects])
 
     def schedule_by(self, subjects: Sequence[str], seconds: float) -> None:
         """Make the next run happen within these seconds; an earlier one stays."""
         if subjects:
-            self._schedule(keys=[self.keys.schedule], args=[seconds, "LT", *subjects])
+            self._schedule(keys=[self._key], args=[seconds, "LT", *subjects])
 
     def schedule_if_absent(self, subjects: Sequence[str], seconds: float) -> None:
         """Set the next run of the subjects that have none."""
         if subjects:
-            self._schedule(keys=[self.keys.schedule], args=[seconds, "NX", *subjects])
+            self._schedule(keys=[self._key], args=[seconds, "NX", *subjects])
 
     def advance(self, subjects: Sequence[str], beyond_seconds: float) -> None:
         """Let those run now whose next run is further away than that, or that have none. Earlier ones are retries."""
         if not subjects:
             return
         limit = self._now() + beyond_seconds
-        scores: Any = self.redis.zmscore(self.keys.schedule, list(subjects))
+        scores: Any = self.redis.zmscore(self._key, list(subjects))
         self.schedule_by([name for name, at in zip(subjects, scores, strict=True) if at is None or at > limit], 0)
 
     def cancel(self, *subjects: str) -> None:
         """Cancel the next run of these."""
         if subjects:
-            self.redis.zrem(self.keys.schedule, *subjects)
+            self.redis.zrem(self._key, *subjects)
 
     def take(self, limit: int, postpone_seconds: float) -> list[str]:
         """Returns at most `limit` subjects that are due. Each runs again after `postpone_seconds`, unless set anew."""
-        return [subject.decode() for subject in self._take(keys=[self.keys.schedule], args=[limit, postpone_seconds])]
+        return [subject.decode() for subject in self._take(keys=[self._key], args=[limit, postpone_seconds])]
 
     def count(self) -> int:
         """How many subjects have a next run."""
-        return int(self.redis.zcard(self.keys.schedule))
+        return int(self.redis.zcard(self._key))
 
     def count_within(self, *seconds: float) -> list[int]:
         """For each of these periods: how many runs are due within it, late ones included."""
         now = self._now()
         pipe = self.redis.pipeline(transaction=False)
         for period in seconds:
-            pipe.zcount(self.keys.schedule, "-inf", now + period)
+            pipe.zcount(self._key, "-inf", now + period)
         return [int(number) for number in pipe.execute()]
 
     def get_lateness(self) -> float:
         """The seconds by which the earliest run is late, 0 if none is."""
-        first: Any = self.redis.zrange(self.keys.schedule, 0, 0, withscores=True)
+        first: Any = self.redis.zrange(self._key, 0, 0, withscores=True)
         return max(0.0, self._now() - first[0][1]) if first else 0.0
 
     def _now(self) -> float:

@@ -7,6 +7,7 @@
 | `calls`, `failed_calls`, `pauses` | calls to Telegram; those without a usable answer; 429 | workers |
 | `warmings`, `failures` | jobs that were not skipped; failures of a subject | workers |
 | `unavailable:<cause>` | negative cache entries | workers |
+| `events:<outcome>` | attempts to deliver an event: delivered, failed, dead, dropped after a 410 | workers |
 | `queue:<name>`, `due`, `workers` | their number at an instant of that minute | a worker, once a minute |
 """
 

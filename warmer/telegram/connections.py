@@ -159,9 +159,11 @@ class _TlsPool(_Pool, HTTPSConnectionPool):
 class Adapter(HTTPAdapter):
     """The adapter of `requests` with such pools."""
 
-    def __init__(self, *args: Any, clock: Callable[[], float] = time.monotonic, **kwargs: Any) -> None:
-        """`clock`: tells seconds."""
-        dialer, self._pools = Dialer(), dict[str, Any]()
+    def __init__(
+        self, *args: Any, dialer: Dialer | None = None, clock: Callable[[], float] = time.monotonic, **kwargs: Any
+    ) -> None:
+        """`clock`: tells seconds. `dialer`: connects, to any address unless it is given."""
+        dialer, self._pools = dialer or Dialer(), dict[str, Any]()
         for scheme, pool in (("http", _PlainPool), ("https", _TlsPool)):
             self._pools[scheme] = partial(pool, dialer=dialer, clock=clock)
         super().__init__(*args, **kwargs)
@@ -196,20 +198,33 @@ class _StayingSession(requests.Session):
         """None, as for any other answer."""
 
 
+def make_session(
+    connections: int, clock: Callable[[], float] = time.monotonic, dialer: Dialer | None = None
+) -> requests.Session:
+    """A session with so many connections, which takes no proxy and no login from the environment and keeps no cookie.
+
+    It follows no redirect, and reads none. `dialer`: that of the adapter.
+    """
+    session = _StayingSession()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers["Accept-Encoding"] = "identity"
+    adapter = Adapter(
+        dialer=dialer, clock=clock, pool_connections=2, pool_maxsize=connections, pool_block=True, max_retries=0
+    )
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
 def open_session(server: Server, connections: int, clock: Callable[[], float] = time.monotonic) -> requests.Session:
     """A session with so many connections; plain HTTP beyond this machine is logged as a warning."""
     if any(is_sent_in_plain_text(root) for root in server.roots):
         log.warning(
             "⚠️ The bot token crosses the network in plain text: TELEGRAM_API_URL or TELEGRAM_FILE_URL is http://"
         )
-    session = _StayingSession()
-    session.trust_env = False  # no proxy and no netrc from the environment sees the token
+    session = make_session(connections, clock)  # no proxy and no netrc from the environment sees the token
     session.verify = str(server.ca_file) if server.ca_file else True
     if server.proxy:
         session.proxies = dict.fromkeys(("http", "https"), server.proxy.get_secret_value())
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers["Accept-Encoding"] = "identity"
-    adapter = Adapter(clock=clock, pool_connections=2, pool_maxsize=connections, pool_block=True, max_retries=0)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
     return session

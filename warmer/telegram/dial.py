@@ -9,7 +9,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -19,15 +19,23 @@ AddressInfo = tuple[int, int, int, str, Any]  # as getaddrinfo returns it
 SocketOptions = Sequence[tuple[int, int, int]]
 
 
+class ForbiddenAddress(OSError):
+    """Every address of the host is one to which this dialer connects nobody."""
+
+
 class Dialer:
     """Connects, and tries the family that worked last time first."""
 
-    def __init__(self) -> None:
+    def __init__(self, permits: Callable[[str], bool] = lambda _: True) -> None:
+        """`permits`: whether to connect to this address."""
+        self._permits = permits
         self._family: int | None = None
 
     def connect(self, host: str, port: int, timeout: float | None, options: SocketOptions = ()) -> socket.socket:
         """A connected socket with this timeout, in seconds; raises OSError, of which a timeout is one."""
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        named = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        if not (found := [one for one in named if self._permits(str(one[4][0]))]):
+            raise ForbiddenAddress("the host has forbidden addresses alone")
         race = _Race(interleave(found, self._family), timeout, options)
         sock = race.run()
         sock.settimeout(timeout)

@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from warmer.state.outbox import drop_undelivered
 from warmer.state.person import list_rewarmed
 from warmer.state.tombstones import drop_oldest_tombstones
 from warmer.state.workers import list_worker_statuses
 
 if TYPE_CHECKING:
-    from warmer.wiring import WorkerContext  # at runtime, celeryconfig.py reads the periods here in every process
+    from warmer.state.outbox import Outbox
+    from warmer.wiring import WorkerContext  # not at runtime: every process imports this module for celeryconfig.py
 
 TICK_SECONDS = 2.0
 TICK_SHARE = 0.9  # of the budget: a tick publishes jobs for it; the rest is for new pictures
 POSTPONE_SECONDS = 30.0  # until the next run of a subject whose message is lost: as long as a lease
 REWARM_MAX = 200  # waiting rewarm messages; with more, a tick publishes nothing
+DELIVERIES_PER_TICK, DELIVERIES_MAX = 200, 1000  # messages for the webhook: published at once, waiting at most
 KEEP_NEWEST_SECONDS = 600.0
 SPREAD_SECONDS = 300.0  # the first runs of a batch of partners start at a random moment within them
 SAMPLE_SECONDS = 60.0
@@ -37,7 +40,18 @@ def run_tick(context: WorkerContext, sleep: Callable[[float], None] = time.sleep
     for subject in subjects:
         context.publisher.publish(subject, "rewarm")
         sleep(pause)
+    if context.delivery:
+        publish_undelivered(context, context.delivery.outbox)
     return len(subjects)
+
+
+def publish_undelivered(context: WorkerContext, outbox: Outbox) -> int:
+    """Publish the ids whose events are due for an attempt, or whose message was lost. Returns their number."""
+    room = min(DELIVERIES_PER_TICK, DELIVERIES_MAX - context.publisher.count_waiting("webhook"))
+    ids = outbox.take_due(room) if room > 0 else []
+    for person_id in ids:
+        context.publisher.send_event(person_id)
+    return len(ids)
 
 
 def count_per_tick(rate: float) -> int:
@@ -69,6 +83,8 @@ def keep_newest(context: WorkerContext) -> int:
     if not context.schedule.take_slot("keep_newest", KEEP_NEWEST_SECONDS):
         return 0
     drop_oldest_tombstones(context.redis, context.keys)
+    if context.delivery is None:
+        drop_undelivered(context.redis, context.keys)  # what a former webhook has left
     newest = context.people.list_recent_ids(context.settings.rewarm_partners)
     for start in range(0, len(newest), 50):
         found = context.people.get_many(newest[start : start + 50])

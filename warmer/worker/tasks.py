@@ -67,6 +67,20 @@ def _run(subject: Subject, lane: Lane) -> Outcome:
         raise Reject(f"Redis is away ({type(error).__name__})", requeue=True) from None
 
 
+@app.task(name="deliver")
+def deliver(person_id: int, *_: Any, **__: Any) -> str:
+    """Deliver the events of an id to WEBHOOK_URL. Returns the outcome as text, which Flower shows."""
+    delivery = get_worker_context().delivery
+    if delivery is None:
+        return str(Outcome("skipped", "there is no webhook"))
+    try:
+        outcome = delivery.run(person_id)
+    except RedisError as error:  # the event is still there, and beat finds it
+        outcome = Outcome("postponed", f"Redis is away ({type(error).__name__})")
+    log.info("📣 user:%d %s [webhook]", person_id, outcome, extra={"outcome": str(outcome), "lane": "webhook"})
+    return str(outcome)
+
+
 @app.task(name="tick", send_events=False)  # Flower shows the work, not the clock
 def tick(*_: Any, **__: Any) -> int:
     """Every 2 s: publish the subjects that are due; once a minute, record the lengths of the queues."""

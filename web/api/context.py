@@ -10,12 +10,12 @@ from redis import Redis
 from warmer.flow.forget import Forget
 from warmer.keys import Keys
 from warmer.observe.checks import HealthChecks
+from warmer.photo_urls import PhotoUrls
 from warmer.settings import Settings
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 from warmer.state.refreshes import Refreshes
 from web.api.rate_limit import RateLimiter
-from web.photos.urls import PhotoUrls
 from web.redis_breaker import Breaker
 
 

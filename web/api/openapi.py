@@ -8,10 +8,10 @@ from pathlib import Path
 
 from flask import Blueprint, Response
 
+from warmer.photo_urls import PhotoUrls
 from web.api.context import ApiContext
 from web.compression import compress_once, offer_gzip
 from web.context import get_context
-from web.photos.urls import PhotoUrls
 
 bp = Blueprint("openapi", __name__)
 

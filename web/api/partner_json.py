@@ -1,7 +1,7 @@
 """Partner and Status in JSON, as clients send and receive them.
 
-A new field is added here and in web/api/openapi.json. A stored one is also a field of `Person` in
-warmer/state/person.py, and one that clients set an argument of `_register` in web/api/partners.py and of
+A new field is added here and in web/api/openapi.json. If it is stored, it is also a field of `Person` in
+warmer/state/person.py. If clients set it, it is also an argument of `_register` in web/api/partners.py and of
 `People.register` in warmer/state/people.py.
 """
 

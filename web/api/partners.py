@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from werkzeug.routing import BaseConverter
 
+from warmer.deadline import Deadline
 from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import MAX_ID, Subject, parse_user_id
 from web.api.auth import count_write, require
@@ -24,6 +25,7 @@ bp = Blueprint("partners", __name__, url_prefix="/api")
 LIST_DEFAULT, LIST_MAX = 20, 100
 LIMIT = re.compile(r"[1-9][0-9]?|100")
 BATCH_MAX = 100
+ANNOUNCE_SECONDS = 1.0  # one id
 
 
 UserId = Annotated[StrictInt, Field(gt=-MAX_ID, lt=MAX_ID)]
@@ -170,6 +172,10 @@ def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool =
     context = get_context(ApiContext)
     person, is_new, is_repeat = context.people.register(person_id, name, file_id, by_user=by_user)
     (shown,) = show_partners([person], context)
+    if person.is_pinned and shown["photo_ready"]:
+        context.people.announce_ready(
+            person.shown[0], context.store.get_version, Deadline(ANNOUNCE_SECONDS), [person_id]
+        )
     is_settled = person.is_pinned and shown["photo_status"] != "warming"
     subject = person.subject if person.is_pinned else Subject.of_person(person_id)
     announce(partner_registered, get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)

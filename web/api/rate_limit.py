@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from warmer.keys import Keys
-from web.photos.urls import PhotoUrls
+from warmer.photo_urls import PhotoUrls
 from web.problems import Problem, is_away
 
 PER_MINUTE = {"user": 10, "server": 30_000}  # writes, by role

@@ -11,6 +11,7 @@ from warmer.broker.publish import Publisher
 from warmer.keys import Keys
 from warmer.observe.checks import HealthChecks
 from warmer.state.budget import Budget
+from warmer.state.outbox import Outbox
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
 from web.observe.access_log import AccessLog
@@ -28,5 +29,6 @@ class ObserveContext:
     stats: MinuteStats
     access_log: AccessLog
     health: HealthChecks
+    outbox: Outbox | None  # None without a webhook
     clock: Callable[[], float]  # seconds, from no instant in particular
     wall_clock: Callable[[], float]  # Unix time, in seconds

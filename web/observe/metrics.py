@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from warmer.broker.publish import BROKER_FAILED
 from warmer.observe.checks import STATES, Health
 from warmer.observe.metric_files import SharedMetrics, share_metrics
+from warmer.state.outbox import Undelivered
 from warmer.state.stats import MinuteStats, count_latencies
 from web.context import get_context
 from web.observe.access_log import Entry
@@ -148,6 +149,14 @@ class RedisFigures(Collector):
             yield Gauge("avatar_upstream_pause_seconds", "Seconds until Telegram may be called again.", pause)
             is_halted = int(context.budget.is_halted())
             yield Gauge("avatar_upstream_halted", "1 while Telegram refuses the token.", is_halted)
+            webhook = context.outbox.look() if context.outbox else Undelivered()
+            yield Gauge("avatar_webhook_waiting", "Ids with events that are not delivered.", webhook.ids)
+            late_seconds = webhook.late_seconds
+            yield Gauge("avatar_webhook_late_seconds", "Seconds by which the earliest attempt is late.", late_seconds)
+            yield Gauge("avatar_webhook_failures", "Failed attempts in a row.", webhook.failures)
+            yield Gauge("avatar_webhook_dead", "Ids with an event that was given up within a day.", len(webhook.dead))
+            is_stopped = int(webhook.is_stopped)
+            yield Gauge("avatar_webhook_stopped", "1 after the receiver has answered 410.", is_stopped)
         except RedisError as error:
             log.warning("no figures from Redis: %s", type(error).__name__)
 

@@ -12,6 +12,7 @@ from warmer.keys import Keys
 from warmer.observe.checks import HealthChecks
 from warmer.settings import Settings
 from warmer.state.budget import Budget
+from warmer.state.outbox import Outbox
 from warmer.state.people import People
 from warmer.state.schedule import Schedule
 
@@ -28,4 +29,5 @@ class PageContext:
     schedule: Schedule
     budget: Budget
     health: HealthChecks
+    outbox: Outbox | None  # None without a webhook
     wall_clock: Callable[[], float]  # Unix time, in seconds

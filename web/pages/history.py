@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from warmer.state.stats import LATENCY_MS
 
 STEP_MINUTES = 10
-QUEUE, UNAVAILABLE = "queue:", "unavailable:"
+QUEUE, UNAVAILABLE, EVENTS = "queue:", "unavailable:", "events:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Figures:
     warmings: int
     failures: int
     unavailable: dict[str, int]  # by cause
+    events: dict[str, int]  # attempts to deliver one to the webhook, by outcome
     queues: dict[str, int]
     due: int | None
     workers: int | None
@@ -79,6 +80,7 @@ def summarize(bucket: Counter[str]) -> Figures:
         warmings=bucket["warmings"],
         failures=bucket["failures"],
         unavailable=_pick(bucket, UNAVAILABLE),
+        events=_pick(bucket, EVENTS),
         queues=_pick(bucket, QUEUE),
         due=bucket.get("due"),
         workers=bucket.get("workers"),

@@ -1,4 +1,4 @@
-"""Service health, HTML or JSON, for operators."""
+"""Service health, HTML or JSON, for operators. warmer/observe/verdict.py chooses its first sentence."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from warmer.broker.publish import BROKER_FAILED
 from warmer.observe.checks import Health
 from warmer.observe.verdict import Verdict, find_runbook, make_verdict
 from warmer.state.failures import Failure, list_failures
+from warmer.state.outbox import Undelivered
 from warmer.state.stats import list_minutes
 from web.pages.context import PageContext
 from web.pages.history import Figures, add_up, split_steps, summarize
@@ -58,6 +59,7 @@ class Overview:
     hour: Figures | None = None
     day: Figures | None = None
     failures: list[Failure] = field(default_factory=list)
+    webhook: Undelivered | None = None  # None, too, if there is none
     since: int | None = None  # Unix time of the first minute of the day that has figures, in seconds
     steps: list[Step] = field(default_factory=list)
 
@@ -72,10 +74,11 @@ def take_overview(context: PageContext) -> Overview:
         at = context.redis.time()[0]
         minute, buckets = list_minutes(context.redis, context.keys, DAY_MINUTES)
         now, failures = _read_now(context, health), list_failures(context.redis, context.keys)
+        webhook = context.outbox.look() if context.outbox else None
     except RedisError as error:
         if not is_away(error):
             raise
-        redis, at = "away" if redis == "ok" else redis, int(context.wall_clock())  # since a moment
+        redis, at = "away" if redis == "ok" else redis, int(context.wall_clock())  # Redis went away a moment ago
         health = replace(health, can_read=False, checks=checks | {"redis": redis})
         return Overview(at, make_verdict(health, [], at, runbook), health.checks, redis, broker, queues)
     return Overview(
@@ -89,6 +92,7 @@ def take_overview(context: PageContext) -> Overview:
         hour=summarize(add_up(buckets[-HOUR_MINUTES:])),
         day=summarize(add_up(buckets)),
         failures=failures,
+        webhook=webhook,
         since=_find_first(minute, buckets),
         steps=[
             Step(60 * start, summarize(bucket) if bucket else None) for start, bucket in split_steps(minute, buckets)

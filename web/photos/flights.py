@@ -23,7 +23,7 @@ from web.photos.request import PhotoRequest, RawRequest
 from web.photos.response import Reply
 from web.photos.waiting import LOOK_SECONDS
 
-FLIGHTS_MAX = 256  # a client chooses a part of their keys, and each costs looks; further clients wait in threads
+FLIGHTS_MAX = 256  # clients choose a part of the key, and each flight costs looks; more wait in threads
 # The shortest pause between looks for expired clients; a client may wait this much longer.
 LEAST_SECONDS = LOOK_SECONDS / 5
 STUCK_SECONDS = 5.0  # a look that takes longer, its turn included, gets no further clients: they wait in threads

@@ -90,7 +90,7 @@ class PhotoLookup:
         """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
         subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
         wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
-        announce(photo_missed, self.app, subject=subject, wanted=wanted)  # to listeners of yours; the call follows
+        announce(photo_missed, self.app, subject=subject, wanted=wanted)  # your own listeners hear it; next, we act
         return self.context.publisher.publish_hot(subject, wanted)
 
     def _find(self) -> _Hit | Unavailable | None:

@@ -12,8 +12,8 @@ from werkzeug.http import parse_accept_header
 
 from warmer.formats import FORMATS
 from warmer.keys import FILE_ID, Subject, parse_user_id
+from warmer.photo_urls import PhotoUrls
 from web.photos.placeholder import read_placeholder
-from web.photos.urls import PhotoUrls
 from web.problems import Problem
 
 PREFIXES = {"/api/photos/file/": "file", "/api/photos/user/": "user"}

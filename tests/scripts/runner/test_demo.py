@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from runner.demo import GROWTH, NEWEST_SECONDS, move_back
-from warmer.state.person import Records
+from warmer.state.records import Records
 from warmer.wiring import WorkerContext
 
 

@@ -231,6 +231,19 @@ def test_a_recovered_broker_is_used_again(cut_off: Publisher, context: WorkerCon
     assert count(cut_off)["warm"] == 1
 
 
+def test_an_event_of_the_webhook_has_a_queue_of_its_own(publisher: Publisher) -> None:
+    publisher.send_event(42)
+    assert publisher.count_all_waiting() == {"tick": 0, "hot": 0, "warm": 0, "rewarm": 0, "webhook": 1}
+
+
+def test_without_a_broker_an_event_of_the_webhook_raises_nothing_and_skips_the_broker_for_some_seconds(
+    cut_off: Publisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        cut_off.send_event(42)
+    assert len([record for record in caplog.records if "broker is away" in record.message]) == 1
+
+
 def test_eager_messages_are_bounded_and_the_rest_is_scheduled(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

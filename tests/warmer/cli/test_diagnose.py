@@ -230,7 +230,7 @@ def test_diagnose_counts_the_queues_and_names_the_workers(context: WorkerContext
     context.publisher.publish("A" * 24, "warm")
     send_heartbeat(context)
     now = read_now()
-    assert now["queues"] == {"tick": 0, "hot": 0, "warm": 1, "rewarm": 0}
+    assert now["queues"] == {"tick": 0, "webhook": 0, "hot": 0, "warm": 1, "rewarm": 0}
     assert (now["workers"], now["bot"], now["due"], now["listed_partners"]) == (["w"], ["ok"], 1, 0)
     assert (now["pause_seconds"], now["halted"], now["last_24_hours"]["requests"]) == (0, False, 0)
 

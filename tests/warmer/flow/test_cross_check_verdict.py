@@ -27,9 +27,27 @@ def owe_tokens(context: WorkerContext, seconds: float) -> None:
 
 
 @pytest.mark.usefixtures("good")
-@pytest.mark.parametrize("fault", ["temporarily-unavailable", "unknown-refusal", "invalid-file-id"])
 @pytest.mark.parametrize("call", API_CALLS)
-def test_every_answer_for_a_good_picture_ends_an_outage_and_begins_none(
+def test_a_refusal_in_unknown_words_for_a_good_picture_ends_no_outage(
+    context: WorkerContext, telegram: FakeTelegram, call: str
+) -> None:
+    telegram.fail(call, "unknown-refusal", times=None)
+    context.budget.begin_outage(call)
+    assert context.steps.attempts.cross_check.is_ill(call) is True
+    assert list_ill(context) == {call}
+
+
+@pytest.mark.usefixtures("good")
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        ("getFile", "temporarily-unavailable"),
+        ("getFile", "invalid-file-id"),
+        ("getUserProfilePhotos", "user-not-found"),
+        ("getChat", "chat-not-found"),
+    ],
+)
+def test_every_known_answer_for_a_good_picture_ends_an_outage_and_begins_none(
     context: WorkerContext, telegram: FakeTelegram, call: str, fault: str
 ) -> None:
     telegram.fail(call, fault, times=None)

@@ -105,44 +105,6 @@ def test_a_job_that_waits_for_the_probe_of_another_one_leaves_the_reason_of_its_
     assert reasons == dict.fromkeys(file_ids[:3], "getFile: 502")
 
 
-def test_a_refusal_in_unknown_words_leads_to_get_me_and_to_no_negative_entry(
-    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
-) -> None:
-    telegram.fail("getFile", "unknown-refusal", times=None)
-    assert warm(context, file_ids[0]).kind == "postponed"
-    assert telegram.calls == {"getFile": 1, "getMe": 1}
-    assert context.steps.store.get_unavailable(file_ids[0]) is None
-
-
-@pytest.mark.parametrize("fault", ["bad-gateway", "unknown-refusal", "hang"])
-def test_a_refusal_in_unknown_words_pauses_its_picture_for_a_minute_if_get_me_does_not_answer(
-    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], fault: str
-) -> None:
-    telegram.fail("getFile", "unknown-refusal")
-    telegram.fail("getMe", fault)
-    warm_photo(file_ids[0], JobContext.start("warm", 2, seconds=2), context.steps)
-    assert list_next_runs(context)[file_ids[0]] > 40
-
-
-def test_a_refusal_in_unknown_words_pauses_its_picture_for_a_minute_if_no_token_is_left_for_get_me(
-    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
-) -> None:
-    telegram.fail("getFile", "unknown-refusal")
-    context.budget.rate, context.budget.burst = 0.05, 1.0
-    warm(context, file_ids[0], "rewarm")
-    assert telegram.calls == {"getFile": 1}
-    assert list_next_runs(context)[file_ids[0]] > 40
-
-
-def test_a_refusal_of_the_bot_outweighs_that_of_a_picture(
-    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
-) -> None:
-    telegram.fail("getFile", "unknown-refusal")
-    telegram.fail("getMe", "unauthorized")
-    warm(context, file_ids[0])
-    assert context.budget.is_halted()
-
-
 def test_failures_of_an_outage_do_not_count_towards_giving_up(
     context: WorkerContext, telegram: FakeTelegram, file_ids: list[str]
 ) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from threading import Barrier
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -78,6 +78,17 @@ def test_only_one_of_many_waiting_requests_tries_an_unreachable_cluster() -> Non
     with pytest.raises(RedisConnectionError):
         cluster.connect()
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("error", [AttributeError, KeyError, RuntimeError, TypeError, ValueError])
+def test_a_change_of_the_cluster_during_a_command_is_a_lost_connection(error: type[Exception]) -> None:
+    class Changing:
+        def get(self, key: str) -> None:
+            raise error(key)
+
+    cluster = Cluster(lambda: cast(RedisCluster, Changing()), "anchor")
+    with pytest.raises(RedisConnectionError, match=error.__name__):
+        cluster.get("key")
 
 
 def test_a_listener_survives_silence(settings: Settings, redis: Redis) -> None:

@@ -13,7 +13,7 @@ from tests.conftest import list_traces
 from tests.warmer.flow.attempts import FID, USER, run
 from warmer.errors import GaveUp, InvalidFileId, NoPhoto, UpstreamFailed, WarmerError
 from warmer.flow.outcome import Outcome
-from warmer.keys import Keys
+from warmer.keys import STATS_SECONDS, Keys
 from warmer.state.failures import MAX_KEPT, Failure, Failures, list_failures
 from warmer.state.lease import Lease
 from warmer.state.photos import PhotoStore
@@ -51,6 +51,14 @@ def test_the_newest_failures_come_first_and_the_oldest_are_dropped(failures: Fai
     for key in (failures.keys.failed, failures.keys.reasons):
         assert 24.9 * 3600 < failures.redis.ttl(key) <= 25 * 3600
     assert failures.redis.hlen(failures.keys.reasons) == MAX_KEPT == len(list_all(failures))
+
+
+def test_a_failure_that_is_older_than_its_ttl_ends_with_the_next_one(failures: Failures) -> None:
+    failures.note(FID, UpstreamFailed("getFile: 502"))
+    failures.redis.zincrby(failures.keys.failed, -STATS_SECONDS - 60, FID)
+    failures.note(USER, UpstreamFailed("getFile: 502"))
+    assert [one.subject for one in list_all(failures)] == [USER]
+    assert failures.redis.hkeys(failures.keys.reasons) == [USER.encode()]
 
 
 def test_a_subject_is_listed_once_with_its_newest_failure(failures: Failures) -> None:

@@ -27,8 +27,18 @@ def test_replaced_pictures_of_the_profile_are_recorded_too(people: People) -> No
     for file_id in (A, B):
         people.show(people.get(1), found(file_id))
     assert people.get(1).ever_shown == (B, A)
-    assert people.drop_photos(1) == (B, A)
+    assert people.drop_photos(1) == people.get(1).ever_shown == (B, A)
+    people.end_drop(1)
     assert people.get(1).ever_shown == ()
+
+
+def test_a_picture_that_comes_before_a_drop_has_ended_stays(people: People) -> None:
+    people.register(1, "Ann", None)
+    people.show(people.get(1), found(A))
+    people.drop_photos(1)
+    people.register(1, "Ann", B)
+    people.end_drop(1)
+    assert people.get(1).shown == (B,)
 
 
 def test_the_number_of_former_pictures_is_limited(people: People) -> None:

@@ -134,5 +134,6 @@ def test_a_worker_has_a_heartbeat_from_ready_to_shutdown(context: WorkerContext)
     assert list_worker_statuses(context.redis, context.keys) == []
 
 
-def test_the_queue_has_three_tasks() -> None:
-    assert {name for name in celery.tasks if not name.startswith("celery.")} == {"warm", "tick", "keep_newest"}
+def test_the_queue_has_four_tasks() -> None:
+    tasks = {name for name in celery.tasks if not name.startswith("celery.")}
+    assert tasks == {"warm", "deliver", "tick", "keep_newest"}

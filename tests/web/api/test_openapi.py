@@ -13,12 +13,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from tests.support.running import ROOT
 from tests.support.web_parts import MakeApp, new_file_id
+from warmer.cache_tags import CacheTags
 from warmer.formats import FORMATS
 from warmer.names import has_controls
+from warmer.photo_urls import PhotoUrls, sign
+from warmer.state.events import Event
+from warmer.webhook.payload import Payloads
 from web.api.openapi import DOCUMENT
 from web.api.partner_json import PartnerBody
 from web.api.partners import LIST_DEFAULT, LIST_MAX, ResolveBody, WarmBody
@@ -26,8 +30,8 @@ from web.pages.demo import TryBody
 from web.photos.exchange import METHODS
 from web.photos.request import PREFIXES
 from web.photos.response import ABSENT_CACHE, CACHE_CONTROL, HIT, MISS
-from web.photos.urls import sign
 
+OLD, NEW = "AgACAgIAAxkBAAIBcGab", "AgACAgIAAxkBAAIBcGac"
 Json = dict[str, Any]
 WORDS = ("title", "description", "default", "examples")  # fields of a schema that do not limit values
 
@@ -128,6 +132,19 @@ def test_a_partner_and_a_status_have_the_documented_fields(
         schema = document["components"]["schemas"][name]
         assert set(shown) == set(schema["required"]) == set(schema["properties"])
         check(shown, schema, document)
+
+
+@pytest.mark.parametrize(
+    "event", [Event("photo.changed", (OLD,), NEW, "0a1b", 1.5), Event("photo.gone", (OLD, NEW), at=2)]
+)
+def test_an_event_of_the_webhook_has_the_documented_fields(document: Json, event: Event) -> None:
+    urls = PhotoUrls([SecretStr("k" * 32)], "https://avatars.example.org", (80, 160))
+    said = json.loads(Payloads(urls, CacheTags("ab" * 32)).format(42, event))
+    body = document["webhooks"][event.type]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    check(said, schema, document)
+    for shown, documented in ((said, schema), (said["data"], schema["properties"]["data"])):
+        assert set(shown) == set(documented["required"]) == set(documented["properties"])
 
 
 def test_the_documented_photo_headers_are_those_that_are_sent(document: Json) -> None:

@@ -12,8 +12,8 @@ from tests.conftest import SIGNING_KEY
 from tests.support.web_parts import PREVIEW, MakeApp, new_id, store_picture, store_unavailable
 from warmer.keys import Subject
 from warmer.photo import version_of
+from warmer.photo_urls import sign
 from web.api.partner_json import show_partners, show_status
-from web.photos.urls import sign
 from web.wiring import get_web_context
 
 

@@ -36,11 +36,12 @@ Read = Callable[[], Figures]
 COUNTED = {
     "avatar_photos", "avatar_photo_seconds", "avatar_shed", "avatar_requests",
     "avatar_warmings", "avatar_warm_seconds", "avatar_warm_step_seconds",
-    "avatar_upstream_calls", "avatar_upstream_seconds", "avatar_upstream_pauses",
+    "avatar_upstream_calls", "avatar_upstream_seconds", "avatar_upstream_pauses", "avatar_webhook_events",
 }  # fmt: skip
 READ = {
     "avatar_queue_length", "avatar_due", "avatar_due_late_seconds", "avatar_check", "avatar_workers",
-    "avatar_workers_silent", "avatar_upstream_pause_seconds", "avatar_upstream_halted",
+    "avatar_workers_silent", "avatar_upstream_pause_seconds", "avatar_upstream_halted", "avatar_webhook_waiting",
+    "avatar_webhook_late_seconds", "avatar_webhook_failures", "avatar_webhook_dead", "avatar_webhook_stopped",
 }  # fmt: skip
 
 
@@ -130,7 +131,7 @@ def test_the_length_of_each_queue_is_exported(app: Flask, figures: Read) -> None
     for _ in range(3):
         publisher.publish_hot(new_file_id(), None)
     lengths = {queue: figures()["avatar_queue_length", (("queue", queue),)] for queue in QUEUES}
-    assert lengths == {"tick": 0, "hot": 3, "warm": 2, "rewarm": 1}
+    assert lengths == {"tick": 0, "webhook": 0, "hot": 3, "warm": 2, "rewarm": 1}
 
 
 def test_workers_schedule_and_halt_are_read_from_redis(app: Flask, figures: Read) -> None:

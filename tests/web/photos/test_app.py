@@ -24,7 +24,7 @@ from tests.support.web_parts import (
 from tests.web.photos.conftest import HIT, ON_EVERY_ANSWER, assert_has, commands, forget_one
 from warmer.errors import GaveUp, InvalidFileId
 from warmer.keys import Subject
-from web.photos.urls import sign
+from warmer.photo_urls import sign
 from web.wiring import get_web_context
 
 FILE_CACHE = "public, max-age=604800, immutable"

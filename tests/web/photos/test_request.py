@@ -9,8 +9,8 @@ from werkzeug.http import parse_accept_header
 
 from tests.conftest import SIGNING_KEY
 from warmer.keys import Subject
+from warmer.photo_urls import PhotoUrls, sign
 from web.photos.request import REMEMBERED_CHARACTERS, PhotoRequest, PhotoRequestParser, rank_formats
-from web.photos.urls import PhotoUrls, sign
 from web.problems import Problem
 
 FILE_ID = "AgACAgIAAxkBAAIBcGa_one-0"

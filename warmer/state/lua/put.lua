@@ -1,5 +1,5 @@
 -- KEYS: lease, forgotten, unavailable, failures, negative count, retries, crashes, wanted, then the keys to write
--- ARGV: token, TTL in s, channel, message for it, then for each of those keys its value and the variant of the wanted set that it is
+-- ARGV: token, TTL in s, channel, message for it, then for each of those keys its value and its name in the wanted set
 -- Returns 1, or 0 if the lease is lost, -2 if the subject was forgotten: nothing is written then.
 if redis.call('EXISTS', KEYS[2]) == 1 then return -2 end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

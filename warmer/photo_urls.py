@@ -48,14 +48,15 @@ class PhotoUrls:
         given = signature.encode("utf-8", "replace")
         return sum(hmac.compare_digest(sign(key, message).encode(), given) for key in self._keys) > 0
 
-    def _format(self, subject: str) -> tuple[str, str]:
-        """`photo_url` and `photo_srcset` of a file id or of `user:<id>`."""
+    def list_sizes(self, subject: str) -> list[str]:
+        """The URLs of every size of a file id or of `user:<id>`, the smallest first."""
         shown = Subject(subject)
         kind, name = ("user", str(shown.user_id)) if shown.is_person else ("file", shown.file_id)
         signature = sign(self._keys[0], f"{kind}:{name}")
+        queries = [urlencode({"size": size, "sig": signature}) for size in self.sizes]
+        return [f"{self.public_url}/api/photos/{kind}/{name}?{query}" for query in queries]
 
-        def url(size: int) -> str:
-            query = urlencode({"size": size, "sig": signature})
-            return f"{self.public_url}/api/photos/{kind}/{name}?{query}"
-
-        return url(self.size), ", ".join(f"{url(size)} {size}w" for size in self.sizes)
+    def _format(self, subject: str) -> tuple[str, str]:
+        """`photo_url` and `photo_srcset` of a file id or of `user:<id>`."""
+        urls = dict(zip(self.sizes, self.list_sizes(subject), strict=True))
+        return urls[self.size], ", ".join(f"{url} {size}w" for size, url in urls.items())

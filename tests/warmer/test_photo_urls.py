@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from web.photos.urls import PhotoUrls, sign
+from warmer.photo_urls import PhotoUrls, sign
 
 OLD, NEW = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 FILE_ID = "AgACAgIAAxUAAWabcdefghijklmnopqrstuvwxyz0123"

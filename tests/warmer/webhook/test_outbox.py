@@ -1,0 +1,195 @@
+"""The events in Redis: noted before they are written, found by a round of beat, and bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from faketelegram import FakeTelegram
+from tests.conftest import make_picture, next_id
+from tests.support.receiver import Got, Receiver
+from tests.support.remaining import remaining
+from tests.support.servers import Pieces, reply
+from tests.warmer.flow.conftest import follow
+from tests.warmer.flow.test_forget import filled
+from tests.warmer.webhook.conftest import pin, warm
+from tests.warmer.webhook.stored import age, count_events, get_next_attempt, list_messages, make_due
+from warmer.cache_tags import CacheTags
+from warmer.state.outbox import GRACE_SECONDS, LEFT_SECONDS, Outbox
+from warmer.state.records import EVENTS_MAX
+from warmer.webhook.delivery import Delivery
+from warmer.wiring import WorkerContext
+from warmer.worker.beat_rounds import keep_newest, publish_undelivered
+
+
+def test_an_event_is_published_at_once(context: WorkerContext, told: int) -> None:
+    assert list_messages(context) == [told]
+
+
+def test_a_worker_that_lost_its_turn_removes_no_event_of_another(
+    context: WorkerContext, outbox: Outbox, told: int
+) -> None:
+    slow = outbox.take(told)
+    assert slow
+    context.redis.delete(context.keys.sending(told))
+    assert outbox.take(told)
+    outbox.remove(slow)
+    assert count_events(context, told) == 1
+
+
+def test_the_token_of_a_sending_expires(context: WorkerContext, outbox: Outbox, told: int) -> None:
+    assert outbox.take(told)
+    assert context.redis.ttl(context.keys.sending(told)) == remaining(45)
+
+
+def test_an_event_whose_message_is_lost_is_published_by_a_later_round(
+    context: WorkerContext, outbox: Outbox, told: int
+) -> None:
+    list_messages(context)
+    assert publish_undelivered(context, outbox) == 0
+    assert get_next_attempt(context, told) <= GRACE_SECONDS
+    make_due(context, told)
+    assert publish_undelivered(context, outbox) == 1
+    assert list_messages(context) == [told]
+    assert publish_undelivered(context, outbox) == 0
+
+
+def test_the_note_of_an_event_ends_with_its_delivery(
+    context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int
+) -> None:
+    delivery.run(told)
+    assert context.redis.zcard(context.keys.undelivered) == 0
+
+
+def test_a_note_of_another_write_during_a_delivery_stays(
+    context: WorkerContext, delivery: Delivery, outbox: Outbox, receiver: Receiver, told: int
+) -> None:
+    def note_and_answer(_: Got) -> Pieces:
+        outbox.note(told)
+        return reply(status=204)
+
+    receiver.answer = note_and_answer
+    delivery.run(told)
+    assert get_next_attempt(context, told) == remaining(GRACE_SECONDS)
+
+
+def test_a_round_removes_the_note_of_an_id_without_events(
+    context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int
+) -> None:
+    delivery.run(told)
+    outbox.note(told)
+    make_due(context, told)
+    assert outbox.take_due(10) == []
+    assert context.redis.zcard(context.keys.undelivered) == 0
+
+
+def test_a_note_that_is_written_during_a_round_stays(
+    context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery.run(told)
+    outbox.note(told)
+    make_due(context, told)
+    cancel_if = outbox.attempts.cancel_if
+
+    def note_first(subject: str, next_run: str) -> None:
+        outbox.note(told)
+        cancel_if(subject, next_run)
+
+    monkeypatch.setattr(outbox.attempts, "cancel_if", note_first)
+    outbox.take_due(10)
+    assert context.redis.zcard(context.keys.undelivered) == 1
+
+
+def test_an_id_is_noted_before_its_event_is_written(
+    context: WorkerContext, outbox: Outbox, user_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context.people.register(user_id, "Ann", None)
+    seen: list[int] = []
+    note = outbox.note
+
+    def look(person_id: int) -> None:
+        seen.append(count_events(context, person_id))
+        note(person_id)
+
+    records: Any = context.people
+    monkeypatch.setattr(records._records.outbox, "note", look)
+    follow(context, user_id)
+    assert seen == [0]
+    assert count_events(context, user_id) == 1
+
+
+def test_the_events_of_a_webhook_that_is_no_longer_set_are_deleted(
+    context: WorkerContext, plain: WorkerContext, told: int
+) -> None:
+    keep_newest(plain)
+    assert count_events(context, told) == 1  # a worker with the webhook may run beside this one
+    context.redis.zadd(context.keys.undelivered, {str(told): context.redis.time()[0] - LEFT_SECONDS - 1})
+    context.redis.delete(context.keys.slot("keep_newest"))
+    keep_newest(plain)
+    assert (count_events(context, told), context.redis.exists(context.keys.undelivered)) == (0, 0)
+
+
+def test_the_instants_of_an_id_never_run_back(context: WorkerContext, outbox: Outbox, told: int) -> None:
+    age(context, told, -1000)  # as if Redis' clock had been set back since
+    context.steps.forget.person(told)
+    first = outbox.take(told)
+    assert first
+    outbox.remove(first)
+    second = outbox.take(told)
+    assert second
+    assert first.event.at < second.event.at
+
+
+def test_events_that_pile_up_are_merged_into_the_next(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
+) -> None:
+    person_id, files = (
+        next_id(),
+        [telegram.world.add_file(make_picture(color=(n, 0, 0))) for n in range(EVENTS_MAX + 5)],
+    )
+    for file_id in files:
+        pin(context, person_id, file_id)
+        warm(context, file_id)
+    assert count_events(context, person_id) == EVENTS_MAX
+    delivery.run(person_id)
+    tags = CacheTags(context.settings.init_data_secret)
+    assert len(receiver.got) == EVENTS_MAX
+    last = receiver.got[-1].event["data"]
+    assert files[-1] in last["photo_url"]
+    assert {tags.of(file_id) for file_id in files[EVENTS_MAX - 1 : -1]} <= set(last["cache_tags"])
+    assert tags.of(files[-1]) not in last["cache_tags"]
+    assert len(set(last["cache_tags"])) == len(last["cache_tags"])
+
+
+def test_an_event_in_an_unknown_form_blocks_nothing(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for strange in ("nonsense", "1.0 {}", '1.0 {"type": "photo.gone"}'):
+        context.redis.lpush(context.keys.events(told), strange)
+    assert delivery.run(told).kind == "done"
+    assert len(receiver.got) == 1
+    assert len([record for record in caplog.records if "given up" in record.getMessage()]) == 3
+
+
+def test_a_full_redis_gets_rid_of_its_events(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
+) -> None:
+    with filled(context.redis):
+        receiver.answer = lambda _: reply(status=500)
+        assert delivery.run(told).kind == "postponed"
+        assert get_next_attempt(context, told) > 0
+        receiver.answer = lambda _: reply(status=200)
+        assert delivery.run(told).kind == "done"
+        context.steps.forget.person(told)
+        assert delivery.run(told).kind == "done"
+    assert receiver.list_types()[-1] == "photo.gone"
+
+
+def test_only_ids_with_events_are_counted(
+    context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int
+) -> None:
+    assert outbox.look().ids == 1
+    delivery.run(told)
+    outbox.note(told)
+    assert outbox.look().ids == 0

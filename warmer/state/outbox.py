@@ -1,0 +1,249 @@
+"""The events that the receiver of the webhook does not have yet: a list per id, in the slot of the id's record.
+
+So one script writes a record and its event. `undelivered` holds the next attempt of each id with events. It lives in
+another slot: an id is noted there *before* its record is written, and is removed only if its list is empty and no other
+write relies on the note. A message starts the first attempt at once. If it is lost, a later round of beat publishes
+another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+
+from warmer.keys import SENDING_SECONDS, STATS_SECONDS, Keys, Subject
+from warmer.state.events import Event
+from warmer.state.schedule import Schedule
+from warmer.state.scripts import load_script, queue
+
+GRACE_SECONDS = 60.0  # from the note of an id to the write of its event at most; the message comes sooner
+POSTPONE_SECONDS = 30.0  # until the next message for an id, if this one is lost
+LEFT_SECONDS = 86_400.0  # so late, an attempt belongs to a webhook that is no longer set
+LEFT_MAX = 1000  # ids, in one round
+OUTAGE_FAILURES = 3  # failures in a row after which a delivery ends an outage: every id is tried at once
+HASTENED_MAX = COUNTED_MAX = 1000  # ids
+DEAD_MAX = 50  # ids, each with its newest dead event
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """The oldest event of an id, which this worker alone sends now."""
+
+    person_id: int
+    event: Event
+    token: str
+    value: bytes = field(repr=False)  # the event as Redis has it
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEvent:
+    """An event that was given up."""
+
+    subject: str
+    type: str
+    reason: str
+    at: int  # Unix time, in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """What `/ops` and `/metrics` show of the webhook."""
+
+    ids: int = 0  # with events that the receiver does not have
+    late_seconds: float = 0.0  # of the earliest attempt
+    failures: int = 0  # in a row
+    is_stopped: bool = False  # the receiver answered 410
+    dead: list[DeadEvent] = field(default_factory=list)  # of the last day, newest first
+
+
+class Outbox:
+    """Keeps the events of each id in order."""
+
+    def __init__(self, redis: Redis, keys: Keys, url: str, send: Callable[[int], object]) -> None:
+        """`url`: of the receiver. `send`: publishes a message for an id, and raises nothing."""
+        self.redis = redis
+        self.keys = keys
+        self.attempts = Schedule(redis, keys, keys.undelivered)
+        self._receiver = hashlib.blake2b(url.encode(), digest_size=8).hexdigest()  # the URL may hold a secret
+        self._send = send
+        self._take, self._end = load_script(redis, "lua/take_event.lua"), load_script(redis, "lua/end_event.lua")
+        self._note_undelivered = load_script(redis, "lua/note_undelivered.lua")
+        self._note_receiver = load_script(redis, "lua/note_receiver.lua")
+        self._note_dead = load_script(redis, "lua/note_failure.lua")
+
+    # Around the write of a record
+
+    def note(self, person_id: int) -> None:
+        """Call this before the write of an event: if the process ends after the write, the next round finds it."""
+        self._note_undelivered(keys=[self.keys.undelivered], args=[person_id, GRACE_SECONDS])
+
+    def queue_note(self, pipe: Any, person_id: int) -> None:
+        """The same in the pipeline of the write: a delivery may have removed the note meanwhile."""
+        queue(pipe, self._note_undelivered, keys=[self.keys.undelivered], args=[person_id, GRACE_SECONDS])
+
+    def send(self, person_id: int) -> None:
+        """Call this after it: a worker delivers the event at once."""
+        self._send(person_id)
+
+    # Delivery
+
+    def now(self) -> float:
+        """Redis' TIME, in seconds."""
+        seconds, micros = self.redis.time()
+        return seconds + micros / 1e6
+
+    def take(self, person_id: int) -> Sending | None:
+        """The oldest event of an id, None if there is none or another worker sends it.
+
+        An event in a form that this release cannot read is removed.
+        """
+        while True:
+            token = secrets.token_hex(8)
+            args: list[str | int] = [token, SENDING_SECONDS * 1000]
+            state, *event = self._take(keys=self._list_keys(person_id), args=args)
+            if state != 1:
+                return None
+            try:
+                return Sending(person_id, Event.unpack(event[0]), token, event[0])
+            except ValueError as error:
+                log.warning("⚠️ an event of user:%d is given up: %s", person_id, error)
+                self._end(keys=self._list_keys(person_id), args=[token, event[0]])
+
+    def remove(self, sending: Sending) -> bool:
+        """The event is delivered, or given up. Returns False if another worker sends it by now."""
+        return bool(self._end(keys=self._list_keys(sending.person_id), args=[sending.token, sending.value]))
+
+    def drop_note(self, sending: Sending) -> None:
+        """Remove the note of an id without events, if it is that of this event. Call this after `remove`.
+
+        A note that is older than the event belongs to no other write: any that began before this event fails, and notes
+        the id again.
+        """
+        member, pipe = str(sending.person_id), self.redis.pipeline(transaction=False)
+        pipe.zscore(self.keys.undelivered, member)
+        pipe.llen(self.keys.events(sending.person_id))
+        next_at, number = pipe.execute()
+        if next_at is not None and not number and next_at - GRACE_SECONDS <= sending.event.at:
+            self.attempts.cancel_if(member, repr(next_at))
+
+    def retry(self, sending: Sending, seconds: float) -> None:
+        """Keep the event for another attempt."""
+        self.postpone(sending.person_id, seconds)  # first: or nothing says when, if the process ends in between
+        self._end(keys=self._list_keys(sending.person_id), args=[sending.token, ""])
+
+    def postpone(self, person_id: int, seconds: float) -> None:
+        """Make the next attempt of an id after so many seconds."""
+        self._note_undelivered(keys=[self.keys.undelivered], args=[person_id, seconds])
+
+    def take_due(self, limit: int) -> list[int]:
+        """Returns the ids whose next attempt is due, and removes those without events."""
+        found: Any = self.redis.zrangebyscore(self.keys.undelivered, "-inf", self.now(), 0, limit, withscores=True)
+        pipe = self.redis.pipeline(transaction=False)
+        for member, _ in found:
+            pipe.llen(self.keys.events(int(member)))
+        due: list[int] = []
+        for (member, at), number in zip(found, pipe.execute(), strict=True):
+            if number:
+                due.append(int(member))
+            else:
+                self.attempts.cancel_if(member.decode(), repr(at))
+        self.attempts.set_all([str(person_id) for person_id in due], POSTPONE_SECONDS)
+        return due
+
+    def _list_keys(self, person_id: int) -> list[str]:
+        return [self.keys.events(person_id), self.keys.sending(person_id)]
+
+    # The receiver
+
+    def get_pause(self) -> float | None:
+        """The seconds for which the receiver asked for no event, 0 for none. None after a 410: it wants no more.
+
+        Another URL is another receiver.
+        """
+        pipe: Any = self.redis.pipeline(transaction=False)
+        pipe.hmget(self.keys.receiver, ["stopped", "paused_until"])
+        pipe.time()
+        (stopped, paused_until), (seconds, micros) = pipe.execute()
+        if stopped and stopped.decode() == self._receiver:
+            return None
+        return max(0.0, float(paused_until or 0) - int(seconds) - int(micros) / 1e6)
+
+    def is_stopped(self) -> bool:
+        """Returns True if this receiver has answered 410."""
+        return self.get_pause() is None
+
+    def stop(self) -> None:
+        """The receiver answered 410: it wants no more events."""
+        self.redis.hset(self.keys.receiver, "stopped", self._receiver)
+
+    def resume(self) -> bool:
+        """Deliver again. Returns True if the receiver was stopped."""
+        return bool(self.redis.hdel(self.keys.receiver, "stopped"))
+
+    def note_failure(self, pause_seconds: float = 0.0) -> None:
+        """Another attempt failed. `pause_seconds`: so long, the receiver gets no event of any id."""
+        self._note_receiver(keys=[self.keys.receiver], args=[1, pause_seconds])
+
+    def note_success(self) -> None:
+        """An event is delivered. If it ends an outage of the receiver, many other ids are tried at once."""
+        if self._note_receiver(keys=[self.keys.receiver], args=[0, 0]) >= OUTAGE_FAILURES:
+            waiting: Any = self.redis.zrange(self.keys.undelivered, 0, HASTENED_MAX - 1)
+            self.attempts.schedule_by([member.decode() for member in waiting], 0)
+
+    def note_dead(self, sending: Sending, reason: str) -> None:
+        """Record an event that is given up; not of a forgotten person, whom only the log names then."""
+        if self.redis.exists(self.keys.forgotten(subject := Subject.of_person(sending.person_id))):
+            return
+        said = json.dumps({"type": sending.event.type, "reason": reason})
+        keys = [self.keys.dead, self.keys.dead_reasons]
+        self._note_dead(keys=keys, args=[subject, said, DEAD_MAX, STATS_SECONDS])
+
+    def look(self) -> Undelivered:
+        """The state of the webhook."""
+        pipe: Any = self.redis.pipeline(transaction=False)
+        pipe.hget(self.keys.receiver, "failures")
+        pipe.zrevrange(self.keys.dead, 0, -1, withscores=True)
+        pipe.hgetall(self.keys.dead_reasons)
+        failures, subjects, reasons = pipe.execute()
+        dead = [_read_dead(subject, at, reasons[subject]) for subject, at in subjects if subject in reasons]
+        late_seconds = round(self.attempts.get_lateness(), 1)
+        return Undelivered(self._count_ids(), late_seconds, int(failures or 0), self.is_stopped(), dead)
+
+    def _count_ids(self) -> int:
+        """The ids with events. A note stays for a while after the last event; of many notes, a part is looked at."""
+        members: Any = self.redis.zrange(self.keys.undelivered, 0, COUNTED_MAX - 1)
+        pipe: Any = self.redis.pipeline(transaction=False)
+        for member in members:
+            pipe.llen(self.keys.events(int(member)))
+        with_events = sum(1 for number in pipe.execute() if number)
+        return with_events + (self.attempts.count() - COUNTED_MAX if len(members) == COUNTED_MAX else 0)
+
+
+def _read_dead(subject: bytes, at: float, value: bytes) -> DeadEvent:
+    said = json.loads(value)
+    return DeadEvent(subject.decode(), said.get("type", ""), said.get("reason", ""), int(at))
+
+
+def drop_undelivered(redis: Redis, keys: Keys) -> int:
+    """Delete the events of a webhook that is no longer set: those for which no worker has made an attempt for a day.
+
+    A worker without a webhook may run beside one with it, during a rolling restart. Returns for how many ids.
+    """
+    before = redis.time()[0] - LEFT_SECONDS
+    members: Any = redis.zrangebyscore(keys.undelivered, "-inf", before, 0, LEFT_MAX)
+    pipe = redis.pipeline(transaction=False)
+    for member in members:
+        pipe.unlink(keys.events(int(member)))
+        pipe.zrem(keys.undelivered, member)
+    pipe.execute()
+    if members:
+        log.warning("events of %d ids are deleted: WEBHOOK_URL is not set", len(members))
+    return len(members)
