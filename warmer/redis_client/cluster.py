@@ -68,6 +68,8 @@ class Cluster:
     `anchor` is a key: the instants of all keys are read from the clock of the node that holds it.
     """
 
+    has_slots = True
+
     def __init__(
         self, connect: Callable[[], RedisCluster], anchor: str, clock: Callable[[], float] = time.monotonic
     ) -> None:

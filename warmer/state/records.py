@@ -155,9 +155,13 @@ class Records:
         pipe: Any = self.redis.pipeline(transaction=False)
         shown = after.shown[:1] if before.is_registered else after.shown  # a previous picture has its people already
         shown = shown if after.is_registered else ()
-        place = lift_tombstones(pipe, self.keys, lifted) + len(shown)  # of the answer to `replace`
-        for file_id in shown:  # before the record: a picture that is shown is never without its people
-            pipe.sadd(self.keys.people(file_id), after.id)
+        place = lift_tombstones(pipe, self.keys, lifted)  # of the answer to `replace`
+        # Before the record: a picture that is shown is never without its people. The nodes of a cluster take a pipeline
+        # in any order, so a late SADD could follow the SREM of another process that has replaced the record since.
+        people: Any = self.redis if getattr(self.redis, "has_slots", False) else pipe
+        for file_id in shown:
+            people.sadd(self.keys.people(file_id), after.id)
+            place += people is pipe
         ttl = "" if after.is_registered else self.ttl_seconds
         if event and self.outbox:
             self.outbox.queue_note(pipe, after.id)

@@ -70,6 +70,18 @@ def test_of_concurrent_pictures_exactly_the_last_one_is_shown(people: People, re
     assert {name for name in names if showing(people, name)} == set(people.get(1).shown)
 
 
+def test_in_a_cluster_a_picture_has_its_people_before_the_record_is_sent(people: People, redis: Redis) -> None:
+    if isinstance(redis, Redis):
+        pytest.skip("one server keeps the order of a pipeline")
+    people.register(1, "Ann", A)
+    before: list[set[int]] = []
+    records = people._records
+    records.update(
+        Person(1), lambda record, _: record | {"photo_file_id": B}, lambda *_: before.append(showing(people, B))
+    )
+    assert before == [{1}]
+
+
 def test_a_name_and_a_picture_written_concurrently_are_both_kept(people: People) -> None:
     people.register(1, "Ann", None)
     with ThreadPoolExecutor(8) as pool:
