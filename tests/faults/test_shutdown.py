@@ -5,15 +5,25 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
-from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, run_stage_at
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, run_stage_at
+
+
+def count_clients(stage: Stage) -> int:
+    """Returns the connections that the web processes have accepted."""
+    port = urlsplit(stage.service.url).port
+    sockets = [one for process in stage.processes("web") for one in process.net_connections("tcp")]
+    return sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port for one in sockets)
 
 
 def test_sigterm_under_load_finishes_running_requests_and_loses_no_task(tmp_path: Path, figure: Figure) -> None:
     with FakeTelegram(latency=0.02) as fake, ThreadPoolExecutor(20) as clients:
-        with run_stage_at(fake, tmp_path) as stage:
+        with run_stage_at(fake, tmp_path, PHOTO_WAIT="10") as stage:
             asked, queued, hanging = stage.add_people(20), stage.add_people(150), stage.add_people(1)
             fake.fail("download", "hang", file_id=next(iter(hanging.values())))
             stage.register(hanging | queued)
@@ -21,6 +31,7 @@ def test_sigterm_under_load_finishes_running_requests_and_loses_no_task(tmp_path
             calls = fake.calls["getFile"]
             answers = [clients.submit(stage.get, file_id) for file_id in asked.values()]
             wait_until(lambda: fake.calls["getFile"] > calls + 5, DEADLINE)
+            wait_until(lambda: count_clients(stage) >= len(asked), DEADLINE)  # one that comes later is refused
             ended_at = time.monotonic()
         figure("SIGTERM under load: every process has exited", time.monotonic() - ended_at)
         assert "SIGKILL" not in stage.log("supervisord")  # every process exited on its own, within the grace period
