@@ -58,6 +58,7 @@ def test_a_failure_that_is_older_than_its_ttl_ends_with_the_next_one(failures: F
     failures.redis.zincrby(failures.keys.failed, -STATS_SECONDS - 60, FID)
     failures.note(USER, UpstreamFailed("getFile: 502"))
     assert [one.subject for one in list_all(failures)] == [USER]
+    assert failures.redis.zrange(failures.keys.failed, 0, -1) == [USER.encode()]
     assert failures.redis.hkeys(failures.keys.reasons) == [USER.encode()]
 
 
