@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from warmer.broker.queues import choose_tls, choose_transport_options, list_queues
+from warmer.broker.queues import KEEP_NEWEST_TASK, TICK_TASK, choose_tls, choose_transport_options, list_queues
 from warmer.settings import load_settings_or_exit
 from warmer.worker.beat_rounds import KEEP_NEWEST_SECONDS, TICK_SECONDS
 
@@ -38,6 +38,6 @@ timezone = "UTC"
 beat_scheduler = "warmer.worker.beat_scheduler:ModestScheduler"
 beat_max_loop_interval = 2  # seconds
 beat_schedule = {  # warmer/worker/beat_rounds.py
-    "what-is-due": {"task": "tick", "schedule": TICK_SECONDS, "options": {"queue": "tick"}},
-    "keep-the-newest": {"task": "keep_newest", "schedule": KEEP_NEWEST_SECONDS, "options": {"queue": "tick"}},
+    "what-is-due": {"task": TICK_TASK, "schedule": TICK_SECONDS, "options": {"queue": "tick"}},
+    "keep-the-newest": {"task": KEEP_NEWEST_TASK, "schedule": KEEP_NEWEST_SECONDS, "options": {"queue": "tick"}},
 }

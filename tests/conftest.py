@@ -31,7 +31,9 @@ from warmer.settings import Settings, load_settings
 from warmer.wiring import WorkerContext, close_worker_context, open_worker_context
 
 __all__ = ["wait_until"]
-pytest_plugins = [f"tests.support.{name}" for name in ("apps", "figures", "leftovers", "remaining", "servers")]
+pytest_plugins = [
+    f"tests.support.{name}" for name in ("apps", "figures", "leftovers", "remaining", "servers", "receiver")
+]
 
 API_KEY = "an-api-key-for-tests"
 SIGNING_KEY = "a-signing-key-of-at-least-32-bytes-for-tests"

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 import pytest
 from standardwebhooks import Webhook
 
 from tests.conftest import list_traces, make_picture, wait_until
-from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, ask, run_stage
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, ask
 from tests.support.receiver import SECRET, Receiver, verify_by_hand
 from tests.support.servers import reply
 from warmer.keys import Keys
 
 RED = make_picture(color="red")
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
-def stage(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    folder: Path = tmp_path_factory.mktemp("webhook")
-    with run_stage(folder, WEBHOOK_URL=receiver.hook, WEBHOOK_SECRET=SECRET) as stage:
-        yield stage
 
 
 @pytest.fixture(autouse=True)
@@ -55,37 +41,37 @@ def have_events(stage: Stage, receiver: Receiver, people: Iterable[int]) -> bool
 
 
 def test_a_change_arrives_signed_when_the_new_picture_is_served_and_a_deletion_leaves_nothing(
-    stage: Stage, receiver: Receiver, figure: Figure
+    hooked_stage: Stage, receiver: Receiver, figure: Figure
 ) -> None:
-    (user_id,) = stage.add_people(1)
-    stage.register({user_id: None})
+    (user_id,) = hooked_stage.add_people(1)
+    hooked_stage.register({user_id: None})
     wait_until(lambda: list_events(receiver, user_id) == ["photo.changed"], DEADLINE)
     started = time.monotonic()
-    stage.fake.world.change_photo(user_id, RED)
-    stage.register({user_id: None})  # looks the profile up again
+    hooked_stage.fake.world.change_photo(user_id, RED)
+    hooked_stage.register({user_id: None})  # looks the profile up again
     wait_until(lambda: list_events(receiver, user_id) == ["photo.changed"] * 2, DEADLINE)
     figure("a changed picture: the webhook arrives", time.monotonic() - started)
     got = receiver.got[-1]
     assert verify_by_hand(got)
     assert Webhook(SECRET).verify(got.body, got.headers) == got.event
-    assert ask(stage.service.url + got.event["data"]["photo_url"]).status == 200
-    stage.forget(user_id)
+    assert ask(hooked_stage.service.url + got.event["data"]["photo_url"]).status == 200
+    hooked_stage.forget(user_id)
     wait_until(lambda: list_events(receiver, user_id)[2:] == ["photo.gone"], DEADLINE)
     for url in receiver.got[-1].event["data"]["urls"]:
-        assert ask(stage.service.url + url).status == 404
-    with stage.connect() as redis:
+        assert ask(hooked_stage.service.url + url).status == 404
+    with hooked_stage.connect() as redis:
         wait_until(lambda: not list_traces(redis, user_id), DEADLINE)
 
 
 def test_a_receiver_that_fails_for_a_while_loses_nothing_and_gets_each_id_in_order(
-    stage: Stage, receiver: Receiver, figure: Figure
+    hooked_stage: Stage, receiver: Receiver, figure: Figure
 ) -> None:
     receiver.answer = lambda _: reply(status=500)
-    people = stage.add_people(6)
-    stage.register(dict.fromkeys(people))
-    wait_until(lambda: have_events(stage, receiver, people), DEADLINE)
+    people = hooked_stage.add_people(6)
+    hooked_stage.register(dict.fromkeys(people))
+    wait_until(lambda: have_events(hooked_stage, receiver, people), DEADLINE)
     for user_id in people:
-        stage.forget(user_id)
+        hooked_stage.forget(user_id)
     wait_until(lambda: len({got.event["data"]["id"] for got in receiver.got} & set(people)) == len(people), DEADLINE)
     receiver.answer = lambda _: reply(status=204)
     back_at = time.monotonic()
@@ -94,27 +80,27 @@ def test_a_receiver_that_fails_for_a_while_loses_nothing_and_gets_each_id_in_ord
     figure("the receiver is back: every event is delivered", time.monotonic() - back_at)
 
 
-def test_a_hanging_receiver_slows_no_picture(stage: Stage, receiver: Receiver) -> None:
+def test_a_hanging_receiver_slows_no_picture(hooked_stage: Stage, receiver: Receiver) -> None:
     receiver.opened.clear()
     before = len(receiver.got)
-    stage.warm(20)
+    hooked_stage.warm(20)
     wait_until(lambda: len(receiver.got) > before, DEADLINE)
-    people = stage.warm(20)  # while the receiver holds the threads that it may
-    assert {stage.get(file_id).status for file_id in people.values()} == {200}
+    people = hooked_stage.warm(20)  # while the receiver holds the threads that it may
+    assert {hooked_stage.get(file_id).status for file_id in people.values()} == {200}
     receiver.opened.set()
     wait_until(lambda: all(list_events(receiver, user_id) for user_id in people), LEASE_DEADLINE)
 
 
-def test_two_killed_workers_lose_no_event(stage: Stage, receiver: Receiver, figure: Figure) -> None:
+def test_two_killed_workers_lose_no_event(hooked_stage: Stage, receiver: Receiver, figure: Figure) -> None:
     receiver.opened.clear()
     before = len(receiver.got)
-    people = stage.warm(6)
-    wait_until(lambda: len(receiver.got) > before and have_events(stage, receiver, people), DEADLINE)
-    for process in stage.processes("worker", "worker2"):
+    people = hooked_stage.warm(6)
+    wait_until(lambda: len(receiver.got) > before and have_events(hooked_stage, receiver, people), DEADLINE)
+    for process in hooked_stage.processes("worker", "worker2"):
         process.kill()
     killed_at = time.monotonic()
     for user_id in people:
-        stage.forget(user_id)
+        hooked_stage.forget(user_id)
     receiver.opened.set()
     delivered: dict[int, list[str]] = defaultdict(list)
 
@@ -125,5 +111,5 @@ def test_two_killed_workers_lose_no_event(stage: Stage, receiver: Receiver, figu
 
     wait_until(are_all_delivered, LEASE_DEADLINE)
     figure("two workers killed while they deliver: every event is delivered", time.monotonic() - killed_at)
-    with stage.connect() as redis:  # the messages of the killed workers end with their visibility timeout
+    with hooked_stage.connect() as redis:  # the messages of the killed workers end with their visibility timeout
         wait_until(lambda: all(key.endswith(":unacked") for key in list_traces(redis, *people)), LEASE_DEADLINE)

@@ -240,6 +240,16 @@ def test_a_lookup_publishes_to_the_hot_lane_and_receivers_to_the_others() -> Non
     assert (hot, others) == ({"lookup"}, {"receivers"})
 
 
+def test_senders_and_tasks_share_the_names_of_the_tasks() -> None:
+    named = re.compile(r"""(?:send_task\(|\.task\(name=|"task":)\s*([^\s,)]+)""")
+    paths = [ROOT / "celeryconfig.py", *(path for package in OURS for path in modules(package))]
+    names = {path.stem: found for path in paths if (found := named.findall(path.read_text("utf-8")))}
+    tasks = set(names.pop("tasks"))
+    assert set(names) == {"celeryconfig", "publish"}
+    assert {name for found in names.values() for name in found} == tasks
+    assert all(name.isidentifier() for name in tasks)  # an editor finds where else a constant is used, but no text
+
+
 def test_the_parts_of_the_web_tier_are_made_in_its_wiring_alone() -> None:
     made = re.compile(r"\b(Budget|Forget|Keys|MinuteStats|PhotoStore|Publisher|Schedule|Waiting)\(")
     assert {path.stem for path in modules("web") if made.search(path.read_text("utf-8"))} == {"wiring"}

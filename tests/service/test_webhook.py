@@ -13,9 +13,9 @@ import requests
 
 from tests.conftest import SIGNING_KEY, list_traces, make_picture, wait_until
 from tests.service.test_proxies import purge
-from tests.support.faults import DEADLINE, Stage, run_stage
+from tests.support.faults import DEADLINE, Stage
 from tests.support.proxies import nginx
-from tests.support.receiver import SECRET, Got, Receiver, verify_by_hand
+from tests.support.receiver import Got, Receiver, verify_by_hand
 from tests.support.running import BROWSER_ACCEPT, REQUEST_SECONDS
 from tests.support.servers import Pieces, reply
 from warmer.photo_urls import sign
@@ -24,27 +24,14 @@ _ids = count(9_300_000)
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
-def stage(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("webhook")
-    with run_stage(folder, WEBHOOK_URL=receiver.hook, WEBHOOK_SECRET=SECRET) as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("nginx")
 
 
 @pytest.fixture(scope="module")
-def cached(folder: Path, stage: Stage) -> Iterator[str]:
+def cached(folder: Path, hooked_stage: Stage) -> Iterator[str]:
     """The service behind nginx."""
-    with nginx(folder, stage.service.url) as url:
+    with nginx(folder, hooked_stage.service.url) as url:
         yield url
 
 
@@ -77,19 +64,19 @@ def list_copies(folder: Path, tag: str) -> str:
 
 
 def test_a_refresh_a_change_and_a_deletion_reach_the_cache_in_front(
-    stage: Stage, purging: Receiver, cached: str, folder: Path
+    hooked_stage: Stage, purging: Receiver, cached: str, folder: Path
 ) -> None:
-    user_id, world = next(_ids), stage.fake.world
+    user_id, world = next(_ids), hooked_stage.fake.world
     world.add_user(user_id, "Ann", picture=make_picture())
     url = f"{cached}/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
-    stage.register({user_id: None})
+    hooked_stage.register({user_id: None})
     wait_until(lambda: count_events(purging, user_id) == 1, DEADLINE)
     old = get(url)
     old_file = cached + purging.got[-1].event["data"]["photo_url"]
     assert (old.status_code, get(url).headers["X-Cache-Status"], get(old_file).status_code) == (200, "HIT", 200)
 
     world.change_photo(user_id, make_picture(color="red"))
-    assert stage.service.ask("POST", "/api/photos/refresh", json={"ids": [user_id]}).status_code == 202
+    assert hooked_stage.service.ask("POST", "/api/photos/refresh", json={"ids": [user_id]}).status_code == 202
     wait_until(lambda: count_events(purging, user_id) == 2, DEADLINE)
     wait_until(lambda: get(url).headers["ETag"] != old.headers["ETag"], DEADLINE)  # once the receiver has purged
     event = purging.got[-1].event
@@ -97,12 +84,12 @@ def test_a_refresh_a_change_and_a_deletion_reach_the_cache_in_front(
     assert set(old.headers["Cache-Tag"].split(",")) == set(event["data"]["cache_tags"])
 
     tags = {tag for answer in (old, get(url)) for tag in answer.headers["Cache-Tag"].split(",")}
-    stage.forget(user_id)
+    hooked_stage.forget(user_id)
     wait_until(lambda: count_events(purging, user_id) == 3, DEADLINE)
     gone = purging.got[-1].event
     assert (gone["type"], set(gone["data"]["cache_tags"])) == ("photo.gone", tags)
     wait_until(lambda: not any(list_copies(folder, tag) for tag in tags), DEADLINE)
     answers = [get(cached + re.sub(r"^https?://[^/]+", "", path)) for path in gone["data"]["urls"]]
     assert {answer.status_code for answer in answers} == {404}
-    with stage.connect() as redis:
+    with hooked_stage.connect() as redis:
         wait_until(lambda: not list_traces(redis, user_id), DEADLINE)

@@ -1,4 +1,4 @@
-"""A receiver of the webhook: an HTTP server that keeps what it got, and answers as a test says."""
+"""A receiver of the webhook: an HTTP server that keeps what it got, and answers as a test says. A service with one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import hashlib
 import hmac
 import json
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
+from tests.support.faults import Stage, run_stage
 from tests.support.servers import HttpStub, Pieces, reply
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of a test: 32 bytes....").decode()
@@ -60,6 +64,28 @@ class Receiver(HttpStub):
     def close(self) -> None:
         self.opened.set()
         super().close()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def hooked_stage(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A whole service that sends its events to the receiver."""
+    folder = tmp_path_factory.mktemp("webhook")
+    with run_stage(folder, WEBHOOK_URL=receiver.hook, WEBHOOK_SECRET=SECRET) as stage:
+        yield stage
+
+
+def drip(head: bytes, drop: bytes) -> Pieces:
+    """An answer that begins with `head` and goes on drop by drop until the connection is cut."""
+    yield head
+    while True:
+        time.sleep(0.05)
+        yield drop
 
 
 def verify_by_hand(got: Got, secret: str = SECRET) -> bool:

@@ -15,6 +15,7 @@ from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from warmer.broker.queues import DELIVER_TASK, WARM_TASK
 from warmer.broker.transport import cut_when_it_fails, open_anew_if_over
 from warmer.keys import ENQUEUED_EXTRA_SECONDS, QUEUES, WANTED_SECONDS, Keys, Lane
 from warmer.photo import VariantSpec
@@ -110,8 +111,7 @@ class Publisher:
         try:
             with self.app.producer_or_acquire() as producer, cut_when_it_fails(producer.connection):
                 open_anew_if_over(producer.connection)
-                # warmer/worker/tasks.py, `deliver`
-                self.app.send_task("deliver", args=[person_id], queue="webhook", producer=producer)
+                self.app.send_task(DELIVER_TASK, args=[person_id], queue="webhook", producer=producer)
         except BROKER_FAILED as error:
             self._break(error)
 
@@ -138,9 +138,8 @@ class Publisher:
                 has_batches = producer.supports_batch_publish  # RabbitMQ has none: it confirms one after another
                 with producer.batch():  # Redis gets all in one round trip; `count_waiting` has declared the queue
                     for subject in accepted:
-                        # warmer/worker/tasks.py, `warm`
                         self.app.send_task(
-                            "warm", args=[subject, lane], queue=lane, producer=producer, headers=headers,
+                            WARM_TASK, args=[subject, lane], queue=lane, producer=producer, headers=headers,
                             declare=[], argsrepr=repr([subject, lane]), kwargsrepr="{}",
                             task_id=token_hex(6),  # Flower's table has room for no longer one
                         )  # fmt: skip

@@ -1,6 +1,6 @@
 """The queues, as each kind of broker has to be told: Redis, alone or found through Sentinels, and RabbitMQ.
 
-Producers, workers and Flower have to agree on them (kombu).
+Producers, workers and Flower have to agree on them (kombu), and on the names of the tasks.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ ANSWER_SECONDS = 2.0  # how long a worker waits for a broker that is gone withou
 SILENCE_SECONDS = 2.0  # without an answer, after which Redis gets a PING
 # Replicated, and never lost with one node. (RabbitMQ, quorum queues.)
 QUORUM = {"x-queue-type": "quorum"}
+# As messages name them. The functions are in warmer/worker/tasks.py, which no publisher imports.
+WARM_TASK, DELIVER_TASK, TICK_TASK, KEEP_NEWEST_TASK = "warm", "deliver", "tick", "keep_newest"
 
 
 def list_queues(settings: Settings) -> list[Queue]:

@@ -14,6 +14,7 @@ from celery.exceptions import Reject
 from celery.signals import worker_init, worker_ready, worker_shutdown
 from redis.exceptions import RedisError
 
+from warmer.broker.queues import DELIVER_TASK, KEEP_NEWEST_TASK, TICK_TASK, WARM_TASK
 from warmer.celery import app
 from warmer.deadline import JobContext
 from warmer.flow.outcome import Outcome
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 _heartbeats: list[Heartbeat] = []
 
 
-@app.task(name="warm", bind=True)
+@app.task(name=WARM_TASK, bind=True)
 def warm(self: Task[..., str], subject: str, lane: Lane, *_: Any, **__: Any) -> str:
     """Warm a file id, or the newest picture behind `user:<id>`. Returns the outcome as text, which Flower shows.
 
@@ -67,7 +68,7 @@ def _run(subject: Subject, lane: Lane) -> Outcome:
         raise Reject(f"Redis is away ({type(error).__name__})", requeue=True) from None
 
 
-@app.task(name="deliver")
+@app.task(name=DELIVER_TASK)
 def deliver(person_id: int, *_: Any, **__: Any) -> str:
     """Deliver the events of an id to WEBHOOK_URL. Returns the outcome as text, which Flower shows."""
     delivery = get_worker_context().delivery
@@ -81,7 +82,7 @@ def deliver(person_id: int, *_: Any, **__: Any) -> str:
     return str(outcome)
 
 
-@app.task(name="tick", send_events=False)  # Flower shows the work, not the clock
+@app.task(name=TICK_TASK, send_events=False)  # Flower shows the work, not the clock
 def tick(*_: Any, **__: Any) -> int:
     """Every 2 s: publish the subjects that are due; once a minute, record the lengths of the queues."""
     published = beat_rounds.run_tick(get_worker_context())
@@ -89,7 +90,7 @@ def tick(*_: Any, **__: Any) -> int:
     return published
 
 
-@app.task(name="keep_newest", send_events=False)
+@app.task(name=KEEP_NEWEST_TASK, send_events=False)
 def keep_newest(*_: Any, **__: Any) -> int:
     """Every 10 min: schedule the newest partners that have no next run."""
     return beat_rounds.keep_newest(get_worker_context())

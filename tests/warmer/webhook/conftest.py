@@ -11,7 +11,7 @@ from redis import Redis
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
 from tests.support.receiver import SECRET, Receiver
-from tests.warmer.flow.conftest import follow
+from tests.warmer.flow.conftest import follow, mark_old
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
 from warmer.settings import Settings, load_settings
@@ -66,6 +66,24 @@ def told(context: WorkerContext, user_id: int) -> int:
 
 def pin(context: WorkerContext, person_id: int, file_id: str) -> None:
     context.people.register(person_id, "Ann", file_id)
+
+
+def pin_and_warm(context: WorkerContext, telegram: FakeTelegram) -> tuple[int, str]:
+    """Let a new partner show a new picture that is ready. Returns the ids of both."""
+    pin(context, person_id := next_id(), file_id := telegram.world.add_file(make_picture()))
+    warm(context, file_id)
+    return person_id, file_id
+
+
+def hide(context: WorkerContext, telegram: FakeTelegram, user_id: int) -> None:
+    """Hide the picture of a profile, and look the profile up."""
+    telegram.world.hide_photo(user_id)
+    mark_old(context, user_id)
+    follow(context, user_id)
+
+
+def get_shown(context: WorkerContext, person_id: int) -> str:
+    return context.people.get(person_id).shown[0]
 
 
 def warm(context: WorkerContext, file_id: str) -> None:

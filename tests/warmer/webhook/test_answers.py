@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -10,14 +9,11 @@ from typing import Any
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.conftest import make_picture, next_id
-from tests.support.receiver import Receiver
+from tests.support.receiver import Receiver, drip
 from tests.support.remaining import remaining
 from tests.support.servers import reply
-from tests.warmer.webhook.conftest import pin, warm
+from tests.warmer.webhook.conftest import pin_and_warm
 from tests.warmer.webhook.stored import count_events, get_next_attempt
-from warmer.cache_tags import CacheTags
-from warmer.photo_urls import PhotoUrls
 from warmer.state.outbox import Outbox
 from warmer.webhook.delivery import (
     FIRST_PAUSE_SECONDS,
@@ -28,7 +24,6 @@ from warmer.webhook.delivery import (
     Delivery,
     choose_pause,
 )
-from warmer.webhook.payload import Payloads
 from warmer.webhook.receiver import ATTEMPT_SECONDS
 from warmer.webhook.receiver import Receiver as Client
 from warmer.wiring import WorkerContext
@@ -37,11 +32,10 @@ from warmer.wiring import WorkerContext
 @pytest.fixture
 def impatient(context: WorkerContext, delivery: Delivery) -> Iterator[Delivery]:
     """A delivery that waits for half a second instead of 20 s."""
-    urls = PhotoUrls(context.settings.url_signing_keys, "", context.settings.photo_sizes)
-    payloads = Payloads(urls, CacheTags(context.settings.init_data_secret))
     client = Client(context.settings, PLACES, attempt_seconds=0.5)
-    with closing(Delivery(delivery.outbox, client, payloads.format, lambda: True, lambda _: None)) as impatient:
-        yield impatient
+    with closing(client), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delivery, "_receiver", client)
+        yield delivery
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -85,8 +79,7 @@ def test_410_stops_the_receiver_loudly_and_drops_the_events_for_it(
     delivery.run(told)
     assert [record.levelname for record in caplog.records if "410" in record.getMessage()] == ["CRITICAL"]
     assert delivery.outbox.look().is_stopped
-    pin(context, person_id := next_id(), file_id := telegram.world.add_file(make_picture()))
-    warm(context, file_id)
+    person_id, _ = pin_and_warm(context, telegram)
     delivery.run(person_id)
     assert len(receiver.got) == 1
     assert (count_events(context, told), count_events(context, person_id)) == (0, 0)
@@ -120,14 +113,7 @@ def test_an_answer_after_the_deadline_is_a_failure(
 def test_a_dripping_answer_is_cut_at_the_deadline(
     context: WorkerContext, receiver: Receiver, told: int, impatient: Delivery
 ) -> None:
-
-    def drip(_: object) -> Any:
-        yield b"HTTP/1.1 200 OK\r\n"
-        while True:  # until the connection is cut
-            time.sleep(0.05)
-            yield b"X-Slow: 1\r\n"
-
-    receiver.answer = drip
+    receiver.answer = lambda _: drip(b"HTTP/1.1 200 OK\r\n", b"X-Slow: 1\r\n")
     assert str(impatient.run(told)) == "postponed: no answer within 0.5 s"
     assert count_events(context, told) == 1
 
@@ -135,13 +121,7 @@ def test_a_dripping_answer_is_cut_at_the_deadline(
 def test_a_body_that_drips_after_a_success_is_not_waited_for(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
 ) -> None:
-    def drip(_: object) -> Any:
-        yield b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n"
-        while True:  # until the connection is cut
-            time.sleep(0.05)
-            yield b"."
-
-    receiver.answer = drip
+    receiver.answer = lambda _: drip(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n", b".")
     assert delivery.run(told).kind == "done"
     assert count_events(context, told) == 0
     receiver.close()  # waits for the end of the connection
@@ -186,8 +166,7 @@ def test_of_a_receiver_that_throttles_no_other_id_gets_an_event(
 ) -> None:
     receiver.answer = lambda _: reply(b"", "Retry-After: 600", status=503)
     delivery.run(told)
-    pin(context, person_id := next_id(), file_id := telegram.world.add_file(make_picture()))
-    warm(context, file_id)
+    person_id, _ = pin_and_warm(context, telegram)
     assert "asked for a pause" in str(delivery.run(person_id))
     assert "asked for a pause" in str(delivery.run(told))
     assert len(receiver.got) == 1

@@ -14,8 +14,7 @@ from tests.conftest import make_picture, next_id, wait_until
 from tests.support.receiver import Receiver
 from tests.support.remaining import remaining
 from tests.support.servers import reply
-from tests.warmer.flow.conftest import follow, mark_old
-from tests.warmer.webhook.conftest import pin, warm
+from tests.warmer.webhook.conftest import hide, pin, warm
 from tests.warmer.webhook.stored import age, count_events, get_next_attempt, list_messages
 from warmer.deadline import Deadline
 from warmer.state.outbox import OUTAGE_FAILURES, Outbox
@@ -58,9 +57,7 @@ def test_a_failed_event_is_tried_again_with_the_same_id_and_body(
 def test_a_later_event_waits_for_the_earlier_one(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, telegram: FakeTelegram
 ) -> None:
-    telegram.world.hide_photo(told)
-    mark_old(context, told)
-    follow(context, told)
+    hide(context, telegram, told)
     receiver.answer = lambda _: reply(status=500)
     delivery.run(told)
     assert receiver.list_types() == ["photo.changed"]
@@ -127,9 +124,7 @@ def test_after_a_day_the_event_is_dead_and_the_next_one_is_delivered(
     telegram: FakeTelegram,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    telegram.world.hide_photo(told)
-    mark_old(context, told)
-    follow(context, told)
+    hide(context, telegram, told)
     age(context, told, GIVE_UP_SECONDS)
     receiver.answer = lambda got: reply(status=500 if got.event["type"] == "photo.changed" else 200)
     delivery.run(told)

@@ -12,7 +12,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import list_traces, make_picture, next_id
 from tests.support.receiver import Receiver
 from tests.warmer.flow.conftest import follow, mark_old
-from tests.warmer.webhook.conftest import warm
+from tests.warmer.webhook.conftest import get_shown, hide, warm
 from warmer.cache_tags import CacheTags
 from warmer.keys import Subject
 from warmer.photo_urls import PhotoUrls
@@ -30,10 +30,6 @@ def tags(context: WorkerContext) -> CacheTags:
 @pytest.fixture
 def urls(context: WorkerContext) -> PhotoUrls:
     return PhotoUrls([SecretStr("x" * 32), *context.settings.url_signing_keys][1:], "", context.settings.photo_sizes)
-
-
-def get_shown(context: WorkerContext, person_id: int) -> str:
-    return context.people.get(person_id).shown[0]
 
 
 def change(context: WorkerContext, telegram: FakeTelegram, user_id: int, picture: bytes = RED) -> None:
@@ -115,9 +111,7 @@ def test_a_hidden_picture_is_gone_and_announced_again_when_it_is_back(
     urls: PhotoUrls,
 ) -> None:
     shown, person = get_shown(context, told), Subject.of_person(told)
-    telegram.world.hide_photo(told)
-    mark_old(context, told)
-    follow(context, told)
+    hide(context, telegram, told)
     delivery.run(told)
     assert receiver.list_types() == ["photo.changed", "photo.gone"]
     assert receiver.got[-1].event["data"] == {
@@ -174,9 +168,7 @@ def test_a_loss_is_published_when_the_picture_is_served_no_more(
     if way == "forget":
         context.steps.forget.person(told)
     else:
-        telegram.world.hide_photo(told)
-        mark_old(context, told)
-        follow(context, told)
+        hide(context, telegram, told)
     assert stored == [False]
     assert delivery.run(told).kind == "done"
 
@@ -185,8 +177,6 @@ def test_an_id_that_is_not_registered_has_events_too(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, user_id: int, telegram: FakeTelegram
 ) -> None:
     follow(context, user_id)
-    telegram.world.hide_photo(user_id)
-    mark_old(context, user_id)
-    follow(context, user_id)
+    hide(context, telegram, user_id)
     delivery.run(user_id)
     assert receiver.list_types() == ["photo.changed", "photo.gone"]

@@ -7,18 +7,14 @@ import json
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, make_picture, next_id
 from tests.support.receiver import Receiver
-from tests.warmer.flow.conftest import follow, mark_old
-from tests.warmer.webhook.conftest import pin, warm
+from tests.warmer.flow.conftest import follow
+from tests.warmer.webhook.conftest import get_shown, hide, pin, pin_and_warm, warm
 from tests.warmer.webhook.stored import read_oldest
 from warmer.photo import Unavailable
 from warmer.webhook.delivery import Delivery
 from warmer.wiring import WorkerContext
 
 RED, PICTURE = make_picture(color="red"), make_picture()
-
-
-def get_shown(context: WorkerContext, person_id: int) -> str:
-    return context.people.get(person_id).shown[0]
 
 
 def test_a_pinned_picture_is_announced_when_it_is_ready_and_not_before(
@@ -59,8 +55,7 @@ def test_a_picture_whose_worker_ended_before_it_was_announced_is_announced_by_th
 def test_a_picture_that_is_fetched_anew_after_an_eviction_is_no_event(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
 ) -> None:
-    pin(context, person_id := next_id(), file_id := telegram.world.add_file(PICTURE))
-    warm(context, file_id)
+    person_id, file_id = pin_and_warm(context, telegram)
     context.redis.delete(context.keys.variant(file_id, 80, "webp"))
     warm(context, file_id)
     delivery.run(person_id)
@@ -94,9 +89,7 @@ def test_a_worker_that_ends_while_it_hides_a_picture_leaves_the_rest_to_the_next
     delivery.run(told)
     assert context.people.drop_photos(told) == (shown,)  # then the worker ended
     assert delivery.run(told).kind == "skipped"
-    telegram.world.hide_photo(told)
-    mark_old(context, told)
-    follow(context, told)
+    hide(context, telegram, told)
     assert context.steps.store.get_unavailable(shown) == Unavailable("forgotten")
     delivery.run(told)
     assert receiver.list_types() == ["photo.changed", "photo.gone"]
