@@ -36,6 +36,7 @@ def app_with_own_redis(tmp_path: Path, telegram: object, as_server: Headers, mak
     """An app with its own Redis, which a test can stop, with a stored picture and a partner."""
     with RedisServer(tmp_path, **{"maxmemory-policy": "noeviction"}) as server:
         app = make_app(redis_url=server.url, photo_wait=0.2)
+        wait_until(lambda: app.test_client().get("/readyz").get_json()["checks"]["redis"] == "ok")
         app.config.update(server=server, stored=file_url(store_picture(app)), folder=tmp_path)
         app.test_client().put(
             "/api/partner/42", json={"name": "Ann", "photo_file_id": new_file_id()}, headers=as_server

@@ -13,7 +13,7 @@ from celery import Celery
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import API_KEY
+from tests.conftest import API_KEY, wait_until
 from tests.support.redis_nodes import RedisServer
 from tests.support.remaining import remaining
 from tests.support.web_parts import MakeApp, add_worker, as_user, file_url, new_file_id, new_id, store_picture
@@ -255,7 +255,7 @@ def test_the_figures_say_since_when_there_are_any(app: Flask, client: FlaskClien
 def test_without_redis_the_page_says_so(tmp_path: Path, make_app: MakeApp) -> None:
     with RedisServer(tmp_path) as server:
         client = make_app(redis_url=server.url).test_client()
-        assert read(client)["redis"] == "ok"
+        wait_until(lambda: read(client)["redis"] == "ok")
         server.kill()
         shown, answer = read(client), client.get("/ops", headers=KEY)
     assert (shown["redis"], shown["now"], shown["day"], shown["steps"]) == ("away", None, None, [])
