@@ -72,6 +72,14 @@ def test_any_other_credential_is_refused(client: FlaskClient, headers: dict[str,
     assert client.get("/ops", headers=headers, **FAR).status_code == 401
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_a_proxy_that_names_an_address_of_this_machine_opens_nothing(client: FlaskClient, path: str) -> None:
+    fields = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Client-IP")
+    forged = [*({name: "127.0.0.1"} for name in fields), {"Forwarded": "for=127.0.0.1;host=127.0.0.1"}]
+    near = {"environ_base": {"REMOTE_ADDR": "127.0.0.1"}, "base_url": "http://127.0.0.1"}
+    assert [one for one in forged if client.get(path, headers=one, **near).status_code != 401] == []
+
+
 def test_a_user_is_refused(client: FlaskClient) -> None:
     assert client.get("/ops", headers=as_user(new_id()), **FAR).status_code == 403
 
