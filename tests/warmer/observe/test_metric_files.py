@@ -122,6 +122,19 @@ def test_a_process_without_room_counts_in_memory_and_moves_its_counts_once_there
         assert read(tmp_path) == (7, 2)
 
 
+def test_a_process_without_room_says_so_once_and_keeps_counting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("warmer.observe.metric_files.RETRY_SECONDS", 0.0)
+    (tmp_path / "taken").touch()  # no folder can be made there
+    counts = FiledCounts(str(tmp_path / "taken" / "counter_1.db"))
+    for number in (1.0, 2.0, 3.0):
+        counts.write_value('["a", "a_total", {}, ""]', number, 0.0)
+    assert counts.read_value('["a", "a_total", {}, ""]')[0] == 3.0  # type: ignore[no-untyped-call]  # as above
+    assert [record.message.partition(",")[0] for record in caplog.records] == ["no room for metrics"]
+    counts.close()  # type: ignore[no-untyped-call]  # as above
+
+
 def test_every_byte_of_a_file_is_written_before_it_is_mapped(tmp_path: Path) -> None:
     """A hole in it would end the process at its first write on a full disk."""
     with running(tmp_path, "count()"):
