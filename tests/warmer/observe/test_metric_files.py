@@ -135,6 +135,22 @@ def test_a_process_without_room_says_so_once_and_keeps_counting(
     counts.close()  # type: ignore[no-untyped-call]  # as above
 
 
+def test_a_file_that_finds_no_room_to_grow_keeps_its_counts_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warmer.observe.metric_files.RETRY_SECONDS", 0.0)
+    counts = FiledCounts(str(tmp_path / "counter_1.db"))
+    [file] = tmp_path.iterdir()
+    file.with_suffix(".new").mkdir()  # no file can be written there, as on a full disk
+    for number in range(100):
+        counts.write_value(f'["a", "a_total", {{"n": "{number:01000}"}}, ""]', 1.0, 0.0)
+    assert 0 < len(sum_up(tmp_path)) < 100
+    file.with_suffix(".new").rmdir()
+    counts.write_value('["a", "a_total", {}, ""]', 1.0, 0.0)
+    assert sum_up(tmp_path) == [1.0] * 101
+    counts.close()  # type: ignore[no-untyped-call]  # as above
+
+
 def test_every_byte_of_a_file_is_written_before_it_is_mapped(tmp_path: Path) -> None:
     """A hole in it would end the process at its first write on a full disk."""
     with running(tmp_path, "count()"):
