@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LARGE_BYTES = 100_000
+HUGE_BYTES = 2**22  # far more than the kernel takes for a client that does not read
 gthread.STOP_KEEPALIVE_LINGER = 0.1  # seconds that a stopping worker grants idle clients; 2 in production
 
 
@@ -32,11 +33,13 @@ class PatientWorker(GatheringWorker):
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-    """Answers with a large body, the request's body, or the path."""
+    """Answers with a large or a huge body, the request's body, or the path."""
     path: str = environ["PATH_INFO"]
     body: Any = path.encode()
     if path == "/large":
         body = bytes(LARGE_BYTES)
+    elif path == "/huge":
+        body = bytes(HUGE_BYTES)
     elif path == "/read":
         body = environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Length", str(len(body)))])

@@ -116,11 +116,14 @@ def test_no_error_of_any_setting_repeats_a_part_of_its_value(env: Set, name: str
 
 
 def try_value(env: Set, name: str, value: str) -> str:
-    """Returns the error for this value with its traceback, empty if the value is accepted."""
+    """Returns the error for this value with its traceback and its context, empty if the value is accepted.
+
+    No traceback shows the context, but a tool that collects errors may.
+    """
     try:
         env(**{name: value})
     except ConfigError as error:
-        return "".join(traceback.format_exception(error))
+        return "".join([*traceback.format_exception(error), str(error.__context__ or "")])
     return ""
 
 

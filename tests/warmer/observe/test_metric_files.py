@@ -67,6 +67,11 @@ def read(folder: Path) -> tuple[float, float]:
     return sums["avatar_warmings_total"], sums["avatar_warm_seconds_count"]
 
 
+def sum_up(folder: Path) -> list[float]:
+    """Returns the values of all samples."""
+    return [sample.value for metric in SharedMetrics(str(folder)).collect() for sample in metric.samples]
+
+
 def list_files(folder: Path) -> list[str]:
     return sorted(path.name.partition("-")[0] for path in folder.iterdir())
 
@@ -101,8 +106,7 @@ def test_thousands_of_ended_processes_leave_two_files_for_each_type_at_most(tmp_
         counts.write_value('["a", "a_total", {}, ""]', 1.0, 0.0)
         counts.close()  # type: ignore[no-untyped-call]  # as the end of its process
         assert len(list(tmp_path.iterdir())) <= 2
-    ((metric,),) = (list(SharedMetrics(str(tmp_path)).collect()),)
-    assert [sample.value for sample in metric.samples] == [1000]
+    assert sum_up(tmp_path) == [1000]
     assert list_files(tmp_path) == ["counter_ended.db"]
 
 
@@ -116,6 +120,35 @@ def test_a_process_without_room_counts_in_memory_and_moves_its_counts_once_there
         tell(process, limit.format("resource.RLIM_INFINITY"))
         tell(process, "count(3)")
         assert read(tmp_path) == (7, 2)
+
+
+def test_a_process_without_room_says_so_once_and_keeps_counting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("warmer.observe.metric_files.RETRY_SECONDS", 0.0)
+    (tmp_path / "taken").touch()  # no folder can be made there
+    counts = FiledCounts(str(tmp_path / "taken" / "counter_1.db"))
+    for number in (1.0, 2.0, 3.0):
+        counts.write_value('["a", "a_total", {}, ""]', number, 0.0)
+    assert counts.read_value('["a", "a_total", {}, ""]')[0] == 3.0  # type: ignore[no-untyped-call]  # as above
+    assert [record.message.partition(",")[0] for record in caplog.records] == ["no room for metrics"]
+    counts.close()  # type: ignore[no-untyped-call]  # as above
+
+
+def test_a_file_that_finds_no_room_to_grow_keeps_its_counts_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warmer.observe.metric_files.RETRY_SECONDS", 0.0)
+    counts = FiledCounts(str(tmp_path / "counter_1.db"))
+    [file] = tmp_path.iterdir()
+    file.with_suffix(".new").mkdir()  # no file can be written there, as on a full disk
+    for number in range(100):
+        counts.write_value(f'["a", "a_total", {{"n": "{number:01000}"}}, ""]', 1.0, 0.0)
+    assert 0 < len(sum_up(tmp_path)) < 100
+    file.with_suffix(".new").rmdir()
+    counts.write_value('["a", "a_total", {}, ""]', 1.0, 0.0)
+    assert sum_up(tmp_path) == [1.0] * 101
+    counts.close()  # type: ignore[no-untyped-call]  # as above
 
 
 def test_every_byte_of_a_file_is_written_before_it_is_mapped(tmp_path: Path) -> None:
@@ -175,21 +208,31 @@ def test_a_file_that_cannot_be_opened_takes_no_other_counts_with_it(tmp_path: Pa
     assert (tmp_path / "counter_1-a.db").is_dir()
 
 
+def test_without_room_to_fold_the_counts_of_ended_processes_are_shown_and_folded_later(tmp_path: Path) -> None:
+    (tmp_path / "counter_ended.new").mkdir()  # no file can be written there, as on a full disk
+    for number in (1, 2):
+        counts = FiledCounts(str(tmp_path / f"counter_{number}.db"))
+        counts.write_value('["a", "a_total", {}, ""]', 1.0, 0.0)
+        counts.close()  # type: ignore[no-untyped-call]  # as above
+        assert sum_up(tmp_path) == [number]
+    assert list_files(tmp_path) == ["counter_1", "counter_2", "counter_ended.new"]
+    (tmp_path / "counter_ended.new").rmdir()
+    assert sum_up(tmp_path) == [2]
+    assert list_files(tmp_path) == ["counter_ended.db"]
+
+
 def test_a_file_that_cannot_be_deleted_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(1, "Operation not permitted", path)
-
-    def sum_up() -> list[float]:
-        return [sample.value for metric in SharedMetrics(str(tmp_path)).collect() for sample in metric.samples]
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refuse)
         for number in (1, 2, 3):
             counts = FiledCounts(str(tmp_path / f"counter_{number}.db"))
             counts.write_value('["a", "a_total", {}, ""]', 1.0, 0.0)
-            assert sum_up() == [number]
+            assert sum_up(tmp_path) == [number]
             counts.close()  # type: ignore[no-untyped-call]  # as above
-            assert sum_up() == sum_up() == [number]
+            assert sum_up(tmp_path) == sum_up(tmp_path) == [number]
         assert list_files(tmp_path) == ["counter_1", "counter_2", "counter_3", "counter_ended.db"]
-    assert sum_up() == [3]
+    assert sum_up(tmp_path) == [3]
     assert list_files(tmp_path) == ["counter_ended.db"]

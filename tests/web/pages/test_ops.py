@@ -28,6 +28,7 @@ from web.wiring import get_web_context
 
 FAR = {"environ_base": {"REMOTE_ADDR": "203.0.113.7"}}  # RFC 5737
 WANTED = 'Bearer realm="avatar-warmer", Basic realm="avatar-warmer", charset="UTF-8"'
+PAGE_KEY = "the-key-of-a-page-for-one-start-only"
 PATHS = ["/ops", "/ops.json"]
 KEY = {"Authorization": f"Bearer {API_KEY}"}
 
@@ -72,6 +73,14 @@ def test_any_other_credential_is_refused(client: FlaskClient, headers: dict[str,
     assert client.get("/ops", headers=headers, **FAR).status_code == 401
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_a_proxy_that_names_an_address_of_this_machine_opens_nothing(client: FlaskClient, path: str) -> None:
+    fields = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Client-IP")
+    forged = [*({name: "127.0.0.1"} for name in fields), {"Forwarded": "for=127.0.0.1;host=127.0.0.1"}]
+    near = {"environ_base": {"REMOTE_ADDR": "127.0.0.1"}, "base_url": "http://127.0.0.1"}
+    assert [one for one in forged if client.get(path, headers=one, **near).status_code != 401] == []
+
+
 def test_a_user_is_refused(client: FlaskClient) -> None:
     assert client.get("/ops", headers=as_user(new_id()), **FAR).status_code == 403
 
@@ -79,10 +88,21 @@ def test_a_user_is_refused(client: FlaskClient) -> None:
 @pytest.mark.usefixtures("redis", "telegram")
 @pytest.mark.parametrize("path", PATHS)
 def test_the_page_key_opens_it_from_anywhere(make_app: MakeApp, path: str) -> None:
-    page_key = "the-key-of-a-page-for-one-start-only"
-    client = make_app(page_key=page_key).test_client()
-    client.get(f"/?key={page_key}")
+    client = make_app(page_key=PAGE_KEY).test_client()
+    client.get(f"/?key={PAGE_KEY}")
     assert client.get(path, **FAR).status_code == 200
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+@pytest.mark.parametrize("path", PATHS)
+def test_the_page_key_opens_it_in_the_cookie_of_its_port_alone(make_app: MakeApp, path: str) -> None:
+    """In the URL of a page it would stay in the browser's history, and in the log of a proxy."""
+    client = make_app(page_key=PAGE_KEY, port=8123).test_client()
+    client.set_cookie("avatar_warmer_8124", PAGE_KEY)
+    given = [f"{path}?key={PAGE_KEY}", f"{path}?avatar_warmer_8123={PAGE_KEY}", path]
+    assert [client.get(one).status_code for one in given] == [401] * 3
+    client.set_cookie("avatar_warmer_8123", PAGE_KEY)
+    assert client.get(path).status_code == 200
 
 
 def test_a_password_is_no_key_for_other_routes(client: FlaskClient) -> None:

@@ -67,6 +67,11 @@ def test_clients_that_send_requests_without_reading_block_no_thread(server: Serv
         server.assert_answers()
 
 
+def test_a_client_that_reads_nothing_of_an_answer_too_large_for_the_kernel_blocks_no_thread(server: Server) -> None:
+    with server.many(head("GET /huge HTTP/1.0"), THREADS):
+        server.assert_answers(1)
+
+
 def test_a_thread_that_waits_for_a_client_is_freed(hasty: Server) -> None:
     with hasty.many(head("POST /read HTTP/1.1", "Content-Length: 70000") + b"12345", THREADS):
         hasty.assert_answers()

@@ -130,6 +130,18 @@ def test_a_body_has_ten_seconds_to_arrive_after_100(
     assert_waits(worker, clock, 10)
 
 
+def test_a_client_of_http_1_0_gets_no_100_and_its_body_has_the_same_time(
+    worker: GatheringWorker, clock: Clock, client: socket.socket
+) -> None:
+    """It would take the 100 for its answer (RFC 9110, 10.1.1)."""
+    client.sendall(head("POST /read HTTP/1.0", "Content-Length: 5", "Expect: 100-continue"))
+    run_loop_until(worker, lambda: worker.polling and only_connection(worker).whole_bytes)
+    client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.recv(1)
+    assert_waits(worker, clock, 10)
+
+
 def test_chunks_beyond_the_cap_are_refused_and_no_thread_waits_for_their_end(
     worker: GatheringWorker, client: socket.socket
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import runpy
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,3 +30,22 @@ def test_a_missing_public_url_is_told_once_where_others_reach_the_service(
     server: dict[str, Any] = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
     server["warn_of_relative_urls"](settings.model_copy(update={"host": host, "public_url": public_url}))
     assert [record.message.partition(" ")[0] for record in caplog.records] == ["PUBLIC_URL"] * warnings
+
+
+def test_the_heartbeats_get_a_folder_although_shared_memory_and_the_usual_ones_are_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gunicorn would end at its start. A whole service on such a disk: tests/faults/test_disk.py."""
+    take_file, full = tempfile.TemporaryFile, {"/dev/shm", "/tmp", "/var/tmp"}  # noqa: S108 - they are only named
+
+    def take_file_if_there_is_room(**where: Any) -> Any:
+        if where["dir"] in full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return take_file(**where)
+
+    server: dict[str, Any] = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    monkeypatch.setattr(tempfile, "TemporaryFile", take_file_if_there_is_room)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    assert server["_find_heartbeat_folder"]() == str(tmp_path)
+    full |= {str(tmp_path), "."}
+    assert server["_find_heartbeat_folder"]() is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import selectors
 import socket
 import struct
 from collections.abc import Iterator
@@ -147,6 +148,19 @@ def test_a_client_that_does_not_take_its_answer_is_cut_off_after_ten_seconds(
         clock.advance(0.7)
         run_once(worker)
         assert worker.nr_conns == 0
+
+
+def test_the_next_request_of_a_client_waits_in_the_loop_until_it_reads_the_answers_of_threads(
+    app: Flask, worker: PhotoWorker
+) -> None:
+    """A thread would give up on the client after a moment."""
+    app.add_url_rule("/long", "long", lambda: bytes(100_000))
+    with visit(worker) as late:
+        late.sock.sendall(head("GET /long HTTP/1.1") * 20)  # more than all buffers take
+        [conn] = list_connections(worker)
+        run_until(worker, lambda: conn.polled == selectors.EVENT_WRITE or conn.is_leaving)
+        assert not conn.is_leaving
+        assert [len(late.receive().body) for _ in range(20)] == [100_000] * 20
 
 
 def test_clients_that_send_hits_and_read_nothing_take_no_memory_without_bound(
