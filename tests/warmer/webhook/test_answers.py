@@ -133,18 +133,23 @@ def test_a_dripping_answer_is_cut_at_the_deadline(
 
 
 def test_a_body_that_drips_after_a_success_is_not_waited_for(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("warmer.webhook.receiver.DRAIN_SECONDS", 0.05)
+    ended = []
+
     def drip(_: object) -> Any:
-        yield b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n"
-        while True:  # until the connection is cut
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+        for _piece in range(100):  # or until the connection is cut
             time.sleep(0.05)
             yield b"."
+        ended.append(True)
 
     receiver.answer = drip
     assert delivery.run(told).kind == "done"
     assert count_events(context, told) == 0
     receiver.close()  # waits for the end of the connection
+    assert not ended
 
 
 def test_of_a_body_of_10_mb_only_the_beginning_is_read(
