@@ -112,8 +112,13 @@ def test_an_event_is_not_sent_so_late_that_another_worker_may_send_it_too(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
+
+    def wait() -> bool:
+        clock.advance(LATEST_SECONDS + 1)
+        return True
+
     monkeypatch.setattr(delivery, "_clock", clock)
-    monkeypatch.setattr(delivery, "_wait_for_web", lambda: clock.advance(LATEST_SECONDS + 1) is None)
+    monkeypatch.setattr(delivery, "_wait_for_web", wait)
     assert str(delivery.run(told)) == "postponed: Redis was too slow"
     assert (receiver.got, count_events(context, told)) == ([], 1)
     assert get_next_attempt(context, told) == remaining(FIRST_PAUSE_SECONDS)
