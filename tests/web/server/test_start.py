@@ -1,12 +1,17 @@
-"""What gunicorn does before it starts its processes."""
+"""What gunicorn does before it starts its processes, and what each of them does first."""
 
 from __future__ import annotations
 
+import gc
 import runpy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from flask import Flask
+from redis import Redis
 
+from tests.support.redis_kinds import list_masters
 from tests.support.running import ROOT
 from warmer.settings import Settings
 
@@ -27,3 +32,18 @@ def test_a_missing_public_url_is_told_once_where_others_reach_the_service(
     server: dict[str, Any] = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
     server["warn_of_relative_urls"](settings.model_copy(update={"host": host, "public_url": public_url}))
     assert [record.message.partition(" ")[0] for record in caplog.records] == ["PUBLIC_URL"] * warnings
+
+
+def test_a_process_names_the_rights_that_redis_denies_at_its_start(
+    app: Flask, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    server: dict[str, Any] = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    try:
+        for master in list_masters(redis):
+            master.execute_command("ACL", "SETUSER", "default", "-zadd")
+        server["post_worker_init"](SimpleNamespace(wsgi=app))
+    finally:
+        gc.unfreeze()
+        for master in list_masters(redis):
+            master.execute_command("ACL", "SETUSER", "default", "+zadd")
+    assert "Redis denies this user: +zadd " in caplog.text
