@@ -81,8 +81,10 @@ def riff(name: bytes, content: bytes) -> bytes:
     return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
 
 
-def stream_of_groups(side: int, groups: int, transforms: bool = False, long_codes: bool = False) -> bytes:
-    """The stream of such a picture, from its transforms on."""
+def stream_of_groups(
+    side: int, groups: int, transforms: bool = False, long_codes: bool = False, step: int = 1
+) -> bytes:
+    """The stream of such a picture, from its transforms on. `step`: from the tables of a block to those of the next."""
     bits = BitWriter()
     for kind in (0, 1, 2) if transforms else ():  # predictor and cross color, with an image each; subtract green
         bits.put(1 | kind << 1, 3)
@@ -98,7 +100,7 @@ def stream_of_groups(side: int, groups: int, transforms: bool = False, long_code
     for _ in range(3):
         bits.put_code_of_one(0)
     for block in range((side // BLOCK) ** 2):
-        index = min(block, groups - 1)
+        index = min(block * step, groups - 1)
         bits.put_byte(index & 255)
         bits.put_byte(index >> 8)
     for _ in range(groups):

@@ -9,7 +9,11 @@ import pytest
 
 from tests.support.running import ROOT
 
-LIMIT = "import warmer.open_files as files; print(files.raise_open_files_limit_or_exit(1024))"
+LIMIT = """
+from resource import RLIMIT_NOFILE, getrlimit
+from warmer.open_files import raise_open_files_limit_or_exit
+print(min(raise_open_files_limit_or_exit(1024), getrlimit(RLIMIT_NOFILE)[0]))
+"""
 SERVER = "import runpy; print(runpy.run_path('gunicorn.conf.py')['worker_connections'])"
 
 

@@ -82,7 +82,7 @@ def test_a_password_that_is_not_encoded_is_refused_without_a_part_of_it(url: str
         f"redis://a/0?{SECRET}=1", f"redis://a/{SECRET}", f"redis://a/0?protocol={SECRET}",
         f"rediss://a/0?ssl_cert_reqs={SECRET}", f"rediss://a/0?ssl_ca_certs=/no/such/{SECRET}",
         f"redis://a/0?db=1&db={SECRET}", f"{SECRET}://a", f"redis+cluster://:{SECRET}@a:0",
-        f"redis+sentinel://:{SECRET}@a", SECRET,
+        f"redis+sentinel://:{SECRET}@a", f"redis://a/0#{SECRET}", f"unix:///r#{SECRET}", f"amqp://a/v#{SECRET}", SECRET,
     ],
 )  # fmt: skip
 def test_no_part_of_a_url_that_is_refused_is_repeated(url: str) -> None:

@@ -82,6 +82,7 @@ def test_a_right_that_redis_denies_is_named_and_the_other_checks_are_left_out(
     assert (result.exit_code, said["ok"], said["now"]) == (1, False, {})
     answers = {check["question"]: check["answer"] for check in said["checks"]}
     assert answers["Does Redis answer, and grant every right?"] == f"denied: +eval &v2:{settings.bot_id}:*"
+    assert list(answers)[-1] == "Does the bot answer the workers?"
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from redis.exceptions import RedisError
 
+from tests.conftest import wait_until
 from tests.support.remaining import remaining
 from tests.warmer.flow.attempts import FID, LEASE, get_next_run, is_free, keep, lose, run
 from warmer.errors import Postponed, Unreachable, UpstreamFailed, WarmerError
@@ -124,6 +126,23 @@ def test_a_picture_with_a_crash_count_is_decoded_alone(context: WorkerContext, m
     with context.steps.decoding(alone), pytest.raises(Postponed), context.steps.decoding(fourth):
         pass
     assert not context.redis.exists(context.keys.crashes(fourth.subject)), "a picture that waits is counted"
+
+
+def test_a_picture_is_not_counted_before_its_turn(context: WorkerContext) -> None:
+    crash(context)
+    steps: Any = context.steps
+    alone, other = (context.steps.leases.take(subject, "warm") for subject in (FID, f"{FID}0"))
+
+    def decode() -> None:
+        with context.steps.decoding(other):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        with context.steps.decoding(alone):
+            waiting = pool.submit(decode)
+            wait_until(lambda: steps._decodes._waiting)
+            assert not context.redis.exists(context.keys.crashes(other.subject))
+        waiting.result()
 
 
 def test_a_crashing_picture_that_is_kept_warm_is_tried_again_after_an_hour(context: WorkerContext) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.conftest import listening
+from tests.conftest import listening, make_picture
+from tests.support.backoff import end_backoffs
 from tests.warmer.conftest import list_next_runs
+from tests.warmer.flow.attempts import keep
 from tests.warmer.flow.conftest import follow, mark_old
 from tests.warmer.flow.outages import attempt, break_telegram, pass_time, warm
 from warmer.deadline import JobContext
@@ -72,6 +74,22 @@ def test_in_an_outage_one_probe_goes_out_and_every_other_job_calls_nothing(
     pass_time(context, *file_ids)
     assert [warm(context, file_id).kind for file_id in file_ids] == ["postponed"] * 4
     assert telegram.calls.total() == 4
+
+
+def test_a_job_that_waits_for_a_probe_asks_for_no_good_picture_and_counts_no_failure(
+    context: WorkerContext, telegram: FakeTelegram, file_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warmer.state.budget.PROBE_SECONDS", 600)  # on a machine of any speed
+    keep(context, good := telegram.world.add_file(make_picture()))
+    assert warm(context, good).kind == "done"
+    begin_outage(context, telegram, file_ids)
+    calls = telegram.calls.total()
+    for forgotten in (context.keys.verdict("getFile"), context.keys.outage("getFile")):  # both expire
+        assert context.redis.delete(forgotten)
+        end_backoffs(context.redis)
+        assert warm(context, file_ids[3]).kind == "postponed"
+    assert telegram.calls.total() == calls
+    assert not context.redis.exists(context.keys.retries(file_ids[3]))
 
 
 def test_after_a_failed_probe_another_subject_has_the_next_turn(

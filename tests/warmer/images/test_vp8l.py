@@ -22,6 +22,11 @@ def test_the_groups_of_a_stream_are_counted(groups: int, transforms: bool) -> No
     assert count_groups(memoryview(stream_of_groups(256, groups, transforms)), 256, 256) == groups
 
 
+@pytest.mark.parametrize(("groups", "counted"), [(901, 901), (4096, 15)])
+def test_groups_that_no_block_uses_are_counted_where_libwebp_keeps_them(groups: int, counted: int) -> None:
+    assert count_groups(memoryview(stream_of_groups(64, groups, step=300)), 64, 64) == counted
+
+
 def test_a_stream_that_ends_early_is_not_counted() -> None:
     stream = memoryview(stream_of_groups(64, 256, transforms=True))
     assert {count_groups(stream[:length], 64, 64) for length in range(0, 300, 7)} == {None}

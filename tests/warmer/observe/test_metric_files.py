@@ -108,6 +108,7 @@ def test_thousands_of_ended_processes_leave_two_files_for_each_type_at_most(tmp_
         assert len(list(tmp_path.iterdir())) <= 2
     assert sum_up(tmp_path) == [1000]
     assert list_files(tmp_path) == ["counter_ended.db"]
+    assert (tmp_path / "counter_ended.db").read_bytes().count(b'"file"') == 1, "it names files that are deleted"
 
 
 def test_a_process_without_room_counts_in_memory_and_moves_its_counts_once_there_is_room(tmp_path: Path) -> None:

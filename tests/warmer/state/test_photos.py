@@ -28,6 +28,14 @@ def test_a_stored_picture_is_found(store: PhotoStore, lease: Lease) -> None:
     assert store.get_unique_id(FID) == "AQADunique"
 
 
+def test_a_stored_picture_has_no_crash_count_although_its_lease_goes_on(
+    store: PhotoStore, leases: LeaseManager, lease: Lease, redis: Redis, keys: Keys
+) -> None:
+    leases.count_crash(lease)
+    store.put(lease, render())
+    assert not redis.exists(keys.crashes(FID))
+
+
 def test_without_stored_values_every_getter_returns_none(store: PhotoStore) -> None:
     for find in (store.get_source, store.get_unavailable, store.get_unique_id):
         assert find(FID) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -119,12 +120,20 @@ def test_a_dripping_answer_is_cut_at_the_deadline(
 
 
 def test_a_body_that_drips_after_a_success_is_not_waited_for(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receiver.answer = lambda _: drip(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n", b".")
+    monkeypatch.setattr("warmer.webhook.receiver.DRAIN_SECONDS", 0.05)
+    ended = []
+
+    def drip_to_the_end(_: object) -> Any:
+        yield from islice(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"."), 101)
+        ended.append(True)
+
+    receiver.answer = drip_to_the_end
     assert delivery.run(told).kind == "done"
     assert count_events(context, told) == 0
     receiver.close()  # waits for the end of the connection
+    assert not ended
 
 
 def test_of_a_body_of_10_mb_only_the_beginning_is_read(

@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id, wait_until
+from tests.support.clock import Clock
 from tests.support.receiver import Receiver
 from tests.support.remaining import remaining
 from tests.support.servers import reply
@@ -23,6 +24,7 @@ from warmer.webhook.delivery import (
     CACHE_SECONDS,
     FIRST_PAUSE_SECONDS,
     GIVE_UP_SECONDS,
+    LATEST_SECONDS,
     LONGEST_PAUSE_SECONDS,
     PLACES,
     SPREAD,
@@ -101,6 +103,22 @@ def test_a_picture_that_many_people_show_is_announced_by_several_jobs(
     assert [count_events(context, person_id) for person_id in ids[:2]] == [1, 0]
     assert context.people.announce_ready(file_id, lambda _: "a", enough)
     assert [count_events(context, person_id) for person_id in ids] == [1] * 30
+
+
+def test_an_event_is_not_sent_so_late_that_another_worker_may_send_it_too(
+    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+
+    def wait() -> bool:
+        clock.advance(LATEST_SECONDS + 1)
+        return True
+
+    monkeypatch.setattr(delivery, "_clock", clock)
+    monkeypatch.setattr(delivery, "_wait_for_web", wait)
+    assert str(delivery.run(told)) == "postponed: Redis was too slow"
+    assert (receiver.got, count_events(context, told)) == ([], 1)
+    assert get_next_attempt(context, told) == remaining(FIRST_PAUSE_SECONDS)
 
 
 # Dead events
@@ -222,11 +240,30 @@ def test_ids_that_wait_at_the_end_of_a_turn_get_a_message(
     for thread in threads:
         thread.start()
     wait_until(lambda: len(receiver.got) == PLACES)
-    delivery.run(ids[-1])
+    for _ in range(2):
+        delivery.run(ids[-1])
     receiver.opened.set()
     for thread in threads:
         thread.join()
     assert (len(receiver.got), list_messages(context)) == (PLACES, ids[-1:])
+
+
+def test_an_id_with_events_left_at_the_end_of_a_turn_gets_a_message(
+    context: WorkerContext,
+    delivery: Delivery,
+    receiver: Receiver,
+    told: int,
+    telegram: FakeTelegram,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("warmer.webhook.delivery.TURN_SECONDS", 0)
+    telegram.world.hide_photo(told)
+    mark_old(context, told)
+    follow(context, told)
+    for types, messages in ((["photo.changed"], [told]), (["photo.changed", "photo.gone"], [])):
+        list_messages(context)
+        delivery.run(told)
+        assert (receiver.list_types(), list_messages(context)) == (types, messages)
 
 
 def test_a_closed_delivery_starts_no_attempt(delivery: Delivery, receiver: Receiver, told: int) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_init, worker_ready, worker_shutdown
 from prometheus_client import REGISTRY
 
 from faketelegram import FakeTelegram
@@ -14,6 +14,7 @@ from tests.conftest import list_traces, wait_until
 from tests.support.redis_kinds import connect_broker
 from warmer.celery import app as celery
 from warmer.keys import QUEUES, Lane
+from warmer.open_files import LEAST
 from warmer.state.stats import sum_minutes
 from warmer.state.workers import list_worker_statuses
 from warmer.wiring import WorkerContext, close_worker_context
@@ -132,6 +133,12 @@ def test_a_worker_has_a_heartbeat_from_ready_to_shutdown(context: WorkerContext)
     worker_shutdown.send(sender=None)
     assert (status.name.rpartition("-")[2], status.bot) == (str(os.getpid()), "ok")
     assert list_worker_statuses(context.redis, context.keys) == []
+
+
+def test_a_worker_that_may_open_too_few_files_ends_at_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (LEAST - 1, LEAST - 1))
+    with pytest.raises(SystemExit, match=f"{LEAST - 1} open files are too few"):
+        worker_init.send(sender=None)
 
 
 def test_the_queue_has_four_tasks() -> None:

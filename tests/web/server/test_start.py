@@ -1,15 +1,20 @@
-"""What gunicorn does before it starts its processes."""
+"""What gunicorn does before it starts its processes, and what each of them does first."""
 
 from __future__ import annotations
 
 import errno
+import gc
 import runpy
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from flask import Flask
+from redis import Redis
 
+from tests.support.redis_kinds import list_masters
 from tests.support.running import ROOT
 from warmer.settings import Settings
 
@@ -49,3 +54,18 @@ def test_the_heartbeats_get_a_folder_although_shared_memory_and_the_usual_ones_a
     assert server["_find_heartbeat_folder"]() == str(tmp_path)
     full |= {str(tmp_path), "."}
     assert server["_find_heartbeat_folder"]() is None
+
+
+def test_a_process_names_the_rights_that_redis_denies_at_its_start(
+    app: Flask, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    server: dict[str, Any] = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    try:
+        for master in list_masters(redis):
+            master.execute_command("ACL", "SETUSER", "default", "-zadd")
+        server["post_worker_init"](SimpleNamespace(wsgi=app))
+    finally:
+        gc.unfreeze()
+        for master in list_masters(redis):
+            master.execute_command("ACL", "SETUSER", "default", "+zadd")
+    assert "Redis denies this user: +zadd " in caplog.text
