@@ -257,9 +257,7 @@ def test_an_id_with_events_left_at_the_end_of_a_turn_gets_a_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("warmer.webhook.delivery.TURN_SECONDS", 0)
-    telegram.world.hide_photo(told)
-    mark_old(context, told)
-    follow(context, told)
+    hide(context, telegram, told)
     for types, messages in ((["photo.changed"], [told]), (["photo.changed", "photo.gone"], [])):
         list_messages(context)
         delivery.run(told)
