@@ -158,7 +158,8 @@ class Records:
         place = lift_tombstones(pipe, self.keys, lifted)  # of the answer to `replace`
         # Before the record: a picture that is shown is never without its people. The nodes of a cluster take a pipeline
         # in any order, so a late SADD could follow the SREM of another process that has replaced the record since.
-        people: Any = self.redis if getattr(self.redis, "has_slots", False) else pipe
+        has_slots = getattr(self.redis, "has_slots", False)
+        people: Any = self.redis if has_slots else pipe
         for file_id in shown:
             people.sadd(self.keys.people(file_id), after.id)
             place += people is pipe
@@ -170,9 +171,13 @@ class Records:
         args = [old or b"", new, ttl, event.pack() if event else "", EVENTS_MAX]
         queue(pipe, self._replace, keys=keys, args=args)
         write(pipe)
-        if after.shown != before.shown:
-            pipe.publish(self.keys.purge, Subject.of_person(after.id))
-        return bool(pipe.execute()[place])
+        purged = Subject.of_person(after.id) if after.shown != before.shown else None
+        if purged and not has_slots:
+            pipe.publish(self.keys.purge, purged)
+        is_written = bool(pipe.execute()[place])
+        if purged and has_slots:  # a process that heard of it before the record was written could keep the older one
+            self.redis.publish(self.keys.purge, purged)
+        return is_written
 
 
 def _add(write: Callable[[Any, Record], None] | None, record: Record) -> Callable[[Any], None]:

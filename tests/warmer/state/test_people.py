@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any
 
 import pytest
 from redis import Redis
 
+from tests.conftest import listening, wait_until
+from tests.support.redis_kinds import KIND
 from tests.warmer.state.conftest import A, B, C, found, showing
-from warmer.keys import Keys
+from warmer.keys import Keys, Subject
 from warmer.state.people import People
 from warmer.state.person import Person
 
@@ -80,6 +84,25 @@ def test_in_a_cluster_a_picture_has_its_people_before_the_record_is_sent(people:
         Person(1), lambda record, _: record | {"photo_file_id": B}, lambda *_: before.append(showing(people, B))
     )
     assert before == [{1}]
+
+
+@pytest.mark.skipif(KIND != "cluster", reason="one server keeps the order of a pipeline")
+def test_in_a_cluster_an_id_is_purged_after_its_record_is_written(people: People, redis: Any, keys: Keys) -> None:
+    find = redis.nodes.get_node_from_key
+    others = [find(key) for key in (keys.recent, keys.purge, keys.schedule)]  # the last one has the time
+    person_id = next(one for one in count(1) if find(keys.person(one)) not in others)
+    file_id = next(f"{A}{one}" for one in count(1) if find(keys.people(f"{A}{one}")) in others)
+    late = redis.nodes.get_redis_connection(find(keys.person(person_id)))
+    with listening(redis, keys.purge) as hear, ThreadPoolExecutor(1) as pool:
+        late.client_pause(60_000, all=False)  # it reads, and writes nothing
+        try:
+            registered = pool.submit(people.register, person_id, "Ann", file_id)
+            wait_until(lambda: redis.zscore(keys.recent, str(person_id)))
+            redis.publish(keys.purge, "still unwritten")
+        finally:
+            late.client_unpause()
+        assert registered.result().is_new
+        assert [hear(), hear()] == [b"still unwritten", Subject.of_person(person_id).encode()]
 
 
 def test_a_name_and_a_picture_written_concurrently_are_both_kept(people: People) -> None:
