@@ -15,7 +15,7 @@ WarmerError
 └── Transient              retry
     ├── Postponed          no token is left, or no memory to decode
     │   └── Dropped        its picture keeps failing: a client that wants it asks again
-    ├── Busy               another worker is working on it: clients that wait keep waiting
+    ├── Busy               another job finishes it: clients that wait keep waiting
     ├── Paused             Telegram asked for a pause: no worker calls it until then
     ├── TokenRejected      about the bot, not a picture: every call is halted until getMe passes
     └── UpstreamFailed     an odd answer: it says nothing about the picture
@@ -102,7 +102,7 @@ class Dropped(Postponed):
 
 
 class Busy(Transient):
-    """Another worker is working on the picture; no failure, and clients that wait keep waiting."""
+    """Another worker is working on the picture, or the next job announces it to the rest; no failure."""
 
 
 class Paused(Transient):

@@ -153,7 +153,8 @@ class AttemptRunner:
         else:
             self.schedule.set(lease.subject, seconds)
             outcome = Outcome("postponed", f"{error}, again in {seconds:.1f} s", seconds)
-        self.leases.release(lease, keep_crash_count=True)
+        if not lease.is_released:  # the flow releases it before the picture is announced
+            self.leases.release(lease, keep_crash_count=True)
         if lease.lane == "hot" and retry.wakes_clients:
             self.store.announce(lease.subject, "postponed")
         return outcome

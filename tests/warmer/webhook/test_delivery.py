@@ -15,9 +15,11 @@ from tests.support.clock import Clock
 from tests.support.receiver import Receiver
 from tests.support.remaining import remaining
 from tests.support.servers import reply
+from tests.warmer.conftest import list_next_runs
 from tests.warmer.webhook.conftest import hide, pin, warm
 from tests.warmer.webhook.stored import age, count_events, get_next_attempt, list_messages
-from warmer.deadline import Deadline
+from warmer.deadline import Deadline, JobContext
+from warmer.flow.warm import warm_photo
 from warmer.state.outbox import OUTAGE_FAILURES, Outbox
 from warmer.state.stats import sum_minutes
 from warmer.webhook.delivery import (
@@ -103,6 +105,19 @@ def test_a_picture_that_many_people_show_is_announced_by_several_jobs(
     assert [count_events(context, person_id) for person_id in ids[:2]] == [1, 0]
     assert context.people.announce_ready(file_id, lambda _: "a", enough)
     assert [count_events(context, person_id) for person_id in ids] == [1] * 30
+
+
+def test_a_job_without_time_to_announce_to_all_people_is_postponed_and_the_next_one_ends_it(
+    context: WorkerContext, telegram: FakeTelegram
+) -> None:
+    file_id = telegram.world.add_file(make_picture())
+    warm(context, file_id)
+    pin(context, person_id := next_id(), file_id)
+    outcome = warm_photo(file_id, JobContext.start("warm", 2, seconds=0), context.steps)
+    assert str(outcome).startswith("postponed: more people show it than one job announces")
+    assert list_next_runs(context)[file_id] < 2
+    warm(context, file_id)
+    assert count_events(context, person_id) == 1
 
 
 def test_an_event_is_not_sent_so_late_that_another_worker_may_send_it_too(
