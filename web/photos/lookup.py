@@ -81,8 +81,8 @@ class PhotoLookup:
         try:
             return self.context.waiting.wait_for(self.subjects, self.read, self.request_warming)
         except Overloaded:
-            self.request_warming()  # so that the client's next try finds it
-        if (found := self.read()) is None:
+            found = self.read()
+        if found is None:
             announce(photo_overloaded, self.app, subject=self.photo_request.subject)
         return found
 

@@ -53,9 +53,11 @@ class Waiting:
         """What `look` finds within the wait. Returns None if nothing came in time, or if it was postponed.
 
         Registers first, then looks, requests and waits. Requests again with every look, since a worker that was about
-        to end may have taken the message. Raises Overloaded at once if no place is free or `request` returns False.
+        to end may have taken the message. Raises Overloaded at once if `request` returns False, or after one request
+        if no place is free.
         """
         if not self._places.acquire(blocking=False):
+            request()  # so that the client's next try finds it
             raise Overloaded
         waiter = _Waiter()
         with self._lock:

@@ -174,10 +174,11 @@ def test_a_hit_needs_no_free_place(app: Flask, client: FlaskClient) -> None:
     assert queued(app, "hot") == [file_id]  # still warmed: the client comes back in a second
 
 
-def test_without_a_free_place_a_request_is_refused_without_a_read() -> None:
-    waiting = Waiting(2.0, places=0)
+def test_without_a_free_place_a_request_is_refused_without_a_look_and_warmed_for_the_next_try() -> None:
+    waiting, requested = Waiting(2.0, places=0), iter([True])
     with pytest.raises(Overloaded):
-        waiting.wait_for({"a"}, lambda: pytest.fail("looked"), lambda: pytest.fail("asked"))
+        waiting.wait_for({"a"}, lambda: pytest.fail("looked"), lambda: next(requested))
+    assert list(requested) == []
 
 
 @pytest.mark.usefixtures("redis", "telegram")
