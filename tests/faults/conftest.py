@@ -24,6 +24,7 @@ LONGEST_FIRST = (
     "test_crashes",  # three leases of 30 s, one after another
     "test_sentinel",
     "test_canary",
+    "test_webhook",
     "test_hosts",
     "test_redis",
     "test_rabbit",

@@ -88,7 +88,8 @@ def ask(url: str, session: requests.Session | None = None, method: str = "GET", 
     try:
         headers = {"Accept": BROWSER_ACCEPT, **options.pop("headers", {})}
         answer = (session or requests).request(method, url, headers=headers, timeout=PATIENCE, **options)
-    except requests.RequestException:
+    except requests.RequestException as error:
+        print(f"{method} {url} got no answer: {error!r}")  # pytest shows it if the test fails
         return Answer(started, time.monotonic() - started, 0, None)
     return Answer(started, time.monotonic() - started, answer.status_code, answer.headers.get("Retry-After"))
 
