@@ -12,7 +12,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{fid}:path` | string, FILE_PATH_TTL | JSON: resolved file path, unique id | photos | photos |
 | `{subject}:unavailable` | string, by cause, growing (flow/retry) | the cause | photos | photos |
 | `{subject}:failures` | counter, FAILURES_SECONDS | failures in a row, until it is given up | photos | photos |
-| `{subject}:retries` | counter, FAILURES_SECONDS | failures in a row of Telegram | photos, people, outage | photos |
+| `{subject}:retries` | counter, FAILURES_SECONDS | in a row, for the pause alone | photos, people, outage | photos |
 | `{subject}:backoff` | string, until the next attempt (flow/retry) | a failure: no attempt before | lease | lease |
 | `{subject}:negative_count` | counter, FAILURES_SECONDS after the entry | entries in a row | photos | photos |
 | `{subject}:lease` | token, LEASE_SECONDS | the worker that has it | lease | lease, photos |
@@ -87,7 +87,7 @@ VERDICT_SECONDS = 2  # as long as between two probes
 SLOT_SHARE = 0.9  # less than the period, or a beat that ticks a millisecond early loses its round
 SENDING_SECONDS = 45  # longer than one attempt, with the wait for the web processes before it
 STATS_SECONDS = 25 * 3600
-HEARTBEAT_SECONDS = 15  # without a heartbeat, after which a process counts as gone
+HEARTBEAT_SECONDS = 15  # a process without a heartbeat for so long counts as gone
 PROBE_SECONDS = 1
 ACKNOWLEDGED_SECONDS = 5
 

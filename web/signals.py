@@ -23,7 +23,7 @@ _own: set[int] = set()  # the receivers of this project, by blinker's key
 Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 log = logging.getLogger(__name__)
 
-photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: VariantSpec | None; tells a miss only
+photo_missed = _signals.signal("photo-missed")  # subject: str, wanted: VariantSpec | None; requests nothing
 photo_served = _signals.signal("photo-served")  # subject: str, status: str, was_hit: bool; 200 or 304
 photo_not_found = _signals.signal("photo-not-found")  # subject: str; 404
 photo_not_served = _signals.signal("photo-not-served")  # status: int; any answer but 200 and 304

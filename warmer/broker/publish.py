@@ -82,7 +82,7 @@ class Publisher:
         self.schedule.schedule_by([subject], LATER_SECONDS)
 
     def publish_all(self, subjects: Sequence[str], lane: EagerLane) -> None:
-        """The same for many subjects, with one round trip to Redis and one look at the queue."""
+        """Publish many subjects, with one round trip to Redis and one look at the queue."""
         if subjects:
             self._publish_eager(subjects, lane)
 

@@ -25,7 +25,7 @@ from warmer.telegram.client import BotApi
 T = TypeVar("T")
 NEWEST = 1000  # partners to choose from
 SAMPLE = 100  # of them, at random: an ill one is not chosen twice, and most were fetched long ago
-CANDIDATES_MAX = 3  # pictures to ask a path for, until one can be downloaded; good ones that are asked for if refused
+CANDIDATES_MAX = 3  # good subjects to try: the next one if a call is refused, or if a path cannot be had
 CHECK_SECONDS = 4.0  # with the 20 s of the job that checks, less than its lease, and less than a stop waits
 CALL_SECONDS = 1.0  # a download that has less time left may be cut although Telegram is well
 

@@ -23,8 +23,8 @@ from warmer.state.scripts import load_script, queue
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-# The share of the burst that a lane leaves to the lanes before it. Only *rewarm* leaves some, since it never waits. A
-# lane that waited for more than its own token would call late, in a window that is full.
+# The share of the burst that a lane leaves to the lanes before it. Only *rewarm* leaves some, since it never waits. If
+# the others waited for a reserve, too, they would call late, when the window of a second is full.
 RESERVE: dict[Lane, float] = {"hot": 0.0, "warm": 0.0, "rewarm": 1 / 3}
 _, POSTPONED, PAUSED, HALTED, IN_OUTAGE = range(5)  # as the script answers
 PROBE_SECONDS = 2.0  # between two of the same call in an outage
@@ -56,7 +56,7 @@ class Budget:
         self._paused_until = 0.0  # by that clock: Redis may forget the pause, this worker does not
         self._sleep = sleep
         self.on_recovered = on_recovered  # from an outage of this call, or from a halt
-        self.on_answered = on_answered  # Telegram knows what this call asks for, or that it never will
+        self.on_answered = on_answered  # about the subject: with a result, or a permanent error
         self._ask = load_script(redis, "lua/budget.lua")
         self._pause = load_script(redis, "lua/pause.lua")
         self._begin_outage = load_script(redis, "lua/begin_outage.lua")

@@ -79,7 +79,7 @@ class LeaseManager:
         self._release = load_script(redis, "lua/release_lease.lua")
         self._set_leased = load_script(redis, "lua/set_leased.lua")
         self._count_crash = load_script(redis, "lua/count_crash.lua")
-        self._not_taken_back: dict[str, Subject] = {}  # by token: crash counts that Redis was too far away to take back
+        self._not_taken_back: dict[str, Subject] = {}  # by token: crash counts to take back when Redis answers again
 
     def is_stale(self, subject: Subject, lane: Lane) -> bool:
         """Returns True for a hot message whose `enqueued` marker is gone: its client has an answer, or has left."""

@@ -1,4 +1,7 @@
-"""The rounds that beat starts: `run_tick` and `sample_lengths` every two seconds, `keep_newest` every ten minutes."""
+"""The rounds that beat starts.
+
+Every two seconds: `run_tick`, and `sample_lengths`, which records once a minute. Every ten minutes: `keep_newest`.
+"""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ class Flights:
             for answer in batch:
                 flight.clients.popleft().send(answer)
             if look.has_more:
-                self._run(partial(self._prepare, flight, look))
+                self._run(partial(self._prepare, flight, look))  # web/server/worker.py, `PhotoWorker.open_fast_path`
             else:
                 self._end_look(flight, look)
 

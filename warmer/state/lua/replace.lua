@@ -1,6 +1,6 @@
 -- KEYS: a record, the events of its id
 -- ARGV: its old value, empty for none; its new value, empty to delete it; its TTL in s, empty for none; an event to
--- add, empty for none; the number of events from which on one that waits is merged into the next
+-- add, empty for none; the number of waiting events with which the last one is merged into it
 -- Replaces the record unless another process wrote meanwhile. Returns 1 if it was written.
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
   return 0
