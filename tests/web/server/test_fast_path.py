@@ -12,6 +12,7 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.clock import Clock
 from tests.support.gunicorn_way import answer, make_config, mask
 from tests.support.raw_http import head
 from tests.support.thorough import examples
@@ -70,6 +71,12 @@ class Pictures:
         fast = self.find_answer(data)
         assert mask(fast) == mask(answer(self.app, data, CONFIG))
         return fast
+
+
+@pytest.fixture
+def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
+    """Its clock stands still: a busy machine needs more time for all examples than an answer stays in memory."""
+    return make_app(photo_wait=0, clock=Clock())
 
 
 @pytest.fixture
