@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.support.npm import install_package
 from tests.support.page_stub import PATIENCE_MS, PageStub, Silent, serving
 from tests.support.programs import find_program
 from tests.support.waiting import wait_until
@@ -46,6 +48,12 @@ def _wait_for_connections_to_close() -> Iterator[None]:
     """Chromium opens spare connections and closes them shortly after their page."""
     yield
     wait_until(lambda: not Silent.handling)
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of <lazy-image> as npm installs it from its tarball."""
+    return install_package(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture

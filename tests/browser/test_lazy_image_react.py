@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.npm import MINI_APP, ROOT, STATIC, bundle, check_types, install, run
+from tests.support.npm import MINI_APP, REACT_18, STATIC, add_modules, bundle, check_types, install, run
 from tests.support.page_stub import NO_PHOTO, Answer, PageStub, until
 
-SCENE = ROOT / "tests" / "support" / "react"
-COPIED = ("LazyImage.tsx", "lazy-image.js", "lazy-image.d.ts")
 HTML = (
     '<!doctype html><html lang="en"><title>React</title><link rel="icon" href="data:,">{head}<div id="app">{app}</div>'
 )
@@ -26,14 +24,15 @@ class Built:
 
 
 @pytest.fixture(scope="module", params=["react 18", "react 19"])
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The three files beside an app with that React version, copied as the documentation says."""
+def built(request: pytest.FixtureRequest, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """An app with that React version and the installed package. Node runs the package as it is, without a bundler."""
     folder = tmp_path_factory.mktemp("react")
-    for file in (*(STATIC / name for name in COPIED), *SCENE.glob("*.tsx")):
+    for file in REACT_18.glob("*.tsx"):
         shutil.copy(file, folder)
-    (folder / "node_modules").symlink_to(install(SCENE if request.param == "react 18" else MINI_APP))
-    (folder / "server.js").write_text(bundle(folder, "server.tsx", "--platform=node"))
-    server = run(["node", "server.js"], folder)
+    add_modules(folder, install(REACT_18 if request.param == "react 18" else MINI_APP), package)
+    server_options = ("--platform=node", "--format=esm", "--packages=external")
+    (folder / "server.mjs").write_text(bundle(folder, "server.tsx", *server_options))
+    server = run(["node", "server.mjs"], folder)
     assert server.stderr == ""
     return Built(folder, server.stdout.strip(), bundle(folder, "client.tsx"))
 
@@ -56,12 +55,20 @@ def has_events(page: Page, *words: str) -> None:
 
 def test_the_types_fit_that_react_version_and_reject_wrong_properties(built: Built) -> None:
     (built.folder / "wrong.tsx").write_text(
-        "import { LazyImage } from './LazyImage';\nexport const one = <LazyImage delayMs='soon' />;\n"
+        "import { LazyImage } from 'avatar-warmer-lazy-image/react';\n"
+        "export const one = <LazyImage delayMs='soon' />;\n"
         "export const two = <lazy-image placeholder={3} />;\n"
     )
     said = check_types(built.folder, "--skipLibCheck", "client.tsx", "server.tsx", "wrong.tsx")
     places = [line.partition(",")[0] for line in said.splitlines() if not line.startswith(" ")]
     assert places == ["wrong.tsx(2", "wrong.tsx(3"], said
+
+
+def test_the_wrapper_passes_a_strict_type_check(built: Built) -> None:
+    for name in ("lazy-image.d.ts", "react/index.js", "react/index.d.ts"):
+        (built.folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(STATIC / name, built.folder / name)
+    assert check_types(built.folder, "react/index.js", "react/index.d.ts") == ""
 
 
 def test_a_server_renders_the_element_with_its_attributes(built: Built) -> None:

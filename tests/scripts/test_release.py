@@ -16,6 +16,7 @@ FILES = {
     "CHANGELOG.md": "# Changelog\n\n## 0.2.0, unreleased\n- New.\n\n## 0.1.0, 2026-01-02\n- First.\n",
     "setup.cfg": "[metadata]\nname = small\nversion = 0.1.0\n",
     "web/api/openapi.json": '{\n"openapi": "3.1.0",\n"info": {\n"license": {},\n"version": "0.1.0"\n}\n}\n',
+    "web/static/package.json": '{\n  "name": "small",\n  "version": "0.1.0",\n  "files": []\n}\n',
     "scripts/check": "#!/bin/sh\ntouch ../checked\n",
     "scripts/build": '#!/bin/sh\nmkdir -p "$1" && grep ^version setup.cfg > "$1/built"\n',
     ".gitignore": "build/\n",
@@ -53,8 +54,8 @@ def test_a_release_dates_the_changelog_sets_the_version_checks_commits_and_tags(
     assert done.returncode == 0, done.stderr
     assert re.search(r"^## 0\.2\.0, \d{4}-\d\d-\d\d\n- New", (project / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert "version = 0.2.0\n" in (project / "setup.cfg").read_text()
-    openapi = FILES["web/api/openapi.json"].replace("0.1.0", "0.2.0")
-    assert (project / "web/api/openapi.json").read_text() == openapi
+    for name in ("web/api/openapi.json", "web/static/package.json"):
+        assert (project / name).read_text() == FILES[name].replace("0.1.0", "0.2.0")
     assert (project.parent / "checked").exists()
     assert git(project, "describe") == "v0.2.0\n"
     assert (project / "build" / "v0.2.0" / "built").read_text() == "version = 0.2.0\n"

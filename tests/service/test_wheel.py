@@ -19,6 +19,7 @@ import requests
 
 from tests.support.programs import give_up
 from tests.support.running import REQUEST_SECONDS, ROOT, STOP_SECONDS, Service, find_key, wait_for_url
+from web.pages.static_files import TYPES
 
 VERSION = version("avatar-warmer")
 LEFT_OUT = shutil.ignore_patterns(".[!e]*", ".env", "build", "data", "tests", "*.egg-info", "__pycache__")
@@ -105,6 +106,13 @@ def test_the_wheel_installs_three_packages_and_no_module(wheel: Path) -> None:
 def test_the_wheel_has_the_pages_that_the_service_shows(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
         assert {f"avatar_warmer/docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= set(files.namelist())
+
+
+def test_the_wheel_has_of_the_static_files_only_those_that_the_service_sends(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        names = [name for name in files.namelist() if name.startswith("web/static/")]
+    sent = [path for path in (ROOT / "web" / "static").iterdir() if path.suffix in TYPES]
+    assert sorted(names) == sorted(f"web/static/{path.name}" for path in sent)
 
 
 def test_a_folder_named_like_the_files_of_the_wheel_hides_none_of_them(command: Path, tmp_path: Path) -> None:

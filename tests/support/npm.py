@@ -1,8 +1,9 @@
-"""Packages from npm, installed once: compiler and bundler of the browser code, and both versions of React."""
+"""Packages from npm, installed once: compiler, bundlers, frameworks, both versions of React; and <lazy-image>."""
 
 from __future__ import annotations
 
 import fcntl
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.support.programs import find_program, give_up
 ROOT = Path(__file__).resolve().parents[2]
 MINI_APP = ROOT / "examples" / "mini-app"
 STATIC = ROOT / "web" / "static"
+REACT_18 = ROOT / "tests" / "support" / "react"
+FRAMEWORKS = ROOT / "tests" / "support" / "frameworks"
+PACKAGE = "avatar-warmer-lazy-image"
 TSC = (
     *("--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,dom,dom.iterable", "--pretty", "false"),
     *("--module", "esnext", "--moduleResolution", "bundler", "--allowJs", "--checkJs", "--jsx", "react-jsx"),
@@ -30,6 +34,27 @@ def install(folder: Path) -> Path:
                 give_up(f"npm ci: {done.stderr}")
             installed.write_text(lock.read_text())
     return modules
+
+
+def install_package(folder: Path) -> Path:
+    """Pack <lazy-image>, and install the tarball in the folder. Returns the folder of the installed package."""
+    npm = find_program("npm")
+    (folder / "package.json").write_text('{"private": true}')
+    packed = run([npm, "pack", "--silent", str(STATIC)], folder)
+    assert packed.returncode == 0, packed.stderr
+    done = run([npm, "install", "--offline", "--no-audit", "--no-fund", f"./{packed.stdout.strip()}"], folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "node_modules" / PACKAGE
+
+
+def add_modules(folder: Path, installed: Path, package: Path) -> None:
+    """Add `node_modules` to the folder: links to what is installed, and <lazy-image>, which finds React beside it."""
+    modules = folder / "node_modules"
+    modules.mkdir()
+    for path in installed.iterdir():
+        if path.name != PACKAGE and not path.name.startswith("."):
+            (modules / path.name).symlink_to(path)
+    shutil.copytree(package, modules / PACKAGE)
 
 
 def build_mini_app() -> Path:

@@ -1,10 +1,10 @@
 /** Signs in, and shows who joined last. */
 
+import { LazyImage } from 'avatar-warmer-lazy-image/react';
 import { StrictMode, useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import './app.css';
 import { takeInitData } from './init-data';
-import { LazyImage } from './lazy-image/LazyImage';
 import { type Partner, join, listRecent } from './service';
 
 const FIRST_SCREEN = 4; // pictures that do not wait until they are seen; the service has warmed as many

@@ -1,8 +1,8 @@
 /** One picture, and what was heard of it. */
 
 import { createRef } from 'react';
-import { LazyImage, type LazyImageProps } from './LazyImage';
-import type { LazyImage as LazyImageElement } from './lazy-image.js';
+import type { LazyImage as LazyImageElement } from 'avatar-warmer-lazy-image';
+import { LazyImage, type LazyImageProps } from 'avatar-warmer-lazy-image/react';
 
 export const ref = createRef<LazyImageElement>();
 export const told: string[] = [];

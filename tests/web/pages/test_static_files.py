@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -60,15 +62,20 @@ def test_nothing_keeps_a_file_that_another_release_sends_for_a_page(tmp_path: Pa
 def test_only_scripts_and_styles_are_served_and_change_the_digest(tmp_path: Path) -> None:
     (tmp_path / "page.js").write_text("1")
     before = make_app(tmp_path)
-    for name in (".DS_Store", ".#page.js", ".page.js.swp", "page.js~", "notes.txt", "LazyImage.tsx"):
-        (tmp_path / name).write_text("2")
     (tmp_path / "folder.js").mkdir()
+    beside = ("package.json", "README.md", "LICENSE", "lazy-image.d.ts", "folder.js/index.js")
+    for name in (".DS_Store", ".#page.js", ".page.js.swp", "page.js~", "notes.txt", *beside):
+        (tmp_path / name).write_text("2")
     after = make_app(tmp_path)
     assert after.jinja_env.globals["static"] == before.jinja_env.globals["static"]
-    served = [
-        path.name for path in tmp_path.iterdir() if after.test_client().get(f"/static/{path.name}").status_code == 200
-    ]
-    assert served == ["page.js"]
+    names = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")]
+    assert [name for name in names if after.test_client().get(f"/static/{name}").status_code == 200] == ["page.js"]
+
+
+def test_the_npm_package_has_the_version_and_the_licence_of_the_project(client: FlaskClient) -> None:
+    folder = Path(str(client.application.static_folder))
+    assert json.loads((folder / "package.json").read_text("utf-8"))["version"] == version("avatar-warmer")
+    assert (folder / "LICENSE").read_text("utf-8") == (folder.parents[1] / "LICENSE").read_text("utf-8")
 
 
 def test_the_page_preloads_the_scripts_that_its_script_imports(client: FlaskClient) -> None:
