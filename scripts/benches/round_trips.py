@@ -22,6 +22,7 @@ from redis.connection import AbstractConnection
 from benches.testbed import open_testbed, wait_for
 from faketelegram import FakeTelegram
 from faketelegram.pictures import drawn
+from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import Lane
 
 SIZE = 160  # pixels
@@ -94,6 +95,11 @@ class Work:
 
     def list_recent(self) -> Counts:
         """The newest people are listed."""
+        wait_for_acknowledgements(self.context.redis, self.context.keys)  # or what is still heard ends the list
+        return self._web("GET", "/api/partner/recent", {"headers": self.headers})
+
+    def repeat_list(self) -> Counts:
+        """The same list again: it is remembered."""
         return self._web("GET", "/api/partner/recent", {"headers": self.headers})
 
     def _web(self, method: str, path: str, options: dict[str, Any]) -> Counts:
@@ -129,12 +135,14 @@ def measure(app: Flask, fake: FakeTelegram, api_key: str) -> dict[str, Counts]:
         opened.enter_context(patch("web.photos.waiting.LOOK_SECONDS", 60.0))
         work, counts = Work(app, fake, api_key, by_thread), {}
         work.context.photos.waiting.wait_seconds = 60.0  # nor may the client give up
+        opened.enter_context(patch.object(work.context.api.lists, "_clock", lambda: 0.0))  # nor may a list expire
         for _ in range(3):
             cold = fake.world.add_file(drawn(str(user_id := next(_user_ids)))[320])
             counts = {
                 "PUT and warming": work.put_and_warm(user_id),
                 "a cold photo": work.serve_cold(cold),
                 "GET recent": work.list_recent(),
+                "GET recent again": work.repeat_list(),
                 "DELETE": work.delete(user_id),
             }
     return counts

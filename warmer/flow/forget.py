@@ -49,13 +49,13 @@ class Forget:
             self.people.send_events(person_id)
 
 
-def wait_for_acknowledgements(redis: Redis, keys: Keys) -> bool:
+def wait_for_acknowledgements(redis: Redis, keys: Keys, seconds: float = WAIT_SECONDS) -> bool:
     """Wait until every web process has seen the purges that were published before. Returns True if all did in time.
 
     A connection delivers messages in order, so a process that acknowledges has seen every earlier purge.
     """
     key = keys.acknowledged(secrets.token_hex(8))
-    end = time.monotonic() + WAIT_SECONDS
+    end = time.monotonic() + seconds
     # A subscriber that is no web process counts here and never acknowledges. PUBSUB NUMSUB would tell them apart, but
     # in Valkey 9.1.2 its answer is wrong for eight subscribers.
     missing = redis.publish(keys.acknowledge, key)

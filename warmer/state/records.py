@@ -12,7 +12,7 @@ from redis import Redis
 from warmer.keys import Keys, Subject
 from warmer.state.events import Event, FindEvent, find_loss
 from warmer.state.outbox import Outbox
-from warmer.state.person import Person, Reading, Record, clear_photos, load_record, read_person
+from warmer.state.person import Person, Reading, Record, clear_photos, is_listed_differently, load_record, read_person
 from warmer.state.scripts import load_script, queue
 from warmer.state.tombstones import lift_tombstones
 
@@ -82,7 +82,8 @@ class Records:
             pipe: Any = self.redis.pipeline(transaction=False)
             pipe.getdel(self.keys.person(person_id))
             pipe.zrem(self.keys.recent, str(person_id))
-            value, _ = pipe.execute()
+            pipe.publish(self.keys.purge, Subject.of_person(person_id))
+            value, *_ = pipe.execute()
             return read_person(person_id, load_record(value))
         last = [Person(person_id)]
 
@@ -171,7 +172,7 @@ class Records:
         args = [old or b"", new, ttl, event.pack() if event else "", EVENTS_MAX]
         queue(pipe, self._replace, keys=keys, args=args)
         write(pipe)
-        purged = Subject.of_person(after.id) if after.shown != before.shown else None
+        purged = Subject.of_person(after.id) if is_listed_differently(before, after) else None
         if purged and not has_slots:
             pipe.publish(self.keys.purge, purged)
         is_written = bool(pipe.execute()[place])

@@ -30,6 +30,7 @@ class Recorder:
 
     heard: list[str] = field(default_factory=list)
     listeners: list[PurgeListener] = field(default_factory=list)
+    acknowledged = 0
     done_seconds = 0.0  # that the handler of "done" takes
 
     def open(
@@ -43,6 +44,7 @@ class Recorder:
             on_purge=lambda message: self.heard.append(f"purge {message}"),
             on_joined=lambda: self.heard.append("joined"),
             on_lost=lambda: self.heard.append("lost"),
+            on_acknowledge=self._count_acknowledgement,
             has_slots=is_cluster(settings.redis_url),
             read_seconds=read_seconds,
         )
@@ -53,6 +55,9 @@ class Recorder:
     def _hear_done(self, message: str) -> None:
         time.sleep(self.done_seconds)
         self.heard.append(f"done {message}")
+
+    def _count_acknowledgement(self) -> None:
+        self.acknowledged += 1
 
     def close(self) -> None:
         for listener in self.listeners:
@@ -141,6 +146,17 @@ def test_after_all_acknowledgements_every_listener_has_received_the_purge(
             assert all(pool.map(lambda _: wait_for_acknowledgements(redis, keys), recorders))
             assert all(recorder.heard[-1] == f"purge {number}" for recorder in recorders)
     assert not list(redis.scan_iter(keys.acknowledged("*")))
+
+
+def test_what_an_acknowledgement_promises_is_done_before_it(
+    redis: Redis, keys: Keys, recorders: list[Recorder]
+) -> None:
+    for recorder in recorders:
+        recorder.open(keys)
+    wait_until(lambda: all(recorder.heard == ["joined"] for recorder in recorders))
+    for number in range(1, 21):
+        assert wait_for_acknowledgements(redis, keys)
+        assert [recorder.acknowledged for recorder in recorders] == [number] * 3
 
 
 def test_waiting_for_a_silent_process_ends(redis: Redis, keys: Keys, recorder: Recorder) -> None:
