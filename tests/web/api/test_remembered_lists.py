@@ -31,9 +31,7 @@ GZIP = {"Accept-Encoding": "gzip"}
 
 
 @pytest.fixture
-def app(
-    redis: Redis, telegram: object, make_app: MakeApp, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> Flask:
+def app(redis: Redis, telegram: object, make_app: MakeApp, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """A web process whose lists become older only when the test says so. Then the note in Redis must not end before."""
     monkeypatch.setattr("warmer.state.remembered.REMEMBERED_SECONDS", 600.0)
     return make_app(photo_wait=0, clock=clock)
@@ -128,9 +126,7 @@ REGISTRATIONS: dict[str, Callable[[FlaskClient, Headers, int], Any]] = {
 
 
 @pytest.mark.parametrize("how", REGISTRATIONS)
-def test_who_registers_sees_themselves_in_every_process(
-    app: Flask, other: Flask, as_server: Headers, how: str
-) -> None:
+def test_who_registers_sees_themselves_in_every_process(app: Flask, other: Flask, as_server: Headers, how: str) -> None:
     for _ in range(20):
         for one in (app, other):
             keep_list(one, as_server)

@@ -145,7 +145,12 @@ def test_a_plain_request_is_read() -> None:
 
 
 def test_a_plain_request_of_the_list_is_read() -> None:
-    fields = ["authorization: Bearer a key ", "Origin: https://a.example", "Accept-Encoding: gzip", "X-Request-ID: an-id"]
+    fields = [
+        "authorization: Bearer a key ",
+        "Origin: https://a.example",
+        "Accept-Encoding: gzip",
+        "X-Request-ID: an-id",
+    ]
     whole = ListRequest("GET", "limit=20", "Bearer a key", "https://a.example", "gzip", "an-id")
     assert parse_plain(head(f"GET {LIST_PATH}?limit=20 HTTP/1.1", *fields)) == whole
     assert parse_plain(head(f"HEAD {LIST_PATH} HTTP/1.1")) == ListRequest("HEAD", "")
