@@ -25,7 +25,6 @@ from warmer.state.budget import Budget
 from warmer.state.people import open_people
 from warmer.state.photos import PhotoStore
 from warmer.state.refreshes import Refreshes
-from warmer.state.remembered import RememberedLists
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
 from web.api.callers import VerifiedInitData
@@ -116,7 +115,7 @@ def open_context(
     )  # fmt: skip
     api = ApiContext(
         settings, redis, keys, breaker, store, people, refreshes, forget, urls, rate_limiter, health, verified,
-        lists, RememberedLists(redis, keys), listener, clock=clock, wall_clock=wall_clock,
+        lists, listener, clock=clock, wall_clock=wall_clock,
     )  # fmt: skip
     pages = PageContext(
         settings, redis, keys, people, publisher, schedule, budget, health, outbox, wall_clock=wall_clock

@@ -67,7 +67,7 @@ def app_of_service(service: Service, file_ids: Sequence[str]) -> App:
             directory.register(PARTNERS - age, _name(age), file_id)
             for age, file_id in reversed(list(enumerate(file_ids)))
         ]
-        if any(one.is_listed_anew for one in made):
+        if any(one.outdates_lists for one in made):
             wait_for_acknowledgements(service.redis, service.keys)  # no process shows an older list then
 
     show(file_ids)

@@ -29,6 +29,7 @@ from warmer.state.person import (
     show_photo,
 )
 from warmer.state.records import Records
+from warmer.state.remembered import Look
 
 RECENT_CAP = 10_000  # places in the list, or REWARM_PARTNERS if that is more; records have no cap
 FRESH_SECONDS = 60  # a look-up is not repeated for this long, and a registration by the user counts once
@@ -142,10 +143,10 @@ class People:
             if not made[0].is_repeat:
                 pipe.delete(*self.keys.negatives(subject))
 
-        lifted = [name for name in (subject, file_id) if name]
-        person = self._records.update(Person(person_id), change, write, lifted)
+        lifted, look = [name for name in (subject, file_id) if name], Look(self.redis, self.keys)
+        person = self._records.update(Person(person_id), change, write, lifted, execute=look.execute)
         assert person is not None  # noqa: S101 - a change that never returns None
-        return made[0]._replace(person=person)
+        return made[0]._replace(person=person, outdates_lists=made[0].outdates_lists and look.has_found)
 
     def note_look_up(self, before: Person, photo: PhotoSize) -> Person | None:
         """Note the newest picture of the profile, to be shown once it is ready. Ends the tombstone of the picture.

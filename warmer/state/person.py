@@ -74,7 +74,7 @@ class Registration(NamedTuple):
     person: Person
     is_new: bool
     is_repeat: bool  # the user registered less than a minute ago, too
-    is_listed_anew: bool  # a list that was read before it shows something else
+    outdates_lists: bool  # in the memory of web processes
 
 
 FIELDS = [one.name for one in fields(Person) if one.name != "read"]
@@ -127,10 +127,12 @@ def note_registration(
         show_photo(record, file_id, None, previous=record.get("photo_file_id"))
     after = read_person(person_id, record)
     is_repeat = by_user and before.is_registered and now[0] - before.registered_at < fresh_seconds
-    is_listed_anew = is_listed_differently(before, after)
-    if not is_listed_anew:  # the negative cache ends, or the same registration began a moment ago and may go on
-        is_listed_anew = not (is_repeat or after.shown) or now_us - (after.joined_us or 0) < REMEMBERED_SECONDS * 1e6
-    return Registration(after, not before.is_registered, is_repeat, is_listed_anew)
+    outdates_lists = (
+        is_listed_differently(before, after)
+        or not (is_repeat or after.shown)  # the negative cache ends
+        or now_us - (after.joined_us or 0) < REMEMBERED_SECONDS * 1e6  # the first registration may still be waiting
+    )
+    return Registration(after, not before.is_registered, is_repeat, outdates_lists)
 
 
 def note_found(record: Record, now: tuple[int, int], person_id: int, photo: PhotoSize) -> None:

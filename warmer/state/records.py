@@ -19,6 +19,11 @@ from warmer.state.tombstones import lift_tombstones
 EVENTS_MAX = 20  # of an id; beyond them, `replace` merges a waiting change into the next one
 
 
+def execute_pipeline(pipe: Any) -> list[Any]:
+    """The answers, in the order of the commands."""
+    return list(pipe.execute())
+
+
 class Records:
     """The records in Redis. One is replaced only if no other process wrote it meanwhile."""
 
@@ -105,14 +110,15 @@ class Records:
         lifted: Sequence[str] = (),
         find_event: FindEvent | None = None,
         sends: bool = True,
+        execute: Callable[[Any], list[Any]] = execute_pipeline,
     ) -> Person | None:
         """Change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
 
         `before` is read first, unless it comes from `fetch`. `change` gets the record and Redis' TIME. It returns None
-        to leave the record, and an empty one to delete it. `write` adds commands to the round trip that writes; they
-        must bear repetition. `lifted`: their tombstones end in it. `find_event`: finds the event that is written with
-        the record. Without `sends` the caller calls `send_events` later. Returns the person, None if the record was
-        left.
+        to leave the record, and an empty one to delete it. `write` adds commands to the pipeline that writes; they must
+        bear repetition. `lifted`: their tombstones end in it. `find_event`: finds the event that is written with the
+        record. Without `sends` the caller calls `send_events` later. `execute`: returns the answers of the pipeline.
+        Returns the person, None if the record was left.
         """
         noted: set[str] = set()  # pictures whose sets of people may hold this id by now
         reading = before.read
@@ -126,7 +132,9 @@ class Records:
             noted |= {*before.shown, *after.shown}
             new = json.dumps(record).encode() if record else b""
             event = None if record is None else self._prepare(before, after, find_event)
-            if record is None or self._write(before, after, reading.value, new, _add(write, record), lifted, event):
+            if record is None:
+                break
+            if self._write(before, after, reading.value, new, _add(write, record), lifted, event, execute):
                 break
             reading = None
         for file_id in noted - {*after.shown}:
@@ -152,6 +160,7 @@ class Records:
         write: Callable[[Any], None],
         lifted: Sequence[str],
         event: Event | None,
+        execute: Callable[[Any], list[Any]],
     ) -> bool:
         pipe: Any = self.redis.pipeline(transaction=False)
         shown = after.shown[:1] if before.is_registered else after.shown  # a previous picture has its people already
@@ -175,7 +184,7 @@ class Records:
         purged = Subject.of_person(after.id) if is_listed_differently(before, after) else None
         if purged and not has_slots:
             pipe.publish(self.keys.purge, purged)
-        is_written = bool(pipe.execute()[place])
+        is_written = bool(execute(pipe)[place])
         if purged and has_slots:  # a process that heard of it before the record was written could keep the older one
             self.redis.publish(self.keys.purge, purged)
         return is_written

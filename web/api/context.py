@@ -15,7 +15,6 @@ from warmer.settings import Settings
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 from warmer.state.refreshes import Refreshes
-from warmer.state.remembered import RememberedLists
 from web.api.callers import VerifiedInitData
 from web.api.lists import ListMemory
 from web.api.rate_limit import RateLimiter
@@ -40,7 +39,6 @@ class ApiContext:
     health: HealthChecks
     verified: VerifiedInitData
     lists: ListMemory
-    remembered: RememberedLists  # by any web process
     listener: PurgeListener
     clock: Callable[[], float]  # seconds, from no instant in particular
     wall_clock: Callable[[], float]  # Unix time, in seconds

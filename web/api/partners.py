@@ -165,7 +165,7 @@ def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool =
     Every list that is requested after the answer shows the registration.
     """
     context = get_context(ApiContext)
-    person, is_new, is_repeat, is_listed_anew = context.people.register(person_id, name, file_id, by_user=by_user)
+    person, is_new, is_repeat, outdates_lists = context.people.register(person_id, name, file_id, by_user=by_user)
     (shown,) = show_partners([person], context)
     if person.is_pinned and shown["photo_ready"]:
         context.people.announce_ready(
@@ -174,7 +174,7 @@ def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool =
     is_settled = person.is_pinned and shown["photo_status"] != "warming"
     subject = person.subject if person.is_pinned else Subject.of_person(person_id)
     announce(partner_registered, get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
-    if is_listed_anew:
+    if outdates_lists:
         wait_until_listed()
     return jsonify(shown), 201 if is_new else 200
 

@@ -8,7 +8,7 @@ from flask import jsonify
 
 from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import Subject
-from warmer.state.remembered import LIST_SECONDS
+from warmer.state.remembered import LIST_SECONDS, read_ids_to_remember
 from web.api.context import ApiContext
 from web.api.lists import PartnerList
 from web.api.partner_json import show_partners
@@ -25,7 +25,7 @@ def find_list(limit: int) -> PartnerList:
     if not memory.hears_purges:
         return read_list(context.people.list_recent_ids(limit))
     generation, read_at = memory.get_generation(), context.clock()
-    ids, is_noted = context.remembered.read_ids(limit)
+    ids, is_noted = read_ids_to_remember(context.redis, context.keys, limit)
     found = read_list(ids)
     if is_noted:
         memory.put(limit, found, read_at, generation)
@@ -46,6 +46,5 @@ def read_list(ids: Sequence[int]) -> PartnerList:
 def wait_until_listed() -> None:
     """Wait until no process lists from memory what was read before a registration; at most as long as it may."""
     context = get_context(ApiContext)
-    if context.remembered.may_exist():
-        context.breaker.end_request()  # waiting for other processes is not the fault of a slow Redis
-        wait_for_acknowledgements(context.redis, context.keys, LIST_SECONDS)
+    context.breaker.end_request()  # waiting for other processes is not the fault of a slow Redis
+    wait_for_acknowledgements(context.redis, context.keys, LIST_SECONDS)

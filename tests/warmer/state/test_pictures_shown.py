@@ -187,24 +187,11 @@ def test_a_changed_picture_purges_the_id_and_an_unchanged_one_does_not(
 def test_a_registration_that_changes_lists_purges_the_id_and_another_one_does_not(
     people: People, redis: Redis, keys: Keys
 ) -> None:
-    told: list[bool] = []
     with listening(redis, keys.purge) as hear:
         for name, file_id in (("Ann", A), ("Ann", A), ("Zoë", A), ("Zoë", A), ("Zoë", B), ("Zoë", B)):
-            told.append(people.register(42, name, file_id).is_listed_anew)
-            age(people, 42)
+            people.register(42, name, file_id)
         redis.publish(keys.purge, "the end")
         assert list(iter(hear, b"the end")) == [b"user:42"] * 3
-    assert told == [True, False] * 3
-
-
-def test_a_registration_a_moment_after_the_first_counts_as_one_that_changes_lists(people: People) -> None:
-    assert [people.register(42, "Ann", A).is_listed_anew for _ in range(2)] == [True, True]
-
-
-def age(people: People, person_id: int) -> None:
-    """As if the person had registered long ago."""
-    record = json.loads(people.redis.get(people.keys.person(person_id)) or "")
-    people.redis.set(people.keys.person(person_id), json.dumps(record | {"joined_us": 1}))
 
 
 def test_a_profile_is_aged_after_one_and_a_quarter_check_intervals(redis: Redis, keys: Keys) -> None:

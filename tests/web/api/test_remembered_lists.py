@@ -242,4 +242,4 @@ def test_a_process_that_hears_no_purges_remembers_nothing_and_tells_redis_so(app
     web_context.photos.listener.close()  # it does not start again
     assert [list_ids(app, as_server) for _ in range(3)] == [[], [], []]
     assert not is_remembered(app)
-    assert not web_context.api.remembered.may_exist()
+    assert not web_context.redis.exists(web_context.keys.remembered)

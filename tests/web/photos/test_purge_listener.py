@@ -12,6 +12,7 @@ from itertools import count
 import pytest
 from redis import Redis
 
+from benches.round_trips import counting
 from tests.conftest import wait_until
 from tests.support.redis_kinds import list_masters, subscribed
 from warmer.flow.forget import wait_for_acknowledgements
@@ -157,6 +158,21 @@ def test_what_an_acknowledgement_promises_is_done_before_it(
     for number in range(1, 21):
         assert wait_for_acknowledgements(redis, keys)
         assert [recorder.acknowledged for recorder in recorders] == [number] * 3
+
+
+def test_the_acknowledgements_of_all_processes_come_in_one_round_trip(
+    redis: Redis, keys: Keys, recorders: list[Recorder]
+) -> None:
+    for recorder in recorders:
+        recorder.open(keys)
+    wait_until(lambda: all(recorder.heard == ["joined"] for recorder in recorders))
+
+    def takes_two_round_trips() -> bool:
+        with counting() as counts:
+            assert wait_for_acknowledgements(redis, keys)
+        return counts[threading.get_ident()].total() == 2  # with that of the message
+
+    wait_until(takes_two_round_trips)  # a listener that gets no CPU for a while makes it three
 
 
 def test_waiting_for_a_silent_process_ends(redis: Redis, keys: Keys, recorder: Recorder) -> None:
