@@ -39,7 +39,7 @@ class PhotoLayer:
         inner: WSGIApplication,
         app: Flask,
         context: PhotoContext,
-        find_list: Callable[[ListRequest], Reply | None] = lambda _: None,
+        find_list: Callable[[ListRequest], Reply | None],
     ) -> None:
         """`app` is the sender of the signals. `find_list` returns an answer at once, None if Flask must give it."""
         self.inner = inner

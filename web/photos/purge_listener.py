@@ -36,9 +36,9 @@ class PurgeListener:
         *,
         on_done: Callable[[str], None],
         on_purge: Callable[[str], None],
+        on_acknowledge: Callable[[], None],
         on_joined: Callable[[], None],
         on_lost: Callable[[], None],
-        on_acknowledge: Callable[[], None] = lambda: None,
         has_slots: bool = False,
         read_seconds: float = READ_SECONDS,
     ) -> None:
@@ -51,8 +51,8 @@ class PurgeListener:
         self._on_joined = on_joined
         self._on_lost = on_lost
         self._on_acknowledge = on_acknowledge
-        # web/photos/waiting.py, `Waiting.wake`, which passes it on to `Flights.wake`; and web/photos/cache.py,
-        # `ResponseCache.purge`
+        # web/photos/waiting.py, `Waiting.wake`, which passes it on to `Flights.wake` and `ListMemory.end_done`; and
+        # web/photos/cache.py, `ResponseCache.purge`, with web/api/lists.py, `ListMemory.end_all`
         self._actions = {keys.done: on_done, keys.purge: on_purge}
         self._has_slots = has_slots
         self._read_seconds = read_seconds
