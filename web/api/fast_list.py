@@ -9,7 +9,14 @@ from __future__ import annotations
 import re
 
 from flask import Flask, Response, g, request
-from flask.signals import request_finished, request_started
+from flask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
 
 from web.api.auth import recall
 from web.api.context import ApiContext
@@ -19,10 +26,13 @@ from web.observe.access_log import LIST, AccessLog, Entry
 from web.observe.request_ids import RequestIds
 from web.photos.request import PRIVATE_NETWORK, ListRequest
 from web.photos.response import Reply, list_own_headers
-from web.signals import announce, has_foreign_receivers, partners_listed
+from web.signals import has_foreign_receivers, partners_listed
 
 QUERY = re.compile(rf"(?:limit=({LIMIT.pattern}))?")
-SIGNALS = (partners_listed, request_started, request_finished)
+SIGNALS = (  # that Flask's way sends
+    partners_listed, appcontext_pushed, request_started, request_finished, request_tearing_down,
+    appcontext_tearing_down, appcontext_popped,
+)  # fmt: skip
 
 
 class FastList:
@@ -43,14 +53,13 @@ class FastList:
         if (asked := QUERY.fullmatch(raw.query)) is None:
             return None
         found = context.lists.get(int(asked[1] or LIST_DEFAULT))
-        if found is None or found.warming:  # Flask warms its first pictures, which takes a round trip
+        if found is None or found.warming:  # a receiver warms its first pictures, which takes a round trip
             return None
         ready = found.answers.get((raw.origin, raw.accept_encoding))
         if ready is None or has_foreign_receivers(*SIGNALS) or count_hooks(self._app) != self._own_hooks:
             return None
         if recall(raw.authorization, context) is None:
             return None
-        announce(partners_listed, self._app, subjects=[])
         request_id = self._request_ids.choose(raw.request_id)
         seconds = context.clock() - started
         self._access_log.note(Entry("", LIST, "200", seconds, True, context.wall_clock(), raw.method, request_id))
@@ -73,5 +82,7 @@ def init_app(app: Flask) -> None:
 
 def count_hooks(app: Flask) -> int:
     """The functions that Flask calls around each request."""
-    tables = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
+    tables = (
+        app.url_value_preprocessors, app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs
+    )  # fmt: skip
     return sum(len(hooks) for table in tables for hooks in table.values()) + len(app.teardown_appcontext_funcs)

@@ -6,12 +6,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from blinker import NamedSignal
 from flask import Flask
-from flask.signals import request_finished, request_started
+from flask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
 from redis import Redis
 
 from tests.conftest import API_KEY, wait_until
@@ -200,7 +207,11 @@ def test_a_registration_a_deletion_and_the_end_of_the_second_end_it(
         assert lists.find(request()) is None
 
 
-@pytest.mark.parametrize("signal", [signals.partners_listed, request_started, request_finished])
+@pytest.mark.parametrize(
+    "signal",
+    [signals.partners_listed, request_started, request_finished, request_tearing_down, appcontext_pushed,
+     appcontext_tearing_down, appcontext_popped],
+)  # fmt: skip
 def test_a_listener_of_the_users_own_takes_every_list_out_of_the_loop(lists: Lists, signal: NamedSignal) -> None:
     assert lists.find_soon(request())
     with signal.connected_to(lambda *_, **__: None):
@@ -209,10 +220,18 @@ def test_a_listener_of_the_users_own_takes_every_list_out_of_the_loop(lists: Lis
 
 
 @pytest.mark.usefixtures("redis", "telegram")
-def test_a_hook_of_the_users_own_hears_of_every_list(make_app: MakeApp) -> None:
+@pytest.mark.parametrize(
+    "kind", ["url_value_preprocessor", "before_request", "after_request", "teardown_request", "teardown_appcontext"]
+)
+def test_a_hook_of_the_users_own_hears_of_every_list(make_app: MakeApp, kind: str) -> None:
     app = make_app(photo_wait=0)
     heard: list[int] = []
-    app.before_request(lambda: heard.append(1))
+
+    def hear(*given: Any) -> Any:
+        heard.append(1)
+        return given[0] if kind == "after_request" else None
+
+    getattr(app, kind)(hear)
     lists = Lists(app, FastPath(cast(PhotoLayer, app.wsgi_app)))
     hear_purges(app)
     for _ in range(5):
