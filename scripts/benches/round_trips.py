@@ -139,7 +139,8 @@ def measure(app: Flask, fake: FakeTelegram, api_key: str) -> dict[str, Counts]:
         opened.callback(close_worker_context)
         # The client may not look again while it waits: on a busy machine, that would count the time.
         opened.enter_context(patch("web.photos.waiting.LOOK_SECONDS", 60.0))
-        work, rounds = Work(app, fake, api_key, by_thread), []
+        work = Work(app, fake, api_key, by_thread)
+        rounds: list[dict[str, Counts]] = []
         work.context.photos.waiting.wait_seconds = 60.0  # nor may the client give up
         opened.enter_context(patch.object(work.context.api.lists, "_clock", lambda: 0.0))  # nor may a list expire
         work.context.photos.listener.ensure_started()
@@ -148,7 +149,7 @@ def measure(app: Flask, fake: FakeTelegram, api_key: str) -> dict[str, Counts]:
             cold = fake.world.add_file(drawn(str(user_id := next(_user_ids)))[320])
             counts = {
                 "PUT and warming": work.put_and_warm(user_id, is_list_remembered=False),
-                "PUT and warming while a list is remembered": work.put_and_warm(next(_user_ids), is_list_remembered=True),
+                "PUT while a list is remembered": work.put_and_warm(next(_user_ids), is_list_remembered=True),
                 "a cold photo": work.serve_cold(cold),
                 "GET recent": work.list_recent(),
                 "GET recent again": work.repeat_list(),

@@ -4,7 +4,8 @@ A process writes the note `remembered`, then it reads what a list shows: the pla
 registration writes these, then it looks for the note. If there is none, each older list has expired, and each later one
 shows the registration. If it is there, the registration waits until every process has acknowledged
 (warmer/flow/forget.py). So no client that registers gets an older list afterwards, whichever process answers. Only if
-Redis loses the note, by an eviction or a failover, may a process show one until it hears the purge.
+Redis loses the note, by an eviction or a failover, or a process its subscription without a sign, can an older list be
+shown: until the process hears the purge, and no longer than LIST_SECONDS.
 """
 
 from __future__ import annotations

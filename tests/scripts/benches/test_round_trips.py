@@ -15,7 +15,7 @@ from warmer.wiring import WorkerContext
 
 TARGETS = {
     "PUT and warming": 28,
-    "PUT and warming while a list is remembered": 30,
+    "PUT while a list is remembered": 30,
     "a cold photo": 18,
     "GET recent": 3,
     "GET recent again": 0,
@@ -23,7 +23,7 @@ TARGETS = {
 }
 WITH_A_WEBHOOK = TARGETS | {
     "PUT and warming": 32,
-    "PUT and warming while a list is remembered": 34,
+    "PUT while a list is remembered": 34,
     "a cold photo": 19,
     "DELETE": 11,
 }

@@ -126,7 +126,7 @@ REGISTRATIONS: dict[str, Callable[[FlaskClient, Headers, int], Any]] = {
 
 
 @pytest.mark.parametrize("how", REGISTRATIONS)
-def test_who_registers_sees_themselves_in_every_process(app: Flask, other: Flask, as_server: Headers, how: str) -> None:
+def test_a_new_partner_is_in_the_list_of_every_process(app: Flask, other: Flask, as_server: Headers, how: str) -> None:
     for _ in range(20):
         for one in (app, other):
             keep_list(one, as_server)
@@ -192,7 +192,7 @@ def test_a_process_that_does_not_acknowledge_delays_a_registration_and_fails_non
 # What else ends a list
 
 
-def test_who_is_forgotten_is_listed_by_no_process(app: Flask, other: Flask, as_server: Headers) -> None:
+def test_a_forgotten_person_is_listed_by_no_process(app: Flask, other: Flask, as_server: Headers) -> None:
     client = app.test_client()
     for _ in range(20):
         me(client, user_id := new_id())
