@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -15,7 +17,7 @@ from redis import Redis
 from benches.round_trips import counting
 from tests.conftest import wait_until
 from tests.support.redis_kinds import list_masters, subscribed
-from warmer.flow.forget import wait_for_acknowledgements
+from warmer.flow.forget import POPS_MAX, wait_for_acknowledgements
 from warmer.keys import Keys
 from warmer.redis_client.clients import connect_listener
 from warmer.redis_url import is_cluster
@@ -180,6 +182,33 @@ def test_waiting_for_a_silent_process_ends(redis: Redis, keys: Keys, recorder: R
     wait_until(lambda: recorder.heard == ["joined"])
     with subscribed(redis, keys.acknowledge):
         assert not wait_for_acknowledgements(redis, keys)
+
+
+def test_of_many_silent_processes_a_few_are_awaited_in_one_round_trip(
+    redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each wait may end 0.1 s late: together, those for all of them would end much too late."""
+    waits: list[int] = []  # in each round trip
+    open_pipeline: Any = redis.pipeline
+
+    def open_noted(**options: Any) -> Any:
+        pipe = open_pipeline(**options)
+        pop = pipe.blpop
+        waits.append(0)
+
+        def note_pop(*args: Any) -> None:
+            waits[-1] += 1
+            pop(*args)
+
+        pipe.blpop = note_pop
+        return pipe
+
+    with ExitStack() as silent:
+        for _ in range(20):
+            silent.enter_context(subscribed(redis, keys.acknowledge))
+        monkeypatch.setattr(redis, "pipeline", open_noted)
+        assert not wait_for_acknowledgements(redis, keys)
+    assert waits[0] == max(waits) == POPS_MAX
 
 
 def test_without_listeners_there_is_no_wait(redis: Redis, keys: Keys) -> None:
