@@ -7,6 +7,7 @@ CORS and compression are decided in one place, and every other request is left t
 from __future__ import annotations
 
 import re
+from functools import cached_property
 
 from flask import Flask, Response, g, request
 from flask.signals import (
@@ -53,10 +54,8 @@ class FastList:
         if (asked := QUERY.fullmatch(raw.query)) is None:
             return None
         found = context.lists.get(int(asked[1] or LIST_DEFAULT))
-        if found is None or found.warming:  # a receiver warms its first pictures, which takes a round trip
-            return None
-        ready = found.answers.get((raw.origin, raw.accept_encoding))
-        if ready is None or has_foreign_receivers(*SIGNALS) or count_hooks(self._app) != self._own_hooks:
+        ready = found.answers.get((raw.origin, raw.accept_encoding)) if found else None
+        if ready is None or self._has_foreign_hooks or has_foreign_receivers(*SIGNALS):
             return None
         if recall(raw.authorization, context) is None:
             return None
@@ -67,6 +66,11 @@ class FastList:
         headers = [(name, own.get(name, value)) for name, value in ready.headers]
         return Reply("200 OK", headers, b"" if raw.method == "HEAD" else ready.body)
 
+    @cached_property
+    def _has_foreign_hooks(self) -> bool:
+        """Read after the first answer of Flask, which takes no more hooks then."""
+        return count_hooks(self._app) != self._own_hooks
+
 
 def init_app(app: Flask) -> None:
     """Keep the answers of lists. Call this first: then it sees them with all their headers."""
@@ -74,7 +78,9 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def keep_answer(response: Response) -> Response:
         found: PartnerList | None = g.pop("partner_list", None)  # a user's app context may outlive the request
-        if found is not None and response.status_code == 200 and PRIVATE_NETWORK not in request.headers:
+        if found is None or response.status_code != 200 or PRIVATE_NETWORK in request.headers:
+            return response
+        if not found.warming:  # else a receiver requests the first of them each time, which takes a round trip
             variant = request.headers.get("Origin"), request.headers.get("Accept-Encoding")
             found.keep_answer(variant, FinishedAnswer(response.headers.to_wsgi_list(), response.get_data()))
         return response
