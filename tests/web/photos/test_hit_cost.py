@@ -29,7 +29,7 @@ BYTECODES = {
     ("loop", "200"): 652,
     ("loop", "304"): 661,
 }
-LIST_BYTECODES = {"WSGI": 978, "loop": 1184}  # the same for a remembered list
+LIST_BYTECODES = {"WSGI": 695, "loop": 901}  # the same for a remembered list
 ALLOWED = 1.1
 
 
