@@ -32,6 +32,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{dead}:people` | sorted set, STATS_SECONDS | ids with a dead event, by instant, in seconds | outbox | outbox |
 | `{dead}:reasons` | hash, STATS_SECONDS | JSON by id: the event, and why it was given up | outbox | outbox |
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
+| `remembered:{…recent}` | string, REMEMBERED_SECONDS | a web process lists from memory | remembered | remembered |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
 | `budget` | hash, no TTL | tokens, at, paused_until, halted, halted_at, ill:<call>, probe_at:<call> | budget | budget |
 | `outage:<kind>` | set, OUTAGE_SECONDS or REFUSED_SECONDS | subjects that failed together | outage | outage, photos |
@@ -50,9 +51,9 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 
 Channels, heard by web/photos/purge_listener.py, `PurgeListener._act_on`: `done` carries a subject and one of stored,
 done, unavailable, postponed and forgotten: clients that wait look again. `purge` carries a subject that was forgotten,
-or `user:<id>` when that id shows another picture: no process may answer for it from memory. `acknowledge` carries the
-`acknowledged` key that every listener pushes to. The last two share a slot: one node of a cluster keeps the order of
-its messages and knows its subscribers.
+or `user:<id>` when that id shows another picture, or lists show another name: no process may answer for it from memory.
+`acknowledge` carries the `acknowledged` key that every listener pushes to. The last two share a slot: one node of a
+cluster keeps the order of its messages and knows its subscribers.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ ASKING_SECONDS = 10  # a job that asks for a good subject ends within 4 s, or wi
 VERDICT_SECONDS = 2  # as long as between two probes
 SLOT_SHARE = 0.9  # less than the period, or a beat that ticks a millisecond early loses its round
 SENDING_SECONDS = 45  # longer than one attempt, with the wait for the web processes before it
+REMEMBERED_SECONDS = 1.5  # longer than LIST_SECONDS in state/remembered.py: clocks differ in speed
 STATS_SECONDS = 25 * 3600
 HEARTBEAT_SECONDS = 15  # a process without a heartbeat for so long counts as gone
 PROBE_SECONDS = 1
@@ -143,11 +145,11 @@ class Keys:
     def __init__(self, bot_id: str) -> None:
         self.prefix = f"v2:{bot_id}:"
         self.recent = f"{self.prefix}recent"
+        self.remembered = f"{self.prefix}remembered:{{{self.recent}}}"  # in the slot of `recent`, as events are
         self.schedule = f"{self.prefix}schedule"
         self.budget = f"{self.prefix}budget"
         self.tombstones = f"{self.prefix}tombstones"
-        self.workers = f"{self.prefix}workers"
-        self.beat = f"{self.prefix}beat"
+        self.workers, self.beat = f"{self.prefix}workers", f"{self.prefix}beat"
         self.probe = f"{self.prefix}{{probe}}"
         self.done = f"{self.prefix}done"
         self.purge = f"{self.prefix}{{news}}:purge"
@@ -156,10 +158,8 @@ class Keys:
         self.limits = f"{self.prefix}limits"
         self.undelivered = f"{self.prefix}undelivered"
         self.receiver = f"{self.prefix}receiver"
-        self.dead = self._of("dead", "people")
-        self.dead_reasons = self._of("dead", "reasons")
-        self.failed = self._of("failed", "subjects")
-        self.reasons = self._of("failed", "reasons")
+        self.dead, self.dead_reasons = self._of("dead", "people"), self._of("dead", "reasons")
+        self.failed, self.reasons = self._of("failed", "subjects"), self._of("failed", "reasons")
 
     def variant(self, file_id: str, size: int, fmt: str) -> str:
         return self._of(file_id, f"{size}.{fmt}")

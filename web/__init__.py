@@ -1,6 +1,7 @@
 """The web tier: from a request to an answer, at once. It knows no Telegram calls and no Pillow.
 
 request → photos/app, in front of Flask ── photos/cache, else photos/lookup ─→ 200 / 304 / 404
+             ├ a list in memory: api/fast_list
              └ nothing stored: photos/lookup requests the picture, and the client waits until "done":
                 in a thread (photos/waiting), or under gunicorn in a flight (photos/flights)
 api/ registers and lists; receivers hear its signals and warm ahead; pages/ are for people; observe/ only listens.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import Flask
 from flask_cors import CORS
@@ -18,7 +19,8 @@ from flask_cors import CORS
 from warmer.request_id import HEADER as REQUEST_ID
 from warmer.settings import Settings, load_settings_or_exit
 from web import compression, problems, receivers, redis_breaker
-from web.api import health, openapi, partners
+from web.api import fast_list, health, openapi, partners
+from web.api.fast_list import FastList
 from web.api.partners import PartnerName
 from web.context import NAME
 from web.observe import metrics, request_log
@@ -45,7 +47,8 @@ def create_app(
     app.url_map.converters["partner"] = PartnerName
     context = open_context(settings, clock=clock, wall_clock=wall_clock)
     app.extensions[NAME] = context.list_by_class()
-    request_log.init_app(app, clock)  # first, so that it sees the final answer
+    fast_list.init_app(app)  # first, so that it sees the final answer
+    request_log.init_app(app, clock)
     metrics.init_app(app, clock)
     redis_breaker.init_app(app, context.breaker, context.redis)
     problems.init_app(app)
@@ -53,22 +56,29 @@ def create_app(
     static_files.init_app(app)
     for module in (partners, health, ops, docs, demo, openapi):
         app.register_blueprint(module.bp)
-    if settings.cors_origins:
-        CORS(
-            app,
-            resources=r"/api/.*",
-            origins=list(settings.cors_origins),
-            send_wildcard=True,
-            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
-            expose_headers=[REQUEST_ID],
-            always_send=False,  # without an Origin the answer would name all of them
-        )
-    app.wsgi_app = PhotoLayer(app.wsgi_app, app, context.photos)  # type: ignore[method-assign]  # as Flask's documentation does
+    _allow_origins(app, settings.cors_origins)
+    find_list = FastList(app, context.api, context.photos.request_ids, context.observe.access_log).answer
+    layer = PhotoLayer(app.wsgi_app, app, context.photos, find_list)
+    app.wsgi_app = layer  # type: ignore[method-assign]  # as Flask's documentation does
     if settings.demo:
         app.register_blueprint(comparison.bp)
         app.wsgi_app = demo.LoopbackHostOnly(app.wsgi_app)  # type: ignore[method-assign]  # likewise
     atexit.register(context.close)  # for servers without a hook for it
     return app
+
+
+def _allow_origins(app: Flask, origins: Sequence[str]) -> None:
+    """Let pages of these origins call the API."""
+    if origins:
+        CORS(
+            app,
+            resources=r"/api/.*",
+            origins=list(origins),
+            send_wildcard=True,
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+            expose_headers=[REQUEST_ID],
+            always_send=False,  # without an Origin the answer would name all of them
+        )
 
 
 def close_app(app: Flask) -> None:

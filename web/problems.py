@@ -37,8 +37,9 @@ AWAY = (
     AskError,  # the slot has moved
     NoPermissionError,  # an operator can grant the right while we run
 )
-# The same in words, where redis-py has no class. The last two: a script lacks a right, from Redis 7.2 on and before.
-AWAY_IN_WORDS = ("MISCONF ", "ACL failure in script", "The user executing the script ")
+# The same in words, where redis-py has no class. The second one: the server becomes a replica while a call waits. The
+# last two: a script lacks a right, from Redis 7.2 on and before.
+AWAY_IN_WORDS = ("MISCONF ", "UNBLOCKED ", "ACL failure in script", "The user executing the script ")
 MAX_BODY_BYTES = 64 * 2**10
 log = logging.getLogger(__name__)
 OWN_HEADERS = ("Content-Type", "Content-Length")

@@ -36,7 +36,7 @@ class ReceiverContext:
     warm_first: int  # pictures of a list
 
 
-@partners_listed.connect
+@connect_own(partners_listed)
 def warm_the_first(app: Flask, *, subjects: list[str], **_: Any) -> None:
     """A list is on a screen: its first pictures will be requested in a moment."""
     context = get_context(ReceiverContext, app)

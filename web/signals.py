@@ -37,7 +37,10 @@ PHOTO_SIGNALS = (photo_missed, photo_served, photo_not_found, photo_not_served, 
 
 
 def connect_own(signal: NamedSignal) -> Callable[[Receiver], Receiver]:
-    """Connect a function of this project: it returns soon. One for `photo_served` may run in the server's loop."""
+    """Connect a function of this project: it returns soon. One for `photo_served` may run in the server's loop.
+
+    One for `partners_listed` misses lists from memory whose pictures are all ready.
+    """
 
     def connect(receiver: Receiver) -> Receiver:
         _own.add(id(receiver))

@@ -27,7 +27,9 @@ from warmer.state.photos import PhotoStore
 from warmer.state.refreshes import Refreshes
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
+from web.api.callers import VerifiedInitData
 from web.api.context import ApiContext
+from web.api.lists import ListMemory
 from web.api.rate_limit import RateLimiter
 from web.context import get_context
 from web.observe.access_log import AccessLog
@@ -102,7 +104,9 @@ def open_context(
     parser = PhotoRequestParser(urls, settings.photo_formats)
     cache = ResponseCache(settings.photo_cache_mb * 2**20, clock)
     waiting = Waiting(settings.photo_wait, PLACES, clock=clock)
-    listener = _open_listener(settings, keys, waiting, cache, redis, health)
+    lists, verified = ListMemory(clock), VerifiedInitData(settings.init_data_max_age, clock, wall_clock)
+    waiting.pass_on(lists.end_done)
+    listener = _open_listener(settings, keys, waiting, cache, lists, redis, health)
     forget, rate_limiter = Forget(people, store), RateLimiter(redis, keys, urls, wall_clock)
     refreshes = Refreshes(redis, keys, schedule)
     photos = PhotoContext(
@@ -110,8 +114,8 @@ def open_context(
         cache_tags=CacheTags(settings.init_data_secret),
     )  # fmt: skip
     api = ApiContext(
-        settings, redis, keys, breaker, store, people, refreshes, forget, urls, rate_limiter, health,
-        wall_clock=wall_clock,
+        settings, redis, keys, breaker, store, people, refreshes, forget, urls, rate_limiter, health, verified,
+        lists, listener, clock=clock, wall_clock=wall_clock,
     )  # fmt: skip
     pages = PageContext(
         settings, redis, keys, people, publisher, schedule, budget, health, outbox, wall_clock=wall_clock
@@ -138,25 +142,38 @@ def _open_publisher(settings: Settings, redis: Redis, keys: Keys, schedule: Sche
 
 
 def _open_listener(
-    settings: Settings, keys: Keys, waiting: Waiting, cache: ResponseCache, redis: Redis, health: HealthChecks
+    settings: Settings,
+    keys: Keys,
+    waiting: Waiting,
+    cache: ResponseCache,
+    lists: ListMemory,
+    redis: Redis,
+    health: HealthChecks,
 ) -> PurgeListener:
     has_slots = is_cluster(settings.redis_url)
+
+    def on_purge(subject: str) -> None:
+        cache.purge(subject)
+        lists.end_all()
 
     def on_lost() -> None:
         health.note_lost()
         cache.close()
+        lists.close()
 
     def on_joined() -> None:
         if not has_slots and isinstance(redis.connection_pool, BreakablePool):  # a cluster has one a node
             redis.connection_pool.begin_anew()  # its connections may lead to the former master
         health.note_joined()
         cache.open()
+        lists.open()
 
     return PurgeListener(
         lambda: connect_listener(settings),
         keys,
         on_done=waiting.wake,
-        on_purge=cache.purge,
+        on_purge=on_purge,
+        on_acknowledge=lists.end_all,
         on_joined=on_joined,
         on_lost=on_lost,
         has_slots=has_slots,

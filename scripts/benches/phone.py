@@ -13,6 +13,7 @@ from redis import Redis
 from benches.clients import Client
 from benches.rivals import Rival
 from benches.service import NAME, Service
+from warmer.flow.forget import wait_for_acknowledgements
 from warmer.state.people import People
 
 PARTNERS = 20
@@ -62,8 +63,12 @@ def app_of_service(service: Service, file_ids: Sequence[str]) -> App:
     directory = People(service.redis, service.keys, keep=PARTNERS, ttl_seconds=TTL_SECONDS, check_seconds=TTL_SECONDS)
 
     def show(file_ids: Sequence[str]) -> None:
-        for age, file_id in reversed(list(enumerate(file_ids))):  # the order is that of the first registration
+        made = [  # the order is that of the first registration
             directory.register(PARTNERS - age, _name(age), file_id)
+            for age, file_id in reversed(list(enumerate(file_ids)))
+        ]
+        if any(one.outdates_lists for one in made):
+            wait_for_acknowledgements(service.redis, service.keys)  # no process shows an older list then
 
     show(file_ids)
     path = f"/api/partner/recent?limit={PARTNERS}"

@@ -11,6 +11,7 @@ from warmer.keys import Subject
 from warmer.wiring import WorkerContext, get_worker_context
 from warmer.worker.beat_rounds import keep_newest, run_tick
 from web import create_app
+from web.wiring import get_web_context
 
 DUE = 50  # subjects per tick
 REQUESTS = 20  # for the list, per round
@@ -23,7 +24,8 @@ class Rounds:
 
     def __init__(self, context: WorkerContext) -> None:
         self.context = context
-        self.client = create_app(context.settings).test_client()
+        self.app = create_app(context.settings)
+        self.client = self.app.test_client()
         self.header = {"Authorization": f"Bearer {context.settings.api_keys[0].get_secret_value()}"}
 
     def prepare(self) -> None:
@@ -46,6 +48,7 @@ class Rounds:
     def recent(self) -> None:
         """List the newest partners; all their pictures are ready."""
         for _ in range(REQUESTS):
+            get_web_context(self.app).api.lists.end_all()  # each list is read from Redis
             partners = self.client.get(LIST, headers=self.header).get_json()["partners"]
             _expect(LISTED, sum(partner["photo_ready"] for partner in partners))
 

@@ -22,6 +22,7 @@ from redis.connection import AbstractConnection
 from benches.testbed import open_testbed, wait_for
 from faketelegram import FakeTelegram
 from faketelegram.pictures import drawn
+from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import Lane
 
 SIZE = 160  # pixels
@@ -68,8 +69,11 @@ class Work:
         self.context = get_web_context(app)
         self.counts = counts
 
-    def put_and_warm(self, user_id: int) -> Counts:
+    def put_and_warm(self, user_id: int, *, is_list_remembered: bool) -> Counts:
         """A backend registers a person by id; a worker looks the profile up and warms the picture."""
+        self.context.redis.delete(self.context.keys.remembered)
+        if is_list_remembered:
+            self.context.redis.set(self.context.keys.remembered, "1", ex=60)
         self.fake.world.add_user(user_id, "Ann")
         body = {"json": {"name": "Ann"}, "headers": self.headers}
         return self._web("PUT", f"/api/partner/{user_id}", body) + self._worker(f"user:{user_id}", "warm")
@@ -94,6 +98,11 @@ class Work:
 
     def list_recent(self) -> Counts:
         """The newest people are listed."""
+        wait_for_acknowledgements(self.context.redis, self.context.keys)  # or what is still heard ends the list
+        return self._web("GET", "/api/partner/recent", {"headers": self.headers})
+
+    def repeat_list(self) -> Counts:
+        """The same list again: it is remembered."""
         return self._web("GET", "/api/partner/recent", {"headers": self.headers})
 
     def _web(self, method: str, path: str, options: dict[str, Any]) -> Counts:
@@ -120,24 +129,34 @@ class Work:
 
 
 def measure(app: Flask, fake: FakeTelegram, api_key: str) -> dict[str, Counts]:
-    """Do each kind of work three times, and count the last time: before, connections are opened and scripts loaded."""
+    """Do each kind of work four times, and count the cheapest after the first, which opens connections.
+
+    On a busy machine a process may acknowledge late, and the wait for it takes another round trip.
+    """
     from warmer.wiring import close_worker_context
 
     with counting() as by_thread, ExitStack() as opened:
         opened.callback(close_worker_context)
         # The client may not look again while it waits: on a busy machine, that would count the time.
         opened.enter_context(patch("web.photos.waiting.LOOK_SECONDS", 60.0))
-        work, counts = Work(app, fake, api_key, by_thread), {}
+        work = Work(app, fake, api_key, by_thread)
+        rounds: list[dict[str, Counts]] = []
         work.context.photos.waiting.wait_seconds = 60.0  # nor may the client give up
-        for _ in range(3):
+        opened.enter_context(patch.object(work.context.api.lists, "_clock", lambda: 0.0))  # nor may a list expire
+        work.context.photos.listener.ensure_started()
+        wait_for("the listener", lambda: work.context.api.lists.hears_purges)  # or nothing acknowledges
+        for _ in range(4):
             cold = fake.world.add_file(drawn(str(user_id := next(_user_ids)))[320])
             counts = {
-                "PUT and warming": work.put_and_warm(user_id),
+                "PUT and warming": work.put_and_warm(user_id, is_list_remembered=False),
+                "PUT while a list is remembered": work.put_and_warm(next(_user_ids), is_list_remembered=True),
                 "a cold photo": work.serve_cold(cold),
                 "GET recent": work.list_recent(),
+                "GET recent again": work.repeat_list(),
                 "DELETE": work.delete(user_id),
             }
-    return counts
+            rounds.append(counts)
+    return {kind: min((counts[kind] for counts in rounds[1:]), key=Counter.total) for kind in rounds[0]}
 
 
 def main(_: Sequence[str]) -> int:

@@ -90,6 +90,7 @@ def test_every_key_is_documented_in_keys_py() -> None:
         keys.crashes("F"): "{subject}:crashes",
         keys.forgotten("F"): "{hash}:forgotten",
         keys.limits + ":x": "limits:…",
+        keys.remembered: "remembered:{…recent}",
         keys.person(1): "person:<id>",
         keys.outage("getFile"): "outage:<kind>",
         keys.verdict("getFile"): "verdict:<call>",

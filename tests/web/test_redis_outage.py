@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,16 @@ def test_without_writes_hits_and_lists_are_served_and_other_requests_are_503(
         app_with_own_redis, "POST", "/api/photos/warm", json={"photo_file_ids": [new_file_id()]}, headers=as_server
     )
     assert (warm.status_code, warm.headers["Retry-After"]) == (503, "1")
+
+
+def test_a_wait_that_ends_because_the_server_becomes_a_replica_is_an_outage(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server, ThreadPoolExecutor(1) as pool:
+        popped = pool.submit(server.client.blpop, ["nothing"], 60)
+        wait_until(lambda: server.client.info("clients")["blocked_clients"])
+        server.client.replicaof("127.0.0.1", 1)
+        with pytest.raises(ResponseError) as caught:
+            popped.result()
+    assert is_away(caught.value)
 
 
 def test_a_wrong_command_is_an_error_of_ours_and_not_an_outage(redis: Redis) -> None:

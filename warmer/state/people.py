@@ -29,6 +29,7 @@ from warmer.state.person import (
     show_photo,
 )
 from warmer.state.records import Records
+from warmer.state.remembered import Look
 
 RECENT_CAP = 10_000  # places in the list, or REWARM_PARTNERS if that is more; records have no cap
 FRESH_SECONDS = 60  # a look-up is not repeated for this long, and a registration by the user counts once
@@ -128,24 +129,24 @@ class People:
         the current picture stays until a newer one is ready. Tombstones and negative cache entries of the id and the
         picture end here.
         """
-        subject, first, repeat = Subject.of_person(person_id), [False], [False]
+        subject, made = Subject.of_person(person_id), [Registration(Person(person_id), False, False, False)]
 
         def change(record: Record, now: tuple[int, int]) -> Record:
-            first[0] = record.get("joined_us") is None
-            repeat[0] = by_user and not first[0] and now[0] - record.get("registered_at", 0) < self.fresh_seconds
-            note_registration(record, now, person_id, name, file_id, by_user=by_user)
+            made[0] = note_registration(
+                record, now, person_id, name, file_id, by_user=by_user, fresh_seconds=self.fresh_seconds
+            )
             return record
 
         def write(pipe: Any, record: Record) -> None:
             pipe.zadd(self.keys.recent, {str(person_id): record["joined_us"]})
             pipe.zremrangebyrank(self.keys.recent, 0, -1 - max(RECENT_CAP, self.keep))
-            if not repeat[0]:
+            if not made[0].is_repeat:
                 pipe.delete(*self.keys.negatives(subject))
 
-        lifted = [name for name in (subject, file_id) if name]
-        person = self._records.update(Person(person_id), change, write, lifted)
+        lifted, look = [name for name in (subject, file_id) if name], Look(self.redis, self.keys)
+        person = self._records.update(Person(person_id), change, write, lifted, execute=look.execute)
         assert person is not None  # noqa: S101 - a change that never returns None
-        return Registration(person, first[0], repeat[0])
+        return made[0]._replace(person=person, outdates_lists=made[0].outdates_lists and look.has_found)
 
     def note_look_up(self, before: Person, photo: PhotoSize) -> Person | None:
         """Note the newest picture of the profile, to be shown once it is ready. Ends the tombstone of the picture.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from warmer.keys import Subject
+from warmer.keys import REMEMBERED_SECONDS, Subject
 from warmer.photo import PhotoSize
 
 FORMER_MAX = 50  # former pictures in a record: deleting the person covers them
@@ -74,6 +74,7 @@ class Registration(NamedTuple):
     person: Person
     is_new: bool
     is_repeat: bool  # the user registered less than a minute ago, too
+    outdates_lists: bool  # in the memory of web processes
 
 
 FIELDS = [one.name for one in fields(Person) if one.name != "read"]
@@ -96,19 +97,42 @@ def read_person(person_id: int, record: Record) -> Person:
     return Person(**known | {"id": person_id})
 
 
+def is_listed_differently(before: Person, after: Person) -> bool:
+    """Whether lists and URLs show these two differently, apart from the state of a picture."""
+    return (before.name, before.joined_us, before.shown) != (after.name, after.joined_us, after.shown)
+
+
 def note_registration(
-    record: Record, now: tuple[int, int], person_id: int, name: str, file_id: str | None, *, by_user: bool
-) -> None:
-    """Add or update a person, at Redis' TIME. A registration by the user leaves a pinned picture."""
-    is_first = record.get("joined_us") is None
-    is_pinned = file_id is not None or (record.get("is_pinned", False) and by_user)
+    record: Record,
+    now: tuple[int, int],
+    person_id: int,
+    name: str,
+    file_id: str | None,
+    *,
+    by_user: bool,
+    fresh_seconds: float,
+) -> Registration:
+    """Add or update a person, at Redis' TIME. A registration by the user leaves a pinned picture.
+
+    Another one by the user within `fresh_seconds` is a repeat.
+    """
+    before, now_us = read_person(person_id, record), now[0] * 1_000_000 + now[1]
+    is_pinned = file_id is not None or (before.is_pinned and by_user)
     record.update(id=person_id, name=name, is_pinned=is_pinned, needs_look_up=not is_pinned)
-    if is_first:
-        record["joined_us"] = now[0] * 1_000_000 + now[1]
+    if not before.is_registered:
+        record["joined_us"] = now_us
     if by_user:
         record["registered_at"] = now[0]
     if file_id is not None:
         show_photo(record, file_id, None, previous=record.get("photo_file_id"))
+    after = read_person(person_id, record)
+    is_repeat = by_user and before.is_registered and now[0] - before.registered_at < fresh_seconds
+    outdates_lists = (
+        is_listed_differently(before, after)
+        or not (is_repeat or after.shown)  # the negative cache ends
+        or now_us - (after.joined_us or 0) < REMEMBERED_SECONDS * 1e6  # the first registration may still be waiting
+    )
+    return Registration(after, not before.is_registered, is_repeat, outdates_lists)
 
 
 def note_found(record: Record, now: tuple[int, int], person_id: int, photo: PhotoSize) -> None:

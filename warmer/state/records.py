@@ -12,11 +12,16 @@ from redis import Redis
 from warmer.keys import Keys, Subject
 from warmer.state.events import Event, FindEvent, find_loss
 from warmer.state.outbox import Outbox
-from warmer.state.person import Person, Reading, Record, clear_photos, load_record, read_person
+from warmer.state.person import Person, Reading, Record, clear_photos, is_listed_differently, load_record, read_person
 from warmer.state.scripts import load_script, queue
 from warmer.state.tombstones import lift_tombstones
 
 EVENTS_MAX = 20  # of an id; beyond them, `replace` merges a waiting change into the next one
+
+
+def execute_pipeline(pipe: Any) -> list[Any]:
+    """The answers, in the order of the commands."""
+    return list(pipe.execute())
 
 
 class Records:
@@ -82,7 +87,8 @@ class Records:
             pipe: Any = self.redis.pipeline(transaction=False)
             pipe.getdel(self.keys.person(person_id))
             pipe.zrem(self.keys.recent, str(person_id))
-            value, _ = pipe.execute()
+            pipe.publish(self.keys.purge, Subject.of_person(person_id))
+            value, *_ = pipe.execute()
             return read_person(person_id, load_record(value))
         last = [Person(person_id)]
 
@@ -104,14 +110,15 @@ class Records:
         lifted: Sequence[str] = (),
         find_event: FindEvent | None = None,
         sends: bool = True,
+        execute: Callable[[Any], list[Any]] = execute_pipeline,
     ) -> Person | None:
         """Change and replace one record, again if another process wrote meanwhile. Unknown fields stay.
 
         `before` is read first, unless it comes from `fetch`. `change` gets the record and Redis' TIME. It returns None
-        to leave the record, and an empty one to delete it. `write` adds commands to the round trip that writes; they
-        must bear repetition. `lifted`: their tombstones end in it. `find_event`: finds the event that is written with
-        the record. Without `sends` the caller calls `send_events` later. Returns the person, None if the record was
-        left.
+        to leave the record, and an empty one to delete it. `write` adds commands to the pipeline that writes; they must
+        bear repetition. `lifted`: their tombstones end in it. `find_event`: finds the event that is written with the
+        record. Without `sends` the caller calls `send_events` later. `execute`: returns the answers of the pipeline.
+        Returns the person, None if the record was left.
         """
         noted: set[str] = set()  # pictures whose sets of people may hold this id by now
         reading = before.read
@@ -125,7 +132,9 @@ class Records:
             noted |= {*before.shown, *after.shown}
             new = json.dumps(record).encode() if record else b""
             event = None if record is None else self._prepare(before, after, find_event)
-            if record is None or self._write(before, after, reading.value, new, _add(write, record), lifted, event):
+            if record is None:
+                break
+            if self._write(before, after, reading.value, new, _add(write, record), lifted, event, execute):
                 break
             reading = None
         for file_id in noted - {*after.shown}:
@@ -151,6 +160,7 @@ class Records:
         write: Callable[[Any], None],
         lifted: Sequence[str],
         event: Event | None,
+        execute: Callable[[Any], list[Any]],
     ) -> bool:
         pipe: Any = self.redis.pipeline(transaction=False)
         shown = after.shown[:1] if before.is_registered else after.shown  # a previous picture has its people already
@@ -171,10 +181,10 @@ class Records:
         args = [old or b"", new, ttl, event.pack() if event else "", EVENTS_MAX]
         queue(pipe, self._replace, keys=keys, args=args)
         write(pipe)
-        purged = Subject.of_person(after.id) if after.shown != before.shown else None
+        purged = Subject.of_person(after.id) if is_listed_differently(before, after) else None
         if purged and not has_slots:
             pipe.publish(self.keys.purge, purged)
-        is_written = bool(pipe.execute()[place])
+        is_written = bool(execute(pipe)[place])
         if purged and has_slots:  # a process that heard of it before the record was written could keep the older one
             self.redis.publish(self.keys.purge, purged)
         return is_written

@@ -9,32 +9,21 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import request
 
 from warmer.keys import MAX_ID
 from warmer.names import NAME_MAX, is_blank, without_controls
+from web.api.callers import Caller, Role
 from web.api.context import ApiContext
 from web.context import get_context
 from web.problems import Problem
 
-Role = Literal["user", "server"]
 BASIC = 'Basic realm="avatar-warmer", charset="UTF-8"'
-CLOCK_SKEW_SECONDS = 60
 AUTH_DATE = re.compile(r"[0-9]{1,15}")
 NAME_FIELDS = ("first_name", "last_name", "username")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A caller; a user has an id and a name."""
-
-    role: Role
-    id: int = 0
-    name: str = ""
 
 
 def require(*roles: Role, takes_basic: bool = False) -> Caller:
@@ -74,10 +63,11 @@ def count_wrong_key() -> None:
 def _check_init_data(credential: str) -> Caller | None:
     """The user whom valid init data names. The hash decides first; then only what is used is read."""
     context = get_context(ApiContext)
+    if (known := context.verified.get(credential)) is not None:
+        return known
     fields = _verify_init_data(credential, bytes.fromhex(context.settings.init_data_secret))
     if fields is None or not AUTH_DATE.fullmatch(fields.get("auth_date", "")):
         return None
-    age = context.wall_clock() - int(fields["auth_date"])
     try:
         user = json.loads(fields.get("user", ""))
     except (ValueError, RecursionError):  # no JSON, or nested too deep
@@ -85,9 +75,12 @@ def _check_init_data(credential: str) -> Caller | None:
     user_id = user.get("id") if isinstance(user, dict) else None
     if not isinstance(user_id, int) or user_id is True or not 0 < user_id < MAX_ID:
         return None
-    if not -CLOCK_SKEW_SECONDS <= age <= context.settings.init_data_max_age:
+    signed_at = int(fields["auth_date"])
+    if not context.verified.is_current(signed_at):
         return None
-    return Caller("user", user_id, choose_name(user))
+    caller = Caller("user", user_id, choose_name(user))
+    context.verified.put(credential, caller, signed_at)
+    return caller
 
 
 def _verify_init_data(credential: str, secret: bytes) -> dict[str, str] | None:
@@ -120,9 +113,26 @@ def _read_password() -> str:
 
 
 def _check_api_key(credential: str) -> Caller | None:
-    """Try every key, each in constant time. A valid one is never refused: nobody can lock a backend out."""
-    given, context = credential.encode("latin-1", "replace"), get_context(ApiContext)  # encoded as above
-    if sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in context.settings.api_keys):
+    """A valid key is never refused: nobody can lock a backend out."""
+    if _is_api_key(credential, get_context(ApiContext)):
         return Caller("server")
     count_wrong_key()
     return None
+
+
+def _is_api_key(credential: str, context: ApiContext) -> bool:
+    """Try every key, each in constant time."""
+    given = credential.encode("latin-1", "replace")  # encoded as above
+    return sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in context.settings.api_keys) > 0
+
+
+def recall(authorization: str, context: ApiContext) -> Caller | None:
+    """The caller with an API key, or with init data that was verified a moment ago; None if `require` must decide.
+
+    Outside of Flask, and without a wait.
+    """
+    scheme, _, credential = authorization.strip().partition(" ")
+    scheme, credential = scheme.lower(), credential.strip()
+    if scheme == "tma":
+        return context.verified.get(credential)
+    return Caller("server") if scheme == "bearer" and credential and _is_api_key(credential, context) else None

@@ -15,7 +15,10 @@ from warmer.settings import Settings
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 from warmer.state.refreshes import Refreshes
+from web.api.callers import VerifiedInitData
+from web.api.lists import ListMemory
 from web.api.rate_limit import RateLimiter
+from web.photos.purge_listener import PurgeListener
 from web.redis_breaker import Breaker
 
 
@@ -34,4 +37,8 @@ class ApiContext:
     urls: PhotoUrls
     rate_limiter: RateLimiter
     health: HealthChecks
+    verified: VerifiedInitData
+    lists: ListMemory
+    listener: PurgeListener
+    clock: Callable[[], float]  # seconds, from no instant in particular
     wall_clock: Callable[[], float]  # Unix time, in seconds

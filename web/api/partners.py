@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from werkzeug.routing import BaseConverter
 
@@ -16,6 +16,7 @@ from warmer.keys import MAX_ID, Subject, parse_user_id
 from web.api.auth import count_write, require
 from web.api.context import ApiContext
 from web.api.partner_json import FileId, PartnerBody, show_partners, show_status
+from web.api.recent import find_list, wait_until_listed
 from web.context import get_app, get_context
 from web.problems import Problem, parse_body
 from web.signals import announce, partner_registered, partners_listed, photos_requested, profile_aged
@@ -52,18 +53,9 @@ def list_recent() -> Response:
     limit, *more = request.args.getlist("limit") or [str(LIST_DEFAULT)]
     if more or not LIMIT.fullmatch(limit):
         raise Problem(400, f"limit: must be a number from 1 to {LIST_MAX}")
-    shown, warming = find_recent(int(limit))
-    announce(partners_listed, get_app(), subjects=warming)
-    return jsonify(partners=shown)
-
-
-def find_recent(limit: int) -> tuple[list[dict[str, Any]], list[Subject]]:
-    """The newest partners in JSON, and the subjects among them that are not ready."""
-    context = get_context(ApiContext)
-    people = context.people.list_recent(limit)
-    shown = show_partners(people, context)
-    pairs = zip(people, shown, strict=True)
-    return shown, [person.subject for person, view in pairs if view["photo_status"] == "warming"]
+    found = g.partner_list = find_list(int(limit))  # web/api/fast_list.py keeps the answer
+    announce(partners_listed, get_app(), subjects=list(found.warming))
+    return Response(found.body, mimetype="application/json")
 
 
 @bp.post("/partner/me")
@@ -168,9 +160,12 @@ def _request_missing(subjects: Sequence[str], context: ApiContext, first: Sequen
 
 
 def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool = False) -> tuple[Response, int]:
-    """Register, and announce it. A registration by the user leaves a pinned picture."""
+    """Register, and announce it. A registration by the user leaves a pinned picture.
+
+    Every list that is requested after the answer shows the registration.
+    """
     context = get_context(ApiContext)
-    person, is_new, is_repeat = context.people.register(person_id, name, file_id, by_user=by_user)
+    person, is_new, is_repeat, outdates_lists = context.people.register(person_id, name, file_id, by_user=by_user)
     (shown,) = show_partners([person], context)
     if person.is_pinned and shown["photo_ready"]:
         context.people.announce_ready(
@@ -179,6 +174,8 @@ def _register(person_id: int, name: str, file_id: str | None, *, by_user: bool =
     is_settled = person.is_pinned and shown["photo_status"] != "warming"
     subject = person.subject if person.is_pinned else Subject.of_person(person_id)
     announce(partner_registered, get_app(), subject=subject, is_settled=is_settled, is_repeat=is_repeat)
+    if outdates_lists:
+        wait_until_listed()
     return jsonify(shown), 201 if is_new else 200
 
 

@@ -1,4 +1,4 @@
-"""The access log of served pictures: a request appends an entry, and one thread writes them in batches.
+"""The access log of what is answered in front of Flask: a request adds an entry, and one thread writes them in batches.
 
 A log line, a counter and a histogram each cost about as much as the hit itself, and a thread that writes releases the
 interpreter's lock in the middle of a request.
@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from warmer.observe.logs import Line, LineHandler, make_record
@@ -23,15 +24,21 @@ from warmer.repeater import Repeater
 WRITE_SECONDS = 0.05  # between batches
 AT_ONCE = 128  # entries, about 0.2 ms
 REST_SECONDS = 0.0002  # then
-ROUTES = {"file": "/api/photos/file/<photo_file_id>", "user": "/api/photos/user/<id>"}  # by kind
+LIST = "recent"
+ROUTES = {  # by kind
+    "file": "/api/photos/file/<photo_file_id>",
+    "user": "/api/photos/user/<id>",
+    LIST: "/api/partner/recent",
+}
 log = logging.getLogger(__name__)
+request_log = logging.getLogger("web.observe.request_log")  # the line of a list is the same, whoever writes it
 
 
 class Entry(NamedTuple):
-    """One served picture."""
+    """One served picture or list."""
 
-    subject: str
-    kind: str  # file or user
+    subject: str  # "" for a list
+    kind: str  # file, user or LIST
     status: str
     seconds: float
     was_hit: bool
@@ -63,20 +70,22 @@ class AccessLog:
                 entries = [self._entries.popleft() for _ in range(min(left, AT_ONCE))]
                 left -= len(entries)
                 self._count(entries)
-                if log.isEnabledFor(logging.INFO):
-                    self._log(entries)
+                self._log(entries)
                 if left:
                     self._rest(REST_SECONDS)
 
     def _log(self, entries: Sequence[Entry]) -> None:
         """One line per entry, with the time when it was served."""
-        lines = [_format(entry) for entry in entries]
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, LineHandler):
-                handler.write_all(log, logging.INFO, lines)
-            else:
-                for line in lines:
-                    handler.handle(make_record(log, logging.INFO, line))
+        for logger, group in groupby(entries, _choose_logger):
+            if not logger.isEnabledFor(logging.INFO):
+                continue
+            lines = [_format(entry) for entry in group]
+            for handler in logging.getLogger().handlers:
+                if isinstance(handler, LineHandler):
+                    handler.write_all(logger, logging.INFO, lines)
+                else:
+                    for line in lines:
+                        handler.handle(make_record(logger, logging.INFO, line))
 
     def close(self) -> None:
         """End the writer's thread, and write the remaining entries."""
@@ -84,17 +93,22 @@ class AccessLog:
         self.write()
 
 
+def _choose_logger(entry: Entry) -> logging.Logger:
+    return request_log if entry.kind == LIST else log
+
+
 def _format(entry: Entry) -> Line:
     milliseconds = entry.seconds * 1000
     message = f"📸 Photo served for {entry.subject[:20]}... in {milliseconds:.0f}ms"
+    if entry.kind == LIST:
+        message = f"{entry.method} {ROUTES[LIST]} {entry.status} in {milliseconds:.0f}ms"
     return Line(entry.at, message, entry.request_id, partial(_to_fields, entry))
 
 
 def _to_fields(entry: Entry) -> dict[str, Any]:
     """The fields of a JSON line."""
-    return {
-        "subject": entry.subject,
-        "hit": entry.was_hit,
+    picture: dict[str, Any] = {} if entry.kind == LIST else {"subject": entry.subject, "hit": entry.was_hit}
+    return picture | {
         "method": entry.method,
         "route": ROUTES[entry.kind],
         "status": int(entry.status),

@@ -22,11 +22,12 @@ from warmer.observe.metric_files import SharedMetrics, share_metrics
 from warmer.state.outbox import Undelivered
 from warmer.state.stats import MinuteStats, count_latencies
 from web.context import get_context
-from web.observe.access_log import Entry
+from web.observe.access_log import LIST, Entry
 from web.observe.context import ObserveContext
 from web.signals import connect_own, photo_not_found, photo_not_served, photo_overloaded, photo_served
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+ENDPOINTS = {LIST: "partners.list_recent"}  # by kind of entry: Flask's name of the route
 log = logging.getLogger(__name__)
 
 share_metrics()
@@ -55,12 +56,13 @@ def note_served(
 
 
 def count_served(stats: MinuteStats, entries: Sequence[Entry]) -> None:
-    """Count served pictures: add them up first, since each figure costs about as much as a hit."""
+    """Count pictures and lists: add them up first, since each figure costs about as much as a hit."""
     for (kind, status), number in Counted((entry.kind, entry.status) for entry in entries).items():
-        REQUESTS.labels(f"photos.{kind}", status).inc(number)
+        REQUESTS.labels(ENDPOINTS.get(kind, f"photos.{kind}"), status).inc(number)
+    pictures = [entry for entry in entries if entry.kind != LIST]
     caches: tuple[Literal["hit", "miss"], ...] = ("hit", "miss")
     for cache in caches:
-        seconds = [entry.seconds for entry in entries if entry.was_hit == (cache == "hit")]
+        seconds = [entry.seconds for entry in pictures if entry.was_hit == (cache == "hit")]
         if seconds:
             PHOTOS.labels(cache).inc(len(seconds))
             _observe_all(PHOTO_SECONDS.labels(cache), seconds)
@@ -99,7 +101,7 @@ def count_not_served(app: Flask, *, kind: str, status: int, **_: Any) -> None:
         PHOTOS.labels("refused").inc()
 
 
-@request_finished.connect
+@connect_own(request_finished)
 def count_request(_app: Flask, *, response: Response, **_: Any) -> None:
     """An answer of Flask's routes."""
     REQUESTS.labels(request.endpoint or "none", str(response.status_code)).inc()

@@ -5,11 +5,12 @@ A service with a token of its own does not have them: see `create_app`.
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
 from warmer.state.purge import purge_photos
 from web.api.context import ApiContext
-from web.api.partners import LIST_MAX, find_recent, wait_until_purged
+from web.api.partners import LIST_MAX, wait_until_purged
+from web.api.recent import read_list
 from web.context import get_context
 from web.pages.operators import require_operator
 from web.problems import Problem
@@ -35,8 +36,8 @@ def empty_first() -> tuple[str, int]:
 def list_without_warming() -> Response:
     """The list of `/api/partner/recent`, which warms nothing here."""
     require_operator()
-    shown, _ = find_recent(LIST_MAX)
-    response = jsonify(partners=shown)
+    found = read_list(get_context(ApiContext).people.list_recent_ids(LIST_MAX))
+    response = Response(found.body, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response
 

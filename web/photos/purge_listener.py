@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 class PurgeListener:
     """Listens for "done" and "purge".
 
-    Started before the first read of Redis, so after the fork with any server: web/photos/lookup.py, `PhotoLookup.read`.
-    Stopped when the app closes: web/wiring.py, `WebContext.close`.
+    Started before the first read of Redis, so after the fork with any server: web/photos/lookup.py, `PhotoLookup.read`,
+    and web/api/recent.py, `find_list`. Stopped when the app closes: web/wiring.py, `WebContext.close`.
     """
 
     def __init__(
@@ -36,18 +36,23 @@ class PurgeListener:
         *,
         on_done: Callable[[str], None],
         on_purge: Callable[[str], None],
+        on_acknowledge: Callable[[], None],
         on_joined: Callable[[], None],
         on_lost: Callable[[], None],
         has_slots: bool = False,
         read_seconds: float = READ_SECONDS,
     ) -> None:
-        """`has_slots`: in a cluster, subscribe to a channel at the node that holds its slot."""
+        """`on_acknowledge` runs before each acknowledgement.
+
+        `has_slots`: in a cluster, subscribe to a channel at the node that holds its slot.
+        """
         self._connect = connect
         self._keys = keys
         self._on_joined = on_joined
         self._on_lost = on_lost
-        # web/photos/waiting.py, `Waiting.wake`, which passes it on to `Flights.wake`; and web/photos/cache.py,
-        # `ResponseCache.purge`
+        self._on_acknowledge = on_acknowledge
+        # web/photos/waiting.py, `Waiting.wake`, which passes it on to `Flights.wake` and `ListMemory.end_done`; and
+        # web/photos/cache.py, `ResponseCache.purge`, with web/api/lists.py, `ListMemory.end_all`
         self._actions = {keys.done: on_done, keys.purge: on_purge}
         self._has_slots = has_slots
         self._read_seconds = read_seconds
@@ -122,6 +127,7 @@ class PurgeListener:
     def _act_on(self, message: dict[str, Any], redis: Redis) -> None:
         kind, name = message["type"], (message["channel"] or b"").decode()
         if kind in MESSAGES and name == self._keys.acknowledge:
+            self._on_acknowledge()
             self._acknowledge(message["data"].decode(), redis)
         elif kind in MESSAGES:
             self._actions[name](message["data"].decode(errors="replace"))

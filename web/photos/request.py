@@ -1,4 +1,7 @@
-"""Reads photo URLs. The same URLs arrive again and again, so a valid one is checked once and then remembered."""
+"""Reads photo URLs, and defines what is answered in front of Flask.
+
+The same URLs arrive again and again, so a valid one is checked once and then remembered.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from web.problems import Problem
 
 PREFIXES = {"/api/photos/file/": "file", "/api/photos/user/": "user"}
 PREFIX_LENGTH = 17
+LIST_PATH = "/api/partner/recent"
+PRIVATE_NETWORK = "Access-Control-Request-Private-Network"  # of a preflight; it changes any other answer, too
 REMEMBERED = 4096  # requests
 REMEMBERED_CHARACTERS = 600  # of path, query and Accept; a longer request is read each time
 FORGED = "the signature does not fit this URL"
@@ -31,6 +36,17 @@ class RawRequest(NamedTuple):
     query: str  # as in the URL
     accept: str = ""
     if_none_match: str | None = None
+    request_id: str | None = None  # X-Request-ID, which may be malformed
+
+
+class ListRequest(NamedTuple):
+    """All that the answer of the list depends on, as the client sent it."""
+
+    method: str  # GET or HEAD
+    query: str  # as in the URL
+    authorization: str = ""
+    origin: str | None = None
+    accept_encoding: str | None = None
     request_id: str | None = None  # X-Request-ID, which may be malformed
 
 

@@ -1,4 +1,4 @@
-"""Hits in the server's loop: a plain request whose answer is in the response cache costs no thread and no second parse.
+"""Hits in the server's loop: a plain request whose answer is in memory costs no thread and no second parse.
 
 The answer has the bytes of the ordinary way, through gunicorn and web/photos/app.py, and leaves the same log line and
 figures. Every other request takes the ordinary way, with the bytes already read.
@@ -16,7 +16,7 @@ from gunicorn import SERVER, util
 from warmer.request_id import HEADER
 from web.photos.app import PhotoLayer
 from web.photos.cache import to_lines
-from web.photos.request import PhotoRequest, RawRequest
+from web.photos.request import ListRequest, PhotoRequest, RawRequest
 from web.photos.response import HIT, Reply, is_known
 from web.server.plain_request import FIELD_MAX, FIELDS_MAX, LINE_MAX
 from web.signals import announce, has_foreign_receivers, photo_served
@@ -40,15 +40,16 @@ class FastPath:
         self._wall_clock = wall_clock
         self._begun: tuple[int, dict[str, bytes]] = (0, {})  # the first lines by status, of this second
 
-    def find(self, raw: RawRequest) -> bytes | Miss | None:
+    def find(self, raw: RawRequest | ListRequest) -> bytes | Miss | None:
         """The whole answer, or that it is not in memory. Returns None if the request must take the ordinary way.
 
         Never raises: an exception in the loop ends the process.
         """
-        if has_foreign_receivers(photo_served):
-            return None
         try:
-            return self.answer(raw)
+            if isinstance(raw, ListRequest):
+                reply = self._layer.find_list(raw)
+                return None if reply is None else self.to_bytes(reply)
+            return None if has_foreign_receivers(photo_served) else self.answer(raw)
         except Exception:  # noqa: BLE001 - the ordinary way meets it, too: it answers 403, 400 or 500, and logs it
             return None
 

@@ -1,7 +1,7 @@
-"""The worker that gunicorn runs: it answers plain requests for pictures from its loop.
+"""The worker that gunicorn runs: it answers plain requests for pictures and lists from its loop.
 
-read ─→ plain, and in the response cache ─→ one send, and the connection stays polled (web/server/fast_path.py)
-  ├──→ plain, but not in memory ─→ waits in a flight, without a thread (web/photos/flights.py) ─→ one send ─→ idle
+read ─→ plain, and the answer is in memory ─→ one send, and the connection stays polled (web/server/fast_path.py)
+  ├──→ a picture not in memory ─→ waits in a flight, without a thread (web/photos/flights.py) ─→ one send ─→ idle
   └──→ anything else ─→ gathered, then a thread (web/server/gathering.py)
 
 The loop keeps the rest of an answer until the client accepts it. A stopping worker gives every request to a thread,
@@ -66,7 +66,7 @@ class IdleConnections:
 
 
 class PhotoWorker(GatheringWorker):
-    """Answers plain requests for pictures from its loop, and gathers all others."""
+    """Answers plain requests for pictures and lists from its loop, and gathers all others."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

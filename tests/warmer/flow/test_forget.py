@@ -169,6 +169,15 @@ def test_every_picture_and_the_id_are_purged(context: WorkerContext, user_id: in
     assert said == {file_id.encode(), Subject.of_person(user_id).encode()}
 
 
+def test_the_id_is_purged_again_when_the_record_is_gone(context: WorkerContext, user_id: int, file_id: str) -> None:
+    pin(context, user_id, file_id)
+    with listening(context.redis, context.keys.purge) as hear:
+        context.steps.forget.person(user_id)
+        context.redis.publish(context.keys.purge, "the end")
+        said = list(iter(hear, b"the end"))
+    assert (said[-1], said.count(said[-1])) == (Subject.of_person(user_id).encode(), 2)
+
+
 @contextmanager
 def filled(redis: Redis) -> Iterator[None]:
     """Redis refuses every command that needs memory."""

@@ -184,6 +184,16 @@ def test_a_changed_picture_purges_the_id_and_an_unchanged_one_does_not(
         assert list(iter(hear, b"the end")) == [b"user:42"] * 3
 
 
+def test_a_registration_that_changes_lists_purges_the_id_and_another_one_does_not(
+    people: People, redis: Redis, keys: Keys
+) -> None:
+    with listening(redis, keys.purge) as hear:
+        for name, file_id in (("Ann", A), ("Ann", A), ("Zoë", A), ("Zoë", A), ("Zoë", B), ("Zoë", B)):
+            people.register(42, name, file_id)
+        redis.publish(keys.purge, "the end")
+        assert list(iter(hear, b"the end")) == [b"user:42"] * 3
+
+
 def test_a_profile_is_aged_after_one_and_a_quarter_check_intervals(redis: Redis, keys: Keys) -> None:
     clock = Clock()
     people = People(redis, keys, keep=2, ttl_seconds=TTL, check_seconds=CHECK, wall_clock=clock)

@@ -12,8 +12,10 @@ from flask import Flask
 from werkzeug.test import create_environ
 
 from tests.conftest import wait_until
+from tests.support.clock import Clock
 from tests.support.raw_http import head
-from tests.support.web_parts import file_url, store_picture
+from tests.support.web_memory import keep_list
+from tests.support.web_parts import MakeApp, file_url, new_id, store_picture
 from web.photos.app import PhotoLayer
 from web.server.fast_path import FastPath
 from web.server.plain_request import parse_plain
@@ -27,6 +29,7 @@ BYTECODES = {
     ("loop", "200"): 652,
     ("loop", "304"): 661,
 }
+LIST_BYTECODES = {"WSGI": 695, "loop": 901}  # the same for a remembered list
 ALLOWED = 1.1
 
 
@@ -71,6 +74,23 @@ def test_a_hit_executes_no_more_bytecodes_than_recorded(hit: tuple[Flask, str, s
     assert answered == [status, status]
     assert number <= BYTECODES[way, status] * ALLOWED
     assert number >= BYTECODES[way, status] / ALLOWED, "a hit is cheaper now: record the new figure"
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="this Python does not report every bytecode")
+@pytest.mark.parametrize("way", LIST_BYTECODES)
+def test_a_remembered_list_executes_no_more_bytecodes_than_recorded(
+    make_app: MakeApp, clock: Clock, as_server: dict[str, str], way: str
+) -> None:
+    app = make_app(photo_wait=0, clock=clock)
+    get_web_context(app).photos.people.register(new_id(), "Ann", store_picture(app))
+    keep_list(app, as_server)
+    answered: list[str] = []
+    ask = (ask_the_app if way == "WSGI" else ask_the_loop)(app, "/api/partner/recent?limit=20", as_server, answered)
+    ask()  # one-time work is done
+    number = count_bytecodes(ask)
+    assert answered == ["200", "200"]
+    assert LIST_BYTECODES[way] / ALLOWED <= number <= LIST_BYTECODES[way] * ALLOWED
 
 
 def ask_the_app(app: Flask, url: str, headers: dict[str, str], answered: list[str]) -> Callable[[], None]:

@@ -6,15 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import pytest
 from redis import Redis
 
+from benches.round_trips import counting
 from tests.conftest import wait_until
 from tests.support.redis_kinds import list_masters, subscribed
-from warmer.flow.forget import wait_for_acknowledgements
+from warmer.flow.forget import POPS_MAX, wait_for_acknowledgements
 from warmer.keys import Keys
 from warmer.redis_client.clients import connect_listener
 from warmer.redis_url import is_cluster
@@ -30,6 +33,7 @@ class Recorder:
 
     heard: list[str] = field(default_factory=list)
     listeners: list[PurgeListener] = field(default_factory=list)
+    acknowledged = 0
     done_seconds = 0.0  # that the handler of "done" takes
 
     def open(
@@ -43,6 +47,7 @@ class Recorder:
             on_purge=lambda message: self.heard.append(f"purge {message}"),
             on_joined=lambda: self.heard.append("joined"),
             on_lost=lambda: self.heard.append("lost"),
+            on_acknowledge=self._count_acknowledgement,
             has_slots=is_cluster(settings.redis_url),
             read_seconds=read_seconds,
         )
@@ -53,6 +58,9 @@ class Recorder:
     def _hear_done(self, message: str) -> None:
         time.sleep(self.done_seconds)
         self.heard.append(f"done {message}")
+
+    def _count_acknowledgement(self) -> None:
+        self.acknowledged += 1
 
     def close(self) -> None:
         for listener in self.listeners:
@@ -143,11 +151,64 @@ def test_after_all_acknowledgements_every_listener_has_received_the_purge(
     assert not list(redis.scan_iter(keys.acknowledged("*")))
 
 
+def test_what_an_acknowledgement_promises_is_done_before_it(
+    redis: Redis, keys: Keys, recorders: list[Recorder]
+) -> None:
+    for recorder in recorders:
+        recorder.open(keys)
+    wait_until(lambda: all(recorder.heard == ["joined"] for recorder in recorders))
+    for number in range(1, 21):
+        assert wait_for_acknowledgements(redis, keys)
+        assert [recorder.acknowledged for recorder in recorders] == [number] * 3
+
+
+def test_the_acknowledgements_of_all_processes_come_in_one_round_trip(
+    redis: Redis, keys: Keys, recorders: list[Recorder]
+) -> None:
+    for recorder in recorders:
+        recorder.open(keys)
+    wait_until(lambda: all(recorder.heard == ["joined"] for recorder in recorders))
+
+    def takes_two_round_trips() -> bool:
+        with counting() as counts:
+            assert wait_for_acknowledgements(redis, keys)
+        return counts[threading.get_ident()].total() == 2  # with that of the message
+
+    wait_until(takes_two_round_trips)  # a listener that gets no CPU for a while makes it three
+
+
 def test_waiting_for_a_silent_process_ends(redis: Redis, keys: Keys, recorder: Recorder) -> None:
     recorder.open(keys)
     wait_until(lambda: recorder.heard == ["joined"])
     with subscribed(redis, keys.acknowledge):
         assert not wait_for_acknowledgements(redis, keys)
+
+
+def test_of_many_silent_processes_a_few_are_awaited_in_one_round_trip(
+    redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each wait may end 0.1 s late: together, those for all of them would end much too late."""
+    waits: list[int] = []  # in each round trip
+    open_pipeline: Any = redis.pipeline
+
+    def open_noted(**options: Any) -> Any:
+        pipe = open_pipeline(**options)
+        pop = pipe.blpop
+        waits.append(0)
+
+        def note_pop(*args: Any) -> None:
+            waits[-1] += 1
+            pop(*args)
+
+        pipe.blpop = note_pop
+        return pipe
+
+    with ExitStack() as silent:
+        for _ in range(20):
+            silent.enter_context(subscribed(redis, keys.acknowledge))
+        monkeypatch.setattr(redis, "pipeline", open_noted)
+        assert not wait_for_acknowledgements(redis, keys)
+    assert waits[0] == max(waits) == POPS_MAX
 
 
 def test_without_listeners_there_is_no_wait(redis: Redis, keys: Keys) -> None:

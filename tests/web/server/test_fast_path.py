@@ -32,6 +32,7 @@ from web import signals
 from web.observe import metrics
 from web.photos.app import PhotoLayer
 from web.photos.flights import Flights
+from web.photos.request import RawRequest
 from web.server.fast_path import FastPath, Miss
 from web.server.plain_request import parse_plain
 from web.wiring import get_web_context
@@ -99,7 +100,7 @@ def answer_by_a_look(app: Flask, data: bytes) -> bytes:
         layer, run=jobs.append, defer=lambda call, *args: call(*args), to_bytes=fast_path.to_bytes, looks_max=1
     )
     raw = parse_plain(data)
-    assert raw
+    assert isinstance(raw, RawRequest)
     miss = fast_path.find(raw)
     assert isinstance(miss, Miss)
     assert flights.join(raw, miss.photo_request, sent.append)
@@ -172,7 +173,7 @@ def test_both_ways_send_the_same_signal(pictures: Pictures) -> None:
     said: list[dict[str, Any]] = []
     data = head(f"HEAD {pictures.urls[2]} HTTP/1.1", f"Accept: {WEBP}", "X-Request-ID: an-id", "If-None-Match: *")
     raw = parse_plain(data)
-    assert raw
+    assert isinstance(raw, RawRequest)
     with signals.photo_served.connected_to(lambda _, **payload: said.append(payload), sender=pictures.app):
         assert isinstance(pictures.fast_path.answer(raw), bytes)
         answer(pictures.app, data, CONFIG)

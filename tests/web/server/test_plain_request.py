@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.support.gunicorn_way import make_config, read_whole
 from tests.support.raw_http import head
 from tests.support.thorough import examples
-from web.photos.app import read_environ
-from web.photos.request import RawRequest
+from web.photos.app import read_environ, read_list_environ
+from web.photos.request import LIST_PATH, ListRequest, RawRequest
 from web.server.fast_path import permits_the_fast_path
 from web.server.plain_request import ETAGS_MAX, FIELD_MAX, FIELDS_MAX, LINE_MAX, NOT_PLAIN, TARGET_MAX, parse_plain
 
@@ -25,12 +25,14 @@ NAME = "AgACAgIAAxkBAAIBcGa_one-0"
 TARGETS = [
     f"/api/photos/file/{NAME}", f"/api/photos/file/{NAME}?", f"/api/photos/file/{NAME}?size=160&sig=w94V60KBs8vzcnMZ",
     "/api/photos/user/-42?sig=a&utm_source=x%20y&a=[1]", "/api/photos/user/42?a?b/../c//d", "/api/photos/user/1?:@",
+    LIST_PATH, f"{LIST_PATH}?", f"{LIST_PATH}?limit=20", f"{LIST_PATH}?limit=5&limit=6",
 ]  # fmt: skip
 ODD_TARGETS = [
     "/api/photos/file/", "/api/photos/file//x", "/api/photos/file/a%41", "/api/photos/file/a;b", "/api/photos/file/a/b",
     "/api/photos/file/a#b", "/api/photos/user/1?a#b", '/api/photos/user/1?"', "/api/photos/user/1?\xff", "//api/photos",
     "http://a.example/api/photos/user/1", "/api/photos/user/1?a b", "/healthz", "*", "", "/api/photos/FILE/a",
-    f"/api/photos/file/{'a' * 257}", f"/api/photos/user/1?{'a' * 4000}",
+    f"/api/photos/file/{'a' * 257}", f"/api/photos/user/1?{'a' * 4000}", f"{LIST_PATH}/", f"{LIST_PATH}x",
+    f"{LIST_PATH}#a", f"/{LIST_PATH}", "/api/partner/me", "/api/partner/42",
 ]  # fmt: skip
 FIELDS = {
     "Accept": ["image/avif,image/webp,*/*;q=0.8", "", "*/*"],
@@ -42,7 +44,9 @@ FIELDS = {
     "X-Forwarded-For": ["192.0.2.1, 192.0.2.2"],
     "X-Forwarded-Proto": ["https", "http"],
     "Range": ["bytes=0-1"],
-    "Accept-Encoding": ["gzip, deflate, br"],
+    "Accept-Encoding": ["gzip, deflate, br", "identity", ""],
+    "Authorization": ["Bearer a-key", "tma auth_date=1&user=%7B%7D&hash=0", "Basic YTpi", ""],
+    "Origin": ["https://app.example", "null", ""],
 }
 ODD_NAMES = [
     *sorted(NOT_PLAIN), "X_Odd", "SCRIPT_NAME", "X Odd", "", " X-Folded", "X\xe9", "X\0", "Ho st", "X:Y", "!#$"
@@ -106,7 +110,7 @@ def test_what_is_plain_is_read_by_gunicorn_in_the_same_way_and_nothing_is_left_o
         return
     for cfg in CONFIGS:
         request, environ = read_whole(data, cfg)
-        assert read_environ(environ) == raw
+        assert (read_list_environ if isinstance(raw, ListRequest) else read_environ)(environ) == raw
         assert request.uri == data.split(b" ")[1].decode()
         assert (request.version, request.fragment, request.should_close()) == ((1, 1), "", False)
         assert (request._expected_100_continue, request.trailers) == (False, [])
@@ -138,6 +142,18 @@ def test_a_plain_request_is_read() -> None:
     path, _, query = URL.partition("?")
     assert parse_plain(head(GET, *fields)) == RawRequest("GET", path, query, "image/webp", '"a"', "an-id")
     assert parse_plain(head(f"HEAD {path} HTTP/1.1")) == RawRequest("HEAD", path, "")
+
+
+def test_a_plain_request_of_the_list_is_read() -> None:
+    fields = [
+        "authorization: Bearer a key ",
+        "Origin: https://a.example",
+        "Accept-Encoding: gzip",
+        "X-Request-ID: an-id",
+    ]
+    whole = ListRequest("GET", "limit=20", "Bearer a key", "https://a.example", "gzip", "an-id")
+    assert parse_plain(head(f"GET {LIST_PATH}?limit=20 HTTP/1.1", *fields)) == whole
+    assert parse_plain(head(f"HEAD {LIST_PATH} HTTP/1.1")) == ListRequest("HEAD", "")
 
 
 CHROME = [
