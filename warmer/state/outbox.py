@@ -30,6 +30,7 @@ LEFT_MAX = 1000  # ids, in one round
 OUTAGE_FAILURES = 3  # failures in a row after which a delivery ends an outage: every id is tried at once
 HASTENED_MAX = COUNTED_MAX = 1000  # ids
 DEAD_MAX = 50  # ids, each with its newest dead event
+FORGOTTEN = "a forgotten id"  # in place of the subject of all dead events of forgotten persons
 log = logging.getLogger(__name__)
 
 
@@ -199,12 +200,16 @@ class Outbox:
             self.attempts.schedule_by([member.decode() for member in waiting], 0)
 
     def note_dead(self, sending: Sending, reason: str) -> None:
-        """Record an event that is given up; not of a forgotten person, whom only the log names then."""
-        if self.redis.exists(self.keys.forgotten(subject := Subject.of_person(sending.person_id))):
-            return
-        said = json.dumps({"type": sending.event.type, "reason": reason})
-        keys = [self.keys.dead, self.keys.dead_reasons]
-        self._note_dead(keys=keys, args=[subject, said, DEAD_MAX, STATS_SECONDS])
+        """Record an event that is given up. Of a forgotten person only the log names the id."""
+        subject, keys = Subject.of_person(sending.person_id), [self.keys.dead, self.keys.dead_reasons]
+        rest = [json.dumps({"type": sending.event.type, "reason": reason}), DEAD_MAX, STATS_SECONDS]
+        if not self.redis.exists(self.keys.forgotten(subject)):
+            self._note_dead(keys=keys, args=[subject, *rest])
+            if not self.redis.exists(self.keys.forgotten(subject)):
+                return
+            self.redis.zrem(self.keys.dead, subject)  # it was forgotten meanwhile
+            self.redis.hdel(self.keys.dead_reasons, subject)
+        self._note_dead(keys=keys, args=[FORGOTTEN, *rest])
 
     def look(self) -> Undelivered:
         """The state of the webhook."""

@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import ConnectionError
 
 from faketelegram import FakeTelegram
-from tests.conftest import make_picture, next_id, wait_until
+from tests.conftest import list_traces, make_picture, next_id, wait_until
 from tests.support.clock import Clock
 from tests.support.receiver import Receiver
 from tests.support.remaining import remaining
@@ -170,7 +170,7 @@ def test_after_a_day_the_event_is_dead_and_the_next_one_is_delivered(
     assert (counted["events:dead"], counted["events:delivered"]) == (1, 1)
 
 
-def test_a_dead_event_of_a_forgotten_person_is_counted_and_not_listed(
+def test_a_dead_event_of_a_forgotten_person_is_counted_and_listed_without_its_id(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
 ) -> None:
     assert delivery.run(told).kind == "done"
@@ -178,7 +178,9 @@ def test_a_dead_event_of_a_forgotten_person_is_counted_and_not_listed(
     age(context, told, GIVE_UP_SECONDS)
     receiver.answer = lambda _: reply(status=500)
     delivery.run(told)
-    assert delivery.outbox.look().dead == []
+    (dead,) = delivery.outbox.look().dead
+    assert (dead.subject, dead.type, dead.reason) == ("a forgotten id", "photo.gone", "status 500")
+    assert not {context.keys.dead, context.keys.dead_reasons} & {*list_traces(context.redis, told)}
     context.stats.flush()
     assert sum_minutes(context.redis, context.keys, 2)["events:dead"] == 1
 
@@ -192,6 +194,23 @@ def test_forgetting_a_person_removes_the_record_of_a_dead_event(
     assert delivery.outbox.look().dead
     context.steps.forget.person(told)
     assert delivery.outbox.look().dead == []
+
+
+def test_a_person_who_is_forgotten_while_a_dead_event_is_recorded_is_not_named(
+    context: WorkerContext, outbox: Outbox, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sending = outbox.take(told)
+    assert sending
+    note = outbox._note_dead
+
+    def forget_first(**options: Any) -> None:
+        if str(told) in options["args"][0]:
+            context.steps.forget.person(told)
+        note(**options)
+
+    monkeypatch.setattr(outbox, "_note_dead", forget_first)
+    outbox.note_dead(sending, "status 500")
+    assert [dead.subject for dead in outbox.look().dead] == ["a forgotten id"]
 
 
 # A slow receiver
