@@ -11,7 +11,6 @@ from redis.exceptions import ConnectionError
 
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, make_picture, next_id, wait_until
-from tests.support.clock import Clock
 from tests.support.receiver import Receiver
 from tests.support.remaining import remaining
 from tests.support.servers import reply
@@ -26,7 +25,6 @@ from warmer.webhook.delivery import (
     CACHE_SECONDS,
     FIRST_PAUSE_SECONDS,
     GIVE_UP_SECONDS,
-    LATEST_SECONDS,
     LONGEST_PAUSE_SECONDS,
     PLACES,
     SPREAD,
@@ -70,17 +68,6 @@ def test_a_later_event_waits_for_the_earlier_one(
     assert receiver.list_types() == ["photo.changed", "photo.changed", "photo.gone"]
 
 
-def test_an_event_that_another_worker_sends_is_left_to_it(
-    context: WorkerContext, delivery: Delivery, outbox: Outbox, receiver: Receiver, told: int
-) -> None:
-    assert outbox.take(told)
-    assert delivery.run(told).kind == "skipped"
-    assert receiver.got == []
-    context.redis.delete(context.keys.sending(told))  # that worker was killed, and its token has expired
-    delivery.run(told)
-    assert len(receiver.got) == 1
-
-
 def test_an_event_waits_while_a_web_process_may_serve_the_former_picture(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,22 +105,6 @@ def test_a_job_without_time_to_announce_to_all_people_is_postponed_and_the_next_
     assert list_next_runs(context)[file_id] < 2
     warm(context, file_id)
     assert count_events(context, person_id) == 1
-
-
-def test_an_event_is_not_sent_so_late_that_another_worker_may_send_it_too(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-
-    def wait() -> bool:
-        clock.advance(LATEST_SECONDS + 1)
-        return True
-
-    monkeypatch.setattr(delivery, "_clock", clock)
-    monkeypatch.setattr(delivery, "_wait_for_web", wait)
-    assert str(delivery.run(told)) == "postponed: Redis was too slow"
-    assert (receiver.got, count_events(context, told)) == ([], 1)
-    assert get_next_attempt(context, told) == remaining(FIRST_PAUSE_SECONDS)
 
 
 # Dead events
