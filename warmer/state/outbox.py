@@ -184,7 +184,7 @@ class Outbox:
     def note_dead(self, sending: Sending, reason: str) -> None:
         """Record an event that is given up. Of a forgotten person only the log names the id."""
         subject, keys = Subject.of_person(sending.person_id), [self.keys.dead, self.keys.dead_reasons]
-        rest = [json.dumps({"type": sending.event.type, "reason": reason}), DEAD_MAX, STATS_SECONDS]
+        rest: list[str | int] = [json.dumps({"type": sending.event.type, "reason": reason}), DEAD_MAX, STATS_SECONDS]
         if not self.redis.exists(self.keys.forgotten(subject)):
             self._note_dead(keys=keys, args=[subject, *rest])
             if not self.redis.exists(self.keys.forgotten(subject)):

@@ -64,7 +64,7 @@ class Sendings:
 
         No renewal of it may be under way: it would set the token again.
         """
-        args = [sending.token, sending.value if is_done else b""]
+        args: list[str | bytes] = [sending.token, sending.value if is_done else b""]
         return bool(self._end(keys=self._list_keys(sending.person_id), args=args))
 
     def _list_keys(self, person_id: int) -> list[str]:
