@@ -99,6 +99,9 @@ def test_a_wrong_call_of_ours_is_not_taken_for_a_lost_connection() -> None:
         def evalsha(self, *_: object) -> None:
             raise NoScriptError
 
+        def execute_command(self, *_: object) -> None:
+            pass
+
         def close(self) -> None:
             pass
 
