@@ -16,14 +16,19 @@ WARM_PATIENCE_SECONDS = 1.0
 class Deadline:
     """An instant on this process's monotonic clock."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float, clock: Callable[[], float] = time.monotonic, within: Deadline | None = None
+    ) -> None:
+        """`within`: another one, which may move; this one ends with it at the latest."""
         self._clock = clock
         self._end = clock() + seconds
+        self._within = within
 
     @property
     def remaining(self) -> float:
         """Seconds left, never negative."""
-        return max(0.0, self._end - self._clock())
+        left = max(0.0, self._end - self._clock())
+        return min(left, self._within.remaining) if self._within else left
 
     def require(self) -> float:
         """The seconds left; raises DeadlineExceeded when there are none."""

@@ -26,7 +26,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `tombstones` | sorted set, no TTL | names of tombstones by instant, in seconds | photos, tombstones | tombstones |
 | `person:<id>` | string, no TTL; PHOTO_TTL unless registered | JSON: the record of an id | records | people |
 | `events:{…person:<id>}` | list, no TTL | JSON: undelivered events of an id, oldest first | records | outbox |
-| `sending:{…person:<id>}` | token, SENDING_SECONDS | the worker that delivers one | outbox | outbox |
+| `sending:{…person:<id>}` | token, SENDING_SECONDS | the worker that sends one | sending | sending, outbox |
 | `undelivered` | sorted set, no TTL | ids with events by their next attempt, in seconds | outbox | outbox |
 | `receiver` | hash, no TTL | of the webhook: failures in a row, its pause, whether it said 410 | outbox | outbox |
 | `{dead}:people` | sorted set, STATS_SECONDS | ids with a dead event, by instant, in seconds | outbox | outbox |
@@ -86,7 +86,7 @@ REFUSED_SECONDS = 1200  # the same for `temporarily unavailable`: longer than th
 ASKING_SECONDS = 10  # a job that asks for a good subject ends within 4 s, or with its process
 VERDICT_SECONDS = 2  # as long as between two probes
 SLOT_SHARE = 0.9  # less than the period, or a beat that ticks a millisecond early loses its round
-SENDING_SECONDS = 45  # longer than one attempt, with the wait for the web processes before it
+SENDING_SECONDS = 8  # after the last renewal (webhook/renewal)
 REMEMBERED_SECONDS = 1.5  # longer than LIST_SECONDS in state/remembered.py: clocks differ in speed
 STATS_SECONDS = 25 * 3600
 HEARTBEAT_SECONDS = 15  # a process without a heartbeat for so long counts as gone

@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.conftest import list_traces, make_picture, wait_until
-from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, ask
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, ask, let_pass
 from tests.support.receiver import SECRET, Receiver, verify_by_hand
 from tests.support.servers import reply
 from warmer.keys import Keys
@@ -78,6 +78,23 @@ def test_a_receiver_that_fails_for_a_while_loses_nothing_and_gets_each_id_in_ord
     expected = ["photo.changed", "photo.gone"]
     wait_until(lambda: all(list_events(receiver, user_id) == expected for user_id in people), LEASE_DEADLINE)
     figure("the receiver is back: every event is delivered", time.monotonic() - back_at)
+
+
+def test_a_receiver_that_is_away_for_a_minute_loses_nothing(
+    hooked_stage: Stage, receiver: Receiver, figure: Figure
+) -> None:
+    people = hooked_stage.add_people(6)
+    with receiver.away():
+        hooked_stage.register(dict.fromkeys(people))
+        wait_until(lambda: have_events(hooked_stage, receiver, people), DEADLINE)
+        let_pass(60)
+        forgotten, *kept = people
+        hooked_stage.forget(forgotten)
+        assert not any(list_events(receiver, user_id) for user_id in people)
+    back_at = time.monotonic()
+    expected = {forgotten: ["photo.changed", "photo.gone"]} | {person: ["photo.changed"] for person in kept}
+    wait_until(lambda: {user_id: list_events(receiver, user_id) for user_id in people} == expected, LEASE_DEADLINE)
+    figure("the receiver was away for a minute: every event is delivered", time.monotonic() - back_at)
 
 
 def test_a_hanging_receiver_slows_no_picture(hooked_stage: Stage, receiver: Receiver) -> None:

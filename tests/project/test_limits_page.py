@@ -59,6 +59,10 @@ LIMITS = {
     "an attempt to deliver an event; attempts at one": (
         f"{receiver.ATTEMPT_SECONDS:.0f} s; for {delivery.GIVE_UP_SECONDS / 86_400:.0f} day".replace("1 day", "a day")
     ),
+    "messages for the webhook that wait": (
+        f"{publish.EVENTS_MAX:,}, and up to {publish.EVENTS_UNTIL_LOOK} more for each process; "
+        "rounds of beat publish the rest"
+    ),
     "events of an id that wait": f"{records.EVENTS_MAX}, about 350 bytes of Redis memory each; more are merged",
     "a job for a picture; its check for an outage": (
         f"{deadline.TASK_SECONDS:.0f} s; {cross_check.CHECK_SECONDS:.0f} s more"

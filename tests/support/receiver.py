@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,15 @@ class Receiver(HttpStub):
 
     def list_types(self) -> list[str]:
         return [got.event["type"] for got in self.got]
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Answer nothing during the block: every connection ends at once."""
+        self.cut()
+        try:
+            yield
+        finally:
+            self._is_cut = False
 
     def close(self) -> None:
         self.opened.set()

@@ -20,6 +20,15 @@ def test_a_deadline_counts_down_to_zero_and_stays_there() -> None:
     assert deadline.remaining == 0
 
 
+def test_a_deadline_ends_with_the_one_around_it() -> None:
+    clock = Clock()
+    around = Deadline(3, clock)
+    assert [Deadline(seconds, clock, around).remaining for seconds in (2, 5)] == [2, 3]
+    inner = Deadline(5, clock, around)
+    clock.advance(3)
+    assert inner.remaining == 0
+
+
 def test_an_expired_deadline_raises_an_error() -> None:
     with pytest.raises(DeadlineExceeded):
         Deadline(-1).require()

@@ -30,6 +30,8 @@ BROKER_FAILED = (KombuError, AMQPError, RedisError, OSError)
 LOST_SECONDS = 30.0  # after which a message counts as lost: its worker died, or could not schedule it
 LATER_SECONDS = 5.0
 EAGER_MAX = 1000  # waiting messages of a lane without waiting clients; further subjects go to the schedule
+# Waiting messages for the webhook: each process looks at the queue after as many. Rounds of beat publish further ids.
+EVENTS_MAX, EVENTS_UNTIL_LOOK = 1000, 100
 EagerLane = Literal["warm", "rewarm"]  # no client waits for their messages
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Publisher:
         self._enqueue = load_script(redis, "lua/enqueue.lua")
         self._clock = clock
         self._closed_until = 0.0  # by that clock
+        self._events_until_look = EVENTS_UNTIL_LOOK
 
     def publish_hot(self, subject: str, wanted: VariantSpec | None) -> bool:
         """Publish for a client that waits for this variant, unless a message is queued or a worker has the lease.
@@ -104,16 +107,30 @@ class Publisher:
             self.schedule.set_all(left, 0)
         return not left
 
-    def send_event(self, person_id: int) -> None:
-        """Publish that an id has events for the webhook. A failure is logged: a round of beat publishes it later."""
+    def send_event(self, person_id: int) -> bool:
+        """Publish that an id has events for the webhook.
+
+        Returns False if the broker is away or too many messages wait: a round of beat publishes it later.
+        """
         if self._clock() < self._closed_until:
-            return
+            return False
         try:
             with self.app.producer_or_acquire() as producer, cut_when_it_fails(producer.connection):
                 open_anew_if_over(producer.connection)
+                if self._events_until_look <= 0:
+                    self._events_until_look = min(self.count_room_for_events(producer.connection), EVENTS_UNTIL_LOOK)
+                if self._events_until_look <= 0:
+                    return False
+                self._events_until_look -= 1
                 self.app.send_task(DELIVER_TASK, args=[person_id], queue="webhook", producer=producer)
+                return True
         except BROKER_FAILED as error:
             self._break(error)
+            return False
+
+    def count_room_for_events(self, by: Connection | None = None) -> int:
+        """How many more messages for the webhook may wait. Raises one of BROKER_FAILED."""
+        return EVENTS_MAX - count_waiting(self.app, "webhook", by)
 
     def count_waiting(self, queue: str) -> int:
         """How many messages wait in this queue. Raises one of BROKER_FAILED."""

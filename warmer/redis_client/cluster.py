@@ -6,11 +6,13 @@ refuses commands in pipelines that it could route, and knows no command of sever
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from threading import Lock
+from traceback import walk_tb
 from typing import Any
 
 from redis import Redis, RedisCluster
@@ -29,6 +31,7 @@ from redis.exceptions import (
 CLOCK = b"return redis.call('TIME')"
 AWAY_SECONDS = 1.0  # between a failed connection and the next attempt
 UNSAFE = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)  # where redis-py is not thread-safe
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -36,11 +39,18 @@ def _as_redis_error() -> Iterator[None]:
     """Turn a cluster that cannot be reached into the error of a server that cannot be reached.
 
     redis-py fails with one of UNSAFE if a node leaves its table, or the table changes, between two reads, or if another
-    thread closes an idle connection when this one takes it.
+    thread closes an idle connection when this one takes it. An error that begins here, such as that of a call with too
+    many arguments, stays as it is.
     """
     try:
         yield
-    except (RedisClusterException, ClusterError, *UNSAFE) as error:
+    except (RedisClusterException, ClusterError) as error:
+        raise ConnectionError(f"the cluster is away ({type(error).__name__})") from error
+    except UNSAFE as error:
+        *_, (frame, line) = walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__") == __name__:
+            raise
+        log.warning("redis-py failed: %s in %s, line %d", type(error).__name__, frame.f_code.co_qualname, line)
         raise ConnectionError(f"the cluster is away ({type(error).__name__})") from error
 
 

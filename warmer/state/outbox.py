@@ -3,7 +3,7 @@
 So one script writes a record and its event. `undelivered` holds the next attempt of each id with events. It lives in
 another slot: an id is noted there *before* its record is written, and is removed only if its list is empty and no other
 write relies on the note. A message starts the first attempt at once. If it is lost, a later round of beat publishes
-another one.
+another one. While a worker sends an event of the id, the next attempt is when that worker's token expires.
 """
 
 from __future__ import annotations
@@ -11,36 +11,26 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis import Redis
 
-from warmer.keys import SENDING_SECONDS, STATS_SECONDS, Keys, Subject
-from warmer.state.events import Event
+from warmer.keys import STATS_SECONDS, Keys, Subject
 from warmer.state.schedule import Schedule
 from warmer.state.scripts import load_script, queue
+from warmer.state.sending import Sending, Sendings
 
-GRACE_SECONDS = 60.0  # from the note of an id to the write of its event at most; the message comes sooner
-POSTPONE_SECONDS = 30.0  # until the next message for an id, if this one is lost
+GRACE_SECONDS = 10.0  # from the note of an id to the write of its event at most; the message comes sooner
+POSTPONE_SECONDS = 10.0  # until the next message for an id, if this one is lost, or the worker that has it
 LEFT_SECONDS = 86_400.0  # so late, an attempt belongs to a webhook that is no longer set
 LEFT_MAX = 1000  # ids, in one round
 OUTAGE_FAILURES = 3  # failures in a row after which a delivery ends an outage: every id is tried at once
 HASTENED_MAX = COUNTED_MAX = 1000  # ids
 DEAD_MAX = 50  # ids, each with its newest dead event
+FORGOTTEN = "a forgotten id"  # in place of the subject of all dead events of forgotten persons
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """The oldest event of an id, which this worker alone sends now."""
-
-    person_id: int
-    event: Event
-    token: str
-    value: bytes = field(repr=False)  # the event as Redis has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +62,10 @@ class Outbox:
         self.redis = redis
         self.keys = keys
         self.attempts = Schedule(redis, keys, keys.undelivered)
+        self.sendings = Sendings(redis, keys)
+        self.take = self.sendings.take
         self._receiver = hashlib.blake2b(url.encode(), digest_size=8).hexdigest()  # the URL may hold a secret
         self._send = send
-        self._take, self._end = load_script(redis, "lua/take_event.lua"), load_script(redis, "lua/end_event.lua")
         self._note_undelivered = load_script(redis, "lua/note_undelivered.lua")
         self._note_receiver = load_script(redis, "lua/note_receiver.lua")
         self._note_dead = load_script(redis, "lua/note_failure.lua")
@@ -83,11 +74,11 @@ class Outbox:
 
     def note(self, person_id: int) -> None:
         """Call this before the write of an event: if the process ends after the write, the next round finds it."""
-        self._note_undelivered(keys=[self.keys.undelivered], args=[person_id, GRACE_SECONDS])
+        self.postpone(person_id, GRACE_SECONDS)
 
     def queue_note(self, pipe: Any, person_id: int) -> None:
         """The same in the pipeline of the write: a delivery may have removed the note meanwhile."""
-        queue(pipe, self._note_undelivered, keys=[self.keys.undelivered], args=[person_id, GRACE_SECONDS])
+        queue(pipe, self._note_undelivered, keys=[self.keys.undelivered], args=[GRACE_SECONDS, person_id])
 
     def send(self, person_id: int) -> None:
         """Call this after it: a worker delivers the event at once."""
@@ -100,26 +91,9 @@ class Outbox:
         seconds, micros = self.redis.time()
         return seconds + micros / 1e6
 
-    def take(self, person_id: int) -> Sending | None:
-        """The oldest event of an id, None if there is none or another worker sends it.
-
-        An event in a form that this release cannot read is removed.
-        """
-        while True:
-            token = secrets.token_hex(8)
-            args: list[str | int] = [token, SENDING_SECONDS * 1000]
-            state, *event = self._take(keys=self._list_keys(person_id), args=args)
-            if state != 1:
-                return None
-            try:
-                return Sending(person_id, Event.unpack(event[0]), token, event[0])
-            except ValueError as error:
-                log.warning("⚠️ an event of user:%d is given up: %s", person_id, error)
-                self._end(keys=self._list_keys(person_id), args=[token, event[0]])
-
     def remove(self, sending: Sending) -> bool:
         """The event is delivered, or given up. Returns False if another worker sends it by now."""
-        return bool(self._end(keys=self._list_keys(sending.person_id), args=[sending.token, sending.value]))
+        return self.sendings.end(sending, is_done=True)
 
     def drop_note(self, sending: Sending) -> None:
         """Remove the note of an id without events, if it is that of this event. Call this after `remove`.
@@ -137,29 +111,38 @@ class Outbox:
     def retry(self, sending: Sending, seconds: float) -> None:
         """Keep the event for another attempt."""
         self.postpone(sending.person_id, seconds)  # first: or nothing says when, if the process ends in between
-        self._end(keys=self._list_keys(sending.person_id), args=[sending.token, ""])
+        self.sendings.end(sending, is_done=False)
 
     def postpone(self, person_id: int, seconds: float) -> None:
         """Make the next attempt of an id after so many seconds."""
-        self._note_undelivered(keys=[self.keys.undelivered], args=[person_id, seconds])
+        self.postpone_all([person_id], seconds)
+
+    def postpone_all(self, ids: Sequence[int], seconds: float) -> None:
+        """The same for many, also in a full Redis."""
+        if ids:
+            self._note_undelivered(keys=[self.keys.undelivered], args=[seconds, *ids])
 
     def take_due(self, limit: int) -> list[int]:
-        """Returns the ids whose next attempt is due, and removes those without events."""
+        """Returns the ids whose next attempt is due, and removes those without events.
+
+        An id that a worker sends is due when the token of that worker expires: soon, if the worker was killed.
+        """
         found: Any = self.redis.zrangebyscore(self.keys.undelivered, "-inf", self.now(), 0, limit, withscores=True)
-        pipe = self.redis.pipeline(transaction=False)
+        pipe: Any = self.redis.pipeline(transaction=False)
         for member, _ in found:
             pipe.llen(self.keys.events(int(member)))
+            pipe.pttl(self.keys.sending(int(member)))
+        answers = pipe.execute()
         due: list[int] = []
-        for (member, at), number in zip(found, pipe.execute(), strict=True):
-            if number:
-                due.append(int(member))
-            else:
+        for (member, at), number, token_ms in zip(found, answers[::2], answers[1::2], strict=True):
+            if not number:
                 self.attempts.cancel_if(member.decode(), repr(at))
-        self.attempts.set_all([str(person_id) for person_id in due], POSTPONE_SECONDS)
+            elif token_ms > 0:  # negative without a token
+                self.postpone(int(member), token_ms / 1000)
+            else:
+                due.append(int(member))
+        self.postpone_all(due, POSTPONE_SECONDS)
         return due
-
-    def _list_keys(self, person_id: int) -> list[str]:
-        return [self.keys.events(person_id), self.keys.sending(person_id)]
 
     # The receiver
 
@@ -196,15 +179,19 @@ class Outbox:
         """An event is delivered. If it ends an outage of the receiver, many other ids are tried at once."""
         if self._note_receiver(keys=[self.keys.receiver], args=[0, 0]) >= OUTAGE_FAILURES:
             waiting: Any = self.redis.zrange(self.keys.undelivered, 0, HASTENED_MAX - 1)
-            self.attempts.schedule_by([member.decode() for member in waiting], 0)
+            self.postpone_all([int(member) for member in waiting], 0)
 
     def note_dead(self, sending: Sending, reason: str) -> None:
-        """Record an event that is given up; not of a forgotten person, whom only the log names then."""
-        if self.redis.exists(self.keys.forgotten(subject := Subject.of_person(sending.person_id))):
-            return
-        said = json.dumps({"type": sending.event.type, "reason": reason})
-        keys = [self.keys.dead, self.keys.dead_reasons]
-        self._note_dead(keys=keys, args=[subject, said, DEAD_MAX, STATS_SECONDS])
+        """Record an event that is given up. Of a forgotten person only the log names the id."""
+        subject, keys = Subject.of_person(sending.person_id), [self.keys.dead, self.keys.dead_reasons]
+        rest: list[str | int] = [json.dumps({"type": sending.event.type, "reason": reason}), DEAD_MAX, STATS_SECONDS]
+        if not self.redis.exists(self.keys.forgotten(subject)):
+            self._note_dead(keys=keys, args=[subject, *rest])
+            if not self.redis.exists(self.keys.forgotten(subject)):
+                return
+            self.redis.zrem(self.keys.dead, subject)  # it was forgotten meanwhile
+            self.redis.hdel(self.keys.dead_reasons, subject)
+        self._note_dead(keys=keys, args=[FORGOTTEN, *rest])
 
     def look(self) -> Undelivered:
         """The state of the webhook."""

@@ -167,16 +167,17 @@ class Records:
         shown = shown if after.is_registered else ()
         place = lift_tombstones(pipe, self.keys, lifted)  # of the answer to `replace`
         # Before the record: a picture that is shown is never without its people. The nodes of a cluster take a pipeline
-        # in any order, so a late SADD could follow the SREM of another process that has replaced the record since.
+        # in any order, so a late SADD could follow the SREM of another process that has replaced the record since, and
+        # a note that is later than its event would stay after the delivery.
         has_slots = getattr(self.redis, "has_slots", False)
-        people: Any = self.redis if has_slots else pipe
+        first: Any = self.redis if has_slots else pipe
         for file_id in shown:
-            people.sadd(self.keys.people(file_id), after.id)
-            place += people is pipe
+            first.sadd(self.keys.people(file_id), after.id)
+            place += first is pipe
         ttl = "" if after.is_registered else self.ttl_seconds
         if event and self.outbox:
-            self.outbox.queue_note(pipe, after.id)
-            place += 1
+            self.outbox.queue_note(first, after.id)
+            place += first is pipe
         keys = [self.keys.person(after.id), self.keys.events(after.id)]
         args = [old or b"", new, ttl, event.pack() if event else "", EVENTS_MAX]
         queue(pipe, self._replace, keys=keys, args=args)

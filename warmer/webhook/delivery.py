@@ -14,10 +14,11 @@ from collections import deque
 from collections.abc import Callable
 
 from warmer.flow.outcome import Outcome
-from warmer.keys import SENDING_SECONDS
 from warmer.state.events import Event
-from warmer.state.outbox import Outbox, Sending
-from warmer.webhook.receiver import ATTEMPT_SECONDS, Answer, Receiver
+from warmer.state.outbox import Outbox
+from warmer.state.sending import Sending
+from warmer.webhook.receiver import Answer, Receiver
+from warmer.webhook.renewal import Renewal, SendingDeadline
 
 PLACES = 4  # of a worker's threads; as many connections to the receiver
 # After this long a thread takes no further event: with one attempt more, it ends within the grace of a stop.
@@ -27,7 +28,6 @@ GIVE_UP_SECONDS = 86_400.0
 SPREAD = (1.0, 1.2)  # factors, at random, so that retries do not come in bursts
 THROTTLED = (429, 502, 503, 504)  # statuses after which the receiver gets no event of any id for a while
 CACHE_SECONDS = 60.0  # for so long a web process may answer from memory (web/photos/cache.py)
-LATEST_SECONDS = SENDING_SECONDS - ATTEMPT_SECONDS - 1.0  # after it was taken, an event is not sent any more
 log = logging.getLogger(__name__)
 
 
@@ -53,6 +53,7 @@ class Delivery:
         self._wait_for_web = wait_for_web
         self._count = count
         self._clock = clock
+        self._renewal = Renewal(outbox.sendings.renew, clock)
         self._busy = 0
         self._waiting: deque[int] = deque()
         self._lock = threading.Lock()
@@ -62,6 +63,7 @@ class Delivery:
         """Start no further attempt, and close the connections to the receiver."""
         self._is_closed.set()
         self._receiver.close()
+        self._renewal.close()
 
     def run(self, person_id: int) -> Outcome:
         """Deliver the events of this id, then those of the ids that wait for this thread. Raises RedisError."""
@@ -103,35 +105,43 @@ class Delivery:
                 if self.outbox.redis.exists(self.outbox.keys.events(person_id)):
                     self.outbox.send(person_id)
                 break
-            pause_seconds = self.outbox.get_pause()
-            if pause_seconds:
-                self.outbox.postpone(person_id, pause_seconds)
-                return Outcome("postponed", f"the receiver asked for a pause of {pause_seconds:.0f} s")
-            latest = self._clock() + LATEST_SECONDS
+            since = self._clock()
             if (sending := self.outbox.take(person_id)) is None:
                 break
+            pause_seconds = self.outbox.get_pause()
+            if pause_seconds:
+                self.outbox.retry(sending, pause_seconds)
+                return Outcome("postponed", f"the receiver asked for a pause of {pause_seconds:.0f} s")
             if pause_seconds is None:
                 self.outbox.remove(sending)
                 self._count("dropped")
-            elif (reason := self._deliver(sending, latest)) is None:
+            elif (reason := self._deliver(sending, since)) is None:
                 delivered += 1
             elif reason:
                 return Outcome("postponed", reason)
         return Outcome("done", f"events: {delivered}") if delivered else Outcome("skipped", "no event to deliver")
 
-    def _deliver(self, sending: Sending, latest: float) -> str | None:
+    def _deliver(self, sending: Sending, since: float) -> str | None:
         """Make one attempt. Returns None after a success, why the event waits, or "" if it is given up."""
+        with self._renewal.renewing(sending, since) as deadline:
+            answer = self._attempt(sending, deadline)
+        if isinstance(answer, Answer):
+            return self._settle(sending, answer)
+        self.outbox.retry(sending, FIRST_PAUSE_SECONDS)
+        return answer
+
+    def _attempt(self, sending: Sending, deadline: SendingDeadline) -> Answer | str:
+        """Returns the answer of the receiver, or why it did not get the event for a reason of our own."""
         is_young = self.outbox.now() - sending.event.at < CACHE_SECONDS
         if not self._wait_for_web() and is_young:  # else a purged cache would fetch the former picture again
-            self.outbox.retry(sending, FIRST_PAUSE_SECONDS)
             return "a web process may still answer with the former picture"
-        if self._clock() > latest:  # another worker may take it before this one has an answer
-            self.outbox.retry(sending, FIRST_PAUSE_SECONDS)
+        body, now = self._format(sending.person_id, sending.event), self.outbox.now()
+        if not deadline.remaining:
             return "Redis was too slow"
-        answer = self._receiver.post(
-            sending.event.id, self._format(sending.person_id, sending.event), self.outbox.now()
-        )  # fmt: skip
-        return self._settle(sending, answer)
+        answer = self._receiver.post(sending.event.id, body, now, deadline)
+        if not deadline.remaining and not answer.is_success:
+            return "the attempt was ended, since another worker may send the event"
+        return answer
 
     def _settle(self, sending: Sending, answer: Answer) -> str | None:
         """Carry out what follows from an answer. Returns what `_deliver` does."""

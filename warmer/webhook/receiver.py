@@ -77,10 +77,13 @@ class Receiver:
         self._watchdog.close()
         self._session.close()
 
-    def post(self, event_id: str, body: str, now: float) -> Answer:
-        """Send one event, signed at `now`, Unix time in seconds. Never raises for what the receiver does."""
+    def post(self, event_id: str, body: str, now: float, within: Deadline | None = None) -> Answer:
+        """Send one event, signed at `now`, Unix time in seconds. Never raises for what the receiver does.
+
+        `within`: the attempt ends with this deadline at the latest, however long the resolver takes.
+        """
         headers = self._sign(event_id, body, now) | {"Content-Type": "application/json"}
-        with self._watchdog.guard(Deadline(self._attempt_seconds)) as call:
+        with self._watchdog.guard(Deadline(self._attempt_seconds, within=within)) as call:
             try:
                 with self._session.post(
                     self._url,

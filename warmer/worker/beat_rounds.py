@@ -23,7 +23,7 @@ TICK_SECONDS = 2.0
 TICK_SHARE = 0.9  # of the budget: a tick publishes jobs for it; the rest is for new pictures
 POSTPONE_SECONDS = 30.0  # until the next run of a subject whose message is lost: as long as a lease
 REWARM_MAX = 200  # waiting rewarm messages; with more, a tick publishes nothing
-DELIVERIES_PER_TICK, DELIVERIES_MAX = 200, 1000  # messages for the webhook: published at once, waiting at most
+DELIVERIES_PER_TICK = 200  # messages for the webhook
 KEEP_NEWEST_SECONDS = 600.0
 SPREAD_SECONDS = 300.0  # the first runs of a batch of partners start at a random moment within them
 SAMPLE_SECONDS = 60.0
@@ -49,12 +49,15 @@ def run_tick(context: WorkerContext, sleep: Callable[[float], None] = time.sleep
 
 
 def publish_undelivered(context: WorkerContext, outbox: Outbox) -> int:
-    """Publish the ids whose events are due for an attempt, or whose message was lost. Returns their number."""
-    room = min(DELIVERIES_PER_TICK, DELIVERIES_MAX - context.publisher.count_waiting("webhook"))
+    """Publish the ids whose events are due for an attempt, or whose message or worker was lost. Returns their number.
+
+    An id that cannot be published stays due.
+    """
+    room = min(DELIVERIES_PER_TICK, context.publisher.count_room_for_events())
     ids = outbox.take_due(room) if room > 0 else []
-    for person_id in ids:
-        context.publisher.send_event(person_id)
-    return len(ids)
+    left = [person_id for person_id in ids if not context.publisher.send_event(person_id)]
+    outbox.postpone_all(left, 0)
+    return len(ids) - len(left)
 
 
 def count_per_tick(rate: float) -> int:

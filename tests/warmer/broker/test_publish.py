@@ -236,11 +236,22 @@ def test_an_event_of_the_webhook_has_a_queue_of_its_own(publisher: Publisher) ->
     assert publisher.count_all_waiting() == {"tick": 0, "hot": 0, "warm": 0, "rewarm": 0, "webhook": 1}
 
 
+def test_messages_for_the_webhook_are_bounded_while_no_worker_takes_them(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warmer.broker.publish.EVENTS_MAX", 5)
+    monkeypatch.setattr("warmer.broker.publish.EVENTS_UNTIL_LOOK", 2)
+    publisher = open_publisher(context, context.publisher.app)
+    assert [publisher.send_event(person_id) for person_id in range(8)] == [True] * 5 + [False] * 3
+    assert publisher.count_waiting("webhook") == 5
+    connect_broker(load_settings()).flushall()
+    assert publisher.send_event(42)
+
+
 def test_without_a_broker_an_event_of_the_webhook_raises_nothing_and_skips_the_broker_for_some_seconds(
     cut_off: Publisher, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for _ in range(3):
-        cut_off.send_event(42)
+    assert [cut_off.send_event(42) for _ in range(3)] == [False] * 3
     assert len([record for record in caplog.records if "broker is away" in record.message]) == 1
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from redis import Redis, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from tests.conftest import wait_until
 from tests.support.clock import Clock
@@ -89,6 +89,43 @@ def test_a_change_of_the_cluster_during_a_command_is_a_lost_connection(error: ty
     cluster = Cluster(lambda: cast(RedisCluster, Changing()), "anchor")
     with pytest.raises(RedisConnectionError, match=error.__name__):
         cluster.get("key")
+
+
+def test_a_wrong_call_of_ours_is_not_taken_for_a_lost_connection() -> None:
+    class Strict:
+        def get(self, key: str) -> str:
+            return key
+
+        def evalsha(self, *_: object) -> None:
+            raise NoScriptError
+
+        def execute_command(self, *_: object) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    with Cluster(lambda: cast(RedisCluster, Strict()), "anchor") as cluster:
+        assert cluster.get("key") == "key"
+        with pytest.raises(TypeError):
+            cluster.get("key", "another", "and more")
+        with pytest.raises(AttributeError):
+            cluster.gte("key")
+        with pytest.raises(KeyError):
+            cluster.evalsha("of a script that was never registered", 0)
+
+
+def test_an_error_inside_redis_py_is_logged_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    class Changing:
+        def get(self, key: str) -> None:
+            raise TypeError(key)
+
+    with pytest.raises(RedisConnectionError):
+        Cluster(lambda: cast(RedisCluster, Changing()), "anchor").get("a secret")
+    (line,) = [record.getMessage() for record in caplog.records if "redis-py failed" in record.getMessage()]
+    assert "TypeError in " in line
+    assert "Changing.get" in line
+    assert "a secret" not in line
 
 
 def test_a_listener_survives_silence(settings: Settings, redis: Redis) -> None:

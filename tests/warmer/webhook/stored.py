@@ -18,6 +18,16 @@ def get_next_attempt(context: WorkerContext, person_id: int) -> float:
     return float(score) - seconds - micros / 1e6
 
 
+def end_token(context: WorkerContext, person_id: int) -> None:
+    """Let the token of the worker that sends end, as if it had expired."""
+    assert context.redis.delete(context.keys.sending(person_id))
+
+
+def get_token_seconds(context: WorkerContext, person_id: int) -> float:
+    """Returns the seconds until the token expires."""
+    return float(context.redis.pttl(context.keys.sending(person_id))) / 1000
+
+
 def make_due(context: WorkerContext, person_id: int) -> None:
     context.redis.zadd(context.keys.undelivered, {str(person_id): 1})
 

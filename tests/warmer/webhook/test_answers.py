@@ -185,6 +185,15 @@ def test_of_a_receiver_that_throttles_no_other_id_gets_an_event(
     assert delivery.run(person_id).kind == delivery.run(told).kind == "done"
 
 
+def test_during_a_pause_an_id_without_events_is_not_noted(
+    context: WorkerContext, delivery: Delivery, told: int
+) -> None:
+    delivery.run(told)
+    delivery.outbox.note_failure(600)
+    assert delivery.run(told).kind == "skipped"
+    assert not context.redis.exists(context.keys.undelivered)
+
+
 @pytest.mark.parametrize(
     ("fields", "seconds"),
     [

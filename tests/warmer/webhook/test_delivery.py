@@ -10,8 +10,7 @@ import pytest
 from redis.exceptions import ConnectionError
 
 from faketelegram import FakeTelegram
-from tests.conftest import make_picture, next_id, wait_until
-from tests.support.clock import Clock
+from tests.conftest import list_traces, make_picture, next_id, wait_until
 from tests.support.receiver import Receiver
 from tests.support.remaining import remaining
 from tests.support.servers import reply
@@ -26,7 +25,6 @@ from warmer.webhook.delivery import (
     CACHE_SECONDS,
     FIRST_PAUSE_SECONDS,
     GIVE_UP_SECONDS,
-    LATEST_SECONDS,
     LONGEST_PAUSE_SECONDS,
     PLACES,
     SPREAD,
@@ -70,17 +68,6 @@ def test_a_later_event_waits_for_the_earlier_one(
     assert receiver.list_types() == ["photo.changed", "photo.changed", "photo.gone"]
 
 
-def test_an_event_that_another_worker_sends_is_left_to_it(
-    context: WorkerContext, delivery: Delivery, outbox: Outbox, receiver: Receiver, told: int
-) -> None:
-    assert outbox.take(told)
-    assert delivery.run(told).kind == "skipped"
-    assert receiver.got == []
-    context.redis.delete(context.keys.sending(told))  # that worker was killed, and its token has expired
-    delivery.run(told)
-    assert len(receiver.got) == 1
-
-
 def test_an_event_waits_while_a_web_process_may_serve_the_former_picture(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,22 +107,6 @@ def test_a_job_without_time_to_announce_to_all_people_is_postponed_and_the_next_
     assert count_events(context, person_id) == 1
 
 
-def test_an_event_is_not_sent_so_late_that_another_worker_may_send_it_too(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-
-    def wait() -> bool:
-        clock.advance(LATEST_SECONDS + 1)
-        return True
-
-    monkeypatch.setattr(delivery, "_clock", clock)
-    monkeypatch.setattr(delivery, "_wait_for_web", wait)
-    assert str(delivery.run(told)) == "postponed: Redis was too slow"
-    assert (receiver.got, count_events(context, told)) == ([], 1)
-    assert get_next_attempt(context, told) == remaining(FIRST_PAUSE_SECONDS)
-
-
 # Dead events
 
 
@@ -170,7 +141,7 @@ def test_after_a_day_the_event_is_dead_and_the_next_one_is_delivered(
     assert (counted["events:dead"], counted["events:delivered"]) == (1, 1)
 
 
-def test_a_dead_event_of_a_forgotten_person_is_counted_and_not_listed(
+def test_a_dead_event_of_a_forgotten_person_is_counted_and_listed_without_its_id(
     context: WorkerContext, delivery: Delivery, receiver: Receiver, told: int
 ) -> None:
     assert delivery.run(told).kind == "done"
@@ -178,7 +149,9 @@ def test_a_dead_event_of_a_forgotten_person_is_counted_and_not_listed(
     age(context, told, GIVE_UP_SECONDS)
     receiver.answer = lambda _: reply(status=500)
     delivery.run(told)
-    assert delivery.outbox.look().dead == []
+    (dead,) = delivery.outbox.look().dead
+    assert (dead.subject, dead.type, dead.reason) == ("a forgotten id", "photo.gone", "status 500")
+    assert not {context.keys.dead, context.keys.dead_reasons} & {*list_traces(context.redis, told)}
     context.stats.flush()
     assert sum_minutes(context.redis, context.keys, 2)["events:dead"] == 1
 
@@ -192,6 +165,23 @@ def test_forgetting_a_person_removes_the_record_of_a_dead_event(
     assert delivery.outbox.look().dead
     context.steps.forget.person(told)
     assert delivery.outbox.look().dead == []
+
+
+def test_a_person_who_is_forgotten_while_a_dead_event_is_recorded_is_not_named(
+    context: WorkerContext, outbox: Outbox, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sending = outbox.take(told)
+    assert sending
+    note = outbox._note_dead
+
+    def forget_first(**options: Any) -> None:
+        if str(told) in options["args"][0]:
+            context.steps.forget.person(told)
+        note(**options)
+
+    monkeypatch.setattr(outbox, "_note_dead", forget_first)
+    outbox.note_dead(sending, "status 500")
+    assert [dead.subject for dead in outbox.look().dead] == ["a forgotten id"]
 
 
 # A slow receiver

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
+from tests.support.clock import Clock
 from tests.support.receiver import Got, Receiver
+from tests.support.redis_kinds import connect_broker
 from tests.support.remaining import remaining
 from tests.support.servers import Pieces, reply
 from tests.warmer.flow.conftest import follow
 from tests.warmer.flow.test_forget import filled
 from tests.warmer.webhook.conftest import pin, warm
 from tests.warmer.webhook.stored import age, count_events, get_next_attempt, list_messages, make_due
+from warmer.broker.publish import BREAKER_SECONDS
 from warmer.cache_tags import CacheTags
-from warmer.state.outbox import GRACE_SECONDS, LEFT_SECONDS, Outbox
+from warmer.state.outbox import GRACE_SECONDS, LEFT_SECONDS, OUTAGE_FAILURES, Outbox
 from warmer.state.records import EVENTS_MAX
 from warmer.webhook.delivery import Delivery
 from warmer.wiring import WorkerContext
@@ -25,22 +29,6 @@ from warmer.worker.beat_rounds import keep_newest, publish_undelivered
 
 def test_an_event_is_published_at_once(context: WorkerContext, told: int) -> None:
     assert list_messages(context) == [told]
-
-
-def test_a_worker_that_lost_its_turn_removes_no_event_of_another(
-    context: WorkerContext, outbox: Outbox, told: int
-) -> None:
-    slow = outbox.take(told)
-    assert slow
-    context.redis.delete(context.keys.sending(told))
-    assert outbox.take(told)
-    outbox.remove(slow)
-    assert count_events(context, told) == 1
-
-
-def test_the_token_of_a_sending_expires(context: WorkerContext, outbox: Outbox, told: int) -> None:
-    assert outbox.take(told)
-    assert context.redis.ttl(context.keys.sending(told)) == remaining(45)
 
 
 def test_an_event_whose_message_is_lost_is_published_by_a_later_round(
@@ -59,10 +47,22 @@ def test_a_round_publishes_no_more_messages_than_may_wait(
     context: WorkerContext, outbox: Outbox, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_due(context, told)
-    monkeypatch.setattr("warmer.worker.beat_rounds.DELIVERIES_MAX", 1)
+    monkeypatch.setattr("warmer.broker.publish.EVENTS_MAX", 1)
     assert publish_undelivered(context, outbox) == 0
     assert list_messages(context) == [told]
     assert publish_undelivered(context, outbox) == 1
+
+
+def test_an_id_whose_message_cannot_be_published_stays_due(
+    context: WorkerContext, outbox: Outbox, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_messages(context)
+    make_due(context, told)
+    with monkeypatch.context() as patch:
+        patch.setattr(context.publisher, "send_event", lambda _: False)
+        assert publish_undelivered(context, outbox) == 0
+    assert publish_undelivered(context, outbox) == 1
+    assert list_messages(context) == [told]
 
 
 def test_the_note_of_an_event_ends_with_its_delivery(
@@ -200,6 +200,35 @@ def test_a_full_redis_gets_rid_of_its_events(
         context.steps.forget.person(told)
         assert delivery.run(told).kind == "done"
     assert receiver.list_types()[-1] == "photo.gone"
+
+
+def test_a_queue_without_memory_takes_no_message_and_a_round_publishes_the_event_later(
+    context: WorkerContext, outbox: Outbox, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(context.publisher, "_clock", clock)
+    list_messages(context)
+    with ExitStack() as full:
+        for one in {context.redis, connect_broker(context.settings)}:
+            full.enter_context(filled(one))
+        context.steps.forget.person(told)
+        assert count_events(context, told) == 2
+    assert list_messages(context) == []
+    clock.advance(BREAKER_SECONDS + 1)
+    make_due(context, told)
+    assert publish_undelivered(context, outbox) == 1
+    assert list_messages(context) == [told]
+
+
+def test_in_a_full_redis_the_end_of_an_outage_makes_every_id_due(
+    context: WorkerContext, delivery: Delivery, outbox: Outbox, told: int
+) -> None:
+    outbox.attempts.set(str(other := next_id()), 3000)
+    for _ in range(OUTAGE_FAILURES):
+        outbox.note_failure()
+    with filled(context.redis):
+        assert delivery.run(told).kind == "done"
+    assert get_next_attempt(context, other) <= 0
 
 
 def test_only_ids_with_events_are_counted(

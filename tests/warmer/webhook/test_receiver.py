@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -13,8 +15,10 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.conftest import wait_until
 from tests.support.receiver import SECRET, Got, Receiver, verify_by_hand
 from tests.support.servers import Server
+from warmer.deadline import Deadline
 from warmer.http_url import is_public
 from warmer.settings import Settings
 from warmer.telegram.dial import Dialer, ForbiddenAddress
@@ -150,6 +154,32 @@ def test_a_private_address_gets_events_if_the_setting_says_so(
     client = make_client(webhook_url=hook_at_private_name, webhook_allow_private=True)
     assert client.post("msg_1", BODY, now).is_success
     assert receiver.connections == 1
+
+
+def test_an_attempt_whose_resolver_answers_after_the_deadline_sends_nothing(
+    settings: Settings, receiver: Receiver, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve, answers = socket.getaddrinfo, threading.Event()
+
+    def wait_and_resolve(*args: Any, **options: Any) -> Any:
+        answers.wait()
+        return resolve(*args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait_and_resolve)
+    with closing(Client(settings, 2, attempt_seconds=0.1)) as client, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(client.post, "msg_1", BODY, now)
+        try:
+            wait_until(lambda: any(call.was_cut for call in list(client._watchdog._calls)))
+        finally:
+            answers.set()
+        assert running.result().reason == "no answer within 0.1 s"
+    assert receiver.got == []
+
+
+def test_an_attempt_ends_with_the_deadline_around_it(make_client: Make, receiver: Receiver, now: float) -> None:
+    receiver.opened.clear()
+    answer = make_client().post("msg_1", BODY, now, Deadline(0))
+    assert not answer.is_success
 
 
 PRIVATE = [
