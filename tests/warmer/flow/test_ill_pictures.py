@@ -15,7 +15,7 @@ from tests.warmer.flow.conftest import follow, get_partner
 from tests.warmer.flow.outages import add_pictures, attempt, list_ill, pass_time, warm
 from warmer.errors import NoPhoto, Transient, UnknownRefusal, Unreachable, UpstreamFailed
 from warmer.flow.outcome import Outcome
-from warmer.flow.retry import BACKOFF_MAX_SECONDS, GROWS_AFTER
+from warmer.flow.retry import BACKOFF_MAX_SECONDS, GROWS_AFTER, RETRIES, Retry
 from warmer.keys import Lane, Subject
 from warmer.wiring import WorkerContext
 
@@ -166,8 +166,9 @@ def test_while_get_me_fails_as_well_no_pause_of_a_single_picture_grows(
 
 
 def test_a_person_whose_picture_waits_runs_when_the_picture_does(
-    context: WorkerContext, telegram: FakeTelegram, partner_id: int
+    context: WorkerContext, telegram: FakeTelegram, partner_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(RETRIES, Unreachable, Retry(max_tries=None, pause_seconds=60))
     telegram.fail("download", "internal-error", times=None)
     subject = Subject.of_person(partner_id)
     for _ in range(2):  # the second finds the picture in its backoff
