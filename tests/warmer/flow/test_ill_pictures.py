@@ -58,10 +58,13 @@ def test_a_picture_that_keeps_failing_is_dropped_unless_it_is_kept_warm(
     assert context.steps.store.get_unavailable(FID) is None
 
 
-def test_a_client_that_asks_for_a_dropped_picture_gets_it_after_the_pause(context: WorkerContext) -> None:
+def test_a_client_that_asks_for_a_dropped_picture_gets_it_after_the_pause(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RETRIES, Unreachable, Retry(max_tries=None, pause_seconds=15))
     fail(context, Unreachable, GROWS_AFTER + 1)
     assert context.steps.attempts.run(FID, "hot", lambda _: Outcome("done")).kind == "postponed"
-    assert get_next_run(context) == remaining(0.8 * 6)
+    assert get_next_run(context) == remaining(0.8 * 30)
     assert run(context) == Outcome("done")
 
 
