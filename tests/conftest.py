@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -178,11 +180,15 @@ def worker(redis: Redis, telegram: FakeTelegram) -> Iterator[Any]:
     import warmer.worker.tasks  # noqa: F401 - registers the tasks
     from warmer.celery import app as celery
 
+    level, handlers = logging.root.level, list(logging.root.handlers)
     with start_worker(celery, pool="threads", concurrency=8, perform_ping_check=False, shutdown_timeout=60) as running:
         yield running
     pool: Any = running.pool
     pool.executor.shutdown()  # Celery stops the pool's threads only when the process ends
     close_worker_context()  # a task that was still running has opened it again
+    logging.root.setLevel(level)  # a worker sets up the logging of its process, and freezes what it has loaded
+    logging.root.handlers[:] = handlers
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from warmer.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE, FORMAT = 160, "webp"
-PATIENCE = 30.0  # seconds for a process to answer
+PATIENCE = 120.0  # seconds for a process to answer
 Cores = Sequence[int]
 BOTH: Cores = (0, 1)
 

@@ -20,9 +20,10 @@ COMMAND = Path(sys.executable).parent / "avatar-warmer"
 
 
 def send_heartbeat(context: WorkerContext, name: str = "w") -> Heartbeat:
-    """Send one heartbeat, like a worker."""
+    """Send one heartbeat, like a worker. It does not expire, so the worker lives for as long as the test takes."""
     heartbeat = Heartbeat(name, context.redis, context.keys, context.telegram, context.budget, context.steps.leases)
     heartbeat.beat()
+    context.redis.persist(context.keys.worker(name))
     return heartbeat
 
 

@@ -183,7 +183,7 @@ def test_an_unfinished_answer_does_not_delay_the_stop(fake: FakeTelegram, fault:
         fake.stop()
         assert isinstance(answer.exception(PATIENCE), requests.RequestException)
     assert listener
-    assert not listener._open
+    wait_until(lambda: not listener._open)
 
 
 def test_it_can_stop_and_start_again_on_the_same_port(fake: FakeTelegram) -> None:

@@ -27,7 +27,7 @@ def list_heard(certificate: Certificate, scheme: str, options: str = "") -> list
         url = f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}/0{options}"
         settings = load_settings(celery_broker_url=url)
         connection = EagerConnection(
-            settings.broker_url, transport_options=choose_publishing_options(settings, 5), connect_timeout=5
+            settings.broker_url, transport_options=choose_publishing_options(settings, 60), connect_timeout=60
         )
         pool: Any = connection.Pool(1)
         with connection, pool.acquire() as pooled:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.support.cli_parts import send_heartbeat
 from warmer.celery import app
-from warmer.redis_client.clients import connect_web
+from warmer.redis_client.clients import connect_listener
 from warmer.wiring import WorkerContext
 
 
@@ -22,8 +21,8 @@ def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command tries an unreachable Redis only once, as requests do."""
-    monkeypatch.setattr("warmer.cli.common.connect_worker", partial(connect_web, connections=4))
+    """The command tries an unreachable Redis only once, but has time for one that answers late."""
+    monkeypatch.setattr("warmer.cli.common.connect_worker", connect_listener)
 
 
 @pytest.fixture

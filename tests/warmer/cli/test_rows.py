@@ -6,7 +6,7 @@ import csv
 from io import StringIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.thorough import examples
@@ -54,7 +54,13 @@ def test_a_name_with_a_line_break_counts_as_two_lines() -> None:
 ids = st.integers(-(2**52) + 1, 2**52 - 1)
 names = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
 file_ids = st.from_regex(FILE_ID, fullmatch=True)
-same_everywhere = settings(derandomize=True, database=None, deadline=None, max_examples=examples(20, 100))
+same_everywhere = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=examples(20, 100),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 
 @same_everywhere

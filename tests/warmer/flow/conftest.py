@@ -96,6 +96,12 @@ def step(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def rare_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further probe goes out only after `pass_time`, also on a machine that takes seconds for a job."""
+    monkeypatch.setattr("warmer.state.budget.PROBE_SECONDS", 600)
+
+
+@pytest.fixture
 def good(context: WorkerContext, telegram: FakeTelegram) -> str:
     """A partner's picture that is stored: Telegram has given it before."""
     file_id = add_pictures(telegram)[0]

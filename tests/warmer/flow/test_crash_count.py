@@ -128,7 +128,8 @@ def test_a_picture_with_a_crash_count_is_decoded_alone(context: WorkerContext, m
     assert not context.redis.exists(context.keys.crashes(fourth.subject)), "a picture that waits is counted"
 
 
-def test_a_picture_is_not_counted_before_its_turn(context: WorkerContext) -> None:
+def test_a_picture_is_not_counted_before_its_turn(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warmer.wiring.TURN_SECONDS", 60)
     crash(context)
     steps: Any = context.steps
     alone, other = (context.steps.leases.take(subject, "warm") for subject in (FID, f"{FID}0"))

@@ -13,7 +13,7 @@ from tests.conftest import listening
 from tests.warmer.flow.outages import add_pictures, attempt, list_ill, pass_time, warm
 from warmer.deadline import TASK_SECONDS
 from warmer.flow import cross_check
-from warmer.flow.cross_check import CALL_SECONDS, CANDIDATES_MAX, CHECK_SECONDS
+from warmer.flow.cross_check import CANDIDATES_MAX, CHECK_SECONDS
 from warmer.keys import CALLS, DOWNLOAD, LEASE_SECONDS, Subject
 from warmer.wiring import WorkerContext
 
@@ -90,7 +90,8 @@ def test_without_a_path_of_a_good_picture_a_failed_download_is_neither_counted_n
 def test_a_download_that_has_too_little_time_left_is_not_made(
     context: WorkerContext, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cross_check, "CHECK_SECONDS", CALL_SECONDS * 0.99)
+    monkeypatch.setattr(cross_check, "CHECK_SECONDS", 60.0)
+    monkeypatch.setattr(cross_check, "CALL_SECONDS", 61.0)
     telegram.reset()
     assert context.steps.attempts.cross_check.is_ill(DOWNLOAD) is None
     assert telegram.calls == {"getFile": 1}

@@ -15,7 +15,7 @@ from tests.warmer.flow.conftest import follow, get_partner
 from tests.warmer.flow.outages import add_pictures, attempt, list_ill, pass_time, warm
 from warmer.errors import NoPhoto, Transient, UnknownRefusal, Unreachable, UpstreamFailed
 from warmer.flow.outcome import Outcome
-from warmer.flow.retry import BACKOFF_MAX_SECONDS, GROWS_AFTER
+from warmer.flow.retry import BACKOFF_MAX_SECONDS, GROWS_AFTER, RETRIES, Retry
 from warmer.keys import Lane, Subject
 from warmer.wiring import WorkerContext
 
@@ -58,10 +58,13 @@ def test_a_picture_that_keeps_failing_is_dropped_unless_it_is_kept_warm(
     assert context.steps.store.get_unavailable(FID) is None
 
 
-def test_a_client_that_asks_for_a_dropped_picture_gets_it_after_the_pause(context: WorkerContext) -> None:
+def test_a_client_that_asks_for_a_dropped_picture_gets_it_after_the_pause(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RETRIES, Unreachable, Retry(max_tries=None, pause_seconds=15))
     fail(context, Unreachable, GROWS_AFTER + 1)
     assert context.steps.attempts.run(FID, "hot", lambda _: Outcome("done")).kind == "postponed"
-    assert get_next_run(context) == remaining(0.8 * 6)
+    assert get_next_run(context) == remaining(0.8 * 30)
     assert run(context) == Outcome("done")
 
 
@@ -166,8 +169,9 @@ def test_while_get_me_fails_as_well_no_pause_of_a_single_picture_grows(
 
 
 def test_a_person_whose_picture_waits_runs_when_the_picture_does(
-    context: WorkerContext, telegram: FakeTelegram, partner_id: int
+    context: WorkerContext, telegram: FakeTelegram, partner_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(RETRIES, Unreachable, Retry(max_tries=None, pause_seconds=60))
     telegram.fail("download", "internal-error", times=None)
     subject = Subject.of_person(partner_id)
     for _ in range(2):  # the second finds the picture in its backoff

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from faketelegram import FakeTelegram
@@ -40,7 +42,12 @@ def test_a_refusal_in_unknown_words_pauses_its_picture_for_a_minute_if_get_me_do
 ) -> None:
     telegram.fail("getFile", "unknown-refusal")
     telegram.fail("getMe", fault)
-    warm_photo(file_ids[0], JobContext.start("warm", 2, seconds=2), context.steps)
+    began = time.monotonic()
+
+    def clock() -> float:  # the time of the job begins with getMe: a busy machine needs it for getFile
+        return time.monotonic() if telegram.calls["getMe"] else began
+
+    warm_photo(file_ids[0], JobContext.start("warm", 2, seconds=2, clock=clock), context.steps)
     assert list_next_runs(context)[file_ids[0]] > 40
 
 

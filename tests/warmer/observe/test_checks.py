@@ -36,11 +36,17 @@ class Server(RedisServer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.user = Redis.from_url(self.url, username="avatars", password="password", socket_timeout=0.2)
+        self.user = Redis.from_url(self.url, username="avatars", password="password", socket_timeout=60)
         self.grant(*RIGHTS)
 
     def grant(self, *rules: str) -> None:
         self.client.execute_command("ACL", "SETUSER", "avatars", "reset", "on", ">password", *rules)
+
+    def stand_still(self) -> None:
+        """From now on nothing is answered; its user does not wait long for that."""
+        self.user.connection_pool.disconnect()
+        self.user.connection_pool.connection_kwargs["socket_timeout"] = 0.2
+        self.process.send_signal(signal.SIGSTOP)
 
     def __exit__(self, *_: object) -> None:
         self.user.close()
@@ -117,7 +123,7 @@ def test_the_probes_leave_nothing_in_redis(server: Server) -> None:
 
 
 def test_a_silent_redis_is_away_and_then_ok_again(server: Server, checks: HealthChecks, clock: Clock) -> None:
-    server.process.send_signal(signal.SIGSTOP)
+    server.stand_still()
     health = checks.take()
     assert (health.checks["redis"], health.can_read) == ("away", False)
     assert {health.checks[name] for name in ("worker", "beat", "bot")} == {"unknown"}
@@ -135,14 +141,14 @@ def test_an_outage_is_noted_since_the_connection_was_lost_or_else_since_the_firs
     checks.note_lost()
     wall.advance(10)
     checks.note_lost()  # it tries again and again
-    server.process.send_signal(signal.SIGSTOP)
+    server.stand_still()
     assert checks.take().noticed == {"redis": 50_000}
     wall.advance(10)
     assert checks.take().noticed == {"redis": 50_000}
     server.process.send_signal(signal.SIGCONT)
     checks.note_joined()
     wait_until(lambda: checks.take().noticed == {})
-    server.process.send_signal(signal.SIGSTOP)
+    server.stand_still()
     assert checks.take().noticed == {"redis": 50_020}
     server.process.send_signal(signal.SIGCONT)
 
@@ -150,7 +156,7 @@ def test_an_outage_is_noted_since_the_connection_was_lost_or_else_since_the_firs
 def test_a_process_that_starts_during_an_outage_knows_no_beginning(
     server: Server, clock: Clock, settings: Settings, redis: Redis
 ) -> None:
-    server.process.send_signal(signal.SIGSTOP)
+    server.stand_still()
     checks = HealthChecks(server.user, KEYS, Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings), clock)
     checks.note_lost()
     assert (checks.take().checks["redis"], checks.take().noticed) == ("away", {})
@@ -163,7 +169,7 @@ def test_an_outage_between_two_checks_leaves_no_beginning_behind(
     wall = Clock(50_000)
     checks = HealthChecks(server.user, KEYS, Publisher(app, redis, KEYS, Schedule(redis, KEYS), settings), clock, wall)
     checks.take()
-    server.process.send_signal(signal.SIGSTOP)
+    server.stand_still()
     assert checks.take().noticed == {"redis": 50_000}
     checks.note_joined()  # and no check before the next outage
     wall.advance(3600)

@@ -31,10 +31,19 @@ def list_waits(client: Redis) -> tuple[float, float, float, int]:
     return options["socket_connect_timeout"], options["socket_timeout"], pool.timeout, retry.get_retries()
 
 
+def succeeds(command: Callable[[], object]) -> bool:
+    """Run it. Returns False if it fails: a busy machine may answer a web client too late."""
+    try:
+        command()
+    except RedisError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("connect", [lambda s: connect_web(s, 2), connect_worker, connect_listener])
 def test_each_client_can_talk_to_redis(settings: Settings, connect: Callable[[Settings], Redis]) -> None:
     with connect(settings) as client:
-        assert client.ping()
+        wait_until(lambda: succeeds(client.ping))
 
 
 def test_a_web_client_waits_less_than_a_second_in_all_and_does_not_retry(settings: Settings) -> None:
@@ -50,8 +59,8 @@ def test_a_worker_client_waits_through_a_short_outage(settings: Settings) -> Non
 def test_an_exhausted_connection_pool_is_an_error(settings: Settings, redis: Redis) -> None:
     with connect_web(settings, 2) as client, ExitStack() as busy:
         for _ in range(2):
-            channel = busy.enter_context(client.pubsub())
-            channel.subscribe("something")
+            subscribe = partial(busy.enter_context(client.pubsub()).subscribe, "something")
+            wait_until(partial(succeeds, subscribe))
         with pytest.raises(RedisConnectionError):
             client.ping()
 

@@ -158,8 +158,13 @@ def test_the_instants_of_an_id_never_run_back(context: WorkerContext, outbox: Ou
 
 
 def test_events_that_pile_up_are_merged_into_the_next(
-    context: WorkerContext, delivery: Delivery, receiver: Receiver, telegram: FakeTelegram
+    context: WorkerContext,
+    delivery: Delivery,
+    receiver: Receiver,
+    telegram: FakeTelegram,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("warmer.webhook.delivery.TURN_SECONDS", 600)  # on a machine of any speed
     person_id, files = (
         next_id(),
         [telegram.world.add_file(make_picture(color=(n, 0, 0))) for n in range(EVENTS_MAX + 5)],

@@ -14,11 +14,14 @@ from tests.support.remaining import remaining
 from warmer.broker.publish import count_waiting
 from warmer.celery import app
 from warmer.keys import HEARTBEAT_SECONDS, Keys
+from warmer.redis_client.clients import connect_worker
 from warmer.worker.beat_scheduler import WAITING_MAX, ModestScheduler
 
 
 @pytest.fixture
-def scheduler(redis: Redis) -> Iterator[ModestScheduler]:
+def scheduler(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModestScheduler]:
+    """Beat, with the patience of a worker: on a busy machine Redis may answer late."""
+    monkeypatch.setattr("warmer.worker.beat_scheduler.connect_web", connect_worker)
     scheduler = ModestScheduler(app=app, lazy=True)
     yield scheduler
     scheduler.close()

