@@ -23,7 +23,7 @@ from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.support.clock import Clock
 from tests.support.leaks import read_values
 from tests.support.redis_kinds import KIND, connect_broker, run_kind, subscribed
-from tests.support.running import Service, run_service
+from tests.support.running import START_SECONDS, Service, run_service
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 from warmer.redis_client.clients import connect_worker
@@ -204,7 +204,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         }
         with run_service(folder, **settings) as running:
             # A starting worker would take CPU time from the tests.
-            wait_until(lambda: "avatar_workers 2.0" in running.call("GET", "/metrics").text, 30)
+            wait_until(lambda: "avatar_workers 2.0" in running.call("GET", "/metrics").text, START_SECONDS)
             yield replace(running, telegram=fake)
 
 
