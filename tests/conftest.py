@@ -110,6 +110,8 @@ def environment(
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)
         patch.chdir(folder)
+        # Deletions wait until each web process has heard of them, on a busy machine, too.
+        patch.setattr("warmer.flow.forget.WAIT_SECONDS", 60.0)
         patch.setenv("TELEGRAM_BOT_TOKEN", TEST_TOKEN)
         patch.setenv("TELEGRAM_API_URL", telegram_server.url)
         for name, value in redis_settings.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import listening
 from tests.support.cli_parts import answer, call, fail
 from warmer.wiring import WorkerContext
@@ -22,7 +24,8 @@ def test_forget_counts_partners_in_words() -> None:
     assert "about 2 partners?" in call("forget", "42", "43", given="n\n").stderr
 
 
-def test_a_missing_purge_acknowledgement_is_an_error(context: WorkerContext) -> None:
+def test_a_missing_purge_acknowledgement_is_an_error(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warmer.flow.forget.WAIT_SECONDS", 0.5)
     with listening(context.redis, context.keys.acknowledge):
         status, line = fail("forget", "--yes", "42")
     assert (status, "repeat the command" in line) == (1, True)
