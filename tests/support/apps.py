@@ -60,7 +60,7 @@ def make_app() -> Iterator[MakeApp]:
                     patch.setattr("web.wiring.PUBLISH_SECONDS", 60.0)
                 app = create_app(load_settings(**overrides), clock=clock, wall_clock=wall_clock)
             # The pools of an earlier app in this process would keep its time limits.
-            celery._pool = celery.amqp._producer_pool = None
+            celery._pool = celery.amqp._producer_pool = None  # type: ignore[attr-defined]  # private: in no stub
             app.test_client_class = BrowserClient
             if is_patient:
                 get_web_context(app).breaker.clock = Clock()
