@@ -25,7 +25,7 @@ from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.support.clock import Clock
 from tests.support.leaks import read_values
 from tests.support.redis_kinds import KIND, connect_broker, run_kind, subscribed
-from tests.support.running import Service, run_service
+from tests.support.running import START_SECONDS, Service, run_service
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 from warmer.redis_client.clients import connect_worker
@@ -112,6 +112,8 @@ def environment(
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)
         patch.chdir(folder)
+        # Deletions wait until each web process has heard of them, on a busy machine, too.
+        patch.setattr("warmer.flow.forget.WAIT_SECONDS", 60.0)
         patch.setenv("TELEGRAM_BOT_TOKEN", TEST_TOKEN)
         patch.setenv("TELEGRAM_API_URL", telegram_server.url)
         for name, value in redis_settings.items():
@@ -210,7 +212,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         }
         with run_service(folder, **settings) as running:
             # A starting worker would take CPU time from the tests.
-            wait_until(lambda: "avatar_workers 2.0" in running.call("GET", "/metrics").text, 30)
+            wait_until(lambda: "avatar_workers 2.0" in running.call("GET", "/metrics").text, START_SECONDS)
             yield replace(running, telegram=fake)
 
 

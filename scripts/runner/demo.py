@@ -26,7 +26,8 @@ from warmer.state.records import Records
 
 TOKEN = "123456789:FAKE-made-up-for-the-demo"  # noqa: S105 - opens nothing
 PROGRAM = Path(__file__).resolve().parents[1] / "faketelegram"
-DEADLINE = 10.0  # seconds per partner; the server may still be starting
+DEADLINE = 60.0  # seconds per partner; the server may still be starting
+WARM_SECONDS = 10.0  # for all pictures; the page shows the others as they come
 CALL_MS, CONNECTION_MS = 50, 100  # as from a server in the same part of the world; the page names them
 NEWEST_SECONDS, GROWTH = 240, 1.4  # the newest joined so long ago; the age of the next is so many times that: six days
 
@@ -92,7 +93,7 @@ def _register(page: str, api_key: str, person: Account, is_stopping: Callable[[]
 
 def _wait_until_warm(page: str, api_key: str, is_stopping: Callable[[], bool]) -> None:
     """Wait until all pictures are ready, but not for long: a visitor opens the page as soon as its URL is printed."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + WARM_SECONDS
     while not is_stopping() and time.monotonic() < deadline:
         _, answer = ask(f"{page}api/partner/recent?limit=100", api_key=api_key)
         partners = answer.get("partners", []) if isinstance(answer, dict) else []

@@ -11,7 +11,7 @@ from runner.local_http import ask
 from runner.plan import Plan
 from runner.terminal import StartFailed, say
 
-DEADLINE = 60.0  # seconds
+DEADLINE = 150.0  # seconds, on a busy machine, too; a process that ends again and again is named sooner
 WORKER_PATIENCE = 20.0  # seconds
 HEARTBEAT = 10.0  # seconds between progress lines
 MAX_EXITS = 3  # of a process before the first answer of the page

@@ -17,13 +17,15 @@ from faketelegram import FakeTelegram
 from tests.support.clock import Clock
 from tests.support.running import BROWSER_ACCEPT
 from tests.support.web_parts import MakeApp
+from warmer.celery import app as celery
 from warmer.redis_client.clients import Patience
 from warmer.settings import load_settings
 from web import close_app, create_app
 from web.wiring import get_web_context
 
 
-def _wait_a_minute(_connect: float, _read: float, _pool: float, retry: Retry) -> Patience:
+def wait_a_minute(_connect: float, _read: float, _pool: float, retry: Retry) -> Patience:
+    """Takes the place of `Patience`, for a client of a Redis that a busy machine makes slow."""
     return Patience(60, 60, 60, retry)
 
 
@@ -40,30 +42,43 @@ def make_app() -> Iterator[MakeApp]:
     """Makes web apps with other settings than the environment's and with the test's clocks.
 
     On a busy machine the shared Redis may answer later than a request waits. Only an app with its own Redis, which a
-    test stops, has the timeouts of production.
+    test stops, has the timeouts of production, unless `patient` says otherwise.
     """
     with ExitStack() as opened:
 
         def make(
             *,
+            patient: bool | None = None,
             clock: Callable[[], float] = time.monotonic,
             wall_clock: Callable[[], float] = time.time,
             **overrides: Any,
         ) -> Flask:
+            is_patient = "redis_url" not in overrides if patient is None else patient
             with pytest.MonkeyPatch.context() as patch:
-                if is_patient := "redis_url" not in overrides:
-                    patch.setattr("warmer.redis_client.clients.Patience", _wait_a_minute)
+                if is_patient:
+                    patch.setattr("warmer.redis_client.clients.Patience", wait_a_minute)
+                    patch.setattr("web.wiring.PUBLISH_SECONDS", 60.0)
                 app = create_app(load_settings(**overrides), clock=clock, wall_clock=wall_clock)
+            # The pools of an earlier app in this process would keep its time limits.
+            celery._pool = celery.amqp._producer_pool = None  # type: ignore[attr-defined]  # private: in no stub
             app.test_client_class = BrowserClient
             if is_patient:
                 get_web_context(app).breaker.clock = Clock()
+                get_web_context(app).photos.publisher.enqueued_ms = 600_000  # longer than any test
             opened.callback(close_app, app)
             return app
 
         yield make
 
 
+def make_patient_app(make_app: MakeApp) -> Flask:
+    """Returns an app whose requests wait longer for a picture than anything takes in a test."""
+    app = make_app(photo_wait=10)
+    get_web_context(app).photos.waiting.wait_seconds = 60.0
+    return app
+
+
 @pytest.fixture
 def app(redis: Redis, telegram: FakeTelegram, make_app: MakeApp) -> Flask:
     """The web tier, without a worker. Requests wait for as long as a busy machine takes."""
-    return make_app(photo_wait=10)
+    return make_patient_app(make_app)

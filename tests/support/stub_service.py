@@ -15,7 +15,7 @@ from tests.conftest import wait_until
 from warmer.settings import Settings
 
 SERVE = Path(__file__).resolve().parents[2] / "scripts" / "runner"
-PATIENCE = 120  # seconds for a start or a stop
+PATIENCE = 240  # seconds for a start or a stop
 GIVEN = {name.upper() for name in Settings.model_fields} | {"DEMO"}
 
 # Answers everything with 200, and records its registrations and its environment.

@@ -71,8 +71,8 @@ def warm_picture(service: Service) -> str:
     world.add_user(user_id, "Ann")
     world.draw_all()
     body = {"name": "Ann", "photo_file_id": world.file_id(user_id, 320)}
-    service.call("PUT", f"/api/partner/{user_id}", json=body)
-    wait_until(lambda: service.call("GET", f"/api/partner/{user_id}").json()["photo_ready"])
+    service.ask("PUT", f"/api/partner/{user_id}", json=body).raise_for_status()
+    wait_until(lambda: service.ask("GET", f"/api/partner/{user_id}").json()["photo_ready"])
     return file_url(body["photo_file_id"])
 
 

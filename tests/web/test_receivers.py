@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from tests.support.redis_kinds import KIND
 from tests.support.web_parts import MakeApp, as_user, file_url, new_file_id, new_id, queued, store_picture, user_url
+from warmer.broker.queues import choose_publishing_options
 from warmer.celery import app as celery
 from warmer.keys import Subject
 from warmer.settings import Settings
@@ -96,6 +97,9 @@ def broken(request: Any, monkeypatch: pytest.MonkeyPatch, app: Flask) -> Iterato
         monkeypatch.setenv("CELERY_BROKER_WRITE_URL", f"redis://127.0.0.1:{port}")
         monkeypatch.setattr(celery, "_pool", None)
         monkeypatch.setattr(celery.amqp, "_producer_pool", None)
+        # A broker that hangs shall not hold up the test for the minute that its app would wait.
+        options = celery.conf.broker_transport_options | choose_publishing_options(get_web_context(app).settings, 0.5)
+        celery.conf.update(broker_transport_options=options, broker_connection_timeout=0.5)
         yield app
 
 

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from tests.support.apps import wait_a_minute
 from tests.support.clock import Clock
 from warmer.redis_client.clients import connect_web
 from warmer.settings import Settings
@@ -23,7 +24,10 @@ def breaker(clock: Clock) -> Breaker:
 
 
 @pytest.fixture
-def pool(settings: Settings, redis: Redis, breaker: Breaker) -> Iterator[BreakablePool]:
+def pool(
+    settings: Settings, redis: Redis, breaker: Breaker, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[BreakablePool]:
+    monkeypatch.setattr("warmer.redis_client.clients.Patience", wait_a_minute)
     one_server = settings.model_copy(update={"redis_url": settings.celery_broker_url or settings.redis_url})
     with connect_web(one_server, 4, BreakablePool, breaker=breaker) as client:
         assert isinstance(client.connection_pool, BreakablePool)

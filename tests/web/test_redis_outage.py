@@ -33,16 +33,28 @@ from web.wiring import get_web_context
 
 
 @pytest.fixture
-def app_with_own_redis(tmp_path: Path, telegram: object, as_server: Headers, make_app: MakeApp) -> Iterator[Any]:
-    """An app with its own Redis, which a test can stop, with a stored picture and a partner."""
+def patient_app(tmp_path: Path, telegram: object, as_server: Headers, make_app: MakeApp) -> Iterator[Flask]:
+    """An app with its own Redis, a stored picture and a partner, that waits for as long as a busy machine takes."""
     with RedisServer(tmp_path, **{"maxmemory-policy": "noeviction"}) as server:
-        app = make_app(redis_url=server.url, photo_wait=0.2)
-        wait_until(lambda: app.test_client().get("/readyz").get_json()["checks"]["redis"] == "ok")
+        app = make_app(redis_url=server.url, photo_wait=0.2, patient=True)
+        wait_until(lambda: is_redis_ok(app))
         app.config.update(server=server, stored=file_url(store_picture(app)), folder=tmp_path)
-        app.test_client().put(
-            "/api/partner/42", json={"name": "Ann", "photo_file_id": new_file_id()}, headers=as_server
-        )
+        body = {"name": "Ann", "photo_file_id": new_file_id()}
+        assert ask(app, "PUT", "/api/partner/42", json=body, headers=as_server).status_code == 201
         yield app
+
+
+@pytest.fixture
+def app_with_own_redis(patient_app: Flask, make_app: MakeApp) -> Flask:
+    """Another app on this Redis, with the time limits of production, for tests that stop or freeze it."""
+    app, kept = make_app(redis_url=patient_app.config["server"].url, photo_wait=0.2), ("server", "stored", "folder")
+    app.config.update({name: patient_app.config[name] for name in kept})
+    wait_until(lambda: is_redis_ok(app))
+    return app
+
+
+def is_redis_ok(app: Flask) -> bool:
+    return bool(ask(app, "GET", "/readyz").json["checks"]["redis"] == "ok")
 
 
 def freeze(app: Flask) -> None:
@@ -142,7 +154,7 @@ def test_a_killed_redis_is_503_until_it_is_back(app_with_own_redis: Flask) -> No
     app_with_own_redis.config["server"].kill()
     assert ask(app_with_own_redis, "GET", app_with_own_redis.config["stored"]).status_code == 503
     app_with_own_redis.config["server"].start()
-    wait_until(lambda: ask(app_with_own_redis, "GET", "/readyz").json["checks"]["redis"] == "ok")
+    wait_until(lambda: is_redis_ok(app_with_own_redis))
 
 
 @pytest.mark.usefixtures("telegram")
@@ -182,23 +194,21 @@ REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk, refu
 
 @pytest.mark.parametrize("refuse", REFUSALS)
 def test_without_writes_hits_and_lists_are_served_and_other_requests_are_503(
-    app_with_own_redis: Flask, as_server: Headers, refuse: Any
+    patient_app: Flask, as_server: Headers, refuse: Any
 ) -> None:
-    web_context, aged, shown = get_web_context(app_with_own_redis), new_id(), store_picture(app_with_own_redis)
+    web_context, aged, shown = get_web_context(patient_app), new_id(), store_picture(patient_app)
     # A stale profile is also enqueued for a check: this write fails, the answer stays 200.
     record = json.dumps({"photo_file_id": shown, "photo_unique_id": "u", "looked_up_at": 0})
     web_context.redis.set(web_context.keys.person(aged), record)
-    refuse(app_with_own_redis)
-    reads = (app_with_own_redis.config["stored"], user_url(aged), "/api/partner/recent", "/api/partner/42", "/readyz")
-    assert [ask(app_with_own_redis, "GET", path, headers=as_server).status_code for path in reads] == [200] * 5
-    cold = ask(app_with_own_redis, "GET", file_url(new_file_id()))
+    refuse(patient_app)
+    reads = (patient_app.config["stored"], user_url(aged), "/api/partner/recent", "/api/partner/42", "/readyz")
+    assert [ask(patient_app, "GET", path, headers=as_server).status_code for path in reads] == [200] * 5
+    cold = ask(patient_app, "GET", file_url(new_file_id()))
     assert_problem(cold, 503)
     body = {"json": {"name": "Ann"}, "headers": as_server}
-    assert_problem(ask(app_with_own_redis, "PUT", "/api/partner/7", **body), 503)
-    assert_problem(ask(app_with_own_redis, "POST", "/api/partner/me", headers=as_user(7)), 503)
-    warm = ask(
-        app_with_own_redis, "POST", "/api/photos/warm", json={"photo_file_ids": [new_file_id()]}, headers=as_server
-    )
+    assert_problem(ask(patient_app, "PUT", "/api/partner/7", **body), 503)
+    assert_problem(ask(patient_app, "POST", "/api/partner/me", headers=as_user(7)), 503)
+    warm = ask(patient_app, "POST", "/api/photos/warm", json={"photo_file_ids": [new_file_id()]}, headers=as_server)
     assert (warm.status_code, warm.headers["Retry-After"]) == (503, "1")
 
 

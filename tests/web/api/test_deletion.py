@@ -19,8 +19,9 @@ from web.wiring import get_web_context
 
 
 def test_a_delete_without_every_acknowledgement_is_503_and_says_so(
-    app: Flask, backend: Backend, client: FlaskClient, redis: Redis
+    app: Flask, backend: Backend, client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("warmer.flow.forget.WAIT_SECONDS", 0.5)
     backend.put(user_id := new_id())
     with subscribed(redis, get_web_context(app).keys.acknowledge):
         answer = client.delete(f"/api/partner/{user_id}", headers={"Authorization": f"Bearer {API_KEY}"})

@@ -263,7 +263,7 @@ def test_the_figures_say_since_when_there_are_any(app: Flask, client: FlaskClien
     for ago in (12, 3, 1):
         web_context.redis.hset(web_context.keys.stats(minute - ago), "requests", ago)
     assert read(client)["since"] // 60 == minute - 12
-    assert "since 12 min" in read_main(client)
+    assert re.search("since 1[23] min", read_main(client))  # a minute may end meanwhile
     web_context.redis.hset(web_context.keys.stats(minute - 1435), "requests", 1)
     assert "since" not in read_main(client)
     assert "24 h ago" in read_main(client)

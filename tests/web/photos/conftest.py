@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import wait_until
 from tests.support.redis_kinds import KIND, list_calls, reset_calls
-from tests.support.web_parts import MakeApp, new_id, store_picture
+from tests.support.web_parts import new_id, store_picture
 from web.wiring import get_web_context
 
 HIT = {
@@ -55,13 +55,6 @@ def forget_one(app: Flask) -> str:
     web_context.photos.people.register(user_id, "Ann", file_id)
     web_context.api.forget.person(user_id)
     return file_id
-
-
-def make_patient_app(make_app: MakeApp) -> Flask:
-    """Returns an app with a wait longer than anything takes in a test."""
-    app = make_app(photo_wait=10)
-    get_web_context(app).photos.waiting.wait_seconds = 60.0
-    return app
 
 
 @pytest.fixture

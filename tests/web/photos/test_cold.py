@@ -7,8 +7,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from faketelegram import FakeTelegram
+from tests.support.apps import make_patient_app
 from tests.support.web_parts import MakeApp, file_url, new_file_id, new_id, user_url
-from tests.web.photos.conftest import make_patient_app
 from web.photos.response import CACHE_CONTROL
 
 pytestmark = pytest.mark.usefixtures("worker")

@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import wait_until
+from tests.support.apps import make_patient_app
 from tests.support.clock import Clock
 from tests.support.web_parts import (
     MakeApp,
@@ -24,7 +25,6 @@ from tests.support.web_parts import (
     store_picture,
     store_unavailable,
 )
-from tests.web.photos.conftest import make_patient_app
 from warmer.errors import InvalidFileId
 from web.photos.waiting import LOOK_SECONDS, Overloaded, Waiting
 from web.wiring import PLACES, THREADS, get_web_context

@@ -44,7 +44,7 @@ bounded = settings(
     database=None,
     deadline=None,
     max_examples=examples(100, 5000),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from gunicorn.config import Config
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.gunicorn_way import make_config, read_whole
@@ -17,7 +17,13 @@ from web.photos.request import LIST_PATH, ListRequest, RawRequest
 from web.server.fast_path import permits_the_fast_path
 from web.server.plain_request import ETAGS_MAX, FIELD_MAX, FIELDS_MAX, LINE_MAX, NOT_PLAIN, TARGET_MAX, parse_plain
 
-bounded = settings(derandomize=True, database=None, deadline=None, max_examples=examples(300, 5000))
+bounded = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=examples(300, 5000),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 # As gunicorn.conf.py sets it, and one whose peer is trusted with everything.
 CONFIGS = [make_config(forwarded_allow_ips=""), make_config(forwarded_allow_ips="*", forwarder_headers="*")]
 

@@ -10,6 +10,7 @@ import pytest
 from blinker import NamedSignal
 from flask import Flask
 
+from tests.support.apps import make_patient_app
 from tests.support.clock import Clock
 from tests.support.raw_http import head
 from tests.support.web_memory import hear_purges, keep_in_memory
@@ -34,8 +35,7 @@ THREADS, MANY = 4, 40  # one thread may look
 @pytest.fixture
 def app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
     """The web tier without a worker, with a wait longer than anything takes here."""
-    app = make_app(photo_wait=10)
-    get_web_context(app).photos.waiting.wait_seconds = 60.0
+    app = make_patient_app(make_app)
     hear_purges(app)
     return app
 
