@@ -52,13 +52,14 @@ class Forget:
             self.people.send_events(person_id)
 
 
-def wait_for_acknowledgements(redis: Redis, keys: Keys, seconds: float = WAIT_SECONDS) -> bool:
+def wait_for_acknowledgements(redis: Redis, keys: Keys, seconds: float | None = None) -> bool:
     """Wait until every web process has seen the purges that were published before. Returns True if all did in time.
 
-    A connection delivers messages in order, so a process that acknowledges has seen every earlier purge.
+    `seconds`: WAIT_SECONDS unless given. A connection delivers messages in order, so a process that acknowledges has
+    seen every earlier purge.
     """
     key = keys.acknowledged(secrets.token_hex(8))
-    end = time.monotonic() + seconds
+    end = time.monotonic() + (WAIT_SECONDS if seconds is None else seconds)
     # A subscriber that is no web process counts here and never acknowledges. PUBSUB NUMSUB would tell them apart, but
     # in Valkey 9.1.2 its answer is wrong for eight subscribers.
     missing = redis.publish(keys.acknowledge, key)

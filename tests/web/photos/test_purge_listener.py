@@ -210,7 +210,7 @@ def test_of_many_silent_processes_a_few_are_awaited_in_one_round_trip(
         for _ in range(20):
             silent.enter_context(subscribed(redis, keys.acknowledge))
         monkeypatch.setattr(redis, "pipeline", open_noted)
-        assert not wait_for_acknowledgements(redis, keys)
+        assert not wait_for_acknowledgements(redis, keys, 0.5)
     assert waits[0] == max(waits) == POPS_MAX
 
 
