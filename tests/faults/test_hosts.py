@@ -102,7 +102,7 @@ def test_a_picture_requested_at_both_hosts_at_once_is_fetched_once(hosts: tuple[
     cold = list(hosts[0].add_people(10).values())
     hosts[0].fake.reset()
     with ThreadPoolExecutor(4 * len(cold)) as clients:
-        asked = [clients.submit(host.get, file_id) for file_id in cold for host in hosts * 2]
+        asked = [clients.submit(host.get_served, file_id) for file_id in cold for host in hosts * 2]
     assert {one.result().status for one in asked} == {200}
     assert count_picture_calls(hosts[0].fake) == Counter(getFile=len(cold), download=len(cold))
 
@@ -138,7 +138,7 @@ def test_a_new_picture_put_at_one_host_is_served_by_the_other(hosts: tuple[Stage
 
 def test_a_worker_of_the_other_host_wakes_a_waiting_client(hosts: tuple[Stage, Stage], figure: Figure) -> None:
     one, other = hosts
-    waits = {file_id: one.get(file_id) for file_id in one.add_people(30).values()}
+    waits = {file_id: one.get_served(file_id) for file_id in one.add_people(30).values()}
     assert {answer.status for answer in waits.values()} == {200}
     wait_until(lambda: all(f"{file_id} done [hot]" in log_of(one) + log_of(other) for file_id in waits), DEADLINE)
     elsewhere = [answer.seconds for file_id, answer in waits.items() if f"{file_id} done [hot]" in log_of(other)]
@@ -167,7 +167,7 @@ def test_the_remaining_host_finishes_the_work_of_a_lost_one(hosts: tuple[Stage, 
     lost_at = time.monotonic()
     late = other.add_people(5)
     other.register(late)
-    assert {other.get(file_id).status for file_id in other.add_people(5).values()} == {200}
+    assert {other.get_served(file_id).status for file_id in other.add_people(5).values()} == {200}
     wait_until(lambda: all(map(other.is_ready, people | late)), LEASE_DEADLINE)
     figure("two hosts, one lost: all its pictures are warm", time.monotonic() - lost_at)
 

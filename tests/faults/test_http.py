@@ -143,7 +143,7 @@ BODIES = {
 
 def test_a_malformed_body_gets_its_documented_status(service: Service) -> None:
     assert len(gzip.compress(ANN)) == 35
-    service.call("PUT", "/api/partner/77", json={"name": "Ann"})
+    service.ask("PUT", "/api/partner/77", json={"name": "Ann"})
     assert list_wrong(service, BODIES) == {}
 
 
@@ -176,11 +176,11 @@ def test_bodies_that_never_end_hold_up_no_other_request(service: Service, pictur
 
 
 def test_an_incomplete_body_changes_nothing(service: Service) -> None:
-    service.call("DELETE", "/api/partner/78")
+    service.ask("DELETE", "/api/partner/78")
     for more in ([], ["Expect: 100-continue"]):
         data = head("PUT /api/partner/78 HTTP/1.1", AS_SERVER, JSON, "Content-Length: 30", *more) + ANN
         assert {answer.status for answer in exchange(service.url, data)} <= {100, 400}
-    assert service.call("GET", "/api/partner/78").status_code == 404
+    assert service.ask("GET", "/api/partner/78").status_code == 404
 
 
 UNKNOWN = [

@@ -128,7 +128,7 @@ def test_a_forgotten_picture_stays_forgotten_while_redis_evicts(stage: Stage, se
     wait_until(lambda: not any(is_stored(server, other) for other in others.values()), DEADLINE)
     server.client.config_set("maxmemory", "256mb")
     wait_until(lambda: {stage.get(other).status for other in others.values()} == {200}, LEASE_DEADLINE)
-    assert stage.get(file_id).status == 404
+    assert stage.get_served(file_id).status == 404
     assert not is_stored(server, file_id)
 
 
