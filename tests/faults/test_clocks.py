@@ -18,7 +18,7 @@ from tests.support.faults import DEADLINE, Figure, Stage, hooks, let_pass, run_s
 from tests.support.running import ROOT
 from warmer.keys import QUEUES
 
-TTL_SECONDS, CHECK_SECONDS, WATCHED_SECONDS = 20, 5, 24
+TTL_SECONDS, CHECK_SECONDS, WATCHED_SECONDS = 60, 15, 72
 SETTINGS = {"PHOTO_TTL": str(TTL_SECONDS), "PROFILE_CHECK_EVERY": str(CHECK_SECONDS)}
 LATE_SECONDS = 7.0  # longer than the interval at which workers take over tasks of dead workers
 WORKER = ["worker", "--hostname", "off@%h", "--pool", "threads", "--concurrency", "32"]
