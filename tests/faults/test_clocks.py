@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 
 import pytest
 from redis import Redis
@@ -20,6 +21,7 @@ from warmer.keys import QUEUES
 
 TTL_SECONDS, CHECK_SECONDS, WATCHED_SECONDS = 60, 15, 72
 SETTINGS = {"PHOTO_TTL": str(TTL_SECONDS), "PROFILE_CHECK_EVERY": str(CHECK_SECONDS)}
+READ_SECONDS = 10.0  # after which a download without an answer is cut
 LATE_SECONDS = 7.0  # longer than the interval at which workers take over tasks of dead workers
 WORKER = ["worker", "--hostname", "off@%h", "--pool", "threads", "--concurrency", "32"]
 
@@ -93,6 +95,10 @@ def test_a_task_redelivered_by_a_wrong_clock_is_not_repeated(stage: Stage, figur
     wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
     with stage.connect() as redis:
         wait_until(lambda: has_no_message(redis), DEADLINE)  # redelivered messages are done, too
-    downloads = stage.fake.calls["download"]
-    figure("clocks 5 min off: downloads of 10 pictures", downloads)
-    assert downloads <= len(people) + 1
+    figure("clocks 5 min off: downloads of 10 pictures", stage.fake.calls["download"])
+    began: defaultdict[str, list[float]] = defaultdict(list)
+    for at, method, said in list(stage.fake.log):
+        if method == "download":
+            began[str(said["file_path"])].append(at)
+    # A busy machine may cut a download and make it again, but only READ_SECONDS after its start.
+    assert sum(later - at < READ_SECONDS for times in began.values() for at, later in pairwise(times)) <= 1

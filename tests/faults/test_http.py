@@ -186,11 +186,13 @@ def put_when_asked(service: Service) -> list[int]:
     """Send a body once the service asks for it. Returns the statuses."""
     with connect(service.url) as sock, sock.makefile("rb") as stream:
         sock.sendall(put("Content-Length: 15", "Expect: 100-continue", body=b""))
-        assert (asked := read_answer(stream))
+        asked = read_answer(stream)
+        assert asked
         if asked.status != 100:
             return [asked.status]
         sock.sendall(ANN)
-        assert (answer := read_answer(stream))
+        answer = read_answer(stream)
+        assert answer
         return [asked.status, answer.status]
 
 

@@ -47,7 +47,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory, rabbit: RabbitServer) -> Ite
         ("redis://:{secret}@{}", "is RabbitMQ, not Redis"),
     ],
 )
-def test_a_broker_that_refuses_what_the_url_says_stops_a_start(rabbit: RabbitServer, url: str, told: str) -> None:
+def test_a_broker_that_refuses_what_the_url_says_stops_a_start(
+    rabbit: RabbitServer, monkeypatch: pytest.MonkeyPatch, url: str, told: str
+) -> None:
+    monkeypatch.setattr("warmer.broker.greeting.ANSWER_SECONDS", 60.0)  # a busy broker answers late
+    monkeypatch.setattr("warmer.broker.start_check.CHECK_SECONDS", 120.0)
     where = f"127.0.0.1:{rabbit.port}"
     settings = load_settings(celery_broker_url=url.format(where, secret="hunter2-hunter2"))
     said = ""
