@@ -18,10 +18,10 @@ from tests.faults.conftest import KEYS
 from tests.support.faults import DEADLINE, Figure, Stage, hooks, let_pass, run_stage
 from tests.support.running import ROOT
 from warmer.keys import QUEUES
+from warmer.telegram.client import READ_SECONDS
 
 TTL_SECONDS, CHECK_SECONDS, WATCHED_SECONDS = 60, 15, 72
 SETTINGS = {"PHOTO_TTL": str(TTL_SECONDS), "PROFILE_CHECK_EVERY": str(CHECK_SECONDS)}
-READ_SECONDS = 10.0  # after which a download without an answer is cut
 LATE_SECONDS = 7.0  # longer than the interval at which workers take over tasks of dead workers
 WORKER = ["worker", "--hostname", "off@%h", "--pool", "threads", "--concurrency", "32"]
 
