@@ -117,7 +117,7 @@ def test_a_picture_forgotten_at_one_host_is_gone_at_the_other(hosts: tuple[Stage
         one.forget(user_id)
         done_at = time.monotonic()
         wait_until(lambda: {answer.status for answer in clients.answers[-50:]} == {404}, DEADLINE)
-    assert clients.without(200, 404, 503) == []  # 503: a busy machine
+    assert {200, 404} <= {answer.status for answer in clients.answers} <= {200, 404, 503}  # 503: a busy machine
     assert {answer.status for answer in clients.since(done_at)} <= {404, 503}
 
 
