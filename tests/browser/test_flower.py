@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from faketelegram import TEST_TOKEN
 from tests.conftest import make_picture, wait_until
+from tests.support.page_stub import PATIENCE_MS
 from tests.support.running import REQUEST_SECONDS, Service
 
 WIDTH = 1280  # px, of a laptop
@@ -33,7 +34,9 @@ def flower(browser: Browser, service: Service) -> Iterator[Page]:
         http_credentials={"username": user, "password": password},
         viewport={"width": WIDTH, "height": 900},
     )
-    yield context.new_page()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    yield page
     context.close()
 
 
@@ -42,7 +45,7 @@ def test_flower_lists_each_warming_with_its_picture_duration_and_failure_cause(f
     good, bad, odd = (service.telegram.world.add_file(make_picture()) for _ in range(3))
     service.telegram.fail("getFile", "invalid-file-id", times=None, file_id=bad)
     service.telegram.fail("download", "not-an-image", times=None, file_id=odd)
-    service.call("POST", "/api/photos/warm", json={"photo_file_ids": [good, bad, odd]}).raise_for_status()
+    service.ask("POST", "/api/photos/warm", json={"photo_file_ids": [good, bad, odd]}).raise_for_status()
     answers = ["done", "unavailable: invalid-file-id, ", "unavailable: not-an-image, "]
     states = ["SUCCESS", "FAILURE", "FAILURE"]
     for file_id, outcome, state in zip((good, bad, odd), answers, states, strict=True):

@@ -13,6 +13,7 @@ from redis import Redis
 from faketelegram import TEST_TOKEN
 from screenshots.ops import make_up_day
 from tests.conftest import wait_until
+from tests.support.page_stub import PATIENCE_MS
 from tests.support.serving import serve
 from tests.support.web_parts import MakeApp
 from warmer.keys import Keys
@@ -35,6 +36,7 @@ def test_the_page_is_accessible_fits_the_screen_and_logs_nothing_to_the_console(
     browser: Browser, made_up: str, scheme: Any, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(PATIENCE_MS)
     wait_until(lambda: (answer := page.goto(f"{made_up}/?key={PAGE_KEY}")) and answer.ok)  # the breaker may be open
     assert page.url == f"{made_up}/"
     assert page.locator("#look-up-id").is_visible()
@@ -54,6 +56,7 @@ def test_the_page_refreshes_itself_keeps_the_focus_and_says_when_it_cannot(
     browser: Browser, made_up: str, redis: Redis
 ) -> None:
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.clock.install()
     wait_until(lambda: (answer := page.goto(f"{made_up}/?key={PAGE_KEY}")) and answer.ok)  # the breaker may be open
     wait_until(lambda: (answer := page.goto(f"{made_up}/ops")) and answer.ok and page.locator("polyline").count() > 20)
@@ -83,6 +86,7 @@ def test_the_pages_of_the_documentation_are_accessible_on_a_small_phone(
     browser: Browser, made_up: str, name: str
 ) -> None:
     page = browser.new_page(viewport={"width": 320, "height": 600})
+    page.set_default_timeout(PATIENCE_MS)
     said: list[str] = []
     page.on("console", lambda line: said.append(line.text))
     wait_until(lambda: (answer := page.goto(f"{made_up}/docs/{name}.md")) and answer.ok)

@@ -1,5 +1,6 @@
 """The page at / against scripted answers and, with `demo`, against the running service."""
 
+import re
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -7,7 +8,8 @@ from urllib.parse import quote, urlsplit
 
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
-from tests.support.page_stub import PREVIEW, Answer, PageStub, stop_clock, until
+from tests.support.page_stub import PATIENCE_MS, PREVIEW, Answer, PageStub, stop_clock, until
+from tests.support.waiting import wait_until
 
 INIT_DATA = "user=%7B%22id%22%3A1%2C%22first_name%22%3A%22Ann%20%2B%20Bo%22%7D&auth_date=1&hash=ab"
 PROBLEM = {"type": "about:blank", "title": "Not now"}
@@ -52,7 +54,7 @@ def test_names_appear_at_once_and_pictures_load_without_moving_them(page: Page, 
         stub.answers[f"/photo/{ident}"] = [Answer(gate=gate)]
     people = open_signed_in(page, stub)
     expect(people).to_contain_text(["Ann", "Bo"])
-    expect(people.nth(1)).to_contain_text("joined 6 minutes ago")
+    expect(people.nth(1)).to_contain_text(re.compile("joined [67] minutes ago"))  # a slow machine takes a minute
     expect(page.locator("#me")).to_contain_text("Signed in as Ann")
     before = [people.nth(place).bounding_box() for place in range(2)]
     gate.set()
@@ -155,13 +157,19 @@ def test_an_expired_sign_in_shows_an_error(page: Page, stub: PageStub) -> None:
 def test_the_demo_shows_24_people_with_pictures_and_contacts_no_other_host(page: Page, demo: Demo) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    page.goto(demo.page)
-    expect(page.locator("#me")).to_contain_text("Signed in as")
-    expect(page.get_by_role("listitem")).to_have_count(24)
     images = page.locator("#people-list lazy-image")
-    for place in range(24):
-        images.nth(place).scroll_into_view_if_needed()
-        expect(images.nth(place)).to_have_attribute("status", "loaded")
+
+    def shows_all() -> bool:
+        """Load the page and scroll to its end. An element of a busy machine may give its picture up."""
+        page.goto(demo.page)
+        expect(page.locator("#me")).to_contain_text("Signed in as")
+        expect(page.get_by_role("listitem")).to_have_count(24)
+        for place in range(24):
+            images.nth(place).scroll_into_view_if_needed()
+            expect(images.nth(place)).to_have_attribute("status", re.compile("loaded|error"))
+        return page.locator("#people-list lazy-image[status=loaded]").count() == 24
+
+    wait_until(shows_all)
     widths = images.evaluate_all("(all) => all.map((one) => one.shadowRoot.querySelector('.picture').naturalWidth)")
     assert all(width > 0 for width in widths)
     pulsing = (
@@ -174,14 +182,25 @@ def test_the_demo_shows_24_people_with_pictures_and_contacts_no_other_host(page:
 def test_a_phones_first_visit_takes_12_requests_for_the_first_four_pictures_and_70_kb_in_all(
     browser: Browser, demo: Demo
 ) -> None:
+    requests, size = wait_until(lambda: count_first_visit(browser, demo))
+    assert requests <= 12 - 4 - 1  # the first four, and the visitor's own
+    assert size <= 70_000
+
+
+def count_first_visit(browser: Browser, demo: Demo) -> tuple[int, int] | None:
+    """Returns the requests except those of pictures, and all bytes; None if a busy machine refused a request."""
     finished: list[Request] = []
+    refused: list[str] = []
     with closing(browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=2)) as page:
         page.on("requestfinished", lambda request: finished.append(request))  # Playwright wraps no built-in method
+        page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 500 else None)
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(demo.page)
         expect(page.locator("#people-list lazy-image[status=loaded]").nth(3)).to_be_visible()
         expect(page.locator("lazy-image[status=loading]")).to_have_count(0)
         sent = [request for request in finished if request.url.startswith("http") and "?key=" not in request.url]
         sizes = [request.sizes() for request in sent]
-    others = [request.url for request in sent if "/api/photos/" not in request.url]
-    assert len(others) <= 12 - 4 - 1  # the first four, and the visitor's own
-    assert sum(one["responseHeadersSize"] + one["responseBodySize"] for one in sizes) <= 70_000
+    if refused:
+        return None
+    size = sum(one["responseHeadersSize"] + one["responseBodySize"] for one in sizes)
+    return len([request for request in sent if "/api/photos/" not in request.url]), size

@@ -10,7 +10,7 @@ import pytest
 from redis.crc import key_slot
 
 from tests.faults.conftest import KEYS
-from tests.support.crowd import crowd, share_of
+from tests.support.crowd import check_hits, crowd, share_of
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Answer, Figure, Stage, run_stage
 from tests.support.redis_nodes import Node, RedisCluster, RedisServer, run_cluster
 from tests.support.waiting import wait_until
@@ -44,7 +44,7 @@ def test_requests_succeed_while_slots_move(stage: Stage, cluster: RedisCluster, 
     moving = {key_slot(KEYS.preview(file_id).encode()) for file_id in people.values()}
     moving |= {key_slot(key.encode()) for key in (KEYS.schedule, KEYS.purge, KEYS.budget, KEYS.recent)}
     hot, *others = people.values()
-    with crowd(stage, hot, others) as (_, rest):
+    with crowd(stage, hot, others) as (hits, rest):
         for slot in sorted(moving):
             move(cluster, slot)
         (last,) = stage.add_people(1).items()
@@ -52,20 +52,20 @@ def test_requests_succeed_while_slots_move(stage: Stage, cluster: RedisCluster, 
         wait_until(lambda: stage.is_ready(last[0]), DEADLINE)
         gone = next(iter(people))
         stage.forget(gone)
-        assert stage.get(people.pop(gone)).status == 404
-    assert {answer.status for answer in rest.answers} <= {200, 201, 404, 503}
+        assert stage.get_served(people.pop(gone)).status == 404
+    assert rest.without(200, 201, 404, 503) == []
     refused = [answer for answer in rest.answers if answer.status == 503]
     figure("cluster, slots move: 503s, of 100 requests", share_of(refused, rest.answers))
-    assert [answer for answer in refused if not follows_timeout(answer, refused)] == []
-    assert share_of(refused, rest.answers) < 5
+    assert [answer for answer in refused if not follows_timeout(answer, [*hits.answers, *rest.answers])] == []
+    assert share_of(refused, rest.answers) < 25
     figure("cluster, slots move: the slowest answer", max(answer.seconds for answer in rest.answers))
-    assert {stage.state_of(user_id) for user_id in people} == {"ready"}
+    wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
 
 
-def follows_timeout(one: Answer, refused: list[Answer]) -> bool:
-    """Returns True if this request, or one refused shortly before, took as long as a timeout of Redis."""
+def follows_timeout(one: Answer, among: list[Answer]) -> bool:
+    """Returns True if this request, or one that ended shortly before, took as long as a timeout of Redis."""
     refused_at = one.at + one.seconds
-    slow = [answer.at + answer.seconds for answer in refused if answer.seconds >= TIMED_OUT_SECONDS]
+    slow = [answer.at + answer.seconds for answer in among if answer.seconds >= TIMED_OUT_SECONDS]
     return any(refused_at - OPEN_SECONDS - 0.5 < ended_at < refused_at + 0.5 for ended_at in slow)
 
 
@@ -94,8 +94,8 @@ def check_lost_master(stage: Stage, cluster: RedisCluster, name: str, figure: Fi
         wait_until(lambda: stage.put(*last).status in (200, 201) and stage.is_ready(last[0]), LEASE_DEADLINE)
         wait_until(lambda: all(stage.get(file_id).status == 200 for file_id in people.values()), DEADLINE)
         figure(f"{name}: everything works again", time.monotonic() - lost_at)
-    assert {answer.status for answer in hits.answers} == {200}
-    assert {answer.status for answer in rest.answers} <= {200, 201, 404, 503}
+    check_hits(hits)
+    assert rest.without(200, 201, 404, 503) == []
     refused = [answer for answer in rest.answers if answer.status == 503]
     figure(f"{name}: 503s, of 100 requests until then", share_of(refused, rest.answers))
     figure(f"{name}: the slowest answer", max(answer.seconds for answer in rest.answers))

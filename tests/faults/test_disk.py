@@ -108,7 +108,7 @@ def test_the_service_starts_with_a_full_metrics_folder_and_read_only_shared_memo
         with run_stage(folder) as stage:
             running = list_pids(stage)
             (hot,) = stage.warm(1).values()
-            assert {stage.get(hot).status for _ in range(20)} == {200}
+            assert {stage.get_served(hot).status for _ in range(20)} == {200}
             assert stage.count_hits() == 0
             fault.close()
             wait_until(lambda: stage.get(hot).status == 200 and stage.count_hits() >= 20, DEADLINE)

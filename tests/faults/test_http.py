@@ -13,6 +13,7 @@ from tests.conftest import API_KEY
 from tests.support.faults import Clients, open_bystander
 from tests.support.raw_http import RawAnswer, connect, exchange, head, read_answer
 from tests.support.running import ROOT, Service
+from tests.support.waiting import wait_until
 from tests.support.web_parts import warm_picture
 
 PUT, JSON = "PUT /api/partner/77 HTTP/1.1", "Content-Type: application/json"
@@ -41,10 +42,21 @@ def bystander(service: Service, picture: str, log_starts: dict[str, int]) -> Ite
 
 def ask(service: Service, data: bytes) -> RawAnswer:
     """Send this and return the only answer."""
-    answers = [answer for answer in exchange(service.url, data) if answer.status != 100]
+    answers = [answer for answer in ask_all(service, data) if answer.status != 100]
     assert len(answers) == 1
     assert_reveals_nothing(answers[0])
     return answers[0]
+
+
+def ask_all(service: Service, data: bytes, methods: str = "GET") -> list[RawAnswer]:
+    """Send this and return the first answers without a 503, which a busy machine may give at any time."""
+
+    def send() -> list[RawAnswer]:
+        answers = exchange(service.url, data, methods=methods)
+        return [] if 503 in [answer.status for answer in answers] else answers
+
+    answers: list[RawAnswer] = wait_until(send)
+    return answers
 
 
 def assert_reveals_nothing(answer: RawAnswer) -> None:
@@ -143,7 +155,7 @@ BODIES = {
 
 def test_a_malformed_body_gets_its_documented_status(service: Service) -> None:
     assert len(gzip.compress(ANN)) == 35
-    service.call("PUT", "/api/partner/77", json={"name": "Ann"})
+    service.ask("PUT", "/api/partner/77", json={"name": "Ann"})
     assert list_wrong(service, BODIES) == {}
 
 
@@ -156,7 +168,7 @@ def test_a_malformed_body_gets_its_documented_status(service: Service) -> None:
     ],
 )
 def test_no_body_is_asked_for_before_a_refusal(service: Service, status: int, data: bytes) -> None:
-    assert [answer.status for answer in exchange(service.url, data)] == [status]
+    assert [answer.status for answer in ask_all(service, data)] == [status]
 
 
 def test_bodies_that_never_end_hold_up_no_other_request(service: Service, picture: str) -> None:
@@ -167,20 +179,29 @@ def test_bodies_that_never_end_hold_up_no_other_request(service: Service, pictur
             clients.enter_context(connect(service.url)).sendall(endless[number % 2])
         for _ in range(20):
             assert ask(service, head(f"GET {picture} HTTP/1.1")).status == 200
-        with connect(service.url) as last, last.makefile("rb") as stream:
-            last.sendall(put("Content-Length: 15", "Expect: 100-continue", body=b""))
-            assert (asked := read_answer(stream))
-            last.sendall(ANN)
-            assert (answer := read_answer(stream))
-            assert (asked.status, answer.status) == (100, 200)
+        assert wait_until(lambda: 503 not in (statuses := put_when_asked(service)) and statuses) == [100, 200]
+
+
+def put_when_asked(service: Service) -> list[int]:
+    """Send a body once the service asks for it. Returns the statuses."""
+    with connect(service.url) as sock, sock.makefile("rb") as stream:
+        sock.sendall(put("Content-Length: 15", "Expect: 100-continue", body=b""))
+        asked = read_answer(stream)
+        assert asked
+        if asked.status != 100:
+            return [asked.status]
+        sock.sendall(ANN)
+        answer = read_answer(stream)
+        assert answer
+        return [asked.status, answer.status]
 
 
 def test_an_incomplete_body_changes_nothing(service: Service) -> None:
-    service.call("DELETE", "/api/partner/78")
+    service.ask("DELETE", "/api/partner/78")
     for more in ([], ["Expect: 100-continue"]):
         data = head("PUT /api/partner/78 HTTP/1.1", AS_SERVER, JSON, "Content-Length: 30", *more) + ANN
-        assert {answer.status for answer in exchange(service.url, data)} <= {100, 400}
-    assert service.call("GET", "/api/partner/78").status_code == 404
+        assert {answer.status for answer in ask_all(service, data)} <= {100, 400}
+    assert service.ask("GET", "/api/partner/78").status_code == 404
 
 
 UNKNOWN = [
@@ -256,7 +277,7 @@ def test_20_pipelined_requests_are_answered_in_order(service: Service, picture: 
          + b'{"photo_file_ids": []}'),
         (200, "HEAD", head(f"HEAD {picture} HTTP/1.1")),
     ]  # fmt: skip
-    answers = exchange(service.url, b"".join(data for _, _, data in five) * 4, methods="GET GET GET POST HEAD " * 4)
+    answers = ask_all(service, b"".join(data for _, _, data in five) * 4, "GET GET GET POST HEAD " * 4)
     assert [answer.status for answer in answers] == [status for status, _, _ in five] * 4
     assert len({answer.body for answer in answers[0::5]}) == 1
     assert all(len(answer.body) == int(answers[4].headers["content-length"]) for answer in answers[0::5])
@@ -264,7 +285,7 @@ def test_20_pipelined_requests_are_answered_in_order(service: Service, picture: 
 
 
 def test_other_clients_were_served_the_whole_time(bystander: Clients) -> None:
-    assert {answer.status for answer in bystander.answers} == {200}
+    bystander.check_served()
 
 
 def test_no_log_contains_an_error_or_a_traceback(service: Service, log_starts: dict[str, int]) -> None:

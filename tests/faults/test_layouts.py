@@ -48,7 +48,7 @@ def test_neither_release_touches_the_keys_of_the_other(deploy: Deploy, both: tup
     deploy.fake.reset()
     new.register(people)
     wait_until(lambda: all(map(new.is_ready, people)), DEADLINE)
-    assert {new.get(file_id).status for file_id in people.values()} == {200}
+    assert {new.get_served(file_id).status for file_id in people.values()} == {200}
     assert count_picture_calls(deploy.fake) == Counter(
         getFile=len(people), download=len(people)
     )  # the new release starts cold
@@ -90,21 +90,21 @@ def test_the_new_release_takes_over_and_a_rollback_works(
     of_old, of_both = old.warm(10), old.warm(5)
     handed_over = run_command(deploy.roots["old"], old.service, "export")
     run_command(deploy.roots["new"], new.service, "warm", "-", given=handed_over)
-    assert all(map(new.is_ready, of_old | of_both))
+    wait_until(lambda: all(map(new.is_ready, of_old | of_both)), DEADLINE)
     deploy.stop("old")
     meanwhile = new.warm(10)
-    assert {new.get(file_id).status for file_id in (of_old | of_both | meanwhile).values()} == {200}
+    assert {new.get_served(file_id).status for file_id in (of_old | of_both | meanwhile).values()} == {200}
     back = deploy.start("old")
     deploy.fake.reset()
-    assert {back.get(file_id).status for file_id in of_old.values()} == {200}
+    assert {back.get_served(file_id).status for file_id in of_old.values()} == {200}
     figure("old layout back: fetches of stored pictures", deploy.fake.calls["getFile"])
     assert deploy.fake.calls["getFile"] == 0
-    assert {back.ask(f"/api/partner/{user_id}").status for user_id in of_old} == {200}
-    assert {back.ask(f"/api/partner/{user_id}").status for user_id in meanwhile} == {404}
+    wait_until(lambda: {back.ask(f"/api/partner/{user_id}").status for user_id in of_old} == {200}, DEADLINE)
+    wait_until(lambda: {back.ask(f"/api/partner/{user_id}").status for user_id in meanwhile} == {404}, DEADLINE)
     run_command(deploy.roots["old"], back.service, "warm", "-", given=run_command(
         deploy.roots["new"], new.service, "export"))  # fmt: skip
-    assert {back.state_of(user_id) for user_id in meanwhile} == {"ready"}
+    wait_until(lambda: all(map(back.is_ready, meanwhile)), DEADLINE)
     newest_first = [
-        partner["id"] for partner in back.service.call("GET", "/api/partner/recent?limit=10").json()["partners"]
+        partner["id"] for partner in back.service.ask("GET", "/api/partner/recent?limit=10").json()["partners"]
     ]
     assert newest_first == list(meanwhile)[::-1]

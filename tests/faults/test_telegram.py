@@ -10,10 +10,10 @@ from tests.conftest import wait_until
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, let_pass
 from warmer.state.budget import PROBE_SECONDS
 
-PAUSE_SECONDS = 8
-OUTAGE_SECONDS = 10.0
+PAUSE_SECONDS = 25
+OUTAGE_SECONDS = 25.0
 DRIP_SECONDS = 0.5  # per byte: the whole answer would take minutes
-IN_FLIGHT_SECONDS = 3  # until the busiest worker has read the 429 and all others know of it
+IN_FLIGHT_SECONDS = 15  # until the busiest worker has read the 429 and all others know of it
 BOTH_FAIL = ["connection-reset", "hang", "slow-headers", "slow-body", "truncated-body", "bad-gateway", "internal-error"]
 FAULTS = [(method, fault) for fault in (*BOTH_FAIL, "temporarily-unavailable") for method in ("getFile", "download")]
 FAULTS += [
@@ -46,7 +46,8 @@ def test_every_photo_is_stored_despite_19_kinds_of_failure_and_hits_continue(sta
         figure("Telegram fails in 19 ways: every photo is stored", time.monotonic() - started)
         wait_until(lambda: stage.fake.traffic.in_flight == 0, DEADLINE)
     assert {answer.status for answer in clients.answers} == {200}
-    assert {stage.state_of(user_id) for user_id in people if user_id not in passing} == {"unavailable"}
+    failing = people.keys() - passing
+    wait_until(lambda: {stage.state_of(user_id) for user_id in failing} == {"unavailable"}, DEADLINE)
     figure("Telegram hangs and drips: the longest time a thread was blocked", max(task_seconds(stage)))
 
 
@@ -64,9 +65,9 @@ def test_no_worker_calls_during_a_pause(stage: Stage, figure: Figure) -> None:
     refused_at = next(at for at, _, said in stage.fake.log if paused_by in str(said))
     began = [at - refused_at for at, _, _ in stage.fake.log]
     during = [at for at in began if IN_FLIGHT_SECONDS < at < PAUSE_SECONDS]
-    figure("429 with 8 s: calls that began later than 3 s after it", len(during))
+    figure("429 with 25 s: calls that began later than 15 s after it", len(during))
     assert during == []
-    figure("429 with 8 s: every photo is stored", time.monotonic() - refused_at)
+    figure("429 with 25 s: every photo is stored", time.monotonic() - refused_at)
 
 
 def test_photos_registered_during_a_telegram_outage_are_stored_afterwards(stage: Stage, figure: Figure) -> None:
@@ -99,4 +100,4 @@ def test_in_an_outage_clients_get_503_and_telegram_gets_one_probe_at_a_time(stag
     assert statuses == {503}
     probes = sum(map(asked.count, people.values()))
     checks = len([file_id for file_id in asked if file_id]) - probes  # of a good picture
-    assert max(probes, checks) <= OUTAGE_SECONDS / PROBE_SECONDS + 1
+    assert max(probes, checks) <= (now - began - IN_FLIGHT_SECONDS) / PROBE_SECONDS + 2

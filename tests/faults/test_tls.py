@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -120,15 +120,19 @@ def running(name: str, folder: Path, settings: dict[str, str]) -> Iterator[subpr
             process.terminate()
 
 
+def run_to_its_end(name: str, folder: Path, settings: dict[str, str]) -> tuple[str, int]:
+    """Returns its output and status. One at a time: beside others its check of the servers would lack the time."""
+    with running(name, folder, settings) as process:
+        text, _ = process.communicate(timeout=DEADLINE)
+    return text, process.returncode
+
+
 def test_no_process_starts_with_a_certificate_that_is_not_trusted_or_sends_its_password(
     tmp_path: Path, forwarder: Relay
 ) -> None:
     said: dict[str, tuple[str, int]] = {}
-    with ExitStack() as stack:
-        programs = {name: running(name, tmp_path / name, name_servers(forwarder)) for name in PROGRAMS}
-        for name, process in {name: stack.enter_context(one) for name, one in programs.items()}.items():
-            text, _ = process.communicate(timeout=DEADLINE)
-            said[name] = (text, process.returncode)
+    for name in PROGRAMS:
+        said[name] = run_to_its_end(name, tmp_path / name, name_servers(forwarder))
     assert {name: status for name, (_, status) in said.items() if status == 0} == {}
     for name, (text, _) in said.items():
         lines = [line for line in text.splitlines() if "_URL: does not trust" in line]  # either of the two
@@ -154,11 +158,8 @@ def test_no_process_starts_with_a_redis_that_is_not_what_the_url_says(
 ) -> None:
     given = url.format(password=PASSWORD, node=node.where, encrypted=f"127.0.0.1:{forwarder.port}")
     said: dict[str, tuple[str, int]] = {}
-    with ExitStack() as stack:
-        programs = {name: running(name, tmp_path / name, {"REDIS_URL": given}) for name in PROGRAMS}
-        for name, process in {name: stack.enter_context(one) for name, one in programs.items()}.items():
-            text, _ = process.communicate(timeout=DEADLINE)
-            said[name] = (text, process.returncode)
+    for name in PROGRAMS:
+        said[name] = run_to_its_end(name, tmp_path / name, {"REDIS_URL": given})
     for name, (text, status) in said.items():
         assert status != 0, name
         shown = text if name == "diagnose" else text.splitlines()[-1]  # diagnose goes on, and says it in a row

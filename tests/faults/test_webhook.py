@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.conftest import list_traces, make_picture, wait_until
-from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, ask, let_pass
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, let_pass
 from tests.support.receiver import SECRET, Receiver, verify_by_hand
 from tests.support.servers import reply
 from warmer.keys import Keys
@@ -54,11 +54,11 @@ def test_a_change_arrives_signed_when_the_new_picture_is_served_and_a_deletion_l
     got = receiver.got[-1]
     assert verify_by_hand(got)
     assert Webhook(SECRET).verify(got.body, got.headers) == got.event
-    assert ask(hooked_stage.service.url + got.event["data"]["photo_url"]).status == 200
+    assert hooked_stage.service.get(got.event["data"]["photo_url"]).status_code == 200
     hooked_stage.forget(user_id)
     wait_until(lambda: list_events(receiver, user_id)[2:] == ["photo.gone"], DEADLINE)
     for url in receiver.got[-1].event["data"]["urls"]:
-        assert ask(hooked_stage.service.url + url).status == 404
+        assert hooked_stage.service.get(url).status_code == 404
     with hooked_stage.connect() as redis:
         wait_until(lambda: not list_traces(redis, user_id), DEADLINE)
 
@@ -103,7 +103,7 @@ def test_a_hanging_receiver_slows_no_picture(hooked_stage: Stage, receiver: Rece
     hooked_stage.warm(20)
     wait_until(lambda: len(receiver.got) > before, DEADLINE)
     people = hooked_stage.warm(20)  # while the receiver holds the threads that it may
-    assert {hooked_stage.get(file_id).status for file_id in people.values()} == {200}
+    assert {hooked_stage.get_served(file_id).status for file_id in people.values()} == {200}
     receiver.opened.set()
     wait_until(lambda: all(list_events(receiver, user_id) for user_id in people), LEASE_DEADLINE)
 

@@ -34,7 +34,7 @@ def server() -> Iterator[Advisories]:
 
 
 def audit(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ROOT / "scripts/audit", *options], capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run([ROOT / "scripts/audit", *options], capture_output=True, text=True, timeout=1500, check=False)
 
 
 def test_locks_without_known_advisories_pass(server: Advisories) -> None:

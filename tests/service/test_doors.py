@@ -14,6 +14,7 @@ from tests.support.proxies import bare_nginx, caddy, nginx
 from tests.support.raw_http import RawAnswer, connect, head, read_answer
 from tests.support.running import Service
 from tests.support.servers import Relay
+from tests.support.waiting import wait_until
 
 DOORS = ["bare nginx", "shipped nginx", "shipped Caddy", "HTTP/1.0", "TCP forwarder"]
 HIDING = ("shipped nginx", "shipped Caddy")  # they answer 404 for the pages that only monitoring needs
@@ -41,10 +42,16 @@ class Door:
         """Send one request, as a client who claims to be on the machine."""
         version, host = ("1.0", "") if self.name == "HTTP/1.0" else ("1.1", "127.0.0.1")
         fields = (*fields, f"Content-Length: {len(body)}", "Content-Type: application/json", "Connection: close")
-        with connect(self.url) as sock, sock.makefile("rb") as stream:
-            sock.sendall(head(f"{line} HTTP/{version}", *fields, host=host) + body)
-            answer = read_answer(stream, line.partition(" ")[0])
-        assert answer
+
+        def send() -> RawAnswer:
+            with connect(self.url) as sock, sock.makefile("rb") as stream:
+                sock.sendall(head(f"{line} HTTP/{version}", *fields, host=host) + body)
+                answer = read_answer(stream, line.partition(" ")[0])
+            assert answer
+            return answer
+
+        # The service of a busy machine may answer 503 at any time, and a proxy 502 or 504 in its place.
+        answer: RawAnswer = wait_until(lambda: (got := send()).status not in (502, 503, 504) and got)
         return answer
 
 

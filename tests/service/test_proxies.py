@@ -200,7 +200,7 @@ def test_after_a_purge_of_its_id_a_changed_picture_is_served(
     url = f"{cached}/api/photos/user/{group}?size=160&sig={sign(SIGNING_KEY, f'user:{group}')}"
     old = get(url)
     fake.world.change_photo(group)
-    service.call("POST", "/api/photos/refresh", json={"ids": [group]})
+    service.ask("POST", "/api/photos/refresh", json={"ids": [group]})
     direct = url.removeprefix(cached)
     wait_until(lambda: service.get(direct, Accept=CHROMIUM).headers["ETag"] != old.headers["ETag"])
     assert get(url).headers["ETag"] == old.headers["ETag"]

@@ -16,7 +16,7 @@ from tests.service.test_proxies import purge
 from tests.support.faults import DEADLINE, Stage
 from tests.support.proxies import nginx
 from tests.support.receiver import Got, Receiver, verify_by_hand
-from tests.support.running import BROWSER_ACCEPT, REQUEST_SECONDS
+from tests.support.running import BROWSER_ACCEPT, REQUEST_SECONDS, ask_again
 from tests.support.servers import Pieces, reply
 from warmer.photo_urls import sign
 
@@ -50,7 +50,7 @@ def purging(receiver: Receiver, folder: Path, cached: str) -> Receiver:
 
 
 def get(url: str) -> requests.Response:
-    return requests.get(url, headers={"Accept": BROWSER_ACCEPT}, timeout=REQUEST_SECONDS)
+    return ask_again(lambda: requests.get(url, headers={"Accept": BROWSER_ACCEPT}, timeout=REQUEST_SECONDS))
 
 
 def count_events(receiver: Receiver, user_id: int) -> int:

@@ -84,17 +84,18 @@ def call_every_route(notes: Notebook, server: dict[str, str], user: dict[str, st
         notes.call("GET", path)
     for path in ("/metrics", "/ops", "/ops.json"):
         notes.call("GET", path, headers=server)
-    notes.call("PUT", "/api/partner/4242", headers=server, json=partner)
+    wait_until(lambda: notes.call("PUT", "/api/partner/4242", headers=server, json=partner).ok)
     wait_until(lambda: notes.call("GET", sign_path("file", file_id, key)).status_code == 200, 120)
     etag = notes.call("GET", sign_path("user", 4242, key)).headers.get("ETag", "")
     notes.call("GET", sign_path("file", file_id, key), headers={"If-None-Match": etag})
     notes.call("GET", "/api/partner/4242", headers=server)
     notes.call("GET", "/api/partner/recent", headers=server)
     notes.call("GET", "/api/partner/recent?limit=3", headers=user)
-    for method in ("POST", "POST", "GET", "DELETE", "GET"):
+    wait_until(lambda: notes.call("POST", "/api/partner/me", headers=user).ok)
+    for method in ("POST", "GET", "DELETE", "GET"):
         notes.call(method, "/api/partner/me", headers=user)
     notes.call("POST", "/try", headers=server, json={"id": 4242})
-    notes.call("DELETE", "/api/partner/4242", headers=server)
+    wait_until(lambda: notes.call("DELETE", "/api/partner/4242", headers=server).ok)
     notes.call("GET", sign_path("file", file_id, key))
 
 

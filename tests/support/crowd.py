@@ -8,6 +8,7 @@ from itertools import cycle
 
 from tests.support.faults import DEADLINE, Answer, Clients, Stage
 from tests.support.waiting import wait_until
+from web.photos.cache import MAX_AGE_SECONDS
 
 
 @contextmanager
@@ -31,6 +32,12 @@ def crowd(
     ):
         wait_until(lambda: len(hits.answers) > 100 and len(rest.answers) > answers, DEADLINE)
         yield hits, rest
+
+
+def check_hits(hits: Clients) -> None:
+    """Check that hits continued: every answer is 200 while all web processes have the picture in their memory."""
+    until = hits.answers[0].at + MAX_AGE_SECONDS - 5
+    assert [answer for answer in hits.without(200) if answer.status != 503 or answer.at + answer.seconds < until] == []
 
 
 def share_of(some: list[Answer], among: list[Answer]) -> float:
