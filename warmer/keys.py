@@ -44,7 +44,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `workers` | sorted set, no TTL | workers of the last hour by their last heartbeat, in seconds | heartbeat | workers |
 | `worker:<name>` | string, HEARTBEAT_SECONDS | JSON: heartbeat, with the state of the bot | heartbeat | workers |
 | `beat` | string, HEARTBEAT_SECONDS | the scheduler's heartbeat | beat_scheduler | workers |
-| `{probe}:<type>` | of each type, PROBE_SECONDS | nothing: shows which commands the ACL permits | rights | rights |
+| `{probe}:<type>` | of each type, RIGHTS_SECONDS | nothing: shows which commands the ACL permits | rights | rights |
 | `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | rate_limit | rate_limit |
 | `{news}:acknowledged:<nonce>` | list, ACKNOWLEDGED_SECONDS | processes that saw all purges | purge_listener | forget |
 | `queue:…` | kombu's own | queues and unacknowledged messages, without TTL | kombu | kombu |
@@ -90,7 +90,7 @@ SENDING_SECONDS = 8  # after the last renewal (webhook/renewal)
 REMEMBERED_SECONDS = 1.5  # longer than LIST_SECONDS in state/remembered.py: clocks differ in speed
 STATS_SECONDS = 25 * 3600
 HEARTBEAT_SECONDS = 15  # a process without a heartbeat for so long counts as gone
-PROBE_SECONDS = 1
+RIGHTS_SECONDS = 1
 ACKNOWLEDGED_SECONDS = 5
 
 FILE_ID = re.compile(r"[A-Za-z0-9_-]{20,256}")  # one with a dot would be taken for a URL by Telegram

@@ -100,8 +100,7 @@ def measure_costs(say: Say) -> Costs:
         idle = bench.meter.idle
     with _open_bench(photo_cache_mb=0) as bench:
         bench.meter.idle = _measure_idle(bench, say)
-        warmed = bench.upstream.take(WARMINGS)
-        _warm(bench, warmed)
+        _warm(bench, warmed := bench.upstream.take(WARMINGS))
         say("Hits without a response cache…")
         redis_hit = bench.meter.measure(HITS_EACH * WARMINGS, lambda: _ask(bench, warmed * HITS_EACH))
     return Costs(

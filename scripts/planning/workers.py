@@ -26,7 +26,6 @@ from warmer.flow.retry import POSTPONE_SPREAD
 from warmer.keys import ENQUEUED_EXTRA_SECONDS, LEASE_SECONDS, QUEUES, Lane
 from warmer.worker.beat_rounds import (
     KEEP_NEWEST_SECONDS,
-    POSTPONE_SECONDS,
     REWARM_MAX,
     SPREAD_SECONDS,
     TICK_SECONDS,
@@ -170,7 +169,7 @@ class Workers:
         """Publish the due pictures, evenly over the round."""
         room = REWARM_MAX - len(self._queues["rewarm"])
         limit = min(room, count_per_tick(self.setup.telegram_rate))
-        pictures = self.schedule.take(max(0, limit), POSTPONE_SECONDS)
+        pictures = self.schedule.take(max(0, limit), LEASE_SECONDS)
         pause = get_pause_within_tick(len(pictures), self.budget.burst)
         for picture in pictures:
             self.ask(picture, "rewarm")

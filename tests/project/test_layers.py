@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "celery": {"broker", "observe"},
     "wiring": {"celery", "broker", "flow", "images", "observe", "redis_client", "state", "telegram", "webhook"},
     "worker": {"wiring", "celery", "broker", "flow", "observe", "redis_client", "state", "telegram"},
-    "cli": {"wiring", "broker", "flow", "observe", "redis_client", "state", "worker"},
+    "cli": {"wiring", "broker", "flow", "observe", "redis_client", "state"},
 }
 # The rooms of `web` that each room of it may import, and those of `warmer`, besides the vocabulary. A module in the
 # root of `web` is a room of its own; `__init__` makes the app.
@@ -137,6 +137,8 @@ def test_a_room_of_warmer_imports_only_the_rooms_that_the_table_allows() -> None
         and room not in ROOMS.get(own, set())
     ]
     assert offenders == []
+    rooms = {path.relative_to(ROOT / "warmer").with_suffix("").parts[0] for path in modules("warmer")}
+    assert rooms - VOCABULARY - {"__init__"} == set(ROOMS)
 
 
 def list_rooms_of_web() -> dict[Path, str]:
@@ -273,5 +275,5 @@ def test_functions_stay_under_40_lines_and_files_under_250() -> None:
     paths = [*modules("warmer"), *modules("web"), *sorted((ROOT / "scripts").rglob("*.py"))]
     long_files = [path.name for path in paths if path.read_text("utf-8").count("\n") >= 250]
     functions = [(path.name, node) for path in paths for node in list_functions(path)]
-    long_functions = [(name, node.name) for name, node in functions if (node.end_lineno or 0) - node.lineno >= 40]
+    long_functions = [(name, node.name) for name, node in functions if (node.end_lineno or 0) - node.lineno >= 39]
     assert (long_files, long_functions) == ([], [])

@@ -15,11 +15,11 @@ from warmer.deadline import JobContext
 from warmer.errors import WarmerError
 from warmer.keys import DOWNLOAD
 from warmer.observe.checks import Health
+from warmer.observe.verdict import REQUESTS_MIN
 from warmer.state.person import Person
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN, sum_minutes
 from warmer.wiring import WorkerContext
 
-REQUESTS_MIN = 20  # fewer say nothing about a rate
 SETTLE_SECONDS = 10.0  # what is being warmed just now is given so long
 
 

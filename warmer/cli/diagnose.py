@@ -59,9 +59,8 @@ def diagnose(partners: int, is_json: bool) -> None:
                 echo_json({"ok": False, "verdict": asdict(verdict)})
             raise CannotAsk(begin(verdict, 0))
         figures = read_figures(context, health) if health.can_read and not health.denied else {}
-        findings: list[Check | PartnerRow] = [
-            Check(SERVERS, "wrong" if wrong else "ok", "; ".join(wrong) or "they are")
-        ]
+        servers = Check(SERVERS, "wrong" if wrong else "ok", "; ".join(wrong) or "they are")
+        findings: list[Check | PartnerRow] = [servers]
         for finding in ask_all(context, partners, health):
             findings.append(finding)
             if status:
@@ -70,7 +69,7 @@ def diagnose(partners: int, is_json: bool) -> None:
     number = sum(check.state == "wrong" for check in checks)
     if is_json:
         people = [asdict(row) for row in findings if isinstance(row, PartnerRow)]
-        answers = {"checks": [asdict(check) for check in checks], "partners": people, "now": figures}
+        answers = {"checks": list(map(asdict, checks)), "partners": people, "now": figures}
         echo_json({"ok": number == 0, "verdict": asdict(verdict), **answers})
     else:
         click.echo(begin(verdict, number))

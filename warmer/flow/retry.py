@@ -68,7 +68,7 @@ RETRIES: dict[type[Transient], Retry] = {
     Paused: Retry(max_tries=None),
     TokenRejected: Retry(max_tries=None),
     UpstreamFailed: Retry(max_tries=20),  # an odd answer, such as a photo without a file id
-    Unreachable: Retry(max_tries=None, pause_seconds=3),  # 5xx (telegram/replies.py), a timeout, no connection
+    Unreachable: Retry(max_tries=None, pause_seconds=3),  # 5xx (telegram/replies.py; download: client.py), a timeout
     UnknownRefusal: Retry(max_tries=None, pause_seconds=MINUTE),
     TemporarilyUnavailable: Retry(max_tries=3),
 }

@@ -17,7 +17,7 @@ from redis.client import Pipeline
 
 from warmer.deadline import Deadline, JobContext
 from warmer.errors import BotTrouble, InOutage, Paused, Permanent, Postponed, TokenRejected, Unreachable, WarmerError
-from warmer.keys import CALLS, Keys, Lane
+from warmer.keys import CALLS, VERDICT_SECONDS, Keys, Lane
 from warmer.state.scripts import load_script, queue
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 # the others waited for a reserve, too, they would call late, when the window of a second is full.
 RESERVE: dict[Lane, float] = {"hot": 0.0, "warm": 0.0, "rewarm": 1 / 3}
 _, POSTPONED, PAUSED, HALTED, IN_OUTAGE = range(5)  # as the script answers
-PROBE_SECONDS = 2.0  # between two of the same call in an outage
+PROBE_SECONDS = float(VERDICT_SECONDS)  # between two of the same call in an outage
 UNPROBED_SECONDS = 60.0  # no job has made the call for so long: it may be answered again by now
 BURST_SECONDS = 0.25  # with it, no window of one second holds more than 1.25 times the rate
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from warmer.keys import REMEMBERED_SECONDS, Subject
@@ -95,6 +96,11 @@ def read_person(person_id: int, record: Record) -> Person:
     known = {name: record[name] for name in FIELDS if name in record}
     known["former_file_ids"] = tuple(record.get("former_file_ids", ()))
     return Person(**known | {"id": person_id})
+
+
+def format_instant(microseconds: int) -> str:
+    """An instant of Redis' TIME as JSON has it: UTC in the form of RFC 3339."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def is_listed_differently(before: Person, after: Person) -> bool:

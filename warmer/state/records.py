@@ -121,11 +121,10 @@ class Records:
         Returns the person, None if the record was left.
         """
         noted: set[str] = set()  # pictures whose sets of people may hold this id by now
-        reading = before.read
         while True:
-            if reading is None:
+            if before.read is None:
                 before = self.fetch(before.id)
-                reading = before.read
+            reading = before.read
             assert reading is not None  # noqa: S101 - `fetch` sets it
             record = change(load_record(reading.value), reading.now)
             after = before if record is None else read_person(before.id, record)
@@ -136,7 +135,7 @@ class Records:
                 break
             if self._write(before, after, reading.value, new, _add(write, record), lifted, event, execute):
                 break
-            reading = None
+            before = replace(before, read=None)
         for file_id in noted - {*after.shown}:
             self.redis.srem(self.keys.people(file_id), before.id)
         if event and sends:

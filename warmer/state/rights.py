@@ -8,13 +8,13 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import NoPermissionError, NoScriptError
 
-from warmer.keys import PROBE_SECONDS, Keys
+from warmer.keys import RIGHTS_SECONDS, Keys
 
 # One command of each kind that the service or kombu sends, on one key of each type. No value stays for long.
 COMMANDS: dict[str, tuple[tuple[Any, ...], ...]] = {
     "string": (
-        ("SET", "1", "EX", PROBE_SECONDS), ("GET",), ("MGET",), ("GETRANGE", 0, 0), ("STRLEN",), ("EXISTS",),
-        ("INCR",), ("EXPIRE", PROBE_SECONDS), ("TTL",), ("GETDEL",), ("DEL",), ("UNLINK",),
+        ("SET", "1", "EX", RIGHTS_SECONDS), ("GET",), ("MGET",), ("GETRANGE", 0, 0), ("STRLEN",), ("EXISTS",),
+        ("INCR",), ("EXPIRE", RIGHTS_SECONDS), ("TTL",), ("GETDEL",), ("DEL",), ("UNLINK",),
     ),
     "sorted": (("ZADD", 1, "1"), ("ZRANGE", 0, 0), ("ZREVRANK", "1"), ("ZCARD",), ("ZREM", "1")),
     "set": (("SADD", "1"), ("SMEMBERS",), ("SREM", "1")),

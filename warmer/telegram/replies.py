@@ -25,6 +25,7 @@ from warmer.errors import (
     WarmerError,
 )
 from warmer.keys import FILE_ID
+from warmer.names import CONTROLS
 from warmer.photo import Bot, PhotoSize
 
 UNIQUE_ID = re.compile(r"[A-Za-z0-9_-]{0,256}")
@@ -140,7 +141,7 @@ def _photo_size(method: str, value: dict[str, Any], prefix: str, width: Any) -> 
 def _name(value: Any) -> str:
     """A name that can be logged and shown: no control characters, no halves of characters, no endless one."""
     letters = value[:NAME_MAX] if isinstance(value, str) else ""
-    return "".join(letter for letter in letters if unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp"))
+    return "".join(letter for letter in letters if unicodedata.category(letter) not in CONTROLS)
 
 
 def _dict(value: Any) -> dict[str, Any]:

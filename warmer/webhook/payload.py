@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from warmer.cache_tags import CacheTags
 from warmer.keys import Subject
 from warmer.photo_urls import PhotoUrls
 from warmer.state.events import Event
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from warmer.state.person import format_instant
 
 
 @dataclass(frozen=True)
@@ -36,5 +34,5 @@ class Payloads:
             data |= {"photo_version": event.version, "photo_url": url, "photo_srcset": srcset}
         data["cache_tags"] = [self.cache_tags.of(subject) for subject in stale]
         data["urls"] = [url for subject in stale for url in self.urls.list_sizes(subject)]
-        at = (EPOCH + timedelta(seconds=event.at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        at = format_instant(round(event.at * 1_000_000))
         return json.dumps({"type": event.type, "timestamp": at, "data": data}, separators=(",", ":"))

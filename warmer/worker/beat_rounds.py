@@ -1,4 +1,4 @@
-"""The rounds that beat starts.
+"""The rounds that beat starts: each is a message that a worker takes.
 
 Every two seconds: `run_tick`, and `sample_lengths`, which records once a minute. Every ten minutes: `keep_newest`.
 """
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from warmer.keys import LEASE_SECONDS
 from warmer.state.outbox import drop_undelivered
 from warmer.state.person import list_rewarmed
 from warmer.state.tombstones import drop_oldest_tombstones
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 2.0
 TICK_SHARE = 0.9  # of the budget: a tick publishes jobs for it; the rest is for new pictures
-POSTPONE_SECONDS = 30.0  # until the next run of a subject whose message is lost: as long as a lease
 REWARM_MAX = 200  # waiting rewarm messages; with more, a tick publishes nothing
 DELIVERIES_PER_TICK = 200  # messages for the webhook
 KEEP_NEWEST_SECONDS = 600.0
@@ -38,7 +38,7 @@ def run_tick(context: WorkerContext, sleep: Callable[[float], None] = time.sleep
         return 0
     room = REWARM_MAX - context.publisher.count_waiting("rewarm")
     limit = min(room, count_per_tick(context.settings.telegram_rate))
-    subjects = context.schedule.take(max(0, limit), POSTPONE_SECONDS)
+    subjects = context.schedule.take(max(0, limit), LEASE_SECONDS)  # until the next run if the message is lost
     pause = get_pause_within_tick(len(subjects), context.budget.burst)
     for subject in subjects:
         context.publisher.publish(subject, "rewarm")

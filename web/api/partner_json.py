@@ -1,14 +1,14 @@
 """Partner and Status in JSON, as clients send and receive them.
 
 A new field is added here and in web/api/openapi.json. If it is stored, it is also a field of `Person` in
-warmer/state/person.py. If clients set it, it is also an argument of `_register` in web/api/partners.py and of
-`People.register` in warmer/state/people.py.
+warmer/state/person.py. If clients set it, it is also an argument of `_register` in web/api/partners.py, of
+`People.register` in warmer/state/people.py and of `note_registration` in person.py. If lists show it,
+`is_listed_differently` there compares it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
@@ -16,10 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from warmer.keys import FILE_ID
 from warmer.names import NAME_MAX, has_controls
 from warmer.photo import PhotoStatus
-from warmer.state.person import Person
+from warmer.state.person import Person, format_instant
 from web.api.context import ApiContext
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Json = dict[str, Any]
 
 
@@ -63,11 +62,10 @@ def show_status(subject: str, photo_status: PhotoStatus, context: ApiContext) ->
 
 def _show_partner(person: Person, photo_status: PhotoStatus, context: ApiContext) -> Json:
     status = show_status(person.subject, photo_status, context)
-    joined_at = EPOCH + timedelta(microseconds=person.joined_us or 0)
     return {
         "id": person.id,
         "name": person.name,
-        "joined_at": joined_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "joined_at": format_instant(person.joined_us or 0),
         "photo_file_id": person.shown[0] if person.shown else None,
         "photo_status": status.pop("status"),
         "photo_ready": photo_status.status == "ready",

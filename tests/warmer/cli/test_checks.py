@@ -16,9 +16,10 @@ from tests.support.clock import Clock
 from warmer.broker.publish import EAGER_MAX
 from warmer.cli import checks as diagnose
 from warmer.cli import redis_checks
-from warmer.cli.checks import REQUESTS_MIN, SETTLE_SECONDS, PartnerRow
+from warmer.cli.checks import SETTLE_SECONDS, PartnerRow
 from warmer.cli.redis_checks import CLOCK_SECONDS, Check, check_clock, check_policy, check_version
 from warmer.keys import Subject
+from warmer.observe.verdict import REQUESTS_MIN
 from warmer.wiring import WorkerContext
 
 

@@ -14,14 +14,14 @@ from tests.warmer.conftest import list_next_runs
 from warmer.deadline import JobContext
 from warmer.flow.profile import refresh_profile
 from warmer.flow.warm import warm_photo
-from warmer.keys import Subject
+from warmer.keys import LEASE_SECONDS, Subject
 from warmer.photo import PhotoSize
 from warmer.settings import Settings
 from warmer.state.budget import Budget
 from warmer.state.stats import sum_minutes
 from warmer.wiring import WorkerContext
 from warmer.worker import beat_rounds
-from warmer.worker.beat_rounds import POSTPONE_SECONDS, REWARM_MAX, SPREAD_SECONDS, keep_newest, run_tick
+from warmer.worker.beat_rounds import REWARM_MAX, SPREAD_SECONDS, keep_newest, run_tick
 
 FID = "AgACAgIAAxkBAAIBcGab"
 
@@ -71,7 +71,7 @@ def test_a_tick_publishes_the_subjects_that_are_due_and_no_others(context: Worke
 def test_a_subject_whose_message_is_lost_runs_again(context: WorkerContext) -> None:
     make_due(context, FID)
     run_tick(context)
-    assert list_next_runs(context) == {FID: remaining(POSTPONE_SECONDS)}
+    assert list_next_runs(context) == {FID: remaining(LEASE_SECONDS)}
 
 
 def test_two_beats_run_one_round(context: WorkerContext) -> None:
