@@ -135,7 +135,7 @@ def test_ctrl_c_while_waiting_for_pictures_prints_one_line(context: WorkerContex
         wait_until(lambda: is_enqueued(context, user_id))
         program.send_signal(signal.SIGINT)
         status, out, err = end_of(program)
-    assert (status, err.count("\n"), out.count("\n")) == (130, 1, 1)
+    assert (status, err.count("\n"), out.count("\n")) == (130, 1, 1), err
     assert err.startswith("Interrupted.")
 
 

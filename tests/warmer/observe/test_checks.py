@@ -45,6 +45,7 @@ class Server(RedisServer):
     def stand_still(self) -> None:
         """From now on nothing is answered; its user does not wait long for that."""
         self.user.connection_pool.disconnect()
+        self.user.connection_pool.reset()  # its connections keep the timeout that they were made with
         self.user.connection_pool.connection_kwargs["socket_timeout"] = 0.2
         self.process.send_signal(signal.SIGSTOP)
 
