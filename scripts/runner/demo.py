@@ -59,18 +59,24 @@ def register_partners(page: str, settings: Settings, is_stopping: Callable[[], b
     random.Random("warm").shuffle(people)  # noqa: S311 - an order, not a secret
     with connect_worker(settings, connections=1) as redis:
         records = Records(redis, Keys(settings.bot_id), settings.photo_ttl)
+        seconds, micros = redis.time()
         for place, (person, _) in enumerate(people, 1):
-            if _register(page, api_key, person, is_stopping) == 201:
-                move_back(records, person.id, NEWEST_SECONDS * GROWTH ** (len(people) - place))
+            _register(page, api_key, person, is_stopping)
+            age = NEWEST_SECONDS * GROWTH ** (len(people) - place)
+            move_back(records, person.id, age, since_us=seconds * 1_000_000 + micros)
     _wait_until_warm(page, api_key, is_stopping)
 
 
-def move_back(records: Records, person_id: int, seconds: float) -> None:
-    """Let this person have joined so many seconds before the registration. An id without a record is left out."""
+def move_back(records: Records, person_id: int, seconds: float, since_us: int = 0) -> None:
+    """Let this person have joined so many seconds before the registration.
+
+    An id that has no record, or joined before `since_us`, is left out.
+    """
     micros = int(seconds * 1_000_000)
 
     def change(record: Record, _now: tuple[int, int]) -> Record | None:
-        return record | {"joined_us": record["joined_us"] - micros} if record.get("joined_us") is not None else None
+        joined_us = record.get("joined_us")
+        return None if joined_us is None or joined_us < since_us else record | {"joined_us": joined_us - micros}
 
     def write(pipe: Any, record: Record) -> None:
         pipe.zadd(records.keys.recent, {str(person_id): record["joined_us"]})
@@ -78,17 +84,16 @@ def move_back(records: Records, person_id: int, seconds: float) -> None:
     records.update(Person(person_id), change, write)
 
 
-def _register(page: str, api_key: str, person: Account, is_stopping: Callable[[], bool]) -> int:
-    """Returns the status of the answer: 201 for a new place; 0 if the start is cancelled. Raises StartFailed."""
+def _register(page: str, api_key: str, person: Account, is_stopping: Callable[[], bool]) -> None:
+    """Register, again while the service refuses it, unless the start is cancelled. Raises StartFailed."""
     deadline = time.monotonic() + DEADLINE
     while not is_stopping():
         status, _ = ask(f"{page}api/partner/{person.id}", method="PUT", body={"name": person.name}, api_key=api_key)
         if status in (200, 201):
-            return status
+            return
         if time.monotonic() > deadline:
             raise StartFailed(f"web did not register the demo partner {person.id} (it answered {status})")
         time.sleep(0.2)
-    return 0
 
 
 def _wait_until_warm(page: str, api_key: str, is_stopping: Callable[[], bool]) -> None:

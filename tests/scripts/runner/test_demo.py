@@ -47,3 +47,11 @@ def test_a_moved_place_stays_when_the_person_registers_again_and_nothing_else_ch
 def test_an_id_without_a_record_gets_no_place(context: WorkerContext, records: Records) -> None:
     move_back(records, 7, 60)
     assert context.people.list_recent_ids(10) == []
+
+
+def test_a_person_who_joined_before_the_start_keeps_the_place(context: WorkerContext, records: Records) -> None:
+    joined_us = context.people.register(1, "Ann", None).person.joined_us or 0
+    move_back(records, 1, 60, since_us=joined_us + 1)
+    assert context.people.get(1).joined_us == joined_us
+    move_back(records, 1, 60, since_us=joined_us)
+    assert context.people.get(1).joined_us == joined_us - 60_000_000
