@@ -7,10 +7,11 @@ import json
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
+from tests.support.thorough import bounded
 from warmer.keys import FILE_ID, MAX_ID, Keys, Subject, parse_user_id
 
 KEYS = Keys("123")
@@ -41,7 +42,7 @@ def test_all_keys_of_a_picture_differ_and_share_their_slot() -> None:
     assert [key for key in keys if f"{{{PICTURE}}}:" not in key] == [KEYS.forgotten(PICTURE)]
 
 
-@settings(derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@bounded(100, 100)
 @given(st.from_regex(FILE_ID, fullmatch=True) | st.integers(1 - MAX_ID, MAX_ID - 1).map(Subject.of_person))
 def test_a_tombstone_lives_in_the_slot_of_its_subject_and_does_not_name_it(subject: str) -> None:
     tombstone = KEYS.forgotten(subject)

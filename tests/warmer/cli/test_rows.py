@@ -6,10 +6,10 @@ import csv
 from io import StringIO
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.thorough import examples
+from tests.support.thorough import bounded
 from warmer.cli.rows import COLUMNS, Row, read_rows
 from warmer.keys import FILE_ID, parse_user_id
 
@@ -54,16 +54,9 @@ def test_a_name_with_a_line_break_counts_as_two_lines() -> None:
 ids = st.integers(-(2**52) + 1, 2**52 - 1)
 names = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
 file_ids = st.from_regex(FILE_ID, fullmatch=True)
-same_everywhere = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=examples(20, 100),
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 
-@same_everywhere
+@bounded(20, 100)
 @given(st.lists(st.builds(Row, ids, names, st.none() | file_ids)))
 def test_rows_of_a_csv_writer_are_read_unchanged(rows: list[Row]) -> None:
     out = StringIO(newline="")
@@ -72,7 +65,7 @@ def test_rows_of_a_csv_writer_are_read_unchanged(rows: list[Row]) -> None:
     assert read_rows(StringIO(out.getvalue(), newline="")) == (rows, [])
 
 
-@same_everywhere
+@bounded(20, 100)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60)))
 def test_any_text_gives_valid_rows_or_named_errors(lines: list[str]) -> None:
     try:

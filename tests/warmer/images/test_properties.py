@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -20,20 +20,13 @@ from tests.support.hostile_pictures import (
     with_checksums,
 )
 from tests.support.rendering import swap_profile
-from tests.support.thorough import examples
+from tests.support.thorough import bounded
 from tests.warmer.images.test_large import exif_with
 from warmer.images.orientation import read_orientation
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 SIGNATURES = (b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\xff\0\0\0WEBPVP8X", b"RIFF\xff\0\0\0WEBPVP8L")
 MODES = {"JPEG": ("L", "RGB", "CMYK"), "PNG": ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"), "WEBP": ("RGB", "RGBA")}
-# The seed comes from the test's name, so a failure here fails everywhere.
-bounded = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 
 @cache
@@ -55,7 +48,7 @@ def whole_files() -> tuple[bytes, ...]:
     return (*plain, *laden, *more)
 
 
-@settings(bounded, max_examples=examples(50, 500))
+@bounded(50, 500)
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=2000))
 @example(b"\xff\xd8\xff", b"\xda\x00\x02")
 @example(b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND")
@@ -63,7 +56,7 @@ def test_any_bytes_give_squares_or_our_error(signature: bytes, rest: bytes) -> N
     gives_squares_or_our_error(signature + rest)
 
 
-@settings(bounded, max_examples=examples(100, 1500))
+@bounded(100, 1500)
 @given(st.data())
 def test_a_damaged_file_gives_squares_or_our_error(data: st.DataObject) -> None:
     mutant = bytearray(data.draw(st.sampled_from(whole_files())))
@@ -85,7 +78,7 @@ def test_a_damaged_file_gives_squares_or_our_error(data: st.DataObject) -> None:
     gives_squares_or_our_error(with_checksums(bytes(mutant)) if is_png_mended else bytes(mutant))
 
 
-@settings(bounded, max_examples=examples(50, 500))
+@bounded(50, 500)
 @given(st.sampled_from(whole_files()), st.sampled_from(whole_files()), st.data())
 def test_two_spliced_files_give_squares_or_our_error(one: bytes, other: bytes, data: st.DataObject) -> None:
     head, tail = data.draw(st.integers(0, len(one))), data.draw(st.integers(0, len(other)))
@@ -109,14 +102,14 @@ def pictures(draw: st.DrawFn) -> tuple[Image.Image, str, dict[str, Any]]:
     return image, fmt, options
 
 
-@settings(bounded, max_examples=examples(15, 100))
+@bounded(15, 100)
 @given(pictures())
 def test_any_picture_becomes_squares(picture: tuple[Image.Image, str, dict[str, Any]]) -> None:
     image, fmt, options = picture
     squares_of(save(image, fmt, **options))
 
 
-@settings(bounded, max_examples=examples(50, 300))
+@bounded(50, 300)
 @given(st.sampled_from((b"", b"Exif\0\0")), st.sampled_from((b"", b"II*\0", b"MM\0*")), st.binary(max_size=200))
 def test_any_exif_has_an_orientation(head: bytes, mark: bytes, rest: bytes) -> None:
     assert read_orientation(memoryview(head + mark + rest)) in range(1, 9)

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.clock import Clock
 from tests.support.gunicorn_way import answer, make_config, mask
 from tests.support.raw_http import head
-from tests.support.thorough import examples
+from tests.support.thorough import bounded
 from tests.support.web_memory import keep_in_memory
 from tests.support.web_parts import (
     MakeApp,
@@ -39,13 +39,6 @@ from web.wiring import get_web_context
 
 WEBP, JPEG, CHROME = "image/webp", "image/jpeg", "image/avif,image/webp,image/apng,*/*;q=0.8"
 CONFIG = make_config(forwarded_allow_ips="")
-bounded = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=examples(100, 5000),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 
 @dataclass(frozen=True)
@@ -129,7 +122,7 @@ def test_what_is_not_in_memory_has_the_same_bytes_both_ways_too(make_app: MakeAp
     assert mask(by_a_look) == mask(answer(app, data, CONFIG))
 
 
-@bounded
+@bounded(100, 5000)
 @given(st.data())
 def test_both_ways_give_the_same_bytes(pictures: Pictures, data: st.DataObject) -> None:
     etag = pictures.etag

@@ -6,24 +6,17 @@ from typing import Any
 
 import pytest
 from gunicorn.config import Config
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.gunicorn_way import make_config, read_whole
 from tests.support.raw_http import head
-from tests.support.thorough import examples
+from tests.support.thorough import bounded
 from web.photos.app import read_environ, read_list_environ
 from web.photos.request import LIST_PATH, ListRequest, RawRequest
 from web.server.fast_path import permits_the_fast_path
 from web.server.plain_request import ETAGS_MAX, FIELD_MAX, FIELDS_MAX, LINE_MAX, NOT_PLAIN, TARGET_MAX, parse_plain
 
-bounded = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=examples(300, 5000),
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 # As gunicorn.conf.py sets it, and one whose peer is trusted with everything.
 CONFIGS = [make_config(forwarded_allow_ips=""), make_config(forwarded_allow_ips="*", forwarder_headers="*")]
 
@@ -108,7 +101,7 @@ def damaged_heads(draw: Any) -> bytes:
     return data[:at] + piece + data[at + gone :]
 
 
-@bounded
+@bounded(300, 5000)
 @given(st.one_of(plain_heads(), odd_heads(), damaged_heads()))
 def test_what_is_plain_is_read_by_gunicorn_in_the_same_way_and_nothing_is_left_over(data: bytes) -> None:
     raw = parse_plain(data)
@@ -124,7 +117,7 @@ def test_what_is_plain_is_read_by_gunicorn_in_the_same_way_and_nothing_is_left_o
         assert not {"CONTENT_LENGTH", "CONTENT_TYPE"} & environ.keys()
 
 
-@bounded
+@bounded(300, 5000)
 @given(plain_heads(), st.binary(min_size=1, max_size=4))
 def test_a_plain_request_is_plain_only_as_a_whole_and_alone(data: bytes, more: bytes) -> None:
     assert parse_plain(data)
@@ -133,7 +126,7 @@ def test_a_plain_request_is_plain_only_as_a_whole_and_alone(data: bytes, more: b
     assert [length for length in range(len(data)) if parse_plain(data[:length])] == []
 
 
-@bounded
+@bounded(300, 5000)
 @given(st.binary(max_size=300))
 def test_bytes_of_any_kind_are_no_plain_request_and_no_error(data: bytes) -> None:
     assert parse_plain(data) is None
