@@ -32,6 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C needs no traceback
 
 
+def is_interruption(error: BaseException | None) -> bool:
+    """Returns True if Ctrl-C caused this error. An import that it stops may raise a RuntimeError, for example."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def leave() -> NoReturn:
     """End after Ctrl-C."""
     sys.stderr.write(LINE)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from warmer.cli import leave
+from warmer.cli import is_interruption, leave
 from warmer.cli.diagnose import diagnose
 from warmer.cli.export import export
 from warmer.cli.forget import forget
@@ -41,12 +41,14 @@ def _in_one_line() -> Iterator[None]:
         yield
     except click.exceptions.NoArgsIsHelpError:
         raise  # the help, since no command was named
-    except click.ClickException as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if is_interruption(error):  # click would make two lines of it, and status 1
+            leave()
+        if not isinstance(error, click.ClickException):
+            raise
         told = click.ClickException(" ".join(error.format_message().split()))
         told.exit_code = error.exit_code  # type: ignore[misc]  # of the class, for click; it reads that of the object
         raise told from None
-    except KeyboardInterrupt:  # click would make two lines of it, and status 1
-        leave()
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})

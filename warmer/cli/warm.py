@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from warmer.broker.start_check import check_servers
-from warmer.cli import INTERRUPTED
+from warmer.cli import INTERRUPTED, is_interruption
 from warmer.cli.bulk import Bulk
 from warmer.cli.common import as_json, count, echo_json, format_outage, opened_worker_context
 from warmer.cli.monitor import WorkerMonitor
@@ -87,8 +87,10 @@ def warm_all(bulk: Bulk, monitor: WorkerMonitor, rows: list[Row], console: Conso
                 told = "" if is_over else monitor.look()
                 told = told or f"{counts}, {progress.tasks[task].speed or 0:.1f}/s"
                 progress.update(task, completed=settled, told=told)
-        except KeyboardInterrupt:
-            return True
+        except (KeyboardInterrupt, Exception) as error:
+            if is_interruption(error):
+                return True
+            raise
     return False
 
 

@@ -139,6 +139,32 @@ def test_ctrl_c_while_waiting_for_pictures_prints_one_line(context: WorkerContex
     assert err.startswith("Interrupted.")
 
 
+class NotImported:
+    def __set_name__(self, *_: object) -> None:
+        raise KeyboardInterrupt
+
+
+def interrupt_an_import(*_: object) -> None:
+    """Stop the definition of a class; Python makes a RuntimeError of it."""
+
+    class _Imported:
+        attribute = NotImported()
+
+
+@pytest.mark.parametrize("is_waiting", [True, False])
+def test_ctrl_c_in_an_import_prints_one_line(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, is_waiting: bool
+) -> None:
+    send_heartbeat(context)
+    if is_waiting:
+        monkeypatch.setattr("warmer.cli.warm.Bulk", partial(Bulk, sleep=interrupt_an_import))
+    else:
+        monkeypatch.setattr("warmer.cli.warm.check_servers", interrupt_an_import)
+    result = call("warm", str(next_id()))
+    assert (result.exit_code, result.stderr.count("\n")) == (130, 1), result.stderr
+    assert result.stderr.startswith("Interrupted.")
+
+
 # Redis or the broker is away, or goes away
 
 
