@@ -10,9 +10,12 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin
 
@@ -23,8 +26,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from standardwebhooks import Webhook, WebhookVerificationError
 
 BATCH = 100  # ids; the service refuses more at once
-TAGS = 30  # in one purge, the most that Cloudflare takes
+TAGS = 100  # in one purge, the most that Cloudflare takes
 TIMEOUT_SECONDS = 2.0
+HEAD_BYTES = 16 * 1024  # of a file of nginx' cache: its headers and some more
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +84,8 @@ def post(url: str, key: str, body: dict[str, Any]) -> Any:
 def create_app() -> Flask:
     """The backend, as the environment sets it up: AVATARS_URL, AVATAR_API_KEY, DATABASE_URL.
 
-    With AVATAR_WEBHOOK_SECRET it takes the events of the service. PURGE_URL and PURGE_KEY are those of the cache in
-    front, which drops what has one of the tags in `{"tags": […]}`.
+    With AVATAR_WEBHOOK_SECRET it takes the events of the service. The cache in front drops what has one of their tags:
+    nginx on this machine, whose files are in PURGE_FOLDER, or one with a PURGE_URL and a PURGE_KEY.
     """
     app = Flask(__name__)
     avatars = Avatars(os.environ.get("AVATARS_URL", "http://127.0.0.1:8000"), os.environ["AVATAR_API_KEY"])
@@ -130,10 +134,33 @@ def note(session: Session, event: dict[str, Any]) -> None:
 
 
 def purge(tags: Sequence[str]) -> None:
-    """Let the cache in front drop what has one of these tags, in the form of Cloudflare's API."""
+    """Let the cache in front drop what has one of these tags."""
+    if tags and (folder := os.environ.get("PURGE_FOLDER")):
+        purge_nginx(Path(folder), tags)
     url = os.environ.get("PURGE_URL")
-    for start in range(0, len(tags) if url else 0, TAGS):
+    for start in range(0, len(tags) if url else 0, TAGS):  # in the form of Cloudflare's API
         post(str(url), os.environ.get("PURGE_KEY", ""), {"tags": list(tags[start : start + TAGS])})
+
+
+def purge_nginx(folder: Path, tags: Sequence[str]) -> None:
+    """Remove the answers with one of these tags from the folder of nginx' cache: nginx asks for them again.
+
+    Raises OSError if the folder does not exist, or if it or a file cannot be read.
+    """
+    either = "|".join(map(re.escape, tags)).encode()
+    tagged = re.compile(rb"^cache-tag:[^\r\n]*(?:" + either + rb")", re.IGNORECASE | re.MULTILINE)
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError) or error.filename == str(folder):
+            raise error  # what cannot be read would stay
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        for name in names:
+            with suppress(FileNotFoundError):  # nginx removes files and folders, too
+                with Path(place, name).open("rb") as answer:
+                    is_tagged = tagged.search(answer.read(HEAD_BYTES))
+                if is_tagged:
+                    Path(place, name).unlink()
 
 
 def show(user: User, photo: dict[str, Any], avatars_url: str) -> dict[str, str | None]:

@@ -25,6 +25,7 @@ LONGEST_FIRST = (
     "test_sentinel",
     "test_canary",
     "test_webhook",
+    "test_purge",
     "test_hosts",
     "test_redis",
     "test_rabbit",

@@ -88,3 +88,15 @@ def test_a_purge_that_fails_is_answered_so_that_the_event_comes_again(backend: s
     assert send(backend, event) == 500
     cache.answer = lambda _: reply(b"{}", status=200)
     assert send(backend, event) == 204
+
+
+def test_a_folder_of_nginx_that_does_not_exist_is_no_empty_cache(tmp_path: Path) -> None:
+    settings = {"AVATAR_WEBHOOK_SECRET": SECRET, "PURGE_FOLDER": str(tmp_path / "cache")}
+    event = {"type": "photo.changed", "timestamp": "2026-11-29T20:26:10.000002Z", "data": CHANGED}
+    with run_backend(tmp_path, "http://127.0.0.1:9", "any", {}, **settings) as url:
+        assert send(url, event) == 500
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache" / "answer").write_bytes(b"KEY: /user/42\nHTTP/1.1 200 OK\r\nCache-Tag: t0,t2\r\n\r\n")
+        (tmp_path / "cache" / "other").write_bytes(b"KEY: /user/43\nHTTP/1.1 200 OK\r\nCache-Tag: t3\r\n\r\nt1")
+        assert send(url, event) == 204
+        assert [file.name for file in (tmp_path / "cache").iterdir()] == ["other"]
