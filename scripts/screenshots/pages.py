@@ -24,7 +24,6 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 780}, "device_scal
 SMALL_PHONE: dict[str, Any] = {"viewport": {"width": 320, "height": 568}, "device_scale_factor": 2}
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 LISTS = (
-    ("page.png", {"viewport": {"width": 1000, "height": 720}}),
     ("pictures/desktop-light.webp", DESKTOP),
     ("pictures/desktop-dark.webp", {**DESKTOP, "color_scheme": "dark"}),
     ("pictures/phone-light.webp", PHONE),
@@ -98,10 +97,7 @@ def take_flower(browser: Browser, url: str) -> None:
 def keep(page: Page, name: str) -> None:
     """Write the picture into docs/, small."""
     shot = Image.open(BytesIO(page.screenshot(animations="disabled")))
-    if name.endswith(".png"):
-        shot.convert("RGB").save(DOCS / name, optimize=True)
-    else:
-        shot.convert("RGB").save(DOCS / name, quality=82, method=6)
+    shot.convert("RGB").save(DOCS / name, quality=82, method=6)
     page.close()
 
 
