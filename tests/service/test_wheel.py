@@ -165,5 +165,5 @@ def test_the_description_of_the_wheel_links_to_nothing_relative(wheel: Path) -> 
     with zipfile.ZipFile(wheel) as files:
         described = files.read(f"avatar_warmer-{VERSION}.dist-info/METADATA").decode()
     links = re.findall(r"\]\(([^)]+)\)", described)
-    assert any(link.endswith(".png") for link in links)
+    assert any(link.endswith(".webp") for link in links)
     assert [link for link in links if not link.startswith("https://")] == []
