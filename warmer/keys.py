@@ -43,6 +43,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{failed}:reasons` | hash, STATS_SECONDS | JSON by subject: why it failed | failures | failures |
 | `workers` | sorted set, no TTL | workers of the last hour by their last heartbeat, in seconds | heartbeat | workers |
 | `worker:<name>` | string, HEARTBEAT_SECONDS | JSON: heartbeat, with the state of the bot | heartbeat | workers |
+| `started:<name>` | string, SEEN_SECONDS (state/workers) | when a worker started, in seconds | heartbeat | workers |
 | `beat` | string, HEARTBEAT_SECONDS | the scheduler's heartbeat | beat_scheduler | workers |
 | `{probe}:<type>` | of each type, RIGHTS_SECONDS | nothing: shows which commands the ACL permits | rights | rights |
 | `limits:…` | counter, 60 s | writes of a caller, whose id is hashed, within the minute | rate_limit | rate_limit |
@@ -146,18 +147,14 @@ class Keys:
         self.prefix = f"v2:{bot_id}:"
         self.recent = f"{self.prefix}recent"
         self.remembered = f"{self.prefix}remembered:{{{self.recent}}}"  # in the slot of `recent`, as events are
-        self.schedule = f"{self.prefix}schedule"
-        self.budget = f"{self.prefix}budget"
+        self.schedule, self.budget = f"{self.prefix}schedule", f"{self.prefix}budget"
         self.tombstones = f"{self.prefix}tombstones"
         self.workers, self.beat = f"{self.prefix}workers", f"{self.prefix}beat"
-        self.probe = f"{self.prefix}{{probe}}"
-        self.done = f"{self.prefix}done"
-        self.purge = f"{self.prefix}{{news}}:purge"
-        self.acknowledge = f"{self.prefix}{{news}}:acknowledge"
+        self.probe, self.done = f"{self.prefix}{{probe}}", f"{self.prefix}done"
+        self.purge, self.acknowledge = f"{self.prefix}{{news}}:purge", f"{self.prefix}{{news}}:acknowledge"
         self.queue_prefix = f"{self.prefix}queue:"
         self.limits = f"{self.prefix}limits"
-        self.undelivered = f"{self.prefix}undelivered"
-        self.receiver = f"{self.prefix}receiver"
+        self.undelivered, self.receiver = f"{self.prefix}undelivered", f"{self.prefix}receiver"
         self.dead, self.dead_reasons = self._of("dead", "people"), self._of("dead", "reasons")
         self.failed, self.reasons = self._of("failed", "subjects"), self._of("failed", "reasons")
 
@@ -241,6 +238,9 @@ class Keys:
 
     def worker(self, name: str) -> str:
         return f"{self.prefix}worker:{name}"
+
+    def started(self, name: str) -> str:
+        return f"{self.prefix}started:{name}"
 
     def acknowledged(self, nonce: str) -> str:
         return f"{self.prefix}{{news}}:acknowledged:{nonce}"

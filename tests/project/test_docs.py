@@ -105,6 +105,7 @@ def test_every_key_is_documented_in_keys_py() -> None:
         keys.dead: "{dead}:people",
         keys.dead_reasons: "{dead}:reasons",
         keys.worker("w"): "worker:<name>",
+        keys.started("w"): "started:<name>",
     }
     assert all(key.startswith("v2:1:") for key in patterns)
     assert [pattern for pattern in patterns.values() if f"`{pattern}`" not in schema] == []

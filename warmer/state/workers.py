@@ -24,7 +24,6 @@ class WorkerStatus:
     bot: BotState = "unknown"
     bot_name: str = ""
     bot_username: str = ""
-    started_at: int = 0  # Redis' clock, in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +46,24 @@ def read_heartbeats(redis: Redis, keys: Keys) -> Heartbeats:
     """Returns the live workers, the silent ones, and whether beat is alive; in two round trips."""
     members: list[Any] = redis.zrange(keys.workers, 0, -1, withscores=True)
     last_beats = {member.decode(): score for member, score in members}
-    *values, beat = redis.mget([*(keys.worker(name) for name in last_beats), keys.beat])
-    alive = {name: _read(value) for name, value in zip(last_beats, values, strict=True) if value}
+    kinds = (keys.worker, keys.started)
+    *values, beat = redis.mget([*(of(name) for of in kinds for name in last_beats), keys.beat])
+    alive = {name: _read(value) for name, value in zip(last_beats, values, strict=False) if value}
+    starts = {name: int(start) for name, start in zip(last_beats, values[len(last_beats) :], strict=True) if start}
     gone = {name: last for name, last in last_beats.items() if name not in alive}
-    return Heartbeats(list(alive.values()), _list_silent(gone, alive.values()), bool(beat))
+    return Heartbeats(list(alive.values()), _list_silent(gone, starts), bool(beat))
 
 
-def _list_silent(gone: dict[str, float], alive: Iterable[WorkerStatus]) -> dict[str, int]:
-    """The workers without a successor: each living worker replaces one that was last heard before it started."""
-    starts = sorted((status.started_at for status in alive), reverse=True)
-    silent = {}
+def _list_silent(gone: dict[str, float], starts: dict[str, int]) -> dict[str, int]:
+    """The workers without a successor: each worker replaces one that was last heard before it started.
+
+    A successor may be gone, too: then it needs one of its own.
+    """
+    left, silent = dict(starts), {}
     for name, last_beat in sorted(gone.items(), key=lambda one: one[1], reverse=True):
-        if starts and starts[0] >= last_beat:
-            starts.pop(0)
+        successors = [other for other, start in left.items() if start >= last_beat and other != name]
+        if successors:
+            del left[successors[0]]
         else:
             silent[name] = int(last_beat)
     return silent

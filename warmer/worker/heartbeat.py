@@ -48,6 +48,7 @@ class Heartbeat:
         self.status = WorkerStatus(name)
         self.beat_seconds = beat_seconds
         self._clock = clock
+        self._started_at = 0  # Redis' clock, in seconds, of the first beat
         self._asked_at = float("-inf")  # by the clock, when getMe was called last
         self._is_closed = False
         self._writing = threading.Lock()
@@ -58,11 +59,11 @@ class Heartbeat:
         self._beats.ensure_started()
 
     def close(self) -> None:
-        """Delete the key at once, then stop the thread."""
+        """Delete the keys at once, then stop the thread."""
         with self._writing:
             self._is_closed = True
             with suppress(RedisError):  # if Redis is away, the key expires
-                self.redis.delete(self.keys.worker(self.status.name))
+                self.redis.delete(self.keys.worker(self.status.name), self.keys.started(self.status.name))
                 self.redis.zrem(self.keys.workers, self.status.name)
         self._beats.close()
 
@@ -76,15 +77,16 @@ class Heartbeat:
             self._asked_at = self._clock()
             self.check_bot()
         with self._writing:
-            if not self._is_closed:  # a slow beat must not write after `close` has deleted the key
+            if not self._is_closed:  # a slow beat must not write after `close` has deleted its keys
                 self._write()
         self.leases.take_back_crashes()
 
     def _write(self) -> None:
         now = self.redis.time()[0]
-        self.status = replace(self.status, started_at=self.status.started_at or now)
+        self._started_at = self._started_at or now
         pipe = self.redis.pipeline(transaction=False)
         pipe.set(self.keys.worker(self.status.name), json.dumps(asdict(self.status)), ex=HEARTBEAT_SECONDS)
+        pipe.set(self.keys.started(self.status.name), self._started_at, ex=SEEN_SECONDS)
         pipe.zadd(self.keys.workers, {self.status.name: now})
         pipe.zremrangebyscore(self.keys.workers, "-inf", now - SEEN_SECONDS)
         pipe.execute()

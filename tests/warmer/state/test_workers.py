@@ -39,6 +39,27 @@ def test_a_worker_that_starts_later_replaces_one_that_was_killed(context: Worker
     assert len(list_silent(context)) == 1  # it replaces one of them
 
 
+def add_killed_worker(context: WorkerContext, name: str, started_seconds_ago: int, killed_seconds_ago: int) -> None:
+    now = context.redis.time()[0]
+    context.redis.zadd(context.keys.workers, {name: now - killed_seconds_ago})
+    context.redis.set(context.keys.started(name), now - started_seconds_ago)
+
+
+def test_a_successor_that_was_killed_and_replaced_as_well_leaves_no_gap(context: WorkerContext) -> None:
+    send_heartbeat(context, "third")
+    add_killed_worker(context, "second", 50, 30)
+    add_killed_worker(context, "first", 500, 60)
+    assert list_silent(context) == []
+    add_killed_worker(context, "beside them", 500, 30)
+    assert len(list_silent(context)) == 1
+
+
+def test_a_worker_that_lived_for_one_heartbeat_is_not_its_own_successor(context: WorkerContext) -> None:
+    send_heartbeat(context, "one")
+    add_killed_worker(context, "short", -5, -5)  # after the other's start
+    assert list_silent(context) == ["short"]
+
+
 def test_the_worker_status_of_another_release_is_read(context: WorkerContext) -> None:
     send_heartbeat(context, "one")
     said = json.loads(context.redis.get(context.keys.worker("one")) or "")
@@ -47,4 +68,4 @@ def test_the_worker_status_of_another_release_is_read(context: WorkerContext) ->
     assert [status.name for status in statuses] == ["one"]
     assert judge_bot(statuses) == "unknown"
     context.redis.set(context.keys.worker("one"), '{"name": "one"}')  # of an older release, without the other fields
-    assert list_worker_statuses(context.redis, context.keys) == [WorkerStatus("one", "unknown", "", "", 0)]
+    assert list_worker_statuses(context.redis, context.keys) == [WorkerStatus("one", "unknown", "", "")]

@@ -50,6 +50,16 @@ def test_the_status_of_a_silent_worker_expires(context: WorkerContext, heartbeat
     assert list_worker_statuses(context.redis, context.keys) == []
 
 
+def test_the_start_of_a_worker_stays_known_for_as_long_as_it_is_missed(
+    context: WorkerContext, heartbeat: Heartbeat
+) -> None:
+    heartbeat.beat()
+    first = context.redis.get(context.keys.started("one"))
+    heartbeat.beat()
+    assert context.redis.get(context.keys.started("one")) == first
+    assert context.redis.ttl(context.keys.started("one")) == remaining(SEEN_SECONDS)
+
+
 def test_one_lost_heartbeat_is_tolerated() -> None:
     assert 2 * BEAT_SECONDS < HEARTBEAT_SECONDS
 
@@ -192,7 +202,7 @@ def test_the_heartbeat_runs_from_start_to_close(context: WorkerContext) -> None:
         wait_until(lambda: list_states(context))
         context.redis.delete(context.keys.worker("one"))
     heartbeat.close()
-    assert not context.redis.exists(context.keys.worker("one"), context.keys.workers)
+    assert not context.redis.exists(context.keys.worker("one"), context.keys.started("one"), context.keys.workers)
 
 
 def test_a_heartbeat_in_progress_does_not_restore_a_closed_worker(
