@@ -32,8 +32,8 @@ CHAIN = ["changed", "requested", "arrived", "signed", "new one served", "old one
 _ids = count(9_300_000)
 
 
-def get(url: str) -> requests.Response:
-    return ask_again(lambda: requests.get(url, headers={"Accept": BROWSER_ACCEPT}, timeout=REQUEST_SECONDS))
+def get(url: str, accept: str = BROWSER_ACCEPT) -> requests.Response:
+    return ask_again(lambda: requests.get(url, headers={"Accept": accept}, timeout=REQUEST_SECONDS))
 
 
 def tags_of(answer: requests.Response) -> set[str]:
@@ -53,7 +53,8 @@ class Front:
     def hold(self, tags: set[str]) -> bool:
         """Returns True if nginx holds an answer with one of these tags."""
         names = [argument for tag in tags for argument in ("-e", tag)]
-        return not subprocess.run(["grep", "-rqa", *names, self.cache], check=False).returncode
+        status = subprocess.run(["grep", "-rqsa", *names, self.cache], check=False).returncode
+        return status == 0  # 2, of a file that nginx has just removed, is no match either
 
     def pass_on(self, got: Got) -> Pieces:
         """The answer of the backend to this event."""
@@ -88,12 +89,18 @@ class Person:
         self.front.stage.register({self.id: None})
         wait_until(lambda: self.list_events() == ["photo.changed"], DEADLINE)
         self.old = self.fetch()
-        self.fetch("&d=initials&initials=AN")
+        self.fetch_variants()
         assert (self.old.status_code, self.fetch().headers["X-Cache-Status"]) == (200, "HIT")
         self.front.receiver.answer = self.watch
 
-    def fetch(self, more: str = "") -> requests.Response:
-        return get(self.front.nginx + self.path + more)
+    def fetch(self) -> requests.Response:
+        return get(self.front.nginx + self.path)
+
+    def fetch_variants(self) -> None:
+        """Let nginx hold other sizes and formats, too."""
+        urls = [self.front.nginx + path for path in (self.path, self.path.replace("size=160", "size=80"))]
+        for url in (*urls, f"{urls[0]}&d=initials&initials=AN"):
+            assert {get(url, accept).status_code for accept in (BROWSER_ACCEPT, "image/jpeg")} == {200}
 
     def list_events(self) -> list[str]:
         """Returns the types of the events in the order of their first arrival."""
@@ -132,7 +139,7 @@ class Person:
     def forget(self, within: float) -> None:
         """Delete the person. Neither nginx nor the web tier may show anything of them, or list them."""
         stage, new = self.front.stage, self.fetch()
-        self.fetch("&d=initials&initials=AN")
+        self.fetch_variants()
         assert get(self.front.nginx + self.last_event()["photo_url"]).headers["ETag"] == new.headers["ETag"]
         tags = tags_of(self.old) | tags_of(new)
         assert self.front.hold(tags)
