@@ -9,12 +9,14 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from standardwebhooks import Webhook
@@ -154,7 +156,8 @@ class Person:
 
 def kill_workers(stage: Stage) -> None:
     for process in stage.processes("worker", "worker2"):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # the event may arrive while the others are killed
+            process.kill()
 
 
 def test_a_new_picture_is_served_before_its_event_and_the_old_one_is_purged_after_it(
