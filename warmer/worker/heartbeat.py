@@ -62,7 +62,7 @@ class Heartbeat:
         """Delete the keys at once, then stop the thread."""
         with self._writing:
             self._is_closed = True
-            with suppress(RedisError):  # if Redis is away, the key expires
+            with suppress(RedisError):  # if Redis is away, the keys expire
                 self.redis.delete(self.keys.worker(self.status.name), self.keys.started(self.status.name))
                 self.redis.zrem(self.keys.workers, self.status.name)
         self._beats.close()
