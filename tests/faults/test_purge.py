@@ -27,6 +27,7 @@ from tests.support.proxies import nginx
 from tests.support.receiver import SECRET, Got, Receiver, verify_by_hand
 from tests.support.running import BROWSER_ACCEPT, REQUEST_SECONDS, ask_again
 from tests.support.servers import Pieces, reply
+from warmer.keys import Keys
 from warmer.photo_urls import sign
 
 CHAIN = ["changed", "requested", "arrived", "signed", "new one served", "old one cached", "old one purged"]
@@ -92,7 +93,7 @@ class Person:
         self.path = f"/api/photos/user/{self.id}?size=160&sig={sign(SIGNING_KEY, f'user:{self.id}')}"
         self.front.stage.fake.world.add_user(self.id, "Ann", picture=make_picture())
         self.front.stage.register({self.id: None})
-        wait_until(lambda: self.list_events() == ["photo.changed"], DEADLINE)
+        wait_until(lambda: self.has_delivered("photo.changed"), DEADLINE)
         self.old = self.fetch()
         self.fetch_variants()
         assert (self.old.status_code, self.fetch().headers["X-Cache-Status"]) == (200, "HIT")
@@ -111,6 +112,12 @@ class Person:
     def list_events(self) -> list[str]:
         """Returns the types of the events in the order of their first arrival."""
         return [got.event["type"] for got in {got.id: got for got in self._list_got()}.values()]
+
+    def has_delivered(self, *types: str) -> bool:
+        """Returns True if these events have arrived, and none will come again: each answer has been read."""
+        with self.front.stage.connect() as redis:
+            events = Keys(str(self.front.stage.fake.world.bot_id)).events(self.id)
+            return self.list_events() == list(types) and not redis.exists(events)
 
     def last_event(self) -> Any:
         return self._list_got()[-1].event["data"]
@@ -144,6 +151,7 @@ class Person:
 
     def forget(self, within: float) -> None:
         """Delete the person. Neither nginx nor the web tier may show anything of them, or list them."""
+        wait_until(lambda: self.has_delivered("photo.changed", "photo.changed"), within)
         stage, new = self.front.stage, self.fetch()
         self.fetch_variants()
         assert get(self.front.nginx + self.last_event()["photo_url"]).headers["ETag"] == new.headers["ETag"]
