@@ -8,13 +8,16 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from runner.folders import private_folder
 from runner.terminal import StartFailed, say
 
 ATTEMPTS = 200  # ports to try after the default
+SYSTEM_NEVER_GIVES = range(20_000, 32_768)  # to outgoing connections: Linux begins at 32768, macOS at 49152
 
 _reserved: dict[Path, int] = {}  # locked files, and the handles that hold their locks
 
@@ -36,10 +39,16 @@ def choose(name: str, port: int, *, host: str, chosen: bool, avoid: frozenset[in
 
 
 def free_loopback_port() -> int:
-    """A port without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port without a listener, for one that starts soon.
+
+    The system would name a port of those that it gives to outgoing connections, and could give it to one meanwhile.
+    """
+    for _ in range(ATTEMPTS):
+        port = secrets.choice(SYSTEM_NEVER_GIVES)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise StartFailed("no port of this machine is free")
 
 
 def _is_free(name: str, host: str, port: int) -> bool:

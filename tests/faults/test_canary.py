@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 from redis import Redis
 
 from faketelegram import FakeTelegram
+from runner.ports import free_loopback_port
 from tests.conftest import make_picture, wait_until
 from tests.support import canary_drive as drive
 from tests.support.cli_parts import COMMAND
@@ -69,7 +70,7 @@ class Run:
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Text logs: given keys and every fault. JSON logs: generated keys and the quick faults."""
     folder = tmp_path_factory.mktemp("canary")
-    with FakeTelegram(token=TOKEN) as fake:
+    with FakeTelegram(token=TOKEN, port=free_loopback_port()) as fake:
         fake.fail("getMe", "odd-headers")
         fake.fail("getMe", "redirect", location=f"{fake.url}/bot{TOKEN}/getMe")
         settings = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": fake.url, "TELEGRAM_RATE": "1000"}

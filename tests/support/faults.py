@@ -20,6 +20,7 @@ from redis import Redis
 
 from faketelegram import FakeTelegram
 from faketelegram.world import DRAWN, Drawn
+from runner.ports import free_loopback_port
 from tests.conftest import API_KEY, SIGNING_KEY, wait_until
 from tests.support.running import BROWSER_ACCEPT, ROOT, Service, run_service
 from warmer.keys import Keys
@@ -240,7 +241,7 @@ def count_picture_calls(fake: FakeTelegram) -> dict[str, int]:
 @contextmanager
 def run_stage(folder: Path, **settings: str) -> Iterator[Stage]:
     """Run the whole service with its own fake Telegram, which takes 20 ms per call."""
-    with FakeTelegram(latency=0.02) as fake, run_stage_at(fake, folder, **settings) as stage:
+    with FakeTelegram(port=free_loopback_port(), latency=0.02) as fake, run_stage_at(fake, folder, **settings) as stage:
         yield stage
 
 

@@ -8,11 +8,12 @@ from threading import Event
 import pytest
 
 from faketelegram import FakeTelegram
+from runner.ports import free_loopback_port
 
 
 @pytest.fixture
 def fake() -> Iterator[FakeTelegram]:
-    with FakeTelegram() as running:
+    with FakeTelegram(port=free_loopback_port()) as running:  # one that a test can start again
         running.world.add_user(42, "Ann", last_name="Lee", username="annlee")
         yield running
 

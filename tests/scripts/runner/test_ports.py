@@ -83,3 +83,15 @@ def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     folders.make(tmp_path)
     assert S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_no_outgoing_connection_can_take_a_port_before_its_server_listens() -> None:
+    first_outgoing = 32_768  # of Linux, in ip_local_port_range; macOS begins later
+    assert all(ports.free_loopback_port() < first_outgoing for _ in range(50))
+
+
+def test_a_port_with_a_listener_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", ports.free_loopback_port())) as other:
+        monkeypatch.setattr(ports, "SYSTEM_NEVER_GIVES", [other.getsockname()[1]])
+        with pytest.raises(StartFailed, match=r"^no port of this machine is free$"):
+            ports.free_loopback_port()
