@@ -64,8 +64,7 @@ def test_a_missing_picture_shows_initials_and_is_not_requested_again(blank: Page
     expect(image.locator(".initials")).to_have_text("AL")
     assert blank.evaluate("events") == ["loading", "error", "error"]
     calls = list(stub.calls)
-    assert set(calls) == {"GET /ann", "HEAD /ann"}  # a browser may repeat a GET (RFC 9110, 9.2.2)
-    assert calls.count("HEAD /ann") == 1
+    assert set(calls) == {"GET /ann"}  # a browser may repeat a GET (RFC 9110, 9.2.2)
     blank.evaluate("dispatchEvent(new Event('online'))")
     assert image.get_attribute("status") == "error"
     assert stub.calls == calls
@@ -75,10 +74,9 @@ def test_a_picture_that_is_not_ready_is_requested_again_and_then_shown(blank: Pa
     stub.answers["/ann"] = [NOT_READY, NOT_READY, Answer()]
     image = add(blank, src="/ann", name="Ann")
     has_status(image, "loaded")
-    *paused, not_paused = (ms for ms in blank.evaluate("waits") if ms < GIVE_UP_AFTER_MS)
-    assert len(paused) == 2
+    paused = [ms for ms in blank.evaluate("waits") if ms < GIVE_UP_AFTER_MS]
+    assert len(paused) == 2, "it paused although the second HEAD found the picture ready"
     assert min(paused) >= 1000, "Retry-After: 1 was not honoured"
-    assert not_paused == 0, "it paused although the second HEAD found the picture ready"
     assert stub.calls == ["GET /ann", "HEAD /ann", "HEAD /ann", "GET /ann"]
     assert blank.evaluate("events") == ["loading", "loaded", "load"]
     assert blank.evaluate("timers.size") == 0

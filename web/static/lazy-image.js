@@ -13,7 +13,7 @@
 
 const RETRIES = 5;
 const FIRST_PAUSE = 500; // ms; doubles with every retry
-const UNTOLD_PAUSE = 1000; // ms; after a "not ready" of which nothing but the status is known: our servers ask for this
+const UNTOLD_PAUSE = 1000; // ms; an <img> that failed hides `Retry-After`: our servers ask for this
 const GIVE_UP_AFTER = 30_000; // ms; all tries and pauses together, and no skeleton pulses longer
 const NOT_READY = [429, 502, 503, 504]; // "ask again later"; any other refusal is the answer
 
@@ -86,29 +86,26 @@ async function loadPicture(source, signal) {
 }
 
 /**
- * After the first answer "not ready", only headers are requested until the picture is there: one request for each
- * `Retry-After`, where a try of its own would be two.
+ * After a picture did not come, only its headers are requested until it is there: one request for each `Retry-After`,
+ * where a try of its own would be two.
  * @param {Source} source @param {AbortSignal} signal
  */
 async function askAgain(source, signal) {
   const deadline = performance.now() + GIVE_UP_AFTER;
-  let picture = new Image();
-  for (let retries = 0, before = null; ; retries++) {
-    if (!before || before.ok) {
-      picture = new Image();
-      if (await arrives(picture, source, signal)) return picture;
-      if (isNotReady(picture.currentSrc)) await pause(UNTOLD_PAUSE, signal);
-      signal.throwIfAborted();
+  for (let retries = 0, wasReady = false; ; wasReady = true) {
+    const picture = new Image();
+    const since = performance.now();
+    if (await arrives(picture, source, signal)) return picture;
+    signal.throwIfAborted();
+    const status = readStatus(picture.currentSrc, since);
+    if (status >= 400 && !NOT_READY.includes(status)) throw new Refused(`${status}`);
+    let wait = status && status < 400 ? 0 : UNTOLD_PAUSE;
+    for (let answer = null; !answer?.ok; retries++) {
+      if (retries > RETRIES || performance.now() + wait > deadline) throw new Error('not ready in time');
+      answer = await Question.about(picture.currentSrc, wait).getAnswer(signal);
+      wait = pauseAfter(answer, retries);
     }
-    const answer = await ask(picture.currentSrc, signal);
-    signal.throwIfAborted();
-    if (answer?.ok && before?.ok) throw new Refused('the bytes are no picture');
-    const wait = pauseAfter(answer, retries);
-    const isLate = retries >= RETRIES || performance.now() + wait > deadline;
-    if (isLate && !answer?.ok) throw new Error('not ready in time');
-    await pause(wait, signal);
-    signal.throwIfAborted();
-    before = answer;
+    if (wasReady && !NOT_READY.includes(status)) throw new Refused('the bytes are no picture');
   }
 }
 
@@ -130,17 +127,62 @@ function arrives(picture, source, signal) {
 }
 
 /**
- * Whether the browser itself knows that the last answer was "not ready". Of another origin it tells no status, and when
- * its record is full, none at all: then the server is asked at once.
- * @param {string} url
+ * The status of the last answer. 0 if the browser does not tell: of another origin, or when its record is full.
+ * @param {string} url @param {number} since  by performance.now()
  */
-function isNotReady(url) {
+function readStatus(url, since) {
   const last = /** @type {PerformanceResourceTiming | undefined} */ (performance.getEntriesByName(url, 'resource').at(-1));
-  return NOT_READY.includes(last?.responseStatus ?? 0);
+  return (last && last.startTime >= since && last.responseStatus) || 0;
+}
+
+/** A pause, and then a request for the headers alone. It ends when nobody waits for its answer any more. */
+class Question {
+  /** The open ones by URL: elements that show the same picture share them. @type {Map<string, Question>} */
+  static #open = new Map();
+
+  #waiting = 0;
+  #work = new AbortController();
+  #url;
+  #answer;
+
+  /** @param {string} url @param {number} wait  ms */
+  constructor(url, wait) {
+    const { signal } = this.#work;
+    this.#url = url;
+    this.#answer = pause(wait, signal).then(() => ask(url, signal)).finally(() => this.#close());
+  }
+
+  /** @param {string} url @param {number} wait  ms; only the first to ask decides */
+  static about(url, wait) {
+    const question = Question.#open.get(url) ?? new Question(url, wait);
+    Question.#open.set(url, question);
+    return question;
+  }
+
+  /** @param {AbortSignal} signal @returns {Promise<Response | null>} */
+  async getAnswer(signal) {
+    const left = new AbortController();
+    /** @type {Promise<never>} */
+    const aborted = new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { signal: left.signal });
+    });
+    this.#waiting++;
+    try {
+      return await Promise.race([this.#answer, aborted]);
+    } finally {
+      left.abort();
+      if (!--this.#waiting) this.#close();
+    }
+  }
+
+  #close() {
+    this.#work.abort();
+    if (Question.#open.get(this.#url) === this) Question.#open.delete(this.#url);
+  }
 }
 
 /**
- * <img> does not tell why a picture did not come, so the server is asked once more, for the headers alone.
+ * <img> does not tell why a picture did not come, so the server is asked, for the headers alone.
  * @param {string} url @param {AbortSignal} signal
  */
 function ask(url, signal) {
@@ -154,7 +196,7 @@ function ask(url, signal) {
  * @param {number} retries
  */
 function pauseAfter(answer, retries) {
-  if (answer?.ok) return 0; // it became ready in the meantime
+  if (answer?.ok) return 0;
   if (answer && !NOT_READY.includes(answer.status)) throw new Refused(`${answer.status}`);
   const wished = 1000 * Number(answer?.headers.get('Retry-After')) || 0; // our servers send seconds, never a date
   return Math.max(FIRST_PAUSE * 2 ** retries, wished) * (1 + Math.random() / 4); // never earlier than wished
