@@ -68,7 +68,7 @@ def nginx(folder: Path, upstream: str) -> Iterator[str]:
         # A busy machine takes longer than a host of its own.
         "proxy_cache_lock_timeout 3s;": "proxy_cache_lock_timeout 60s;",
         "proxy_cache_lock_age 3s;": "proxy_cache_lock_age 60s;",
-        "proxy_read_timeout 10s;": "proxy_read_timeout 60s;",
+        "proxy_read_timeout 20s;": "proxy_read_timeout 60s;",
     }
     for shipped, here in yours.items():
         assert text.count(shipped) == 1
