@@ -71,7 +71,7 @@ def test_the_page_names_the_limits_of_the_service_of_nginx_and_of_caddy() -> Non
         ],
         "connecting to the service": ["–", spell(read_nginx("proxy_connect_timeout")), read_caddy("dial_timeout")],
     }  # fmt: skip
-    assert ROWS == expected
+    assert expected == ROWS
 
 
 def test_the_limits_agree() -> None:
