@@ -33,13 +33,14 @@ def opened_worker_context(
     check: Callable[[Settings], object] = lambda settings: check_servers(settings, "REDIS_URL"),
     failure: type[click.ClickException] = click.ClickException,
 ) -> Iterator[WorkerContext]:
-    """The worker context of the service, named on a terminal. A failure ends the command with one line.
+    """The worker context of the service. A failure ends the command with one line.
 
+    Names the bot on a terminal, and everywhere if a file of the folder chooses it rather than the environment.
     `check` looks at the servers before anything else does. Without a broker most commands do all their work.
     """
     settings = load_service_settings(failure)
-    if sys.stderr.isatty():
-        click.echo(f"Bot {settings.bot_id}.", err=True)  # the folder of the settings decides which
+    if sys.stderr.isatty() or not os.environ.get("TELEGRAM_BOT_TOKEN"):
+        click.echo(f"Bot {settings.bot_id}.", err=True)
     try:
         check(settings)
         with closing(open_worker_context(settings, connect_worker(settings))) as context:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.support.cli_parts import COMMAND, fail
+from tests.support.cli_parts import COMMAND, call, fail
 from tests.support.running import ROOT
 from warmer.cli.group import group
 from warmer.settings import Settings
@@ -127,6 +127,17 @@ def test_on_a_terminal_a_command_names_the_bot_that_its_settings_choose(settings
     finally:
         os.close(terminal)
         os.close(reader)
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_command_names_the_bot_that_a_file_of_the_folder_chooses(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"TELEGRAM_BOT_TOKEN={os.environ['TELEGRAM_BOT_TOKEN']}\n")
+    assert call("export").stderr == ""
+    monkeypatch.delenv("TELEGRAM_BOT_TOKEN")
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    assert call("export").stderr == f"Bot {settings.bot_id}.\n"
 
 
 def test_ctrl_c_during_the_imports_prints_one_line() -> None:
