@@ -7,26 +7,43 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
 from playwright.sync_api import Browser, expect
 from redis import Redis
 
 from faketelegram import TEST_TOKEN
 from screenshots.ops import make_up_day
-from tests.conftest import wait_until
+from tests.conftest import API_KEY, wait_until
 from tests.support.page_stub import PATIENCE_MS
+from tests.support.receiver import SECRET
 from tests.support.serving import serve
-from tests.support.web_parts import MakeApp
+from tests.support.web_parts import MakeApp, new_id, store_picture
 from warmer.keys import Keys
 from web.wiring import get_web_context
 
 PAGE_KEY = "the-key-of-a-page-for-one-start-only"
+CUT = """(width) => [...document.querySelectorAll('main :is(th, td, li, dd, p, figure)')]
+  .filter((one) => one.getBoundingClientRect().right > width || one.scrollWidth > one.clientWidth + 1)
+  .map((one) => one.outerHTML.slice(0, 100))"""
+
+
+def give_up_event(app: Flask) -> None:
+    """Let the webhook give up the first event of a new person."""
+    body, key = {"name": "Ann", "photo_file_id": store_picture(app)}, {"Authorization": f"Bearer {API_KEY}"}
+    person_id, outbox = new_id(), get_web_context(app).pages.outbox
+    wait_until(lambda: app.test_client().put(f"/api/partner/{person_id}", json=body, headers=key).status_code < 300)
+    sending = outbox.take(person_id) if outbox else None
+    assert outbox
+    assert sending
+    outbox.note_dead(sending, "the receiver answers 500 after every one of its attempts within a day")
 
 
 @pytest.fixture
 def made_up(redis: Redis, telegram: object, make_app: MakeApp) -> Iterator[str]:
     """Serves the page with the numbers of a made-up day. Yields the URL of the service."""
-    app = make_app(page_key=PAGE_KEY)
+    app = make_app(page_key=PAGE_KEY, webhook_url="https://backend.example.org/events", webhook_secret=SECRET)
     make_up_day(redis, get_web_context(app).keys)
+    give_up_event(app)
     with serve(app) as url:
         yield url
 
@@ -46,6 +63,7 @@ def test_the_page_is_accessible_fits_the_screen_and_logs_nothing_to_the_console(
     page.on("console", lambda line: said.append(line.text))
     wait_until(lambda: (answer := page.reload()) and answer.ok and page.locator("polyline").count() > 20)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CUT, width) == []
     results = Axe().run(page)
     page.close()
     assert results.violations_count == 0, results.generate_report()
