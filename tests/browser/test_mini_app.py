@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.cli_parts import COMMAND
-from tests.support.npm import FRAMEWORKS, MINI_APP, REACT_18, ROOT, build_mini_app
+from tests.support.npm import FRAMEWORKS, HTML, MINI_APP, REACT_18, ROOT, build_mini_app
 from tests.support.running import Service
 from tests.support.waiting import wait_until
 
@@ -77,7 +77,7 @@ def test_files_built_from_web_static_are_not_committed() -> None:
 
 
 def test_the_lock_files_contain_no_url_to_install_from() -> None:
-    for folder in (MINI_APP, REACT_18, FRAMEWORKS):
+    for folder in (MINI_APP, REACT_18, FRAMEWORKS, HTML):
         lock = json.loads((folder / "package-lock.json").read_text("utf-8"))
         for package in lock["packages"].values():
             package.pop("funding", None)  # pages for people, which npm does not open

@@ -14,6 +14,7 @@ MINI_APP = ROOT / "examples" / "mini-app"
 STATIC = ROOT / "web" / "static"
 REACT_18 = ROOT / "tests" / "support" / "react"
 FRAMEWORKS = ROOT / "tests" / "support" / "frameworks"
+HTML = ROOT / "tests" / "support" / "html"
 PACKAGE = "avatar-warmer-lazy-image"
 TSC = (
     *("--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,dom,dom.iterable", "--pretty", "false"),
@@ -77,6 +78,18 @@ def bundle(folder: Path, file: str, *options: str) -> str:
     done = run([str(bundler), file, *ESBUILD, *options], folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def find_invalid_html(folder: Path, pages: dict[str, str]) -> str:
+    """Write these pages into the folder. Returns the validator's report, empty if all are valid.
+
+    A redundant role is no finding: Safari takes a <ul> without bullets for a list only if it says so.
+    """
+    for name, text in pages.items():
+        (folder / f"{name}.html").write_text(text, "utf-8")
+    validator, config = install(HTML) / ".bin" / "html-validate", HTML / "validate.json"
+    done = run([str(validator), "--config", str(config), "--formatter", "text", str(folder / "*.html")], ROOT)
+    return done.stdout + done.stderr
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -59,6 +59,8 @@ def _render(text: str) -> tuple[str, str]:
             title = after.content if token.tag == "h1" else title
         elif token.type == "th_open" and not after.content:
             token.tag = last.tag = "td"  # the empty corner of a table is no header
+        elif token.type == "th_open":
+            token.attrSet("scope", "col")
         elif token.type == "table_open":
             token.attrSet("tabindex", "0")  # it scrolls on a phone
     for child in (one for token in tokens for one in token.children or ()):
