@@ -19,7 +19,7 @@ const LOOK_EVERY = 250; // ms
 const WORDS = {
   cold: 'Cold: the request of the list had all four fetched before the browser asked for them.',
   warm: 'Warm: all four were stored before, and Telegram was not called.',
-  original: 'Imitates the original: no picture is fetched before the browser asks for it.',
+  original: 'Imitates the original: fetched when asked for, which is a round trip later on a phone.',
 };
 
 /** The last run of each way. @type {Map<string, Run>} */
