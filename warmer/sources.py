@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -81,6 +82,12 @@ def read_env_file(path: Path) -> dict[str, str]:
     except ValueError:
         raise ConfigError(f"{path}: is not text in UTF-8: save it in that encoding") from None
     return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
+
+
+def make_key(name: str) -> str:
+    """A new value of this setting: a key of 43 characters that no shell and no env file treats as special."""
+    key = secrets.token_urlsafe(32)
+    return f"admin:{key}" if name == "FLOWER_BASIC_AUTH" else key
 
 
 def split_commas(value: Any) -> Any:

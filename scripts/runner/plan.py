@@ -15,7 +15,7 @@ from runner import demo, ports, procfile, redis_server
 from runner.folders import Folders, check_path, socket_path, write_private
 from runner.terminal import StartFailed
 from warmer.settings import TELEGRAM, Settings, load_settings
-from warmer.sources import read_env_file
+from warmer.sources import make_key, read_env_file
 
 SERVER_KEYS = ("API_KEYS", "URL_SIGNING_KEYS")
 KEYS_HEADER = "# Made by the first start. These keys grant a server's rights; without them every photo URL changes.\n"
@@ -125,7 +125,7 @@ def _make_keys(file: Path, names: Iterable[str]) -> dict[str, str]:
         kept = read_env_file(file)
         missing = [name for name in names if name not in kept]
         if missing:
-            kept.update({name: _make_key(name) for name in missing})
+            kept.update({name: make_key(name) for name in missing})
             write_private(file, KEYS_HEADER + _as_env(kept))
         elif file.exists():
             file.chmod(0o600)
@@ -138,8 +138,3 @@ def _as_env(values: Mapping[str, str]) -> str:
     """The lines of an env file in python-dotenv's syntax."""
     quoted = {name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in values.items()}
     return "".join(f"{name}='{value}'\n" for name, value in quoted.items())
-
-
-def _make_key(name: str) -> str:
-    key = secrets.token_urlsafe(32)
-    return f"admin:{key}" if name == "FLOWER_BASIC_AUTH" else key

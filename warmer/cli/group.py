@@ -13,6 +13,7 @@ from warmer.cli.diagnose import diagnose
 from warmer.cli.export import export
 from warmer.cli.forget import forget
 from warmer.cli.init_data import init_data
+from warmer.cli.keys import keys
 from warmer.cli.purge import purge
 from warmer.cli.refresh import refresh
 from warmer.cli.run import run
@@ -57,5 +58,5 @@ def group() -> None:
     """Telegram profile pictures, warm before anyone asks."""
 
 
-for command in (run, settings, warm, refresh, export, forget, purge, webhook, diagnose, init_data):
+for command in (run, settings, keys, warm, refresh, export, forget, purge, webhook, diagnose, init_data):
     group.add_command(command)
