@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -15,6 +16,7 @@ _settings = load_settings_or_exit()
 if _settings.flower_basic_auth is None:
     exit_with("FLOWER_BASIC_AUTH: is missing: Flower starts only with a login (user:password)")
 
+address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1")  # only compose sets it: elsewhere nothing outside may reach it
 port = _settings.flower_port
 basic_auth = [_settings.flower_basic_auth.get_secret_value()]
 max_tasks = _settings.flower_max_tasks

@@ -1,7 +1,9 @@
-"""Write deploy/compose.yaml, or the file given as the argument, from the Procfile."""
+"""Write deploy/compose.yaml and deploy/nginx/compose.conf, or both into the folder given, from the Procfile.
+
+The configuration of nginx is that of a machine, with the address of the web container.
+"""
 
 import json
-import shlex
 import sys
 from pathlib import Path
 
@@ -10,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from runner import procfile
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT_OUT = "flower"  # it listens on 127.0.0.1, which nothing outside its container reaches
+NGINX = ROOT / "deploy" / "nginx" / "avatar-warmer.conf"
+WEB_ADDRESS = "10.213.87.8"  # fixed: nginx looks a name up only at its start, and a new container may have a new one
 HEAD = """\
 # Written by deploy/compose.py from the Procfile.
 name: avatar-warmer
@@ -25,6 +28,8 @@ x-ours: &ours
     REDIS_URL: redis://redis:6379/0
     HOST: 0.0.0.0
     PORT: "8000"
+    FLOWER_ADDRESS: 0.0.0.0  # in its container; its port is open on 127.0.0.1 of the machine alone
+    FLOWER_PORT: "5555"
   depends_on:
     redis:
       condition: service_healthy
@@ -53,37 +58,75 @@ services:
 SERVICE = """\
   {name}:
     <<: *ours
-    command: {command}
+    command: [run, {name}]
+{more}    healthcheck:
+      test: {check}
+      interval: {seconds}s
+      timeout: 10s
+      start_period: 60s
 """
-WEB = """\
-    ports: ["127.0.0.1:8000:8000"]
+MORE = {
+    "web": f'    ports: ["127.0.0.1:8000:8000"]\n    networks:\n      default:\n        ipv4_address: {WEB_ADDRESS}\n',
+    "flower": '    ports: ["127.0.0.1:5555:5555"]\n',
+}
+NGINX_SERVICE = """\
+  nginx:
+    image: nginx:1.28
+    ports: ["127.0.0.1:8080:80"]
+    volumes: ["./nginx/compose.conf:/etc/nginx/conf.d/default.conf:ro", "pictures:/var/cache/nginx"]
+    depends_on:
+      web:
+        condition: service_healthy
+    restart: always
+    read_only: true
+    tmpfs: [/run, /tmp]
+    cap_drop: [ALL]
+    cap_add: [CHOWN, DAC_OVERRIDE, NET_BIND_SERVICE, SETGID, SETUID]
+    security_opt: ["no-new-privileges:true"]
     healthcheck:
-      test: [CMD, python, -c, "import urllib.request as web; web.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
-      interval: 5s
-      timeout: 3s
-      start_period: 30s
+      test: [CMD, curl, -fsS, -o, /dev/null, "http://127.0.0.1/healthz"]
+      interval: 10s
+      timeout: 10s
+      start_period: 60s
 """
-TAIL = """\
+TAIL = f"""\
+
+networks:
+  default:
+    ipam:
+      config: [{{subnet: {WEB_ADDRESS.rpartition(".")[0]}.0/24}}]
 
 volumes:
   redis:
+  pictures:
   metrics:
     driver_opts:
       type: tmpfs
       device: tmpfs
       o: mode=0700,uid=10001,gid=10001
 """
+ASK = "import urllib.request as web; web.urlopen('http://127.0.0.1:{port}/{path}', timeout=5)"
 
 
-def main(file: Path) -> None:
-    """One service per command, and the Redis that they share."""
+def write_check(name: str) -> tuple[list[str], int]:
+    """The health check of a process, and the seconds between two."""
+    if name in ("web", "flower"):
+        place = {"port": 8000, "path": "healthz"} if name == "web" else {"port": 5555, "path": "healthcheck"}
+        return ["CMD", "python", "-c", ASK.format(**place)], 10
+    return ["CMD", "python", "-m", "warmer.worker.alive", "beat" if name == "beat" else "worker"], 30
+
+
+def main(folder: Path) -> None:
+    """One service per line, the Redis that they share, and nginx."""
     services = ""
-    for name, command in procfile.read(ROOT / "Procfile").items():
-        if name != LEFT_OUT:
-            words = json.dumps(shlex.split(command.replace("$", "$$")))  # $ is special in compose
-            services += SERVICE.format(name=name, command=words) + (WEB if name == "web" else "")
-    file.write_text(HEAD + services + TAIL)
+    for name in procfile.read(ROOT / "Procfile"):
+        check, seconds = write_check(name)
+        services += SERVICE.format(name=name, more=MORE.get(name, ""), check=json.dumps(check), seconds=seconds)
+    (folder / "nginx").mkdir(parents=True, exist_ok=True)
+    (folder / "compose.yaml").write_text(HEAD + services + NGINX_SERVICE + TAIL)
+    lines = NGINX.read_text("utf-8").replace("server 127.0.0.1:8000 ", f"server {WEB_ADDRESS}:8000 ")
+    (folder / "nginx" / "compose.conf").write_text("# Written by deploy/compose.py.\n" + lines)
 
 
 if __name__ == "__main__":
-    main(Path(*sys.argv[1:2]) if sys.argv[1:] else ROOT / "deploy" / "compose.yaml")
+    main(Path(*sys.argv[1:2]) if sys.argv[1:] else ROOT / "deploy")

@@ -30,14 +30,13 @@ StartLimitIntervalSec=0
 User=avatar-warmer
 WorkingDirectory=/opt/avatar-warmer
 EnvironmentFile=/etc/avatar-warmer.env
-Environment=PATH=/opt/avatar-warmer/.venv/bin:/usr/bin:/bin
 # One folder for web and workers, emptied at each boot.
 Environment=PROMETHEUS_MULTIPROC_DIR=/run/avatar-warmer
 RuntimeDirectory=avatar-warmer
 RuntimeDirectoryPreserve=yes
 Environment=DATA_DIR=/var/lib/avatar-warmer
 StateDirectory=avatar-warmer
-ExecStart=/usr/bin/env {command}
+ExecStart=/opt/avatar-warmer/.venv/bin/avatar-warmer run {name}
 Restart=always
 RestartSec=1
 KillMode=mixed
@@ -61,16 +60,53 @@ UMask=0077
 WantedBy=avatar-warmer.target
 """
 
+BACKUP = """\
+# Written by deploy/units.py.
+[Unit]
+Description=avatar-warmer: the list of the partners, one file for each day of the week
+
+[Service]
+Type=oneshot
+User=avatar-warmer
+WorkingDirectory=/opt/avatar-warmer
+EnvironmentFile=/etc/avatar-warmer.env
+Environment=DATA_DIR=/var/lib/avatar-warmer
+StateDirectory=avatar-warmer avatar-warmer/backup
+UMask=0077
+# A list that could not be written whole replaces none.
+ExecStart=/bin/sh -c 'cd /var/lib/avatar-warmer/backup && \
+  /opt/avatar-warmer/.venv/bin/avatar-warmer export > partners.new && mv partners.new partners-$$(date +%%u).csv'
+NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectHome=yes
+ProtectSystem=strict
+CapabilityBoundingSet=
+"""
+TIMER = """\
+# Written by deploy/units.py.
+[Unit]
+Description=avatar-warmer: the list of the partners, every night
+
+[Timer]
+OnCalendar=03:30
+RandomizedDelaySec=30min
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+"""
+
 
 def main(folder: Path) -> None:
-    """One unit per command, and the target that starts them all."""
+    """One unit per command, the target that starts them all, and the nightly list of the partners."""
     commands = procfile.read(ROOT / "Procfile")
     names = {name: f"avatar-warmer-{name}.service" for name in commands}
     folder.mkdir(parents=True, exist_ok=True)
-    for name, command in commands.items():
-        escaped = command.replace("%", "%%").replace("$", "$$")  # % and $ are special in systemd
+    for name in commands:
         open_files = 8192 if name == "web" else 4096  # its clients
-        (folder / names[name]).write_text(SERVICE.format(name=name, command=escaped, open_files=open_files))
+        (folder / names[name]).write_text(SERVICE.format(name=name, open_files=open_files))
+    (folder / "avatar-warmer-backup.service").write_text(BACKUP)
+    (folder / "avatar-warmer-backup.timer").write_text(TIMER)
     (folder / "avatar-warmer.target").write_text(TARGET.format(wants=" ".join(names.values())))
 
 

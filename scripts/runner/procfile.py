@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,11 +34,22 @@ def read(path: Path) -> dict[str, str]:
 
 def become(name: str) -> NoReturn:
     """Turn this process into the one of that line, with the settings it finds. Raises StartFailed."""
-    services = read(Path("Procfile"))
-    if name not in services:
-        raise StartFailed(f"the Procfile has no line {name!r}: name one of {', '.join(services)}")
+    command = find_command(read(Path("Procfile")), name)
     add_programs_to_path()
-    os.execvp("env", ["env", *shlex.split(services[name])])  # noqa: S606, S607 - no shell wanted; as in the units
+    os.execvp("env", ["env", *shlex.split(command)])  # noqa: S606, S607 - no shell wanted; as in the units
+
+
+def find_command(services: Mapping[str, str], name: str) -> str:
+    """The command of that line. Of a worker there are as many as you number: `worker7` is `worker` under another name.
+
+    Raises StartFailed.
+    """
+    if name in services:
+        return services[name]
+    first = name.rstrip("0123456789")
+    if f"{first}@" in services.get(first, ""):
+        return services[first].replace(f"{first}@", f"{name}@")
+    raise StartFailed(f"the Procfile has no line {name!r}: name one of {', '.join(services)}")
 
 
 def add_programs_to_path() -> None:

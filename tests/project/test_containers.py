@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml  # type: ignore[import-untyped]  # it comes with what the tests need; its types do not
 
 from runner import procfile
 from tests.support.running import ROOT
 
 DEPLOY = ROOT / "deploy"
-COMMANDS = {name: line for name, line in procfile.read(ROOT / "Procfile").items() if name != "flower"}
+COMMANDS = list(procfile.read(ROOT / "Procfile"))
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 COPIED = [name for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for name in line.split()[:-1]]
 
 
-def test_the_compose_file_is_generated_from_the_procfile(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, ROOT / "deploy" / "compose.py", tmp_path / "compose.yaml"], check=True)
-    assert (DEPLOY / "compose.yaml").read_text() == (tmp_path / "compose.yaml").read_text()
-    assert set(SERVICES) == {*COMMANDS, "redis"}
+@pytest.mark.parametrize("name", ["compose.yaml", "nginx/compose.conf"])
+def test_the_compose_files_are_generated_from_the_procfile_and_the_configuration_of_nginx(
+    name: str, tmp_path: Path
+) -> None:
+    subprocess.run([sys.executable, ROOT / "deploy" / "compose.py", tmp_path], check=True)
+    assert (DEPLOY / name).read_text() == (tmp_path / name).read_text()
 
 
-def test_each_service_runs_its_line_of_the_procfile() -> None:
-    run = {name: [word.replace("$$", "$") for word in SERVICES[name]["command"]] for name in COMMANDS}
-    assert run == {name: shlex.split(line) for name, line in COMMANDS.items()}
+def test_each_line_of_the_procfile_is_a_service_beside_redis_and_nginx() -> None:
+    assert set(SERVICES) == {*COMMANDS, "redis", "nginx"}
+    assert {name: SERVICES[name]["command"] for name in COMMANDS} == {name: ["run", name] for name in COMMANDS}
+    assert 'ENTRYPOINT ["avatar-warmer"]' in DOCKERFILE
 
 
 def test_each_service_waits_for_redis_and_has_few_rights() -> None:
@@ -40,6 +43,7 @@ def test_each_service_waits_for_redis_and_has_few_rights() -> None:
         "read_only": True,
         "cap_drop": ["ALL"],
         "restart": "always",
+        "init": True,
     }
     assert {name: {key: SERVICES[name].get(key) for key in wanted} for name in COMMANDS} == dict.fromkeys(
         COMMANDS, wanted
@@ -62,13 +66,21 @@ def test_redis_persists_data_and_evicts_only_keys_with_a_ttl() -> None:
     assert SERVICES["redis"]["volumes"] == ["redis:/data"]
 
 
-def test_only_the_web_tier_has_a_port_and_only_on_loopback() -> None:
+def test_ports_are_open_on_loopback_only() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
-        "web": ["127.0.0.1:8000:8000"]
+        "web": ["127.0.0.1:8000:8000"],
+        "flower": ["127.0.0.1:5555:5555"],
+        "nginx": ["127.0.0.1:8080:80"],
     }
 
 
-def test_the_health_check_of_the_web_tier_requests_healthz() -> None:
+def test_nginx_finds_the_web_tier_at_its_fixed_address() -> None:
+    address = SERVICES["web"]["networks"]["default"]["ipv4_address"]
+    assert f"    server {address}:8000 " in (DEPLOY / "nginx" / "compose.conf").read_text()
+
+
+def test_every_service_has_a_health_check_and_the_one_of_the_web_tier_requests_healthz() -> None:
+    assert [name for name, service in SERVICES.items() if not service.get("healthcheck", {}).get("test")] == []
     assert "/healthz" in " ".join(SERVICES["web"]["healthcheck"]["test"])
 
 

@@ -78,6 +78,7 @@ SCRIPTS: dict[str, set[str]] = {
     "benches": {"faketelegram", "runner", "warmer", "web"},
     "planning": {"benches", "faketelegram", "runner", "warmer", "web"},
     "screenshots": {"benches", "warmer", "web"},
+    "trial": {"runner"},
 }
 NOTHING_OF_OURS = ("errors", "photo", "etag", "formats", "slots", "images.orientation")
 OUTSIDE: dict[str, set[str]] = {  # the only third-party packages that these modules may import

@@ -1,0 +1,99 @@
+"""How the trial reads the page, and that it runs or replaces every command on it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.running import ROOT
+from trial.page import Command, put_last, read_commands
+from trial.substitutes import TABLE, substitute
+from trial.wheels import NAME
+
+PAGE = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+COMMANDS = read_commands(PAGE)
+EXAMPLE = """\
+## First
+```sh
+one
+cat > file <<END
+  # text
+END
+two \\
+  more
+# a remark
+```
+Words.
+### Second
+```nginx
+not a command
+```
+```console
+$ question
+an answer
+of two lines
+$ silent
+```
+"""
+
+
+def test_the_commands_of_a_page_are_lines_here_documents_and_questions_with_their_answers() -> None:
+    assert read_commands(EXAMPLE) == [
+        Command("First", "one"),
+        Command("First", "cat > file <<END\n  # text\nEND"),
+        Command("First", "two \\\n  more"),
+        Command("Second", "question", "an answer\nof two lines\n"),
+        Command("Second", "silent", ""),
+    ]
+
+
+def test_a_section_can_be_put_last() -> None:
+    ordered = put_last(read_commands(EXAMPLE), "First")
+    assert [command.section for command in ordered] == ["Second", "Second", "First", "First", "First"]
+    assert ordered[2].text == "one"
+
+
+@pytest.mark.parametrize(
+    ("answer", "output", "is_answer"),
+    [
+        ("", "anything", True),
+        ("200\n", "200", True),
+        ("200\n", "2001", False),
+        ("a.c\n", "abc", False),
+        ("{…ok…}\n", '{"status":"ok",\n"checks":{}}\n', True),
+        ("All is well.…\n", "Not all is well.\n", False),
+    ],
+)
+def test_an_answer_is_the_whole_output_with_anything_for_the_dots(answer: str, output: str, is_answer: bool) -> None:
+    assert Command("", "", answer).is_answered_by(output) is is_answer
+
+
+def test_every_row_of_the_table_of_substitutes_replaces_something_and_says_why() -> None:
+    used = [row for command in COMMANDS for row in substitute(command.section, command.text)[1]]
+    assert [row for row in TABLE if row not in used or not row.why] == []
+
+
+def test_what_cannot_run_on_an_empty_machine_is_replaced() -> None:
+    typed = "\n".join(substitute(command.section, command.text)[0] for command in COMMANDS)
+    cannot = ("certbot certonly", "docker ", "AVATAR_SITE=avatars", "./scripts/")
+    assert [words for words in cannot if words in typed] == []
+
+
+def test_every_block_of_the_page_is_run_or_shows_a_configuration() -> None:
+    kinds = re.findall(r"^```(\w*)\n", PAGE, re.MULTILINE)
+    assert set(kinds) == {"sh", "console", "nginx"}
+    blocks = re.findall(r"^```(?:sh|console)\n", PAGE, re.MULTILINE)
+    assert len(COMMANDS) >= len(blocks)
+
+
+def test_the_guide_tells_every_step_from_the_user_to_the_last_file_and_the_last_section_removes_it() -> None:
+    sections = list(dict.fromkeys(command.section for command in COMMANDS))
+    steps = ["User and folder", "Install", "Keys and settings", "Redis", "systemd", "First check", "nginx and TLS"]
+    steps += ["First alert", "Backup", "Upgrade", "Rollback"]
+    assert sections[: len(steps)] == steps
+    assert sections[-1] == "Uninstall"
+
+
+def test_the_page_names_two_releases_to_upgrade_and_to_roll_back() -> None:
+    assert len(set(NAME.findall(PAGE))) == 2

@@ -1,0 +1,19 @@
+"""The health check of the containers that have no port."""
+
+from __future__ import annotations
+
+from tests.support.cli_parts import send_heartbeat
+from warmer.wiring import WorkerContext
+from warmer.worker.alive import is_alive
+
+
+def test_a_host_is_alive_while_one_of_its_own_workers_sends_heartbeats(context: WorkerContext) -> None:
+    send_heartbeat(context, "here-7")
+    assert is_alive(context.redis, context.keys, "worker", "here")
+    assert not is_alive(context.redis, context.keys, "worker", "there")
+
+
+def test_beat_is_alive_while_its_heartbeat_lasts(context: WorkerContext) -> None:
+    assert not is_alive(context.redis, context.keys, "beat", "here")
+    context.redis.set(context.keys.beat, "1")
+    assert is_alive(context.redis, context.keys, "beat", "here")
