@@ -32,7 +32,9 @@ class Image:
 def read_instructions(text: str) -> list[tuple[str, str]]:
     """Each instruction with its words, without comments; lines that end in a backslash go on."""
     lines = "\n".join(line for line in text.splitlines() if not line.startswith("#")).replace("\\\n", " ")
-    return [(name.upper(), rest.strip()) for name, _, rest in (line.partition(" ") for line in lines.split("\n")) if name]
+    return [
+        (name.upper(), rest.strip()) for name, _, rest in (line.partition(" ") for line in lines.split("\n")) if name
+    ]
 
 
 def list_left_out(text: str) -> set[str]:

