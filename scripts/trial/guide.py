@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trial.machine import Machine, boot, make
 from trial.page import Command, put_last, read_commands
-from trial.shell import Failed, Shell
+from trial.shell import Failed, Shell, end
 from trial.substitutes import Substitute, substitute
 from trial.wheels import ROOT, build_wheels
 
@@ -87,5 +87,4 @@ def fake_telegram(machine: Machine, folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        fake.terminate()
-        fake.wait()
+        end(fake)

@@ -17,7 +17,7 @@ from trial.container import SECONDS, Container
 from trial.dockerfile import Image, build
 from trial.guide import PEOPLE, TOKEN, Report
 from trial.machine import make
-from trial.shell import Failed
+from trial.shell import Failed, end
 from trial.wheels import ROOT
 
 REDIS = (
@@ -75,7 +75,7 @@ def start_all(image: Image, folder: Path, stack: contextlib.ExitStack) -> dict[s
     environ = {"REDIS_URL": "redis://redis:6379/0", "HOST": "0.0.0.0", "PORT": "8000"}  # noqa: S104 - as in compose
     environ |= {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": "http://127.0.0.1:8081"}
     redis = Container(image, "redis", network, figures, environ)
-    stack.callback(lambda: _end(redis))
+    stack.callback(_end, redis)
     redis.start("sh", "-c", REDIS)
     _started(stack, ["nsenter", "--target", str(network), "--net", "--", *fake])
     keys = json.loads(redis.wait_for("avatar-warmer", "keys", "--json"))
@@ -109,7 +109,7 @@ def check_rights(container: Container) -> None:
 
 def _started(stack: contextlib.ExitStack, words: list[str]) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
-    stack.callback(lambda: (process.terminate(), process.wait()))
+    stack.callback(end, process)
     return process
 
 

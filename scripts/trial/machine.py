@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from trial.shell import Failed, Shell
+from trial.shell import Failed, Shell, end
 from trial.sources import copy_sources, find_mirror, find_release
 
 NEEDS = ("debootstrap", "slirp4netns", "unshare", "nsenter", "pivot_root")
@@ -99,7 +99,7 @@ def boot(root: Path) -> Iterator[Machine]:
         init = _find_child(unshare)
         network = ["slirp4netns", "--configure", "--disable-host-loopback", str(init), "tap0"]
         slirp = subprocess.Popen(network, stdout=log, stderr=log)
-        stack.callback(lambda: (slirp.terminate(), slirp.wait()))
+        stack.callback(end, slirp)
         stack.callback(_power_off, unshare, init)
         machine = Machine(init)
         _wait_for_systemd(machine, unshare, log.name)

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-BLOCK = re.compile(r"^(?:#{2,3} (?P<heading>[^\n]+)|```(?P<kind>sh|console)\n(?P<body>.*?)^```)$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^(?:#{2,3} (?P<heading>[^\n]+)|```(?P<kind>sh|console)\n(?P<body>.*?)^```)$", re.MULTILINE | re.DOTALL
+)
 HEREDOC = re.compile(r"<<'?(\w+)'?")
 
 

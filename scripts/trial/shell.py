@@ -22,6 +22,12 @@ class Failed(Exception):
     """A step did not do what it should; the message is for the person at the terminal."""
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and wait for that."""
+    process.terminate()
+    process.wait()
+
+
 class Shell:
     """Bash, started by `way`, which enters the machine."""
 

@@ -108,6 +108,15 @@ def test_the_wheel_has_the_pages_that_the_service_shows(wheel: Path) -> None:
         assert {f"avatar_warmer/docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= set(files.namelist())
 
 
+def test_the_wheel_has_what_the_deployment_guide_copies_from_it(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        names = set(files.namelist())
+    page = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+    copied = set(re.findall(r"(?<![\w/])files/((?:deploy|requirements)/[\w./-]+)", page)) - {"deploy/systemd/"}
+    copied |= {f"deploy/systemd/{path.name}" for path in (ROOT / "deploy" / "systemd").iterdir()}
+    assert {f"avatar_warmer/{name}" for name in copied | {"requirements/run.lock"}} <= names
+
+
 def test_the_wheel_has_of_the_static_files_only_those_that_the_service_sends(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
         names = [name for name in files.namelist() if name.startswith("web/static/")]

@@ -97,3 +97,9 @@ def test_the_guide_tells_every_step_from_the_user_to_the_last_file_and_the_last_
 
 def test_the_page_names_two_releases_to_upgrade_and_to_roll_back() -> None:
     assert len(set(NAME.findall(PAGE))) == 2
+
+
+def test_the_user_of_redis_has_the_rights_that_the_operations_page_names() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    (rights,) = re.findall(r"ACL SETUSER avatars on ><password> (.*)", operations)
+    assert f'on >$password {rights.replace("<bot id>", "123456789")}"' in PAGE
