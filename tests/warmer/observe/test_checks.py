@@ -27,8 +27,9 @@ from warmer.state.schedule import Schedule
 from warmer.wiring import WorkerContext
 
 KEYS = Keys("123456")
+KOMBU = ("&v2:123456:queue:/0.celery.pidbox", "&v2:123456:queue:/0.celeryev/*")  # patterns that Celery and Flower use
 # The line of docs/operations.md.
-RIGHTS = ("~v2:123456:*", "resetchannels", "&v2:123456:*", "+@all", "-@admin", "-@dangerous", "+info")
+RIGHTS = ("~v2:123456:*", "resetchannels", "&v2:123456:*", *KOMBU, "+@all", "-@admin", "-@dangerous", "+info")
 
 
 class Server(RedisServer):
