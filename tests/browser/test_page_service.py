@@ -56,7 +56,8 @@ def status_of(demo: Service, ident: int) -> Callable[[], str]:
 def test_a_slow_picture_appears_after_more_than_one_request(page: Page, demo: Service, join: Join) -> None:
     page.add_init_script(NOTE_SHIFTS)
     page.goto(demo.page)  # the browser has the page's parts when the picture starts to come
-    join("Slowly Coming", {"fault": "late", "seconds": 15})  # a busy machine loads a page that slowly; a call may take 20
+    # A busy machine loads a page as slowly as that; a call may take 20 s.
+    join("Slowly Coming", {"fault": "late", "seconds": 15})
     page.goto(demo.page)
     wait_for_part(page, "Slowly Coming", "skeleton")
     wait_for_part(page, "Slowly Coming", "picture")
