@@ -50,7 +50,7 @@ def made_up(redis: Redis, telegram: object, make_app: MakeApp) -> Iterator[str]:
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
 def test_the_page_is_accessible_fits_the_screen_and_logs_nothing_to_the_console(
-    browser: Browser, made_up: str, scheme: Any, width: int
+    browser: Browser, made_up: str, redis: Redis, scheme: Any, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.set_default_timeout(PATIENCE_MS)
@@ -61,12 +61,16 @@ def test_the_page_is_accessible_fits_the_screen_and_logs_nothing_to_the_console(
     wait_until(lambda: (answer := page.goto(f"{made_up}/ops")) and answer.ok)
     said: list[str] = []
     page.on("console", lambda line: said.append(line.text))
-    wait_until(lambda: (answer := page.reload()) and answer.ok and page.locator("polyline").count() > 20)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(CUT, width) == []
-    results = Axe().run(page)
+    for is_well in (False, True):
+        if is_well:
+            redis.set(Keys(TEST_TOKEN.partition(":")[0]).beat, "1")
+        wait_until(lambda: (answer := page.reload()) and answer.ok and page.locator("polyline").count() > 20)
+        assert page.locator(".ill").count() == (not is_well)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(CUT, width) == []
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
     page.close()
-    assert results.violations_count == 0, results.generate_report()
     assert said == []
 
 
