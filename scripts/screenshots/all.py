@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from screenshots import ops
-from screenshots.pages import ARGUMENTS, leave_open
+from screenshots.pages import ARGUMENTS
 from screenshots.services import OwnBot, run_demo, run_own_bot, serve_docs
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -91,7 +91,8 @@ def wait_for_visitor(page: Page) -> None:
 
 
 def open_cold(page: Page, url: str) -> None:
-    page.route("**/api/photos/**", leave_open)
+    not_ready: dict[str, Any] = {"status": 503, "headers": {"Retry-After": "1"}}
+    page.route("**/api/photos/**", lambda route: route.fulfill(**not_ready))
     page.goto(url)
     page.locator("#people-list lazy-image[status=loading]").nth(3).wait_for()
     wait_for_visitor(page)
