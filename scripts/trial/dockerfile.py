@@ -14,7 +14,7 @@ from pathlib import Path
 from trial.shell import ENVIRONMENT, Failed
 
 # Runs a command in the image. $1: the image's files, $2: the folder, $3: the command.
-IN_IMAGE = 'mount --make-rprivate /; mount -t proc proc "$1/proc"; exec chroot "$1" /bin/sh -ec "cd $2; $3"'
+IN_IMAGE = 'mount --make-rprivate /; mount -t proc proc "$1/proc"; exec /usr/sbin/chroot "$1" /bin/sh -ec "cd $2; $3"'
 
 
 @dataclass
