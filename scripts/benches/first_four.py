@@ -1,19 +1,17 @@
 """The time until the last of the first four pictures is loaded, in a real browser, from the start of the navigation.
 
 `cold`: no picture is stored; the list that the page requests warms the first four. `warm`: they are stored, and the
-browser is new. `again`: the same browser opens the page a second time. The rival serves the same page in the original's
-first design, which fetches each picture when it is requested. Telegram's calls take 50 ms, a new connection to it
-100 ms more, and its rate has no limit.
+browser is new. `again`: the same browser opens the page a second time. The rivals serve the same page with the
+original's designs: the first one fetches each picture when it is requested. Telegram's calls take 50 ms, a new
+connection to it 100 ms more, and its rate has no limit.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -21,18 +19,24 @@ from init_data_py import sign
 from init_data_py.models import UnsignedInitData, User
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from benches import peers_env, plot, report
+from benches import page_weight
+from benches.extent import choose
 from benches.phone import PARTNERS, SHOWN, App, app_of_original, app_of_service
-from benches.results import Measurement, Recorder
-from benches.rivals import BEFORE, Rival, start_original
-from benches.service import SETTINGS, Service, start_service
+from benches.results import Part, Recorder, Row, make_row
+from benches.rivals import AFTER, BEFORE, Rival, start_original
+from benches.service import NAME, SETTINGS, Service, start_service
 from benches.testbed import ROOT, Testbed, open_testbed
 from benches.upstream import Upstream, start_upstream
-from runner.terminal import StartFailed, complain, say
+from runner.terminal import StartFailed
 
-RESULTS, PICTURE = (ROOT / "docs" / "benchmarks" / name for name in ("first-four.json", "first-four.png"))
-ROUNDS, WARM_UP = 9, 1
+ROUNDS, WARM_UP = choose(9, 1), choose(1, 0)
 STATES = ("cold", "warm", "warm, and the browser's own cache")
+# The state, the rival, and the largest ratio of the times.
+TARGETS = (
+    ("cold", BEFORE, 0.5),
+    ("cold", AFTER, 0.5),
+    *((state, AFTER, 1.0) for state in STATES[1:]),
+)
 VIEWERS = range(9001, 9010)  # they open the page in turn: a person may register ten times per minute
 VIEWPORT = {"width": 390, "height": 844}  # a phone
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -47,57 +51,52 @@ LAST_OF_FOUR = f"""() => {{
 Say = Callable[[str], None]
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Measure, and draw docs/benchmarks/first-four.png; with `--draw-only`, draw the last measurement.
-
-    Needs a Chromium on the PATH. The first run installs the original's packages into .venv.bench.
-    """
-    if arguments not in ([], ["--draw-only"]):
-        complain("first-four takes no argument but --draw-only")
-        return 2
-    if not arguments:
-        for problem in peers_env.prepare(say, ["original"]):
-            complain(problem)
-        report.write_measurements(RESULTS, ROUNDS, measure(say))
-    draw(json.loads(RESULTS.read_text("utf-8")))
-    return 0
-
-
-def draw(results: dict[str, Any]) -> None:
-    """Write the picture, with one scale for all states."""
-    panels = {state: [one for one in results["measurements"] if one["work"] == state] for state in STATES}
-    facts = results["machine"]
-    note = "ms from the start of the navigation until the last of the first four pictures is loaded, in Chromium.\n"
-    note += f"Median of {results['rounds']}; Telegram takes 50 ms a call, 100 ms a connection. "
-    plot.draw_bars(panels, f"{note}{facts['processor']}, {facts['date']}", PICTURE, sharex=True)
-
-
-def measure(say: Say) -> list[Measurement]:
-    """Alternate the rounds, each in a new browser profile; raises StartFailed if a program is missing."""
+def run(say: Say) -> Part:
+    """Alternate the rounds, each in a new browser profile; then weigh a first visit. Raises StartFailed."""
     if not (chromium := shutil.which("chromium")):
         raise StartFailed("no Chromium on the PATH")
-    recorder = Recorder()
-    with open_testbed(**SETTINGS) as testbed:
-        redis = testbed.start_redis()
-        upstream = start_upstream(testbed, 2 * PARTNERS * (ROUNDS + WARM_UP + 1))
-        service = start_service(testbed, redis)
-        links = [register_viewer(service, viewer) for viewer in VIEWERS]
-        rival = start_page_of_original(testbed, service)
-        apps = [
-            app_of_service(service, upstream.take(PARTNERS)),
-            app_of_original(rival, redis, upstream.take(PARTNERS)),
-        ]
-        with (
-            sync_playwright() as playwright,
-            closing(playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)) as browser,
-        ):
-            for number in range(WARM_UP + ROUNDS):
-                say(f"round {number} of {ROUNDS}" if number else "the warm-up round")
-                for app in apps if number % 2 else reversed(apps):
-                    times = open_thrice(browser, app, upstream, links[number % len(links)])
-                    for state, took in zip(STATES, times, strict=True) if number >= WARM_UP else ():
-                        recorder.note(state, app.name, {"ms": took})
-    return recorder.list_measurements()
+    part, recorder = Part("first-four"), Recorder()
+    with (
+        sync_playwright() as playwright,
+        closing(playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)) as browser,
+    ):
+        with open_testbed(**SETTINGS) as testbed:
+            measure(testbed, browser, recorder, say)
+        part.rows = [*list_rows(recorder), *page_weight.measure(browser, recorder, say)]
+    part.skipped = [f"{name}: not installed" for name in (AFTER, BEFORE) if not recorder.has(STATES[0], name)]
+    part.measurements = recorder.list_measurements()
+    return part
+
+
+def measure(testbed: Testbed, browser: Browser, recorder: Recorder, say: Say) -> None:
+    """This service and both of the original's designs, in turn."""
+    redis = testbed.start_redis()
+    upstream = start_upstream(testbed, 3 * PARTNERS * (ROUNDS + WARM_UP + 1))
+    service = start_service(testbed, redis)
+    links = [register_viewer(service, viewer) for viewer in VIEWERS]
+    apps = [app_of_service(service, upstream.take(PARTNERS))]
+    apps += [app_of_original(rival, redis, upstream.take(PARTNERS)) for rival in start_pages(testbed, service)]
+    for number in range(WARM_UP + ROUNDS):
+        say(f"round {number} of {ROUNDS}" if number else "the warm-up round")
+        for app in apps if number % 2 else reversed(apps):
+            times = open_thrice(browser, app, upstream, links[number % len(links)])
+            for state, took in zip(STATES, times, strict=True) if number >= WARM_UP else ():
+                recorder.note(state, app.name, {"ms": took})
+
+
+def list_rows(recorder: Recorder) -> list[Row]:
+    """The targets; a missing peer has none."""
+    return [
+        make_row(
+            f"first four pictures, {state}",
+            against,
+            recorder.list_ratios("ms", (state, NAME), (state, against)),
+            target,
+            is_floor=False,
+        )
+        for state, against, target in TARGETS
+        if recorder.has(state, against)
+    ]
 
 
 def open_thrice(browser: Browser, app: App, upstream: Upstream, link: str) -> list[float]:
@@ -128,12 +127,14 @@ def register_viewer(service: Service, viewer: int) -> str:
     return f"#tgWebAppData={quote(signed)}"
 
 
-def start_page_of_original(testbed: Testbed, service: Service) -> Rival:
-    """Serve this service's page with the original's first design."""
+def start_pages(testbed: Testbed, service: Service) -> list[Rival]:
+    """Serve this service's page with both of the original's designs; none if uvicorn is missing."""
     page = testbed.folder / "index.html"
     text = requests.get(f"http://127.0.0.1:{service.port}/", timeout=10).text
-    page.write_text(re.sub(r"static/\w+/", "static/", text))  # the rival serves the files under their plain names
-    static = str(ROOT / "web" / "static")
-    if rival := start_original(testbed, BEFORE, "original_page:before", PAGE=str(page), STATIC=static):
-        return rival
-    raise StartFailed("uvicorn is not installed in the peers' environment")
+    page.write_text(re.sub(r"static/\w+/", "static/", text))  # the rivals serve the files under their plain names
+    files = {"PAGE": str(page), "STATIC": str(ROOT / "web" / "static")}
+    found = [
+        start_original(testbed, name, f"original_page:{design}", **files)
+        for name, design in ((AFTER, "after"), (BEFORE, "before"))
+    ]
+    return [rival for rival in found if rival]

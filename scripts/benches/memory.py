@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benches import load, sources
-from benches.results import Part, Recorder, Row
+from benches.extent import choose
+from benches.results import Part, Recorder, Row, make_row
 from benches.service import NAME, Service, start_service
 from benches.testbed import BOTH, open_testbed, wait_for
 from faketelegram import FakeTelegram
@@ -17,15 +18,16 @@ from warmer.etag import HEADER_LENGTH
 from warmer.settings import Settings
 
 MB = 1_000_000
-WARMINGS, REQUESTS = 20_000, 100_000
-LIFELIKE = 2_000  # warmings of heavy pictures come first, and Redis is measured with them; the others are cheap
+WARMINGS, REQUESTS = choose((20_000, 100_000), (1_000, 5_000))
+# Warmings of heavy pictures come first, and Redis is measured with them; the others are cheap.
+LIFELIKE = choose(2_000, 200)
 DIFFERENT = 24  # pictures of each kind
 SOURCE = 320  # pixels of the download for the default sizes
 SIZES: tuple[int, ...] = Settings.model_fields["photo_sizes"].default
-SERVED = 5_000  # pictures to request, in all sizes: 50 MB, more than the cache of a web process
+SERVED = choose(5_000, 500)  # pictures to request, in all sizes: 50 MB, more than the cache of a web process
 BATCH, UNDER_WAY_MAX = 100, 800  # pictures; above 1000 the service postpones them
 WARMING_SECONDS = 300.0  # a slower machine warms fewer, and its rows say so
-ROUND_SECONDS = 5.0
+ROUND_SECONDS = choose(5.0, 1.0)
 Sample = tuple[int, float]  # warmings so far, MB
 
 
@@ -111,7 +113,8 @@ def _measure_redis(recorder: Recorder, deployment: Deployment, file_ids: Sequenc
     work, number = "Redis, for a variant", len(lengths)
     recorder.note(work, NAME, {"bytes": grown / number})
     recorder.note(work, "the picture alone", {"bytes": sum(lengths) / number})
-    return Row(work, "1.15 × its bytes + 300", grown / (1.15 * sum(lengths) + 300 * number), 1.0, is_floor=False)
+    ratio = grown / (1.15 * sum(lengths) + 300 * number)
+    return make_row(work, "1.15 × its bytes + 300", [ratio], 1.0, is_floor=False)
 
 
 def _measure_worker(recorder: Recorder, samples: Sequence[Sample]) -> list[Row]:
@@ -124,8 +127,8 @@ def _measure_worker(recorder: Recorder, samples: Sequence[Sample]) -> list[Row]:
             recorder.note(half, NAME, {"RSS MB": rss})
     late, middle = (recorder.median(name, NAME, "RSS MB") for name in (work, half))
     rows = [
-        Row(work, "a fixed size", late, 150, is_floor=False, unit="MB"),
-        Row(work, "itself at half", late / middle, 1.05, is_floor=False),
+        make_row(work, "a fixed size", recorder.list_rounds(work, NAME, "RSS MB"), 150, is_floor=False, unit="MB"),
+        make_row(work, "itself at half", [late / middle], 1.05, is_floor=False, is_fixed=True),
     ]
     if done < WARMINGS:
         note = f"stopped after {WARMING_SECONDS:.0f} s"
@@ -147,4 +150,4 @@ def _measure_web(
         say(f"Serving, {done:,} of {REQUESTS:,} requests done, the web process takes {rss:.0f} MB…")
     work = f"a web process after {REQUESTS:,} requests"
     recorder.note(work, NAME, {"RSS MB": rss})
-    return Row(work, "a fixed size", rss, 120, is_floor=False, unit="MB")
+    return make_row(work, "a fixed size", [rss], 120, is_floor=False, unit="MB")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 from redis import Redis
 
-from benches.clients import Client
+from benches.clients import Client, ask_all
 from benches.rivals import Rival
 from benches.service import NAME, Service
 from warmer.flow.forget import wait_for_acknowledgements
@@ -30,6 +30,7 @@ class App:
     list_path: str
     path_of: Callable[[str], str]  # file id → the path of its picture
     show: Callable[[Sequence[str]], None]  # gives the newest partners these pictures, and warms none
+    warm: Callable[[Sequence[str]], object]  # these, and waits for them
     processes: list[psutil.Process]
 
 
@@ -72,8 +73,8 @@ def app_of_service(service: Service, file_ids: Sequence[str]) -> App:
 
     show(file_ids)
     path = f"/api/partner/recent?limit={PARTNERS}"
-    processes = [service.web, *service.workers]
-    return App(NAME, service.port, service.testbed.headers, path, service.testbed.path_of, show, processes)
+    bed, processes = service.testbed, [service.web, *service.workers]
+    return App(NAME, service.port, bed.headers, path, bed.path_of, show, service.warm, processes)
 
 
 def app_of_original(rival: Rival, redis: Redis, file_ids: Sequence[str]) -> App:
@@ -86,7 +87,11 @@ def app_of_original(rival: Rival, redis: Redis, file_ids: Sequence[str]) -> App:
     redis.delete("partners")
     redis.rpush("partners", *(_record(age, file_id) for age, file_id in enumerate(file_ids)))
     path = f"/recent?limit={PARTNERS}"
-    return App(rival.name, rival.port, {}, path, rival.path_of, show, [rival.process])
+
+    def warm(file_ids: Sequence[str]) -> None:
+        ask_all(rival.port, list(map(rival.path_of, file_ids)), clients=SHOWN)
+
+    return App(rival.name, rival.port, {}, path, rival.path_of, show, warm, [rival.process])
 
 
 def _record(age: int, file_id: str) -> str:

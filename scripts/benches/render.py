@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from PIL import Image, ImageChops, ImageStat
 
 from benches import peers_env, sources
-from benches.results import Part, Recorder, Row
+from benches.extent import choose
+from benches.results import Part, Recorder, Row, make_row
 from benches.service import NAME
 from warmer.formats import FORMATS
 from warmer.images.render import render
@@ -25,7 +26,7 @@ from warmer.settings import Settings
 VIPS = Path(__file__).with_name("peers") / "vips_thumbnail.py"
 SIZE = 160
 SIZES: tuple[int, ...] = Settings.model_fields["photo_sizes"].default
-ROUNDS, TIMES = 7, 100
+ROUNDS, TIMES = choose((7, 100), (1, 10))
 ONE, ALL, PREVIEWED = f"render {SIZE} px", "render all sizes", "render all sizes and the inline preview"
 LIBVIPS = "libvips"
 
@@ -55,10 +56,10 @@ def run(say: Callable[[str], None]) -> Part:
 
 
 def _list_rows(recorder: Recorder) -> list[Row]:
-    one, every = (recorder.median(work, NAME, "CPU ms") for work in (ONE, ALL))
-    rows = [Row(ALL, f"{SIZE} px alone", every / one, 4.0, is_floor=False)]
+    ratios = recorder.list_ratios("CPU ms", (ALL, NAME), (ONE, NAME))
+    rows = [make_row(ALL, f"{SIZE} px alone", ratios, 4.0, is_floor=False)]
     if recorder.has(ONE, LIBVIPS):
-        rows.insert(0, Row(ONE, LIBVIPS, recorder.median(ONE, LIBVIPS, "CPU ms") / one, 1.3))
+        rows.insert(0, make_row(ONE, LIBVIPS, recorder.list_ratios("CPU ms", (ONE, LIBVIPS), (ONE, NAME)), 1.3))
     return rows
 
 

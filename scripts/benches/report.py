@@ -1,4 +1,4 @@
-"""Writes docs/benchmarks from the measurements of a whole run."""
+"""Writes docs/benchmarks, and the figures that other pages name, from the record of all results."""
 
 from __future__ import annotations
 
@@ -8,36 +8,69 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benches import machine, plot
+from benches import extent, machine, pages, plot
+from benches.record import Record, read_record
 from benches.results import Measurement, Part, Row, show_number
 from benches.testbed import ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
+QUICK_FOLDER = ROOT / "build" / "bench"  # a quick run's figures mean nothing
 INTRODUCTION = (
     "`./scripts/bench` writes this page. A target is a ratio within one run unless its row names a unit.",
-    "A figure is the median of alternating rounds; the range shows the lowest and the highest round.",
+    "A figure is the median of alternating rounds; the range shows the lowest and the highest round, *times* says how",
+    "many there were. *Raised* is the next target after one that holds: 1.1 × what was reached. A moonshot is wished",
+    "for, not promised.",
 )
 # The drawn figure of each part, and the better direction.
 DRAWN = {
     "hits": "requests/s (more is better)",
     "cold": "photos/s (more is better)",
     "open-app": "ms (less is better)",
+    "first-four": "ms (less is better)",
     "render": "CPU ms (less is better)",
     "memory": "RSS MB (less is better)",
     "scale": "ms (less is better)",
 }
-HEAD = "| work | against | target | measured | |\n|---|---|---|---|---|"
+HEAD = "| work | against | target | measured | range | times | |\n|---|---|---|---|---|---:|---|"
+PART_HEAD = ["| work | who | figure | median | range | times |", "|---|---|---|---:|---|---:|"]
+UNEXPLAINED = "not explained yet"
+Say = Callable[[str], None]
+Notes = dict[str, str]  # "work | against" → why the target is missed
 
 
-def write(parts: Sequence[Part], missing: Sequence[str], say: Callable[[str], None]) -> None:
-    """Write all files; `missing` are the peers that could not be installed."""
-    FOLDER.mkdir(exist_ok=True)
-    facts, versions = machine.describe_machine(), machine.list_versions()
-    (FOLDER / "results.md").write_text(make_page(parts, missing, facts, versions), "utf-8")
-    record = json.dumps(make_record(parts, missing, facts, versions), indent=1, ensure_ascii=False)
-    (FOLDER / "results.json").write_text(record + "\n", "utf-8")
-    plot.draw_bars(list_panels(parts), f"{facts['processor']}, {facts['date']}", FOLDER / "plot.png")
-    say(f"Written: results.md, results.json and plot.png in {FOLDER.relative_to(ROOT)}")
+def find_folder() -> Path:
+    """Where this run writes."""
+    return QUICK_FOLDER if extent.IS_QUICK else FOLDER
+
+
+def read_results() -> Record:
+    """The results so far."""
+    return read_record(find_folder() / "results.json")
+
+
+def write(record: Record, say: Say) -> None:
+    """Write all files of docs/benchmarks; then the other pages, unless this is a quick run."""
+    folder = find_folder()
+    record.write(folder / "results.json")
+    (folder / "results.md").write_text(make_page(record, read_notes()), "utf-8")
+    if panels := list_panels(record.parts):
+        facts = record.machine
+        plot.draw_bars(panels, f"{facts.get('processor', '')}, {facts.get('date', '')}", folder / "plot.png")
+    draw_first_four(record, folder)
+    written = [] if extent.IS_QUICK else pages.fill_pages(record)
+    say(f"Written: {', '.join(str(file.relative_to(ROOT)) for file in (folder / 'results.md', *written))}")
+
+
+def describe(record: Record, missing: Sequence[str]) -> None:
+    """Note the machine and the versions of this run."""
+    record.machine, record.versions = machine.describe_machine(), machine.list_versions()
+    record.missing = list(missing)
+
+
+def read_notes() -> Notes:
+    """Why targets are missed; edited by hand, and shown beside the missed ones only."""
+    notes: Notes = json.loads((FOLDER / "notes.json").read_text("utf-8"))
+    return notes
 
 
 def write_measurements(file: Path, rounds: int, measurements: Sequence[Measurement]) -> None:
@@ -51,54 +84,80 @@ def list_panels(parts: Sequence[Part]) -> dict[str, list[dict[str, Any]]]:
     """The drawn measurements by the title of their panel."""
     panels: dict[str, list[dict[str, Any]]] = {}
     for part in parts:
-        figure = DRAWN[part.name]
+        figure = DRAWN.get(part.name, "none")
         for one in part.measurements:
             if one.figure == figure.partition(" (")[0]:
                 panels.setdefault(f"{part.name}: {one.work}, {figure}", []).append(asdict(one))
     return panels
 
 
-def make_page(parts: Sequence[Part], missing: Sequence[str], facts: dict[str, str], versions: dict[str, str]) -> str:
+def draw_first_four(record: Record, folder: Path) -> None:
+    """Draw the pictures of that part, with one scale for all states."""
+    for part in (part for part in record.parts if part.name == "first-four"):
+        times = [asdict(one) for one in part.measurements if one.figure == "ms"]
+        works = dict.fromkeys(one["work"] for one in times)
+        panels = {work: [one for one in times if one["work"] == work] for work in works}
+        note = "ms from the start of the navigation until the last of the first four pictures is loaded, in Chromium.\n"
+        note += f"Median of {max(one['times'] for one in times)}; Telegram takes 50 ms a call, 100 ms a connection. "
+        note += f"{record.machine['processor']}, {part.date}"
+        plot.draw_bars(panels, note, folder / "first-four.png", sharex=True)
+
+
+def make_page(record: Record, notes: Notes) -> str:
     """The complete report in Markdown."""
     lines = ["# Benchmark results", "", *INTRODUCTION, ""]
-    lines += [f"- {name}: {fact}" for name, fact in facts.items()]
-    lines += [f"- versions: {', '.join(f'{name} {number}' for name, number in versions.items())}", ""]
-    lines += ["## Targets", "", make_table([row for part in parts for row in part.rows])]
-    for part in parts:
-        lines += [f"## Part {part.name}", "", "| work | who | figure | median | range |", "|---|---|---|---:|---|"]
-        lines += [show_measurement(measurement) for measurement in part.measurements] + [""]
-    skipped = [*missing, *(f"{part.name}: {reason}" for part in parts for reason in part.skipped)]
+    lines += [f"- {name}: {fact}" for name, fact in record.machine.items()]
+    lines += [f"- versions: {', '.join(f'{name} {number}' for name, number in record.versions.items())}", ""]
+    lines += ["## Targets", "", make_table([row for part in record.parts for row in part.rows], notes)]
+    for part in record.parts:
+        lines += [f"## Part {part.name}", "", f"Measured on {part.date or 'an unknown day'}, in {part.seconds:.0f} s."]
+        lines += ["", *PART_HEAD, *map(show_measurement, part.measurements), ""]
+    skipped = [*record.missing, *(f"{part.name}: {reason}" for part in record.parts for reason in part.skipped)]
+    skipped += [f"{name} failed on {reason}" for name, reason in record.failed.items()]
     lines += ["## Skipped", "", *([f"- {reason}" for reason in skipped] or ["Nothing."])]
     return "\n".join(lines) + "\n"
 
 
-def make_record(
-    parts: Sequence[Part], missing: Sequence[str], facts: dict[str, str], versions: dict[str, str]
-) -> dict[str, Any]:
-    """The same as JSON; every row says whether its target holds."""
-    shown = [asdict(part) | {"rows": [asdict(row) | {"holds": row.holds} for row in part.rows]} for part in parts]
-    return {"machine": facts, "versions": versions, "missing": list(missing), "parts": shown}
-
-
-def make_table(rows: Sequence[Row]) -> str:
+def make_table(rows: Sequence[Row], notes: Notes) -> str:
     """The targets as a table, including the missed ones."""
-    lines = [f"| {row.work} | {row.against} | {_target(row)} | {_measured(row)} | {_verdict(row)} |" for row in rows]
+    lines = [
+        f"| {row.work} | {row.against} | {_target(row)} | {_measured(row)} | {_range(row.low, row.high)} "
+        f"| {row.times or '–'} | {_verdict(row, notes)} |"
+        for row in rows
+    ]
     return "\n".join([HEAD, *lines]) + "\n"
 
 
 def show_row(row: Row) -> str:
     """A target as one line of text."""
-    return f"{row.work}, against {row.against}: {_measured(row)} (target {_target(row)}) {_verdict(row)}"
+    found = f"{_measured(row)}, {_range(row.low, row.high)} in {row.times or '–'} rounds"
+    return f"{row.work}, against {row.against}: {found} (target {_target(row)}) {_verdict(row, read_notes())}"
 
 
 def show_measurement(one: Measurement) -> str:
     """A figure as a line of a table."""
-    figures = f"{show_number(one.value)} | {show_number(one.low)} – {show_number(one.high)}"
+    figures = f"{show_number(one.value)} | {_range(one.low, one.high)} | {one.times or '–'}"
     return f"| {one.work} | {one.who} | {one.figure} | {figures} |"
 
 
-def _verdict(row: Row) -> str:
-    return f"{'holds' if row.holds else '**MISS**'}{': ' if row.note else ''}{row.note}"
+def list_stray_notes(record: Record, notes: Notes) -> list[str]:
+    """The notes that no row of these results has."""
+    known = {f"{row.work} | {row.against}" for part in record.parts for row in part.rows}
+    return [key for key in notes if key not in known]
+
+
+def _verdict(row: Row, notes: Notes) -> str:
+    why = [row.note] if row.note else []
+    if row.holds:
+        word = f"holds; raised: {_bound(row, row.raised)}" if row.raised is not None else "holds"
+    else:
+        word = "moonshot, not reached" if row.is_moonshot else "**MISS**"
+        why += [notes.get(f"{row.work} | {row.against}", "" if why else UNEXPLAINED)]
+    return ": ".join([word, *(["; ".join(filter(None, why))] if any(why) else [])])
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{show_number(low)} – {show_number(high)}"
 
 
 def _measured(row: Row) -> str:
@@ -106,4 +165,8 @@ def _measured(row: Row) -> str:
 
 
 def _target(row: Row) -> str:
-    return f"{'≥' if row.is_floor else '≤'} {show_number(row.target)} {row.unit}".rstrip()
+    return _bound(row, row.target)
+
+
+def _bound(row: Row, value: float) -> str:
+    return f"{'≥' if row.is_floor else '≤'} {show_number(value)} {row.unit}".rstrip()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
+
+RAISE = 1.1  # a target that is met becomes this much harder than what was reached
+Key = tuple[str, str]  # work and contestant
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Measurement:
     value: float
     low: float  # the lowest round
     high: float  # the highest round
+    times: int = 0  # rounds; 0: not recorded
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,37 @@ class Row:
     target: float
     is_floor: bool = True  # at least the target; otherwise at most
     unit: str = "×"
-    note: str = ""  # why the target is missed
+    note: str = ""  # figures that explain the row
+    low: float | None = None  # the lowest round
+    high: float | None = None
+    times: int = 0  # rounds; 0: not recorded
+    is_fixed: bool = False  # a count that no run can better: the target is never raised
+    is_moonshot: bool = False  # wished for, not promised
 
     @property
     def holds(self) -> bool:
         return self.measured >= self.target if self.is_floor else self.measured <= self.target
+
+    @property
+    def raised(self) -> float | None:
+        """The next target after one that was met; None for a missed or a fixed one."""
+        if not self.holds or self.is_fixed:
+            return None
+        harder = self.measured * RAISE if self.is_floor else self.measured / RAISE
+        return max(harder, self.target) if self.is_floor else min(harder, self.target)
+
+
+def make_row(
+    work: str,
+    against: str,
+    rounds: Sequence[float],
+    target: float,
+    choose: Callable[[Sequence[float]], float] = median,
+    **options: Any,
+) -> Row:
+    """A row from the values of all rounds. `choose`: max or min where no round may miss the target."""
+    spread = {"low": min(rounds), "high": max(rounds), "times": len(rounds)}
+    return Row(work, against, choose(rounds), target, **spread, **options)
 
 
 @dataclass
@@ -46,6 +77,8 @@ class Part:
     measurements: list[Measurement] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)  # "thumbor: does not install here (…)"
+    date: str = ""  # of its last run that reached the end, as 2026-11-30
+    seconds: float = 0.0  # that it took
 
 
 class Recorder:
@@ -63,15 +96,36 @@ class Recorder:
         """Returns True if anything was recorded of them."""
         return any(key[:2] == (work, who) for key in self._rounds)
 
-    def median(self, work: str, who: str, figure: str) -> float:
-        """The median of the rounds; raises KeyError if there are none."""
+    def list_rounds(self, work: str, who: str, figure: str) -> list[float]:
+        """The values in the order of the rounds; raises KeyError if there are none."""
         if (work, who, figure) not in self._rounds:
             raise KeyError(f"{work}, {who}: no {figure}")
-        return median(self._rounds[work, who, figure])
+        return list(self._rounds[work, who, figure])
+
+    def median(self, work: str, who: str, figure: str) -> float:
+        """The median of the rounds; raises KeyError if there are none."""
+        return median(self.list_rounds(work, who, figure))
+
+    def list_blocks(self, work: str, who: str, figure: str, blocks: int) -> list[float]:
+        """The median of each block of rounds; raises KeyError if there are none."""
+        rounds = self.list_rounds(work, who, figure)
+        size = len(rounds) // blocks
+        return [median(rounds[start : start + size]) for start in range(0, size * blocks, size)]
+
+    def list_ratios(self, figure: str, ours: Key, theirs: Key, blocks: int = 0) -> list[float]:
+        """The ratio of each round, or of the medians of each block; both were measured equally often, in turn."""
+        one, other = (
+            self.list_blocks(*key, figure, blocks) if blocks else self.list_rounds(*key, figure)
+            for key in (ours, theirs)
+        )
+        return [value / base for value, base in zip(one, other, strict=True)]
 
     def list_measurements(self) -> list[Measurement]:
         """All figures, in the order of their first record."""
-        return [Measurement(*key, median(values), min(values), max(values)) for key, values in self._rounds.items()]
+        return [
+            Measurement(*key, median(values), min(values), max(values), len(values))
+            for key, values in self._rounds.items()
+        ]
 
 
 def show_number(value: float) -> str:

@@ -12,11 +12,12 @@ from typing import IO, Any, cast
 from redis import Redis
 
 from benches.dataset import write_partners
-from benches.results import Part, Recorder, Row
+from benches.extent import choose
+from benches.results import Part, Recorder, make_row
 from benches.testbed import ROOT, Testbed, open_testbed, pinned, wait_for
 
-SMALL, LARGE = 1_000, 100_000  # partners, with three variants each
-ROUNDS = 21
+SMALL, LARGE = choose((1_000, 100_000), (100, 1_000))  # partners, with three variants each
+ROUNDS = choose(21, 1)
 REDIS_CORE, ROUNDS_CORE = (1,), (0,)  # the same for both, or the scheduler decides which one is faster
 WORKS = {"tick": "a tick of beat", "keep": "a check of the newest partners", "recent": "20 lists of the newest"}
 FIGURES = ("ms", "commands")  # of Redis, including those in scripts
@@ -33,8 +34,8 @@ def run(say: Callable[[str], None]) -> Part:
     part.measurements = recorder.list_measurements()
     for work in WORKS.values():
         for figure in FIGURES:
-            large, small = (recorder.median(work, _name(number), figure) for number in (LARGE, SMALL))
-            part.rows.append(Row(f"{work}, {figure}", _name(SMALL), large / small, 1.2, is_floor=False))
+            ratios = recorder.list_ratios(figure, (work, _name(LARGE)), (work, _name(SMALL)))
+            part.rows.append(make_row(f"{work}, {figure}", _name(SMALL), ratios, 1.2, is_floor=False, is_fixed=True))
     return part
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -38,27 +39,39 @@ class Upstream:
         self.taken += number
         return taken
 
-    def count_calls(self) -> int:
-        """The calls for pictures so far: getFile and downloads."""
+    def count_each(self) -> tuple[int, int]:
+        """The calls of getFile and the downloads so far."""
         calls = requests.get(f"{self.url}/_fake/calls", timeout=5).json()
-        return int(calls.get("getFile", 0) + calls.get("download", 0))
+        return int(calls.get("getFile", 0)), int(calls.get("download", 0))
+
+    def count_calls(self) -> int:
+        """The calls for pictures so far."""
+        return sum(self.count_each())
+
+    def time_alone(self, session: requests.Session, token: str) -> float:
+        """The seconds of getFile and download of another picture, on a keep-alive connection."""
+        [file_id] = self.take(1)
+        started = time.perf_counter()
+        answer = session.get(f"{self.url}/bot{token}/getFile", params={"file_id": file_id}, timeout=10).json()
+        session.get(f"{self.url}/file/bot{token}/{answer['result']['file_path']}", timeout=10).raise_for_status()
+        return time.perf_counter() - started
 
 
-def start_upstream(testbed: Testbed, number: int) -> Upstream:
-    """Start it with `number` file ids, and put its URL into the testbed's environment."""
+def start_upstream(testbed: Testbed, number: int, latency: float = LATENCY) -> Upstream:
+    """Start it with `number` file ids, and put its URL into the testbed's environment. `latency`: seconds of a call."""
     listing = testbed.folder / "upstream.json"
     program = [sys.executable, "-m", "benches.upstream", testbed.environment["TELEGRAM_BOT_TOKEN"], str(number)]
-    testbed.start([*program, str(listing)], PYTHONPATH=str(ROOT / "scripts"))
+    testbed.start([*program, str(latency), str(listing)], PYTHONPATH=str(ROOT / "scripts"))
     wait_for("the fake Telegram", listing.exists)
     known = json.loads(listing.read_text())
     testbed.environment["TELEGRAM_API_URL"] = known["url"]
     return Upstream(known["url"], iter(known["file_ids"]))
 
 
-def main(token: str, number: int, listing: Path) -> None:
+def main(token: str, number: int, latency: float, listing: Path) -> None:
     """Serve until SIGTERM; write URL and file ids to `listing` once it answers."""
     faces = [pictures.drawn(f"face {position}")[640] for position in range(FACES)]
-    with FakeTelegram(token, latency=LATENCY, connect_latency=CONNECT_LATENCY) as fake:
+    with FakeTelegram(token, latency=latency, connect_latency=CONNECT_LATENCY) as fake:
         file_ids = [fake.world.add_file(faces[position % FACES]) for position in range(number)]
         draft = listing.with_suffix(".draft")
         draft.write_text(json.dumps({"url": fake.url, "file_ids": file_ids}))
@@ -68,4 +81,4 @@ def main(token: str, number: int, listing: Path) -> None:
 
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # before any thread starts
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from PIL import Image, ImageSequence
 
+from benches import pages
+from benches.record import read_record
 from screenshots.film import SLOWNESS
 from tests.support.running import ROOT
 
@@ -44,24 +45,8 @@ def test_the_film_of_the_readme_is_short_and_begins_with_its_end() -> None:
     assert max(abs(before - after) for before, after in zip(first, last, strict=True)) < 16
 
 
-def test_the_performance_page_shows_the_measured_browser_times() -> None:
-    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
-    told = re.findall(r"^\| (cold|warm[^|]*) \| ([\d,]+) ms \| ([\d,]+) ms \|$", page, re.MULTILINE)
-    ours, original = (list_first_four(who) for who in ("this service", "the original, before"))
-    assert told == [(work, ours[work], original[work]) for work in ours]
-
-
-def test_the_readme_shows_the_measured_figures() -> None:
-    parts = json.loads((ROOT / "docs/benchmarks/results.json").read_text("utf-8"))["parts"]
-    found = {(one["work"], one["who"], one["figure"]): one["value"] for part in parts for one in part["measurements"]}
-    told = re.findall(r"[\d,]+(?= ms| with gunicorn| with granian)", (ROOT / "README.md").read_text("utf-8"))
-    hits = [found["hit", f"this service, {server}", "requests/s"] for server in ("gunicorn", "granian")]
-    misses = [found["miss, one client", who, "p50 ms"] for who in ("this service", "Telegram's two calls")]
-    first_four = [list_first_four(who)["cold"] for who in ("this service", "the original, before")]
-    assert told == [*first_four, *(f"{value:,.0f}" for value in [*hits, *misses])]
-
-
-def list_first_four(who: str) -> dict[str, str]:
-    """Returns the milliseconds until the first four pictures are on screen, by work, formatted as on a page."""
-    results = json.loads((ROOT / "docs/benchmarks/first-four.json").read_text("utf-8"))
-    return {one["work"]: f"{one['value']:,.0f}" for one in results["measurements"] if one["who"] == who}
+def test_the_readme_and_the_performance_page_show_the_measured_figures() -> None:
+    record = read_record(ROOT / "docs" / "benchmarks" / "results.json")
+    for page in (pages.README, pages.PERFORMANCE):
+        text = page.read_text("utf-8")
+        assert pages.fill(text, [line for line in pages.LINES if line.file == page], record) == text

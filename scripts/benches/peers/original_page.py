@@ -1,4 +1,4 @@
-"""This service's page on top of the original's first design: the same files, the original's pictures.
+"""This service's page on top of the original's designs: the same files, the original's pictures.
 
     PAGE=/folder/index.html STATIC=web/static uvicorn --app-dir scripts/benches/peers --factory original_page:before
 
@@ -21,7 +21,16 @@ UNKNOWN = {"photo_url": None, "photo_srcset": None, "photo_placeholder": None, "
 
 def before() -> FastAPI:
     """The app as it was at first, with the page at `/`."""
-    app = original.before()
+    return add_page(original.before())
+
+
+def after() -> FastAPI:
+    """The improved app, with the page at `/`."""
+    return add_page(original.after())
+
+
+def add_page(app: FastAPI) -> FastAPI:
+    """The app with the page and what the page asks for."""
     list_recent = next(route.endpoint for route in app.routes if getattr(route, "path", "") == "/recent")
 
     async def send_page() -> FileResponse:

@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from benches import hits, load, peers_env, report, rivals
-from benches.results import Measurement, Part, Recorder, Row, percentile
+from benches.record import Record
+from benches.results import Measurement, Part, Recorder, Row, make_row, percentile
 
 ROOT = Path(__file__).resolve().parents[3]
-MET = Row("hit", "thumbor", measured=4.2, target=4.0)
+MET = Row("hit", "thumbor", measured=4.2, target=4.0, low=4.1, high=4.3, times=3)
 MISSED = Row("304", "photo bytes", measured=17.0, target=0.0, is_floor=False, unit="B", note="one look")
-PART = Part("hits", [Measurement("hit", "thumbor", "requests/s", 1290, 1200, 1300)], [MET, MISSED], ["nginx: missing"])
+RATE = Measurement("hit", "thumbor", "requests/s", 1290, 1200, 1300, 3)
+PART = Part("hits", [RATE], [MET, MISSED], ["nginx: missing"], "2026-11-30", 12.0)
+FAILED = {"storm": "2026-11-29: ValueError: answered 503"}
+RECORD = Record({"memory": "4 GiB"}, {"Python": "3.11"}, ["libvips: no network"], [PART], FAILED)
 TOLD = {"requests": 3000, "bytes": 18_000_000, "microseconds": 3_000_000, "p50": 2500, "p99": 9000}
 WELL = {"connect": 0, "read": 0, "write": 0, "timeout": 0, "status": 0}
 
@@ -24,11 +28,14 @@ def told(**errors: int) -> str:
     return f"Running 3s test @ http://127.0.0.1:1\n{json.dumps({**TOLD, **WELL, **errors})}\n"
 
 
-def rates(**values: float) -> list[Measurement]:
-    """Returns measurements of the part `hits` by contestant."""
-    found = [Measurement("hit", getattr(rivals, who), hits.RATE, value, value, value) for who, value in values.items()]
-    from_redis = Measurement("304", rivals.OURS, hits.FROM_REDIS, 24, 24, 24)
-    return [*found, Measurement("304", rivals.OURS, hits.RATE, 500, 500, 500), from_redis]
+def record_rates(**values: float) -> Recorder:
+    """Returns one round of the part `hits` by contestant."""
+    recorder = Recorder()
+    for who, value in values.items():
+        recorder.note("hit", getattr(rivals, who), {hits.RATE: value})
+    recorder.note("304", rivals.OURS, {hits.RATE: 500, hits.FROM_REDIS: 24})
+    recorder.note(hits.PACED, rivals.OURS, {"p99 ms": 3.0})
+    return recorder
 
 
 def test_a_floor_holds_from_its_target_up_and_a_ceiling_up_to_its_target() -> None:
@@ -54,29 +61,77 @@ def test_a_round_without_an_answer_is_rejected() -> None:
             load.parse(output)
 
 
-def test_ratios_compare_medians_and_a_missing_peer_has_no_row() -> None:
-    rows = hits.make_rows(rates(OURS=400, GRANIAN=800, CEILING=500, THUMBOR=100))
+def test_ratios_compare_each_round_and_a_missing_peer_has_no_row() -> None:
+    rows = hits.make_rows(record_rates(OURS=400, GRANIAN=800, CEILING=500, THUMBOR=100))
     assert [(row.against, row.measured) for row in rows] == [
         ("gunicorn, constant answer", 0.8),
         ("thumbor", 4.0),
         ("its own hit", 1.25),
         ("photo bytes from Redis", 0.0),
+        ("p99", 3.0),
     ]
+
+
+def test_a_row_has_the_median_of_its_rounds_their_range_and_their_number() -> None:
+    row = make_row("hit", "thumbor", [3.0, 9.0, 4.0], 5.0)
+    assert (row.measured, row.low, row.high, row.times) == (4.0, 3.0, 9.0, 3)
+    assert make_row("answered 200", "", [400.0, 399.0], 400, min).measured == 399.0
+
+
+def test_a_target_that_holds_is_raised_to_a_tenth_beyond_what_was_reached() -> None:
+    assert Row("", "", measured=20.0, target=5.0).raised == pytest.approx(22.0)
+    assert Row("", "", measured=11.0, target=20.0, is_floor=False).raised == pytest.approx(10.0)
+
+
+def test_a_missed_or_a_fixed_target_is_not_raised() -> None:
+    assert Row("", "", measured=4.0, target=5.0).raised is None
+    assert Row("", "", measured=400, target=400, is_fixed=True).raised is None
+
+
+def test_ratios_of_blocks_compare_their_medians() -> None:
+    recorder = Recorder()
+    for ours, theirs in ((1.0, 2.0), (9.0, 2.0), (2.0, 2.0), (4.0, 8.0), (4.0, 8.0), (8.0, 8.0)):
+        recorder.note("open", "ours", {"ms": ours})
+        recorder.note("open", "theirs", {"ms": theirs})
+    assert recorder.list_ratios("ms", ("open", "ours"), ("open", "theirs"), 2) == [1.0, 0.5]
 
 
 def test_the_table_shows_held_and_missed_targets() -> None:
-    table = report.make_table([MET, MISSED]).splitlines()
+    table = report.make_table([MET, MISSED], {}).splitlines()
     assert table[2:] == [
-        "| hit | thumbor | ≥ 4 × | 4.2 × | holds |",
-        "| 304 | photo bytes | ≤ 0 B | 17 B | **MISS**: one look |",
+        "| hit | thumbor | ≥ 4 × | 4.2 × | 4.1 – 4.3 | 3 | holds; raised: ≥ 4.62 × |",
+        "| 304 | photo bytes | ≤ 0 B | 17 B | – | – | **MISS**: one look |",
     ]
 
 
-def test_the_page_shows_measurements_and_skipped_peers() -> None:
-    page = report.make_page([PART], ["libvips: no network"], {"memory": "4 GiB"}, {"Python": "3.11"})
-    for line in ("- memory: 4 GiB", "| hit | thumbor | requests/s | 1,290 | 1,200 – 1,300 |", "- libvips: no network"):
+def test_a_note_explains_a_miss_and_is_not_shown_beside_a_target_that_holds() -> None:
+    notes = {"304 | photo bytes": "the picture is read twice", "hit | thumbor": "it is slow"}
+    table = report.make_table([MET, MISSED], notes)
+    assert "**MISS**: one look; the picture is read twice |" in table
+    assert "it is slow" not in table
+
+
+def test_a_miss_without_any_explanation_says_so_and_a_moonshot_is_none() -> None:
+    table = report.make_table([Row("a", "b", 1, 2), Row("c", "d", 1, 2, is_moonshot=True)], {"c | d": "far"})
+    assert "**MISS**: not explained yet |" in table
+    assert "| moonshot, not reached: far |" in table
+
+
+def test_a_note_that_belongs_to_no_row_is_found() -> None:
+    assert report.list_stray_notes(RECORD, {"hit | thumbor": "", "hit | somebody": ""}) == ["hit | somebody"]
+
+
+def test_the_page_shows_measurements_dates_skipped_peers_and_failed_parts() -> None:
+    page = report.make_page(RECORD, {})
+    for line in (
+        "- memory: 4 GiB",
+        "Measured on 2026-11-30, in 12 s.",
+        "| hit | thumbor | requests/s | 1,290 | 1,200 – 1,300 | 3 |",
+        "- libvips: no network",
+        "- hits: nginx: missing",
+    ):
         assert f"\n{line}\n" in page
-    assert page.endswith("- hits: nginx: missing\n")
+    assert page.endswith("- storm failed on 2026-11-29: ValueError: answered 503\n")
 
 
 def test_the_requirements_of_every_peer_are_pinned() -> None:
@@ -91,7 +146,8 @@ def test_an_unknown_part_is_rejected_in_one_line() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "avatar-warmer: no part is named 'nonsense': "
-        "there are hits, cold, open-app, render, memory, scale, first-four, round-trips\n"
+        "there are hits, waiting, cold, open-app, first-four, storm, render, memory, scale, "
+        "report, round-trips, switch-interval\n"
     )
 
 
@@ -104,7 +160,7 @@ def test_rounds_become_a_median_with_its_range() -> None:
     recorder = Recorder()
     for rate in (30.0, 10.0, 20.0):
         recorder.note("cold", "a peer", {"photos/s": rate})
-    assert recorder.list_measurements() == [Measurement("cold", "a peer", "photos/s", 20.0, 10.0, 30.0)]
+    assert recorder.list_measurements() == [Measurement("cold", "a peer", "photos/s", 20.0, 10.0, 30.0, 3)]
 
 
 def test_a_figure_that_was_not_measured_raises_an_error() -> None:
