@@ -1,14 +1,14 @@
 """Compares the service with others: `scripts/bench` runs this in the project's environment.
 
-    scripts/bench                      all parts, about 40 minutes on an idle machine
+    scripts/bench                      all parts, under 45 minutes on an idle machine
     scripts/bench hits first-four      these parts alone
     scripts/bench --quick [part…]      the shortest form, which only shows that the parts run
     scripts/bench report               write the pages again, after an edit of docs/benchmarks/notes.json
     scripts/bench round-trips          print counts, which are the same on every machine
     scripts/bench switch-interval      print what sys.setswitchinterval does to hits
 
-Each part that reaches its end is merged into docs/benchmarks/results.json with its own date; one that fails says so,
-its last results stay, and the others go on. A quick run writes to build/bench instead.
+Each part that reaches its end is merged into docs/benchmarks/results.json at once, with its own date; one that fails
+says so, its last results stay, and the others go on. A quick run writes to build/bench instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from types import FrameType, ModuleType
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benches import extent, peers_env, report, tools
+from benches import extent, load, peers_env, report, tools
 from benches.record import Record
 from benches.results import Part
 from benches.testbed import BOTH
@@ -58,18 +58,18 @@ def main(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     try:
         status = APART[names[0]]() if names and names[0] in APART else _run_parts(names or PARTS)
-    except StartFailed as error:
+    except (StartFailed, load.BrokenRound, TimeoutError) as error:
         complain(str(error))
         return 1
     except KeyboardInterrupt:
-        say("Interrupted; the parts that reached their end are written.")
+        say("Interrupted. `./scripts/bench report` shows the parts that reached their end.")
         return 130
     say(f"Done in {time.monotonic() - started:.0f} s.")
     return status
 
 
 def _run_parts(names: Sequence[str]) -> int:
-    """Run these, and write after each one."""
+    """Run these, save after each one, and write the pages at the end."""
     _check_cores()
     missing = [*tools.prepare(say), *peers_env.prepare(say)]
     failed = []
@@ -78,7 +78,8 @@ def _run_parts(names: Sequence[str]) -> int:
         report.describe(record, missing)
         if not _run(name, record):
             failed.append(name)
-        report.write(record, say)
+        report.save(record)
+    report.write(record, say)
     if failed:
         complain(f"failed: {', '.join(failed)}; run them again alone: ./scripts/bench {' '.join(failed)}")
     return 1 if failed else 0

@@ -108,17 +108,13 @@ def _measure_round(contestant: Contestant, upstream: Upstream) -> dict[str, floa
 
 
 def _row(recorder: Recorder, against: str, target: float) -> Row:
-    notes = {
-        AFTER: lambda: f"the same steps without Celery: {_compare(recorder, BARE, AFTER):.2f} ×",
-        THUMBOR: lambda: "thumbor as it comes",
-        THUMBOR_CURL: lambda: "with 100 connections",
-    }
-    ratios = recorder.list_ratios("photos/s", (WORK, NAME), (WORK, against))
-    return make_row(WORK, against, ratios, target, note=notes[against]() if against in notes else "")
+    def list_ratios(who: str) -> list[float]:
+        return recorder.list_ratios("photos/s", (WORK, who), (WORK, against))
 
-
-def _compare(recorder: Recorder, who: str, other: str) -> float:
-    return median(recorder.list_ratios("photos/s", (WORK, who), (WORK, other)))
+    note = {THUMBOR: "thumbor as it comes", THUMBOR_CURL: "with 100 connections"}.get(against, "")
+    if against == AFTER:
+        note = f"the same steps without Celery: {median(list_ratios(BARE)):.2f} ×"
+    return make_row(WORK, against, list_ratios(NAME), target, note=note)
 
 
 def measure_misses(service: Service, upstream: Upstream, recorder: Recorder, say: Callable[[str], None]) -> list[Row]:

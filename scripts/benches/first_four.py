@@ -132,9 +132,9 @@ def start_pages(testbed: Testbed, service: Service) -> list[Rival]:
     page = testbed.folder / "index.html"
     text = requests.get(f"http://127.0.0.1:{service.port}/", timeout=10).text
     page.write_text(re.sub(r"static/\w+/", "static/", text))  # the rivals serve the files under their plain names
-    files = {"PAGE": str(page), "STATIC": str(ROOT / "web" / "static")}
+    static = str(ROOT / "web" / "static")
     found = [
-        start_original(testbed, name, f"original_page:{design}", **files)
+        start_original(testbed, name, f"original_page:{design}", PAGE=str(page), STATIC=static)
         for name, design in ((AFTER, "after"), (BEFORE, "before"))
     ]
     return [rival for rival in found if rival]

@@ -91,7 +91,8 @@ def drive(port: int, requests: Iterator[bytes], rate: float, seconds: float) -> 
     poller = select.poll()
     for number in by_number:
         poller.register(number, select.POLLIN)
-    idle, waits, clock = deque(connections), [], time.perf_counter
+    idle, clock = deque(connections), time.perf_counter
+    waits: list[float] = []
     started, sent, wanted = clock(), 0, round(rate * seconds)
     while len(waits) < wanted:
         now = clock()

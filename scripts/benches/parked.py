@@ -8,7 +8,6 @@ its input.
 
 from __future__ import annotations
 
-import resource
 import select
 import socket
 import subprocess
@@ -22,8 +21,10 @@ from typing import IO, cast
 from benches.load import BrokenRound
 from benches.paced import read_requests
 from benches.testbed import ROOT, Cores, pinned
+from warmer.open_files import raise_open_files_limit_or_exit
 
 TIMEOUT = 10  # seconds
+SPARE_FILES = 100  # that the process has open besides its connections
 
 
 class Crowd:
@@ -57,8 +58,7 @@ def park(port: int, requests: Path, number: int, cores: Cores) -> Iterator[Crowd
 
 def main(port: int, requests: Path, number: int) -> None:
     """Connect all, send, and answer questions until the end of the input."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    raise_open_files_limit_or_exit(number + SPARE_FILES)
     poller, clients = select.poll(), []
     for request in islice(cycle(read_requests(requests)), number):
         client = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)

@@ -49,9 +49,8 @@ def read_results() -> Record:
 
 
 def write(record: Record, say: Say) -> None:
-    """Write all files of docs/benchmarks; then the other pages, unless this is a quick run."""
+    """Write the pages and pictures of docs/benchmarks; then the other pages, unless this is a quick run."""
     folder = find_folder()
-    record.write(folder / "results.json")
     (folder / "results.md").write_text(make_page(record, read_notes()), "utf-8")
     if panels := list_panels(record.parts):
         facts = record.machine
@@ -59,6 +58,11 @@ def write(record: Record, say: Say) -> None:
     draw_first_four(record, folder)
     written = [] if extent.IS_QUICK else pages.fill_pages(record)
     say(f"Written: {', '.join(str(file.relative_to(ROOT)) for file in (folder / 'results.md', *written))}")
+
+
+def save(record: Record) -> None:
+    """Write the results."""
+    record.write(find_folder() / "results.json")
 
 
 def describe(record: Record, missing: Sequence[str]) -> None:

@@ -65,7 +65,7 @@ def make_row(
     **options: Any,
 ) -> Row:
     """A row from the values of all rounds. `choose`: max or min where no round may miss the target."""
-    spread = {"low": min(rounds), "high": max(rounds), "times": len(rounds)}
+    spread: dict[str, Any] = {"low": min(rounds), "high": max(rounds), "times": len(rounds)}
     return Row(work, against, choose(rounds), target, **spread, **options)
 
 
