@@ -134,7 +134,7 @@ def make_table(rows: Sequence[Row], notes: Notes) -> str:
 
 def show_row(row: Row) -> str:
     """A target as one line of text."""
-    found = f"{_measured(row)}, {_range(row.low, row.high)} in {row.times or '–'} rounds"
+    found = f"{_measured(row)}, {_range(row.low, row.high)}, measured {row.times or '–'} ×"
     return f"{row.work}, against {row.against}: {found} (target {_target(row)}) {_verdict(row, read_notes())}"
 
 

@@ -56,7 +56,7 @@ def main(say: Callable[[str], None]) -> int:
                 at_half = paced.run(port, file, half, SECONDS, CLIENT_CORE)
                 recorder.note(PACED, f"{interval} ms", {"p50 ms": at_half.p50, P99: at_half.p99})
     for one in recorder.list_measurements():
-        numbers = f"{show_number(one.value)}, {show_number(one.low)} – {show_number(one.high)} in {one.times} rounds"
+        numbers = f"{show_number(one.value)}, {show_number(one.low)} – {show_number(one.high)}, measured {one.times} ×"
         say(f"{one.work}, {one.who}: {one.figure} {numbers}")
     return 0
 
