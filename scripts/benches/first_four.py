@@ -77,7 +77,7 @@ def measure(testbed: Testbed, browser: Browser, recorder: Recorder, say: Say) ->
     apps = [app_of_service(service, upstream.take(PARTNERS))]
     apps += [app_of_original(rival, redis, upstream.take(PARTNERS)) for rival in start_pages(testbed, service)]
     for number in range(WARM_UP + ROUNDS):
-        say(f"round {number} of {ROUNDS}" if number else "the warm-up round")
+        say(f"round {number} of {ROUNDS}" if number or not WARM_UP else "the warm-up round")
         for app in apps if number % 2 else reversed(apps):
             times = open_thrice(browser, app, upstream, links[number % len(links)])
             for state, took in zip(STATES, times, strict=True) if number >= WARM_UP else ():

@@ -18,9 +18,9 @@ from warmer.etag import HEADER_LENGTH
 from warmer.settings import Settings
 
 MB = 1_000_000
-WARMINGS, REQUESTS = choose((20_000, 100_000), (1_000, 5_000))
+WARMINGS, REQUESTS = choose((20_000, 100_000), (3_000, 5_000))
 # Warmings of heavy pictures come first, and Redis is measured with them; the others are cheap.
-LIFELIKE = choose(2_000, 200)
+LIFELIKE = choose(2_000, 300)
 DIFFERENT = 24  # pictures of each kind
 SOURCE = 320  # pixels of the download for the default sizes
 SIZES: tuple[int, ...] = Settings.model_fields["photo_sizes"].default

@@ -28,7 +28,7 @@ NOTE_LOADS = """
 """
 # The requests that began before the last of the first four pictures was loaded, the page included.
 COUNT_REQUESTS = f"""() => {{
-  const images = [...document.querySelectorAll('#people-list lazy-image')].slice(0, {SHOWN});
+  const images = [...document.querySelectorAll('#people-list lazy-image[src]')].slice(0, {SHOWN});
   const last = Math.max(...images.map((image) => image.loadedAt));
   return 1 + performance.getEntriesByType('resource').filter((one) => one.startTime < last).length;
 }}"""

@@ -16,7 +16,7 @@ from benches.extent import choose
 from benches.results import Part, Recorder, make_row
 from benches.testbed import ROOT, Testbed, open_testbed, pinned, wait_for
 
-SMALL, LARGE = choose((1_000, 100_000), (100, 1_000))  # partners, with three variants each
+SMALL, LARGE = choose((1_000, 100_000), (1_000, 2_000))  # partners, with three variants each
 ROUNDS = choose(21, 1)
 REDIS_CORE, ROUNDS_CORE = (1,), (0,)  # the same for both, or the scheduler decides which one is faster
 WORKS = {"tick": "a tick of beat", "keep": "a check of the newest partners", "recent": "20 lists of the newest"}

@@ -2,7 +2,7 @@
 
     PAGE=/folder/index.html STATIC=web/static uvicorn --app-dir scripts/benches/peers --factory original_page:before
 
-It needs the same packages as `original`. Every visitor is signed in as Ann, who has no picture.
+It needs the same packages as `original`. Every visitor is signed in as Ann, who joined first and has no picture.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 JOINED = "2026-01-01T00:00:00Z"
-UNKNOWN = {"photo_url": None, "photo_srcset": None, "photo_placeholder": None, "photo_status": "ready"}
+UNKNOWN: dict[str, Any] = {"photo_url": None, "photo_srcset": None, "photo_placeholder": None, "photo_status": "ready"}
+ANN = {**UNKNOWN, "id": 0, "name": "Ann", "joined_at": JOINED}
 
 
 def before() -> FastAPI:
@@ -37,11 +38,11 @@ def add_page(app: FastAPI) -> FastAPI:
         return FileResponse(os.environ["PAGE"])
 
     async def show_me() -> dict[str, Any]:
-        return {**UNKNOWN, "id": 0, "name": "Ann", "joined_at": JOINED}
+        return ANN
 
     async def list_partners(limit: int = 20) -> dict[str, Any]:
         partners = (await list_recent(limit))["partners"]
-        return {"partners": [{**UNKNOWN, "joined_at": JOINED, **partner} for partner in partners]}
+        return {"partners": [*({**UNKNOWN, "joined_at": JOINED, **partner} for partner in partners), ANN]}
 
     app.add_api_route("/", send_page, response_class=FileResponse)
     app.add_api_route("/api/partner/me", show_me, methods=["POST"])
