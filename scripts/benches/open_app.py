@@ -62,7 +62,7 @@ def measure_openings(
 ) -> None:
     """Alternate blocks of openings, each with every state of the pictures."""
     for block in range(BLOCKS):
-        for app in apps if block % 2 else reversed(apps):
+        for app in reversed(apps) if block % 2 else apps:
             say(f"block {block + 1} of {BLOCKS}: {app.name}")
             phone = Phone(app)
             for work, times in TIMES.items():
