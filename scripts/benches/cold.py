@@ -141,6 +141,7 @@ def measure_misses(service: Service, upstream: Upstream, recorder: Recorder, say
             base + more,
             is_floor=False,
             unit="ms",
+            is_fixed=True,
         )
         for percent, more in ALLOWED
     ]

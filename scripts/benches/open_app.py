@@ -104,7 +104,8 @@ def list_rows(recorder: Recorder) -> list[Row]:
     for work in (MISS, MIXED):
         took = recorder.list_blocks(work, NAME, "ms", BLOCKS)
         note = f"{AFTER}: {recorder.median(work, AFTER, 'ms'):.0f} ms" if recorder.has(work, AFTER) else ""
-        rows.append(make_row(work, f"{UPSTREAM} + {MORE} ms", took, most, is_floor=False, unit="ms", note=note))
+        fixed: dict[str, Any] = {"is_floor": False, "unit": "ms", "note": note, "is_fixed": True}
+        rows.append(make_row(work, f"{UPSTREAM} + {MORE} ms", took, most, **fixed))
     return rows
 
 

@@ -114,7 +114,11 @@ def make_page(record: Record, notes: Notes) -> str:
     lines += [f"- versions: {', '.join(f'{name} {number}' for name, number in record.versions.items())}", ""]
     lines += ["## Targets", "", make_table([row for part in record.parts for row in part.rows], notes)]
     for part in record.parts:
-        lines += [f"## Part {part.name}", "", f"Measured on {part.date or 'an unknown day'}, in {part.seconds:.0f} s."]
+        lines += [
+            f"## Part {part.name}",
+            "",
+            f"Measured on {part.date}{f', in {part.seconds:.0f} s' if part.seconds else ''}.",
+        ]
         lines += ["", *PART_HEAD, *map(show_measurement, part.measurements), ""]
     skipped = [*record.missing, *(f"{part.name}: {reason}" for part in record.parts for reason in part.skipped)]
     skipped += [f"{name} failed on {reason}" for name, reason in record.failed.items()]

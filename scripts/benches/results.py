@@ -40,7 +40,7 @@ class Row:
     low: float | None = None  # the lowest round
     high: float | None = None
     times: int = 0  # rounds; 0: not recorded
-    is_fixed: bool = False  # a count that no run can better: the target is never raised
+    is_fixed: bool = False  # a count or a floor that no run can better: never raised
     is_moonshot: bool = False  # wished for, not promised
 
     @property
