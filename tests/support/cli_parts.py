@@ -19,9 +19,11 @@ from warmer.worker.heartbeat import Heartbeat
 COMMAND = Path(sys.executable).parent / "avatar-warmer"
 
 
-def send_heartbeat(context: WorkerContext, name: str = "w") -> Heartbeat:
+def send_heartbeat(context: WorkerContext, name: str = "w", threads: int = 0) -> Heartbeat:
     """Send one heartbeat, like a worker. It does not expire, so the worker lives for as long as the test takes."""
-    heartbeat = Heartbeat(name, context.redis, context.keys, context.telegram, context.budget, context.steps.leases)
+    heartbeat = Heartbeat(
+        name, context.redis, context.keys, context.telegram, context.budget, context.steps.leases, threads=threads
+    )  # fmt: skip
     heartbeat.beat()
     context.redis.persist(context.keys.worker(name))
     return heartbeat

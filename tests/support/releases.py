@@ -46,7 +46,8 @@ MORE_IS_SAID = (
         "warmer/state/photos.py", '{"preview": rendering.preview,', '{"colour": "red", "preview": rendering.preview,'
     ),
     Change("warmer/state/failures.py", '{"cause": cause,', '{"tries": 1, "cause": cause,'),
-    Change("warmer/broker/publish.py", "args=[subject, lane],", 'args=[subject, lane, "more"], kwargs={"why": "due"},'),
+    Change("warmer/broker/publish.py", "args=[subject, lane],", 'args=[subject, lane, "more"],'),
+    Change("warmer/broker/publish.py", "kwargs=kwargs,", 'kwargs=kwargs | {"why": "due"},'),
 )
 
 

@@ -1,4 +1,7 @@
-"""Publishes jobs: one message per subject and lane, bounded in time. A failure never changes an answer."""
+"""Publishes jobs: one message per subject and lane, or for several where many are cold; bounded in time.
+
+A failure never changes an answer.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from typing import Any, Literal
 
 from amqp.exceptions import AMQPError
 from celery import Celery
-from kombu import Connection
+from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
 from warmer.broker.queues import DELIVER_TASK, WARM_TASK
+from warmer.broker.sharing import HEADER, SHARED_LANES, Sharing, count_subjects
 from warmer.broker.transport import cut_when_it_fails, open_anew_if_over
 from warmer.keys import ENQUEUED_EXTRA_SECONDS, QUEUES, WANTED_SECONDS, Keys, Lane
 from warmer.photo import VariantSpec
@@ -55,6 +59,7 @@ class Publisher:
         self.enqueued_ms = int((settings.photo_wait + ENQUEUED_EXTRA_SECONDS) * 1000)
         self.hot_max = settings.hot_max
         self.rate = settings.telegram_rate  # pictures per second, about
+        self.sharing = Sharing(redis, keys, self.rate, clock)
         self._enqueue = load_script(redis, "lua/enqueue.lua")
         self._clock = clock
         self._closed_until = 0.0  # by that clock
@@ -137,15 +142,24 @@ class Publisher:
         return count_waiting(self.app, queue)
 
     def count_all_waiting(self) -> dict[str, int]:
-        """The same for every queue, by name."""
-        return {queue: self.count_waiting(queue) for queue in QUEUES}
+        """How many jobs wait, by queue: each subject of a message is one. Raises one of BROKER_FAILED."""
+        return {queue: self._count_jobs(queue) for queue in QUEUES}
+
+    def _count_jobs(self, queue: str) -> int:
+        waiting = self.count_waiting(queue)
+        if not waiting or not self.sharing.is_on or queue not in SHARED_LANES:
+            return waiting
+        with self.app.connection_or_acquire() as connection:
+            channel: Any = connection.default_channel
+            if connection.transport.driver_type != "redis":  # no other broker gets messages with several
+                return waiting
+            return count_subjects(channel.client.lrange(f"{self.keys.queue_prefix}{queue}", 0, -1))
 
     def _publish(self, subjects: Sequence[str], lane: Lane) -> Sequence[str]:
         """Publish these in order, as long as there is room. Returns those that were not published."""
         if self._clock() < self._closed_until:
             return subjects
         confirmed = 0
-        headers = {MESSAGE_HEADER: request_id} if (request_id := get_request_id()) else None
         try:
             with self.app.producer_or_acquire() as producer, cut_when_it_fails(producer.connection):
                 waiting = count_waiting(self.app, lane, producer.connection)
@@ -153,18 +167,26 @@ class Publisher:
                 if lane == "warm":  # before the messages: a worker may end with one at once and choose the next run
                     self.schedule.schedule_by(accepted, count_lost_after(waiting, self.rate))
                 has_batches = producer.supports_batch_publish  # RabbitMQ has none: it confirms one after another
+                size = self.sharing.choose_size(lane, len(accepted), waiting) if has_batches else 1
                 with producer.batch():  # Redis gets all in one round trip; `count_waiting` has declared the queue
-                    for subject in accepted:
-                        self.app.send_task(
-                            WARM_TASK, args=[subject, lane], queue=lane, producer=producer, headers=headers,
-                            declare=[], argsrepr=repr([subject, lane]), kwargsrepr="{}",
-                            task_id=token_hex(6),  # Flower's table has room for no longer one
-                        )  # fmt: skip
+                    for start in range(0, len(accepted), size):
+                        self._send(producer, lane, *accepted[start : start + size])
                         confirmed += not has_batches
                 return subjects[len(accepted) :]
         except BROKER_FAILED as error:
             self._break(error)
         return subjects[confirmed:]  # the broker may have some of these, too: a second job finds the picture stored
+
+    def _send(self, producer: Producer, lane: Lane, subject: str, *others: str) -> None:
+        headers: dict[str, Any] = {MESSAGE_HEADER: request_id} if (request_id := get_request_id()) else {}
+        kwargs: dict[str, Any] = {}
+        if others:
+            headers[HEADER], kwargs["others"] = 1 + len(others), others
+        self.app.send_task(
+            WARM_TASK, args=[subject, lane], kwargs=kwargs, queue=lane, producer=producer, headers=headers or None,
+            declare=[], argsrepr=repr([subject, lane]), kwargsrepr=repr(kwargs),
+            task_id=token_hex(6),  # Flower's table has room for no longer one
+        )  # fmt: skip
 
     def _break(self, error: BaseException) -> None:
         self._closed_until = self._clock() + BREAKER_SECONDS

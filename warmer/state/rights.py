@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], ...]] = {
     "sorted": (("ZADD", 1, "1"), ("ZRANGE", 0, 0), ("ZREVRANK", "1"), ("ZCARD",), ("ZREM", "1")),
     "set": (("SADD", "1"), ("SMEMBERS",), ("SREM", "1")),
     "hash": (("HSET", "1", "1"), ("HGETALL",), ("HINCRBY", "1", 1), ("HDEL", "1")),
-    "list": (("LPUSH", "1"), ("RPUSH", "1"), ("LLEN",), ("LINDEX", 0), ("LPOP",), ("RPOP",)),
+    "list": (("LPUSH", "1"), ("RPUSH", "1"), ("LLEN",), ("LINDEX", 0), ("LRANGE", 0, 0), ("LPOP",), ("RPOP",)),
 }  # fmt: skip
 
 

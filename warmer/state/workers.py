@@ -24,6 +24,7 @@ class WorkerStatus:
     bot: BotState = "unknown"
     bot_name: str = ""
     bot_username: str = ""
+    threads: int = 0  # 0: of an older release, which warms only the first subject of a message
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,14 @@ class Heartbeat:
         leases: LeaseManager,
         beat_seconds: float = BEAT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        threads: int = 0,
     ) -> None:
         self.redis = redis
         self.keys = keys
         self.telegram = telegram
         self.budget = budget
         self.leases = leases
-        self.status = WorkerStatus(name)
+        self.status = WorkerStatus(name, threads=threads)
         self.beat_seconds = beat_seconds
         self._clock = clock
         self._started_at = 0  # Redis' clock, in seconds, of the first beat

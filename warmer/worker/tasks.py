@@ -7,6 +7,8 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from celery import Task
@@ -27,6 +29,7 @@ from warmer.request_id import MESSAGE_HEADER, working_for
 from warmer.wiring import close_worker_context, get_worker_context
 from warmer.worker import beat_rounds
 from warmer.worker.heartbeat import Heartbeat
+from warmer.worker.shared_message import warm_each
 
 OPEN_FILES = 1024
 AWAY_SECONDS = 1.0  # before a message goes back: a broker that works while Redis does not would redeliver it at once
@@ -35,13 +38,17 @@ _heartbeats: list[Heartbeat] = []
 
 
 @app.task(name=WARM_TASK, bind=True)
-def warm(self: Task[..., str], subject: str, lane: Lane, *_: Any, **__: Any) -> str:
-    """Warm a file id, or the newest picture behind `user:<id>`. Returns the outcome as text, which Flower shows.
+def warm(self: Task[..., str], /, subject: str, lane: Lane, *_: Any, others: Sequence[str] = (), **__: Any) -> str:
+    """Warm a file id, or the newest picture behind `user:<id>`, and the others that share its message.
+
+    Returns the outcome as text, which Flower shows.
 
     Further arguments are ignored: during a rolling restart an older release takes the messages of a newer one.
     """
     with working_for(self.request.get(MESSAGE_HEADER)):  # no request id if the schedule or an earlier release sent it
-        return str(_warm(Subject(subject), lane))
+        if not others:
+            return str(_warm(Subject(subject), lane))
+        return warm_each([subject, *others], partial(_warm, lane=lane), get_worker_context().schedule)
 
 
 def _warm(subject: Subject, lane: Lane) -> Outcome:
@@ -104,11 +111,12 @@ def _check_surroundings(**_: Any) -> None:
 
 
 @worker_ready.connect
-def _start_heartbeat(**_: Any) -> None:
+def _start_heartbeat(sender: Any = None, **_: Any) -> None:
     context = get_worker_context()
     name = f"{socket.gethostname()}-{os.getpid()}"
     heartbeat = Heartbeat(
-        name, context.redis, context.keys, context.telegram, context.budget, context.steps.leases
+        name, context.redis, context.keys, context.telegram, context.budget, context.steps.leases,
+        threads=getattr(getattr(sender, "pool", None), "limit", None) or 0,
     )  # fmt: skip
     _heartbeats.append(heartbeat)
     heartbeat.start()

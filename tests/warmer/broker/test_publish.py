@@ -14,6 +14,7 @@ from kombu.transport import TRANSPORT_ALIASES, memory, virtual
 from redis.exceptions import ResponseError
 
 from benches.round_trips import counting
+from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
 from tests.support.redis_kinds import connect_broker
 from tests.support.remaining import remaining
@@ -188,6 +189,16 @@ def test_messages_that_the_broker_has_confirmed_stay_when_a_later_one_fails(
     assert markers == [1, 1, 0, 0, 0]
     assert context.schedule.count_within(3500) == [4]  # the first keeps the next run that its worker has chosen
     assert sorted(context.schedule.take(10, 60)) == subjects[2:]
+
+
+def test_a_broker_that_confirms_each_message_gets_one_per_subject(
+    context: WorkerContext, app_with_small_broker: Celery
+) -> None:
+    publisher = open_publisher(context, app_with_small_broker)
+    publisher.sharing.is_on = True
+    send_heartbeat(context, threads=1)
+    publisher.publish_all([FID, OTHER], "warm")
+    assert publisher.count_all_waiting()["warm"] == publisher.count_waiting("warm") == 2
 
 
 # Without a broker
