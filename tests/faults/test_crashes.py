@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import make_picture, wait_until
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, hooks, run_stage
 from tests.support.hooks.sitecustomize import ENDS_THE_PROCESS, HELD_UP, TAKES_LONG
+from warmer.keys import Keys
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +94,21 @@ def test_pictures_are_complete_after_ten_kills_of_workers(stage: Stage, figure: 
 
 def name_of(kill: int) -> str:
     return ("worker", "worker2")[kill % 2]
+
+
+def test_pictures_that_shared_messages_of_killed_workers_are_all_stored(stage: Stage, figure: Figure) -> None:
+    file_ids = list(stage.add_people(300).values())
+    keys = Keys(str(stage.fake.world.bot_id))
+    stage.fake.latency = 0.5
+    for start in range(0, len(file_ids), 100):
+        body = {"photo_file_ids": file_ids[start : start + 100]}
+        assert stage.ask("/api/photos/warm", "POST", json=body).status == 202
+    with stage.connect() as redis:
+        messages: Any = redis.lrange(f"{keys.queue_prefix}warm", 0, -1)
+    assert any(b'"subjects": ' in message for message in messages)
+    for process in stage.processes("worker", "worker2"):
+        process.kill()
+    killed_at = time.monotonic()
+    stage.fake.latency = 0.02
+    wait_until(lambda: all(map(stage.is_stored, file_ids)), 2 * LEASE_DEADLINE)
+    figure("workers killed with shared messages: all 300 pictures are stored", time.monotonic() - killed_at)
