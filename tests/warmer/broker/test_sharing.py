@@ -90,6 +90,17 @@ def test_beside_a_worker_of_an_older_release_each_subject_has_a_message_of_its_o
     assert list_messages(context)[2:] == [FIDS[2:4]]
 
 
+def test_a_process_looks_at_the_workers_once_in_some_seconds(
+    context: WorkerContext, publisher: Publisher, clock: Clock
+) -> None:
+    publisher.publish_all(FIDS[:2], "warm")
+    send_heartbeat(context, threads=1)
+    publisher.publish_all(FIDS[2:4], "warm")
+    clock.advance(LOOK_SECONDS)
+    publisher.publish_all(FIDS[4:6], "warm")
+    assert list_messages(context) == [*([file_id] for file_id in FIDS[:4]), FIDS[4:6]]
+
+
 def test_without_workers_each_subject_has_a_message_of_its_own(context: WorkerContext, publisher: Publisher) -> None:
     publisher.publish_all(FIDS[:2], "warm")
     assert list_messages(context) == [[FIDS[0]], [FIDS[1]]]
