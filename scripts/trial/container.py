@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -59,8 +61,8 @@ class Container:
         """The number of its process 1 on this machine. Raises Failed if it has ended."""
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            if found := Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-                return int(found[0])
+            if found := self._children():
+                return found[0]
             time.sleep(0.1)
         raise Failed(f"{self.name} ended: {self.log.read_text(errors='replace')[-2000:]}")
 
@@ -82,6 +84,17 @@ class Container:
         if status:
             raise Failed(f"{self.name}: {' '.join(command)}: {said}\n{self.log.read_text(errors='replace')[-2000:]}")
         return said
+
+    def close(self) -> None:
+        """Kill its first process, and with it all others. With the change of the user, --kill-child lost its hold."""
+        for child in self._children():
+            os.kill(child, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+
+    def _children(self) -> list[int]:
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [] if self.process.poll() is not None else [int(word) for word in listed.read_text().split()]
 
     def _as_user(self) -> list[str]:
         user, group = self._image.user.split(":")

@@ -75,14 +75,14 @@ def start_all(image: Image, folder: Path, stack: contextlib.ExitStack) -> dict[s
     environ = {"REDIS_URL": "redis://redis:6379/0", "HOST": "0.0.0.0", "PORT": "8000"}  # noqa: S104 - as in compose
     environ |= {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": "http://127.0.0.1:8081"}
     redis = Container(image, "redis", network, figures, environ)
-    stack.callback(_end, redis)
+    stack.callback(redis.close)
     redis.start("sh", "-c", REDIS)
     _started(stack, ["nsenter", "--target", str(network), "--net", "--", *fake])
     keys = json.loads(redis.wait_for("avatar-warmer", "keys", "--json"))
     containers = {}
     for name in procfile.read(ROOT / "Procfile"):
         container = containers[name] = Container(image, name, network, figures, environ | keys)
-        stack.callback(_end, container)
+        stack.callback(container.close)
         container.start(*image.entrypoint, "run", name)
     return containers
 
@@ -111,8 +111,3 @@ def _started(stack: contextlib.ExitStack, words: list[str]) -> subprocess.Popen[
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
     stack.callback(end, process)
     return process
-
-
-def _end(container: Container) -> None:
-    container.process.kill()  # and with it, by --kill-child, all of its processes
-    container.process.wait()
