@@ -1,6 +1,6 @@
 """Compares the service with others: `scripts/bench` runs this in the project's environment.
 
-    scripts/bench                      all parts, under 45 minutes on an idle machine
+    scripts/bench                      all parts, a quarter of an hour on an idle machine
     scripts/bench hits first-four      these parts alone
     scripts/bench --quick [part…]      the shortest form, which only shows that the parts run
     scripts/bench report               write the pages again, after an edit of docs/benchmarks/notes.json
