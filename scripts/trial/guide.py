@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "deployment.md"
 LAST = "Uninstall"
 TOKEN = "123456789:your-token-from-BotFather"  # noqa: S105 - the one of the page
 PEOPLE = [{"id": 42, "first_name": "Ann"}]
-ANSWER_SECONDS = 300.0  # until a question is answered as the page shows: an alert takes a minute or two
+ANSWER_SECONDS = 300.0  # until a question is answered as the page shows: an alert takes most of a minute
 POLL = 2.0
 
 

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from tests.support.running import ROOT
-from warmer.observe.checks import STATES
+from warmer.keys import HEARTBEAT_SECONDS
+from warmer.observe.checks import RIGHTS_SECONDS, STATES
 from warmer.observe.verdict import COMMANDS
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN, WAITING_MAX
+from warmer.state.workers import BEAT_SECONDS
+from warmer.worker.heartbeat import BOT_SECONDS
 from web.pages.ops import CACHED_MS_MAX, UNCACHED_MS_MAX
 
 FOLDER = ROOT / "deploy" / "monitoring"
@@ -25,6 +28,18 @@ RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
 ALERTS = re.findall(r"- alert: (\w+)", RULES)
 PARTS = ["Look first", "For users", "Do", "Over when"]
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+# Seconds from the outage until the next scrape shows it, at most, by alert. A hanging web tier takes all of a scrape's.
+NOTICED = {
+    "ServiceDown": 5.0,
+    "RedisAway": 0.0,
+    "BrokerAway": 0.0,
+    "RightsMissing": RIGHTS_SECONDS,
+    "WorkersGone": HEARTBEAT_SECONDS,
+    "WorkersFewer": HEARTBEAT_SECONDS,
+    "BeatMissing": HEARTBEAT_SECONDS,
+    "TelegramUnreachable": BOT_SECONDS + BEAT_SECONDS,  # a getMe may take a beat's time
+    "TokenRefused": BOT_SECONDS + BEAT_SECONDS,
+}
 
 
 def list_sections() -> dict[str, str]:
@@ -87,6 +102,18 @@ def test_every_alert_on_a_check_names_a_word_that_the_check_can_say() -> None:
     assert pairs == {(check, state) for check, states in STATES.items() for state in states} - {
         (check, state) for check in STATES for state in ("ok", "unknown")
     }
+
+
+def test_each_part_that_is_lost_alerts_within_40_s_and_a_blip_does_not() -> None:
+    (scrape,) = re.findall(r"scrape_interval: (\d+)s", (FOLDER / "prometheus.yml").read_text("utf-8"))
+    (evaluation,) = re.findall(r"^    interval: (\d+)s", RULES, re.MULTILINE)
+    pending = dict(re.findall(r"- alert: (\w+)\n(?:(?!- alert).)*?for: (\w+)\n", RULES, re.DOTALL))
+    seconds = {name: int(pending[name].removesuffix("s")) for name in NOTICED}
+    on_checks = re.findall(r"- alert: (\w+)\n(?:(?!- alert).)*?avatar_check", RULES, re.DOTALL)
+    assert set(NOTICED) == {"ServiceDown", *on_checks}
+    for name, noticed in NOTICED.items():
+        assert noticed + int(scrape) + int(evaluation) + seconds[name] <= 40, name
+    assert min(seconds.values()) >= 2 * BEAT_SECONDS  # longer than a missed beat shows
 
 
 def test_every_section_says_first_look_meaning_action_and_end() -> None:

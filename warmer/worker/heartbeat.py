@@ -22,12 +22,12 @@ from warmer.state.lease import LeaseManager
 from warmer.state.workers import BEAT_SECONDS, SEEN_SECONDS, WorkerStatus
 from warmer.telegram.client import BotApi
 
-BOT_SECONDS = 20.0  # between two getMe while all is well
+BOT_SECONDS = 10.0  # between two getMe while all is well
 log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Writes the status of one worker process. Calls getMe every 20 s while the bot answers, else with each beat."""
+    """Writes the status of one worker process. Calls getMe every 10 s while the bot answers, else with each beat."""
 
     def __init__(
         self,

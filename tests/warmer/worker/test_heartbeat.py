@@ -83,13 +83,13 @@ def test_a_heartbeat_takes_back_crashes_that_redis_kept_while_it_was_away(
 # The bot
 
 
-def test_while_the_bot_answers_get_me_is_called_every_20_s(
+def test_while_the_bot_answers_get_me_is_called_every_10_s(
     heartbeat: Heartbeat, clock: Clock, telegram: FakeTelegram
 ) -> None:
     for _ in range(9):  # 40 s
         heartbeat.beat()
         clock.sleep(BEAT_SECONDS)
-    assert telegram.calls == {"getMe": 3}
+    assert telegram.calls == {"getMe": 5}
 
 
 def test_a_new_bot_state_shows_within_45_s() -> None:
