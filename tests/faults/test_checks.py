@@ -80,6 +80,18 @@ def test_a_missing_right_is_named_at_the_start_and_while_hits_continue(stage: St
     wait_for(stage)
 
 
+def test_a_channel_that_the_workers_may_not_subscribe_to_is_named(stage: Stage, grant: Grant) -> None:
+    channels = f"&v2:{stage.fake.world.bot_id}:"
+    grant("resetchannels", f"{channels}*")
+    try:
+        wait_for(stage, broker="denied")
+        wait_until(lambda: stage.list_faults() == ["RightsMissing"], DEADLINE)
+        assert f"{channels}queue:/0.celery.pidbox" in stage.log("web")
+    finally:
+        grant()
+    wait_for(stage)
+
+
 def test_lost_workers_and_beat_are_named_and_come_back(stage: Stage) -> None:
     wait_for(stage)
     with suspended(stage.processes("beat")):

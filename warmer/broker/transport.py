@@ -16,6 +16,9 @@ from redis.exceptions import ConnectionError
 
 from warmer.redis_url import DEFAULT_PROTOCOL, TLS
 
+# Exchange and routing key of what is told to every worker, and of what every worker tells.
+BROADCASTS = (("celery.pidbox", ""), ("celeryev", "*"))
+
 
 class _Lean:
     """A channel that keeps its client, survives its connection, and speaks the protocol that it is told.
@@ -39,6 +42,13 @@ class _Lean:
             raise ConnectionError("the connection of this channel is closed")
         params = super()._connparams(asynchronous)  # type: ignore[misc]  # of the channel
         return params | {"protocol": self.protocol}
+
+    def list_patterns(self) -> list[str]:
+        """What workers and Flower subscribe to, as the ACL of Redis has to spell it."""
+        found: list[str] = []
+        for exchange, routing_key in BROADCASTS:
+            found += self._get_publish_topics(exchange, routing_key)  # type: ignore[attr-defined]  # of the channel
+        return [f"{self.global_keyprefix}{topic}" for topic in found]  # type: ignore[attr-defined]  # of the channel
 
 
 class LeanChannel(_Lean, kombu_redis.Channel):

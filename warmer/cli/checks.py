@@ -61,6 +61,7 @@ def check_health(health: Health) -> Iterator[Check]:
     """The checks that `/readyz` shows, in its words, and their details."""
     details = {
         "redis": " ".join(health.denied) or health.reason,
+        "broker": " ".join(health.broker_denied),
         "worker": ", ".join(f"{name} fell silent" for name in health.silent)
         or ", ".join(status.name for status in health.workers),
         "bot": f"no usable answer to {', '.join(health.trouble.ill)}"

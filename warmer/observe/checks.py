@@ -19,6 +19,7 @@ from redis.exceptions import (
 )
 
 from warmer.broker.publish import BROKER_FAILED, Publisher
+from warmer.broker.rights import list_denied_channels
 from warmer.keys import Keys
 from warmer.state.budget import Trouble, read_trouble
 from warmer.state.rights import list_denied
@@ -48,6 +49,7 @@ class Health:
     workers: list[WorkerStatus] = field(default_factory=list)
     silent: dict[str, int] = field(default_factory=dict)  # the workers that are missed, and their last heartbeats
     denied: tuple[str, ...] = ()  # rights that Redis denies
+    broker_denied: tuple[str, ...] = ()  # channels that the broker denies
     trouble: Trouble = field(default_factory=Trouble)  # what keeps the workers from calling Telegram
     reason: str = ""  # why Redis is away, in words
     # Since when this process knows that Redis or the broker fails: Unix time of its own clock, in seconds.
@@ -83,6 +85,8 @@ class HealthChecks:
         self._reason = ""
         self._broker = "ok"
         self._broker_until = float("-inf")
+        self._channels: tuple[str, ...] = ()  # that the broker denies
+        self._channels_until = float("-inf")
 
     def take(self) -> Health:
         """Make every check now; of a second, a failure of the broker is remembered, and of ten, the rights."""
@@ -93,7 +97,8 @@ class HealthChecks:
             checks = {"redis": _name(error), "broker": broker, "worker": "unknown", "beat": "unknown", "bot": "unknown"}
             self._rights_until = float("-inf")  # look again as soon as it is back
             noticed = self._note(checks)
-            return Health(checks, False, denied=_list_denied_by(error), reason=explain(error), noticed=noticed)
+            denied = _list_denied_by(error)
+            return Health(checks, False, [], {}, denied, self._channels, reason=explain(error), noticed=noticed)
         state, denied = self.check_rights()
         checks = {
             "redis": state,
@@ -103,7 +108,8 @@ class HealthChecks:
             "bot": _judge_bot(beats, trouble),
         }
         reason = self._reason if state == "away" else ""
-        return Health(checks, True, beats.workers, beats.silent, denied, trouble, reason, self._note(checks))
+        noticed = self._note(checks)
+        return Health(checks, True, beats.workers, beats.silent, denied, self._channels, trouble, reason, noticed)
 
     def note_lost(self) -> None:
         """The process has lost its connection to Redis: the outage may begin here, before anyone makes a check."""
@@ -144,11 +150,21 @@ class HealthChecks:
         if self._clock() >= self._broker_until:
             try:
                 self._publisher.count_waiting("tick")
-                self._broker = "ok"
+                self._check_channels()
+                self._broker = "denied" if self._channels else "ok"
             except BROKER_FAILED as error:
-                self._broker = _name(error)
+                self._broker, self._channels = _name(error), ()
                 self._broker_until = self._clock() + BROKER_SECONDS
+                self._channels_until = float("-inf")  # look again as soon as it is back
         return self._broker
+
+    def _check_channels(self) -> None:
+        """Look at the channels that the broker denies, unless that is known. Logs a new lack."""
+        if self._clock() >= self._channels_until:
+            denied = list_denied_channels(self._publisher.app)
+            if denied and denied != self._channels:
+                log.critical("🛑 The broker denies its user: %s (docs/operations.md, ACL)", " ".join(denied))
+            self._channels, self._channels_until = denied, self._clock() + RIGHTS_SECONDS
 
 
 def _judge_workers(beats: Heartbeats) -> str:

@@ -162,6 +162,10 @@ def _describe_redis(health: Health, since: int | None) -> Fault:
 
 def _describe_broker(health: Health, since: int | None) -> Fault:
     hurts = "stored pictures arrive, others are answered 503"
+    if health.broker_denied:
+        what = f"The broker denies {' '.join(health.broker_denied)}"
+        hurts = "workers and Flower lose it every second, so new pictures may arrive late"
+        return Fault("RightsMissing", what, hurts, "grant it to the user of the broker", since)
     if health.checks["broker"] == "denied":
         first = "look at the rights of the user in CELERY_BROKER_URL"
         return Fault("RightsMissing", "The broker denies a right", hurts, first, since)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from redis import Redis
+from redis import ConnectionPool, Redis
+from redis.client import PubSub
 from redis.exceptions import NoPermissionError, NoScriptError
 
 from warmer.keys import RIGHTS_SECONDS, Keys
@@ -47,16 +49,34 @@ def list_denied(redis: Redis, keys: Keys) -> tuple[str, ...]:
     return tuple(found)
 
 
+def list_denied_patterns(pool: ConnectionPool, patterns: Iterable[str]) -> tuple[str, ...]:
+    """The rights that are missing to subscribe to each of these patterns. Raises RedisError.
+
+    Redis compares a pattern with those of the user letter by letter: a wider one of the user's does not suffice.
+    """
+    found: list[str] = []
+    for pattern in patterns:
+        try:
+            with PubSub(pool) as channel:
+                channel.psubscribe(pattern)
+                channel.get_message(timeout=0.3)
+        except NoPermissionError as error:
+            found.append(_name_command(str(error)) or f"&{pattern}")
+    return tuple(dict.fromkeys(found))
+
+
 def _note(answer: object, keys: Keys, found: list[str]) -> None:
     """Add the right whose lack this answer shows. Raises any error that is about something else."""
     if isinstance(answer, NoPermissionError):
-        if (right := _name(str(answer), keys)) not in found:
+        refusal = str(answer)
+        place = f"{'&' if 'channel' in refusal else '~'}{keys.prefix}*"
+        if (right := _name_command(refusal) or place) not in found:
             found.append(right)
     elif isinstance(answer, Exception) and not isinstance(answer, NoScriptError):
         raise answer
 
 
-def _name(refusal: str, keys: Keys) -> str:
-    if command := re.search(r"the '([\w|]+)' command", refusal):
-        return f"+{command[1]}"
-    return f"{'&' if 'channel' in refusal else '~'}{keys.prefix}*"
+def _name_command(refusal: str) -> str:
+    """The command that is refused; empty if it is its key or its channel."""
+    command = re.search(r"the '([\w|]+)' command", refusal)
+    return f"+{command[1]}" if command else ""

@@ -58,6 +58,7 @@ ILL = [
     ({"redis": "denied"}, {"denied": ("+eval",)}, "RightsMissing", "Redis denies +eval"),
     ({"broker": "away"}, {}, "BrokerAway", "The broker is away"),
     ({"broker": "denied"}, {}, "RightsMissing", "The broker denies a right"),
+    ({"broker": "denied"}, {"broker_denied": ("&v2:*",)}, "RightsMissing", "The broker denies &v2:*"),
     ({"bot": "unauthorized"}, {}, "TokenRefused", "Telegram refuses the bot token"),
     ({"bot": "logged_out"}, {}, "TokenRefused", "The bot is logged out"),
     ({"bot": "unreachable"}, {"workers": [WorkerStatus("w", "unreachable")]}, "TelegramUnreachable", "Telegram is unr"),
