@@ -14,7 +14,6 @@ import os
 import random
 import shutil
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,12 +24,12 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import ViewportSize, sync_playwright
 from redis import Redis
-from werkzeug.serving import make_server
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benches.testbed import open_testbed
+from screenshots.serving import serve
 from warmer.errors import InvalidFileId, UpstreamFailed, WarmerError
 from warmer.keys import Keys
 from warmer.settings import load_settings
@@ -98,15 +97,13 @@ def serving() -> Iterator[tuple[str, dict[str, str], Callable[[bool], object]]]:
         settings = load_settings()
         keys = Keys(settings.bot_id)
         make_up_day(redis, keys)
-        server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         key = {"Authorization": f"Bearer {testbed.environment['API_KEYS']}"}
 
         def has_beat(is_on: bool) -> object:
             return redis.set(keys.beat, "1") if is_on else redis.delete(keys.beat)
 
-        yield f"http://127.0.0.1:{server.server_port}/ops", key, has_beat
-        server.shutdown()
+        with serve(create_app(settings)) as url:
+            yield f"{url}/ops", key, has_beat
 
 
 def main() -> int:

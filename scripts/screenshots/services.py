@@ -6,18 +6,17 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import requests
+from flask import Flask
 
 from benches.testbed import BOTH, ROOT, process, wait_for
+from screenshots.serving import serve
 
 START_SECONDS, CALL_SECONDS = 240.0, 10.0
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR")  # of this environment: a setting of it would change what is shown
@@ -62,22 +61,8 @@ def serve_docs() -> Iterator[str]:
     with TemporaryDirectory() as folder:
         build = [sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "docs", folder]
         subprocess.run(build, cwd=ROOT, check=True)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="documentation")
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/index.html"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    """Logs no requests."""
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
+        with serve(Flask(__name__, static_folder=folder, static_url_path="")) as url:
+            yield f"{url}/index.html"
 
 
 @contextmanager

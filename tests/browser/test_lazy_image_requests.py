@@ -10,9 +10,9 @@ import pytest
 from flask import Flask, Response, request
 from playwright.sync_api import Page, expect
 
+from screenshots.serving import serve
 from tests.support.npm import STATIC
 from tests.support.page_stub import Silent
-from tests.support.serving import serve
 from tests.support.waiting import wait_until
 
 RETRY_AFTER = 1  # seconds, as the service says

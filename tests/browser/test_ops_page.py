@@ -13,10 +13,10 @@ from redis import Redis
 
 from faketelegram import TEST_TOKEN
 from screenshots.ops import make_up_day
+from screenshots.serving import serve
 from tests.conftest import API_KEY, wait_until
 from tests.support.page_stub import PATIENCE_MS
 from tests.support.receiver import SECRET
-from tests.support.serving import serve
 from tests.support.web_parts import MakeApp, new_id, store_picture
 from warmer.keys import Keys
 from web.wiring import get_web_context

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser
 
-from tests.support.serving import serve
+from screenshots.serving import serve
 from tests.support.web_parts import file_url, new_file_id, store_unavailable
 from warmer.errors import InvalidFileId
 from web.wiring import get_web_context

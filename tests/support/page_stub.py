@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from flask import Flask, Response, jsonify, render_template, request
 from playwright.sync_api import Locator, Page, expect
 
+from screenshots.serving import Quiet, serve
 from tests.conftest import make_picture
-from tests.support.serving import Quiet, serve
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 from web.pages import static_files
 
