@@ -111,7 +111,7 @@ def test_malformed_photos_are_retried_and_the_shown_picture_stays(attempt: Try, 
         outdate(get_worker_context().redis, get_worker_context().keys, user_id)
         say("getUserProfilePhotos", result({"total_count": 1, "photos": photos}))
         outcome = run_subject(Subject.of_person(user_id))
-        if not outcome.startswith("postponed") or not steps.store.is_ready(FILE_ID):
+        if not outcome.startswith("postponed") or steps.store.inspect(FILE_ID).missing:
             wrong.append((photos, outcome))
     assert wrong == []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from operator import not_
 from secrets import token_hex
 from typing import Any, Literal
 
@@ -70,13 +71,26 @@ class Publisher:
 
         Returns True if a worker will process it soon, False if too many messages wait or the broker is away.
         """
-        keys = [self.keys.lease(subject), self.keys.enqueued(subject, "hot"), self.keys.wanted(subject)]
+        keys = self._list_hot_keys(subject)
         args: list[int | str] = [self.enqueued_ms, str(wanted or ""), WANTED_SECONDS]
         is_needed = self._enqueue(keys=keys, args=args)  # by warmer/state/lua/enqueue.lua
         if not is_needed or not self._publish([subject], "hot"):  # it returns the subjects that it could not publish
             return True
         self.redis.delete(self.keys.enqueued(subject, "hot"))
         return False
+
+    def queue_check(self, pipe: Any, subject: str, wanted: VariantSpec | None) -> list[Callable[[Any], bool]]:
+        """Ask in a pipeline what decides whether `publish_hot` would do anything now: publish, or note the variant.
+
+        Returns a function for the answer of each command: True if it would.
+        """
+        lease, enqueued, noted = self._list_hot_keys(subject)
+        pipe.exists(lease, enqueued)
+        pipe.smembers(noted)
+        return [not_, lambda variants: wanted is not None and str(wanted).encode() not in variants]
+
+    def _list_hot_keys(self, subject: str) -> list[str]:
+        return [self.keys.lease(subject), self.keys.enqueued(subject, "hot"), self.keys.wanted(subject)]
 
     def publish(self, subject: str, lane: EagerLane) -> bool:
         """Publish unless a message is queued in this lane. Returns True if it is published or was queued.

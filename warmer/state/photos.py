@@ -98,6 +98,11 @@ class PhotoStore:
             return Unavailable("forgotten")
         return Unavailable(cause.decode()) if cause else None
 
+    def queue_check(self, pipe: Any, subject: str, size: int, formats: Sequence[str]) -> None:
+        """Ask in a pipeline how many of the keys there are that `get`, `get_header` and `get_unavailable` read."""
+        variants = [self.keys.variant(subject, size, fmt) for fmt in formats]
+        pipe.exists(*variants, self.keys.unavailable(subject), self.keys.forgotten(subject))
+
     def get_unique_id(self, file_id: str) -> str | None:
         """Telegram's unique id of a stored picture."""
         return _unique_id(self.redis.get(self.keys.preview(file_id)))
@@ -105,10 +110,6 @@ class PhotoStore:
     def get_version(self, file_id: str) -> str | None:
         """What a list shows as the version of a stored picture."""
         return self.get_statuses([file_id])[0].version
-
-    def is_ready(self, file_id: str) -> bool:
-        """Every size in the first format is in Redis now."""
-        return self.get_statuses([file_id])[0].status == "ready"
 
     def get_statuses(self, subjects: Sequence[str]) -> list[PhotoStatus]:
         """Returns what a list shows of these subjects, in one round trip. A person is never ready itself."""

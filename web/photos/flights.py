@@ -2,11 +2,13 @@
 
 join ─→ a thread looks ── found, or known to be unavailable ─→ all clients are answered, a batch at a time
            ↑    └ nothing: the workers are told (web/photos/look.py)
-           └──── again on "done", four times a second, and when a client's time is over: 503
+           ├──── again on "done", and when a client's time is over: 503
+           └──── four times a second, one check for all flights; if a look could do anything now (web/photos/recheck.py)
 
-The server's loop owns all of this: it alone calls these methods, so there are no locks. Only looks run in threads, a
-few at once, and what they find comes back through the loop. Servers without such a loop wait in threads
-(web/photos/waiting.py).
+The server's loop owns all of this: it alone calls these methods, so there are no locks. Only looks and checks run in
+threads, a few at once, and what they find comes back through the loop. During a check a flight counts as looking, so
+nothing can come between the two: news that it hears meanwhile start a look afterwards. Servers without such a loop wait
+in threads, and repeat whole looks (web/photos/waiting.py).
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from functools import partial
 from web.photos.app import PhotoLayer
 from web.photos.look import BATCH, Client, Look
 from web.photos.lookup import PhotoLookup
+from web.photos.recheck import find_news
 from web.photos.request import PhotoRequest, RawRequest
 from web.photos.response import Reply
 from web.photos.waiting import LOOK_SECONDS
 
-FLIGHTS_MAX = 256  # clients choose a part of the key, and each flight costs looks; more wait in threads
+FLIGHTS_MAX = 256  # clients choose a part of the key, and each flight costs checks; more wait in threads
 # The shortest pause between looks for expired clients; a client may wait this much longer.
 LEAST_SECONDS = LOOK_SECONDS / 5
 STUCK_SECONDS = 5.0  # a look that takes longer, its turn included, gets no further clients: they wait in threads
@@ -38,12 +41,12 @@ class Flight:
         self.lookup = lookup
         self.clients: deque[Client] = deque()  # in the order of their coming, and so of their deadlines
         self.subjects: set[str] = set()  # whose "done" it heeds
-        self.is_looking = False  # or has its turn soon
+        self.is_looking = False  # or checking, or has its turn soon
         self.looking_since = 0.0  # by the context's clock, as all times here
-        self.was_woken = False  # "done" came during a look
+        self.was_woken = False  # "done" came during a look or a check
         self.is_postponed = False  # by the worker, since the last look
         self.found_nothing = False  # in a look
-        self.next_look = math.inf  # infinite during a look
+        self.next_look = math.inf  # or the next check; infinite during both
 
 
 class Flights:
@@ -60,7 +63,7 @@ class Flights:
     ) -> None:
         """`run` gives work to a thread, `defer` to the loop, in order. `to_bytes` runs in threads.
 
-        At most `looks_max` looks are in progress, so that other requests always find a thread.
+        At most `looks_max` looks and checks are in progress, so that other requests always find a thread.
         """
         self._layer = layer
         self._run, self._defer, self._to_bytes = run, defer, to_bytes
@@ -68,8 +71,10 @@ class Flights:
         self._by_subject: dict[str, set[Flight]] = defaultdict(set)
         self._free_looks = looks_max
         self._turns: deque[Flight] = deque()  # that will look when another look has ended
+        self._unchecked: list[Flight] = []  # that will be checked together, before the next look
         self._batches: deque[tuple[Flight, Look, list[bytes]]] = deque()  # that will be sent
-        self._next_tick = math.inf  # the earliest next look
+        self._next_tick = math.inf  # the earliest next look or check
+        self._next_check = -math.inf  # of all flights that wait by then
 
     def join(self, raw: RawRequest, photo_request: PhotoRequest, send: Callable[[bytes], None]) -> bool:
         """A client waits from now on. Returns False if it cannot: there are too many flights, or looks hang.
@@ -79,7 +84,7 @@ class Flights:
         layer, key = self._layer, (photo_request, raw.if_none_match)
         context, flight = layer.context, self._flights.get(key)
         is_first = flight is None
-        if self._is_stuck(flight or next(iter(self._turns), None)):
+        if self._is_stuck(flight or next(iter(self._turns or self._unchecked), None)):
             return False
         if flight is None:
             if len(self._flights) >= FLIGHTS_MAX:
@@ -109,14 +114,16 @@ class Flights:
         return 0.0 if self._batches else self._next_tick - self._layer.context.clock()
 
     def tick(self) -> None:
-        """Start the looks that are due."""
+        """Start what is due: a look for clients whose time is over, and one check for all other flights."""
         now = self._layer.context.clock()
         if now < self._next_tick:
             return
-        for flight in list(self._flights.values()):
+        for flight in self._flights.values():
             if flight.next_look <= now:
-                self._look_soon(flight)
+                is_over = flight.clients[0].deadline <= now
+                self._line_up(flight, self._turns if is_over else self._unchecked)
         self._next_tick = min((flight.next_look for flight in self._flights.values()), default=math.inf)
+        self._start_looks()
 
     def deliver(self) -> None:
         """Send at most BATCH answers, of all flights together: the loop calls this in each turn, so hits get between.
@@ -140,11 +147,18 @@ class Flights:
         return self._layer.context.clock() - flight.looking_since > STUCK_SECONDS
 
     def _look_soon(self, flight: Flight) -> None:
-        flight.is_looking, flight.looking_since, flight.next_look = True, self._layer.context.clock(), math.inf
-        self._turns.append(flight)
+        self._line_up(flight, self._turns)
         self._start_looks()
 
+    def _line_up(self, flight: Flight, others: deque[Flight] | list[Flight]) -> None:
+        flight.is_looking, flight.looking_since, flight.next_look = True, self._layer.context.clock(), math.inf
+        others.append(flight)
+
     def _start_looks(self) -> None:
+        if self._unchecked and self._free_looks:
+            flights, self._unchecked = self._unchecked, []
+            self._free_looks -= 1
+            self._run(partial(self._check, flights))
         while self._turns and self._free_looks:
             flight = self._turns.popleft()
             self._free_looks -= 1
@@ -163,6 +177,21 @@ class Flights:
         """Look, or go on with the answers of a look, in a thread. They come back through the loop."""
         self._defer(self._batches.append, (flight, look, look.next_batch()))
 
+    def _check(self, flights: list[Flight]) -> None:
+        """Ask for all of these in a thread. The answer comes back through the loop."""
+        news = find_news(self._layer.context, [flight.lookup for flight in flights])
+        self._defer(self._end_check, flights, news)
+
+    def _end_check(self, flights: list[Flight], news: list[bool]) -> None:
+        self._free_looks += 1
+        for flight, has_news in zip(flights, news, strict=True):
+            if has_news or flight.was_woken:
+                self._line_up(flight, self._turns)
+            else:
+                flight.is_looking = False
+                self._wait_on(flight)
+        self._start_looks()
+
     def _end_look(self, flight: Flight, look: Look) -> None:
         """Some clients may be left: they wait on, or came during the look."""
         self._free_looks += 1
@@ -173,10 +202,16 @@ class Flights:
         elif self._heed(flight) or flight.was_woken or look.decides_all:
             self._look_soon(flight)
         else:
-            now, first = self._layer.context.clock(), flight.clients[0].deadline
-            flight.next_look = min(now + LOOK_SECONDS, max(first, now + LEAST_SECONDS))
-            self._next_tick = min(self._next_tick, flight.next_look)
+            self._wait_on(flight)
         self._start_looks()
+
+    def _wait_on(self, flight: Flight) -> None:
+        """Until the next check of all flights, or until the time of its first client is over."""
+        now, first = self._layer.context.clock(), flight.clients[0].deadline
+        if self._next_check <= now:
+            self._next_check = now + LOOK_SECONDS
+        flight.next_look = max(first, now + LEAST_SECONDS) if first <= self._next_check else self._next_check
+        self._next_tick = min(self._next_tick, flight.next_look)
 
     def _heed(self, flight: Flight) -> bool:
         """Heed "done" for all subjects that the lookup knows. Returns True if one of them is new."""

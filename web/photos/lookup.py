@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from flask import Flask
 
 from warmer.etag import StoredVariant
 from warmer.keys import Subject
 from warmer.photo import Unavailable, VariantSpec
+from warmer.state.person import load_record, read_person
 from web.photos.cache import Answer, Headers
 from web.photos.context import PhotoContext
 from web.photos.request import PhotoRequest
-from web.photos.response import finish, is_known
+from web.photos.response import finish, is_enough, is_known
 from web.photos.waiting import Overloaded
 from web.signals import announce, photo_missed, photo_overloaded, profile_aged
 
@@ -76,6 +78,12 @@ class PhotoLookup:
             context.cache.put(photo_request, answer, generation)
         return answer
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Another look, for other clients, has put the answer into the response cache."""
+        ready = self.context.cache.get(self.photo_request)
+        return ready is not None and is_enough(ready, self.if_none_match)
+
     def until_ready(self) -> Answer | Unavailable | None:
         """After a look that found nothing: request the picture and wait. Returns None if it is not ready in time."""
         try:
@@ -88,10 +96,34 @@ class PhotoLookup:
 
     def request_warming(self) -> bool:
         """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
-        subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
-        wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
+        subject, wanted = self._choose_warmed()
         announce(photo_missed, self.app, subject=subject, wanted=wanted)  # your own listeners hear it; next, we act
         return self.context.publisher.publish_hot(subject, wanted)
+
+    def queue_check(self, pipe: Any) -> list[Callable[[Any], bool]]:
+        """After `read` has found nothing: ask in a pipeline whether it, or `request_warming`, could do anything now.
+
+        Returns a function for the answer of each command: True if it could. Whatever those two ask is here, too.
+        """
+        context, photo_request, subject = self.context, self.photo_request, self.photo_request.subject
+        signs: list[Callable[[Any], bool]] = []
+        for shown in self._shown or [subject]:
+            context.store.queue_check(pipe, shown, photo_request.size, photo_request.formats)
+            signs.append(bool)
+        if subject.is_person:
+            pipe.get(context.people.keys.person(subject.user_id))
+            signs.append(self._shows_another)
+        return signs + context.publisher.queue_check(pipe, *self._choose_warmed())
+
+    def _shows_another(self, record: Any) -> bool:
+        """Whether a person with this record shows other pictures than at the last look."""
+        return list(read_person(self.photo_request.subject.user_id, load_record(record)).shown) != self._shown
+
+    def _choose_warmed(self) -> tuple[Subject, VariantSpec | None]:
+        """What a worker should process, and which variant first."""
+        subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
+        wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
+        return subject, wanted
 
     def _find(self) -> _Hit | Unavailable | None:
         shown = self._shown = self._list_shown()

@@ -101,7 +101,7 @@ def test_the_routes_want_the_page_key_or_an_api_key(
     for method, path in ROUTES:
         assert stranger.open(path, method=method, headers=OWN).status_code == 401
         assert stranger.open(path, method=method, headers=OWN | as_user(42)).status_code == 403
-    assert get_web_context(demo_app).photos.store.is_ready(pictures[0])
+    assert not get_web_context(demo_app).photos.store.inspect(pictures[0]).missing
     for method, path in ROUTES:
         assert stranger.open(path, method=method, headers=OWN | as_server).status_code in (200, 204)
 
@@ -111,7 +111,7 @@ def test_under_another_name_than_the_machines_own_a_demo_empties_nothing(
 ) -> None:
     evil = as_server | {"Host": "evil.example", "Origin": "http://evil.example"}
     assert operator.post("/demo/empty", headers=evil).status_code == 403
-    assert get_web_context(demo_app).photos.store.is_ready(pictures[0])
+    assert not get_web_context(demo_app).photos.store.inspect(pictures[0]).missing
 
 
 def test_a_bot_of_ones_own_has_no_such_routes(client: FlaskClient, as_server: dict[str, str]) -> None:

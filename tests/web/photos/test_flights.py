@@ -6,6 +6,7 @@ The test is the loop and the threads.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -25,7 +26,7 @@ from tests.support.web_parts import (
     store_unavailable,
     user_url,
 )
-from tests.web.photos.conftest import commands
+from tests.web.photos.conftest import commands, let_markers_last
 from warmer.errors import InvalidFileId
 from warmer.keys import Subject
 from web import signals
@@ -46,16 +47,24 @@ class Room:
 
     def __init__(self, app: Flask) -> None:
         self.layer = cast(PhotoLayer, app.wsgi_app)
+        self.clock = cast(Clock, self.layer.context.clock)
         self.jobs: list[Callable[[], None]] = []  # for threads
         self.replies: list[Reply] = []
         self.answers: dict[str, Reply] = {}
+        self.held: list[Callable[[], None]] | None = None  # what threads give to the loop, while it does other things
         self.flights = Flights(
             self.layer,
             run=self.jobs.append,
-            defer=lambda call, *args: call(*args),
+            defer=self._defer,
             to_bytes=self._to_bytes,
             looks_max=LOOKS_MAX,
         )
+
+    def _defer(self, call: Callable[..., None], *args: Any) -> None:
+        if self.held is None:
+            call(*args)
+        else:
+            self.held.append(partial(call, *args))
 
     def _to_bytes(self, reply: Reply) -> bytes:
         self.replies.append(reply)
@@ -83,6 +92,12 @@ class Room:
             jobs += 1
         return jobs
 
+    def let_pass(self, seconds: float) -> int:
+        """Let time pass, and the loop start what is due. Returns the number of the threads' jobs."""
+        self.clock.advance(seconds)
+        self.flights.tick()
+        return len(self.jobs)
+
     def count_clients(self) -> int:
         return sum(len(flight.clients) for flight in self.flights._flights.values())
 
@@ -93,7 +108,8 @@ class Room:
         """Nothing is left behind."""
         flights = self.flights
         assert (flights._flights, dict(flights._by_subject)) == ({}, {})
-        assert (flights._free_looks, len(flights._turns), len(flights._batches)) == (LOOKS_MAX, 0, 0)
+        assert (len(flights._turns), len(flights._unchecked), len(flights._batches)) == (0, 0, 0)
+        assert flights._free_looks == LOOKS_MAX
 
 
 @pytest.fixture
@@ -105,6 +121,7 @@ def clock() -> Clock:
 def app(redis: object, telegram: object, make_app: MakeApp, clock: Clock) -> Flask:
     app = make_app(photo_wait=WAIT_SECONDS, clock=clock)
     hear_purges(app)
+    let_markers_last(app)
     return app
 
 
@@ -166,10 +183,10 @@ def test_a_304_reads_no_picture_bytes_from_redis(app: Flask, room: Room) -> None
     assert (seen, room.statuses()) == ({"getrange"}, {"a": "304"})
 
 
-def test_a_look_is_repeated_four_times_a_second_and_at_the_end(room: Room, clock: Clock) -> None:
+def test_redis_is_asked_again_four_times_a_second_and_at_the_end(room: Room, clock: Clock) -> None:
     room.join("a", file_url(new_file_id()))
     assert room.look() == 1
-    looked_at: list[float] = []
+    asked_at: list[float] = []
     while not room.answers:
         assert room.flights.seconds_to_tick > 0
         room.flights.tick()
@@ -177,12 +194,136 @@ def test_a_look_is_repeated_four_times_a_second_and_at_the_end(room: Room, clock
         clock.advance(room.flights.seconds_to_tick)
         room.flights.tick()
         assert room.look() == 1
-        looked_at.append(clock() - 1000)
-    assert looked_at == [LOOK_SECONDS * number for number in range(1, 9)]
+        asked_at.append(clock() - 1000)
+    assert asked_at == [LOOK_SECONDS * number for number in range(1, 9)]
     assert room.statuses() == {"a": "503"}
     assert dict(room.answers["a"].headers)["Retry-After"] == "1"
     room.assert_empty()
     assert room.flights.seconds_to_tick > 1e9
+
+
+def test_all_flights_are_checked_together_and_none_waits_longer_for_it(app: Flask, room: Room, clock: Clock) -> None:
+    urls = [file_url(new_file_id()) for _ in range(2 * LOOKS_MAX)]
+    for url in urls:
+        room.join(url, url)
+        room.look()
+        clock.advance(1 / 128)  # no rounding
+    for _ in range(4):
+        waits = {flight.next_look - clock() for flight in room.flights._flights.values()}
+        assert len(waits) == 1
+        assert room.flights.seconds_to_tick == max(waits) <= LOOK_SECONDS
+        with commands(app) as seen:
+            assert room.let_pass(max(waits)) == 1
+            assert room.look() == 1
+        assert seen == {"exists", "smembers"}
+    assert room.count_clients() == len(urls)
+
+
+def test_only_flights_with_news_look_again(app: Flask, room: Room) -> None:
+    stored, ended, waiting = [new_file_id() for _ in range(3)]
+    for file_id in (stored, ended, waiting):
+        room.join(file_id, file_url(file_id))
+    room.look()
+    store_picture(app, stored)
+    web_context = get_web_context(app)
+    web_context.redis.delete(web_context.keys.enqueued(ended, "hot"))
+    assert room.let_pass(LOOK_SECONDS) == 1
+    assert room.look() == 3  # the check, and two looks
+    assert room.statuses() == {stored: "200"}
+    assert queued(app, "hot") == [stored, ended, waiting, ended]
+
+
+def test_a_client_whose_time_is_over_needs_a_look_and_no_check(app: Flask, room: Room) -> None:
+    room.join("a", file_url(new_file_id()))
+    room.look()
+    room.let_pass(WAIT_SECONDS)
+    with commands(app) as seen:
+        assert room.look() == 1
+    assert "get" in seen
+    assert room.statuses() == {"a": "503"}
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("stored", "200"), ("postponed", "503"), ("forgotten", "404")])
+def test_done_during_a_check_starts_a_look(app: Flask, room: Room, outcome: str, status: str) -> None:
+    room.join("a", file_url(file_id := new_file_id()))
+    room.look()
+    room.let_pass(LOOK_SECONDS)
+    room.held = held = []
+    assert room.look() == 1  # the check has read too early
+    room.held = None
+    if outcome == "stored":
+        store_picture(app, file_id)
+    elif outcome == "forgotten":
+        get_web_context(app).photos.store.forget(file_id)
+    room.flights.wake(f"{file_id} {outcome}")
+    assert room.jobs == []
+    [end_check] = held
+    end_check()
+    assert room.look() == 1
+    assert room.statuses() == {"a": status}
+    room.assert_empty()
+
+
+def test_what_happens_during_a_check_and_is_not_heard_is_found_by_the_next(app: Flask, room: Room) -> None:
+    room.join("a", file_url(file_id := new_file_id()))
+    room.look()
+    room.let_pass(LOOK_SECONDS)
+    room.look()
+    get_web_context(app).photos.store.forget(file_id)
+    assert room.let_pass(LOOK_SECONDS) == 1
+    assert room.look() == 2
+    assert room.statuses() == {"a": "404"}
+
+
+def test_a_client_that_comes_during_a_check_waits_with_the_others(app: Flask, room: Room) -> None:
+    url = file_url(file_id := new_file_id())
+    room.join("a", url)
+    room.look()
+    room.let_pass(LOOK_SECONDS)
+    room.join("b", url)
+    assert room.look() == 1
+    store_picture(app, file_id)
+    room.flights.wake(f"{file_id} stored")
+    assert room.look() == 1
+    assert room.statuses() == {"a": "200", "b": "200"}
+    room.assert_empty()
+
+
+def test_a_check_announces_no_miss(app: Flask, room: Room) -> None:
+    missed: list[dict[str, Any]] = []
+    with signals.photo_missed.connected_to(lambda _, **payload: missed.append(payload), sender=app):
+        room.join("a", file_url(new_file_id()))
+        room.look()
+        room.let_pass(LOOK_SECONDS)
+        room.look()
+    assert len(missed) == 1
+
+
+def test_without_redis_a_check_leaves_the_answer_to_the_looks(app: Flask, room: Room) -> None:
+    for name in "ab":
+        room.join(name, file_url(new_file_id()))
+    room.look()
+    for master in list_masters(get_web_context(app).redis):
+        master.connection_pool.open()  # as after a timeout
+    assert room.let_pass(LOOK_SECONDS) == 1
+    assert room.look() == 3
+    assert room.statuses() == {"a": "503", "b": "503"}
+    room.assert_empty()
+
+
+def test_a_check_has_its_turn_before_looks_and_holds_no_more_than_one_of_their_places(room: Room) -> None:
+    for _ in range(3):
+        room.join(url := file_url(new_file_id()), url)
+    room.look()
+    for _ in range(LOOKS_MAX + 2):
+        room.join(url := file_url(new_file_id()), url)
+    assert room.let_pass(LOOK_SECONDS) == LOOKS_MAX  # the check waits, too
+    assert len(room.flights._unchecked) == 3
+    room.jobs.pop(0)()
+    room.flights.deliver()
+    assert (len(room.jobs), room.flights._unchecked, len(room.flights._turns)) == (LOOKS_MAX, [], 2)
+    room.look()
+    assert room.count_clients() == 3 + LOOKS_MAX + 2
 
 
 def test_each_client_has_its_own_time(room: Room, clock: Clock) -> None:
@@ -469,6 +610,19 @@ def test_a_look_that_hangs_gets_no_further_clients(room: Room, clock: Clock) -> 
     clock.advance(0.1)
     assert not room.try_to_join("c", url)
     room.join("d", file_url(new_file_id()))  # of another picture
+    room.look()
+    room.join("e", url)
+
+
+def test_a_check_that_hangs_gets_no_further_clients(room: Room) -> None:
+    room.join("a", url := file_url(new_file_id()))
+    room.look()
+    room.let_pass(LOOK_SECONDS)
+    room.let_pass(STUCK_SECONDS)
+    room.join("b", url)
+    room.let_pass(0.1)
+    assert not room.try_to_join("c", url)
+    room.join("d", file_url(new_file_id()))
     room.look()
     room.join("e", url)
 

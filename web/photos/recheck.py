@@ -1,0 +1,42 @@
+"""Asks for all flights at once, in one round trip to Redis, for which of them a look could do anything now.
+
+Most looks that are repeated while clients wait would find nothing once more, and each takes several round trips and a
+thread, which keeps the interpreter from the server's loop.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from web.photos.context import PhotoContext
+from web.photos.lookup import PhotoLookup
+
+log = logging.getLogger(__name__)
+
+
+def find_news(context: PhotoContext, lookups: Sequence[PhotoLookup]) -> list[bool]:
+    """Whether a look could do anything now, for each of these lookups; the last look of each has found nothing.
+
+    In doubt it could: a look knows how to answer errors. Never raises: a pool keeps an exception to itself, and no
+    flight would look again.
+    """
+    try:
+        pipe: Any = context.store.redis.pipeline(transaction=False)
+        signs = [lookup.queue_check(pipe) for lookup in lookups]
+        answers = iter(pipe.execute(raise_on_error=False))  # a shard of a cluster may be away
+        # A list: `any` alone would leave the rest of the answers to the next lookup.
+        news = [any([_is_news(sign, next(answers)) for sign in each]) for each in signs]
+        return [has_news or lookup.is_in_memory for has_news, lookup in zip(news, lookups, strict=True)]
+    except RedisError:
+        return [True] * len(lookups)
+    except BaseException:
+        log.exception("the check failed, so each flight looks")
+        return [True] * len(lookups)
+
+
+def _is_news(sign: Any, answer: Any) -> bool:
+    return isinstance(answer, Exception) or sign(answer)
