@@ -201,6 +201,18 @@ def test_each_lookup_gets_its_own_answer_and_all_take_one_round_trip(app: Flask)
     assert counts.total() <= len(list_masters(web_context.redis))  # of a cluster, one for each node
 
 
+@pytest.mark.parametrize(("kind", "round_trips"), [("file", 3), ("user", 4)])
+def test_a_look_that_finds_nothing_again_takes_several_round_trips(app: Flask, kind: str, round_trips: int) -> None:
+    """As docs/performance.md says."""
+    get_web_context(app).photos.people.register(user_id := new_id(), "Ann", file_id := new_file_id())
+    lookup = look_for(app, file_url(file_id) if kind == "file" else user_url(user_id))
+    with counting() as by_thread:
+        assert lookup.read() is None
+        assert lookup.request_warming()
+    [counts] = by_thread.values()
+    assert counts.total() == round_trips
+
+
 def test_without_redis_every_lookup_has_news(app: Flask) -> None:
     lookups = [look_for(app, file_url(new_file_id())) for _ in range(2)]
     for master in list_masters(get_web_context(app).redis):
