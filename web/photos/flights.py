@@ -3,12 +3,12 @@
 join ─→ a thread looks ── found, or known to be unavailable ─→ all clients are answered, a batch at a time
            ↑    └ nothing: the workers are told (web/photos/look.py)
            ├──── again on "done", and when a client's time is over: 503
-           └──── four times a second, one check for all flights; if a look could do anything now (web/photos/recheck.py)
+           └──── four times a second, if a check of all flights says that it could do anything (web/photos/recheck.py)
 
 The server's loop owns all of this: it alone calls these methods, so there are no locks. Only looks and checks run in
-threads, a few at once, and what they find comes back through the loop. During a check a flight counts as looking, so
-nothing can come between the two: news that it hears meanwhile start a look afterwards. Servers without such a loop wait
-in threads, and repeat whole looks (web/photos/waiting.py).
+threads, a few at once, and what they find comes back through the loop. During a check a flight counts as looking: what
+it hears meanwhile starts a look afterwards. Servers without such a loop wait in threads, and repeat whole looks
+(web/photos/waiting.py).
 """
 
 from __future__ import annotations
