@@ -248,7 +248,8 @@ def test_done_during_a_check_starts_a_look(app: Flask, room: Room, outcome: str,
     room.join("a", file_url(file_id := new_file_id()))
     room.look()
     room.let_pass(LOOK_SECONDS)
-    room.held = held = []
+    held: list[Callable[[], None]] = []
+    room.held = held
     assert room.look() == 1  # the check has read too early
     room.held = None
     if outcome == "stored":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import pytest
@@ -237,6 +238,18 @@ def test_an_error_of_ours_is_logged_and_every_lookup_has_news(
     assert [record.message for record in caplog.records] == ["the check failed, so each flight looks"]
 
 
+def store_one(whose: str, size: int, fmt: str, scene: Scene) -> None:
+    scene.store(getattr(scene, whose), size, fmt)
+
+
+def set_one(whose: str, name: str, scene: Scene) -> None:
+    scene.set(getattr(scene.web.keys, name)(getattr(scene, whose)))
+
+
+def end_one(whose: str, scene: Scene) -> None:
+    scene.delete_marker(getattr(scene, whose))
+
+
 def list_acts() -> dict[str, Act]:
     """What may happen to any key that a look could read."""
     acts: dict[str, Act] = {
@@ -250,14 +263,10 @@ def list_acts() -> dict[str, Act]:
     for whose in ("new", "previous", "person"):
         for size in (80, 160):
             for fmt in ("webp", "jpeg"):
-                acts[f"{whose} {size}.{fmt}"] = lambda scene, whose=whose, size=size, fmt=fmt: scene.store(
-                    getattr(scene, whose), size, fmt
-                )
+                acts[f"{whose} {size}.{fmt}"] = partial(store_one, whose, size, fmt)
         for name in ("unavailable", "forgotten", "preview", "path", "backoff", "crashes"):
-            acts[f"{whose} {name}"] = lambda scene, whose=whose, name=name: scene.set(
-                getattr(scene.web.keys, name)(getattr(scene, whose))
-            )
-        acts[f"{whose} ended"] = lambda scene, whose=whose: scene.delete_marker(getattr(scene, whose))
+            acts[f"{whose} {name}"] = partial(set_one, whose, name)
+        acts[f"{whose} ended"] = partial(end_one, whose)
     return acts
 
 
