@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from warmer.errors import NotAnImage, TooBig
 from warmer.images.render import render
-from warmer.photo import SourceImage, VariantSpec
+from warmer.photo import SourceImage, Variant, VariantSpec
 
 BATCHES = ([VariantSpec(160, "webp")], [VariantSpec(320, "webp"), VariantSpec(80, "webp"), VariantSpec(320, "jpeg")])
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -28,17 +28,21 @@ def save(image: Image.Image, fmt: str = "PNG", **options: Any) -> bytes:
     return out.getvalue()
 
 
+def variants_of(data: bytes) -> list[Variant]:
+    """Render these bytes like a worker. Returns the variants, or raises the errors of `render`."""
+    return [variant for rendering in render(SourceImage(data), BATCHES) for variant in rendering.variants]
+
+
 def squares_of(data: bytes) -> list[Image.Image]:
-    """Render these bytes like a worker. Returns the squares, or raises the errors of `render`."""
+    """The same as pictures."""
     squares: list[Image.Image] = []
-    for rendering in render(SourceImage(data), BATCHES):
-        for variant in rendering.variants:
-            square = Image.open(BytesIO(variant.body))
-            assert (square.format, square.size, square.mode) == (
-                variant.format.upper(), (variant.size, variant.size), "RGB"
-            )  # fmt: skip
-            assert not {"exif", "icc_profile", "xmp", "comment", "photoshop"} & set(square.info)
-            squares.append(square)
+    for variant in variants_of(data):
+        square = Image.open(BytesIO(variant.body))
+        assert (square.format, square.size, square.mode) == (
+            variant.format.upper(), (variant.size, variant.size), "RGB"
+        )  # fmt: skip
+        assert not {"exif", "icc_profile", "xmp", "comment", "photoshop"} & set(square.info)
+        squares.append(square)
     assert len(squares) == 4
     return squares
 

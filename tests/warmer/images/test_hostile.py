@@ -21,6 +21,7 @@ from tests.support.hostile_pictures import (
     save,
     segment,
     squares_of,
+    variants_of,
 )
 from tests.support.hostile_webp import alpha_of_groups, riff, webp_of_groups
 from warmer.errors import NotAnImage, Postponed, TooBig
@@ -226,7 +227,7 @@ PAGE = b"<!doctype html><script>alert(1)</script>"
 @pytest.mark.parametrize("whole", [JPEG, PNG, WEBP, save(quarters(400, 400), "JPEG", progressive=True)])
 def test_bytes_after_the_picture_are_ignored(whole: bytes, tail: bytes) -> None:
     assert hostile.corners_of(whole + tail) == AS_IT_IS
-    assert all(tail[:20] not in save(square, "PNG") for square in squares_of(whole + tail))
+    assert [variant.spec for variant in variants_of(whole + tail) if tail[-20:] in variant.body] == []
 
 
 @pytest.mark.parametrize("head", [b"GIF89a/*", b"%PDF-1.7\n", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"BM", PAGE, b"\0", b"\n"])
