@@ -105,12 +105,21 @@ def test_in_a_cluster_an_id_is_purged_after_its_record_is_written(people: People
         assert [hear(), hear()] == [b"still unwritten", Subject.of_person(person_id).encode()]
 
 
-def test_a_name_and_a_picture_written_concurrently_are_both_kept(people: People) -> None:
+def test_a_name_that_is_written_while_a_picture_is_adopted_is_kept(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
     people.register(1, "Ann", None)
-    with ThreadPoolExecutor(8) as pool:
-        pool.map(lambda number: people.register(1, f"Ann {number}", None), range(20))
-        pool.submit(people.show, people.get(1), found(A))
-    assert people.get(1).photo_file_id == A
+    fetch, names = people._records.fetch, ["Zoë"]
+
+    def fetch_before_another_writes(person_id: int) -> Person:
+        person = fetch(person_id)
+        if names:
+            people.register(1, names.pop(), None)
+        return person
+
+    monkeypatch.setattr(people._records, "fetch", fetch_before_another_writes)
+    assert people.show(people.get(1), found(A))
+    assert (people.get(1).name, people.get(1).photo_file_id) == ("Zoë", A)
 
 
 def test_records_and_order_never_expire(people: People, redis: Redis, keys: Keys) -> None:
