@@ -206,13 +206,16 @@ def test_the_heartbeat_runs_from_start_to_close(context: WorkerContext) -> None:
 
 
 def test_a_heartbeat_in_progress_does_not_restore_a_closed_worker(
-    context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram
+    context: WorkerContext, heartbeat: Heartbeat, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    telegram.fail("getMe", "late", seconds=0.2)
+    is_closed = threading.Event()
+    monkeypatch.setattr(telegram, "wait", lambda *_: not is_closed.wait(60))  # the answer comes only after it
+    telegram.fail("getMe", "late", seconds=1)
     beating = threading.Thread(target=heartbeat.beat)
     beating.start()
     wait_until(lambda: telegram.calls["getMe"] == 1)
     heartbeat.close()
+    is_closed.set()
     beating.join()
     assert list_worker_statuses(context.redis, context.keys) == []
     assert not context.redis.exists(context.keys.worker("one"))
