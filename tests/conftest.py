@@ -67,9 +67,9 @@ def list_traces(redis: Redis, *names: str | int) -> list[str]:
 
 @contextmanager
 def listening(redis: Redis, *channels: str) -> Iterator[Callable[[], Any]]:
-    """Yields a function that returns the next message on the channels, or None after one silent second."""
+    """Yields a function that waits for the next message on the channels and returns it."""
     with subscribed(redis, *channels) as subscription:
-        yield lambda: (message := subscription.get_message(timeout=1)) and message["data"]
+        yield lambda: wait_until(lambda: subscription.get_message(timeout=1))["data"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,6 +15,7 @@ from typing import Any
 from redis import Redis
 
 from tests.support.redis_nodes import RedisServer, run_cluster, run_watched
+from tests.support.waiting import wait_until
 from warmer.redis_client.clients import connect_worker
 from warmer.redis_client.cluster import Cluster
 from warmer.settings import Settings
@@ -72,7 +73,7 @@ def subscribed(redis: Redis, *channels: str) -> Iterator[Any]:
         if others := [channel for channel in channels if channel not in spoken_in]:
             subscription.subscribe(*others)
         for _ in channels:
-            subscription.get_message(timeout=1)  # confirms the subscription
+            wait_until(lambda: subscription.get_message(timeout=1))  # confirms the subscription
         yield subscription
 
 

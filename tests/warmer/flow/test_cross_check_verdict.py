@@ -146,7 +146,7 @@ def test_a_client_is_told_before_the_good_picture_is_asked_for(
     ill = fall_ill("getFile")
     for subject in ill[:2]:
         attempt(context, subject)
-    told: list[bytes | None] = []
+    told: list[bytes] = []
     with listening(context.redis, context.keys.done) as hear:
 
         def wait(stopped: Event, _seconds: float) -> bool:

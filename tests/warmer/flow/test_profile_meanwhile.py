@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from faketelegram import FakeTelegram
-from tests.conftest import list_traces, listening, next_id, wait_until
+from tests.conftest import list_traces, listening, next_id
 from tests.support.people import change_record
 from tests.support.steps import replace_steps
 from tests.warmer.flow.conftest import TEAL, follow, get_partner, mark_old, meanwhile, show_and_change
@@ -90,7 +90,7 @@ def test_a_picture_that_another_worker_holds_does_not_end_a_wait(
     with listening(context.redis, context.keys.done) as hear:
         assert "held by another worker" in follow(context, partner_id, "hot")
         context.redis.publish(context.keys.done, "the end")
-        said = list(iter(lambda: wait_until(hear), b"the end"))
+        said = list(iter(hear, b"the end"))
     assert [
         word for word in said if file_id.encode() in word
     ] == []  # a cluster may deliver a message of an earlier test late
