@@ -12,6 +12,7 @@ from benches.paced import drive, read_requests
 from benches.parked import park
 from benches.testbed import BOTH
 from faketelegram import FakeTelegram
+from tests.support.waiting import wait_until
 
 TOKEN = "123456789:FAKE-made-up-for-the-benchmark"
 
@@ -33,8 +34,7 @@ def test_parked_clients_are_counted_once_they_are_answered(tmp_path: Path) -> No
     with FakeTelegram(TOKEN) as fake:
         requests = write_requests(tmp_path / "paths", [(f"/bot{TOKEN}/getMe", "")])
         with park(fake_port(fake), requests, 3, BOTH) as crowd:
-            while crowd.count_answered() < 3:
-                pass
+            wait_until(lambda: crowd.count_answered() == 3)
 
 
 def fake_port(fake: FakeTelegram) -> int:
