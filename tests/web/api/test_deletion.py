@@ -9,7 +9,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
-from faketelegram import FakeTelegram
 from tests.conftest import API_KEY
 from tests.support.redis_kinds import connect_broker, subscribed
 from tests.support.web_parts import body_of, file_url, new_id, queued, store_picture, user_url
@@ -50,7 +49,7 @@ def list_urls(partner: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("accept", ["image/webp", "image/jpeg"])
 def test_after_a_delete_every_url_is_404_and_enqueues_nothing(
-    app: Flask, backend: Backend, client: FlaskClient, telegram: FakeTelegram, accept: str
+    app: Flask, backend: Backend, client: FlaskClient, accept: str
 ) -> None:
     user_id, old, new = new_id(), store_picture(app), store_picture(app)
     urls = [user_url(user_id), *list_urls(backend.put(user_id, "Ann", old).json)]
@@ -64,7 +63,6 @@ def test_after_a_delete_every_url_is_404_and_enqueues_nothing(
         (404, "public, max-age=60")
     }
     assert queued(app, "hot") == queued(app, "warm") == queued(app, "rewarm") == []
-    assert not telegram.calls
 
 
 def test_put_clears_the_tombstone(app: Flask, backend: Backend, client: FlaskClient) -> None:
