@@ -11,6 +11,7 @@ from redis import Redis
 from tests.conftest import next_id
 from tests.support.clock import Clock
 from tests.support.thorough import THOROUGH
+from tests.support.waiting import wait_until
 from warmer.cli.bulk import BATCH, IN_FLIGHT_MAX, LOOK_SECONDS, Bulk
 from warmer.cli.rows import Row
 from warmer.errors import InvalidFileId
@@ -51,8 +52,7 @@ def test_without_waiting_no_row_is_counted(bulk: Bulk) -> None:
 def test_the_number_of_unsettled_rows_is_limited(bulk: Bulk) -> None:
     rows = ids(2 * IN_FLIGHT_MAX)
     progress = bulk.warm(rows)
-    while next(progress) == 0 and bulk.context.publisher.count_waiting("warm") < IN_FLIGHT_MAX:
-        pass
+    wait_until(lambda: next(progress) or bulk.context.publisher.count_waiting("warm") >= IN_FLIGHT_MAX)
     next(progress)
     assert bulk.context.publisher.count_waiting("warm") == IN_FLIGHT_MAX
     settle(bulk.context, rows)

@@ -91,4 +91,5 @@ def count_granted(budget: Budget, lane: Lane = "hot") -> int:
     count = 0
     while is_granted(budget, lane):
         count += 1
+        assert count < 1000, "the budget has no end"
     return count
