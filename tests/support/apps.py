@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -37,6 +37,24 @@ class BrowserClient(FlaskClient):
         self.environ_base["HTTP_ACCEPT"] = BROWSER_ACCEPT
 
 
+@contextmanager
+def _celery_restored() -> Iterator[None]:
+    """A web app gives its time limits to Celery, which all tests of this process share."""
+    conf: Any = celery.conf
+    changed: dict[str, Any] = conf.maps[0]
+    before = dict(changed)
+    yield
+    for name in changed.keys() - before.keys():
+        del changed[name]
+    changed.update(before)
+    _drop_pools()
+
+
+def _drop_pools() -> None:
+    """The pools of an earlier app in this process would keep its time limits."""
+    celery._pool = celery.amqp._producer_pool = None  # type: ignore[attr-defined]  # private: in no stub
+
+
 @pytest.fixture
 def make_app() -> Iterator[MakeApp]:
     """Makes web apps with other settings than the environment's and with the test's clocks.
@@ -44,7 +62,7 @@ def make_app() -> Iterator[MakeApp]:
     On a busy machine the shared Redis may answer later than a request waits. Only an app with its own Redis, which a
     test stops, has the timeouts of production, unless `patient` says otherwise.
     """
-    with ExitStack() as opened:
+    with _celery_restored(), ExitStack() as opened:
 
         def make(
             *,
@@ -59,8 +77,7 @@ def make_app() -> Iterator[MakeApp]:
                     patch.setattr("warmer.redis_client.clients.Patience", wait_a_minute)
                     patch.setattr("web.wiring.PUBLISH_SECONDS", 60.0)
                 app = create_app(load_settings(**overrides), clock=clock, wall_clock=wall_clock)
-            # The pools of an earlier app in this process would keep its time limits.
-            celery._pool = celery.amqp._producer_pool = None  # type: ignore[attr-defined]  # private: in no stub
+            _drop_pools()
             app.test_client_class = BrowserClient
             if is_patient:
                 get_web_context(app).breaker.clock = Clock()
