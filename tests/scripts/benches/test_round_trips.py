@@ -35,6 +35,7 @@ def test_with_a_webhook_each_kind_of_work_takes_a_few_more(
     monkeypatch.setenv("WEBHOOK_URL", "https://backend.example.org/hook")  # no worker delivers here
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     counts = measure(make_app(photo_wait=10), telegram, API_KEY)
+    assert counts.keys() == WITH_A_WEBHOOK.keys()
     assert {kind: trips for kind, trips in counts.items() if trips.total() > WITH_A_WEBHOOK[kind]} == {}
 
 
@@ -42,4 +43,5 @@ def test_each_kind_of_work_stays_within_its_round_trips(
     app: Flask, telegram: FakeTelegram, context: WorkerContext
 ) -> None:
     counts = measure(app, telegram, API_KEY)
+    assert counts.keys() == TARGETS.keys()
     assert {kind: trips for kind, trips in counts.items() if trips.total() > TARGETS[kind]} == {}
