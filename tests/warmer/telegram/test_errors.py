@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ USES = {
     "getChat": GET_CHAT,
     "download": DOWNLOAD,
 }
+API_METHODS = [method for method in USES if method != "download"]
 
 
 def refuse(mocked: responses.RequestsMock, method: str, status: int, description: str, **more: Any) -> None:
@@ -82,7 +84,7 @@ def test_each_error_of_a_method_has_its_exception(
     assert type(caught.value) is expected
 
 
-@pytest.mark.parametrize("method", ["getMe", "getFile", "getUserProfilePhotos", "getChat"])
+@pytest.mark.parametrize("method", API_METHODS)
 @pytest.mark.parametrize(
     ("status", "description", "trouble"),
     [
@@ -104,26 +106,27 @@ def test_an_error_about_the_bot_is_no_fact_about_a_picture(
     assert caught.value.trouble == trouble
 
 
-@pytest.mark.parametrize("method", ["getMe", "getFile", "getUserProfilePhotos", "getChat"])
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 451])
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"<html><title>Blocked</title>Bad Request: user not found</html>",
-        b"",
-        b"{}",
-        b'{"ok": false, "description": "Bad Request: invalid file_id"}',
-        b'{"ok": false, "error_code": 500, "description": "Bad Request: user not found"}',
-        b'{"ok": false, "error_code": "400", "description": "Bad Request: user not found"}',
-        b'{"error_code": 400, "description": "Logged out"}',
-    ],
-)
-def test_an_answer_that_telegram_did_not_write_is_unreachable(
-    mocked: responses.RequestsMock, method: str, status: int, body: bytes
-) -> None:
-    mocked.get(url_of(method), body=body, status=status)
-    with pytest.raises(Unreachable):
-        USES[method](open_api())
+NOT_OF_TELEGRAM = [
+    b"<html><title>Blocked</title>Bad Request: user not found</html>",
+    b"",
+    b"{}",
+    b'{"ok": false, "description": "Bad Request: invalid file_id"}',
+    b'{"ok": false, "error_code": 500, "description": "Bad Request: user not found"}',
+    b'{"ok": false, "error_code": "400", "description": "Bad Request: user not found"}',
+    b'{"error_code": 400, "description": "Logged out"}',
+]
+
+
+def test_an_answer_that_telegram_did_not_write_is_unreachable(mocked: responses.RequestsMock) -> None:
+    api, wrong = open_api(), []
+    for method, status, body in product(API_METHODS, (400, 401, 403, 404, 409, 413, 451), NOT_OF_TELEGRAM):
+        mocked.get(url_of(method), body=body, status=status)
+        with pytest.raises(WarmerError) as caught:
+            USES[method](api)
+        if not isinstance(caught.value, Unreachable):
+            wrong.append((method, status, body, caught.value))
+        mocked.reset()
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
