@@ -15,10 +15,16 @@ from faketelegram import TEST_TOKEN
 from tests.support.adversary import GOOD, Host, Say, Try, run_task
 from tests.support.faults import Stage, run_stage
 from tests.support.servers import Pieces
-from warmer.keys import Keys
+from warmer.keys import QUEUES, Keys
 from warmer.wiring import WorkerContext, close_worker_context, get_worker_context
 
 KEYS = Keys(TEST_TOKEN.partition(":")[0])  # of the bot of the tests
+
+
+def has_no_message(redis: Redis) -> bool:
+    """Returns True if no queue holds a message and no worker has an unacknowledged one."""
+    return not redis.exists(f"{KEYS.queue_prefix}unacked", *(KEYS.queue_prefix + name for name in QUEUES))
+
 
 LONGEST_FIRST = (
     "test_crashes",  # three leases of 30 s, one after another

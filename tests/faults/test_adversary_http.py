@@ -132,4 +132,5 @@ def test_the_client_requests_and_unpacks_no_compressed_answer(attempt: Try, tele
     packed = reply(gzip.compress(bytes(100 * MEBI)), "Content-Encoding: gzip")
     peaks = {method: measure_peak(partial(attempt, method, packed)) for method in METHODS}
     assert not [(method, peak) for method, peak in peaks.items() if peak >= 10 * MEBI]
-    assert all("Accept-Encoding: identity" in head for head in telegram_host.heads)
+    assert len(telegram_host.heads) >= len(METHODS)
+    assert [head for head in telegram_host.heads if "Accept-Encoding: identity" not in head] == []

@@ -134,9 +134,9 @@ def diagnose_all(run: Run) -> None:
     """Run diagnose with each option, with a healthy Telegram, with malformed answers, and without Telegram."""
     run.fake.fail("getMe", "redirect", location=f"{run.fake.url}/bot{TOKEN}/getMe")
     run.fake.fail("getMe", "odd-headers")
+    all_options = ((), ("--json", "--partners", "3"), ("--json",), ("--partners", "x"), ("--help",))
     with ThreadPoolExecutor() as at_once:
-        for options in ((), ("--json", "--partners", "3"), ("--json",), ("--partners", "x"), ("--help",)):
-            at_once.submit(run.diagnose, "with Telegram", *options)
+        list(at_once.map(lambda options: run.diagnose("with Telegram", *options), all_options))
     run.fake.stop()
     run.diagnose("without Telegram", "--json")
     run.fake.start()

@@ -11,13 +11,11 @@ from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 
 import pytest
-from redis import Redis
 
 from tests.conftest import wait_until
-from tests.faults.conftest import KEYS
-from tests.support.faults import DEADLINE, Figure, Stage, hooks, let_pass, run_stage
+from tests.faults.conftest import has_no_message
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, hooks, let_pass, run_stage
 from tests.support.running import ROOT
-from warmer.keys import QUEUES
 from warmer.telegram.client import READ_SECONDS
 
 TTL_SECONDS, CHECK_SECONDS, WATCHED_SECONDS = 60, 15, 72
@@ -62,7 +60,7 @@ def test_wrong_clocks_cause_no_duplicate_work_and_lose_no_rewarming(stage: Stage
     stage.fake.reset()
     started = time.monotonic()
     while time.monotonic() < started + WATCHED_SECONDS or count_lookups(stage, following)[0] < 2:
-        assert time.monotonic() < started + DEADLINE
+        assert time.monotonic() < started + LEASE_DEADLINE
         assert {stage.state_of(user_id) for user_id in pinned | following} <= {"ready", None}
         let_pass(0.5)
     fetched, (_, most) = stage.fake.calls["download"], count_lookups(stage, following)
@@ -78,11 +76,6 @@ def count_lookups(stage: Stage, following: dict[int, str]) -> tuple[int, int]:
     asked = Counter(str(said["user_id"]) for _, method, said in stage.fake.log if method == "getUserProfilePhotos")
     looks = [asked[str(user_id)] for user_id in following]
     return min(looks), max(looks)
-
-
-def has_no_message(redis: Redis) -> bool:
-    """Returns True if no queue holds a message and no worker has an unacknowledged one."""
-    return not redis.exists(f"{KEYS.queue_prefix}unacked", *(KEYS.queue_prefix + name for name in QUEUES))
 
 
 def test_a_task_redelivered_by_a_wrong_clock_is_not_repeated(stage: Stage, figure: Figure) -> None:

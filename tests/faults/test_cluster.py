@@ -57,7 +57,6 @@ def test_requests_succeed_while_slots_move(stage: Stage, cluster: RedisCluster, 
     refused = [answer for answer in rest.answers if answer.status == 503]
     figure("cluster, slots move: 503s, of 100 requests", share_of(refused, rest.answers))
     assert [answer for answer in refused if not follows_timeout(answer, [*hits.answers, *rest.answers])] == []
-    assert share_of(refused, rest.answers) < 25
     figure("cluster, slots move: the slowest answer", max(answer.seconds for answer in rest.answers))
     wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
 

@@ -100,9 +100,7 @@ def test_pictures_that_shared_messages_of_killed_workers_are_all_stored(stage: S
     file_ids = list(stage.add_people(300).values())
     keys = Keys(str(stage.fake.world.bot_id))
     stage.fake.latency = 0.5
-    for start in range(0, len(file_ids), 100):
-        body = {"photo_file_ids": file_ids[start : start + 100]}
-        assert stage.ask("/api/photos/warm", "POST", json=body).status == 202
+    stage.request_warming(file_ids)
     with stage.connect() as redis:
         messages: Any = redis.lrange(f"{keys.queue_prefix}warm", 0, -1)
     assert any(b'"subjects": ' in message for message in messages)

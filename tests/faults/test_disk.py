@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import wait_until
 from tests.support.crowd import crowd
 from tests.support.disk import MEMORY, full, needs_mounts, read_only, small_disk, without_inodes
-from tests.support.faults import DEADLINE, Figure, Stage, run_stage
+from tests.support.faults import DEADLINE, Clients, Figure, Stage, run_stage
 from tests.support.running import ROOT
 
 pytestmark = needs_mounts
@@ -59,6 +59,10 @@ def is_logging(stage: Stage) -> bool:
     return len(stage.log("web")) > before
 
 
+def count_served(hits: Clients, since: float) -> int:
+    return sum(answer.status == 200 for answer in hits.since(since))
+
+
 def check_disk(stage: Stage, name: str, figure: Figure, fault: AbstractContextManager[None], *, refuses: bool) -> None:
     """Check that hits continue and nothing ends, also that processes killed meanwhile start again."""
     (hot,) = stage.warm(1).values()
@@ -67,7 +71,7 @@ def check_disk(stage: Stage, name: str, figure: Figure, fault: AbstractContextMa
     with crowd(stage, hot, [], number=3, pause=0.1, answers=3) as (hits, others):
         with fault:
             started = time.monotonic()
-            wait_until(lambda: len(hits.since(started)) > 200 and len(others.since(started)) > 20, DEADLINE)
+            wait_until(lambda: count_served(hits, started) > 200 and len(others.since(started)) > 20, DEADLINE)
             if refuses:
                 wait_until(lambda: len(others.refused_since(started)) > 20, DEADLINE)
                 wait_until(lambda: stage.service.call("GET", "/readyz").json()["checks"]["redis"] == "away", DEADLINE)
@@ -75,12 +79,14 @@ def check_disk(stage: Stage, name: str, figure: Figure, fault: AbstractContextMa
             for service in ("web", "worker"):
                 kill_and_await(stage, service)
             restarted, again = list_pids(stage), time.monotonic()
-            wait_until(lambda: len(hits.since(again)) > 400, DEADLINE)
+            wait_until(lambda: count_served(hits, again) > 400, DEADLINE)
             assert list_pids(stage) == restarted
         mended = time.monotonic()
         wait_until(lambda: is_normal(stage), DEADLINE)
         figure(f"{name}: everything works again", time.monotonic() - mended)
-    assert {answer.status for answer in hits.answers} <= {200, 0}  # 0: the connections of the killed web process
+    # 0: a connection of the killed web process; 503: the new one reads from Redis, which is late on a busy machine
+    assert {answer.status for answer in hits.answers} <= {200, 0, 503}
+    assert len(hits.refused_since(started)) < count_served(hits, started)
     assert {answer.status for answer in others.answers} <= {200, 201, 503, 0}
     assert list_pids(stage) == restarted
     wait_until(lambda: is_logging(stage), DEADLINE)

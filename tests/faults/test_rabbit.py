@@ -78,9 +78,7 @@ def test_a_client_does_not_wait_behind_500_eager_pictures(stage: Stage, figure: 
     stage.fake.reset()
     stage.fake.latency = SLOW_SECONDS
     try:
-        for start in range(0, EAGER, 100):
-            body = {"photo_file_ids": eager[start : start + 100]}
-            assert stage.ask("/api/photos/warm", "POST", json=body).status == 202
+        stage.request_warming(eager)
         wait_until(lambda: stage.fake.traffic.in_flight >= THREADS / 2, DEADLINE)  # of both workers
         before = len(list_asked(stage))
         with ThreadPoolExecutor(len(hot)) as clients:

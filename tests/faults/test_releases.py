@@ -15,7 +15,7 @@ import psutil
 import pytest
 from celery import Celery
 
-from tests.faults.conftest import KEYS
+from tests.faults.conftest import KEYS, has_no_message
 from tests.support.faults import DEADLINE, Clients, Figure, Stage
 from tests.support.releases import MORE_IS_SAID, Deploy, log_of
 from tests.support.waiting import wait_until
@@ -63,7 +63,8 @@ def test_fields_of_the_new_release_survive_a_write_by_the_old_one(pair: Pair) ->
     (user_id,) = pair.old.add_people(1)
     pair.new.register({user_id: None})
     wait_until(lambda: pair.new.is_ready(user_id), DEADLINE)
-    assert pair.old.ask(f"/api/partner/{user_id}", "PUT", json={"name": "Renamed"}).status == 200
+    body = {"name": "Renamed"}
+    wait_until(lambda: pair.old.ask(f"/api/partner/{user_id}", "PUT", json=body).status == 200, DEADLINE)
     assert pair.read(KEYS.person(user_id)).items() >= {"badge": "gold", "name": "Renamed"}.items()
 
 
@@ -103,10 +104,7 @@ def test_an_unknown_message_is_dropped_and_crashes_no_worker(pair: Pair) -> None
             later.send_task("polish", args=["AgAC"], queue=queue)
             later.send_task("warm", args=["AgAC", "warm"], queue=queue, serializer="pickle")
             later.send_task("warm", queue=queue)
-    wait_until(
-        lambda: not redis.exists(f"{KEYS.queue_prefix}unacked", *(KEYS.queue_prefix + name for name in QUEUES)),
-        DEADLINE,
-    )
+    wait_until(lambda: has_no_message(redis), DEADLINE)
     assert log_of(pair.old).count("polish") + log_of(pair.new).count("polish") >= len(QUEUES)
     assert {process.pid for process in list_workers(pair)} == running
     pair.old.warm(5)

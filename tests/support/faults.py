@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -182,6 +182,19 @@ class Stage:
         self.register(people)
         wait_until(lambda: all(map(self.is_ready, people)), within)
         return people
+
+    def keep_in_memory(self, file_id: str) -> str:
+        """Let each web process read this stored picture into its memory: then a hit needs no Redis. Returns its id."""
+        wait_until(lambda: {self.get(file_id).status for _ in range(20)} == {200}, DEADLINE)
+        return file_id
+
+    def request_warming(self, file_ids: Sequence[str]) -> None:
+        """Ask for these pictures, a hundred per request; repeat a request that a busy machine refuses."""
+        for start in range(0, len(file_ids), 100):
+            wait_until(partial(self._are_asked_for, file_ids[start : start + 100]), DEADLINE)
+
+    def _are_asked_for(self, file_ids: Sequence[str]) -> bool:
+        return self.ask("/api/photos/warm", "POST", json={"photo_file_ids": file_ids}).status == 202
 
     def is_ready(self, user_id: int) -> bool:
         """Returns True if this partner's picture is stored; the request warms no picture."""
