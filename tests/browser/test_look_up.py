@@ -29,8 +29,8 @@ def look_up(page: Page, stub: PageStub, text: str) -> Locator:
 @pytest.mark.parametrize(
     ("answer", "words", "is_error"),
     [
-        (Answer(json={"id": 42, "status": "none"}), "no photo, or it is hidden from bots", False),
-        (Answer(json={"id": 42, "status": "unavailable"}), "would not hand over the picture", True),
+        (Answer(json={"id": 42, "status": "none"}), "no photo, or Telegram’s privacy settings hide it", False),
+        (Answer(json={"id": 42, "status": "unavailable"}), "did not hand over the picture", True),
         (Answer(422, json=PROBLEM), "id: a whole number is needed", True),
         (Answer(500, picture=b"?"), "did not answer", True),
     ],

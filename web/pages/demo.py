@@ -58,7 +58,7 @@ def index() -> Response:
         "index.html",
         demo=demo,
         init_data=_sign_in_demo_user(context) if demo and is_operator else None,
-        links=list_links(context.settings) if demo else [],
+        links=list_links(context.settings) if is_operator else [],
         keys_file=context.settings.data_dir / "keys.env",
         bot=bot,
         # A visitor who knows the bot's name can do nothing about its state.
@@ -100,14 +100,14 @@ class LoopbackHostOnly:
 
 
 def list_links(settings: Settings) -> list[tuple[str, str]]:
-    """Where the page of the demo leads: names and URLs. The metadata of the installed project names those outside."""
+    """Where the page leads its operator: names and URLs. The metadata of the installed project names those outside."""
     try:
         named = metadata("avatar-warmer").get_all("Project-URL") or []
     except PackageNotFoundError:
         named = []
     outside = {name: url for name, url in (line.split(", ", 1) for line in named) if PLACEHOLDER not in url}
     docs = "docs/tutorial.md" if "docs" in current_app.blueprints else outside.get("Documentation")
-    flower = f"http://127.0.0.1:{settings.flower_port}/"
+    flower = f"http://127.0.0.1:{settings.flower_port}/" if settings.demo else None  # an operator may be elsewhere
     urls = {"Docs": docs, "Operations": "ops", "Flower": flower, "Source": outside.get("Source")}
     return [(name, url) for name, url in urls.items() if url]
 

@@ -17,9 +17,9 @@ const LOOK_EVERY = 250; // ms
 
 /** @type {Record<string, string>} */
 const WORDS = {
-  cold: 'Cold: the request of the list had all four fetched before the browser asked for them.',
+  cold: 'Cold: the list request started all four, before the browser asked for them.',
   warm: 'Warm: all four were stored before, and Telegram was not called.',
-  original: 'Imitates the original: fetched when asked for, which is a round trip later on a phone.',
+  original: 'Like the original: fetched when the browser asks; on a phone, a round trip later.',
 };
 
 /** The last run of each way. @type {Map<string, Run>} */

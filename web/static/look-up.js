@@ -11,10 +11,10 @@ const NOBODY = { photo_url: null, photo_srcset: null, photo_placeholder: null };
 const WORDS = {
   warming: 'Asking Telegram for your picture…',
   ready: 'This is what the bot sees.',
-  none: 'There is no photo, or it is hidden from bots. Telegram’s privacy settings decide who may see it.',
-  unavailable: 'Telegram would not hand over the picture just now. Try again in a while.',
+  none: 'There is no photo, or Telegram’s privacy settings hide it from the bot.',
+  unavailable: 'Telegram did not hand over the picture. Try again in a while.',
   malformed: 'A Telegram id is a number, such as 123456789.',
-  late: 'The picture is still not here. Telegram may be slow: try again in a moment.',
+  late: 'The picture is late: Telegram may be slow. Try again in a moment.',
 };
 
 /** @param {import('./common.js').Photo} photo */

@@ -14,7 +14,7 @@ const LOOK_EVERY = 60_000; // ms
 
 const COLOUR = /^#[\da-f]{6}$/i;
 
-const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
+const relative = new Intl.RelativeTimeFormat(document.documentElement.lang); // "yesterday" may be 47 hours ago
 /** In seconds. @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
   ['year', 31_557_600], ['month', 2_629_800], ['week', 604_800], ['day', 86_400], ['hour', 3600], ['minute', 60],

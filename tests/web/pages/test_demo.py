@@ -148,6 +148,16 @@ def test_the_demo_leads_to_docs_operations_flower_and_source(demo_app: Flask, mo
     assert sign_in(demo_app.test_client()).get("/ops").status_code == 200
 
 
+def test_the_page_of_a_bot_of_ones_own_leads_its_operator_alone_to_docs_and_operations(
+    run_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.pages.demo.metadata", lambda _: Message())
+    page = sign_in(run_app.test_client()).get("/").get_data(as_text=True)
+    docs = [("docs/tutorial.md", "Docs")] if "docs" in run_app.blueprints else []
+    assert re.findall(r'<a href="([^"]+)">(\w+)</a>', page) == [*docs, ("ops", "Operations")]
+    assert b"Operations" not in run_app.test_client().get("/").data
+
+
 def test_the_demo_shows_no_link_to_a_placeholder(demo_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     named = Message()
     named["Project-URL"] = "Source, https://example.org/avatar-warmer"
