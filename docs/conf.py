@@ -17,6 +17,10 @@ html_title = "avatar-warmer"
 html_logo = html_favicon = "../web/static/logo.svg"  # the pages' own
 html_static_path = ["static"]
 html_css_files = ["home.css"]
+html_theme_options = {  # the colours of the service's own pages
+    "light_css_variables": {"color-brand-primary": "#c03f0c", "color-brand-content": "#c03f0c"},
+    "dark_css_variables": {"color-brand-primary": "#ff9a5c", "color-brand-content": "#ff9a5c"},
+}
 html_copy_source = html_show_copyright = False
 
 # What the theme and Sphinx leave out, and what a screen reader or a keyboard needs.

@@ -75,7 +75,7 @@ PLANS = (
             "rewarm": lambda one: one.queues.get("rewarm"),
         },
     ),
-    Plan("Due", "", {"subjects": lambda one: one.due}),
+    Plan("Scheduled", "", {"subjects": lambda one: one.due}),
     Plan("Workers", "", {"processes": lambda one: one.workers}),
 )
 

@@ -30,7 +30,8 @@ def show_page(name: str) -> Response:
     if name not in (pages := _read_pages()):
         raise Problem(404, "there is no such page in this installation")
     title, body = _render(pages[name])
-    response = Response(render_template("docs.html", title=title, body=body), mimetype="text/html")
+    page = render_template("docs.html", title=title, body=body, pages=_list_titles())
+    response = Response(page, mimetype="text/html")
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Cache-Control"] = "public, max-age=300"
     return response
@@ -41,6 +42,14 @@ def _read_pages() -> dict[str, str]:
     """The text of each page by its name. A file without a heading only includes another one."""
     texts = {path.stem: path.read_text("utf-8") for path in FOLDER.glob("*.md")}
     return {name: text for name, text in texts.items() if text.startswith("# ")}
+
+
+@cache
+def _list_titles() -> list[tuple[str, str]]:
+    """The name and the title of each page, by title. The index leads to the same ones on the site."""
+    firsts = {name: text.partition("\n")[0] for name, text in _read_pages().items() if name != "index"}
+    titles = [(name, first.removeprefix("# ").replace("`", "")) for name, first in firsts.items()]
+    return sorted(titles, key=lambda page: page[1].strip("<").lower())
 
 
 @cache

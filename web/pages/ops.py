@@ -41,6 +41,7 @@ def show_page() -> Response:
         format_age=format_age,
         format_duration=format_duration,
         format_instant=format_instant,
+        show_instant=show_instant,
         targets={"hits": HIT_RATE_MIN, "errors": ERROR_RATE_MAX, "cached": CACHED_MS_MAX, "uncached": UNCACHED_MS_MAX},
     )
     response = Response(page, mimetype="text/html")
@@ -82,3 +83,8 @@ def format_duration(seconds: int) -> str:
 def format_instant(at: int) -> str:
     """An instant in UTC, to the second (RFC 3339)."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def show_instant(at: int) -> str:
+    """The same for people."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -59,15 +59,15 @@ def test_without_values_no_line_is_drawn() -> None:
 def test_a_chart_begins_with_the_first_figures_and_says_since_when() -> None:
     steps = [Step(0, None), Step(600, None), Step(1200, summarize(Counter({"due": 2}))), Step(1800, None)]
     steps.append(Step(2400, summarize(Counter({"due": 4}))))
-    [chart] = [chart for chart in draw_all(steps, "since 12 min") if chart.title == "Due"]
+    [chart] = [chart for chart in draw_all(steps, "since 12 min") if chart.title == "Scheduled"]
     assert chart.lines[0].pieces == [f"0.0,{HEIGHT / 2} 0.0,{HEIGHT / 2}", f"{WIDTH}.0,0.0 {WIDTH}.0,0.0"]
-    assert chart.words.startswith("Due, since 12 min. ")
+    assert chart.words.startswith("Scheduled, since 12 min. ")
 
 
 def test_a_single_step_is_shown_in_words() -> None:
     steps = [Step(0, None), Step(600, summarize(Counter({"due": 4, "hits": 3, "misses": 1, "hit_ms:10": 5})))]
     shown = {chart.title: (chart.latest, chart.lines) for chart in draw_all(steps)}
-    assert shown["Due"] == ("4", [])
+    assert shown["Scheduled"] == ("4", [])
     assert shown["Hit rate"] == ("75 %", [])
     assert shown["Cached, response time"] == ("p50 7.5 ms, p99 9.9 ms", [])
     assert shown["Uncached, response time"] == ("", [])

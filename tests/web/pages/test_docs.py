@@ -35,12 +35,17 @@ def test_every_link_leads_to_a_section_of_a_page_or_to_another_site(client: Flas
     for name in PAGES:
         for link in re.findall(r'<a href="([^"]+)"', read(client, name)):
             page, _, anchor = link.partition("#")
-            if link.startswith("http"):
+            if link.startswith(("http", "../")):
                 continue
             text = read(client, page.removesuffix(".md") or name)
             if anchor and f'id="{anchor}"' not in text:
                 lost.append((name, link))
     assert lost == []
+
+
+def test_every_page_leads_to_every_other_and_back_to_the_service(client: FlaskClient) -> None:
+    links = re.findall(r'<a href="([^"]+)"', read(client, "runbook").partition("<main")[0])
+    assert sorted(links) == sorted(["../", *(f"{name}.md" for name in PAGES if name != "index")])
 
 
 @pytest.mark.parametrize("name", ["nothing", "..%2FREADME", "%2e%2e", "runbook.md", "pictures", "changelog"])
