@@ -217,11 +217,14 @@ function pause(ms, signal) {
   });
 }
 
+/** One for all names: making it takes longer than using it. @type {Intl.Segmenter | undefined} */
+let segmenter;
+
 /** @param {string} word */
 function firstGrapheme(word) {
   const bare = word.replace(/^\p{P}+(?=.)/u, '');
   if (!('Segmenter' in Intl)) return [...bare][0];
-  const [first] = new Intl.Segmenter().segment(bare); // by grapheme: a family emoji stays whole
+  const [first] = (segmenter ??= new Intl.Segmenter()).segment(bare); // by grapheme: a family emoji stays whole
   return first.segment;
 }
 

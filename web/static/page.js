@@ -14,7 +14,9 @@ const LOOK_EVERY = 60_000; // ms
 
 const COLOUR = /^#[\da-f]{6}$/i;
 
-const relative = new Intl.RelativeTimeFormat(document.documentElement.lang); // "yesterday" may be 47 hours ago
+const { lang } = document.documentElement;
+const relative = new Intl.RelativeTimeFormat(lang); // "yesterday" may be 47 hours ago
+const exact = new Intl.DateTimeFormat(lang, { dateStyle: 'medium', timeStyle: 'short' });
 /** In seconds. @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
   ['year', 31_557_600], ['month', 2_629_800], ['week', 604_800], ['day', 86_400], ['hour', 3600], ['minute', 60],
@@ -44,7 +46,7 @@ function rowOf(partner, place) {
   /** @type {HTMLTimeElement} */
   const time = find('time', row);
   time.dateTime = partner.joined_at;
-  time.title = new Date(partner.joined_at).toLocaleString(document.documentElement.lang);
+  time.title = exact.format(new Date(partner.joined_at));
   say(time, ago(partner.joined_at));
   say(find('.name', row), partner.name);
   /** @type {import('./lazy-image.js').LazyImage} */
