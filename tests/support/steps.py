@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from warmer.flow.steps import FlowSteps
+from warmer.state.photos import PhotoStore
 
 
 class _Replaced:
@@ -22,3 +23,8 @@ def replace_steps(steps: FlowSteps, **replacements: Callable[..., Any]) -> FlowS
     if unknown := [name for name in replacements if not hasattr(steps, name)]:
         raise AttributeError(f"no such steps: {unknown}")
     return cast(FlowSteps, _Replaced(steps, replacements))
+
+
+def is_ready(store: PhotoStore, file_id: str) -> bool:
+    """Every size in the first format is in Redis now."""
+    return store.get_statuses([file_id])[0].status == "ready"

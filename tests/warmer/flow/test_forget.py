@@ -14,6 +14,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, listening, make_picture, next_id
 from tests.support.redis_kinds import list_masters
+from tests.support.steps import is_ready
 from tests.warmer.flow.conftest import follow
 from warmer.deadline import JobContext
 from warmer.flow.forget import Forget
@@ -50,7 +51,7 @@ def test_forgetting_removes_former_pictures(context: WorkerContext, user_id: int
     former = [telegram.world.add_file(PICTURE) for _ in range(4)]
     for file_id in former:
         pin(context, user_id, file_id)
-    assert all(context.steps.store.is_ready(file_id) for file_id in former)
+    assert all(is_ready(context.steps.store, file_id) for file_id in former)
     context.steps.forget.person(user_id)
     assert list_traces(context.redis, user_id, *former) == []
     assert all(context.steps.store.get_unavailable(file_id) == Unavailable("forgotten") for file_id in former)
@@ -107,7 +108,7 @@ def test_a_picture_that_another_partner_shows_stays(context: WorkerContext, user
     pin(context, user_id, file_id)
     pin(context, other, file_id)
     context.steps.forget.person(user_id)
-    assert context.steps.store.is_ready(file_id)
+    assert is_ready(context.steps.store, file_id)
     assert list_traces(context.redis, user_id) == []
     context.steps.forget.person(other)
     assert list_traces(context.redis, other, file_id) == []

@@ -7,6 +7,7 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, next_id
 from tests.support.backoff import end_negatives
+from tests.support.steps import is_ready
 from tests.warmer.flow.conftest import RED, TEAL, follow, get_partner, mark_old, meanwhile, show_and_change
 from warmer.deadline import JobContext
 from warmer.flow.warm import warm_photo
@@ -21,7 +22,7 @@ def test_the_first_picture_is_looked_up_warmed_and_shown(
     assert follow(context, partner_id) == "done"
     shown = get_partner(context, partner_id).photo_file_id
     assert shown == telegram.world.file_id(partner_id, 320)
-    assert context.steps.store.is_ready(str(shown))
+    assert is_ready(context.steps.store, str(shown))
     assert telegram.calls == {"getUserProfilePhotos": 1, "getFile": 1, "download": 1}
 
 
@@ -31,7 +32,7 @@ def test_an_id_that_never_registered_has_a_record_and_no_place_in_the_list(
     follow(context, user_id)
     person = context.people.get(user_id)
     assert (person.shown, person.is_registered) == ((telegram.world.file_id(user_id, 320),), False)
-    assert context.steps.store.is_ready(person.shown[0])
+    assert is_ready(context.steps.store, person.shown[0])
     assert context.people.list_recent_ids(10) == []
 
 
@@ -106,7 +107,7 @@ def test_the_old_picture_stays_until_the_new_one_is_ready(
     telegram.fail("download", "bad-gateway")
     assert follow(context, partner_id).startswith("postponed")
     assert get_partner(context, partner_id).photo_file_id == old
-    assert context.steps.store.is_ready(old)
+    assert is_ready(context.steps.store, old)
     assert follow(context, partner_id) == "done"
     assert get_partner(context, partner_id).photo_file_id == telegram.world.file_id(partner_id, 320) != old
 
@@ -118,7 +119,7 @@ def test_an_unavailable_new_picture_leaves_the_old_one(
     telegram.fail("download", "not-an-image")
     assert follow(context, partner_id).startswith("unavailable: gave-up")
     assert get_partner(context, partner_id).photo_file_id == old
-    assert context.steps.store.is_ready(old)
+    assert is_ready(context.steps.store, old)
 
 
 def test_a_changed_group_picture_is_found_although_its_old_file_id_is_invalid(
@@ -150,7 +151,7 @@ def test_a_hidden_picture_that_another_partner_shows_stays(
     telegram.world.hide_photo(partner_id)
     mark_old(context, partner_id)
     follow(context, partner_id)
-    assert context.steps.store.is_ready(shown)
+    assert is_ready(context.steps.store, shown)
     assert context.people.get(partner_id).shown == ()
 
 
@@ -164,7 +165,7 @@ def test_a_picture_that_is_visible_again_is_warmed_again(
     telegram.world.show_photo(partner_id)
     end_negatives(context.redis)
     assert follow(context, partner_id) == "done"
-    assert context.steps.store.is_ready(telegram.world.file_id(partner_id, 320))
+    assert is_ready(context.steps.store, telegram.world.file_id(partner_id, 320))
     assert context.steps.store.get_unavailable(Subject.of_person(partner_id)) is None
 
 
@@ -216,7 +217,7 @@ def test_a_picture_pinned_meanwhile_is_not_overwritten(
         steps=meanwhile(context, "fetch", lambda: context.people.register(partner_id, "Ann", pinned)),
     )
     assert get_partner(context, partner_id).photo_file_id == pinned
-    assert not context.steps.store.is_ready(telegram.world.file_id(partner_id, 320))
+    assert not is_ready(context.steps.store, telegram.world.file_id(partner_id, 320))
 
 
 def test_the_old_picture_stays_when_a_new_one_is_pinned_meanwhile(
@@ -231,7 +232,7 @@ def test_the_old_picture_stays_when_a_new_one_is_pinned_meanwhile(
         steps=meanwhile(context, "look_up_profile", lambda: context.people.register(partner_id, "Ann", pinned)),
     )
     assert context.people.get(partner_id).shown == (pinned, shown)
-    assert context.steps.store.is_ready(shown)
+    assert is_ready(context.steps.store, shown)
 
 
 def test_a_registration_during_a_refresh_is_followed_by_another_look_up(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from faketelegram import FakeTelegram
 from tests.conftest import next_id
 from tests.support.remaining import remaining
-from tests.support.steps import replace_steps
+from tests.support.steps import is_ready, replace_steps
 from tests.warmer.flow.conftest import RED, TEAL, follow
 from tests.warmer.flow.refreshing import end_the_minute, get_next_run, is_wanted, refresh, request
 from warmer.errors import UpstreamFailed
@@ -22,7 +22,7 @@ def test_a_profile_that_was_looked_up_a_moment_ago_is_looked_up_again(
     assert refresh(context, user_id) == "done"
     new = telegram.world.file_id(user_id, 320)
     assert context.people.get(user_id).shown == (new,)
-    assert context.steps.store.is_ready(new)
+    assert is_ready(context.steps.store, new)
     assert telegram.calls["getUserProfilePhotos"] == 2
 
 

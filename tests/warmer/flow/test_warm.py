@@ -13,7 +13,7 @@ from redis import Redis
 from faketelegram import FakeTelegram
 from tests.conftest import listening, wait_until
 from tests.support.backoff import end_backoffs
-from tests.support.steps import replace_steps
+from tests.support.steps import is_ready, replace_steps
 from tests.warmer.flow.conftest import meanwhile
 from warmer.deadline import JobContext
 from warmer.flow.steps import FlowSteps
@@ -88,7 +88,7 @@ def test_an_evicted_variant_is_made_from_a_larger_one(
     warm(context, file_id)
     context.redis.delete(context.keys.variant(file_id, 80, "webp"), context.keys.preview(file_id))
     warm(context, file_id)
-    assert context.steps.store.is_ready(file_id)
+    assert is_ready(context.steps.store, file_id)
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
@@ -168,7 +168,7 @@ def test_a_picture_forgotten_during_the_fetch_stays_forgotten(context: WorkerCon
 def test_a_worker_that_lost_the_lease_in_the_middle_stores_nothing(context: WorkerContext, file_id: str) -> None:
     steps = meanwhile(context, "fetch", lambda: context.redis.set(context.keys.lease(file_id), "another"))
     assert warm(context, file_id, steps=steps) == "skipped: the lease expired"
-    assert not context.steps.store.is_ready(file_id)
+    assert not is_ready(context.steps.store, file_id)
 
 
 @pytest.mark.parametrize("waited", [VariantSpec(160, "webp"), VariantSpec(80, "webp"), VariantSpec(320, "jpeg")])

@@ -7,6 +7,7 @@ from redis import Redis
 
 from tests.conftest import listening
 from tests.support.remaining import remaining
+from tests.support.steps import is_ready
 from tests.warmer.conftest import list_keys
 from tests.warmer.state.conftest import DAY, FID, FORMATS, OTHER, PREVIEW, render
 from warmer.keys import FAILURES_SECONDS, Keys
@@ -73,7 +74,7 @@ def test_ready_means_every_size_in_the_first_format(store: PhotoStore, lease: Le
     assert store.get_statuses([FID])[0].status == "warming"
     store.put(lease, render(320))
     assert store.get_statuses([FID]) == [PhotoStatus("ready", PREVIEW, version_of("AQADunique"))]
-    assert store.is_ready(FID)
+    assert is_ready(store, FID)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, make_picture, next_id
 from tests.support.receiver import Receiver
+from tests.support.steps import is_ready
 from tests.warmer.flow.conftest import follow, mark_old
 from tests.warmer.webhook.conftest import get_shown, hide, warm
 from warmer.cache_tags import CacheTags
@@ -44,7 +45,7 @@ def test_the_first_picture_is_announced_once_it_is_ready(
     delivery.run(told)
     (got,) = receiver.got
     shown, person = get_shown(context, told), Subject.of_person(told)
-    assert context.steps.store.is_ready(shown)
+    assert is_ready(context.steps.store, shown)
     assert got.event["type"] == "photo.changed"
     assert got.event["data"] == {
         "id": told,
@@ -163,7 +164,7 @@ def test_a_loss_is_published_when_the_picture_is_served_no_more(
     shown, stored = get_shown(context, told), []
     parts: Any = context.people
     monkeypatch.setattr(
-        parts._records.outbox, "_send", lambda _: stored.append(context.steps.store.is_ready(shown))
+        parts._records.outbox, "_send", lambda _: stored.append(is_ready(context.steps.store, shown))
     )  # fmt: skip
     if way == "forget":
         context.steps.forget.person(told)

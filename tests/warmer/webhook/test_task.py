@@ -10,6 +10,7 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, wait_until
 from tests.support.receiver import SECRET, Receiver, verify_by_hand
+from tests.support.steps import is_ready
 from warmer.keys import Subject
 from warmer.webhook.delivery import PLACES
 from warmer.wiring import WorkerContext, close_worker_context
@@ -48,7 +49,7 @@ def test_pictures_become_warm_while_the_receiver_hangs(
     wait_until(lambda: len(receiver.got) == PLACES)
     file_id = telegram.world.add_file(make_picture(color="red"))
     context.publisher.publish(file_id, "warm")
-    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: is_ready(context.steps.store, file_id))
     assert len(receiver.got) == PLACES
     receiver.opened.set()
     wait_until(lambda: {got.event["data"]["id"] for got in receiver.got} == set(ids))

@@ -10,6 +10,7 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.support.clock import Clock
 from tests.support.remaining import remaining
+from tests.support.steps import is_ready
 from tests.warmer.conftest import list_next_runs
 from warmer.deadline import JobContext
 from warmer.flow.profile import refresh_profile
@@ -169,7 +170,7 @@ def test_evicted_pictures_of_the_newest_are_warm_after_the_next_round(context: W
     keep_newest(context)
     run_tick(context)
     assert run_rewarm_messages(context) == ["done"]
-    assert context.steps.store.is_ready(file_id)
+    assert is_ready(context.steps.store, file_id)
 
 
 def test_a_picture_that_is_retried_is_not_tried_earlier(context: WorkerContext, file_id: str) -> None:

@@ -10,6 +10,7 @@ from celery.worker import state
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, wait_until
 from tests.support.clock import Clock
+from tests.support.steps import is_ready
 from tests.warmer.conftest import list_next_runs
 from tests.warmer.worker.test_tasks import are_queues_empty, count_outcomes
 from warmer.celery import app as celery
@@ -99,8 +100,8 @@ def test_a_subject_that_is_not_stored_takes_no_other_one_of_its_message_along(
     spoil(context, telegram, second)
     before = {kind: count_outcomes("warm", kind) for kind in ("done", outcome)}
     celery.send_task("warm", args=[first, "warm"], kwargs={"others": [second, third]}, queue="warm")
-    wait_until(lambda: context.steps.store.is_ready(first) and context.steps.store.is_ready(third))
+    wait_until(lambda: is_ready(context.steps.store, first) and is_ready(context.steps.store, third))
     wait_until(lambda: are_queues_empty(context))
     after = {kind: count_outcomes("warm", kind) for kind in ("done", outcome)}
     assert after == {"done": before["done"] + 2, outcome: before[outcome] + 1}
-    assert not context.steps.store.is_ready(second)
+    assert not is_ready(context.steps.store, second)

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from faketelegram import FakeTelegram
 from tests.conftest import list_traces, wait_until
 from tests.support.redis_kinds import connect_broker
+from tests.support.steps import is_ready
 from warmer.celery import app as celery
 from warmer.keys import QUEUES, Lane
 from warmer.open_files import LEAST
@@ -40,7 +41,7 @@ def test_a_picture_that_is_queued_in_every_lane_is_fetched_once(
     context.publisher.publish_hot(file_id, None)
     context.publisher.publish(file_id, "warm")
     context.publisher.publish(file_id, "rewarm")
-    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: is_ready(context.steps.store, file_id))
     wait_until(lambda: are_queues_empty(context))
     wait_until(
         lambda: (
@@ -64,13 +65,13 @@ def test_a_stale_hot_message_is_skipped_and_a_warm_one_is_not(
         lambda: list_traces(context.redis, file_id) == []
     )  # the queue's own trace, until the message is acknowledged
     celery.send_task("warm", args=[file_id, "warm"], queue="warm")
-    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: is_ready(context.steps.store, file_id))
 
 
 @needs_worker
 def test_arguments_that_only_a_newer_release_knows_are_ignored(context: WorkerContext, file_id: str) -> None:
     celery.send_task("warm", args=[file_id, "warm", "more"], kwargs={"and": "more"}, queue="warm")
-    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: is_ready(context.steps.store, file_id))
     wait_until(lambda: are_queues_empty(context))
 
 
@@ -82,7 +83,7 @@ def test_a_task_that_only_a_newer_release_knows_is_dropped_and_the_worker_goes_o
         celery.send_task("polish", args=[file_id], queue=lane)
     wait_until(lambda: are_queues_empty(context))
     celery.send_task("warm", args=[file_id, "warm"], queue="warm")
-    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: is_ready(context.steps.store, file_id))
 
 
 @needs_worker
@@ -93,9 +94,9 @@ def test_a_message_returns_to_the_queue_if_redis_fails(
     context.redis.set(context.keys.schedule, "of a wrong type")  # the first write of a task fails
     celery.send_task("warm", args=[file_id, "warm"], queue="warm")
     wait_until(lambda: connect_broker(context.settings).hlen(f"{context.keys.queue_prefix}unacked"))
-    assert not context.steps.store.is_ready(file_id)
+    assert not is_ready(context.steps.store, file_id)
     context.redis.delete(context.keys.schedule)
-    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: is_ready(context.steps.store, file_id))
     wait_until(lambda: are_queues_empty(context))
 
 
@@ -106,7 +107,7 @@ def test_both_rounds_run_as_tasks(context: WorkerContext, file_id: str) -> None:
     wait_until(lambda: context.redis.zscore(context.keys.schedule, other) is not None)
     context.schedule.set(file_id, -1)
     celery.send_task("tick", queue="tick")
-    wait_until(lambda: context.steps.store.is_ready(file_id))
+    wait_until(lambda: is_ready(context.steps.store, file_id))
     wait_until(lambda: "due" in sum_minutes(context.redis, context.keys, 2))  # written after the round
 
 

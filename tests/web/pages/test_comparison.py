@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import wait_until
+from tests.support.steps import is_ready
 from tests.support.web_parts import as_user, file_url, new_id, queued, store_picture
 from tests.web.pages.conftest import sign_in
 from web.api.partners import LIST_MAX
@@ -101,7 +102,7 @@ def test_the_routes_want_the_page_key_or_an_api_key(
     for method, path in ROUTES:
         assert stranger.open(path, method=method, headers=OWN).status_code == 401
         assert stranger.open(path, method=method, headers=OWN | as_user(42)).status_code == 403
-    assert not get_web_context(demo_app).photos.store.inspect(pictures[0]).missing
+    assert is_ready(get_web_context(demo_app).photos.store, pictures[0])
     for method, path in ROUTES:
         assert stranger.open(path, method=method, headers=OWN | as_server).status_code in (200, 204)
 
@@ -111,7 +112,7 @@ def test_under_another_name_than_the_machines_own_a_demo_empties_nothing(
 ) -> None:
     evil = as_server | {"Host": "evil.example", "Origin": "http://evil.example"}
     assert operator.post("/demo/empty", headers=evil).status_code == 403
-    assert not get_web_context(demo_app).photos.store.inspect(pictures[0]).missing
+    assert is_ready(get_web_context(demo_app).photos.store, pictures[0])
 
 
 def test_a_bot_of_ones_own_has_no_such_routes(client: FlaskClient, as_server: dict[str, str]) -> None:
