@@ -36,7 +36,7 @@ def open_app(node: Node, settings: Settings) -> OpenApp:
 
     def open_database(database: int) -> Celery:
         app = Celery(broker=f"redis://avatars:password@{node.where}/{database}", set_as_current=False)
-        app.conf.broker_transport_options = choose_transport_options(settings)
+        app.conf.broker_transport_options = choose_transport_options(settings) | {"global_keyprefix": KEYS.queue_prefix}
         app.conf.task_queues = list_queues(settings)
         return app
 
