@@ -38,6 +38,6 @@ timezone = "UTC"
 beat_scheduler = "warmer.worker.beat_scheduler:ModestScheduler"
 beat_max_loop_interval = 2  # seconds
 beat_schedule = {  # warmer/worker/beat_rounds.py
-    "what-is-due": {"task": TICK_TASK, "schedule": TICK_SECONDS, "options": {"queue": "tick"}},
-    "keep-the-newest": {"task": KEEP_NEWEST_TASK, "schedule": KEEP_NEWEST_SECONDS, "options": {"queue": "tick"}},
+    "publish-due-warmings": {"task": TICK_TASK, "schedule": TICK_SECONDS, "options": {"queue": "tick"}},
+    "keep-newest": {"task": KEEP_NEWEST_TASK, "schedule": KEEP_NEWEST_SECONDS, "options": {"queue": "tick"}},
 }
