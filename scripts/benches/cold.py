@@ -10,16 +10,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 import psutil
 import requests
+from redis import Redis
 
 from benches.bare_pools import BarePools, bare_pools
 from benches.clients import Client, ask_all
 from benches.extent import choose
 from benches.results import Part, Recorder, Row, make_row, percentile
 from benches.rivals import AFTER, BEFORE, THUMBOR, THUMBOR_CURL, Rival, start_originals, start_thumbors
-from benches.service import NAME, SETTINGS, Service, count_threads, measure_memory, start_service
+from benches.service import NAME, SETTINGS, Service, count_threads, measure_cpu, measure_memory, start_service
 from benches.testbed import open_testbed
 from benches.upstream import Upstream, start_upstream
 from runner.ports import free_loopback_port
@@ -34,6 +36,7 @@ FILES = 16_000  # file ids of the fake Telegram
 MISS, WARM_UP = "miss, one client", 5
 MISSES, MISS_ROUNDS = choose(100, 5), choose(3, 1)
 UPSTREAM = "Telegram's two calls"
+CPU, CORES = "CPU ms per photo", "cores in use"
 ALLOWED = ((50, 10), (99, 40))  # percentile, milliseconds on top of Telegram's median
 # Compared with, and the least ratio of the rates.
 TARGETS = ((BARE, 0.9), (AFTER, 3.5), (THUMBOR, 8.0), (THUMBOR_CURL, 2.5))
@@ -45,7 +48,8 @@ class Contestant:
 
     name: str
     make: Callable[[Sequence[str]], list[float] | None]  # file ids → seconds that each client waited
-    processes: list[psutil.Process] = field(default_factory=list)
+    itself: list[psutil.Process]
+    web: list[psutil.Process] = field(default_factory=list)  # a web tier, if it has one
 
 
 def run(say: Callable[[str], None]) -> Part:
@@ -59,7 +63,7 @@ def run(say: Callable[[str], None]) -> Part:
         rivals = [*start_originals(testbed), *start_thumbors(testbed, port)]
         with bare_pools(testbed, service.count_processes(), count_threads()) as pools:
             contestants = list_contestants(service, pools, rivals)
-            measure(contestants, upstream, recorder, say)
+            measure(contestants, upstream, redis, recorder, say)
         part.rows = [_row(recorder, against, target) for against, target in TARGETS if recorder.has(WORK, against)]
         part.rows += measure_misses(service, upstream, recorder, say)
     part.skipped = [f"{name}: not installed" for name in PHOTOS if not recorder.has(WORK, name)]
@@ -74,37 +78,50 @@ def list_contestants(service: Service, pools: BarePools, rivals: list[Rival]) ->
         return lambda file_ids: ask_all(rival.port, list(map(rival.path_of, file_ids)), clients=CLIENTS)
 
     return [
-        Contestant(NAME, service.warm, [service.web, *service.workers]),
-        Contestant(BARE, pools.warm),
+        Contestant(NAME, service.warm, service.workers, [service.web]),
+        Contestant(BARE, pools.warm, [psutil.Process(one.pid) for one in pools.processes]),
         *(Contestant(rival.name, through(rival), [rival.process]) for rival in rivals),
     ]
 
 
-def measure(contestants: list[Contestant], upstream: Upstream, recorder: Recorder, say: Callable[[str], None]) -> None:
+def measure(
+    contestants: list[Contestant], upstream: Upstream, redis: Redis, recorder: Recorder, say: Callable[[str], None]
+) -> None:
     """Alternate the contestants' rounds, after one that opens all connections."""
     for contestant in contestants:
         contestant.make(upstream.take(2 * CLIENTS))
     for number in range(ROUNDS):
         for contestant in contestants:
-            figures = _measure_round(contestant, upstream)
+            figures = _measure_round(contestant, upstream, redis)
             recorder.note(WORK, contestant.name, figures)
             say(f"round {number + 1} of {ROUNDS}: {contestant.name}, {figures['photos/s']:.0f} photos/s")
-    for contestant in contestants:
-        if contestant.processes:
-            recorder.note(WORK, contestant.name, {"RSS MB": measure_memory(contestant.processes)})
 
 
-def _measure_round(contestant: Contestant, upstream: Upstream) -> dict[str, float]:
+def _measure_round(contestant: Contestant, upstream: Upstream, redis: Redis) -> dict[str, float]:
     photos = PHOTOS[contestant.name] // SHARE
     file_ids = upstream.take(photos)
-    calls = upstream.count_calls()
+    calls, cpu = upstream.count_calls(), _read_cpu(contestant, upstream, redis)
     started = time.perf_counter()
     waits = contestant.make(file_ids)
     seconds = time.perf_counter() - started
+    used = {kind: now - cpu[kind] for kind, now in _read_cpu(contestant, upstream, redis).items()}
     figures = {"photos/s": photos / seconds, "upstream calls per photo": (upstream.count_calls() - calls) / photos}
     if waits:
         figures |= {"p50 ms": percentile(waits, 50) * 1000, "p99 ms": percentile(waits, 99) * 1000}
-    return figures
+    figures |= {f"{CPU}, {kind}": seconds_of_kind / photos * 1000 for kind, seconds_of_kind in used.items()}
+    figures |= {CPU: sum(used.values()) / photos * 1000, CORES: sum(used.values()) / seconds}
+    return figures | {"RSS MB": measure_memory([*contestant.itself, *contestant.web])}
+
+
+def _read_cpu(contestant: Contestant, upstream: Upstream, redis: Redis) -> dict[str, float]:
+    """CPU seconds so far, by kind of process."""
+    of_redis: Any = redis.info("cpu")  # its type includes awaitables
+    return {
+        "itself": measure_cpu(contestant.itself),
+        "Redis": sum(of_redis[f"used_cpu_{kind}"] for kind in ("user", "sys", "user_children", "sys_children")),
+        "web tier and client": measure_cpu(contestant.web) + time.process_time(),
+        "fake Telegram": measure_cpu(upstream.processes),
+    }
 
 
 def _row(recorder: Recorder, against: str, target: float) -> Row:

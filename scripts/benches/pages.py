@@ -17,6 +17,13 @@ README, PERFORMANCE = ROOT / "README.md", ROOT / "docs" / "performance.md"
 Find = Callable[[str, str, str, str], str]  # part, work, who, figure → the number as text
 OURS, GUNICORN, GRANIAN = "this service", "this service, gunicorn", "this service, granian"
 BEFORE, AFTER, ALONE = "the original, before", "the original, after", "Telegram's two calls"
+# The first cell of a line of the CPU per picture → who makes it.
+MAKERS = {
+    OURS: OURS,
+    "the same steps in thread pools, without Celery": "thread pools without Celery",
+    AFTER: AFTER,
+    "thumbor, with curl": "thumbor, with curl",
+}
 AGAIN = "warm, and the browser's own cache"
 
 
@@ -48,6 +55,13 @@ def _first_four(state: str) -> Callable[[Find], list[str]]:
     return make_others
 
 
+def _cpu_per_picture(who: str) -> Callable[[Find], list[str]]:
+    """The CPU milliseconds by kind of process, of all of them, and the cores in use."""
+    kinds = ("itself", "Redis", "web tier and client", "fake Telegram")
+    figures = [*(f"CPU ms per photo, {kind}" for kind in kinds), "CPU ms per photo", "cores in use"]
+    return lambda find: [find("cold", "cold throughput", who, figure) for figure in figures]
+
+
 LINES = [
     Line(
         README,
@@ -77,6 +91,7 @@ LINES = [
         ],
     ),
     *(Line(PERFORMANCE, state, _first_four(state)) for state in ("cold", "warm", AGAIN)),
+    *(Line(PERFORMANCE, first, _cpu_per_picture(who)) for first, who in MAKERS.items()),
 ]
 
 

@@ -10,10 +10,11 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+import psutil
 import requests
 
 from benches.testbed import ROOT, Testbed, wait_for
@@ -30,6 +31,7 @@ class Upstream:
     url: str
     _unused: Iterator[str]
     taken: int = 0  # file ids
+    processes: list[psutil.Process] = field(default_factory=list)  # its own; none if it runs in this one
 
     def take(self, number: int) -> list[str]:
         """Take `number` unused file ids; raises LookupError if too few are left."""
@@ -61,11 +63,11 @@ def start_upstream(testbed: Testbed, number: int, latency: float = LATENCY) -> U
     """Start it with `number` file ids, and put its URL into the testbed's environment. `latency`: seconds of a call."""
     listing = testbed.folder / "upstream.json"
     program = [sys.executable, "-m", "benches.upstream", testbed.environment["TELEGRAM_BOT_TOKEN"], str(number)]
-    testbed.start([*program, str(latency), str(listing)], PYTHONPATH=str(ROOT / "scripts"))
+    process = testbed.start([*program, str(latency), str(listing)], PYTHONPATH=str(ROOT / "scripts"))
     wait_for("the fake Telegram", listing.exists)
     known = json.loads(listing.read_text())
     testbed.environment["TELEGRAM_API_URL"] = known["url"]
-    return Upstream(known["url"], iter(known["file_ids"]))
+    return Upstream(known["url"], iter(known["file_ids"]), processes=[process])
 
 
 def main(token: str, number: int, latency: float, listing: Path) -> None:
