@@ -97,6 +97,7 @@ def _run(name: str, record: Record) -> bool:
         complain(f"{name} failed after {time.monotonic() - started:.0f} s: {reason}")
         return False
     part.date, part.seconds = time.strftime("%Y-%m-%d"), round(time.monotonic() - started, 1)
+    part.machine = record.machine["processor"]
     record.put(part, PARTS)
     for line in (*map(report.show_row, part.rows), *(f"skipped: {reason}" for reason in part.skipped)):
         say(f"{name}: {line}")

@@ -153,12 +153,11 @@ def measure_misses(service: Service, upstream: Upstream, recorder: Recorder, say
     return [
         make_row(
             MISS,
-            f"{UPSTREAM} + {more} ms, p{percent}",
-            recorder.list_rounds(MISS, NAME, f"p{percent} ms"),
-            base + more,
+            f"on top of {UPSTREAM}, p{percent}",
+            [took - base for took in recorder.list_rounds(MISS, NAME, f"p{percent} ms")],
+            more,
             is_floor=False,
             unit="ms",
-            is_fixed=True,
         )
         for percent, more in ALLOWED
     ]

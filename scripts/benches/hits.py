@@ -69,8 +69,6 @@ def run(say: Callable[[str], None]) -> Part:
         running = [rival for rival in found.values() if rival]
         _store(redis, running, avatars)
         recorder = _measure(_list_contestants(testbed, running, avatars), redis, say)
-        for rival in running:
-            recorder.note(HIT, rival.name, {"RSS MB": measure_memory([rival.process])})
     part.measurements = recorder.list_measurements()
     part.rows = make_rows(recorder)
     return part
@@ -123,6 +121,8 @@ def _measure(contestants: Sequence[Contestant], redis: Redis, say: Callable[[str
             measured = one.load(SECONDS)
             figures = {RATE: measured.rate, "p50 ms": measured.p50, "p99 ms": measured.p99}
             figures["bytes each"] = measured.bytes_each
+            if one.work == HIT:
+                figures["RSS MB"] = measure_memory([one.rival.process])
             if one.rival.name in (OURS, GRANIAN):
                 figures[FROM_REDIS] = (_count_sent(redis) - sent - own_bytes) / measured.requests
             recorder.note(one.work, one.rival.name, figures)
@@ -161,8 +161,8 @@ def make_rows(recorder: Recorder) -> list[Row]:
             ratios = recorder.list_ratios(RATE, ours, (HIT, peer))
             rows.append(make_row(name, against, ratios, target, is_moonshot=name == MOONSHOT))
     photo_bytes = [max(0.0, sent - BOOKKEEPING) for sent in recorder.list_rounds(NOT_MODIFIED, OURS, FROM_REDIS)]
-    fixed: dict[str, Any] = {"is_floor": False, "unit": "B", "is_fixed": True}
-    rows.append(make_row("304, gunicorn", "photo bytes from Redis", photo_bytes, 0.0, max, **fixed))
+    none: dict[str, Any] = {"is_floor": False, "unit": "B", "limit": 0.0, "limit_reason": "a 304 has no bytes"}
+    rows.append(make_row("304, gunicorn", "photo bytes from Redis", photo_bytes, 0.0, max, **none))
     return [*rows, _make_paced_row(recorder)]
 
 

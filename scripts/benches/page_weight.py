@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -45,7 +44,6 @@ def measure(browser: Browser, recorder: Recorder, say: Callable[[str], None]) ->
         for number in range(VISITS):
             say(f"{WORK}, {number + 1} of {VISITS}")
             recorder.note(WORK, NAME, weigh(browser, link))
-    fixed: dict[str, Any] = {"is_floor": False, "is_fixed": True, "unit": ""}
     return [
         make_row(WORK, "bytes", recorder.list_rounds(WORK, NAME, "kB"), 70, max, is_floor=False, unit="kB"),
         make_row(
@@ -54,7 +52,8 @@ def measure(browser: Browser, recorder: Recorder, say: Callable[[str], None]) ->
             recorder.list_rounds(WORK, NAME, "requests"),
             12,
             max,
-            **fixed,
+            is_floor=False,
+            unit="",
         ),
     ]
 

@@ -25,9 +25,11 @@ class Record:
     failed: dict[str, str] = field(default_factory=dict)  # part → date and reason, until it reaches its end again
 
     def put(self, part: Part, order: Sequence[str]) -> None:
-        """Replace the part's last results; the parts stay in this order."""
+        """Compare the part with its last results, and replace them; the parts stay in this order."""
         self.failed.pop(part.name, None)
-        by_name = {one.name: one for one in self.parts} | {part.name: part}
+        by_name = {one.name: one for one in self.parts}
+        part.follow(by_name.get(part.name, Part(part.name)))
+        by_name[part.name] = part
         self.parts = [by_name[name] for name in order if name in by_name]
 
     def fail(self, name: str, reason: str) -> None:
@@ -45,7 +47,7 @@ class Record:
         """Write it as JSON; every row says whether its target holds."""
         shown = asdict(self)
         for part, found in zip(shown["parts"], self.parts, strict=True):
-            part["rows"] = [asdict(row) | {"holds": row.holds, "raised": row.raised} for row in found.rows]
+            part["rows"] = [asdict(row) | {"holds": row.holds} for row in found.rows]
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_suffix(".draft")
         draft.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", "utf-8")

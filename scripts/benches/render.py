@@ -105,7 +105,7 @@ def _compare_bytes(recorder: Recorder, source: bytes, theirs: bytes) -> None:
         with Image.open(BytesIO(body)) as image:
             if (image.size, image.mode, image.format) != ((SIZE, SIZE), "RGB", "WEBP"):
                 raise ValueError(f"{who} rendered {image.size}, {image.mode}, {image.format}")
-            recorder.note(ONE, who, {"bytes": len(body), "PSNR dB": _compute_psnr(image, exact)})
+            recorder.count(ONE, who, {"bytes": len(body), "PSNR dB": _compute_psnr(image, exact)})
 
 
 def _shrink(source: bytes, size: int) -> Image.Image:

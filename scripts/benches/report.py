@@ -18,8 +18,11 @@ QUICK_FOLDER = ROOT / "build" / "bench"  # a quick run's figures mean nothing
 INTRODUCTION = (
     "`./scripts/bench` writes this page. A target is a ratio within one run unless its row names a unit.",
     "A figure is the median of alternating rounds; the range shows the lowest and the highest round, *times* says how",
-    "many there were. *Raised* is the next target after one that holds: 1.1 × what was reached. A moonshot is wished",
-    "for, not promised.",
+    "many there were. *Counted* figures are the same in every run of these versions.",
+    "",
+    "A target that holds is *raised* to 1.1 × what was reached, and the raised one stays until a later run on the same",
+    "kind of machine reaches it and raises it again. A row *rose* or *fell* if all of its rounds are outside the range",
+    "of that machine's last run. A moonshot is wished for, not promised.",
 )
 # The drawn figure of each part, and the better direction.
 DRAWN = {
@@ -129,7 +132,7 @@ def make_page(record: Record, notes: Notes) -> str:
 def make_table(rows: Sequence[Row], notes: Notes) -> str:
     """The targets as a table, including the missed ones."""
     lines = [
-        f"| {row.work} | {row.against} | {_target(row)} | {_measured(row)} | {_range(row.low, row.high)} "
+        f"| {row.work} | {row.against} | {_target(row)} | {_measured(row)} | {_range(row)} "
         f"| {row.times or '–'} | {_verdict(row, notes)} |"
         for row in rows
     ]
@@ -138,13 +141,13 @@ def make_table(rows: Sequence[Row], notes: Notes) -> str:
 
 def show_row(row: Row) -> str:
     """A target as one line of text."""
-    found = f"{_measured(row)}, {_range(row.low, row.high)}, measured {row.times or '–'} ×"
+    found = f"{_measured(row)}, {_range(row)}, measured {row.times or '–'} ×"
     return f"{row.work}, against {row.against}: {found} (target {_target(row)}) {_verdict(row, read_notes())}"
 
 
 def show_measurement(one: Measurement) -> str:
     """A figure as a line of a table."""
-    figures = f"{show_number(one.value)} | {_range(one.low, one.high)} | {one.times or '–'}"
+    figures = f"{show_number(one.value)} | {_range(one)} | {one.times or '–'}"
     return f"| {one.work} | {one.who} | {one.figure} | {figures} |"
 
 
@@ -156,20 +159,38 @@ def list_stray_notes(record: Record, notes: Notes) -> list[str]:
 
 def _verdict(row: Row, notes: Notes) -> str:
     why = [row.note] if row.note else []
-    if row.holds:
-        word = f"holds; raised: {_bound(row, row.raised)}" if row.raised is not None else "holds"
-    else:
-        word = "moonshot, not reached" if row.is_moonshot else "**MISS**"
+    words = ["holds" if row.holds else "moonshot, not reached" if row.is_moonshot else "**MISS**"]
+    if not row.holds:
         why += [notes.get(f"{row.work} | {row.against}", "" if why else UNEXPLAINED)]
-    return ": ".join([word, *(["; ".join(filter(None, why))] if any(why) else [])])
+    words += _list_changes(row)
+    return ": ".join(filter(None, ["; ".join(words), "; ".join(filter(None, why))]))
 
 
-def _range(low: float | None, high: float | None) -> str:
-    return "–" if low is None or high is None else f"{show_number(low)} – {show_number(high)}"
+def _list_changes(row: Row) -> list[str]:
+    """What the row says of the last run and of the next one."""
+    changes = []
+    if row.trend and row.last is not None:
+        better = "better" if (row.trend == "rose") == row.is_floor else "worse"
+        changes.append(f"{row.trend} from {_show(row, row.last)}, {better}")
+    if row.is_at_limit:
+        return [*changes, f"no run can better it, since {row.limit_reason}"]
+    if row.sought is not None and row.meets(row.sought):
+        changes.append(f"reached the raised {_bound(row, row.sought)}")
+    if row.holds and row.raised is not None:
+        changes.append(f"raised to {_bound(row, row.raised)}")
+    return changes
+
+
+def _range(one: Row | Measurement) -> str:
+    if isinstance(one, Measurement) and one.is_counted:
+        return "counted"
+    if one.low is None or one.high is None:
+        return "–"
+    return "no spread" if one.times == 1 else f"{show_number(one.low)} – {show_number(one.high)}"
 
 
 def _measured(row: Row) -> str:
-    return f"{show_number(row.measured)} {row.unit}".rstrip()
+    return _show(row, row.measured)
 
 
 def _target(row: Row) -> str:
@@ -177,4 +198,8 @@ def _target(row: Row) -> str:
 
 
 def _bound(row: Row, value: float) -> str:
-    return f"{'≥' if row.is_floor else '≤'} {show_number(value)} {row.unit}".rstrip()
+    return f"{'≥' if row.is_floor else '≤'} {_show(row, value)}"
+
+
+def _show(row: Row, value: float) -> str:
+    return f"{show_number(value)} {row.unit}".rstrip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -24,6 +24,7 @@ class Measurement:
     low: float  # the lowest round
     high: float  # the highest round
     times: int = 0  # rounds; 0: not recorded
+    is_counted: bool = False  # the same in every round and run of these versions
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,53 @@ class Row:
     low: float | None = None  # the lowest round
     high: float | None = None
     times: int = 0  # rounds; 0: not recorded
-    is_fixed: bool = False  # a count or a floor that no run can better: never raised
+    limit: float | None = None  # no run can better this
+    limit_reason: str = ""
     is_moonshot: bool = False  # wished for, not promised
+    last: float | None = None  # measured by the last run
+    trend: str = ""  # "rose" or "fell": no round of this run is in the range of the last one
+    sought: float | None = None  # the raised target that the last run left
+    raised: float | None = None  # the raised target for the next run
 
     @property
     def holds(self) -> bool:
-        return self.measured >= self.target if self.is_floor else self.measured <= self.target
+        """Whether the demanded target is met."""
+        return self.meets(self.target)
+
+    def meets(self, bound: float) -> bool:
+        """Returns True if the measured value is at least as good as this."""
+        return self.measured >= bound if self.is_floor else self.measured <= bound
 
     @property
-    def raised(self) -> float | None:
-        """The next target after one that was met; None for a missed or a fixed one."""
-        if not self.holds or self.is_fixed:
-            return None
-        harder = self.measured * RAISE if self.is_floor else self.measured / RAISE
-        return max(harder, self.target) if self.is_floor else min(harder, self.target)
+    def is_at_limit(self) -> bool:
+        return self.limit is not None and self.meets(self.limit)
+
+    def follow(self, last: Row | None) -> Row:
+        """This row after the one of the last run, None if there is none: compared with it, its target raised.
+
+        A raised target stays until a run meets it, so that many small steps back show, too.
+        """
+        raised = sought = last.raised if last else None
+        if self.holds and (sought is None or self.meets(sought)):
+            raised = self._find_harder_target()
+        reached = last.measured if last else None
+        return replace(self, last=reached, trend=self._find_trend(last), sought=sought, raised=raised)
+
+    def _find_harder_target(self) -> float:
+        """A tenth beyond what was reached, as far as the limit allows."""
+        if self.is_floor:
+            harder = max(self.measured * RAISE, self.target)
+            return harder if self.limit is None else min(harder, self.limit)
+        harder = min(self.measured / RAISE, self.target)
+        return harder if self.limit is None else max(harder, self.limit)
+
+    def _find_trend(self, last: Row | None) -> str:
+        if last is None or min(last.times, self.times) < 2:  # no spread
+            return ""
+        if None in (ends := (self.low, self.high, last.low, last.high)):
+            return ""
+        low, high, last_low, last_high = map(float, ends)  # type: ignore[arg-type]  # none is None
+        return "rose" if low > last_high else "fell" if high < last_low else ""
 
 
 def make_row(
@@ -79,6 +113,12 @@ class Part:
     skipped: list[str] = field(default_factory=list)  # "thumbor: does not install here (…)"
     date: str = ""  # of its last run that reached the end, as 2026-11-30
     seconds: float = 0.0  # that it took
+    machine: str = ""  # its processor: only runs on the same kind are compared
+
+    def follow(self, last: Part) -> None:
+        """Compare its rows with those of its last run, if that was on the same kind of machine."""
+        known = {(row.work, row.against): row for row in last.rows} if last.machine == self.machine else {}
+        self.rows = [row.follow(known.get((row.work, row.against))) for row in self.rows]
 
 
 class Recorder:
@@ -86,11 +126,17 @@ class Recorder:
 
     def __init__(self) -> None:
         self._rounds: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+        self._counted: set[tuple[str, str, str]] = set()
 
     def note(self, work: str, who: str, figures: Mapping[str, float]) -> None:
         """Record the figures of one round, such as {"photos/s": 120}."""
         for name, value in figures.items():
             self._rounds[work, who, name].append(value)
+
+    def count(self, work: str, who: str, figures: Mapping[str, float]) -> None:
+        """Record figures that are the same in every round and run of these versions."""
+        self.note(work, who, figures)
+        self._counted.update((work, who, name) for name in figures)
 
     def has(self, work: str, who: str) -> bool:
         """Returns True if anything was recorded of them."""
@@ -123,7 +169,7 @@ class Recorder:
     def list_measurements(self) -> list[Measurement]:
         """All figures, in the order of their first record."""
         return [
-            Measurement(*key, median(values), min(values), max(values), len(values))
+            Measurement(*key, median(values), min(values), max(values), len(values), key in self._counted)
             for key, values in self._rounds.items()
         ]
 

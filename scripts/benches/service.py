@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 import requests
@@ -46,6 +46,13 @@ class Service:
                 body = {"photo_file_ids": file_ids[start : start + BATCH]}
                 url = f"http://127.0.0.1:{self.port}/api/photos/warm"
                 session.post(url, json=body, headers=self.testbed.headers, timeout=30).raise_for_status()
+
+    def start_another_web(self, *options: str) -> Service:
+        """The same service, seen through one more web tier, which serves once this returns."""
+        port = free_loopback_port()
+        web = self.testbed.start_web(port, BOTH, *options)
+        wait_for("another web tier", lambda: is_up(port, "/healthz"))
+        return replace(self, port=port, web=web)
 
     def count_processes(self) -> int:
         """How many worker processes send heartbeats."""

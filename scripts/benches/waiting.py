@@ -6,7 +6,8 @@ thousands wait where no worker runs, so that none is answered meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,17 @@ from runner.ports import free_loopback_port
 CROWD, LATENCY = 400, 0.3  # clients; seconds of a call
 CROWD_ROUNDS = choose(5, 1)
 AT_ONCE = f"{CROWD} clients on one cold picture, {LATENCY * 1000:.0f} ms a call"
-PARKED, PICTURES = choose(5_000, 300), 8  # clients that wait, and the pictures that they wait for
+PARKED = choose(5_000, 300)  # clients that wait
+FEW, MANY = 8, 200  # different pictures that they wait for
 WAIT_SECONDS = 10  # the longest allowed
 PARKED_ROUNDS, SECONDS = choose(3, 1), choose(3, 1)
 RATE = 4_000  # hits a second
 AVATARS = 24
-HITS, HITS_BESIDE = f"{RATE:,} hits/s", f"{RATE:,} hits/s beside {PARKED:,} waiting clients"
-WAITING = f"{PARKED:,} waiting clients"
+HITS = f"{RATE:,} hits/s"
+WAITING, WAITING_FOR_MANY = (f"{PARKED:,} clients waiting for {number} pictures" for number in (FEW, MANY))
 SERVER_CORE, CLIENT_CORE = (0,), (1,)
+ALL: dict[str, Any] = {"limit": CROWD, "limit_reason": "all are answered"}
+ONE: dict[str, Any] = {"limit": 1, "limit_reason": "each picture takes one"}
 Say = Callable[[str], None]
 
 
@@ -74,10 +78,19 @@ def measure_parked(testbed: Testbed, recorder: Recorder) -> None:
     load.run(f"http://127.0.0.1:{port}", file, SECONDS, BOTH)  # both processes get the pictures
     note_hits(recorder, HITS, port, file)
     before = measure_memory([web])
-    cold = [(testbed.path_of(f"AgAC-a-picture-that-nobody-fetches-{number}"), "") for number in range(PICTURES)]
+    for waiting, pictures in ((WAITING, FEW), (WAITING_FOR_MANY, MANY)):
+        with park(testbed, port, pictures):
+            note_hits(recorder, f"{HITS} beside {waiting}", port, file)
+            if waiting == WAITING:  # later crowds find the memory of this one
+                recorder.note(WAITING, NAME, {"kB each": (measure_memory([web]) - before) * 1000 / PARKED})
+
+
+@contextmanager
+def park(testbed: Testbed, port: int, pictures: int) -> Iterator[None]:
+    """Clients wait during this block for so many different pictures, each kind of crowd for its own."""
+    cold = [(testbed.path_of(f"AgAC-one-of-{pictures}-that-nobody-fetches-{number}"), "") for number in range(pictures)]
     with parked.park(port, load.write_requests(testbed.folder / "cold", cold), PARKED, CLIENT_CORE) as crowd:
-        note_hits(recorder, HITS_BESIDE, port, file)
-        recorder.note(WAITING, NAME, {"kB each": (measure_memory([web]) - before) * 1000 / PARKED})
+        yield
         if answered := crowd.count_answered():
             raise load.BrokenRound(f"{answered} of {PARKED} clients were answered before the end of the round")
 
@@ -90,21 +103,19 @@ def note_hits(recorder: Recorder, work: str, port: int, file: Path) -> None:
 
 def list_rows(recorder: Recorder) -> list[Row]:
     """The targets; every round must hold those of the crowd."""
-    fixed: dict[str, Any] = {"is_fixed": True, "unit": ""}
 
     def crowd(figure: str) -> list[float]:
         return recorder.list_rounds(AT_ONCE, NAME, figure)
 
+    def list_slowdowns(waiting: str) -> list[float]:
+        return recorder.list_ratios("p99 ms", (f"{HITS} beside {waiting}", NAME), (HITS, NAME))
+
+    rss, crowds = recorder.list_rounds(WAITING, NAME, "kB each"), (WAITING, WAITING_FOR_MANY)
+
     return [
-        make_row(AT_ONCE, "answered 200", crowd("answered 200"), CROWD, min, **fixed),
-        make_row(AT_ONCE, "getFile", crowd("getFile"), 1, max, is_floor=False, **fixed),
-        make_row(AT_ONCE, "downloads", crowd("downloads"), 1, max, is_floor=False, **fixed),
-        make_row(WAITING, "RSS each", recorder.list_rounds(WAITING, NAME, "kB each"), 20.0, is_floor=False, unit="kB"),
-        make_row(
-            "p99 of hits",
-            f"without {WAITING}",
-            recorder.list_ratios("p99 ms", (HITS_BESIDE, NAME), (HITS, NAME)),
-            1.5,
-            is_floor=False,
-        ),
+        make_row(AT_ONCE, "answered 200", crowd("answered 200"), CROWD, min, unit="", **ALL),
+        make_row(AT_ONCE, "getFile", crowd("getFile"), 1, max, is_floor=False, unit="", **ONE),
+        make_row(AT_ONCE, "downloads", crowd("downloads"), 1, max, is_floor=False, unit="", **ONE),
+        make_row(WAITING, "RSS each", rss, 20.0, is_floor=False, unit="kB", note="without the kernel's memory"),
+        *(make_row("p99 of hits", f"without {each}", list_slowdowns(each), 1.5, is_floor=False) for each in crowds),
     ]

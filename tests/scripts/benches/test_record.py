@@ -34,6 +34,14 @@ def test_a_part_replaces_its_own_results_and_keeps_its_place() -> None:
     ]  # fmt: skip
 
 
+def test_a_part_is_compared_with_its_last_results() -> None:
+    record = Record(parts=[Part("hits", rows=[Row("hit", "thumbor", 6.0, 5.0).follow(None)])])
+    record.put(Part("hits", rows=[Row("hit", "thumbor", 5.1, 5.0)]), ORDER)
+    [row] = record.parts[0].rows
+    assert row.last == 6.0
+    assert row.sought == pytest.approx(6.6)
+
+
 def test_a_part_that_failed_keeps_its_last_results_until_it_reaches_its_end_again() -> None:
     record = Record(parts=[OLD])
     record.fail("hits", "TimeoutError: Redis is missing")

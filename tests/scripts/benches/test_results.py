@@ -14,7 +14,7 @@ from benches.record import Record
 from benches.results import Measurement, Part, Recorder, Row, make_row, percentile
 
 ROOT = Path(__file__).resolve().parents[3]
-MET = Row("hit", "thumbor", measured=4.2, target=4.0, low=4.1, high=4.3, times=3)
+MET = Row("hit", "thumbor", measured=4.2, target=4.0, low=4.1, high=4.3, times=3).follow(None)
 MISSED = Row("304", "photo bytes", measured=17.0, target=0.0, is_floor=False, unit="B", note="one look")
 RATE = Measurement("hit", "thumbor", "requests/s", 1290, 1200, 1300, 3)
 PART = Part("hits", [RATE], [MET, MISSED], ["nginx: missing"], "2026-11-30", 12.0)
@@ -79,13 +79,67 @@ def test_a_row_has_the_median_of_its_rounds_their_range_and_their_number() -> No
 
 
 def test_a_target_that_holds_is_raised_to_a_tenth_beyond_what_was_reached() -> None:
-    assert Row("", "", measured=20.0, target=5.0).raised == pytest.approx(22.0)
-    assert Row("", "", measured=11.0, target=20.0, is_floor=False).raised == pytest.approx(10.0)
+    assert Row("", "", measured=20.0, target=5.0).follow(None).raised == pytest.approx(22.0)
+    assert Row("", "", measured=11.0, target=20.0, is_floor=False).follow(None).raised == pytest.approx(10.0)
 
 
-def test_a_missed_or_a_fixed_target_is_not_raised() -> None:
-    assert Row("", "", measured=4.0, target=5.0).raised is None
-    assert Row("", "", measured=400, target=400, is_fixed=True).raised is None
+def test_a_missed_target_is_not_raised_and_none_is_raised_beyond_what_is_possible() -> None:
+    assert Row("", "", measured=4.0, target=5.0).follow(None).raised is None
+    assert Row("", "", measured=400, target=400, limit=400).follow(None).raised == 400
+    assert Row("", "", measured=1.05, target=1.2, is_floor=False, limit=1.0).follow(None).raised == 1.0
+
+
+@pytest.mark.parametrize(("measured", "raised"), [(6.0, 7.2), (7.1, 7.2), (4.0, 7.2), (8.0, 8.8)])
+def test_a_raised_target_stays_until_a_run_reaches_it(measured: float, raised: float) -> None:
+    last = Row("", "", measured=6.5, target=5.0, raised=7.2)
+    assert Row("", "", measured=measured, target=5.0).follow(last).raised == pytest.approx(raised)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "trend"), [([4.9, 5.1, 5.8], "fell"), ([5.1, 6.0], ""), ([6.9, 7.0], "rose"), ([9.0], "")]
+)
+def test_a_row_rose_or_fell_if_all_its_rounds_are_outside_the_range_of_the_last_run(
+    rounds: list[float], trend: str
+) -> None:
+    last = make_row("hit", "thumbor", [5.9, 6.6, 6.8], 5.0)
+    assert make_row("hit", "thumbor", rounds, 5.0).follow(last).trend == trend
+
+
+def test_only_runs_on_the_same_kind_of_machine_are_compared() -> None:
+    last = Part("hits", rows=[make_row("hit", "thumbor", [5.9, 6.8], 5.0).follow(None)], machine="two cores")
+    for machine, trend in (("two cores", "fell"), ("eight cores", "")):
+        now = Part("hits", rows=[make_row("hit", "thumbor", [5.1, 5.2], 5.0)], machine=machine)
+        now.follow(last)
+        assert [row.trend for row in now.rows] == [trend]
+
+
+def test_the_table_says_what_changed_since_the_last_run() -> None:
+    last = make_row("hit", "p99", [1.0, 2.0], 9.0, is_floor=False).follow(None)
+    for rounds, words in (
+        ([3.0, 5.0], "holds; rose from 1.5 ms, worse; raised to ≤ 1.36 ms"),
+        ([0.5, 0.6], "holds; fell from 1.5 ms, better; reached the raised ≤ 1.36 ms; raised to ≤ 0.5 ms"),
+        ([10.0, 12.0], "**MISS**; rose from 1.5 ms, worse: not explained yet"),
+    ):
+        row = make_row("hit", "p99", rounds, 9.0, is_floor=False, unit="ms").follow(last)
+        assert report.make_table([row], {}).splitlines()[-1].endswith(f"| 2 | {words} |")
+
+
+def test_a_row_that_no_run_can_better_says_why() -> None:
+    row = make_row("crowd", "answered 200", [400.0, 400.0], 400, unit="", limit=400, limit_reason="all are answered")
+    assert report.make_table([row.follow(row.follow(None))], {}).endswith(
+        "| holds; no run can better it, since all are answered |\n"
+    )
+
+
+def test_figures_without_a_spread_say_so() -> None:
+    recorder = Recorder()
+    recorder.note("storm", "ours", {"PUTs/s": 383.0})
+    recorder.count("render", "ours", {"bytes": 2132})
+    assert [report.show_measurement(one) for one in recorder.list_measurements()] == [
+        "| storm | ours | PUTs/s | 383 | no spread | 1 |",
+        "| render | ours | bytes | 2,132 | counted | 1 |",
+    ]
+    assert "| 5 × | no spread | 1 |" in report.make_table([make_row("storm", "", [5.0], 4.0)], {})
 
 
 def test_ratios_of_blocks_compare_their_medians() -> None:
@@ -99,7 +153,7 @@ def test_ratios_of_blocks_compare_their_medians() -> None:
 def test_the_table_shows_held_and_missed_targets() -> None:
     table = report.make_table([MET, MISSED], {}).splitlines()
     assert table[2:] == [
-        "| hit | thumbor | ≥ 4 × | 4.2 × | 4.1 – 4.3 | 3 | holds; raised: ≥ 4.62 × |",
+        "| hit | thumbor | ≥ 4 × | 4.2 × | 4.1 – 4.3 | 3 | holds; raised to ≥ 4.62 × |",
         "| 304 | photo bytes | ≤ 0 B | 17 B | – | – | **MISS**: one look |",
     ]
 
