@@ -1,6 +1,7 @@
 """Write deploy/compose.yaml and deploy/nginx/compose.conf, or both into the folder given, from the Procfile.
 
-The configuration of nginx is that of a machine, with the address of the web container.
+The configuration of nginx is that of a machine, with the address of the web container and without IPv6, which the
+network of compose has not.
 """
 
 import json
@@ -14,6 +15,7 @@ from runner import procfile
 ROOT = Path(__file__).resolve().parents[1]
 NGINX = ROOT / "deploy" / "nginx" / "avatar-warmer.conf"
 WEB_ADDRESS = "10.213.87.8"  # fixed: nginx looks a name up only at its start, and a new container may have a new one
+SUBNET = WEB_ADDRESS.rpartition(".")[0]
 HEAD = """\
 # Written by deploy/compose.py from the Procfile.
 name: avatar-warmer
@@ -94,7 +96,7 @@ TAIL = f"""\
 networks:
   default:
     ipam:
-      config: [{{subnet: {WEB_ADDRESS.rpartition(".")[0]}.0/24}}]
+      config: [{{subnet: {SUBNET}.0/24, ip_range: {SUBNET}.128/25}}]  # no other container gets a fixed address
 
 volumes:
   redis:
@@ -125,6 +127,7 @@ def main(folder: Path) -> None:
     (folder / "nginx").mkdir(parents=True, exist_ok=True)
     (folder / "compose.yaml").write_text(HEAD + services + NGINX_SERVICE + TAIL)
     lines = NGINX.read_text("utf-8").replace("server 127.0.0.1:8000 ", f"server {WEB_ADDRESS}:8000 ")
+    lines = lines.replace("    listen [::]:80;  # plain\n", "")
     (folder / "nginx" / "compose.conf").write_text("# Written by deploy/compose.py.\n" + lines)
 
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from configparser import ConfigParser
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,14 @@ def test_ports_are_open_on_loopback_only() -> None:
 def test_nginx_finds_the_web_tier_at_its_fixed_address() -> None:
     address = SERVICES["web"]["networks"]["default"]["ipv4_address"]
     assert f"    server {address}:8000 " in (DEPLOY / "nginx" / "compose.conf").read_text()
+
+
+def test_no_other_container_can_get_the_fixed_address() -> None:
+    address = ip_address(SERVICES["web"]["networks"]["default"]["ipv4_address"])
+    (pool,) = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert address in ip_network(pool["subnet"])
+    assert address not in ip_network(pool["ip_range"])
+    assert ip_network(pool["ip_range"]).subnet_of(ip_network(pool["subnet"]))  # type: ignore[arg-type]  # both are IPv4
 
 
 def test_every_service_has_a_health_check_and_the_one_of_the_web_tier_requests_healthz() -> None:

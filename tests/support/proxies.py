@@ -15,9 +15,11 @@ import requests
 from runner.ports import free_loopback_port
 from tests.support.programs import find_program
 from tests.support.running import REQUEST_SECONDS
+from tests.support.servers import Certificate
 from tests.support.waiting import wait_until
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+SHIPPED = DEPLOY / "nginx" / "avatar-warmer.conf"
 NGINX_MAIN = """
 daemon off;
 user {user} {group};
@@ -44,7 +46,7 @@ def running(command: list[str], url: str, **environment: str) -> Iterator[str]:
     def answers() -> bool:
         assert server.poll() is None, f"{command[0]} ended"
         try:
-            return bool(requests.get(f"{url}/readyz", timeout=REQUEST_SECONDS).status_code)
+            return bool(requests.get(f"{url}/readyz", allow_redirects=False, timeout=REQUEST_SECONDS).status_code)
         except requests.ConnectionError:
             return False
 
@@ -59,12 +61,12 @@ def running(command: list[str], url: str, **environment: str) -> Iterator[str]:
 @contextmanager
 def nginx(folder: Path, upstream: str) -> Iterator[str]:
     """Run nginx with the shipped file; its cache is the folder `cache`. Yields the URL."""
-    text = (DEPLOY / "nginx" / "avatar-warmer.conf").read_text("utf-8")
+    text = SHIPPED.read_text("utf-8")
     port = free_loopback_port()
     yours = {
         "/var/cache/nginx/avatar-warmer": str(folder / "cache"),
         "server 127.0.0.1:8000": f"server {upstream.removeprefix('http://')}",
-        "listen 80;": f"listen 127.0.0.1:{port};",
+        "    listen 80;  # plain\n    listen [::]:80;  # plain\n": f"    listen 127.0.0.1:{port};\n",
         # A busy machine takes longer than a host of its own.
         "proxy_cache_lock_timeout 3s;": "proxy_cache_lock_timeout 60s;",
         "proxy_cache_lock_age 3s;": "proxy_cache_lock_age 60s;",
@@ -75,6 +77,30 @@ def nginx(folder: Path, upstream: str) -> Iterator[str]:
         text = text.replace(shipped, here)
     with _run_nginx(folder, text, port) as url:
         yield url
+
+
+@contextmanager
+def nginx_with_tls(folder: Path, upstream: str, rules: str, certificate: Certificate) -> Iterator[tuple[str, str]]:
+    """Run nginx with the shipped file after these rules of sed. Yields its http and its https URL, on 127.0.0.1."""
+    command = [find_program("sed"), "-e", rules, str(SHIPPED)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    plain, secure = free_loopback_port(), free_loopback_port()
+    yours = {
+        "/var/cache/nginx/avatar-warmer": f"{folder}/cache",
+        "server 127.0.0.1:8000": f"server {upstream.removeprefix('http://')}",
+        "listen 80;": f"listen 127.0.0.1:{plain};",
+        "listen [::]:80;": f"listen [::1]:{plain};",
+        "listen 443 ": f"listen 127.0.0.1:{secure} ",
+        "listen [::]:443 ": f"listen [::1]:{secure} ",
+        "/etc/letsencrypt/live/avatars.example.org/fullchain.pem": str(certificate.file),
+        "/etc/letsencrypt/live/avatars.example.org/privkey.pem": str(certificate.key),
+        "/var/www/html": f"{folder}/html",
+    }
+    for shipped, here in yours.items():
+        assert text.count(shipped) == 1, shipped
+        text = text.replace(shipped, here)
+    with _run_nginx(folder, text, plain) as url:
+        yield url, f"https://127.0.0.1:{secure}"
 
 
 @contextmanager
