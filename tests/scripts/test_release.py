@@ -80,6 +80,8 @@ def test_a_release_is_refused_with_one_line(project: Path) -> None:
         assert reason in done.stderr
     git(project, "tag", "v0.2.0")
     assert "v0.2.0 is released" in release(project, "0.2.0").stderr
+    (project / "setup.cfg").write_text(FILES["setup.cfg"] + "url = https://example.org/small\n")
+    assert "names example.org" in release(project, "0.2.0").stderr
     (project / "setup.cfg").write_text("changed")
     assert "not committed" in release(project, "0.2.0").stderr
     assert not (project.parent / "checked").exists()
