@@ -49,9 +49,16 @@ TABLE = (
     ),
     Substitute(
         "Containers",
-        "docker compose -f deploy/compose.yaml up --build --detach",
+        "docker compose -f deploy/compose.yaml",
         "true",
         "there is no container engine: scripts/try-deployment image follows the Dockerfile",
+    ),
+    Substitute("Containers", "git checkout v0.2.0", "true", "there is no clone, only the wheels"),
+    Substitute(
+        "Uninstall",
+        "certbot delete --non-interactive --cert-name avatars.example.org",
+        "rm -r /etc/letsencrypt/live/avatars.example.org",
+        "the certificate is not certbot's",
     ),
 )
 

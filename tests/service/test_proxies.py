@@ -214,6 +214,18 @@ def test_the_proxy_reuses_its_connections_to_the_service(cached: str, pipe: Rela
     assert pipe.connections - before <= 2  # one per nginx process
 
 
+def test_the_documented_limit_refuses_a_flood_of_one_address(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text("utf-8").partition("\n### Many requests from one address\n")[2]
+    outside, inside = re.findall(r"```nginx\n(.*?)```", page.partition("\n#")[0], re.DOTALL)
+    assert inside.count("burst=2000") == 1
+    inside = inside.replace("burst=2000", "burst=20")  # a test sends no thousands
+    outside = outside.replace("rate=1000r/s", "rate=1r/m")
+    with ShortLived() as stub, nginx(tmp_path, stub.url, outside, inside) as url:
+        photo = f"{url}/api/photos/file/AgAC?size=160"
+        answers = [get(photo).status_code for _ in range(40)]
+        assert (answers[0], answers[-1]) == (200, 429)
+
+
 class ShortLived(HttpStub):
     """Answers every request with a picture that is fresh for one second."""
 

@@ -59,9 +59,12 @@ def running(command: list[str], url: str, **environment: str) -> Iterator[str]:
 
 
 @contextmanager
-def nginx(folder: Path, upstream: str) -> Iterator[str]:
-    """Run nginx with the shipped file; its cache is the folder `cache`. Yields the URL."""
-    text = SHIPPED.read_text("utf-8")
+def nginx(folder: Path, upstream: str, outside: str = "", inside: str = "") -> Iterator[str]:
+    """Run nginx with the shipped file and more lines, outside or inside its server. Yields the URL.
+
+    Its cache is the folder `cache`.
+    """
+    text = outside + SHIPPED.read_text("utf-8").replace("\nserver {", "\nserver {\n" + inside)
     port = free_loopback_port()
     yours = {
         "/var/cache/nginx/avatar-warmer": str(folder / "cache"),

@@ -76,7 +76,7 @@ def test_every_row_of_the_table_of_substitutes_replaces_something_and_says_why()
 
 def test_what_cannot_run_on_an_empty_machine_is_replaced() -> None:
     typed = "\n".join(substitute(command.section, command.text)[0] for command in COMMANDS)
-    cannot = ("certbot certonly", "docker ", "AVATAR_SITE=avatars", "./scripts/")
+    cannot = ("certbot certonly", "certbot delete", "docker ", "git ", "AVATAR_SITE=avatars", "./scripts/")
     assert [words for words in cannot if words in typed] == []
 
 
@@ -93,6 +93,37 @@ def test_the_guide_tells_every_step_from_the_user_to_the_last_file_and_the_last_
     steps += ["First alert", "Backup", "Upgrade", "Rollback"]
     assert sections[: len(steps)] == steps
     assert sections[-1] == "Uninstall"
+
+
+def test_each_section_goes_to_the_folder_of_the_release_before_it_uses_its_files() -> None:
+    folders: dict[str, str] = {}
+    astray = []
+    for command in COMMANDS:
+        if command.text.startswith("cd "):
+            folders[command.section] = command.text
+        elif re.search(r"(?<![\w/])(?:files|\.venv)/", command.text) and command.section not in folders:
+            astray.append(command)
+    assert astray == []
+    assert set(folders.values()) == {"cd /opt/avatar-warmer"}
+
+
+def test_what_the_guide_installs_outside_the_folder_is_replaced_by_an_upgrade_and_by_a_rollback() -> None:
+    installed = re.compile(r"(?:>|0755 \S+|cp \S+) (/(?:etc/(?:systemd|nginx/conf|prometheus/alerts)|usr)\S+)$")
+    places: dict[str, set[str]] = {"Upgrade": set(), "Rollback": set()}
+    guided: set[str] = set()
+    for command in COMMANDS[: COMMANDS.index(next(one for one in COMMANDS if one.section == "Caddy"))]:
+        places.get(command.section, guided).update(installed.findall(command.text))
+    assert guided
+    assert places == {"Upgrade": guided, "Rollback": guided}
+
+
+def test_a_release_that_comes_or_goes_restarts_every_worker_before_the_web_tier() -> None:
+    for section in ("Upgrade", "Rollback"):
+        typed = [command.text for command in COMMANDS if command.section == section]
+        assert [text for text in typed if re.match("systemctl restart .*avatar-warmer", text)] == [
+            "systemctl restart 'avatar-warmer-worker*' avatar-warmer-beat",
+            "systemctl restart avatar-warmer-web avatar-warmer-flower",
+        ]
 
 
 def test_the_page_names_two_releases_to_upgrade_and_to_roll_back() -> None:
