@@ -176,6 +176,14 @@ def test_the_built_site_loads_nothing_from_other_hosts() -> None:
     assert [name for name, page in pages.items() if re.search(loads, page)] == []
 
 
+def test_each_row_and_paragraph_that_changes_a_user_of_redis_saves_it_for_its_next_start() -> None:
+    changes = [line for text in DOCS.values() for line in text.splitlines() if re.search(r"`ACL SETUSER [^`]+`", line)]
+    assert changes
+    assert [line for line in changes if "`ACL SAVE`" not in line] == []
+    told = [path.name for path, text in DOCS.items() if "ACL SETUSER" in text and "`ACL SAVE`" not in text]
+    assert told == []
+
+
 def test_every_script_that_the_pages_name_exists() -> None:
     lines = "\n".join(DOCS.values()).splitlines()
     called = {word.removeprefix("./") for line in lines for word in _words(line) if "](" not in word}
