@@ -121,6 +121,7 @@ _ALL = (
     Fault("slow-body", "the body byte by byte, one per interval (seconds)",
           _delivers(Delivery.SLOW_BODY), options={"interval": 0.1}),
     Fault("truncated-body", "half of the announced Content-Length, then the end", _delivers(Delivery.TRUNCATED)),
+    Fault("cut-body", "half of the body without a Content-Length, then the end", _delivers(Delivery.CUT)),
     Fault("odd-headers", "the right answer with a malformed line among its headers",
           lambda r, _: replace(r, headers=(*r.headers, ("X-Odd", "1\r\na line without a colon")))),
     # The content

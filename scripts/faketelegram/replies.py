@@ -13,6 +13,7 @@ class Delivery(Enum):
     SLOW_HEADERS = "slow headers"
     SLOW_BODY = "slow body"
     TRUNCATED = "truncated"  # half the promised length, then the end
+    CUT = "cut"  # half of the body without any length, then the end
     RESET = "reset"
     HANG = "hang"  # nothing, until the client leaves
 

@@ -74,6 +74,11 @@ def _truncated(reply: Reply, connection: socket.socket, _: Pause) -> bool:
     return False
 
 
+def _cut(reply: Reply, connection: socket.socket, _: Pause) -> bool:
+    connection.sendall(_head(reply, "Cache-Control: no-store", last=True) + reply.body[: len(reply.body) // 2])
+    return False
+
+
 def _reset(_reply: Reply, connection: socket.socket, _: Pause) -> bool:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
     return False
@@ -91,6 +96,7 @@ DELIVERIES: dict[Delivery, Callable[[Reply, socket.socket, Pause], bool]] = {
     Delivery.SLOW_HEADERS: _slow_headers,
     Delivery.SLOW_BODY: _slow_body,
     Delivery.TRUNCATED: _truncated,
+    Delivery.CUT: _cut,
     Delivery.RESET: _reset,
     Delivery.HANG: _hang,
 }

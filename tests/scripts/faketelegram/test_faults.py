@@ -130,6 +130,15 @@ def test_a_download_can_have_the_wrong_type_or_no_image(fake: FakeTelegram) -> N
         call(fake, "getMe")
 
 
+def test_a_cut_body_looks_whole_to_a_client_that_knows_no_length(fake: FakeTelegram) -> None:
+    path = path_of(fake)
+    whole = download(fake, path).content
+    fake.fail("download", "cut-body")
+    answer = download(fake, path)
+    assert answer.content == whole[: len(whole) // 2]
+    assert "Content-Length" not in answer.headers
+
+
 def test_a_truncated_body_is_shorter_than_its_length(fake: FakeTelegram) -> None:
     path = path_of(fake)
     fake.fail("download", "truncated-body")
