@@ -47,10 +47,14 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """The bytes that variants are rendered from. `unique_id` is empty if they come from a stored variant."""
+    """The bytes that variants are rendered from. `unique_id` is empty if they come from a stored variant.
+
+    `may_be_cut`: the download may have ended early.
+    """
 
     data: bytes = field(repr=False)
     unique_id: str = ""
+    may_be_cut: bool = False
 
 
 MAX_PROFILE_BYTES = 2**20  # of a color profile; a PNG holds it compressed
@@ -101,6 +105,7 @@ class FilePath:
 
     path: str = field(repr=False)
     unique_id: str
+    size: int | None = None  # bytes, if Telegram names them
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from warmer.flow.fetch import PhotoFetcher
 from warmer.flow.forget import Forget, wait_for_acknowledgements
 from warmer.flow.profile import ProfileLookup
 from warmer.flow.steps import FlowSteps
+from warmer.images.headers import lacks_end
 from warmer.images.memory import FairSemaphore
 from warmer.images.render import render
 from warmer.keys import Keys
@@ -165,7 +166,8 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     outbox = open_outbox(settings, redis, keys, publisher)
     people = open_people(settings, redis, keys, outbox)
     failures, leases = Failures(redis, keys, stats), LeaseManager(redis, keys)
-    check, look_every = CrossCheck(telegram, budget, outage, people, store), settings.profile_check_every
+    check = CrossCheck(telegram, budget, outage, people, store, lacks_end)
+    look_every = settings.profile_check_every
     steps = WorkerSteps(
         AttemptRunner(leases, schedule, store, people, refreshes, failures, outage, budget, check, look_every),
         PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl),

@@ -159,12 +159,12 @@ def check_fetch(rows: list[PartnerRow], context: WorkerContext) -> Check:
     try:
         path = context.budget.spend(job, "getFile", lambda deadline: context.telegram.get_file(file_id, deadline))
         is_probe = context.budget.check_pause(DOWNLOAD)
-        data = context.budget.obey(
+        source = context.budget.obey(
             job, DOWNLOAD, lambda deadline: context.telegram.download(path, deadline), is_probe=is_probe
         )
     except WarmerError as error:
         return Check(question, "wrong", str(error))
-    return Check(question, "ok", f"{_ms(started)} for {len(data)} bytes")
+    return Check(question, "ok", f"{_ms(started)} for {len(source.data)} bytes")
 
 
 def check_read(rows: list[PartnerRow], context: WorkerContext) -> Check:

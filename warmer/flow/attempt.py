@@ -17,8 +17,10 @@ from redis.exceptions import RedisError
 
 from warmer.errors import (
     Crashed,
+    CutOff,
     GaveUp,
     InOutage,
+    NotAFile,
     NotMine,
     Permanent,
     TemporarilyUnavailable,
@@ -171,19 +173,31 @@ class AttemptRunner:
             is_shared = self.outage.note_failure(subject, error.method)
             if isinstance(error, InOutage):
                 return retry, 0
-            is_ill = self._cross_check(lease, error) if is_shared else False
-            if is_ill:
-                self.budget.begin_outage(error.method)
-            if is_ill is not False or self.budget.is_ill("getMe"):  # one subject alone cannot tell the two apart
+            retry, counts = self._judge(lease, error, retry, is_shared=is_shared)
+            if not counts or self.budget.is_ill("getMe"):  # one subject alone cannot tell the two apart
                 return RETRIES[Unreachable], 0
         if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, REFUSED):
             retry = RETRY_OF_MANY
         return retry, self.store.count_failure(lease, gives_up=retry.max_tries is not None)
 
-    def _cross_check(self, lease: Lease, error: Unreachable) -> bool | None:
+    def _judge(self, lease: Lease, error: Unreachable, retry: Retry, *, is_shared: bool) -> tuple[Retry, bool]:
+        """Find out if Telegram is ill, or the subject. Returns the retry, and True if the failure counts.
+
+        `is_shared`: several subjects fail. If they do for Telegram's sake, an outage begins.
+        """
+        if not is_shared and not isinstance(error, NotAFile | CutOff):
+            return retry, True
         if lease.lane == "hot":
             self.store.announce(lease.subject, "postponed")  # the check may take seconds: no client waits for it
-        return self.cross_check.is_ill(error.method, was_refused=isinstance(error, UnknownRefusal))
+        result = self.cross_check.check(error.method)
+        is_alone = result == "alone"
+        if result == "ill" or (is_alone and is_shared and not isinstance(error, UnknownRefusal)):
+            if is_shared:
+                self.budget.begin_outage(error.method)
+            return retry, False
+        if is_alone and isinstance(error, NotAFile):  # a captive portal, or this picture
+            return RETRIES[Unreachable], True
+        return retry, result != "unknown"
 
     def _can_drop(self, lease: Lease, retry: Retry, failures: int) -> bool:
         """Returns True if only a client wants it, who asks again: retries of a flood would take minutes.

@@ -9,10 +9,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 from warmer.deadline import JobContext
-from warmer.errors import Permanent, Postponed, UnknownRefusal, Unreachable, UpstreamFailed, WarmerError
+from warmer.errors import (
+    Paused,
+    Permanent,
+    Postponed,
+    TokenRejected,
+    UnknownRefusal,
+    Unreachable,
+    UpstreamFailed,
+    WarmerError,
+)
 from warmer.keys import DOWNLOAD, Subject
 from warmer.photo import FilePath
 from warmer.state.budget import Budget
@@ -23,6 +32,13 @@ from warmer.state.photos import PhotoStore
 from warmer.telegram.client import BotApi
 
 T = TypeVar("T")
+Result = Literal[
+    "ill",  # the call fails for a good one, too
+    "well",  # it is answered
+    "alone",  # no good one is known
+    "unknown",  # another job is finding out, no token came in time, calls pause, or there was nothing to download
+]
+RESULTS: dict[str, Result] = {result: result for result in get_args(Result)}  # as Redis stores them
 NEWEST = 1000  # partners to choose from
 SAMPLE = 100  # of them, at random: an ill one is not chosen twice, and most were fetched long ago
 CANDIDATES_MAX = 3  # good subjects to try: the next one if a call is refused, or if a path cannot be had
@@ -33,30 +49,39 @@ CALL_SECONDS = 1.0  # a download that has less time left may be cut although Tel
 class CrossCheck:
     """Makes a call that failed for several subjects once more, for a good one. One at a time for all workers."""
 
-    def __init__(self, telegram: BotApi, budget: Budget, outage: Outage, people: People, store: PhotoStore) -> None:
+    def __init__(
+        self,
+        telegram: BotApi,
+        budget: Budget,
+        outage: Outage,
+        people: People,
+        store: PhotoStore,
+        lacks_end: Callable[[bytes], bool],
+        choose: Callable[[Sequence[int], int], list[int]] = random.sample,
+    ) -> None:
+        """`lacks_end`: whether a picture is cut off. `choose`: takes so many ids, at random."""
         self.telegram = telegram
         self.budget = budget
         self.outage = outage
         self.people = people
         self.store = store
+        self._lacks_end = lacks_end
+        self._choose = choose
 
-    def is_ill(self, call: str, *, was_refused: bool = False) -> bool | None:
-        """Returns True if the call fails for a good one, too, or none is known.
+    def check(self, call: str) -> Result:
+        """Make the call for a good one, unless another job makes it or has just made it."""
+        is_mine, said = self.outage.read_verdict(call)
+        if not is_mine:
+            return RESULTS.get(said, "unknown")
+        try:
+            result = self._make_call(call)
+        except Postponed:  # the next failure asks
+            self.outage.drop_verdict(call)
+            return "unknown"
+        self.outage.note_verdict(call, result)
+        return result
 
-        `was_refused`: it failed in unknown words, which is no outage if no good one is known. Returns None if that is
-        not known: another job is finding out, no token came in time, or there was nothing to download.
-        """
-        is_mine, verdict = self.outage.read_verdict(call)
-        if is_mine:
-            try:
-                verdict = self._find_verdict(call)
-            except Postponed:  # the next failure asks
-                self.outage.drop_verdict(call)
-                return None
-            self.outage.note_verdict(call, verdict)
-        return {"ill": True, "well": False, "alone": not was_refused}.get(verdict)
-
-    def _find_verdict(self, call: str) -> str:
+    def _make_call(self, call: str) -> Result:
         """An answer ends the outage of the call, if one is under way. Raises Postponed without a token."""
         job = JobContext.start("hot", CHECK_SECONDS, seconds=CHECK_SECONDS)
         try:
@@ -65,10 +90,12 @@ class CrossCheck:
             raise
         except Unreachable:
             return "ill"
-        except WarmerError:  # an answer, whatever it says; or it is about the pace or the bot, and no outage
+        except (Paused, TokenRejected):  # about the pace or the bot
+            return "unknown"
+        except WarmerError:  # an answer, whatever it says
             return "well"
 
-    def _fetch(self, call: str, job: JobContext) -> str:
+    def _fetch(self, call: str, job: JobContext) -> Result:
         candidates = self._choose_pictures(call)
         if not candidates:
             return "alone"
@@ -92,14 +119,14 @@ class CrossCheck:
             job, "getFile", lambda deadline: self.telegram.get_file(file_id, deadline), is_probe=True
         )
 
-    def _download(self, path: FilePath, job: JobContext) -> str:
+    def _download(self, path: FilePath, job: JobContext) -> Result:
         self.budget.check_pause()  # one may have begun meanwhile
         if job.deadline.remaining < CALL_SECONDS:
             return "unknown"
-        self.budget.obey(job, DOWNLOAD, lambda deadline: self.telegram.download(path, deadline), is_probe=True)
-        return "well"
+        source = self.budget.obey(job, DOWNLOAD, lambda deadline: self.telegram.download(path, deadline), is_probe=True)
+        return "ill" if source.may_be_cut and self._lacks_end(source.data) else "well"
 
-    def _look_up(self, call: str, job: JobContext) -> str:
+    def _look_up(self, call: str, job: JobContext) -> Result:
         people = self._choose_people(call)
         known = [one.id for one in people if one.looked_up_at]
         look_up = self.telegram.get_chat_photo if call == "getChat" else self.telegram.get_profile_photo
@@ -119,7 +146,7 @@ class CrossCheck:
 
     def _sample(self) -> list[int]:
         newest = self.people.list_recent_ids(NEWEST)
-        return random.sample(newest, min(SAMPLE, len(newest)))
+        return self._choose(newest, min(SAMPLE, len(newest)))
 
     def _choose_pictures(self, call: str) -> list[str]:
         failed = self.outage.list_failed(call)
@@ -130,7 +157,7 @@ class CrossCheck:
         return ready[:CANDIDATES_MAX]
 
 
-def _ask_until_answered(subjects: Sequence[T], ask: Callable[[T], object]) -> str:
+def _ask_until_answered(subjects: Sequence[T], ask: Callable[[T], object]) -> Result:
     """Returns "well" after the first answer, and "ill" if every one is refused in unknown words."""
     for subject in subjects:
         try:

@@ -50,11 +50,11 @@ class PhotoFetcher:
         return path, self.budget.read_check(pause, DOWNLOAD)
 
     def _download(self, path: FilePath, is_probe: bool, job: JobContext) -> SourceImage:
-        def download(deadline: Deadline) -> bytes:
+        def download(deadline: Deadline) -> SourceImage:
             return self.telegram.download(path, deadline)
 
         try:
-            return SourceImage(self.budget.obey(job, DOWNLOAD, download, is_probe=is_probe), path.unique_id)
+            return self.budget.obey(job, DOWNLOAD, download, is_probe=is_probe)
         except DownloadUnauthorized:
             with suppress(Postponed, UpstreamFailed):  # getMe says nothing then, and the refusal stays
                 self.budget.spend(job, "getMe", self.telegram.get_me)  # a wrong token raises and halts every call

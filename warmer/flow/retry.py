@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from warmer.errors import (
     Busy,
     Crashed,
+    CutOff,
     Dropped,
     GaveUp,
     InvalidFileId,
     NoPhoto,
+    NotAFile,
     NotAnImage,
     Paused,
     Permanent,
@@ -60,7 +62,8 @@ NEGATIVE_CACHE_MAX_SECONDS = 7 * DAY
 # an attempt. Unreachable says nothing about the picture, which is never given up for it. In an outage it is not
 # counted, and an UnknownRefusal has the short pause of Unreachable. Otherwise the picture may be ill by itself: after
 # GROWS_AFTER of them in a row the pause doubles with each one, and only subjects that are kept warm stay on the
-# schedule.
+# schedule. NotAFile and CutOff are counted only after the cross-check (`warmer.flow.attempt`), else they are retried
+# like Unreachable.
 RETRIES: dict[type[Transient], Retry] = {
     Postponed: Retry(max_tries=None, drops_hot=True),
     Dropped: Retry(max_tries=None, drops=True),
@@ -70,6 +73,8 @@ RETRIES: dict[type[Transient], Retry] = {
     UpstreamFailed: Retry(max_tries=20),  # an odd answer, such as a photo without a file id
     Unreachable: Retry(max_tries=None, pause_seconds=3),  # 5xx (telegram/replies.py; download: client.py), a timeout
     UnknownRefusal: Retry(max_tries=None, pause_seconds=MINUTE),
+    NotAFile: Retry(max_tries=3),
+    CutOff: Retry(max_tries=3),
     TemporarilyUnavailable: Retry(max_tries=3),
 }
 # Several subjects, with no good getFile in between, get the answer `temporarily unavailable`: Telegram is ill.

@@ -9,20 +9,38 @@ from __future__ import annotations
 import struct
 
 from warmer.errors import NotAnImage
-from warmer.images.jpeg import read_jpeg
-from warmer.images.png_webp import read_png, read_webp
+from warmer.images.jpeg import lacks_jpeg_end, read_jpeg
+from warmer.images.png_webp import lacks_png_end, lacks_webp_end, read_png, read_webp
 from warmer.photo import Header
+
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"  # how such files begin
 
 
 def read_header(data: bytes) -> Header:
     """The header of a JPEG, PNG or WebP file; raises NotAnImage for other files and for abusive headers."""
     try:
-        if data.startswith(b"\xff\xd8\xff"):
+        if data.startswith(_JPEG):
             return read_jpeg(data)
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        if data.startswith(_PNG):
             return read_png(data)
-        if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        if _is_webp(data):
             return read_webp(data)
     except (struct.error, IndexError):
         raise NotAnImage("the header is cut off") from None
     raise NotAnImage("not JPEG, PNG or WebP")
+
+
+def lacks_end(data: bytes) -> bool:
+    """Returns True if a JPEG, PNG or WebP file ends before its format says so.
+
+    It need not be broken for that: Pillow decodes a PNG without its last chunk.
+    """
+    if data.startswith(_JPEG):
+        return lacks_jpeg_end(data)
+    if data.startswith(_PNG):
+        return lacks_png_end(data)
+    return _is_webp(data) and lacks_webp_end(data)
+
+
+def _is_webp(data: bytes) -> bool:
+    return data.startswith(b"RIFF") and data[8:12] == b"WEBP"

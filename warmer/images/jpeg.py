@@ -16,7 +16,7 @@ MAX_SCANS = 64  # 25 bytes can make the decoder visit every pixel once more; enc
 
 # The frames that browsers support. Arithmetic coding is left out: a scan of a few bytes can take it seconds.
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), (0xC2,)
-_TABLES, _SCAN, _STANDALONE = (0xC4, 0xDB, 0xDD), 0xDA, range(0xD0, 0xD9)
+_TABLES, _SCAN, _STANDALONE, _END = (0xC4, 0xDB, 0xDD), 0xDA, range(0xD0, 0xD9), 0xD9
 _EXIF, _PROFILE = 0xE1, 0xE2
 _NAMES = {0xE0: b"JFIF\0", _EXIF: b"Exif\0\0", _PROFILE: b"ICC_PROFILE\0", 0xEE: b"Adobe"}  # how the content begins
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
@@ -56,6 +56,23 @@ def read_jpeg(data: bytes) -> Header:
         kept_bytes = blocks * _BLOCK_BYTES  # the decoder keeps all coefficients until the last scan
     parts.append(view[scan.end : end])
     return Header("JPEG", width, height, parts, orientation or UPRIGHT, len(data) + kept_bytes)
+
+
+def lacks_jpeg_end(data: bytes) -> bool:
+    """Returns True if no end follows the first scan. An end inside a segment is that of a thumbnail."""
+    place = 2
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(data, place)
+        if found is None:
+            return True
+        marker, place = found[1][0], found.end()
+        if marker == _SCAN:
+            return data.find(b"\xff\xd9", place) < 0
+        if marker == _END:
+            return False
+        if marker not in _STANDALONE:
+            place += max(2, int.from_bytes(data[place : place + 2]))
+    return False
 
 
 def _find_end(data: bytes, start: int) -> int:

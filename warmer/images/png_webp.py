@@ -76,6 +76,17 @@ def read_webp(data: bytes) -> Header:
     )  # fmt: skip
 
 
+def lacks_png_end(data: bytes) -> bool:
+    """Returns True if the last chunk, IEND, is not there as a whole. Raises NotAnImage for too many chunks."""
+    chunks = list(_list_png_chunks(data))
+    return not chunks or chunks[-1][0] != b"IEND" or chunks[-1][2] + 4 > len(data)
+
+
+def lacks_webp_end(data: bytes) -> bool:
+    """Returns True if the file is shorter than its header says (RFC 9649, 2.4)."""
+    return len(data) < 8 + int.from_bytes(data[4:8], "little")
+
+
 def _estimate_tables(view: memoryview, pixels: int, chunks: list[Chunk]) -> int:
     """The most memory that the prefix codes of the lossless picture, or of the lossless alpha channel, can take."""
     pixel_chunks = [(name, view[start:end]) for name, start, end in chunks if name in _WEBP_PIXEL_CHUNKS]

@@ -159,7 +159,7 @@ class PhotoStore:
 
     def queue_path(self, pipe: Pipeline, lease: Lease, path: FilePath, ttl: int) -> None:
         """Remember in a pipeline where Telegram keeps the file, for `ttl` seconds. `require_lease` reads the answer."""
-        value = json.dumps({"path": path.path, "unique_id": path.unique_id})
+        value = json.dumps({"path": path.path, "unique_id": path.unique_id, "size": path.size})
         keys = [*self._guards(lease.subject), self.keys.path(lease.subject)]
         queue(pipe, self._set_leased, keys=keys, args=[lease.token, self._jitter(ttl) * 1000, value])
 
@@ -244,4 +244,4 @@ def _unique_id(about: Any) -> str | None:
 
 def _read_path(value: Any) -> FilePath | None:
     said = json.loads(value) if value else {}  # with fields that another release may have added
-    return FilePath(said["path"], said["unique_id"]) if said else None
+    return FilePath(said["path"], said["unique_id"], said.get("size")) if said else None

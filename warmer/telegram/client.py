@@ -23,24 +23,27 @@ from warmer.deadline import Deadline
 from warmer.errors import (
     DeadlineExceeded,
     NoPhoto,
-    Paused,
+    NotAFile,
     TemporarilyUnavailable,
     TooBig,
     Unreachable,
     WarmerError,
 )
 from warmer.keys import DOWNLOAD
-from warmer.photo import Bot, FilePath, PhotoSize
+from warmer.photo import Bot, FilePath, PhotoSize, SourceImage
 from warmer.telegram.connections import Server, open_session
 from warmer.telegram.replies import (
+    Reply,
+    may_be_cut,
     parse_reply,
     read_bot,
     read_chat_photo,
+    read_file_size,
     read_profile_photo,
     read_result,
-    read_retry_after,
     read_unique_id,
     to_error,
+    to_pause,
 )
 from warmer.telegram.watchdog import Watchdog
 
@@ -74,8 +77,9 @@ class BotApi:
         on_call: OnCall,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock`: tells seconds; idle connections are dropped by it."""
+        """`clock`: tells seconds. It measures calls and the time for which connections are idle."""
         self._token = token
+        self._clock = clock
         self._api_root, self._file_root = server.roots
         self._on_call = on_call
         self._watchdog = Watchdog()
@@ -117,50 +121,52 @@ class BotApi:
             raise TemporarilyUnavailable("getFile: no file_path")
         if not isinstance(path, str) or not SAFE_PATH.fullmatch(path):
             raise Unreachable("getFile: an odd file_path")
-        return FilePath(path, read_unique_id("getFile", answer.get("file_unique_id", "")))
+        unique_id = read_unique_id("getFile", answer.get("file_unique_id", ""))
+        return FilePath(path, unique_id, read_file_size(answer.get("file_size")))
 
-    def download(self, path: FilePath, deadline: Deadline) -> bytes:
-        """The bytes of a file, at most 10 MiB.
+    def download(self, path: FilePath, deadline: Deadline) -> SourceImage:
+        """Returns a file of at most 10 MiB.
 
-        Raises PathExpired on 404, DownloadUnauthorized on 401, TooBig over the cap, Unreachable otherwise: also for
-        text, which a captive portal or a proxy writes instead of Telegram, with any type and status 200.
+        Raises PathExpired on 404, DownloadUnauthorized on 401, TooBig over the cap, NotAFile for text and for an empty
+        body, Unreachable otherwise.
         """
-        status, body = self._get(DOWNLOAD, f"{self._file_root}/{quote(path.path)}", {}, deadline)
-        if status == HTTPStatus.OK:
-            if b"\0" not in body[:FILE_HEAD_BYTES]:
-                raise Unreachable("download: text instead of a file")
-            return body
-        if status == HTTPStatus.NOT_FOUND:
+        reply = self._get(DOWNLOAD, f"{self._file_root}/{quote(path.path)}", {}, deadline)
+        if reply.status == HTTPStatus.OK:
+            if b"\0" not in reply.body[:FILE_HEAD_BYTES]:
+                raise NotAFile("download: text instead of a file" if reply.body else "download: an empty file")
+            return SourceImage(reply.body, path.unique_id, may_be_cut(reply, path.size))
+        if reply.status == HTTPStatus.NOT_FOUND:
             raise PathExpired("download: 404, the path has expired")
-        if status == HTTPStatus.UNAUTHORIZED:
+        if reply.status == HTTPStatus.UNAUTHORIZED:
             raise DownloadUnauthorized("download: 401 Unauthorized")
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise Paused("download: Telegram asked for a pause", retry_after=read_retry_after(parse_reply(body)))
-        raise Unreachable(f"download: {status}")
+        raise Unreachable(f"download: {reply.status}")
 
     def _call(self, method: str, params: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        status, body = self._get(method, f"{self._api_root}/{method}", params, deadline)
-        if self._token.get_secret_value().encode() in body:
+        reply = self._get(method, f"{self._api_root}/{method}", params, deadline)
+        if self._token.get_secret_value().encode() in reply.body:
             raise Unreachable(f"{method}: an answer that repeats the bot token")
-        answer = parse_reply(body)
-        if status == HTTPStatus.OK and answer.get("ok") is True:
+        answer = parse_reply(reply.body)
+        if reply.status == HTTPStatus.OK and answer.get("ok") is True:
             return read_result(method, answer)
-        raise to_error(method, status, answer)
+        raise to_error(method, reply.status, answer)
 
-    def _get(self, name: str, template: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
-        started = time.monotonic()
+    def _get(self, name: str, template: str, params: dict[str, Any], deadline: Deadline) -> Reply:
+        """Make a call, and count it. Raises Paused on 429."""
+        started = self._clock()
         outcome = "error"
         try:
-            status, body = self._exchange(name, template, params, deadline)
-            outcome = str(status)
+            reply = self._exchange(name, template, params, deadline)
+            outcome = str(reply.status)
         except WarmerError as error:
             outcome = type(error).__name__
             raise
         finally:
-            self._on_call(name, outcome, time.monotonic() - started)
-        return status, body
+            self._on_call(name, outcome, self._clock() - started)
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise to_pause(name, reply)
+        return reply
 
-    def _exchange(self, name: str, template: str, params: dict[str, Any], deadline: Deadline) -> tuple[int, bytes]:
+    def _exchange(self, name: str, template: str, params: dict[str, Any], deadline: Deadline) -> Reply:
         left = deadline.require()
         timeout = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
         failure = "an odd end"
@@ -171,7 +177,7 @@ class BotApi:
                 with self._session.send(request, timeout=timeout, stream=True, allow_redirects=False) as response:
                     body = _read(name, response)
                 if not call.was_cut:
-                    return response.status_code, body
+                    return Reply.read(response.status_code, body, response.headers)
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 failure = type(error).__name__
         if call.was_cut:

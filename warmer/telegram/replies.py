@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from math import isnan
+from typing import Any, NamedTuple, Self
 
 from warmer.errors import (
     InvalidFileId,
@@ -45,6 +47,20 @@ PERMANENT: dict[tuple[int, str], tuple[tuple[str, ...], type[Permanent]]] = {
 TEMPORARY = (400, "wrong file_id or the file is temporarily unavailable")
 PREFIX = re.compile(r"(bad request|forbidden): ")
 LOGGED_OUT = re.compile(r"logged out|(the )?bot has already been closed")
+
+
+class Reply(NamedTuple):
+    """An answer as it came. It holds no other header: a redirect may repeat the URL, and thus the token."""
+
+    status: int
+    body: bytes
+    has_length: bool  # else it ends with its connection
+
+    @classmethod
+    def read(cls, status: int, body: bytes, headers: Mapping[str, str]) -> Self:
+        """`headers`: names in any case."""
+        has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
+        return cls(status, body, has_length)
 
 
 def parse_reply(body: bytes) -> dict[str, Any]:
@@ -94,19 +110,34 @@ def read_unique_id(method: str, value: Any) -> str:
     return value
 
 
-def read_retry_after(answer: dict[str, Any]) -> float:
-    """The seconds to pause after a 429: what Telegram asks for, within reason."""
-    seconds = _dict(answer.get("parameters")).get("retry_after", 1)
-    return float(min(max(1, seconds), PAUSE_MAX_SECONDS)) if isinstance(seconds, int | float) else 1.0
+def read_file_size(value: Any) -> int | None:
+    """Returns the bytes of a file as getFile names them, None if they are missing or odd."""
+    return value if type(value) is int and value > 0 else None
+
+
+def may_be_cut(reply: Reply, size: int | None) -> bool:
+    """Returns True if a body may lack its end. `size`: the bytes that getFile named.
+
+    A body that ends with its connection is whole only if it has that size. One with a length is whole, unless a proxy
+    announced the length of what it got.
+    """
+    return len(reply.body) < size if size else not reply.has_length
+
+
+def to_pause(method: str, reply: Reply) -> Paused:
+    """Returns what a 429 means: a pause of at least a second and at most an hour."""
+    seconds = _dict(parse_reply(reply.body).get("parameters")).get("retry_after")
+    if not isinstance(seconds, int | float) or (isinstance(seconds, float) and isnan(seconds)):
+        seconds = 1
+    within = float(min(max(1, seconds), PAUSE_MAX_SECONDS))
+    return Paused(f"{method}: Telegram asked for a pause", retry_after=within)
 
 
 def to_error(method: str, status: int, answer: dict[str, Any]) -> WarmerError:
-    """What a refusal means, by the code, and by the text only where it is one of the known phrases.
+    """Returns what a refusal means: by its code, and by its text only if that is one of the known phrases.
 
     A body without `ok: false` and the status as its `error_code` is not Telegram's: some proxy wrote it.
     """
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Paused(f"{method}: Telegram asked for a pause", retry_after=read_retry_after(answer))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.get("ok") is not False or _code(answer) != status:
         return Unreachable(f"{method}: {status}")
     text = PREFIX.sub("", str(answer.get("description", "")).lower(), count=1).strip()

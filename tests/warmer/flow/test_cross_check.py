@@ -121,7 +121,7 @@ def test_the_failing_ones_themselves_are_never_the_good_one(
     for number in range(3):
         context.steps.attempts.outage.note_failure(f"A{number}" if number else failing, call)
     telegram.reset()
-    assert context.steps.attempts.cross_check.is_ill(call) is True
+    assert context.steps.attempts.cross_check.check(call) == "alone"
     assert not telegram.calls
 
 
@@ -132,16 +132,16 @@ def test_only_a_stored_picture_is_a_good_one_and_only_a_person_has_profile_photo
     group, _ = add_subject(telegram, "getChat")
     context.people.register(group.user_id, "Us", telegram.world.add_file(b"not fetched yet"))
     for call in ("getFile", DOWNLOAD, "getUserProfilePhotos"):
-        assert check.is_ill(call) is True
+        assert check.check(call) == "alone"
     assert not telegram.calls
-    assert check.is_ill("getChat") is False
+    assert check.check("getChat") == "well"
     assert telegram.calls == {"getChat": 1}
 
 
 @pytest.mark.usefixtures("good")
 def test_a_verdict_holds_until_the_next_probe_of_an_outage(context: WorkerContext) -> None:
     for call in CALLS:
-        context.steps.attempts.cross_check.is_ill(call)
+        context.steps.attempts.cross_check.check(call)
         assert context.redis.ttl(context.keys.verdict(call)) == remaining(PROBE_SECONDS)
 
 
@@ -150,11 +150,11 @@ def test_the_check_obeys_a_pause_and_costs_a_token(context: WorkerContext, teleg
     check = context.steps.attempts.cross_check
     telegram.reset()
     before = float(context.redis.hget(context.keys.budget, "tokens") or 0)
-    assert check.is_ill("getFile") is False
+    assert check.check("getFile") == "well"
     assert float(context.redis.hget(context.keys.budget, "tokens") or 0) < max(before, context.budget.burst)
     context.redis.delete(context.keys.verdict("getFile"))
     context.budget.pause(9)
-    assert check.is_ill("getFile") is False  # nothing is known, and nothing is called anyway
+    assert check.check("getFile") == "unknown"
     assert telegram.calls == {"getFile": 1}
 
 
@@ -163,5 +163,5 @@ def test_a_call_of_the_check_that_is_told_to_pause_pauses_every_worker(
     context: WorkerContext, telegram: FakeTelegram
 ) -> None:
     telegram.fail("getFile", "too-many-requests", retry_after=9)
-    assert context.steps.attempts.cross_check.is_ill("getFile") is False
+    assert context.steps.attempts.cross_check.check("getFile") == "unknown"
     assert context.budget.get_pause() == remaining(9)

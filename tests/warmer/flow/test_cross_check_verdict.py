@@ -33,7 +33,7 @@ def test_a_refusal_in_unknown_words_for_a_good_picture_ends_no_outage(
 ) -> None:
     telegram.fail(call, "unknown-refusal", times=None)
     context.budget.begin_outage(call)
-    assert context.steps.attempts.cross_check.is_ill(call) is True
+    assert context.steps.attempts.cross_check.check(call) == ("ill" if call == "getFile" else "alone")
     assert list_ill(context) == {call}
 
 
@@ -52,7 +52,7 @@ def test_every_known_answer_for_a_good_picture_ends_an_outage_and_begins_none(
 ) -> None:
     telegram.fail(call, fault, times=None)
     context.budget.begin_outage(call)
-    assert context.steps.attempts.cross_check.is_ill(call) is False
+    assert context.steps.attempts.cross_check.check(call) == "well"
     assert not list_ill(context)
 
 
@@ -68,10 +68,10 @@ def test_a_good_picture_whose_id_is_dead_leads_to_the_next_one_for_a_download(
     for file_id in dead:
         telegram.fail("getFile", fault, times=None, file_id=file_id)
     for _ in range(8):  # in a random order
-        assert check.is_ill(DOWNLOAD) is False
+        assert check.check(DOWNLOAD) == "well"
         pass_time(context)
     telegram.fail("getFile", fault, times=None, file_id=alive)
-    assert check.is_ill(DOWNLOAD) is None
+    assert check.check(DOWNLOAD) == "unknown"
 
 
 @pytest.mark.parametrize("fault", ["invalid-file-id", "bad-gateway"])
@@ -93,7 +93,7 @@ def test_a_download_that_has_too_little_time_left_is_not_made(
     monkeypatch.setattr(cross_check, "CHECK_SECONDS", 60.0)
     monkeypatch.setattr(cross_check, "CALL_SECONDS", 61.0)
     telegram.reset()
-    assert context.steps.attempts.cross_check.is_ill(DOWNLOAD) is None
+    assert context.steps.attempts.cross_check.check(DOWNLOAD) == "unknown"
     assert telegram.calls == {"getFile": 1}
 
 
@@ -103,7 +103,7 @@ def test_one_good_picture_is_found_among_many_that_are_not_stored_yet(
     for number in range(90):
         context.people.register(1000 + number, "New", f"A-not-stored-{number}")
     telegram.reset()
-    assert context.steps.attempts.cross_check.is_ill("getFile") is False
+    assert context.steps.attempts.cross_check.check("getFile") == "well"
     assert [said for _, method, said in telegram.log if method == "getFile" and good in str(said)]
 
 
@@ -115,10 +115,10 @@ def test_without_a_token_in_time_nothing_is_known_and_the_next_failure_asks(
     check = context.steps.attempts.cross_check
     telegram.reset()
     owe_tokens(context, 600)
-    assert check.is_ill(call) is None
+    assert check.check(call) == "unknown"
     assert not telegram.calls
     owe_tokens(context, 0.9)  # as behind a backlog of warm jobs
-    assert check.is_ill(call) is False
+    assert check.check(call) == "well"
 
 
 @pytest.mark.usefixtures("good")

@@ -115,5 +115,5 @@ def test_a_pause_that_begins_while_a_good_picture_is_asked_for_lets_it_not_be_do
     assert attempt(context, Subject(file_id)).kind == "done"
     telegram.reset()
     interruption.call = "getFile"
-    assert context.steps.attempts.cross_check.is_ill(DOWNLOAD) is False  # nothing is known, and no call goes out
+    assert context.steps.attempts.cross_check.check(DOWNLOAD) == "unknown"
     assert telegram.calls == {"getFile": 1}

@@ -135,4 +135,4 @@ def test_one_refused_partner_is_no_outage_while_another_one_is_answered(
 ) -> None:
     attempt(context, Subject.of_person(partner_id))
     telegram.fail(call, "unknown-refusal", times=None, user_id=partner_id)
-    assert context.steps.attempts.cross_check.is_ill(call, was_refused=True) is False
+    assert context.steps.attempts.cross_check.check(call) == "well"

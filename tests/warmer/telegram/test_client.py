@@ -86,7 +86,7 @@ def test_unknown_fields_of_a_photo_are_ignored(mocked: responses.RequestsMock) -
 
 def test_a_file_is_downloaded_from_the_path_of_get_file(api: BotApi, telegram: FakeTelegram) -> None:
     file_id = add_file(telegram, b"\0some bytes")
-    assert api.download(api.get_file(file_id, Deadline(60)), Deadline(60)) == b"\0some bytes"
+    assert api.download(api.get_file(file_id, Deadline(60)), Deadline(60)).data == b"\0some bytes"
 
 
 @pytest.mark.parametrize("result", [{"file_id": FILE_ID}, {"file_id": FILE_ID, "file_path": ""}])
@@ -116,7 +116,7 @@ def test_a_path_with_other_characters_is_refused(mocked: responses.RequestsMock,
 
 def test_the_path_is_quoted(mocked: responses.RequestsMock) -> None:
     mocked.get(f"{ROOT}/file/bot{TEST_TOKEN}/my%20photos/file_1.jpg", body=b"\0")
-    assert open_api().download(FilePath("my photos/file_1.jpg", ""), Deadline(60)) == b"\0"
+    assert open_api().download(FilePath("my photos/file_1.jpg", ""), Deadline(60)).data == b"\0"
 
 
 @pytest.mark.parametrize("fault", ["connection-reset", "truncated-body", "bad-gateway", "redirect"])
@@ -155,7 +155,7 @@ def test_more_than_ten_mebibytes_are_refused_with_and_without_a_length(
 def test_ten_mebibytes_are_accepted(api: BotApi, telegram: FakeTelegram) -> None:
     path = api.get_file(add_file(telegram, b"\0"), Deadline(60))
     telegram.fail("download", "oversize", size=MAX_PHOTO_BYTES)
-    assert len(api.download(path, Deadline(60))) == MAX_PHOTO_BYTES
+    assert len(api.download(path, Deadline(60)).data) == MAX_PHOTO_BYTES
 
 
 def test_an_answer_of_a_method_has_its_own_size_limit(api: BotApi, telegram: FakeTelegram) -> None:
@@ -169,7 +169,7 @@ def test_a_refused_body_does_not_affect_the_next_call(api: BotApi, telegram: Fak
     telegram.fail("download", "oversize-chunked")
     with pytest.raises(TooBig):
         api.download(path, Deadline(60))
-    assert api.download(path, Deadline(60)) == b"\0"
+    assert api.download(path, Deadline(60)).data == b"\0"
 
 
 @pytest.mark.parametrize("method", ["getMe", "download"])

@@ -14,6 +14,7 @@ from warmer.errors import (
     DeadlineExceeded,
     InvalidFileId,
     NoPhoto,
+    NotAFile,
     Paused,
     Permanent,
     TemporarilyUnavailable,
@@ -39,9 +40,12 @@ USES = {
 API_METHODS = [method for method in USES if method != "download"]
 
 
-def refuse(mocked: responses.RequestsMock, method: str, status: int, description: str, **more: Any) -> None:
+def refuse(
+    mocked: responses.RequestsMock, method: str, status: int, description: str, retry_after: str = "", **more: Any
+) -> None:
+    """`retry_after`: the header."""
     body = {"ok": False, "error_code": status, "description": description, **more}
-    mocked.get(url_of(method), json=body, status=status, headers={"Retry-After": "999999999"})  # the body counts
+    mocked.get(url_of(method), json=body, status=status, headers={"Retry-After": retry_after} if retry_after else {})
 
 
 @pytest.mark.parametrize(
@@ -159,11 +163,11 @@ def test_each_error_of_a_download_has_its_exception(
 
 @pytest.mark.parametrize("body", ["", "blocked by the administrator", "<!doctype html>" + "\xfc" * 600, '{"error": 1}'])
 @pytest.mark.parametrize("content_type", ["image/jpeg", "text/html"])
-def test_text_instead_of_a_file_says_nothing_about_the_picture(
+def test_text_instead_of_a_file_is_told_from_an_outage(
     mocked: responses.RequestsMock, body: str, content_type: str
 ) -> None:
     mocked.get(url_of("download"), body=body.encode("latin-1"), content_type=content_type)
-    with pytest.raises(Unreachable):
+    with pytest.raises(NotAFile):
         DOWNLOAD(open_api())
 
 
@@ -174,9 +178,12 @@ def test_final_errors_are_permanent_and_temporary_ones_transient() -> None:
     assert [kind for kind in passing if not issubclass(kind, Transient)] == []
 
 
-@pytest.mark.parametrize("method", ["getFile", "download", "getMe", "getChat", "getUserProfilePhotos"])
-def test_a_429_carries_the_seconds_that_telegram_asks_for(mocked: responses.RequestsMock, method: str) -> None:
-    refuse(mocked, method, 429, "Too Many Requests: retry after 8", parameters={"retry_after": 8})
+@pytest.mark.parametrize("method", USES)
+@pytest.mark.parametrize(("header", "body"), [("999", {"parameters": {"retry_after": 8}})])
+def test_a_429_carries_the_seconds_that_its_body_asks_for(
+    mocked: responses.RequestsMock, method: str, header: str, body: dict[str, Any]
+) -> None:
+    refuse(mocked, method, 429, "Too Many Requests: retry after 8", header, **body)
     with pytest.raises(Paused) as caught:
         USES[method](open_api())
     assert caught.value.retry_after == 8

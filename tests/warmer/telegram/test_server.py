@@ -29,7 +29,7 @@ def test_methods_and_files_are_where_the_settings_say(server: Server, method_url
         mock.get(file_url.format(TEST_TOKEN), body=b"\0")
         api = open_at(server)
         assert api.get_me(Deadline(60)).username == "bo_bot"
-        assert api.download(FilePath("photos/1.jpg", ""), Deadline(60)) == b"\0"
+        assert api.download(FilePath("photos/1.jpg", ""), Deadline(60)).data == b"\0"
 
 
 @pytest.mark.parametrize(
