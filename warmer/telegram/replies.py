@@ -32,6 +32,7 @@ from warmer.photo import Bot, PhotoSize
 
 UNIQUE_ID = re.compile(r"[A-Za-z0-9_-]{0,256}")
 NAME_MAX = 64  # characters of a bot's name
+SECONDS = re.compile(r"[0-9]{1,99}")
 PAUSE_MAX_SECONDS = 3600  # a longer one looks like an error of theirs, and would be an outage of ours
 ABOUT_PERSON = ("getUserProfilePhotos", "getChat")
 ABOUT_FILE = ("getFile",)
@@ -54,13 +55,14 @@ class Reply(NamedTuple):
 
     status: int
     body: bytes
+    retry_after: str
     has_length: bool  # else it ends with its connection
 
     @classmethod
     def read(cls, status: int, body: bytes, headers: Mapping[str, str]) -> Self:
         """`headers`: names in any case."""
         has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
-        return cls(status, body, has_length)
+        return cls(status, body, headers.get("Retry-After", ""), has_length)
 
 
 def parse_reply(body: bytes) -> dict[str, Any]:
@@ -125,10 +127,13 @@ def may_be_cut(reply: Reply, size: int | None) -> bool:
 
 
 def to_pause(method: str, reply: Reply) -> Paused:
-    """Returns what a 429 means: a pause of at least a second and at most an hour."""
+    """Returns what a 429 means: a pause of at least a second and at most an hour.
+
+    The header Retry-After counts if the body names no seconds, but not in its form with a date.
+    """
     seconds = _dict(parse_reply(reply.body).get("parameters")).get("retry_after")
     if not isinstance(seconds, int | float) or (isinstance(seconds, float) and isnan(seconds)):
-        seconds = 1
+        seconds = int(reply.retry_after) if SECONDS.fullmatch(reply.retry_after) else 1
     within = float(min(max(1, seconds), PAUSE_MAX_SECONDS))
     return Paused(f"{method}: Telegram asked for a pause", retry_after=within)
 

@@ -179,14 +179,33 @@ def test_final_errors_are_permanent_and_temporary_ones_transient() -> None:
 
 
 @pytest.mark.parametrize("method", USES)
-@pytest.mark.parametrize(("header", "body"), [("999", {"parameters": {"retry_after": 8}})])
-def test_a_429_carries_the_seconds_that_its_body_asks_for(
+@pytest.mark.parametrize(
+    ("header", "body"), [("999", {"parameters": {"retry_after": 8}}), ("8", {}), ("8", {"parameters": {}})]
+)
+def test_a_429_carries_the_seconds_that_its_body_asks_for_or_else_its_header(
     mocked: responses.RequestsMock, method: str, header: str, body: dict[str, Any]
 ) -> None:
     refuse(mocked, method, 429, "Too Many Requests: retry after 8", header, **body)
     with pytest.raises(Paused) as caught:
         USES[method](open_api())
     assert caught.value.retry_after == 8
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 1),
+        ("9" * 30, 3600),
+        *((odd, 1) for odd in ("-8", "8.5", "8, 8", "Fri, 04 Dec 2026 10:00:00 GMT")),
+    ],
+)
+def test_a_429_of_a_proxy_has_the_seconds_of_its_header_within_reason(
+    mocked: responses.RequestsMock, header: str, seconds: float
+) -> None:
+    mocked.get(url_of("getFile"), body="<html>", status=429, headers={"Retry-After": header})
+    with pytest.raises(Paused) as caught:
+        GET_FILE(open_api())
+    assert caught.value.retry_after == seconds
 
 
 ODD_SECONDS: list[Any] = [-5, 0, "8", None, float("nan"), [], {}]
