@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,18 +52,20 @@ class Forget:
             self.people.send_events(person_id)
 
 
-def wait_for_acknowledgements(redis: Redis, keys: Keys, seconds: float | None = None) -> bool:
+def wait_for_acknowledgements(
+    redis: Redis, keys: Keys, seconds: float | None = None, clock: Callable[[], float] = time.monotonic
+) -> bool:
     """Wait until every web process has seen the purges that were published before. Returns True if all did in time.
 
-    `seconds`: WAIT_SECONDS unless given. A connection delivers messages in order, so a process that acknowledges has
-    seen every earlier purge.
+    A connection delivers messages in order, so a process that acknowledges has seen every earlier purge. `seconds`:
+    WAIT_SECONDS unless given. `clock`: tells them.
     """
     key = keys.acknowledged(secrets.token_hex(8))
-    end = time.monotonic() + (WAIT_SECONDS if seconds is None else seconds)
+    end = clock() + (WAIT_SECONDS if seconds is None else seconds)
     # A subscriber that is no web process counts here and never acknowledges. PUBSUB NUMSUB would tell them apart, but
     # in Valkey 9.1.2 its answer is wrong for eight subscribers.
     missing = redis.publish(keys.acknowledge, key)
-    while missing > 0 and (left := end - time.monotonic()) > 0:
+    while missing > 0 and (left := end - clock()) > 0:
         pipe: Any = redis.pipeline(transaction=False)
         for _ in range(min(missing, POPS_MAX)):  # Redis blocks on one after the other
             pipe.blpop([key], max(POP_SECONDS_MIN, min(POP_SECONDS, left / missing)))

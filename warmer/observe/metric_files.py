@@ -19,7 +19,7 @@ import secrets
 import struct
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 def share_metrics() -> None:
     """Let the metrics that are made from now on count in files of the shared folder, if there is one."""
-    values.MmapedDict = FiledCounts  # type: ignore[attr-defined,assignment]  # prometheus_client offers no other way
+    values.MmapedDict = FiledCounts  # type: ignore[attr-defined]  # prometheus_client offers no other way
 
 
 class Counts(MmapedDict):
@@ -90,11 +90,13 @@ class Counts(MmapedDict):
 class FiledCounts(Counts):
     """The counts of one type in one process. prometheus_client calls it with its lock held."""
 
-    def __init__(self, filename: str) -> None:
+    def __init__(self, filename: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: tells seconds."""
         super().__init__()
+        self._clock = clock
         name = Path(filename)
         self._path = name.with_name(f"{name.stem}-{secrets.token_hex(4)}.db")  # process ids are used again
-        self._retry_at: float | None = 0.0  # by the monotonic clock; None: the counts are in the file
+        self._retry_at: float | None = 0.0  # by that clock; None: the counts are in the file
         self._move()
         with suppress(*UNREADABLE), _locked(self._path.parent):
             _fold_ended(self._path.parent)
@@ -107,7 +109,7 @@ class FiledCounts(Counts):
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
         super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
-        if self._retry_at is not None and time.monotonic() >= self._retry_at:
+        if self._retry_at is not None and self._clock() >= self._retry_at:
             self._move()
 
     def _move(self) -> None:
@@ -119,7 +121,7 @@ class FiledCounts(Counts):
         except OSError as error:
             if not self._retry_at:
                 log.warning("no room for metrics, so this process counts in memory: %s", error.strerror)
-            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._retry_at = self._clock() + RETRY_SECONDS
             return
         if self._f:
             self._f.close()

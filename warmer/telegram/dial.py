@@ -26,9 +26,12 @@ class ForbiddenAddress(OSError):
 class Dialer:
     """Connects, and tries the family that worked last time first."""
 
-    def __init__(self, permits: Callable[[str], bool] = lambda _: True) -> None:
-        """`permits`: whether to connect to this address."""
+    def __init__(
+        self, permits: Callable[[str], bool] = lambda _: True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`permits`: whether to connect to this address. `clock`: tells seconds."""
         self._permits = permits
+        self._clock = clock
         self._family: int | None = None
 
     def connect(self, host: str, port: int, timeout: float | None, options: SocketOptions = ()) -> socket.socket:
@@ -36,7 +39,7 @@ class Dialer:
         named = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         if not (found := [one for one in named if self._permits(str(one[4][0]))]):
             raise ForbiddenAddress("the host has forbidden addresses alone")
-        race = _Race(interleave(found, self._family), timeout, options)
+        race = _Race(interleave(found, self._family), timeout, options, self._clock)
         sock = race.run()
         sock.settimeout(timeout)
         self._family = sock.family
@@ -54,9 +57,12 @@ def interleave(addresses: Sequence[AddressInfo], first_family: int | None) -> li
 class _Race:
     """Attempts at the same time, of which one wins."""
 
-    def __init__(self, waiting: list[AddressInfo], timeout: float | None, options: SocketOptions) -> None:
+    def __init__(
+        self, waiting: list[AddressInfo], timeout: float | None, options: SocketOptions, clock: Callable[[], float]
+    ) -> None:
         self._waiting = waiting
-        self._end = time.monotonic() + (timeout if timeout is not None else 60.0)
+        self._clock = clock
+        self._end = clock() + (timeout if timeout is not None else 60.0)
         self._options = options
         self._next_start = 0.0
         self._error: OSError = OSError("the host has no address")
@@ -73,7 +79,7 @@ class _Race:
                     key.fileobj.close()  # type: ignore[union-attr]  # all of them are sockets
 
     def _turn(self, running: selectors.BaseSelector) -> socket.socket | None:
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._end:
             raise TimeoutError("no address answered in time")
         if self._waiting and (now >= self._next_start or not running.get_map()):

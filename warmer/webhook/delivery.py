@@ -42,12 +42,14 @@ class Delivery:
         wait_for_web: Callable[[], bool],
         count: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         """`wait_for_web`: waits until no web process serves a former picture from memory. Returns False if one may.
 
-        `count`: counts outcomes. `clock`: tells seconds.
+        `count`: counts outcomes. `clock`: tells seconds. `uniform`: chooses a number between two, to spread load.
         """
         self.outbox = outbox
+        self.uniform = uniform
         self._receiver = receiver
         self._format = format_event
         self._wait_for_web = wait_for_web
@@ -160,7 +162,7 @@ class Delivery:
             self._count("dropped")
             return ""
         age_seconds = self.outbox.now() - sending.event.at
-        seconds = choose_pause(age_seconds, answer.retry_after, random.uniform(*SPREAD))  # noqa: S311 - spreads load
+        seconds = choose_pause(age_seconds, answer.retry_after, self.uniform(*SPREAD))
         throttle = max(FIRST_PAUSE_SECONDS, answer.retry_after) if answer.status in THROTTLED else 0.0
         self.outbox.note_failure(min(throttle, LONGEST_PAUSE_SECONDS))
         if age_seconds >= GIVE_UP_SECONDS:

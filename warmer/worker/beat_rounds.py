@@ -81,10 +81,11 @@ def sample_lengths(context: WorkerContext) -> bool:
     return True
 
 
-def keep_newest(context: WorkerContext) -> int:
+def keep_newest(context: WorkerContext, uniform: Callable[[float, float], float] = random.uniform) -> int:
     """Schedule the newest partners' pictures and profiles that have no next run. Returns the number of partners.
 
-    Pictures that are not stored run now: Redis has evicted them, or lost them.
+    Pictures that are not stored run now: Redis has evicted them, or lost them. `uniform`: chooses a number between two,
+    to spread load.
     """
     if not context.schedule.take_slot("keep_newest", KEEP_NEWEST_SECONDS):
         return 0
@@ -101,5 +102,5 @@ def keep_newest(context: WorkerContext) -> int:
         lost = [name for name, photo in zip(pictures, statuses, strict=True) if photo.status == "warming"]
         context.schedule.advance(lost, KEEP_NEWEST_SECONDS)
         subjects = [subject for person in found for subject in list_rewarmed(person)]
-        context.schedule.schedule_if_absent(subjects, random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - spreads load, hides nothing
+        context.schedule.schedule_if_absent(subjects, uniform(0, SPREAD_SECONDS))
     return len(newest)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -27,17 +28,19 @@ log = logging.getLogger(__name__)
 class ModestScheduler(Scheduler):
     """The stock scheduler, in memory, but it skips rounds while earlier ones wait, and says that it is alive."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, clock: Callable[[], float] = time.monotonic, **options: Any) -> None:
+        """`clock`: tells seconds. Celery gives the other arguments."""
         super().__init__(*args, **options)
+        self._clock = clock
         settings = load_settings_or_exit()
         self._keys = Keys(settings.bot_id)
         self._redis: Redis = connect_web(settings, 1)  # impatient: a Redis that is away must not delay the rounds
-        self._next_beat = 0.0  # by the monotonic clock
+        self._next_beat = 0.0  # by that clock
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Celery calls this at least every `beat_max_loop_interval`."""
-        if time.monotonic() >= self._next_beat:
-            self._next_beat = time.monotonic() + BEAT_SECONDS
+        if (now := self._clock()) >= self._next_beat:
+            self._next_beat = now + BEAT_SECONDS
             try:
                 self._redis.set(self._keys.beat, "1", ex=HEARTBEAT_SECONDS)
             except RedisError as error:

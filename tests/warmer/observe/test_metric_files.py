@@ -12,8 +12,9 @@ from stat import S_IMODE
 
 import pytest
 
+from tests.support.clock import Clock
 from tests.support.running import ROOT
-from warmer.observe.metric_files import Counts, FiledCounts, SharedMetrics
+from warmer.observe.metric_files import RETRY_SECONDS, Counts, FiledCounts, SharedMetrics
 
 COUNT = """
 import os, signal, sys
@@ -22,6 +23,11 @@ def count(number=1):
     metrics.WARMINGS.labels("hot", "done").inc(number)
     metrics.WARM_SECONDS.labels("hot").observe(0.5)
 """
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 def start(folder: Path, code: str, before: str = "") -> subprocess.Popen[str]:
@@ -124,31 +130,31 @@ def test_a_process_without_room_counts_in_memory_and_moves_its_counts_once_there
 
 
 def test_a_process_without_room_says_so_once_and_keeps_counting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("warmer.observe.metric_files.RETRY_SECONDS", 0.0)
     (tmp_path / "taken").touch()  # no folder can be made there
-    counts = FiledCounts(str(tmp_path / "taken" / "counter_1.db"))
+    counts = FiledCounts(str(tmp_path / "taken" / "counter_1.db"), clock)
     for number in (1.0, 2.0, 3.0):
+        clock.advance(RETRY_SECONDS)
         counts.write_value('["a", "a_total", {}, ""]', number, 0.0)
     assert counts.read_value('["a", "a_total", {}, ""]')[0] == 3.0  # type: ignore[no-untyped-call]  # as above
     assert [record.message.partition(",")[0] for record in caplog.records] == ["no room for metrics"]
     counts.close()  # type: ignore[no-untyped-call]  # as above
 
 
-def test_a_file_that_finds_no_room_to_grow_keeps_its_counts_until_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("warmer.observe.metric_files.RETRY_SECONDS", 0.0)
-    counts = FiledCounts(str(tmp_path / "counter_1.db"))
+def test_a_file_that_finds_no_room_to_grow_keeps_its_counts_until_there_is_room(tmp_path: Path, clock: Clock) -> None:
+    counts = FiledCounts(str(tmp_path / "counter_1.db"), clock)
     [file] = tmp_path.iterdir()
     file.with_suffix(".new").mkdir()  # no file can be written there, as on a full disk
     for number in range(100):
         counts.write_value(f'["a", "a_total", {{"n": "{number:01000}"}}, ""]', 1.0, 0.0)
     assert 0 < len(sum_up(tmp_path)) < 100
     file.with_suffix(".new").rmdir()
+    counts.write_value('["a", "a_total", {"n": "one more"}, ""]', 1.0, 0.0)
+    assert len(sum_up(tmp_path)) < 100, "it tries again before its time"
+    clock.advance(RETRY_SECONDS)
     counts.write_value('["a", "a_total", {}, ""]', 1.0, 0.0)
-    assert sum_up(tmp_path) == [1.0] * 101
+    assert sum_up(tmp_path) == [1.0] * 102
     counts.close()  # type: ignore[no-untyped-call]  # as above
 
 

@@ -10,19 +10,26 @@ from celery.beat import ScheduleEntry
 from celery.schedules import schedule
 from redis import Redis
 
+from tests.support.clock import Clock
 from tests.support.remaining import remaining
 from warmer.broker.publish import count_waiting
 from warmer.celery import app
 from warmer.keys import HEARTBEAT_SECONDS, Keys
 from warmer.redis_client.clients import connect_worker
+from warmer.state.workers import BEAT_SECONDS
 from warmer.worker.beat_scheduler import WAITING_MAX, ModestScheduler
 
 
 @pytest.fixture
-def scheduler(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModestScheduler]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def scheduler(redis: Redis, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModestScheduler]:
     """Beat, with the patience of a worker: on a busy machine Redis may answer late."""
     monkeypatch.setattr("warmer.worker.beat_scheduler.connect_web", connect_worker)
-    scheduler = ModestScheduler(app=app, lazy=True)
+    scheduler = ModestScheduler(app=app, lazy=True, clock=clock)
     yield scheduler
     scheduler.close()
 
@@ -48,6 +55,19 @@ def test_beat_says_that_it_is_alive_until_its_goodbye(scheduler: ModestScheduler
     assert redis.ttl(keys.beat) == remaining(HEARTBEAT_SECONDS)
     scheduler.close()
     assert not redis.exists(keys.beat)
+
+
+def test_beat_says_so_again_only_after_a_beat(
+    scheduler: ModestScheduler, clock: Clock, redis: Redis, keys: Keys
+) -> None:
+    scheduler.tick()
+    redis.delete(keys.beat)
+    clock.advance(BEAT_SECONDS - 0.1)
+    scheduler.tick()
+    assert not redis.exists(keys.beat)
+    clock.advance(0.1)
+    scheduler.tick()
+    assert redis.exists(keys.beat)
 
 
 def test_beat_goes_on_while_its_heartbeat_fails(scheduler: ModestScheduler, tick: Any) -> None:

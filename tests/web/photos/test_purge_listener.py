@@ -17,7 +17,7 @@ from redis import Redis
 from benches.round_trips import counting
 from tests.conftest import wait_until
 from tests.support.redis_kinds import list_masters, subscribed
-from warmer.flow.forget import POPS_MAX, wait_for_acknowledgements
+from warmer.flow.forget import POPS_MAX, WAIT_SECONDS, wait_for_acknowledgements
 from warmer.keys import Keys
 from warmer.redis_client.clients import connect_listener
 from warmer.redis_url import is_cluster
@@ -177,14 +177,12 @@ def test_the_acknowledgements_of_all_processes_come_in_one_round_trip(
     wait_until(takes_two_round_trips)  # a listener that gets no CPU for a while makes it three
 
 
-def test_waiting_for_a_silent_process_ends(
-    redis: Redis, keys: Keys, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("warmer.flow.forget.WAIT_SECONDS", 0.5)
+def test_waiting_for_a_silent_process_ends(redis: Redis, keys: Keys, recorder: Recorder) -> None:
+    clock = count(0, WAIT_SECONDS / 4)  # seconds pass with each look at it
     recorder.open(keys)
     wait_until(lambda: recorder.heard == ["joined"])
     with subscribed(redis, keys.acknowledge):
-        assert not wait_for_acknowledgements(redis, keys)
+        assert not wait_for_acknowledgements(redis, keys, WAIT_SECONDS, lambda: next(clock))
 
 
 def test_of_many_silent_processes_a_few_are_awaited_in_one_round_trip(
