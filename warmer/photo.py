@@ -57,12 +57,12 @@ class SourceImage:
     may_be_cut: bool = False
 
 
-MAX_PROFILE_BYTES = 2**20  # of a color profile; a PNG holds it compressed
+MAX_PROFILE_BYTES = 2**20  # of a colour profile; a PNG holds it compressed
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header of a picture file says, the parts that the decoder gets, and the memory that it needs."""
+    """The header of a picture file, the parts that the decoder gets, and the memory that it needs."""
 
     format: str
     width: int
@@ -74,7 +74,7 @@ class Header:
     kept_bytes_per_pixel: int = 4  # after that
     bit_depth: int = 8  # of a sample
     is_gray: bool = False  # with or without alpha
-    color_key: tuple[int, ...] = ()  # the one transparent color of a PNG, as samples of that depth
+    color_key: tuple[int, ...] = ()  # the one transparent colour of a PNG, as samples of that depth
 
     @property
     def pixels(self) -> int:
@@ -101,7 +101,7 @@ class PhotoSize:
 
 @dataclass(frozen=True, slots=True)
 class FilePath:
-    """Where Telegram keeps a file for at least an hour (Bot API, getFile)."""
+    """The place of a file, which Telegram keeps for at least an hour (Bot API, getFile)."""
 
     path: str = field(repr=False)
     unique_id: str
@@ -130,7 +130,7 @@ class Unavailable:
 
 @dataclass(frozen=True, slots=True)
 class PhotoStatus:
-    """What a list needs to know of one subject's picture, without its bytes."""
+    """The picture of one subject as a list shows it, without its bytes."""
 
     status: Status
     preview: str | None = None

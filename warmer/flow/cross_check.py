@@ -1,4 +1,6 @@
-"""Is it Telegram, or are these pictures ill? The same call for a good one tells, before an outage is declared.
+"""Is it Telegram, or are these pictures ill? The same call for a good one tells.
+
+It is made before an outage is declared, and before a file of text or a picture that is cut off counts as unusable.
 
 Pictures that are ill by themselves look like an outage while no other one is asked for. The good one is a picture of
 the newest partners that is stored, so Telegram has given it before; for a look-up, any other partner. A refusal in
@@ -47,7 +49,7 @@ CALL_SECONDS = 1.0  # a download that has less time left may be cut although Tel
 
 
 class CrossCheck:
-    """Makes a call that failed for several subjects once more, for a good one. One at a time for all workers."""
+    """Makes a call that failed once more, for a good one. One at a time for all workers."""
 
     def __init__(
         self,

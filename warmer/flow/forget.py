@@ -15,7 +15,7 @@ from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 
 WAIT_SECONDS = 0.5  # the longest that a deletion waits for the web processes
-POP_SECONDS = 0.1  # shorter than the read time-out of the web's connections
+POP_SECONDS = 0.1  # shorter than the read timeout of the web's connections
 POP_SECONDS_MIN = 0.001  # less may be rounded to 0, and then Redis waits without an end
 POPS_MAX = 8  # in one round trip: an idle Redis ends each wait up to 0.1 s late
 

@@ -1,4 +1,4 @@
-"""How a job ended, as a value: the log, Flower and the metrics are made from it."""
+"""The end of a job as a value: the log, Flower and the metrics are made from it."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class Outcome:
     retry_seconds: float = field(default=0.0, compare=False)  # before which no attempt starts, if it is postponed
 
     def __str__(self) -> str:
-        """As the log and Flower show it."""
+        """The text that the log and Flower show."""
         return f"{self.kind}: {self.detail}" if self.detail else self.kind

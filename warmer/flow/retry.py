@@ -88,7 +88,7 @@ MAX_CRASHES = 3  # decodes in a row that ended their process, then Crashed
 
 
 def get_negative_cache_seconds(error: Permanent) -> int:
-    """How long the first entry for this error lasts."""
+    """Returns the seconds for which the first entry for this error lasts."""
     return next(NEGATIVE_CACHE_SECONDS[kind] for kind in type(error).__mro__ if kind in NEGATIVE_CACHE_SECONDS)
 
 

@@ -18,7 +18,7 @@ from warmer.state.schedule import Schedule
 
 
 class FlowSteps(Protocol):
-    """The state that the steps share, and the steps that workers time: warmer/wiring.py, `WorkerSteps`."""
+    """The state that the steps share, and the steps that workers time (warmer/wiring.py, `WorkerSteps`)."""
 
     attempts: AttemptRunner
     leases: LeaseManager

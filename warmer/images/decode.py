@@ -88,7 +88,7 @@ def _open(header: Header) -> ImageFile.ImageFile:
 
 
 def _to_sample_of_mode(header: Header, mode: str) -> int | tuple[int, ...]:
-    """The color key in the depth to which Pillow has brought the samples."""
+    """The colour key in the depth to which Pillow has brought the samples."""
     if mode == "RGB":
         return header.color_key
     (key,) = header.color_key
@@ -96,7 +96,7 @@ def _to_sample_of_mode(header: Header, mode: str) -> int | tuple[int, ...]:
 
 
 def _load_deep_rgb(header: Header) -> Image.Image:
-    """RGB of 16 bits a sample with a color key, which only the full samples can be compared with.
+    """RGB of 16 bits a sample with a colour key, which only the full samples can be compared with.
 
     Pillow keeps 8 bits, so the picture is decoded twice: the lower bytes, then the upper ones.
     """
@@ -111,7 +111,7 @@ def _load_deep_rgb(header: Header) -> Image.Image:
 
 
 def _mark_differing(alpha: Image.Image, image: Image.Image, color: list[int]) -> None:
-    """Make the pixels opaque that have another color; by bands, so that no copy is large."""
+    """Make the pixels opaque that have another colour. It works by bands, so that no copy is large."""
     table = [255 * (value != sample) for sample in color for value in range(256)]
     rows = max(1, BAND_PIXELS // image.width)
     for upper in range(0, image.height, rows):

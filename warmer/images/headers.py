@@ -17,7 +17,7 @@ _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"  # how such files begin
 
 
 def read_header(data: bytes) -> Header:
-    """The header of a JPEG, PNG or WebP file; raises NotAnImage for other files and for abusive headers."""
+    """Returns the header of a JPEG, PNG or WebP file. Raises NotAnImage for other files and for abusive headers."""
     try:
         if data.startswith(_JPEG):
             return read_jpeg(data)

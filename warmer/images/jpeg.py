@@ -33,7 +33,7 @@ class Segment:
 
 
 def read_jpeg(data: bytes) -> Header:
-    """The header of a JPEG; raises NotAnImage for too many segments or scans."""
+    """Returns the header of a JPEG. Raises NotAnImage for too many segments or scans."""
     view = memoryview(data)
     parts, orientation, profile_bytes = [view[:2]], 0, 0
     segments = list(_list_segments(data))

@@ -1,4 +1,4 @@
-"""How much memory decoding may take."""
+"""Semaphores that bound the memory of decoding, and memory that goes back to the system."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FairSemaphore:
 
     @contextmanager
     def acquire(self, amount: int, timeout_seconds: float | None = None) -> Iterator[None]:
-        """Hold this many in the block; raises Postponed if they are not free in time."""
+        """Hold this many in the block. Raises Postponed if they are not free in time."""
         self._acquire(amount, TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds)
         try:
             yield

@@ -13,7 +13,7 @@ from warmer.photo import MAX_PROFILE_BYTES, Header
 MAX_CHUNKS = 10_000  # each takes time, here and in the decoder
 
 _PNG_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-_GRAY, _RGB, _PALETTE, _GRAY_ALPHA = 0, 2, 3, 4  # color types of IHDR
+_GRAY, _RGB, _PALETTE, _GRAY_ALPHA = 0, 2, 3, 4  # colour types of IHDR
 _DEEP_KEY_BYTES_PER_PIXEL = 5  # with a mask beside the picture: see decode
 
 # Measured: two canvases of libwebp and Pillow's picture, and for a while Pillow's bytes of it or libwebp's own rows.
@@ -50,7 +50,7 @@ def read_png(data: bytes) -> Header:
 
 
 def _read_color_key(content: bytes, depth: int, kind: int) -> tuple[int, ...]:
-    """The transparent color: of each 16 bits only the low ones count. Empty where the chunk makes no sense."""
+    """Returns the transparent colour, of whose 16 bits only the low ones count, or () if there is none."""
     samples = {_GRAY: 1, _RGB: 3}.get(kind, 0)
     if not samples or len(content) < 2 * samples:
         return ()
@@ -105,7 +105,7 @@ def _estimate_tables(view: memoryview, pixels: int, chunks: list[Chunk]) -> int:
 
 
 def _count_groups(name: bytes, content: memoryview, lossy: memoryview | None) -> int | None:
-    """The prefix code groups in this chunk, or None where they cannot be counted."""
+    """Returns the number of prefix code groups in this chunk, None if they cannot be counted."""
     if name == b"VP8L":
         return count_groups(content[5:], *_read_lossless_size(content))
     if content[0] & 3 == _STORED:

@@ -54,7 +54,7 @@ def _decode(source: SourceImage, side: int) -> Image.Image:
 
 
 def encode(image: Image.Image, fmt: str, **options: Any) -> bytes:
-    """The picture as a file of this format, without metadata; raises Postponed if other encodes hold the memory."""
+    """Returns the picture as a file without metadata. Raises Postponed if other encodes hold the memory."""
     known, out = FORMATS[fmt], BytesIO()
     needed_bytes = min(known.encoding_bytes * image.width * image.height, _encodes.size)
     with _encodes.acquire(needed_bytes):
@@ -63,7 +63,7 @@ def encode(image: Image.Image, fmt: str, **options: Any) -> bytes:
 
 
 def make_preview(image: Image.Image) -> str:
-    """A data URI of at most 300 characters that shows the picture while it loads; empty if none fits."""
+    """Returns a data URI of at most 300 characters to show while the picture loads. Returns "" if none fits."""
     for size, quality in PREVIEW_LADDER:
         body = encode(resize(image, size), "webp", quality=quality, method=4)
         uri = f"data:image/webp;base64,{b64encode(body).decode()}"

@@ -23,11 +23,11 @@ _TURNS = {
 
 
 class Target(NamedTuple):
-    """What the steps work towards."""
+    """The square that the steps make, and the source that it is made from."""
 
     side: int  # of the largest square, in pixels
     orientation: int  # of the source: EXIF's, 1 to 8
-    is_gray: bool = False  # the source has no colors, whatever mode it was decoded to
+    is_gray: bool = False  # the source has no colours, whatever mode it was decoded to
 
 
 def shrink(image: Image.Image, target: Target) -> Image.Image:
@@ -51,12 +51,12 @@ def shrink(image: Image.Image, target: Target) -> Image.Image:
 
 
 def apply_profile(image: Image.Image, target: Target) -> Image.Image:
-    """Convert to sRGB if the picture has a usable color profile."""
+    """Convert to sRGB if the picture has a usable colour profile."""
     profile = image.info.get("icc_profile") or b""
     if not 0 < len(profile) <= MAX_PROFILE_BYTES:
         return image
     try:
-        if image.mode == "LA" or (image.mode == "RGBA" and target.is_gray):  # the library knows no gray with alpha
+        if image.mode == "LA" or (image.mode == "RGBA" and target.is_gray):  # the library knows no grey with alpha
             gray, alpha = image.convert("LA").split()
             converted = _convert_to_srgb(gray, profile)
             converted.putalpha(alpha)
@@ -96,7 +96,7 @@ def resize(image: Image.Image, size: int) -> Image.Image:
 
 
 def _make_averageable(image: Image.Image) -> Image.Image:
-    """Convert to a mode whose values can be averaged, with the transparent color as alpha."""
+    """Convert to a mode whose values can be averaged, with the transparent colour as alpha."""
     if image.mode.startswith("I"):
         return _reduce_to_8_bits(image)
     if "transparency" in image.info:
@@ -105,7 +105,7 @@ def _make_averageable(image: Image.Image) -> Image.Image:
 
 
 def _reduce_to_8_bits(image: Image.Image) -> Image.Image:
-    """The upper 8 of 16 bits of gray; Pillow's own conversion clips. The transparent color is compared in 16 bits."""
+    """The upper 8 of 16 bits of grey: Pillow's own conversion clips. The transparent colour is compared in 16 bits."""
     gray = image.point(lambda value: value * (1 / 256)).convert("L")
     key = image.info.get("transparency")
     if key is not None:

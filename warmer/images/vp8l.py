@@ -64,7 +64,7 @@ class _GroupCounter:
     def _read_image(self, pixels: int) -> set[int]:
         """The values in red and green of an image's pixels.
 
-        Back references and the color cache only repeat values, or the zero that the cache is filled with. So neither
+        Back references and the colour cache only repeat values, or the zero that the cache is filled with. So neither
         distances nor positions matter.
         """
         self._pixels_left -= pixels

@@ -71,7 +71,7 @@ class Counts(MmapedDict):
         super()._init_value(key)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
 
     def save(self, path: Path) -> IO[bytes]:
-        """Write the whole file in one atomic step. Returns it open and locked; raises OSError if there is no room."""
+        """Write the whole file in one atomic step. Returns it open and locked. Raises OSError if there is no room."""
         unfinished = path.with_suffix(".new")
         file = unfinished.open("w+b", buffering=0)
         try:
@@ -96,7 +96,7 @@ class FiledCounts(Counts):
         self._clock = clock
         name = Path(filename)
         self._path = name.with_name(f"{name.stem}-{secrets.token_hex(4)}.db")  # process ids are used again
-        self._retry_at: float | None = 0.0  # by that clock; None: the counts are in the file
+        self._retry_at: float | None = 0.0  # by that clock. None: the counts are in the file
         self._move()
         with suppress(*UNREADABLE), _locked(self._path.parent):
             _fold_ended(self._path.parent)
@@ -190,7 +190,7 @@ def _name_entry(path: Path) -> str:
 
 
 def _read(path: Path) -> Values | None:
-    """The values of a file by their keys, which are JSON; None for an unreadable one, which is logged once."""
+    """Returns the values of a file by their keys, which are JSON. Returns None, and logs once, if it is unreadable."""
     try:
         counted: Values = {key: value for key, value, *_ in MmapedDict.read_all_values_from_file(path)}  # type: ignore[no-untyped-call]  # as above
         for key in counted:
@@ -207,7 +207,7 @@ def _warn_once(path: Path, why: str) -> None:
 
 
 def _is_ended(path: Path) -> bool:
-    """Returns True if the process that wrote the file holds its lock no more; False if it cannot be opened."""
+    """Returns True if the process that wrote the file holds its lock no more. Returns False if it cannot be opened."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -93,13 +93,13 @@ class BotApi:
         self._session.close()
 
     def get_me(self, deadline: Deadline) -> Bot:
-        """Who the token belongs to; raises TokenRejected where it is wrong."""
+        """Returns the bot that the token belongs to. Raises TokenRejected if the token is wrong."""
         return read_bot(self._call("getMe", {}, deadline))
 
     def get_profile_photo(self, user_id: int, deadline: Deadline) -> list[PhotoSize]:
-        """The sizes of the newest profile photo; empty where there is none, it is hidden, or the user is unknown.
+        """Returns the sizes of the newest profile photo.
 
-        Only getChat, asked next, tells these apart.
+        Returns an empty list if there is none, it is hidden, or the user is unknown. Only getChat tells these apart.
         """
         try:
             return read_profile_photo(self._call("getUserProfilePhotos", {"user_id": user_id, "limit": 1}, deadline))
@@ -107,14 +107,14 @@ class BotApi:
             return []
 
     def get_chat_photo(self, chat_id: int, deadline: Deadline) -> list[PhotoSize]:
-        """The two sizes of a chat's photo, or of a user's *public* one; empty where there is none."""
+        """Returns the two sizes of a chat's photo, or of a user's *public* one, or an empty list."""
         return read_chat_photo(self._call("getChat", {"chat_id": chat_id}, deadline))
 
     def get_file(self, file_id: str, deadline: Deadline) -> FilePath:
-        """Where the file can be downloaded for at least an hour; blocks while Telegram fetches it.
+        """Returns the path where the file can be downloaded for at least an hour. Blocks while Telegram fetches it.
 
-        Raises TemporarilyUnavailable where no path is given, and Unreachable where it could lead elsewhere: it is
-        untrusted, and a server that gives such paths gives them for every file.
+        Raises TemporarilyUnavailable if Telegram returns no path, and Unreachable if the path could lead elsewhere: a
+        server that gives such paths gives them for every file.
         """
         answer = self._call("getFile", {"file_id": file_id}, deadline)
         if not (path := answer.get("file_path")):
@@ -192,8 +192,8 @@ class BotApi:
 def _read(name: str, response: Response) -> bytes:
     """The body as it comes over the wire: what is compressed could grow without bounds.
 
-    urllib3 raises where it is shorter than its Content-Length. One that is too long is the file's fault only where it
-    is a file.
+    urllib3 raises if it is shorter than its Content-Length. One that is too long is the file's fault only if it is a
+    file.
     """
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Unreachable(f"{name}: an encoding that was not asked for")

@@ -38,7 +38,7 @@ RESET = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the Bot API is, and the way there; `.env.example` explains each."""
+    """The place of the Bot API, and the way there. `.env.example` explains each field."""
 
     api_url: str
     file_url: str = ""  # empty: the same
@@ -48,7 +48,7 @@ class Server:
 
     @property
     def roots(self) -> tuple[str, str]:
-        """What comes before the name of a method, and before the path of a file; `{token}` stands for the token."""
+        """The prefixes of a method's name and of a file's path. `{token}` stands for the token."""
         suffix = "/test" if self.is_test else ""
         return f"{self.api_url}/bot{{token}}{suffix}", f"{self.file_url or self.api_url}/file/bot{{token}}{suffix}"
 
@@ -73,7 +73,7 @@ class _Connection:
     timeout: Any
     socket_options: Any
     dialer: Dialer
-    idle_since: float | None = None  # by the pool's clock; None until its first use has ended
+    idle_since: float | None = None  # by the pool's clock, None until its first use has ended
 
     def _new_conn(self) -> socket.socket:
         self.idle_since = None
@@ -191,8 +191,8 @@ class Adapter(HTTPAdapter):
         return str(request.path_url)
 
 
-class _StayingSession(requests.Session):
-    """Knows no redirects: requests reads the body of one to its end, however long, even where it follows none."""
+class _NoRedirectSession(requests.Session):
+    """Knows no redirects: requests reads the body of one to its end, however long, even if it follows none."""
 
     def get_redirect_target(self, _response: Response) -> None:
         """None, as for any other answer."""
@@ -205,7 +205,7 @@ def make_session(
 
     It follows no redirect, and reads none. `dialer`: that of the adapter.
     """
-    session = _StayingSession()
+    session = _NoRedirectSession()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["Accept-Encoding"] = "identity"

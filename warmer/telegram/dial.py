@@ -35,7 +35,7 @@ class Dialer:
         self._family: int | None = None
 
     def connect(self, host: str, port: int, timeout: float | None, options: SocketOptions = ()) -> socket.socket:
-        """A connected socket with this timeout, in seconds; raises OSError, of which a timeout is one."""
+        """Returns a connected socket with this timeout, in seconds. Raises OSError, of which TimeoutError is one."""
         named = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         if not (found := [one for one in named if self._permits(str(one[4][0]))]):
             raise ForbiddenAddress("the host has forbidden addresses alone")

@@ -1,4 +1,4 @@
-"""What Telegram's answers mean: JSON becomes values, a refusal one of our errors. Nothing in them is trusted.
+"""Telegram's answers: JSON becomes values, a refusal one of our errors. Nothing in them is trusted.
 
 Facts: Bot API 10, core.telegram.org/bots/api.
 """
@@ -86,7 +86,7 @@ def read_bot(me: dict[str, Any]) -> Bot:
 
 
 def read_profile_photo(answer: dict[str, Any]) -> list[PhotoSize]:
-    """getUserProfilePhotos: the sizes of the first photo; raises UpstreamFailed rather than take odd lists for none."""
+    """Returns the sizes of the first photo of getUserProfilePhotos. Raises UpstreamFailed if the list is odd."""
     photos = answer.get("photos")
     if photos == []:
         return []
@@ -106,7 +106,7 @@ def read_chat_photo(chat: dict[str, Any]) -> list[PhotoSize]:
 
 
 def read_unique_id(method: str, value: Any) -> str:
-    """A file's unique id; it goes into Redis, so its letters and its length are bounded."""
+    """Returns a file's unique id. It goes into Redis, so its letters and its length are bounded."""
     if not isinstance(value, str) or not UNIQUE_ID.fullmatch(value):
         raise UpstreamFailed(f"{method}: an odd unique id")
     return value

@@ -1,6 +1,6 @@
-"""Total deadlines for HTTP calls: a socket time-out bounds one read only, and a thread cannot be killed.
+"""Total deadlines for HTTP calls: a socket timeout bounds one read only, and a thread cannot be killed.
 
-A header that drips one byte per 0.1 s held a `requests` call for 22 s with a read time-out of 0.5 s. So one thread
+A header that drips one byte per 0.1 s held a `requests` call for 22 s with a read timeout of 0.5 s. So one thread
 per process looks at the calls under way four times a second and shuts the sockets of those that are over.
 """
 
@@ -79,7 +79,7 @@ class Watchdog:
             call.close()
 
     def close(self) -> None:
-        """End the thread; a call that is still under way is bounded by its socket's time-outs alone."""
+        """End the thread; a call that is still under way is bounded by its socket's timeouts alone."""
         with self._changed:
             self._closed.set()
             self._changed.notify()
@@ -110,5 +110,5 @@ def follow(sock: socket.socket) -> None:
 
 
 def is_cut() -> bool:
-    """Whether the call under way in this thread was cut at its deadline."""
+    """Returns True if the call under way in this thread was cut at its deadline."""
     return _current.call is not None and _current.call.was_cut

@@ -29,14 +29,14 @@ from warmer.telegram.watchdog import Watchdog
 
 ATTEMPT_SECONDS = 20.0  # in all, however the answer drips; Standard Webhooks recommends 15 to 30
 CONNECT_SECONDS = 5.0
-MAX_ANSWER_BYTES = 4096  # read so that the connection can be used again; a longer answer ends it,
-DRAIN_SECONDS = 1.0  # and one that comes more slowly
+# A short answer is read to its end, so that the connection can be used again. A longer or slower one closes it.
+MAX_ANSWER_BYTES, DRAIN_SECONDS = 4096, 1.0
 MAX_RETRY_AFTER = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of an attempt."""
+    """The result of an attempt."""
 
     status: int | None  # None without an answer
     reason: str  # for people: a status, or why there was no answer
@@ -61,7 +61,7 @@ class Receiver:
         clock: Callable[[], float] = time.monotonic,
         attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> None:
-        """`clock`: tells seconds; idle connections are dropped by it."""
+        """`clock`: tells the seconds for which connections are idle."""
         self._attempt_seconds = attempt_seconds
         self._late = Answer(None, f"no answer within {attempt_seconds:g} s")
         self._url = settings.webhook_url or ""
@@ -116,12 +116,12 @@ class Receiver:
 
 
 def _read(response: Response) -> Answer:
-    """A status decides."""
+    """Returns the result: its status decides."""
     return Answer(response.status_code, f"status {response.status_code}", _read_retry_after(response))
 
 
 def _read_retry_after(response: Response) -> float:
-    """The seconds that the receiver asks for, as a number or as a date (RFC 9110, 10.2.3); 0 for anything else."""
+    """The seconds that the receiver asks for, as a number or as a date (RFC 9110, 10.2.3), else 0."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
         return min(float(text[:9]), MAX_RETRY_AFTER)
@@ -138,7 +138,7 @@ def _drain(response: Response) -> None:
 
 
 def _explain(error: BaseException | None) -> str:
-    """Why there was no answer. The text of most errors holds the URL."""
+    """Returns why there was no answer, from the classes alone: the text of most errors holds the URL."""
     kinds = []
     while error is not None:
         kinds.append(type(error))

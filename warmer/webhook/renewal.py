@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class SendingDeadline(Deadline):
-    """How long this worker may send an event. A renewal moves the end, unless that has passed."""
+    """The time for which this worker may send an event. A renewal moves the end, unless that has passed."""
 
     def __init__(self, sending: Sending, since: float, clock: Callable[[], float]) -> None:
         """`since`: the instant before the token was taken, by the clock."""

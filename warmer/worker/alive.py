@@ -17,7 +17,7 @@ from warmer.state.workers import read_heartbeats
 
 
 def is_alive(redis: Redis, keys: Keys, name: str, host: str) -> bool:
-    """Whether `worker` has a heartbeat of that host, or `beat` one of any host."""
+    """Returns True if `worker` has a heartbeat of that host, or `beat` one of any host."""
     heartbeats = read_heartbeats(redis, keys)
     if name == "beat":
         return heartbeats.has_beat
@@ -25,7 +25,7 @@ def is_alive(redis: Redis, keys: Keys, name: str, host: str) -> bool:
 
 
 def main(name: str) -> int:
-    """Returns the exit status; a Redis that does not answer raises its error."""
+    """Returns the exit status. Raises RedisError if Redis does not answer."""
     settings = load_settings_or_exit()
     with connect_worker(settings, connections=1) as redis:
         return 0 if is_alive(redis, Keys(settings.bot_id), name, socket.gethostname()) else 1

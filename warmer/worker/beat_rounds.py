@@ -61,7 +61,7 @@ def publish_undelivered(context: WorkerContext, outbox: Outbox) -> int:
 
 
 def count_per_tick(rate: float) -> int:
-    """How many subjects a tick publishes at most, with a budget of `rate` calls per second."""
+    """Returns the most subjects that a tick publishes, with a budget of `rate` calls per second."""
     return max(1, int(rate * TICK_SECONDS * TICK_SHARE))
 
 
