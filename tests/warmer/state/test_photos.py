@@ -111,8 +111,8 @@ def test_without_the_lease_no_path_is_stored(store: PhotoStore, lease: Lease, re
 
 
 def test_a_path_has_its_own_ttl(store: PhotoStore, lease: Lease, redis: Redis, keys: Keys) -> None:
-    put_path(store, lease, FilePath("photos/file_1.jpg", "AQAD"), 1000)
-    assert store.inspect(FID).path == FilePath("photos/file_1.jpg", "AQAD")
+    put_path(store, lease, FilePath("photos/file_1.jpg", "AQAD", 11_000), 1000)
+    assert store.inspect(FID).path == FilePath("photos/file_1.jpg", "AQAD", 11_000)
     assert redis.ttl(keys.path(FID)) == remaining(1000, rel=0.1)
 
 
