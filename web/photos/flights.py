@@ -44,7 +44,8 @@ class Flight:
         self.is_looking = False  # or checking, or has its turn soon
         self.looking_since = 0.0  # by the context's clock, as all times here
         self.was_woken = False  # "done" came during a look or a check
-        self.is_postponed = False  # by the worker, since the last look
+        self.awaited: str | None = None  # the subject that the last look requested
+        self.postponed: set[str] = set()  # subjects that their workers put off since the last look
         self.found_nothing = False  # in a look
         self.next_look = math.inf  # or the next check; infinite during both
 
@@ -102,7 +103,7 @@ class Flights:
         """Look again for the subject of a "done" message."""
         subject, _, outcome = message.partition(" ")
         for flight in list(self._by_subject.get(subject, ())):
-            flight.is_postponed = outcome == "postponed"
+            (flight.postponed.add if outcome == "postponed" else flight.postponed.discard)(subject)
             if flight.is_looking:
                 flight.was_woken = True
             else:
@@ -168,9 +169,9 @@ class Flights:
                 list(flight.clients),
                 self._to_bytes,
                 found_nothing_before=flight.found_nothing,
-                is_postponed=flight.is_postponed,
+                is_postponed=flight.awaited in flight.postponed,  # another picture of an id may have been put off
             )
-            flight.was_woken = flight.is_postponed = False
+            flight.was_woken, flight.postponed = False, set()
             self._run(partial(self._prepare, flight, look))
 
     def _prepare(self, flight: Flight, look: Look) -> None:
@@ -197,6 +198,7 @@ class Flights:
         self._free_looks += 1
         flight.is_looking = False
         flight.found_nothing = flight.found_nothing or look.found_nothing
+        flight.awaited = look.awaited or flight.awaited
         if not flight.clients:
             self._end(flight)
         elif self._heed(flight) or flight.was_woken or look.decides_all:

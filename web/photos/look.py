@@ -16,6 +16,7 @@ from functools import partial
 
 from redis.exceptions import RedisError
 
+from warmer.keys import Subject
 from warmer.photo import Unavailable
 from warmer.request_id import working_for
 from web.photos.cache import Answer
@@ -59,6 +60,7 @@ class Look:
         self.found_nothing_before = found_nothing_before
         self.is_postponed = is_postponed
         self.found_nothing = False
+        self.awaited: Subject | None = None  # that it has requested
         self.decides_all = False  # every client gets its answer, from this look or, after a purge, from the next
         self.has_more = True  # there is another batch
         self._clients = clients
@@ -119,7 +121,10 @@ class Look:
         if isinstance(found, Unavailable):
             return partial(Exchange.raise_absent, photo_request=photo_request)
         self.found_nothing = True
-        if self.is_postponed or self.lookup.request_warming():
+        if self.is_postponed:
+            return None
+        self.awaited = self.lookup.request_warming()
+        if self.awaited is not None:
             return None
         return partial(Exchange.raise_overloaded, photo_request=photo_request)
 

@@ -94,11 +94,11 @@ class PhotoLookup:
             announce(photo_overloaded, self.app, subject=self.photo_request.subject)
         return found
 
-    def request_warming(self) -> bool:
-        """Announce the miss, and queue the subject for a worker. Returns True if one will process it soon."""
+    def request_warming(self) -> Subject | None:
+        """Announce the miss, and queue the subject for a worker. Returns it if one will process it soon, else None."""
         subject, wanted = self._choose_warmed()
         announce(photo_missed, self.app, subject=subject, wanted=wanted)  # your own listeners hear it; next, we act
-        return self.context.publisher.publish_hot(subject, wanted)
+        return subject if self.context.publisher.publish_hot(subject, wanted) else None
 
     def queue_check(self, pipe: Any) -> list[Callable[[Any], bool]]:
         """After `read` has found nothing: ask in a pipeline whether it, or `request_warming`, could do anything now.

@@ -27,7 +27,8 @@ class _Waiter:
 
     def __init__(self) -> None:
         self.news = threading.Event()
-        self.is_postponed = False
+        self.subjects: set[str] = set()  # whose "done" it hears
+        self.postponed: set[str] = set()  # of these, by their workers
 
 
 class Waiting:
@@ -49,26 +50,25 @@ class Waiting:
         self._lock = threading.Lock()
         self._others: list[Callable[[str], None]] = []  # that hear every message
 
-    def wait_for(self, subjects: set[str], look: Callable[[], T], request: Callable[[], bool]) -> T:
-        """What `look` finds within the wait. Returns None if nothing came in time, or if it was postponed.
+    def wait_for(self, subjects: set[str], look: Callable[[], T], request: Callable[[], str | None]) -> T:
+        """Returns what `look` finds within the wait, or None if nothing came in time or the picture was postponed.
 
-        Registers first, then looks, requests and waits. Requests again with every look, since a worker that was about
-        to end may have taken the message. Raises Overloaded at once if `request` returns False, or after one request
-        if no place is free.
+        `request` returns the subject that a worker will process soon. Only if that one is postponed does the wait end:
+        an id may show another picture by now. Registers first, then looks, requests and waits. Requests again with
+        every look, since a worker that was about to end may have taken the message. Raises Overloaded at once if
+        `request` returns None, or after one request if no place is free.
         """
         if not self._places.acquire(blocking=False):
             request()  # so that the client's next try finds it
             raise Overloaded
         waiter = _Waiter()
-        with self._lock:
-            for subject in subjects:
-                self._waiters[subject].add(waiter)
+        self._hear(waiter, subjects)
         try:
             return self._wait(waiter, look, request)
         finally:
             self._places.release()
             with self._lock:
-                for subject in subjects:
+                for subject in waiter.subjects:
                     self._waiters[subject].discard(waiter)
                     if not self._waiters[subject]:
                         del self._waiters[subject]
@@ -84,15 +84,23 @@ class Waiting:
         subject, _, outcome = message.partition(" ")
         with self._lock:
             for waiter in self._waiters.get(subject, ()):
-                waiter.is_postponed = outcome == "postponed"
+                (waiter.postponed.add if outcome == "postponed" else waiter.postponed.discard)(subject)
                 waiter.news.set()
 
-    def _wait(self, waiter: _Waiter, look: Callable[[], T], request: Callable[[], bool]) -> T:
-        end = self._clock() + self.wait_seconds
+    def _hear(self, waiter: _Waiter, subjects: set[str]) -> None:
+        with self._lock:
+            waiter.subjects |= subjects
+            for subject in subjects:
+                self._waiters[subject].add(waiter)
+
+    def _wait(self, waiter: _Waiter, look: Callable[[], T], request: Callable[[], str | None]) -> T:
+        end, awaited = self._clock() + self.wait_seconds, None
         # web/photos/lookup.py, `PhotoLookup.read` and `PhotoLookup.request_warming`
-        while (found := look()) is None and not waiter.is_postponed:
-            if not request():
+        while (found := look()) is None and awaited not in waiter.postponed:
+            if (awaited := request()) is None:
                 raise Overloaded
+            if awaited not in waiter.subjects:  # the id shows another picture now
+                self._hear(waiter, {awaited})
             if (left := end - self._clock()) <= 0:
                 break
             self._pause(waiter.news, min(LOOK_SECONDS, left))

@@ -402,6 +402,34 @@ def test_a_postponed_picture_ends_every_wait_and_asks_for_no_more(app: Flask, ro
     room.assert_empty()
 
 
+def test_only_the_picture_that_is_awaited_ends_the_wait_when_it_is_postponed(app: Flask, room: Room) -> None:
+    people, user_id, old, new = get_web_context(app).photos.people, new_id(), new_file_id(), new_file_id()
+    for file_id in (old, new):
+        people.register(user_id, "Ann", file_id)
+    room.join("a", user_url(user_id))
+    room.look()
+    for subject in (old, Subject.of_person(user_id)):
+        room.flights.wake(f"{subject} postponed")
+        room.look()
+        assert room.answers == {}
+    room.flights.wake(f"{new} postponed")
+    room.flights.wake(f"{old} done")
+    room.look()
+    assert room.statuses() == {"a": "503"}
+    assert queued(app, "hot") == [new]
+    room.assert_empty()
+
+
+def test_a_later_message_about_the_same_picture_ends_its_postponement(app: Flask, room: Room) -> None:
+    room.join("a", file_url(file_id := new_file_id()))
+    room.look()
+    room.let_pass(LOOK_SECONDS)  # a check, so that both messages come before the next look
+    room.flights.wake(f"{file_id} postponed")
+    room.flights.wake(f"{file_id} done")
+    room.look()
+    assert room.answers == {}
+
+
 def test_an_unavailable_picture_is_404_for_all(app: Flask, room: Room) -> None:
     url = file_url(store_unavailable(app, new_file_id(), InvalidFileId("x")))
     for name in "ab":

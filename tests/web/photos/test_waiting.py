@@ -93,6 +93,35 @@ def test_a_postponed_picture_ends_the_wait_with_503(app: Flask, client: FlaskCli
     assert pauses == [True]
 
 
+def wait_for_pictures(clock: Clock, postponed: str, *awaited: str) -> int:
+    """Wait for the id 42, while each request is for the next of these. Returns the number of requests."""
+    requests: list[str] = []
+
+    def request() -> str:
+        requests.append(awaited[min(len(requests), len(awaited) - 1)])
+        return requests[-1]
+
+    def pause(_: threading.Event, seconds: float) -> None:
+        place.wake(f"{postponed} postponed")
+        clock.sleep(seconds)
+
+    place = Waiting(8 * LOOK_SECONDS, PLACES, clock=clock, pause=pause)
+    assert place.wait_for({"user:42", "old"}, lambda: None, request) is None
+    assert not place._waiters
+    return len(requests)
+
+
+def test_only_the_picture_that_is_awaited_ends_the_wait_when_it_is_postponed(clock: Clock) -> None:
+    assert wait_for_pictures(clock, "old", "user:42") == 9
+    assert wait_for_pictures(clock, "user:42", "user:42") == 1
+
+
+def test_the_wait_follows_an_id_to_the_picture_that_it_shows_meanwhile(clock: Clock) -> None:
+    assert wait_for_pictures(clock, "user:42", "user:42", "new") == 1
+    assert wait_for_pictures(clock, "new", "user:42", "new") == 2
+    assert wait_for_pictures(clock, "old", "user:42", "new") == 9
+
+
 def test_a_message_about_another_picture_wakes_no_request(clock: Clock) -> None:
     woken: list[bool] = []
 
@@ -103,7 +132,7 @@ def test_a_message_about_another_picture_wakes_no_request(clock: Clock) -> None:
         clock.sleep(seconds)
 
     place = Waiting(LOOK_SECONDS, PLACES, clock=clock, pause=pause)
-    assert place.wait_for({"mine"}, lambda: None, lambda: True) is None
+    assert place.wait_for({"mine"}, lambda: None, lambda: "mine") is None
     assert woken == [False]
 
 
@@ -117,14 +146,14 @@ def test_every_message_is_passed_on_to_a_server_that_holds_waiting_clients_itsel
 
 def test_the_wait_is_bounded_and_reads_four_times_a_second(waiting: Waiting, clock: Clock) -> None:
     looks: list[float] = []
-    assert waiting.wait_for({"a"}, lambda: looks.append(clock()), lambda: True) is None
+    assert waiting.wait_for({"a"}, lambda: looks.append(clock()), lambda: "a") is None
     assert clock.slept == [LOOK_SECONDS] * 8
     assert len(looks) == 9  # the first read at once, the last at the end
 
 
 def test_a_wait_shorter_than_the_read_interval_ends_in_time(clock: Clock) -> None:
     waiting = Waiting(0.1, PLACES, clock=clock, pause=lambda _, seconds: clock.sleep(seconds))
-    assert waiting.wait_for({"a"}, lambda: None, lambda: True) is None
+    assert waiting.wait_for({"a"}, lambda: None, lambda: "a") is None
     assert clock.slept == [pytest.approx(0.1)]
 
 
@@ -139,14 +168,14 @@ def test_a_request_registers_before_it_reads(clock: Clock) -> None:
         return "found" if len(looks) == 2 else None
 
     place = Waiting(2.0, PLACES, clock=clock, pause=lambda news, _: paused.append(news.is_set()))
-    assert place.wait_for({"mine"}, look, lambda: True) == "found"
+    assert place.wait_for({"mine"}, look, lambda: "mine") == "found"
     assert paused == [True]
 
 
 def test_a_wait_cleans_up_however_it_ends(waiting: Waiting) -> None:
-    assert waiting.wait_for({"a", "b"}, lambda: None, lambda: True) is None
+    assert waiting.wait_for({"a", "b"}, lambda: None, lambda: "c") is None
     with pytest.raises(ZeroDivisionError):
-        waiting.wait_for({"a"}, lambda: 1 / 0, lambda: True)
+        waiting.wait_for({"a"}, lambda: 1 / 0, lambda: "a")
     assert not waiting._waiters
     assert waiting._places._value == PLACES
 
@@ -175,7 +204,7 @@ def test_a_hit_needs_no_free_place(app: Flask, client: FlaskClient) -> None:
 
 
 def test_without_a_free_place_a_request_is_refused_without_a_look_and_warmed_for_the_next_try() -> None:
-    waiting, requested = Waiting(2.0, places=0), iter([True])
+    waiting, requested = Waiting(2.0, places=0), iter(["a"])
     with pytest.raises(Overloaded):
         waiting.wait_for({"a"}, lambda: pytest.fail("looked"), lambda: next(requested))
     assert list(requested) == []
