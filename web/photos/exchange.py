@@ -76,12 +76,12 @@ class Exchange:
     def find_ready(self, photo_request: PhotoRequest) -> Answer | None:
         """The answer in the response cache, if there is one with all that this request needs."""
         ready = self.context.cache.get(photo_request)
-        return ready if ready is not None and is_enough(ready, self.raw.if_none_match) else None
+        return ready if ready is not None and is_enough(ready, (self.raw.if_none_match,)) else None
 
     def find_stale(self, photo_request: PhotoRequest, error: RedisError) -> Answer | None:
         """The answer that may be served while Redis is away."""
         stale = self.context.cache.get_stale(photo_request)
-        is_usable = stale is not None and is_away(error) and is_enough(stale, self.raw.if_none_match)
+        is_usable = stale is not None and is_away(error) and is_enough(stale, (self.raw.if_none_match,))
         return stale if is_usable else None
 
     def serve(self, photo_request: PhotoRequest, answer: Answer, *, was_hit: bool) -> Reply:
@@ -149,15 +149,15 @@ class Exchange:
 
     def _look(self, photo_request: PhotoRequest) -> Reply:
         """Answer from Redis, after a wait if nothing is stored. Raises Problem: 404, 503."""
-        clock = self.context.clock
-        lookup = PhotoLookup(self.app, self.context, photo_request, self.raw.if_none_match, self.common)
+        clock, validators = self.context.clock, (self.raw.if_none_match,)
+        lookup = PhotoLookup(self.app, self.context, photo_request, self.common)
         started = clock()
-        found = lookup.read()
+        found = lookup.read(validators)
         looked_at = clock()
         self.timings = f"redis;dur={(looked_at - started) * 1000:.1f}, "
         was_hit = found is not None
         if found is None:
-            found = lookup.until_ready()
+            found = lookup.until_ready(validators)
             self.timings += f"wait;dur={(clock() - looked_at) * 1000:.1f}, "
         if isinstance(found, Answer):
             return self.serve(photo_request, found, was_hit=was_hit)

@@ -1,4 +1,4 @@
-"""Single flight: clients that want the same answer share one look at Redis, and wait without a thread.
+"""Single flight: clients that want the same picture share one look at Redis, and wait without a thread.
 
 join ─→ a thread looks ── found, or known to be unavailable ─→ all clients are answered, a batch at a time
            ↑    └ nothing: the workers are told (web/photos/look.py)
@@ -26,18 +26,16 @@ from web.photos.request import PhotoRequest, RawRequest
 from web.photos.response import Reply
 from web.photos.waiting import LOOK_SECONDS
 
-FLIGHTS_MAX = 256  # clients choose a part of the key, and each flight costs checks; more wait in threads
+FLIGHTS_MAX = 256  # each costs checks; the clients of further pictures wait in threads
 # The shortest pause between looks for expired clients; a client may wait this much longer.
 LEAST_SECONDS = LOOK_SECONDS / 5
 STUCK_SECONDS = 5.0  # a look that takes longer, its turn included, gets no further clients: they wait in threads
-Key = tuple[PhotoRequest, str | None]  # with If-None-Match
 
 
 class Flight:
-    """The clients that want one answer."""
+    """The clients that want one picture, in one size and in the same formats; those that have it get a 304."""
 
-    def __init__(self, key: Key, lookup: PhotoLookup) -> None:
-        self.key = key
+    def __init__(self, lookup: PhotoLookup) -> None:
         self.lookup = lookup
         self.clients: deque[Client] = deque()  # in the order of their coming, and so of their deadlines
         self.subjects: set[str] = set()  # whose "done" it heeds
@@ -68,7 +66,7 @@ class Flights:
         """
         self._layer = layer
         self._run, self._defer, self._to_bytes = run, defer, to_bytes
-        self._flights: dict[Key, Flight] = {}
+        self._flights: dict[PhotoRequest, Flight] = {}
         self._by_subject: dict[str, set[Flight]] = defaultdict(set)
         self._free_looks = looks_max
         self._turns: deque[Flight] = deque()  # that will look when another look has ended
@@ -82,16 +80,15 @@ class Flights:
 
         The first of a flight starts a look; "done" is heeded before that.
         """
-        layer, key = self._layer, (photo_request, raw.if_none_match)
-        context, flight = layer.context, self._flights.get(key)
+        layer, context, flight = self._layer, self._layer.context, self._flights.get(photo_request)
         is_first = flight is None
         if self._is_stuck(flight or next(iter(self._turns or self._unchecked), None)):
             return False
         if flight is None:
             if len(self._flights) >= FLIGHTS_MAX:
                 return False
-            lookup = PhotoLookup(layer.app, context, photo_request, raw.if_none_match, layer.common)
-            flight = self._flights[key] = Flight(key, lookup)
+            flight = Flight(PhotoLookup(layer.app, context, photo_request, layer.common))
+            self._flights[photo_request] = flight
             self._heed(flight)
         exchange = layer.open(raw)
         flight.clients.append(Client(send, exchange, exchange.started + context.waiting.wait_seconds))
@@ -224,7 +221,7 @@ class Flights:
         return bool(new)
 
     def _end(self, flight: Flight) -> None:
-        del self._flights[flight.key]
+        del self._flights[flight.lookup.photo_request]
         for subject in flight.subjects:
             self._by_subject[subject].discard(flight)
             if not self._by_subject[subject]:

@@ -23,7 +23,7 @@ from web.photos.cache import Answer
 from web.photos.context import PhotoContext
 from web.photos.exchange import Exchange, not_ready
 from web.photos.lookup import PhotoLookup
-from web.photos.response import Reply
+from web.photos.response import Reply, is_enough
 from web.problems import to_problem
 
 BATCH = 50  # answers that the loop sends in one go: about 1 ms
@@ -42,7 +42,7 @@ class Client:
 
 
 class Look:
-    """One look for these clients, who have the same If-None-Match; at least one, the earliest deadline first."""
+    """One look for these clients; at least one, the earliest deadline first."""
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Look:
         self.decides_all = False  # every client gets its answer, from this look or, after a purge, from the next
         self.has_more = True  # there is another batch
         self._clients = clients
+        self._validators = {client.exchange.raw.if_none_match for client in clients}
         self._answered = 0
         self._answerer: Answerer | None = None
         self._has_picture = False
@@ -103,18 +104,20 @@ class Look:
         first = self._clients[0].exchange
         with working_for(first.request_id):
             try:
-                return self._read(first)
+                return self._read()
             except BaseException as error:  # noqa: BLE001 - every error gets an answer, and is logged once
-                if isinstance(error, RedisError) and (stale := first.find_stale(self.lookup.photo_request, error)):
-                    return self._serve(stale, was_hit=True)
-                return partial(Exchange.refuse, error=to_problem(error))
+                problem = to_problem(error)
+                if isinstance(error, RedisError):
+                    return partial(self._serve_stale, error=error, problem=problem)
+                return partial(Exchange.refuse, error=problem)
 
-    def _read(self, first: Exchange) -> Answerer | None:
+    def _read(self) -> Answerer | None:
         photo_request = self.lookup.photo_request
-        if (ready := first.find_ready(photo_request)) is not None:
+        ready = self.context.cache.get(photo_request)
+        if ready is not None and is_enough(ready, self._validators):
             return self._serve(ready, was_hit=not self.found_nothing_before)
         started = self.context.clock()
-        found = self.lookup.read()
+        found = self.lookup.read(self._validators)
         self._redis_timing = f"redis;dur={(self.context.clock() - started) * 1000:.1f}, "
         if isinstance(found, Answer):
             return self._serve(found, was_hit=not self.found_nothing_before)
@@ -131,6 +134,13 @@ class Look:
     def _serve(self, answer: Answer, *, was_hit: bool) -> Answerer:
         self._has_picture = True
         return partial(Exchange.serve, photo_request=self.lookup.photo_request, answer=answer, was_hit=was_hit)
+
+    def _serve_stale(self, exchange: Exchange, error: RedisError, problem: Exception) -> Reply:
+        """Of an answer without its bytes, only some clients may have the ETag."""
+        stale = exchange.find_stale(self.lookup.photo_request, error)
+        if stale is None:
+            return exchange.refuse(problem)
+        return exchange.serve(self.lookup.photo_request, stale, was_hit=True)
 
     def _answer(self, exchange: Exchange) -> bytes:
         waited = (self.context.clock() - exchange.started) * 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from flask import Flask
@@ -14,7 +15,7 @@ from warmer.state.person import load_record, read_person
 from web.photos.cache import Answer, Headers
 from web.photos.context import PhotoContext
 from web.photos.request import PhotoRequest
-from web.photos.response import finish, is_enough, is_known
+from web.photos.response import Validators, finish, is_known
 from web.photos.waiting import Overloaded
 from web.signals import announce, photo_missed, photo_overloaded, profile_aged
 
@@ -35,14 +36,12 @@ class PhotoLookup:
         app: Flask,
         context: PhotoContext,
         photo_request: PhotoRequest,
-        if_none_match: str | None,
         common: Headers,
     ) -> None:
         """`common`: the headers of every answer of the photo routes."""
         self.app = app
         self.context = context
         self.photo_request = photo_request
-        self.if_none_match = if_none_match
         self.common = common
         self._shown: list[str] = []  # file ids that the subject showed at the last look
 
@@ -51,15 +50,16 @@ class PhotoLookup:
         """The subjects whose "done" can bring the picture, as far as the last look told."""
         return {self.photo_request.subject, *self._shown}
 
-    def read(self) -> Answer | Unavailable | None:
-        """What is stored now: the picture, or why there is none. None if nothing is known.
+    def read(self, validators: Validators) -> Answer | Unavailable | None:
+        """Returns what is stored now: the picture, or why there is none. Returns None if nothing is known.
 
-        The response cache learns of it, unless the picture is an older one of the subject's.
+        If every client has the picture's bytes, as its validator says, only the ETag is read. The response cache
+        learns of the picture, unless it is an older one of the subject's.
         """
         context, photo_request = self.context, self.photo_request
         context.listener.ensure_started()
         generation, read_at = context.cache.get_generation(), context.clock()
-        found = self._find()
+        found = self._find(validators)
         if isinstance(found, Unavailable):
             context.cache.drop(photo_request)
         if not isinstance(found, _Hit):
@@ -80,16 +80,16 @@ class PhotoLookup:
 
     @property
     def is_in_memory(self) -> bool:
-        """Another look, for other clients, has put the answer into the response cache."""
-        ready = self.context.cache.get(self.photo_request)
-        return ready is not None and is_enough(ready, self.if_none_match)
+        """Returns True if another look has put the answer into the response cache."""
+        return self.context.cache.get(self.photo_request) is not None
 
-    def until_ready(self) -> Answer | Unavailable | None:
+    def until_ready(self, validators: Validators) -> Answer | Unavailable | None:
         """After a look that found nothing: request the picture and wait. Returns None if it is not ready in time."""
+        look = partial(self.read, validators)
         try:
-            return self.context.waiting.wait_for(self.subjects, self.read, self.request_warming)
+            return self.context.waiting.wait_for(self.subjects, look, self.request_warming)
         except Overloaded:
-            found = self.read()
+            found = look()
         if found is None:
             announce(photo_overloaded, self.app, subject=self.photo_request.subject)
         return found
@@ -125,11 +125,11 @@ class PhotoLookup:
         wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
         return subject, wanted
 
-    def _find(self) -> _Hit | Unavailable | None:
+    def _find(self, validators: Validators) -> _Hit | Unavailable | None:
         shown = self._shown = self._list_shown()
         for file_id in shown:
             for fmt in self.photo_request.formats:
-                if variant := self._get(file_id, fmt):
+                if variant := self._get(file_id, fmt, validators):
                     return _Hit(variant, fmt, file_id)
         return self.context.store.get_unavailable(shown[0] if shown else self.photo_request.subject)
 
@@ -143,11 +143,11 @@ class PhotoLookup:
             announce(profile_aged, self.app, subject=subject)
         return list(person.shown)
 
-    def _get(self, file_id: str, fmt: str) -> StoredVariant | None:
-        """The variant, without its bytes if the client has them."""
+    def _get(self, file_id: str, fmt: str, validators: Validators) -> StoredVariant | None:
+        """Returns the variant, without its bytes if every client has them."""
         store, size = self.context.store, self.photo_request.size
-        if self.if_none_match:
+        if all(validators):
             header = store.get_header(file_id, size, fmt)
-            if header is None or is_known(header.etag, self.if_none_match):
+            if header is None or all(is_known(header.etag, validator) for validator in validators):
                 return header
         return store.get(file_id, size, fmt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from werkzeug.http import parse_etags
@@ -28,6 +28,7 @@ SANDBOX = ("Content-Security-Policy", "default-src 'none'; sandbox")
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 # Only with a body: a cache keeps the headers that a 304 does not repeat (RFC 9111, 4.3.4).
 ABOUT_THE_BYTES: Headers = [SANDBOX, NO_SNIFFING]
+Validators = Collection[str | None]  # If-None-Match of each client that gets the answer
 HIT, MISS = ("Cache-Status", "avatar-warmer; hit"), ("Cache-Status", "avatar-warmer; fwd=miss")  # RFC 9211
 
 
@@ -79,9 +80,9 @@ def list_own_headers(request_id: str, seconds: float, timings: str = "") -> Head
     ]
 
 
-def is_enough(answer: Answer, if_none_match: str | None) -> bool:
-    """False if the cache holds only the ETag, and the client has other bytes."""
-    return answer.body is not None or is_known(answer.etag, if_none_match)
+def is_enough(answer: Answer, validators: Validators) -> bool:
+    """Returns False if the cache holds only the ETag, and a client has other bytes or none."""
+    return answer.body is not None or all(is_known(answer.etag, validator) for validator in validators)
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:

@@ -147,15 +147,54 @@ def test_clients_that_want_the_same_share_a_look_and_a_message(app: Flask, room:
     room.assert_empty()
 
 
-def test_another_size_format_or_etag_is_another_look(room: Room) -> None:
+def test_another_size_or_format_is_another_look(room: Room) -> None:
     file_id = new_file_id()
     room.join("webp", file_url(file_id))
     room.join("jpeg", file_url(file_id), accept="image/jpeg")
     room.join("small", file_url(file_id, size=80))
-    room.join("known", file_url(file_id), if_none_match='"x"')
-    room.join("known, too", file_url(file_id), if_none_match='"x"')
-    assert room.look() == 4
-    assert room.count_clients() == 5
+    room.join("small, too", file_url(file_id, size=80))
+    assert room.look() == 3
+    assert room.count_clients() == 4
+
+
+def test_clients_with_different_etags_share_a_look_and_those_that_have_the_picture_get_304(
+    app: Flask, room: Room
+) -> None:
+    etag = app.test_client().get(file_url(file_id := store_picture(app))).headers["ETag"]
+    web_context = get_web_context(app)
+    web_context.redis.delete(web_context.keys.variant(file_id, 160, "webp"))
+    web_context.photos.cache.purge(file_id)
+    known = {"same": etag, "weak": f"W/{etag}", "any": "*", "other": '"x"', "both": f'"x", {etag}'}
+    room.join("none", file_url(file_id))
+    for name, validator in known.items():
+        room.join(name, file_url(file_id), if_none_match=validator)
+    assert room.look() == 1
+    assert (room.answers, queued(app, "hot")) == ({}, [file_id])
+    store_picture(app, file_id)
+    room.flights.wake(f"{file_id} stored")
+    assert room.look() == 1
+    assert room.statuses() == dict.fromkeys(["none", "other"], "200") | dict.fromkeys(
+        ["same", "weak", "any", "both"], "304"
+    )
+    assert {name for name, reply in room.answers.items() if reply.body} == {"none", "other"}
+    room.assert_empty()
+
+
+@pytest.mark.parametrize("other", [{}, {"if_none_match": '"x"'}])
+def test_an_answer_without_bytes_in_memory_is_not_enough_for_clients_of_which_one_needs_them(
+    app: Flask, room: Room, other: dict[str, str]
+) -> None:
+    url = file_url(file_id := store_picture(app))
+    etag = app.test_client().get(url).headers["ETag"]
+    get_web_context(app).photos.cache.purge(file_id)
+    room.join("before", url, if_none_match=etag)
+    room.look()
+    room.join("first", url, if_none_match=etag)
+    room.join("a", url, if_none_match=etag)  # comes during that look, and shares the next one
+    room.join("b", url, **other)
+    room.look()
+    assert room.statuses() == {"before": "304", "first": "304", "a": "304", "b": "200"}
+    assert room.answers["b"].body == body_of(file_id)
 
 
 def test_a_stored_picture_is_a_hit_for_all_and_then_in_memory(app: Flask, room: Room) -> None:
@@ -503,6 +542,24 @@ def test_without_redis_a_stale_picture_is_served_and_else_503(app: Flask, room: 
     room.assert_empty()
 
 
+def test_without_redis_a_stale_etag_is_served_to_the_clients_that_have_it(app: Flask, room: Room) -> None:
+    url = file_url(file_id := store_picture(app))
+    etag = app.test_client().get(url).headers["ETag"]
+    cache = get_web_context(app).photos.cache
+    cache.purge(file_id)
+    room.join("before", url, if_none_match=etag)
+    room.look()
+    cache.open()
+    for master in list_masters(get_web_context(app).redis):
+        master.connection_pool.open()  # as after a timeout
+    room.join("first", url)
+    for name, fields in {"same": {"if_none_match": etag}, "none": {}}.items():
+        room.join(name, url, **fields)
+    room.look()
+    assert room.statuses() == {"before": "304", "first": "503", "same": "304", "none": "503"}
+    room.assert_empty()
+
+
 def test_an_error_of_ours_is_500_for_all_and_one_traceback_a_look(
     app: Flask, room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -612,21 +669,30 @@ def test_after_a_purge_the_clients_of_the_next_batch_get_no_forgotten_picture(ap
 
 
 def test_the_number_of_flights_is_bounded_but_not_that_of_their_clients(room: Room) -> None:
-    url = file_url(new_file_id())
-    for number in range(FLIGHTS_MAX):
-        room.join(str(number), url, if_none_match=f'"{number}"')
-    assert not room.try_to_join("one more", url, if_none_match='"one more"')
-    room.join("the same", url, if_none_match='"0"')
+    urls = [file_url(new_file_id()) for _ in range(FLIGHTS_MAX)]
+    for url in urls:
+        room.join(url, url)
+    assert not room.try_to_join("one more", file_url(new_file_id()))
+    room.join("the same", urls[0])
     assert room.count_clients() == FLIGHTS_MAX + 1
 
 
-def test_a_few_looks_are_in_progress_and_the_others_have_their_turn(room: Room) -> None:
-    url = file_url(file_id := new_file_id())
-    for number in range(3 * LOOKS_MAX):
+def test_a_client_cannot_take_all_flights_with_one_picture(room: Room) -> None:
+    url = file_url(new_file_id())
+    for number in range(FLIGHTS_MAX):
         room.join(str(number), url, if_none_match=f'"{number}"')
+    room.join("another", file_url(new_file_id()))
+    assert len(room.flights._flights) == 2
+
+
+def test_a_few_looks_are_in_progress_and_the_others_have_their_turn(room: Room) -> None:
+    file_ids = [new_file_id() for _ in range(3 * LOOKS_MAX)]
+    for file_id in file_ids:
+        room.join(file_id, file_url(file_id))
     assert len(room.jobs) == LOOKS_MAX
     assert room.look() == 3 * LOOKS_MAX
-    room.flights.wake(f"{file_id} stored")
+    for file_id in file_ids:
+        room.flights.wake(f"{file_id} stored")
     assert len(room.jobs) == LOOKS_MAX
     assert room.look() == 3 * LOOKS_MAX
 

@@ -76,8 +76,8 @@ def look_for(app: Flask, url: str, accept: str = "image/webp", if_none_match: st
     layer = cast(PhotoLayer, app.wsgi_app)
     path, _, query = url.partition("?")
     photo_request = layer.context.request_parser.read(path, query, accept)
-    lookup = PhotoLookup(app, layer.context, photo_request, if_none_match, layer.common)
-    assert lookup.read() is None
+    lookup = PhotoLookup(app, layer.context, photo_request, layer.common)
+    assert lookup.read((if_none_match,)) is None
     assert lookup.request_warming()
     return lookup
 
@@ -179,7 +179,7 @@ def test_an_answer_in_memory_is_news_even_if_redis_has_lost_it(app: Flask) -> No
     lookup = look_for(app, url)
     variant, marker = web_context.keys.variant(file_id, 160, "webp"), web_context.keys.enqueued(file_id, "hot")
     store_picture(app, file_id)
-    assert lookup.read() is not None
+    assert lookup.read((None,)) is not None
     web_context.redis.delete(variant)
     web_context.redis.set(marker, "1")
     web_context.redis.sadd(web_context.keys.wanted(file_id), "160.webp")
@@ -209,7 +209,7 @@ def test_a_look_that_finds_nothing_again_takes_several_round_trips(app: Flask, k
     get_web_context(app).photos.people.register(user_id := new_id(), "Ann", file_id := new_file_id())
     lookup = look_for(app, file_url(file_id) if kind == "file" else user_url(user_id))
     with counting() as by_thread:
-        assert lookup.read() is None
+        assert lookup.read((None,)) is None
         assert lookup.request_warming()
     counts = by_thread[threading.get_ident()]  # others may listen meanwhile
     assert counts.total() == round_trips
@@ -296,7 +296,7 @@ def test_without_news_another_look_finds_nothing_and_changes_nothing(
         ACTS[act](scene)
     news, before = has_news(app, lookup), dump(app)
     if not news:
-        assert lookup.read() is None
+        assert lookup.read((if_none_match,)) is None
         assert lookup.request_warming()
         assert dump(app) == before
     scene.web.redis.flushall()

@@ -194,12 +194,11 @@ def test_looks_that_hang_leave_threads_for_other_requests(make_app: MakeApp) -> 
     clock = Clock()
     app = make_app(photo_wait=10, clock=clock)
     hear_purges(app)
-    photos, url = get_web_context(app).photos, file_url(store_picture(app))
+    photos, file_ids = get_web_context(app).photos, [store_picture(app) for _ in range(3 * THREADS)]
     with open_worker(app, clock=clock, threads=THREADS) as worker, ExitStack() as clients:
         with photos.cache._lock:  # no look ends without it
-            for number in range(3 * THREADS):
-                visitor = clients.enter_context(visit(worker))
-                visitor.sock.sendall(head(f"GET {url} HTTP/1.1", WEBP, f'If-None-Match: "{number}"'))
+            for file_id in file_ids:
+                clients.enter_context(visit(worker)).sock.sendall(ask_for(file_id))
             run_until(worker, lambda: len(worker.parked) == 3 * THREADS)
             assert clients.enter_context(visit(worker)).ask(ALIVE).status == 200
         run_until(worker, lambda: not worker.parked)
