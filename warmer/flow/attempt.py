@@ -104,7 +104,7 @@ class AttemptRunner:
             return self._end_unavailable(lease, error)
         except Transient as error:
             return self._retry_or_give_up(lease, error)
-        self._end_done(lease)
+        self._end_done(lease, outcome)
         return outcome
 
     def _work(self, lease: Lease, work: Callable[[Lease], Outcome]) -> Outcome:
@@ -214,7 +214,7 @@ class AttemptRunner:
         else:
             self.schedule.cancel_if(lease.subject, lease.next_run)  # a run that was scheduled meanwhile stays
 
-    def _end_done(self, lease: Lease) -> None:
+    def _end_done(self, lease: Lease, outcome: Outcome) -> None:
         """Choose the next run, release the lease and wake the clients, in one round trip."""
         subject = lease.subject
         is_kept_warm = self.people.is_kept_warm(subject, lease.shown_by)
@@ -227,7 +227,7 @@ class AttemptRunner:
         elif subject.is_person:
             self.schedule.queue_set(pipe, subject, self.profile_check_seconds * self.uniform(0.9, 1.1))
         else:
-            self.schedule.queue_set(pipe, subject, self.store.ttl / 2)
+            self.schedule.queue_set(pipe, subject, outcome.retry_seconds or self.store.ttl / 2)
         if lease.is_released:
             pipe.exists(self.leases.keys.forgotten(subject))
         else:

@@ -20,7 +20,7 @@ class Outcome:
 
     kind: Kind
     detail: str = ""
-    retry_seconds: float = field(default=0.0, compare=False)  # before which no attempt starts, if it is postponed
+    retry_seconds: float = field(default=0.0, compare=False)  # until the next attempt, at the earliest
 
     def __str__(self) -> str:
         """The text that the log and Flower show."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
-from random import uniform
-from typing import Any, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any
+from zlib import crc32
 
 from redis import Redis
 from redis.client import Pipeline
@@ -18,32 +18,20 @@ from warmer.state.failures import drop_failures
 from warmer.state.lease import Lease, require_lease
 from warmer.state.schedule import cancel_runs
 from warmer.state.scripts import load_script, queue
+from warmer.state.stock import Stock
 from warmer.state.tombstones import lift_tombstones
 
-Spread = Callable[[float, float], float]  # a random number between two, so that variants expire at different times
-TTL_JITTER = 0.1  # share of a TTL, to both sides
-
-
-class Stock(NamedTuple):
-    """What Redis holds of a picture."""
-
-    missing: list[VariantSpec]  # the largest first
-    has_source: bool  # the largest size is stored, in some format: Telegram need not be called
-    path: FilePath | None
+TTL_JITTER = 0.1  # share of a TTL, to both sides: pictures that are stored together do not expire together
 
 
 class PhotoStore:
     """Any process reads; only the holder of a lease writes, and never for a forgotten subject."""
 
-    def __init__(
-        self, redis: Redis, keys: Keys, sizes: Sequence[int], formats: Sequence[str], ttl: int, spread: Spread = uniform
-    ) -> None:
-        self._spread = spread
+    def __init__(self, redis: Redis, keys: Keys, sizes: Sequence[int], formats: Sequence[str], ttl: int) -> None:
         self.redis = redis
         self.keys = keys
         self.sizes = tuple(sorted(sizes))  # pixels
         self.formats = tuple(formats)
-        self._source_formats = [fmt for fmt in formats if FORMATS[fmt].is_readable]
         self.ttl = ttl  # seconds
         self._put, self._set_leased = load_script(redis, "lua/put.lua"), load_script(redis, "lua/set_leased.lua")
         self._put_unavailable = load_script(redis, "lua/put_unavailable.lua")
@@ -63,11 +51,12 @@ class PhotoStore:
         value: Any = self.redis.getrange(self.keys.variant(file_id, size, fmt), 0, HEADER_LENGTH - 1)
         return StoredVariant.unpack(value)
 
-    def get_source(self, file_id: str) -> SourceImage | None:
-        """The largest size in a readable format, None unless it is stored: what is missing is cut from it."""
-        answer: Any = self.redis.mget(*self._list_sources(file_id), self.keys.preview(file_id), self.keys.path(file_id))
-        *values, about, path = answer
-        variant = next(filter(None, (StoredVariant.unpack(value or b"") for value in values)), None)
+    def get_source(self, file_id: str, spec: VariantSpec) -> SourceImage | None:
+        """Returns the stored variant that others are cut from, or None if it has expired since `inspect`."""
+        keys = self.keys.variant(file_id, *spec), self.keys.preview(file_id), self.keys.path(file_id)
+        answer: Any = self.redis.mget(*keys)
+        value, about, path = answer
+        variant = StoredVariant.unpack(value or b"")
         return SourceImage(variant.body, _unique_id(about) or _unique_id(path) or "") if variant else None
 
     def inspect(self, file_id: str, wanted: Collection[str] = ()) -> Stock:
@@ -76,19 +65,19 @@ class PhotoStore:
         `wanted`: variants such as `160.jpeg`. Each format of which one is wanted is made in all sizes.
         """
         formats = [fmt for fmt in self.formats if fmt == self.formats[0] or any(w.endswith(f".{fmt}") for w in wanted)]
-        specs = [VariantSpec(size, fmt) for fmt in formats for size in reversed(self.sizes)]
+        specs = [VariantSpec(size, fmt) for fmt in self.formats for size in reversed(self.sizes)]
         pipe = self.redis.pipeline(transaction=False)
         pipe.mget(self.keys.preview(file_id), self.keys.path(file_id))
-        for key in [*(self.keys.variant(file_id, *spec) for spec in specs), *self._list_sources(file_id)]:
-            pipe.exists(key)
-        (preview, path), *stored = pipe.execute()
-        missing = [spec for spec, is_stored in zip(specs, stored, strict=False) if not is_stored]
+        for spec in specs:
+            pipe.exists(self.keys.variant(file_id, *spec))
+        (preview, path), *answers = pipe.execute()
+        stored = [spec for spec, is_stored in zip(specs, answers, strict=True) if is_stored]
+        missing = [spec for spec in specs if spec.format in formats and spec not in stored]
         if not preview and not any(spec.format == self.formats[0] for spec in missing):
             missing.append(VariantSpec(self.sizes[0], self.formats[0]))  # the preview comes with a rendering
-        return Stock(missing, any(stored[len(specs) :]), _read_path(path))
-
-    def _list_sources(self, file_id: str) -> list[str]:
-        return [self.keys.variant(file_id, self.sizes[-1], fmt) for fmt in self._source_formats]
+        sources = [spec for spec in stored if FORMATS[spec.format].is_readable]
+        largest = max(sources, key=lambda spec: spec.size, default=None)  # of several formats, the first one
+        return Stock(missing, largest, _read_path(path))
 
     def get_unavailable(self, subject: str) -> Unavailable | None:
         """Why there is nothing to serve: the entry of the negative cache, or the tombstone. None without them."""
@@ -142,7 +131,7 @@ class PhotoStore:
             values.append((self.keys.preview(file_id), about.encode(), ""))
         keys = [*self._guards(file_id), *self.keys.negatives(file_id), self.keys.crashes(file_id)]
         keys.append(self.keys.wanted(file_id))
-        args: list[Any] = [lease.token, self._jitter(self.ttl), self.keys.done, f"{file_id} stored"]
+        args: list[Any] = [lease.token, _jitter(file_id, self.ttl), self.keys.done, f"{file_id} stored"]
         for key, value, variant in values:
             keys.append(key)
             args += (value, variant)
@@ -161,7 +150,7 @@ class PhotoStore:
         """Remember in a pipeline where Telegram keeps the file, for `ttl` seconds. `require_lease` reads the answer."""
         value = json.dumps({"path": path.path, "unique_id": path.unique_id, "size": path.size})
         keys = [*self._guards(lease.subject), self.keys.path(lease.subject)]
-        queue(pipe, self._set_leased, keys=keys, args=[lease.token, self._jitter(ttl) * 1000, value])
+        queue(pipe, self._set_leased, keys=keys, args=[lease.token, _jitter(lease.subject, ttl) * 1000, value])
 
     def drop_path(self, file_id: str) -> None:
         """Forget the path: Telegram says that it has expired."""
@@ -179,7 +168,7 @@ class PhotoStore:
 
     def renew(self, file_id: str) -> None:
         """Give every stored variant its full TTL again: a file id names immutable bytes."""
-        ttl = self._jitter(self.ttl)
+        ttl = _jitter(file_id, self.ttl)
         pipe = self.redis.pipeline(transaction=False)
         for fmt in self.formats:
             for size in self.sizes:
@@ -234,8 +223,11 @@ class PhotoStore:
         passing += [keys.refresh(subject), keys.refreshed(subject)]
         return passing + [keys.enqueued(subject, lane) for lane in ("hot", "warm", "rewarm")]
 
-    def _jitter(self, seconds: int) -> int:
-        return max(1, round(seconds * self._spread(1 - TTL_JITTER, 1 + TTL_JITTER)))
+
+def _jitter(subject: str, seconds: int) -> int:
+    """The same share for all keys of a picture: they are written one after another, and expire together."""
+    share = crc32(subject.encode()) / 2**32
+    return max(1, round(seconds * (1 + TTL_JITTER * (2 * share - 1))))
 
 
 def _unique_id(about: Any) -> str | None:

@@ -92,6 +92,55 @@ def test_an_evicted_variant_is_made_from_a_larger_one(
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
+def want(context: WorkerContext, file_id: str, *wanted: VariantSpec) -> str:
+    """Warm for clients that wait for these."""
+    context.redis.sadd(context.keys.wanted(file_id), *map(str, wanted))
+    return warm(context, file_id, "hot")
+
+
+def evict_largest(context: WorkerContext, file_id: str) -> None:
+    warm(context, file_id)
+    context.redis.delete(context.keys.variant(file_id, 320, "webp"), context.keys.path(file_id))
+
+
+def test_a_client_gets_another_format_from_any_variant_that_is_large_enough(
+    context: WorkerContext, file_id: str, telegram: FakeTelegram
+) -> None:
+    evict_largest(context, file_id)
+    assert want(context, file_id, JPEG).startswith("done")
+    assert context.steps.store.inspect(file_id, [str(JPEG)]).missing == [(320, "webp"), (320, "jpeg")]
+    assert telegram.calls == {"getFile": 1, "download": 1}
+    assert context.schedule.count() == 0
+
+
+def test_no_size_is_enlarged_from_a_smaller_one(context: WorkerContext, file_id: str, telegram: FakeTelegram) -> None:
+    evict_largest(context, file_id)
+    assert want(context, file_id, JPEG, VariantSpec(320, "jpeg")) == "done"
+    assert context.steps.store.inspect(file_id, [str(JPEG)]).missing == []
+    assert telegram.calls == {"getFile": 2, "download": 2}
+
+
+@pytest.mark.parametrize("lane", ["warm", "rewarm"])
+def test_a_picture_that_is_warmed_ahead_of_time_gets_all_its_sizes(
+    context: WorkerContext, file_id: str, telegram: FakeTelegram, lane: Lane
+) -> None:
+    evict_largest(context, file_id)
+    context.redis.sadd(context.keys.wanted(file_id), str(JPEG))
+    assert warm(context, file_id, lane) == "done"
+    assert is_ready(context.steps.store, file_id)
+    assert telegram.calls == {"getFile": 2, "download": 2}
+
+
+def test_a_picture_that_is_kept_warm_gets_its_larger_sizes_soon_after_its_client(
+    context: WorkerContext, file_id: str
+) -> None:
+    evict_largest(context, file_id)
+    context.people.register(1, "Ann", file_id)
+    want(context, file_id, JPEG)
+    [within_soon] = context.schedule.count_within(10)
+    assert within_soon == 1
+
+
 @pytest.mark.parametrize("formats", ["avif", "avif,webp"])
 def test_a_stored_variant_that_no_worker_can_read_is_no_source(
     settings: Settings, redis: Redis, telegram: FakeTelegram, file_id: str, formats: str

@@ -11,7 +11,7 @@ from redis import Redis
 from tests.conftest import listening
 from tests.support.remaining import remaining
 from tests.warmer.conftest import list_keys
-from tests.warmer.state.conftest import DAY, FID, FORMATS, SIZES, TTL, render
+from tests.warmer.state.conftest import DAY, FID, SIZES, TTL, render
 from warmer.errors import NotMine
 from warmer.keys import Keys
 from warmer.photo import FilePath, VariantSpec
@@ -37,8 +37,9 @@ def test_a_stored_picture_has_no_crash_count_although_its_lease_goes_on(
 
 
 def test_without_stored_values_every_getter_returns_none(store: PhotoStore) -> None:
-    for find in (store.get_source, store.get_unavailable, store.get_unique_id):
+    for find in (store.get_unavailable, store.get_unique_id):
         assert find(FID) is None
+    assert store.get_source(FID, VariantSpec(320, "webp")) is None
     for get in (store.get, store.get_header):
         assert get(FID, 80, "webp") is None
 
@@ -49,17 +50,14 @@ def list_ttls(store: PhotoStore) -> list[int]:
     return [store.redis.ttl(key) for key in stored]
 
 
-def test_every_key_of_a_put_has_the_same_ttl_within_a_tenth(lease: Lease, redis: Redis, keys: Keys) -> None:
-    shares = iter([0.9, 1.1])
-    store = PhotoStore(redis, keys, SIZES, FORMATS, TTL, lambda *bounds: spread(bounds, next(shares)))
-    for share in (0.9, 1.1):
-        store.put(lease, render())
-        assert list_ttls(store) == [remaining(TTL * share)] * 4  # one share for all keys of a picture
-
-
-def spread(bounds: tuple[float, float], share: float) -> float:
-    assert bounds == (0.9, 1.1)
-    return share
+def test_all_variants_of_a_picture_expire_together_although_they_are_stored_in_batches(
+    store: PhotoStore, lease: Lease
+) -> None:
+    store.put(lease, render(160, preview=""))
+    store.put(lease, render(320, 80))
+    first, *_ = ttls = list_ttls(store)
+    assert ttls == [remaining(first)] * 4
+    assert first == remaining(TTL, rel=0.1)
 
 
 def test_pictures_stored_together_do_not_expire_together(store: PhotoStore, leases: LeaseManager, redis: Redis) -> None:
@@ -145,9 +143,12 @@ def test_a_missing_preview_requires_one_rendering(store: PhotoStore, lease: Leas
 
 def test_later_formats_are_made_from_the_largest_stored_variant(store: PhotoStore, lease: Lease) -> None:
     store.put(lease, render(80, 160))
-    assert store.get_source(FID) is None
+    assert store.inspect(FID).source == VariantSpec(160, "webp")
+    store.put(lease, render(fmt="jpeg"))
+    assert store.inspect(FID).source == VariantSpec(320, "jpeg")
     store.put(lease, render(320))
-    source = store.get_source(FID)
+    assert store.inspect(FID).source == VariantSpec(320, "webp")
+    source = store.get_source(FID, VariantSpec(320, "webp"))
     assert source
     assert (source.data, source.unique_id) == (b"320", "AQADunique")
 

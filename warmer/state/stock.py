@@ -1,0 +1,31 @@
+"""What Redis holds of a picture, and what a worker can make of it without Telegram."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from warmer.photo import FilePath, VariantSpec
+
+
+class Stock(NamedTuple):
+    """What Redis holds of a picture."""
+
+    missing: list[VariantSpec]  # the largest first
+    source: VariantSpec | None  # the largest stored variant that a worker can read
+    path: FilePath | None
+    is_partial: bool = False  # further variants are missing, which no client waits for
+
+    def narrow(self, wanted: Collection[str]) -> Stock:
+        """Returns what is to be made now, and from what: without a source, Telegram has to be called.
+
+        `wanted`: variants such as `160.jpeg` that clients wait for; without them all that is missing is made. No size
+        is enlarged. But larger ones that no client waits for stay missing if the source is enough for the others.
+        """
+        size = self.source.size if self.source else 0
+        derivable = [spec for spec in self.missing if spec.size <= size]
+        if derivable == self.missing:
+            return self
+        if self.source and wanted and all(spec in derivable for spec in self.missing if str(spec) in wanted):
+            return self._replace(missing=derivable, is_partial=True)
+        return self._replace(source=None)
