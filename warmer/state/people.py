@@ -126,8 +126,9 @@ class People:
         """Add or update a person, in two round trips. Registering again never changes the place in the list.
 
         A file id is pinned. Without one the profile is looked up, unless a picture is pinned and the user registers;
-        the current picture stays until a newer one is ready. Tombstones and negative cache entries of the id and the
-        picture end here.
+        the current picture stays until a newer one is ready. The tombstones of the id and the picture end here, and the
+        negative cache entry of the id: it may have a picture by now. That of a picture runs out, however often it is
+        registered, since its file id names the same bytes as before.
         """
         subject, made = Subject.of_person(person_id), [Registration(Person(person_id), False, False, False)]
 

@@ -167,6 +167,14 @@ def test_a_registration_clears_tombstones_and_the_negative_cache_of_the_id(
     assert not any(redis.exists(key) for key in keys.negatives(subject))
 
 
+def test_a_registration_keeps_the_negative_cache_of_its_picture(people: People, redis: Redis, keys: Keys) -> None:
+    """A file id names the same bytes for ever, and a backend that registers it again and again asks Telegram once."""
+    for key in keys.negatives(A):
+        redis.set(key, "1")
+    people.register(1, "Ann", A)
+    assert all(redis.exists(key) for key in keys.negatives(A))
+
+
 def test_a_repeated_registration_keeps_the_negative_cache(people: People, redis: Redis, keys: Keys) -> None:
     people.register(1, "Ann", by_user=True)
     redis.set(keys.unavailable(Subject.of_person(1)), "none")
