@@ -32,7 +32,7 @@ from warmer.state.records import Records
 from warmer.state.remembered import Look
 
 RECENT_CAP = 10_000  # places in the list, or REWARM_PARTNERS if that is more; records have no cap
-FRESH_SECONDS = 60  # a look-up is not repeated for this long, and a registration by the user counts once
+FRESH_SECONDS = 60  # a lookup is not repeated for this long, and a registration by the user counts once
 
 
 class People:
@@ -53,7 +53,7 @@ class People:
         self.redis = redis
         self.keys = keys
         self.keep = keep  # this many of the newest are kept warm
-        self.check_seconds = check_seconds  # between two look-ups of the newest
+        self.check_seconds = check_seconds  # between two lookups of the newest
         self.fresh_seconds = min(FRESH_SECONDS, check_seconds / 2)
         self._wall_clock = wall_clock
         self._records = Records(redis, keys, ttl_seconds, outbox)
@@ -62,28 +62,28 @@ class People:
     # Reading
 
     def get(self, person_id: int) -> Person:
-        """The person, with an empty record if the id is unknown."""
+        """Read the person. An unknown id has an empty record."""
         return self.get_many([person_id])[0]
 
     def get_many(self, person_ids: Sequence[int]) -> list[Person]:
-        """The people with these ids, in one round trip: which picture each shows now, and which ones before."""
+        """Read the people with these ids, in one round trip."""
         if not person_ids:
             return []
         values = self.redis.mget([self.keys.person(person_id) for person_id in person_ids])
         return [read_person(person_id, load_record(value)) for person_id, value in zip(person_ids, values, strict=True)]
 
     def get_with_age(self, person_id: int) -> tuple[Person, float]:
-        """The person, and the seconds since the last look-up; in one round trip."""
+        """Read the person, and the seconds since the last lookup, in one round trip."""
         person = self._records.fetch(person_id)
         now = person.read.now[0] if person.read else 0
         return person, now - person.looked_up_at
 
     def list_recent(self, limit: int) -> list[Person]:
-        """The newest registered people, the newest first."""
+        """List the newest registered people, the newest first."""
         return [person for person in self.get_many(self.list_recent_ids(limit)) if person.is_registered]
 
     def list_recent_ids(self, limit: int) -> list[int]:
-        """The ids of the newest registered people, the newest first."""
+        """List the ids of the newest registered people, the newest first."""
         members: list[Any] = self.redis.zrange(self.keys.recent, 0, limit - 1, desc=True) if limit else []
         return [int(member) for member in members]
 
@@ -91,7 +91,7 @@ class People:
         """Returns True if the profile should be looked up again.
 
         By this machine's clock: a few minutes of six hours change nothing. A quarter late, so that the scheduled
-        look-ups of the newest come first.
+        lookups of the newest come first.
         """
         return not person.is_pinned and self._wall_clock() - person.looked_up_at > 1.25 * self.check_seconds
 
@@ -108,13 +108,13 @@ class People:
         return any(rank is not None and rank < self.keep for rank in pipe.execute())
 
     def list_following(self, file_id: str) -> list[int]:
-        """The ids that show this picture because it was in their profile."""
+        """List the ids that show this picture because it was in their profile."""
         members: Any = self.redis.smembers(self.keys.people(file_id)) if not Subject(file_id).is_person else ()
         people = self.get_many([int(member) for member in members])
         return [person.id for person in people if person.is_registered and not person.is_pinned]
 
     def _list_showing(self, file_id: str, shown_by: Sequence[int] | None = None) -> list[Person]:
-        """The people whose current picture this is. A previous picture is not kept warm."""
+        """List the people whose current picture this is. A previous picture is not kept warm."""
         if shown_by is None:
             members: Any = self.redis.smembers(self.keys.people(file_id))
             shown_by = [int(member) for member in members]
@@ -206,7 +206,7 @@ class People:
         return True
 
     def drop_next(self, person_id: int) -> None:
-        """The picture found in the profile cannot be fetched: the current one stays."""
+        """Give up the picture found in the profile, which cannot be fetched. The current one stays."""
 
         def change(record: Record, _now: tuple[int, int]) -> Record | None:
             if not record:
@@ -217,14 +217,14 @@ class People:
         self._records.update(Person(person_id), change)
 
     def drop_photos(self, person_id: int) -> tuple[str, ...]:
-        """The profile shows no picture any more. Returns the file ids that this id ever showed; a pinned one stays.
+        """Show no picture, like the profile, unless one is pinned. Returns the file ids that this id ever showed.
 
         The record keeps them until `end_drop`: if the process ends before they are deleted, the next look does it.
         """
         return self._records.drop_photos(person_id)
 
     def end_drop(self, person_id: int) -> None:
-        """The pictures of `drop_photos` are deleted."""
+        """Forget the file ids of `drop_photos`, whose pictures are deleted by now."""
         self._records.end_drop(person_id)
 
     def remove(self, person_id: int) -> Person:
@@ -238,7 +238,7 @@ class People:
 
 
 def open_people(settings: Settings, redis: Redis, keys: Keys, outbox: Outbox | None = None) -> People:
-    """The records as the settings want them."""
+    """Open the records as the settings want them."""
     return People(
         redis,
         keys,

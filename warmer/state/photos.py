@@ -42,12 +42,12 @@ class PhotoStore:
     # Reading
 
     def get(self, file_id: str, size: int, fmt: str) -> StoredVariant | None:
-        """The variant with its bytes."""
+        """Read the variant with its bytes. Returns None if it is not stored."""
         value: Any = self.redis.get(self.keys.variant(file_id, size, fmt))
         return StoredVariant.unpack(value or b"")
 
     def get_header(self, file_id: str, size: int, fmt: str) -> StoredVariant | None:
-        """The variant without its bytes: all that a 304 needs."""
+        """Read the variant without its bytes, which is enough for a 304. Returns None if it is not stored."""
         value: Any = self.redis.getrange(self.keys.variant(file_id, size, fmt), 0, HEADER_LENGTH - 1)
         return StoredVariant.unpack(value)
 
@@ -60,7 +60,7 @@ class PhotoStore:
         return SourceImage(variant.body, _unique_id(about) or _unique_id(path) or "") if variant else None
 
     def inspect(self, file_id: str, wanted: Collection[str] = ()) -> Stock:
-        """What is stored of the picture and what a warming has to make, in one round trip.
+        """List what is stored of the picture and what a warming has to make, in one round trip.
 
         `wanted`: variants such as `160.jpeg`. Each format of which one is wanted is made in all sizes.
         """
@@ -80,28 +80,28 @@ class PhotoStore:
         return Stock(missing, largest, _read_path(path))
 
     def get_unavailable(self, subject: str) -> Unavailable | None:
-        """Why there is nothing to serve: the entry of the negative cache, or the tombstone. None without them."""
+        """Read the negative cache and the tombstone. Returns the cause, or None if there is neither."""
         cause: Any
         cause, forgotten = self.redis.mget(self.keys.unavailable(subject), self.keys.forgotten(subject))
         if forgotten:
             return Unavailable("forgotten")
         return Unavailable(cause.decode()) if cause else None
 
-    def queue_check(self, pipe: Any, subject: str, size: int, formats: Sequence[str]) -> None:
-        """Ask in a pipeline how many of the keys there are that `get`, `get_header` and `get_unavailable` read."""
+    def pipe_presence_check(self, pipe: Any, subject: str, size: int, formats: Sequence[str]) -> None:
+        """Count in a pipeline the keys that exist of those that `get`, `get_header` and `get_unavailable` read."""
         variants = [self.keys.variant(subject, size, fmt) for fmt in formats]
         pipe.exists(*variants, self.keys.unavailable(subject), self.keys.forgotten(subject))
 
     def get_unique_id(self, file_id: str) -> str | None:
-        """Telegram's unique id of a stored picture."""
+        """Read Telegram's unique id of a picture. Returns None if the picture is not stored."""
         return _unique_id(self.redis.get(self.keys.preview(file_id)))
 
     def get_version(self, file_id: str) -> str | None:
-        """What a list shows as the version of a stored picture."""
+        """Read the version that lists show of a picture. Returns None if the picture is not stored."""
         return self.get_statuses([file_id])[0].version
 
     def get_statuses(self, subjects: Sequence[str]) -> list[PhotoStatus]:
-        """Returns what a list shows of these subjects, in one round trip. A person is never ready itself."""
+        """Read the parts of these subjects that a list shows, in one round trip. A person is never ready itself."""
         pipe = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.exists(*(self.keys.variant(subject, size, self.formats[0]) for size in self.sizes))
@@ -193,7 +193,7 @@ class PhotoStore:
         """
         args, pipe = ["" if shown_by is None else shown_by], self.redis.pipeline(transaction=False)
         for subject in subjects:
-            queue(pipe, self._forget, keys=self._list_doomed(subject), args=args)
+            queue(pipe, self._forget, keys=self._list_keys_to_forget(subject), args=args)
         answers = pipe.execute(raise_on_error=False)
         gone = [subject for subject, answer in zip(subjects, answers, strict=True) if answer == 1]
         if gone:
@@ -210,12 +210,12 @@ class PhotoStore:
             raise failed
         return gone
 
-    def _list_doomed(self, subject: str) -> list[str]:
+    def _list_keys_to_forget(self, subject: str) -> list[str]:
         keys = self.keys
         return [keys.forgotten(subject), keys.people(subject), *self.list_passing(subject), keys.wanted(subject)]
 
     def list_passing(self, subject: str) -> list[str]:
-        """The keys that a new fetch writes anew: variants, negative cache, lease and markers."""
+        """List the keys that a new fetch writes anew: variants, negative cache, lease and markers."""
         keys = self.keys
         passing = [keys.variant(subject, size, fmt) for size in self.sizes for fmt in FORMATS]
         passing += [keys.preview(subject), keys.path(subject), *self.keys.negatives(subject)]
@@ -225,7 +225,7 @@ class PhotoStore:
 
 
 def _jitter(subject: str, seconds: int) -> int:
-    """The same share for all keys of a picture: they are written one after another, and expire together."""
+    """Spread the TTL. All keys of a picture get the same: they are written one after another, and expire together."""
     share = crc32(subject.encode()) / 2**32
     return max(1, round(seconds * (1 + TTL_JITTER * (2 * share - 1))))
 

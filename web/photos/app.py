@@ -71,7 +71,7 @@ class PhotoLayer:
 
 
 def read_environ(environ: WSGIEnvironment) -> RawRequest:
-    """All that the answer of a photo route depends on."""
+    """Read all that the answer of a photo route depends on."""
     get = environ.get
     return RawRequest(
         environ["REQUEST_METHOD"],
@@ -84,7 +84,7 @@ def read_environ(environ: WSGIEnvironment) -> RawRequest:
 
 
 def read_list_environ(environ: WSGIEnvironment) -> ListRequest | None:
-    """All that the answer of a list depends on. Returns None for a request that Flask must answer."""
+    """Read all that the answer of a list depends on. Returns None for a request that Flask must answer."""
     get = environ.get
     if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or PRIVATE_NETWORK_IN_ENVIRON in environ:
         return None

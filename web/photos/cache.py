@@ -22,7 +22,7 @@ Headers = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A picture with its finished headers; `body` is None where only the ETag was read, which a 304 needs."""
+    """A picture with its finished headers. `body` is None if only the ETag was read, which is enough for a 304."""
 
     etag: str  # quoted, as in the header
     headers: Headers
@@ -62,14 +62,17 @@ class ResponseCache:
         self._lock = threading.Lock()
 
     def get(self, photo_request: PhotoRequest) -> Answer | None:
-        """The answer, if there is one that is younger than a minute."""
+        """Returns the answer, or None if there is none that is younger than a minute."""
         answer = self._answers.get(photo_request)
         if answer is None or self._clock() - answer.read_at > MAX_AGE_SECONDS:
             return None
         return answer
 
     def get_stale(self, photo_request: PhotoRequest) -> Answer | None:
-        """The same for an answer that may have been purged since: serve it only while Redis is away."""
+        """Returns an answer younger than a minute that may have been purged since, or None if there is none.
+
+        Serve it only while Redis is away.
+        """
         answer = self._stale.get(photo_request)
         return answer if answer and self._clock() - answer.read_at <= MAX_AGE_SECONDS else None
 
@@ -103,14 +106,14 @@ class ResponseCache:
                 self._drop(photo_request)
 
     def open(self) -> None:
-        """The process hears purges from now on. It may have missed some, so all answers become stale."""
+        """Take answers from now on: the process hears purges. It may have missed some, so all answers become stale."""
         with self._lock:
             self._generation += 1
             self._make_all_stale()
             self.hears_purges = True
 
     def close(self) -> None:
-        """The process hears no purges: take no answers, and let all become stale."""
+        """Take no more answers, and let all become stale: the process hears no purges."""
         with self._lock:
             self.hears_purges = False
             self._make_all_stale()

@@ -1,4 +1,4 @@
-"""What the photo routes work with."""
+"""The parts that the photo routes use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from web.photos.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class PhotoContext:
-    """The parts of the photo routes."""
+    """The parts that the photo routes use, as web/wiring.py puts them together."""
 
     store: PhotoStore
     people: People

@@ -55,7 +55,7 @@ class Exchange:
         self.timings = ""  # for Server-Timing
 
     def answer(self) -> Reply:
-        """Decide. A picture that is not stored is awaited in this thread."""
+        """Answer the request. This thread waits for a picture that is not stored."""
         try:
             if self.raw.method != "GET" and self.raw.method != "HEAD":
                 return self._finish(self._answer_method())
@@ -69,23 +69,23 @@ class Exchange:
             return self.refuse(error)
 
     def read(self) -> PhotoRequest:
-        """The picture that is requested. Raises Problem: 403, 400."""
+        """Return the picture that is requested. Raises Problem: 403, 400."""
         raw = self.raw
         return self.context.request_parser.read(raw.path, raw.query, raw.accept)
 
     def find_ready(self, photo_request: PhotoRequest) -> Answer | None:
-        """The answer in the response cache, if there is one with all that this request needs."""
+        """Returns the answer in the response cache, or None if there is none with all that this request needs."""
         ready = self.context.cache.get(photo_request)
         return ready if ready is not None and is_enough(ready, (self.raw.if_none_match,)) else None
 
     def find_stale(self, photo_request: PhotoRequest, error: RedisError) -> Answer | None:
-        """The answer that may be served while Redis is away."""
+        """Returns the answer that may be served while Redis is away, or None if there is none."""
         stale = self.context.cache.get_stale(photo_request)
         is_usable = stale is not None and is_away(error) and is_enough(stale, (self.raw.if_none_match,))
         return stale if is_usable else None
 
     def serve(self, photo_request: PhotoRequest, answer: Answer, *, was_hit: bool) -> Reply:
-        """200 or 304."""
+        """Answer 200, or 304 if the client has these bytes."""
         is_same = is_known(answer.etag, self.raw.if_none_match)
         status, headers = ("304 NOT MODIFIED", answer.headers_of_304) if is_same else ("200 OK", answer.headers)
         seconds = self.context.clock() - self.started
@@ -105,17 +105,17 @@ class Exchange:
         return Reply(status, [*headers, HIT if was_hit else MISS, *own], (answer.body or b"") if has_body else b"")
 
     def refuse(self, error: Exception) -> Reply:
-        """Any answer but 200 and 304."""
+        """Give any answer but 200 and 304."""
         return self._finish(self._format_error(error))
 
-    def give_up(self) -> Reply:
-        """500 without a word, where even the answer to an error fails; it tells no listener."""
+    def answer_500(self) -> Reply:
+        """Answer 500 without a body, if even the answer to an error failed. Sends no signal."""
         own = list_own_headers(self.request_id, self.context.clock() - self.started, self.timings)
         headers = [("Content-Length", "0"), ("Cache-Control", "no-store"), *self.common, NO_SNIFFING, *own]
         return Reply("500 INTERNAL SERVER ERROR", headers, b"")
 
     def raise_absent(self, photo_request: PhotoRequest) -> NoReturn:
-        """There is no such picture: the same answer for every cause. Raises Problem: 404."""
+        """Refuse: there is no such picture. The answer is the same for every cause. Raises Problem: 404."""
         announce(
             photo_not_found,
             self.app,
@@ -129,7 +129,7 @@ class Exchange:
         raise Problem(404, "no photo", headers=dict([("Cache-Control", ABSENT_CACHE), cache_tag]))
 
     def raise_overloaded(self, photo_request: PhotoRequest) -> NoReturn:
-        """No worker will process the picture soon. Raises Problem: 503."""
+        """Refuse: no worker will process the picture soon. Raises Problem: 503."""
         announce(photo_overloaded, self.app, subject=photo_request.subject)
         raise not_ready()
 
@@ -166,7 +166,7 @@ class Exchange:
         raise not_ready()
 
     def _format_error(self, error: Exception) -> Response:
-        """A problem document, or the placeholder that the URL chooses for a picture that is missing or not ready."""
+        """Make a problem document, or the placeholder that the URL chooses if the picture is missing or not ready."""
         with working_for(self.request_id):
             response = to_response(to_problem(error))
         if response.status_code not in (404, 503):
@@ -194,5 +194,5 @@ class Exchange:
 
 
 def not_ready() -> Problem:
-    """503: come back in a second."""
+    """Make the 503 that lets the client come back in a second."""
     return Problem(503, "the picture is not ready yet", headers={"Retry-After": "1"})

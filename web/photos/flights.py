@@ -1,7 +1,7 @@
 """Single flight: clients that want the same picture share one look at Redis, and wait without a thread.
 
 join ─→ a thread looks ── found, or known to be unavailable ─→ all clients are answered, a batch at a time
-           ↑    └ nothing: the workers are told (web/photos/look.py)
+           ↑    └ nothing: the workers are told (web/photos/shared_lookup.py)
            ├──── again on "done", and when a client's time is over: 503
            └──── four times a second, if a check of all flights says that it could do anything (web/photos/recheck.py)
 
@@ -19,11 +19,11 @@ from collections.abc import Callable
 from functools import partial
 
 from web.photos.app import PhotoLayer
-from web.photos.look import BATCH, Client, Look
 from web.photos.lookup import PhotoLookup
 from web.photos.recheck import find_news
 from web.photos.request import PhotoRequest, RawRequest
 from web.photos.response import Reply
+from web.photos.shared_lookup import BATCH, Client, SharedLookup
 from web.photos.waiting import LOOK_SECONDS
 
 FLIGHTS_MAX = 256  # each costs checks; the clients of further pictures wait in threads
@@ -38,14 +38,14 @@ class Flight:
     def __init__(self, lookup: PhotoLookup) -> None:
         self.lookup = lookup
         self.clients: deque[Client] = deque()  # in the order of their coming, and so of their deadlines
-        self.subjects: set[str] = set()  # whose "done" it heeds
+        self.subjects: set[str] = set()  # whose "done" it hears
         self.is_looking = False  # or checking, or has its turn soon
         self.looking_since = 0.0  # by the context's clock, as all times here
         self.was_woken = False  # "done" came during a look or a check
         self.awaited: str | None = None  # the subject that the last look requested
         self.postponed: set[str] = set()  # subjects that their workers put off since the last look
         self.found_nothing = False  # in a look
-        self.next_look = math.inf  # or the next check; infinite during both
+        self.next_look = math.inf  # or the next check, infinite during both
 
 
 class Flights:
@@ -60,7 +60,7 @@ class Flights:
         to_bytes: Callable[[Reply], bytes],
         looks_max: int,
     ) -> None:
-        """`run` gives work to a thread, `defer` to the loop, in order. `to_bytes` runs in threads.
+        """`run` gives work to a thread. `defer` gives calls to the loop, in order. `to_bytes` runs in threads.
 
         At most `looks_max` looks and checks are in progress, so that other requests always find a thread.
         """
@@ -71,14 +71,14 @@ class Flights:
         self._free_looks = looks_max
         self._turns: deque[Flight] = deque()  # that will look when another look has ended
         self._unchecked: list[Flight] = []  # that will be checked together, before the next look
-        self._batches: deque[tuple[Flight, Look, list[bytes]]] = deque()  # that will be sent
+        self._batches: deque[tuple[Flight, SharedLookup, list[bytes]]] = deque()  # that will be sent
         self._next_tick = math.inf  # the earliest next look or check
         self._next_check = -math.inf  # of all flights that wait by then
 
     def join(self, raw: RawRequest, photo_request: PhotoRequest, send: Callable[[bytes], None]) -> bool:
-        """A client waits from now on. Returns False if it cannot: there are too many flights, or looks hang.
+        """Let a client wait from now on. Returns False if it cannot: there are too many flights, or looks hang.
 
-        The first of a flight starts a look; "done" is heeded before that.
+        The first client of a flight starts a look. The flight hears of "done" before that.
         """
         layer, context, flight = self._layer, self._layer.context, self._flights.get(photo_request)
         is_first = flight is None
@@ -89,7 +89,7 @@ class Flights:
                 return False
             flight = Flight(PhotoLookup(layer.app, context, photo_request, layer.common))
             self._flights[photo_request] = flight
-            self._heed(flight)
+            self._subscribe_to_done(flight)
         exchange = layer.open(raw)
         flight.clients.append(Client(send, exchange, exchange.started + context.waiting.wait_seconds))
         if is_first:
@@ -108,7 +108,7 @@ class Flights:
 
     @property
     def seconds_to_tick(self) -> float:
-        """After which the loop must call `deliver` and `tick`; not positive if it is time."""
+        """The time until the loop must call `deliver` and `tick`, not positive if it has come."""
         return 0.0 if self._batches else self._next_tick - self._layer.context.clock()
 
     def tick(self) -> None:
@@ -160,7 +160,7 @@ class Flights:
         while self._turns and self._free_looks:
             flight = self._turns.popleft()
             self._free_looks -= 1
-            look = Look(
+            look = SharedLookup(
                 self._layer.context,
                 flight.lookup,
                 list(flight.clients),
@@ -171,7 +171,7 @@ class Flights:
             flight.was_woken, flight.postponed = False, set()
             self._run(partial(self._prepare, flight, look))
 
-    def _prepare(self, flight: Flight, look: Look) -> None:
+    def _prepare(self, flight: Flight, look: SharedLookup) -> None:
         """Look, or go on with the answers of a look, in a thread. They come back through the loop."""
         self._defer(self._batches.append, (flight, look, look.next_batch()))
 
@@ -190,30 +190,30 @@ class Flights:
                 self._wait_on(flight)
         self._start_looks()
 
-    def _end_look(self, flight: Flight, look: Look) -> None:
-        """Some clients may be left: they wait on, or came during the look."""
+    def _end_look(self, flight: Flight, look: SharedLookup) -> None:
+        """Free the look's place, and go on with the clients that are left: they wait on, or came during the look."""
         self._free_looks += 1
         flight.is_looking = False
         flight.found_nothing = flight.found_nothing or look.found_nothing
         flight.awaited = look.awaited or flight.awaited
         if not flight.clients:
             self._end(flight)
-        elif self._heed(flight) or flight.was_woken or look.decides_all:
+        elif self._subscribe_to_done(flight) or flight.was_woken or look.decides_all:
             self._look_soon(flight)
         else:
             self._wait_on(flight)
         self._start_looks()
 
     def _wait_on(self, flight: Flight) -> None:
-        """Until the next check of all flights, or until the time of its first client is over."""
+        """Let the flight wait until the next check of all flights, or until the time of its first client is over."""
         now, first = self._layer.context.clock(), flight.clients[0].deadline
         if self._next_check <= now:
             self._next_check = now + LOOK_SECONDS
         flight.next_look = max(first, now + LEAST_SECONDS) if first <= self._next_check else self._next_check
         self._next_tick = min(self._next_tick, flight.next_look)
 
-    def _heed(self, flight: Flight) -> bool:
-        """Heed "done" for all subjects that the lookup knows. Returns True if one of them is new."""
+    def _subscribe_to_done(self, flight: Flight) -> bool:
+        """Hear of "done" for all subjects that the lookup knows. Returns True if one of them is new."""
         new = flight.lookup.subjects - flight.subjects
         flight.subjects |= new
         for subject in new:

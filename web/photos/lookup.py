@@ -1,4 +1,7 @@
-"""Reads Redis: a picture is stored, known to be unavailable, or missing. A missing one is requested and awaited."""
+"""Looks in Redis for the picture of a request: it is stored, known to be unavailable, or missing.
+
+A missing one is requested from the workers and awaited.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ class PhotoLookup:
 
     @property
     def subjects(self) -> set[str]:
-        """The subjects whose "done" can bring the picture, as far as the last look told."""
+        """The subjects whose "done" can bring the picture, as the last look found them."""
         return {self.photo_request.subject, *self._shown}
 
     def read(self, validators: Validators) -> Answer | Unavailable | None:
@@ -100,15 +103,16 @@ class PhotoLookup:
         announce(photo_missed, self.app, subject=subject, wanted=wanted)  # your own listeners hear it; next, we act
         return subject if self.context.publisher.publish_hot(subject, wanted) else None
 
-    def queue_check(self, pipe: Any) -> list[Callable[[Any], bool]]:
-        """After `read` has found nothing: ask in a pipeline whether it, or `request_warming`, could do anything now.
+    def pipe_news_check(self, pipe: Any) -> list[Callable[[Any], bool]]:
+        """Add to the pipeline: could `read`, which found nothing, or `request_warming` do anything now?
 
-        Returns a function for the answer of each command: True if it could. Whatever those two ask is here, too.
+        Returns a function for the answer of each command, which returns True if one of them could. Keep this complete:
+        it asks for everything that those two ask for.
         """
         context, photo_request, subject = self.context, self.photo_request, self.photo_request.subject
         signs: list[Callable[[Any], bool]] = []
         for shown in self._shown or [subject]:
-            context.store.queue_check(pipe, shown, photo_request.size, photo_request.formats)
+            context.store.pipe_presence_check(pipe, shown, photo_request.size, photo_request.formats)
             signs.append(bool)
         if subject.is_person:
             pipe.get(context.people.keys.person(subject.user_id))
@@ -116,11 +120,11 @@ class PhotoLookup:
         return signs + context.publisher.queue_check(pipe, *self._choose_warmed())
 
     def _shows_another(self, record: Any) -> bool:
-        """Whether a person with this record shows other pictures than at the last look."""
+        """Returns True if a person with this record shows other pictures than at the last look."""
         return list(read_person(self.photo_request.subject.user_id, load_record(record)).shown) != self._shown
 
     def _choose_warmed(self) -> tuple[Subject, VariantSpec | None]:
-        """What a worker should process, and which variant first."""
+        """Choose the subject that a worker should process, and the variant that it should make first."""
         subject = Subject(self._shown[0]) if self._shown else self.photo_request.subject
         wanted = None if subject.is_person else VariantSpec(self.photo_request.size, self.photo_request.formats[0])
         return subject, wanted
@@ -134,7 +138,7 @@ class PhotoLookup:
         return self.context.store.get_unavailable(shown[0] if shown else self.photo_request.subject)
 
     def _list_shown(self) -> list[str]:
-        """The file ids to look for: the one that the id shows now, then the one it showed before."""
+        """List the file ids to look for: the one that the id shows now, then the one that it showed before."""
         subject, context = self.photo_request.subject, self.context
         if self.photo_request.kind == "file":
             return [subject]

@@ -40,7 +40,10 @@ PICTURE = (
 
 
 def read_placeholder(given: Mapping[str, Sequence[str]]) -> str | None:
-    """The initials to draw: empty for the outline of a person, None if none is chosen. Raises Problem: 400."""
+    """Returns the initials to draw, empty for the outline of a person, or None if the URL chooses no placeholder.
+
+    Raises Problem: 400.
+    """
     choice, *more = given.get("d") or ["404"]
     if more or choice not in CHOICES:
         raise Problem(400, f"d: must be one of {', '.join(CHOICES)}")
@@ -51,7 +54,7 @@ def read_placeholder(given: Mapping[str, Sequence[str]]) -> str | None:
 
 
 def draw(initials: str, subject: str, pixels: int) -> bytes:
-    """A square SVG 1.1 without styles and scripts. A subject always has the same colour."""
+    """Draw a square SVG 1.1 without styles and scripts. A subject always has the same colour."""
     ground, figure = CALM, PERSON
     if initials:
         ground = COLOURS[crc32(subject.encode()) % len(COLOURS)]
@@ -66,11 +69,11 @@ def _are_initials(text: str) -> bool:
 
 
 def _is_letter(letter: str) -> bool:
-    """Whether this is one letter, number or emoji, with its marks and joiners."""
+    """Returns True for one letter, number or emoji, with its marks and joiners."""
     first, *others = map(unicodedata.category, letter)
     return first.startswith(LETTER_CATEGORIES) and all(one.startswith(JOINED_CATEGORIES) for one in others)
 
 
 def _count(text: str) -> int:
-    """The number of letters as people see them (Unicode Standard Annex 29)."""
+    """Count the letters as people see them (Unicode Standard Annex 29)."""
     return sum(1 for _ in iter_graphemes(text))

@@ -1,4 +1,4 @@
-"""Asks for all flights at once, in one round trip to Redis, for which of them a look could do anything now.
+"""Finds the flights for which another look could do anything now, in one round trip to Redis for all of them.
 
 Most looks that are repeated while clients wait would find nothing once more, and each takes several round trips and a
 thread, which keeps the interpreter from the server's loop.
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 
 def find_news(context: PhotoContext, lookups: Sequence[PhotoLookup]) -> list[bool]:
-    """Whether a look could do anything now, for each of these lookups; the last look of each has found nothing.
+    """Returns for each of these lookups True if a look could do anything now. The last look of each found nothing.
 
-    In doubt it could: a look knows how to answer errors. Never raises: a pool keeps an exception to itself, and no
-    flight would look again.
+    In doubt the answer is True, since a look knows how to answer errors. Never raises: a pool keeps an exception to
+    itself, and no flight would look again.
     """
     try:
         pipe: Any = context.store.redis.pipeline(transaction=False)
-        signs = [lookup.queue_check(pipe) for lookup in lookups]
+        signs = [lookup.pipe_news_check(pipe) for lookup in lookups]
         answers = iter(pipe.execute(raise_on_error=False))  # a shard of a cluster may be away
         # A list: `any` alone would leave the rest of the answers to the next lookup.
         news = [any([_is_news(sign, next(answers)) for sign in each]) for each in signs]

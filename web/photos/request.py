@@ -68,7 +68,7 @@ class PhotoRequestParser:
         self._recall: Callable[[str, str, str], PhotoRequest] = lru_cache(REMEMBERED)(self._read)
 
     def read(self, path: str, query: str, accept: str) -> PhotoRequest:
-        """The request. Raises Problem: 403 for a bad signature or a malformed id, then 400 for a field."""
+        """Read the request. Raises Problem: 403 for a bad signature or a malformed id, then 400 for a field."""
         is_short = len(path) + len(query) + len(accept) <= REMEMBERED_CHARACTERS
         return (self._recall if is_short else self._read)(path, query, accept)
 
@@ -87,7 +87,10 @@ class PhotoRequestParser:
 
 
 def read_choice(query: str) -> str | None:
-    """The initials to draw in place of a missing picture, None without a placeholder. The query is a valid one."""
+    """Returns the initials to draw in place of a missing picture, or None without a placeholder.
+
+    The query is a valid one.
+    """
     return read_placeholder(_parse(query))
 
 

@@ -41,13 +41,13 @@ class Reply(NamedTuple):
 
 
 def to_reply(response: Response, method: str) -> Reply:
-    """The answer that werkzeug would give to a request with this method."""
+    """Make the answer that werkzeug would give to a request with this method."""
     body, status, headers = response.get_wsgi_response({"REQUEST_METHOD": method})  # it reads no more of the environ
     return Reply(status, headers, b"".join(body))
 
 
 def list_common_headers(formats: Sequence[str]) -> Headers:
-    """The headers of every answer of the photo routes, errors included."""
+    """List the headers of every answer of the photo routes, errors included."""
     return [*ON_EVERY_ANSWER, ("Vary", "Accept")] if len(formats) > 1 else ON_EVERY_ANSWER
 
 
@@ -61,9 +61,10 @@ def finish(
     tags: Iterable[str],
     cache_tag: tuple[str, str],
 ) -> Answer:
-    """The answer with this variant. `common`: the headers of every answer of the photo routes. `cache_tag`: a header.
+    """Make the answer with this variant. `common`: the headers of every answer of the photo routes.
 
-    A 304 carries it, too: with the ETag of the same bytes, an id may show another picture, and caches take the new tag.
+    `cache_tag`: a header, which a 304 carries, too. If an id shows another picture with the same bytes and so the same
+    ETag, caches take the new tag from it.
     """
     about = [("ETag", variant.etag), ("Cache-Control", CACHE_CONTROL[photo_request.kind]), cache_tag, *common]
     described = [("Content-Type", FORMATS[fmt].mime_type), ("Content-Length", str(len(variant.body))), *about]
@@ -71,7 +72,7 @@ def finish(
 
 
 def list_own_headers(request_id: str, seconds: float, timings: str = "") -> Headers:
-    """The headers that differ from answer to answer. `timings`: entries of Server-Timing before the total."""
+    """List the headers that differ from answer to answer. `timings`: entries of Server-Timing before the total."""
     milliseconds = f"{seconds * 1000:.1f}"
     return [
         (HEADER, request_id),
@@ -86,7 +87,7 @@ def is_enough(answer: Answer, validators: Validators) -> bool:
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:
-    """Whether the client has exactly these bytes (If-None-Match compares weakly; RFC 9110, 13.1.2)."""
+    """Returns True if the client has exactly these bytes (If-None-Match compares weakly; RFC 9110, 13.1.2)."""
     if not if_none_match:
         return False
     if if_none_match == etag:  # what browsers send

@@ -42,7 +42,7 @@ class Waiting:
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
-        """`places`: requests that may wait at once. `pause` waits for the event, at most that many seconds."""
+        """`places`: how many requests may wait at once. `pause` waits for the event, at most that many seconds."""
         self.wait_seconds = wait_seconds
         self._clock, self._pause = clock, pause
         self._places = threading.BoundedSemaphore(places)
@@ -74,7 +74,7 @@ class Waiting:
                         del self._waiters[subject]
 
     def pass_on(self, hear: Callable[[str], None]) -> None:
-        """Call this with every "done" message, in the listener's thread. It must return at once."""
+        """Call `hear` with every "done" message, in the listener's thread. It must return at once."""
         self._others.append(hear)
 
     def wake(self, message: str) -> None:

@@ -32,9 +32,9 @@ from warmer.keys import Subject
 from web import signals
 from web.photos.app import PhotoLayer
 from web.photos.flights import FLIGHTS_MAX, LEAST_SECONDS, STUCK_SECONDS, Flights
-from web.photos.look import BATCH
 from web.photos.request import RawRequest
 from web.photos.response import Reply
+from web.photos.shared_lookup import BATCH
 from web.photos.waiting import LOOK_SECONDS
 from web.wiring import get_web_context
 

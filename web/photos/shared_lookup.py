@@ -41,8 +41,8 @@ class Client:
     deadline: float  # by the context's clock
 
 
-class Look:
-    """One look for these clients; at least one, the earliest deadline first."""
+class SharedLookup:
+    """One look for these clients, of which there is at least one. The earliest deadline comes first."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Look:
         found_nothing_before: bool,
         is_postponed: bool,
     ) -> None:
-        """`found_nothing_before`: an earlier look. `is_postponed`: the worker has put the picture off."""
+        """`found_nothing_before`: an earlier look did. `is_postponed`: the worker has put the picture off."""
         self.context = context
         self.lookup = lookup
         self.found_nothing_before = found_nothing_before
@@ -100,7 +100,7 @@ class Look:
         return batch
 
     def _look(self) -> Answerer | None:
-        """Returns how every client is answered, None if that is not certain yet."""
+        """Returns how every client is answered, or None if that is not certain yet."""
         first = self._clients[0].exchange
         with working_for(first.request_id):
             try:
@@ -136,7 +136,7 @@ class Look:
         return partial(Exchange.serve, photo_request=self.lookup.photo_request, answer=answer, was_hit=was_hit)
 
     def _serve_stale(self, exchange: Exchange, error: RedisError, problem: Exception) -> Reply:
-        """Of an answer without its bytes, only some clients may have the ETag."""
+        """Answer one client while Redis is away. Of an answer without its bytes, only some clients have the ETag."""
         stale = exchange.find_stale(self.lookup.photo_request, error)
         if stale is None:
             return exchange.refuse(problem)
@@ -157,4 +157,4 @@ class Look:
             return self._to_bytes(exchange.refuse(error))
         except BaseException:
             log.exception("the error answer failed; sent an empty 500")
-            return self._to_bytes(exchange.give_up())
+            return self._to_bytes(exchange.answer_500())
