@@ -145,3 +145,11 @@ def test_an_entry_is_left_out_if_either_key_was_evicted(failures: Failures) -> N
     failures.note(f"{FID}2", InvalidFileId("x"))
     failures.redis.delete(failures.keys.failed)
     assert list_all(failures) == []
+
+
+def test_reasons_whose_list_of_subjects_was_evicted_do_not_pile_up(failures: Failures) -> None:
+    for number in range(5):
+        failures.note(f"{FID}{number}", InvalidFileId("x"))
+        failures.redis.delete(failures.keys.failed)
+    failures.note(FID, InvalidFileId("x"))
+    assert failures.redis.hkeys(failures.keys.reasons) == [FID.encode()]

@@ -1,7 +1,9 @@
 -- KEYS: subjects that failed, by instant; their reasons   ARGV: subject, reason, how many to keep, their TTL in s
 -- Records a failure in place of an earlier one of the subject. Those older than the TTL are dropped, and the oldest if
--- there are too many. A full Redis refuses ZADD, but not in a script that has written: hence ZREM.
+-- there are too many. If the list of subjects was evicted, their reasons go, too: nothing else would remove them. A full
+-- Redis refuses ZADD, but not in a script that has written: hence ZREM.
 local time = redis.call('TIME')
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], time[1], ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
