@@ -12,16 +12,20 @@ from redis.exceptions import NoPermissionError, NoScriptError
 
 from warmer.keys import RIGHTS_SECONDS, Keys
 
-# One command of each kind that the service or kombu sends, on one key of each type. No value stays for long.
+# One command of each kind that the service or kombu sends, on one key of each type. Each type has an EXPIRE: the user
+# may have the right to add a value, and none to remove it.
+_EXPIRE = ("EXPIRE", RIGHTS_SECONDS)
 COMMANDS: dict[str, tuple[tuple[Any, ...], ...]] = {
     "string": (
         ("SET", "1", "EX", RIGHTS_SECONDS), ("GET",), ("MGET",), ("GETRANGE", 0, 0), ("STRLEN",), ("EXISTS",),
-        ("INCR",), ("EXPIRE", RIGHTS_SECONDS), ("TTL",), ("GETDEL",), ("DEL",), ("UNLINK",),
+        ("INCR",), _EXPIRE, ("TTL",), ("GETDEL",), ("DEL",), ("UNLINK",),
     ),
-    "sorted": (("ZADD", 1, "1"), ("ZRANGE", 0, 0), ("ZREVRANK", "1"), ("ZCARD",), ("ZREM", "1")),
-    "set": (("SADD", "1"), ("SMEMBERS",), ("SREM", "1")),
-    "hash": (("HSET", "1", "1"), ("HGETALL",), ("HINCRBY", "1", 1), ("HDEL", "1")),
-    "list": (("LPUSH", "1"), ("RPUSH", "1"), ("LLEN",), ("LINDEX", 0), ("LRANGE", 0, 0), ("LPOP",), ("RPOP",)),
+    "sorted": (("ZADD", 1, "1"), _EXPIRE, ("ZRANGE", 0, 0), ("ZREVRANK", "1"), ("ZCARD",), ("ZREM", "1")),
+    "set": (("SADD", "1"), _EXPIRE, ("SMEMBERS",), ("SREM", "1")),
+    "hash": (("HSET", "1", "1"), _EXPIRE, ("HGETALL",), ("HINCRBY", "1", 1), ("HDEL", "1")),
+    "list": (
+        ("LPUSH", "1"), ("RPUSH", "1"), _EXPIRE, ("LLEN",), ("LINDEX", 0), ("LRANGE", 0, 0), ("LPOP",), ("RPOP",),
+    ),
 }  # fmt: skip
 
 

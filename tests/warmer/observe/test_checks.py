@@ -124,6 +124,12 @@ def test_the_probes_leave_nothing_in_redis(server: Server) -> None:
     wait_until(lambda: server.client.dbsize() == 0)
 
 
+def test_probes_that_may_not_be_removed_expire(server: Server) -> None:
+    server.grant(*RIGHTS, "-hdel", "-lpop", "-rpop", "-srem", "-zrem")
+    assert {"+hdel", "+lpop", "+rpop", "+srem", "+zrem"} <= {*list_denied(server.user, KEYS)}
+    wait_until(lambda: server.client.dbsize() == 0)
+
+
 def test_a_silent_redis_is_away_and_then_ok_again(server: Server, checks: HealthChecks, clock: Clock) -> None:
     server.stand_still()
     health = checks.take()
