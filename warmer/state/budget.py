@@ -158,8 +158,7 @@ class Budget:
 
     def resume(self) -> None:
         """Calls are made again: getMe passes."""
-        if self.redis.hdel(self.key, "halted"):
-            self.redis.hdel(self.key, "halted_at")
+        if self.redis.hdel(self.key, "halted", "halted_at"):  # in one step: neither outlives the other
             self.on_recovered("halt")
 
     def _tell_instant(self) -> str:

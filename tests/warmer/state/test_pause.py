@@ -12,7 +12,7 @@ from tests.warmer.state.conftest import LANES, Open, count_granted, impatient, i
 from warmer.deadline import Deadline, JobContext
 from warmer.errors import BotTrouble, Paused, TokenRejected, Transient
 from warmer.keys import Keys, Lane
-from warmer.state.budget import Budget
+from warmer.state.budget import Budget, read_trouble
 
 
 def refuse(error: Transient) -> Callable[[Deadline], str]:
@@ -120,3 +120,24 @@ def test_a_halt_is_logged_as_critical(at: Open, caplog: pytest.LogCaptureFixture
 def test_a_call_gets_the_deadline_of_its_job(at: Open) -> None:
     job = impatient()
     assert at(10).spend(job, "getFile", lambda deadline: deadline) is job.deadline
+
+
+class BrokenOff(Exception):
+    """The process ends."""
+
+
+def test_a_worker_that_dies_while_it_resumes_leaves_no_part_of_the_halt(
+    at: Open, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = at(10)
+    budget.halt()
+    hdel = redis.hdel
+
+    def delete_and_die(*names: str) -> int:
+        hdel(*names)
+        raise BrokenOff
+
+    monkeypatch.setattr(redis, "hdel", delete_and_die)
+    with pytest.raises(BrokenOff):
+        budget.resume()
+    assert read_trouble(redis, keys).halted_since == 0
