@@ -34,7 +34,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `recent` | sorted set, no TTL | ids by first registration, in microseconds | people | people |
 | `remembered:{…recent}` | string, REMEMBERED_SECONDS | a web process lists from memory | remembered | remembered |
 | `schedule` | sorted set, no TTL | subjects by the instant of their next run, in seconds | schedule | schedule |
-| `budget` | hash, no TTL | tokens, at, paused_until, halted, halted_at, ill:<call>, probe_at:<call> | budget | budget |
+| `budget` | hash, no TTL | tokens, at, paused_(at, until), halted, halted_at, ill:…, probe_at:… | budget | budget |
 | `outage:<kind>` | set, OUTAGE_SECONDS or REFUSED_SECONDS | subjects that failed together | outage | outage, photos |
 | `verdict:<call>` | string, ASKING_SECONDS or VERDICT_SECONDS | asking, ill, well, alone, unknown | outage | outage |
 | `slot:<task>` | string, SLOT_SHARE of the period | this round of a periodic task is taken | schedule | schedule |

@@ -217,18 +217,18 @@ def read_trouble(redis: Redis, keys: Keys) -> Trouble:
     pipe.time()
     pipe.hmget(keys.budget, [f"ill:{call}" for call in CALLS])
     pipe.hmget(keys.budget, [f"probe_at:{call}" for call in CALLS])
-    pipe.hmget(keys.budget, "ill:getMe", "halted_at", "paused_until")
+    pipe.hmget(keys.budget, "ill:getMe", "halted_at", "paused_until", "paused_at")
     (seconds, micros), began, probes, others = pipe.execute()  # of a cluster, the clock comes in bytes
     now = int(seconds) + int(micros) / 1e6
     found = zip(CALLS, began, probes, strict=True)
     ill = {call: _read_instant(at) for call, at, probe in found if at and now - float(probe or 0) < UNPROBED_SECONDS}
-    unanswered, halted, paused_until = others
+    unanswered, halted, paused_until, paused_at = others
     return Trouble(
         tuple(ill),
         min(ill.values(), default=0),
         _read_instant(unanswered),
         _read_instant(halted),
-        max(0.0, float(paused_until or 0) - now),
+        max(0.0, float(paused_until or 0) - max(now, float(paused_at or 0))),  # the clock may be set back
     )
 
 

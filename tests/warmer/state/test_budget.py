@@ -204,3 +204,8 @@ def test_trouble_says_what_is_ill_and_since_when(redis: Redis, keys: Keys) -> No
     assert (trouble.ill, trouble.halted_since) == (("getFile",), 0)
     assert before <= trouble.ill_since <= after
     assert 0 < trouble.pause_seconds <= 60
+
+
+def test_trouble_shows_a_pause_no_longer_than_it_was_if_the_clock_is_set_back(redis: Redis, keys: Keys) -> None:
+    Budget(redis, keys, 10, clock=lambda: redis.time()[0] + 600.0).pause(5)
+    assert read_trouble(redis, keys).pause_seconds == pytest.approx(5, abs=0.002)

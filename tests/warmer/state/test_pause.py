@@ -88,6 +88,23 @@ def test_a_shorter_pause_does_not_shorten_a_longer_one(at: Open) -> None:
     assert budget.get_pause() == pytest.approx(8, abs=0.002)
 
 
+def test_a_clock_set_back_makes_a_pause_no_longer(at: Open, clock: Clock) -> None:
+    at(10).pause(5)
+    clock.advance(-600)
+    assert at(10).get_pause() == pytest.approx(5, abs=0.002)
+    clock.advance(4)
+    assert at(10).get_pause() == pytest.approx(1, abs=0.002)  # and it is counted down by the new clock
+    clock.advance(2)
+    assert is_granted(at(10))
+
+
+def test_a_clock_set_back_lets_a_longer_pause_replace_a_shorter_one(at: Open, clock: Clock) -> None:
+    at(10).pause(5)
+    clock.advance(-600)
+    at(10).pause(20)
+    assert at(10).get_pause() == pytest.approx(20, abs=0.002)
+
+
 def test_a_refused_token_halts_every_call_until_resumed(at: Open) -> None:
     budget = at(10)
     with pytest.raises(TokenRejected):

@@ -5,14 +5,20 @@
 -- {2, remaining ms} paused, {3, why} halted, {4, ms until the next probe} the call is ill.
 -- A token bucket in floating point. A token that is waited for is taken at once, so the bucket may hold less than nothing,
 -- and those who wait go in the order of their coming.
-local state = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'paused_until', 'halted', 'probe_at:' .. ARGV[9], 'ill:' .. ARGV[9])
+local state = redis.call('HMGET', KEYS[1],
+  'tokens', 'at', 'paused_until', 'halted', 'probe_at:' .. ARGV[9], 'ill:' .. ARGV[9], 'paused_at')
 local time = redis.call('TIME')
 local now = tonumber(ARGV[7]) or tonumber(time[1]) + tonumber(time[2]) / 1000000
 if state[4] then return {3, state[4]} end
 local paused_until, remembered = tonumber(state[3] or '0'), tonumber(ARGV[6])
+local function note_pause(till)
+  paused_until = till
+  redis.call('HSET', KEYS[1], 'paused_until', string.format('%.6f', till), 'paused_at', string.format('%.6f', now))
+end
+local set_back = tonumber(state[7] or '0') - now  -- a fail-over may set the clock back: the pause is as long as before
+if set_back > 0 then note_pause(paused_until - set_back) end
 if remembered > 0 and now + remembered > paused_until + 1 then  -- Redis lost it; 1 s: the way here takes time
-  paused_until = now + remembered
-  redis.call('HSET', KEYS[1], 'paused_until', string.format('%.6f', paused_until))
+  note_pause(now + remembered)
 end
 if paused_until > now then return {2, math.ceil((paused_until - now) * 1000)} end
 local is_probe, probe_seconds = state[6] and 1 or 0, tonumber(ARGV[8])
