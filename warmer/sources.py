@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from warmer.errors import ConfigError
 
@@ -69,9 +70,10 @@ def name_places() -> str:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of an env file that have a value; empty if there is no file.
+    """Return the variables of an env file that have a value. Returns an empty dictionary if there is no file.
 
-    Raises ConfigError if this user cannot read it, or if it is not UTF-8.
+    Raises ConfigError if this user cannot read it, if it is not UTF-8, or if python-dotenv cannot read a line: it would
+    leave that one out, and the service would start without it.
     """
     try:
         text = path.read_text("utf-8")
@@ -81,7 +83,17 @@ def read_env_file(path: Path) -> dict[str, str]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}): let this user read it") from None
     except ValueError:
         raise ConfigError(f"{path}: is not text in UTF-8: save it in that encoding") from None
+    _require_readable_lines(path, text)
     return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
+
+
+def _require_readable_lines(path: Path, text: str) -> None:
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            statement = binding.original.string
+            blank = statement[: len(statement) - len(statement.lstrip())]
+            place = binding.original.line + blank.count("\n")
+            raise ConfigError(f"{path}: line {place} cannot be read: a quote is missing, or text follows a quote")
 
 
 def make_key(name: str) -> str:

@@ -140,6 +140,18 @@ def test_an_env_file_that_cannot_be_read_is_named(env: Set, tmp_path: Path, name
         env(DATA_DIR=None)
 
 
+@pytest.mark.parametrize("name", [".env", "data/running.env"])
+@pytest.mark.parametrize("line", ['API_KEYS="abc', "API_KEYS='it's'", 'API_KEYS="abc" def'])
+def test_a_line_of_an_env_file_that_cannot_be_read_is_named_and_not_repeated(
+    env: Set, tmp_path: Path, name: str, line: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / name).write_text(f"# Keys\n\n{line}\nHOT_MAX=3\n")
+    with pytest.raises(ConfigError, match=f"^{name}: line 3 cannot be read: [^\n]*\\Z") as caught:
+        env(DATA_DIR=None)
+    assert "abc" not in str(caught.value)
+
+
 @pytest.mark.parametrize("link", ["tcp://10.0.0.1:8000", "udp://10.0.0.1:53", "sctp://10.0.0.1:80"])
 def test_a_service_link_instead_of_a_number_is_called_one(env: Set, link: str) -> None:
     numbers = [name.upper() for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
