@@ -17,6 +17,7 @@ from runner.folders import private_folder
 from runner.terminal import StartFailed, say
 
 ATTEMPTS = 200  # ports to try after the default
+ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - compared only
 SYSTEM_NEVER_GIVES = range(20_000, 32_768)  # to outgoing connections: Linux begins at 32768, macOS at 49152
 
 _reserved: dict[Path, int] = {}  # locked files, and the handles that hold their locks
@@ -66,10 +67,12 @@ def _is_free(name: str, host: str, port: int) -> bool:
             if error.errno == errno.EACCES:
                 raise StartFailed(f"{name}: this user may not listen on {port}") from None
             raise StartFailed(f"HOST: {host!r} is no address of this machine") from None
-    # macOS binds all addresses even while 127.0.0.1 has a listener.
-    with socket.socket() as probe:
+    # macOS binds all addresses even while one of them has a listener, and one of them while all have.
+    if address[0] in ALL_ADDRESSES:
+        family, address = socket.AF_INET, ("127.0.0.1", port)
+    with socket.socket(family) as probe:
         probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+        return probe.connect_ex(address) != 0
 
 
 def _reserve(port: int) -> bool:

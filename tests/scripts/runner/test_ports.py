@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,13 @@ def test_a_taken_default_port_gives_way_to_the_next_free_one_with_a_message(capf
 def test_a_taken_given_port_is_an_error_that_names_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(StartFailed, match=r"^PORT: \d+ is taken$"):
         ports.choose("PORT", other.getsockname()[1], host="0.0.0.0", chosen=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of the machine")
+def test_a_port_with_a_listener_on_another_address_is_free() -> None:
+    with socket.create_server(("127.0.0.1", ports.free_loopback_port())) as other:
+        port = other.getsockname()[1]
+        assert ports.choose("PORT", port, host="127.0.0.2", chosen=True) == port
 
 
 def test_two_concurrent_starts_do_not_choose_the_same_port() -> None:
