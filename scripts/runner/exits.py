@@ -55,9 +55,12 @@ class ExitLog:
             self._inode, self._position = inode, 0
         if size == self._position:
             return []
-        with self._log.open("rb") as log:
-            log.seek(self._position)
-            complete, newline, _ = log.read().rpartition(b"\n")
+        try:
+            with self._log.open("rb") as log:
+                log.seek(self._position)
+                complete, newline, _ = log.read().rpartition(b"\n")
+        except OSError:  # it is rotated just now; the next call reads the new one
+            return []
         self._position += len(complete) + len(newline)
         return [(match["name"], match["how"]) for match in EXITED.finditer(complete.decode(errors="replace"))]
 
