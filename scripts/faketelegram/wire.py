@@ -9,6 +9,7 @@ from http import HTTPStatus
 from faketelegram.replies import Delivery, Reply
 
 CHUNK = 65_536  # bytes
+PHRASES = {status.value: status.phrase for status in HTTPStatus}  # a proxy may have other statuses, such as 520
 Pause = Callable[[float], bool]  # waits that many seconds; returns False if the fake stops before they are over
 NO_LINGER = struct.pack("ii", 1, 0)  # closing then sends RST instead of FIN
 
@@ -28,7 +29,7 @@ def _length(reply: Reply) -> str:
 
 def _head(reply: Reply, framing: str, last: bool = False) -> bytes:
     lines = [
-        f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}",
+        f"HTTP/1.1 {reply.status} {PHRASES.get(reply.status, '')}",
         "Server: fake-telegram",
         f"Date: {formatdate(usegmt=True)}",
         f"Content-Type: {reply.content_type}",

@@ -139,6 +139,13 @@ def test_a_cut_body_looks_whole_to_a_client_that_knows_no_length(fake: FakeTeleg
     assert "Content-Length" not in answer.headers
 
 
+@pytest.mark.parametrize("status", [403, 499, 520])
+def test_a_blocking_proxy_may_answer_with_a_status_of_its_own(fake: FakeTelegram, status: int) -> None:
+    fake.fail("getMe", "blocked", status=status)
+    answer = requests.get(f"{fake.url}/bot{fake.token}/getMe", timeout=PATIENCE)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html")
+
+
 def test_a_truncated_body_is_shorter_than_its_length(fake: FakeTelegram) -> None:
     path = path_of(fake)
     fake.fail("download", "truncated-body")
