@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from faketelegram.accounts import Webhook
-from faketelegram.params import Params, leading_number
+from faketelegram.params import Params, leading_number, read_allowed_updates, read_json
 from faketelegram.replies import BadRequestError, Reply, result
 from faketelegram.world import World
 
@@ -28,6 +28,8 @@ def set_webhook(world: World, params: Params) -> Reply:
     """Set it, or delete it with an empty URL. The fake delivers nothing to it: updates stay pending."""
     wanted = _read_webhook(params)
     before, world.webhook = world.webhook, wanted
+    if (allowed := read_allowed_updates(params)) is not None:
+        world.updates.allow(allowed)
     dropped = params.get("drop_pending_updates", "").lower() == "true"
     if dropped:
         world.updates.clear()
@@ -52,7 +54,7 @@ def get_webhook_info(world: World, _: Params) -> Reply:
 
 
 def set_my_commands(world: World, params: Params) -> Reply:
-    commands = _read_json(params, "commands", "can't parse commands JSON object")
+    commands = read_json(params, "commands", "can't parse commands JSON object")
     if commands is None:
         commands = []
     if not isinstance(commands, list):
@@ -69,7 +71,7 @@ def get_my_commands(world: World, params: Params) -> Reply:
 
 def set_chat_menu_button(world: World, params: Params) -> Reply:
     """Check the button; the fake shows none, so it keeps none."""
-    button = _read_json(params, "menu_button", "can't parse menu button JSON object")
+    button = read_json(params, "menu_button", "can't parse menu button JSON object")
     if button is not None:
         if not isinstance(button, dict):
             raise BadRequestError("can't parse menu button: MenuButton must be an Object")
@@ -98,8 +100,7 @@ def _read_webhook(params: Params) -> Webhook:
         raise BadRequestError("secret token is too long")
     if not SECRET_TOKEN.fullmatch(secret):
         raise BadRequestError("secret token contains unallowed characters")
-    allowed = _read_json(params, "allowed_updates", "can't parse allowed_updates JSON object")
-    webhook = Webhook(url, secret, allowed_updates=allowed if isinstance(allowed, list) else [])
+    webhook = Webhook(url, secret, allowed_updates=read_allowed_updates(params) or [])
     connections = leading_number(params.get("max_connections", ""))
     return replace(webhook, max_connections=min(100, connections)) if connections > 0 else webhook
 
@@ -121,7 +122,7 @@ def _read_command(command: object) -> dict[str, str]:
 
 def _read_scope(params: Params) -> tuple[str, str]:
     """The scope in one spelling, and the language."""
-    scope = _read_json(params, "scope", "can't parse BotCommandScope JSON object")
+    scope = read_json(params, "scope", "can't parse BotCommandScope JSON object")
     if scope is None:
         scope = {"type": "default"}
     if not isinstance(scope, dict):
@@ -129,12 +130,3 @@ def _read_scope(params: Params) -> tuple[str, str]:
     if scope.get("type") not in SCOPES:
         raise BadRequestError("can't parse BotCommandScope: Unsupported type specified")
     return json.dumps(scope, sort_keys=True), params.get("language_code", "")
-
-
-def _read_json(params: Params, name: str, complaint: str) -> object:
-    """The parameter's value, None if it is missing or empty; raises BadRequestError."""
-    text = params.get(name, "")
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        raise BadRequestError(complaint) from None

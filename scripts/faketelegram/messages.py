@@ -6,7 +6,7 @@ import time
 from faketelegram import pictures
 from faketelegram.accounts import Account, File
 from faketelegram.fields import FieldError, UnknownAccountError
-from faketelegram.params import Params, leading_number
+from faketelegram.params import Params, leading_number, read_allowed_updates
 from faketelegram.replies import BadRequestError, Reply, failure, result
 from faketelegram.updates import Update
 from faketelegram.world import World
@@ -73,6 +73,8 @@ def get_updates(world: World, params: Params) -> Reply:
     if world.webhook.url:
         how = "use deleteWebhook to delete the webhook first"
         return failure(409, f"Conflict: can't use getUpdates method while webhook is active; {how}")
+    if (allowed := read_allowed_updates(params)) is not None:
+        world.updates.allow(allowed)
     limit = min(100, max(1, leading_number(params.get("limit") or "100")))
     seconds = min(50, max(0, leading_number(params.get("timeout", ""))))
     return result(world.updates.read(leading_number(params.get("offset", "")), limit, seconds))

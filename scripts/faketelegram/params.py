@@ -10,6 +10,8 @@ import werkzeug
 from werkzeug.exceptions import BadRequest
 from werkzeug.serving import DechunkedInput
 
+from faketelegram.replies import BadRequestError
+
 MAX_BODY = 20 * 1024 * 1024  # bytes
 
 
@@ -51,6 +53,21 @@ class Request(werkzeug.Request):
             raise BadRequest("The JSON is no object.")
         texts |= {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
         return Params(texts, {name: file.read() for name, file in self.files.items()})
+
+
+def read_json(params: Mapping[str, str], name: str, complaint: str) -> Any:
+    """Return the parameter's value. Returns None if it is missing or empty. Raises BadRequestError."""
+    text = params.get(name, "")
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        raise BadRequestError(complaint) from None
+
+
+def read_allowed_updates(params: Mapping[str, str]) -> list[object] | None:
+    """Return the kinds of updates that the bot asks for. Returns None if the setting stays. Raises BadRequestError."""
+    allowed = read_json(params, "allowed_updates", "can't parse allowed_updates JSON object")
+    return allowed if isinstance(allowed, list) else None
 
 
 def leading_number(value: str) -> int:

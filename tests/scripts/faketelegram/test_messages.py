@@ -133,3 +133,25 @@ def test_a_group_and_a_channel_announce_their_picture(fake: FakeTelegram, kind: 
     assert {size["width"] for size in new["new_chat_photo"]} == {160, 640}
     assert (gone["delete_chat_photo"], gone["chat"]["title"]) == (True, "Us")
     assert "new_chat_photo" not in gone
+
+
+def test_a_bot_gets_only_the_kinds_of_updates_that_it_asked_for(fake: FakeTelegram) -> None:
+    channel = fake.world.add_chat(-1001234567890, "Our channel", kind="channel").id
+
+    def receive(**options: str) -> list[str]:
+        """Returns the kinds of two new updates that arrive, asked for before they come."""
+        call(fake, "getUpdates", offset=-1, **options)
+        confirmed = call(fake, "getUpdates")["result"]
+        call(fake, "getUpdates", offset=confirmed[-1]["update_id"] + 1 if confirmed else 0)
+        fake.announce_photo(channel)
+        fake.write(42, "hello")
+        return [kind for update in call(fake, "getUpdates")["result"] for kind in update if kind != "update_id"]
+
+    both = ["channel_post", "message"]
+    assert receive() == both
+    assert receive(allowed_updates='["message"]') == ["message"]
+    assert receive() == ["message"]  # as it was set before
+    assert receive(allowed_updates="[]") == both
+    assert call(fake, "setWebhook", url="https://example.com/hook", allowed_updates='["channel_post"]')["result"]
+    assert call(fake, "deleteWebhook")["result"]
+    assert receive() == ["channel_post"]
