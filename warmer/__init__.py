@@ -8,6 +8,7 @@ One picture's way, a room per stop:
                     attempt: lease, work, outcome · retry: what follows from an error
     telegram        one call, in bounded time and memory
     images          bytes → variants
+    webhook         an event → the receiver: request, signature, retries
     state           everything in Redis: photos, people, lease, schedule, budget, negative cache, figures
 
 Beside it: `redis_client` (how to connect), `observe` (logs, metrics), `cli` (the command). In this folder: the shared

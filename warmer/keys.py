@@ -106,12 +106,12 @@ class Subject(str):
 
     @classmethod
     def of_person(cls, user_id: int) -> Self:
-        """The picture that this person or chat shows now."""
+        """Return the subject of the picture that this person or chat shows now."""
         return cls(f"user:{user_id}")
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The subject that a user spells as a file id or an id. Returns None if it is neither."""
+        """Return the subject that a user spells as a file id or an id. Returns None if it is neither."""
         if (user_id := parse_user_id(text)) is not None:
             return cls.of_person(user_id)
         return cls(text) if FILE_ID.fullmatch(text) else None
@@ -136,7 +136,7 @@ class Subject(str):
 
 
 def parse_user_id(text: str) -> int | None:
-    """The id that a path or a URL spells, None if it is malformed: each id has one spelling, so one signature."""
+    """Return the id that a path or a URL spells. Returns None if it is malformed: each id has one spelling."""
     return int(text) if USER_ID.fullmatch(text) and abs(int(text)) < MAX_ID else None
 
 

@@ -46,13 +46,13 @@ class Budget:
         on_recovered: Callable[[str], None] = lambda _: None,
         on_answered: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`clock`: tells seconds; Redis' own clock, which all workers share, where there is none."""
+        """`clock`: returns seconds. Without it the clock is that of Redis, which all workers share."""
         self.redis = redis
         self.key = keys.budget
         self.rate = rate  # methods per second
         self.burst = max(1.0, rate * BURST_SECONDS)
         self._clock = clock
-        self._tell_seconds = clock or time.monotonic
+        self._read_seconds = clock or time.monotonic
         self._paused_until = 0.0  # by that clock: Redis may forget the pause, this worker does not
         self._sleep = sleep
         self.on_recovered = on_recovered  # from an outage of this call, or from a halt
@@ -63,11 +63,11 @@ class Budget:
         self._halt = load_script(redis, "lua/halt.lua")
 
     def spend(self, job: JobContext, method: str, call: Callable[[Deadline], T]) -> T:
-        """Make one Bot API call that costs a token; what Telegram says of our pace or token holds for all workers."""
+        """Make one Bot API call that costs a token. All workers obey an answer about our pace or our token."""
         return self.obey(job, method, call, is_probe=self.take(job, method))
 
     def obey(self, job: JobContext, method: str, call: Callable[[Deadline], T], *, is_probe: bool) -> T:
-        """Make a call after the pause was checked. What Telegram says of pace or token holds for all workers.
+        """Make a call after the pause was checked. All workers obey an answer about our pace or our token.
 
         A probe that is answered, whatever the answer says, ends the outage of this call.
         """
@@ -112,29 +112,29 @@ class Budget:
         return self._try(0, 0, 0, method)[1]
 
     def queue_check(self, pipe: Pipeline, method: str) -> None:
-        """`check_pause` in a pipeline; `read_check` reads the answer."""
+        """Add `check_pause` to a pipeline. `read_check` reads the answer."""
         queue(pipe, self._ask, keys=[self.key], args=self._list_args(0, 0, 0, method))
 
     def read_check(self, answer: Sequence[Any], method: str) -> bool:
-        """What `check_pause` returns and raises."""
+        """Read the answer to `queue_check`. Returns and raises what `check_pause` does."""
         return self._read(answer, method)[1]
 
     def pause(self, seconds: float) -> None:
-        """No worker calls Telegram for so long (429, parameters.retry_after)."""
+        """Let no worker call Telegram for so long (429, parameters.retry_after)."""
         log.warning("⏸️ Telegram asks for a pause: no call for %.0f s", seconds)
         self._remember_pause(seconds)
-        self._pause(keys=[self.key], args=[seconds, self._tell_instant()])
+        self._pause(keys=[self.key], args=[seconds, self._format_instant()])
 
     def halt(self, trouble: BotTrouble = "unauthorized") -> None:
         """Stop every call until `resume`: the token is wrong, or the bot is logged out."""
-        self._halt(keys=[self.key], args=[trouble, self._tell_instant()])
+        self._halt(keys=[self.key], args=[trouble, self._format_instant()])
 
     def is_halted(self) -> bool:
-        """Whether calls wait for a passing getMe."""
+        """Returns True if calls wait for a passing getMe."""
         return bool(self.redis.hexists(self.key, "halted"))
 
     def get_pause(self) -> float:
-        """Seconds until Telegram may be called again, 0 without a pause."""
+        """Return the seconds until Telegram may be called again. Returns 0 without a pause."""
         state, left, *_ = self._run(0, 0, 0)
         return left / 1000 if state == PAUSED else 0.0
 
@@ -143,7 +143,7 @@ class Budget:
 
         Each call has its own outage: while downloads fail, profiles are looked up.
         """
-        if self._begin_outage(keys=[self.key], args=[PROBE_SECONDS, self._tell_instant(), method]):
+        if self._begin_outage(keys=[self.key], args=[PROBE_SECONDS, self._format_instant(), method]):
             log.warning("🔌 Telegram is unreachable (%s): one probe every %.0f s", method, PROBE_SECONDS)
 
     def is_ill(self, method: str) -> bool:
@@ -151,17 +151,17 @@ class Budget:
         return bool(self.redis.hexists(self.key, f"ill:{method}"))
 
     def end_outage(self, method: str) -> None:
-        """Telegram answers this call again."""
+        """End the outage of this call: Telegram answers it again."""
         if self.redis.hdel(self.key, f"ill:{method}"):
             log.info("🔌 Telegram answers again (%s)", method)
             self.on_recovered(method)
 
     def resume(self) -> None:
-        """Calls are made again: getMe passes."""
+        """Allow calls again: getMe passes."""
         if self.redis.hdel(self.key, "halted", "halted_at"):  # in one step: neither outlives the other
             self.on_recovered("halt")
 
-    def _tell_instant(self) -> str:
+    def _format_instant(self) -> str:
         return "" if self._clock is None else repr(self._clock())
 
     def _try(self, reserve: float, cost: int, patience_seconds: float, method: str) -> tuple[float, bool]:
@@ -192,17 +192,17 @@ class Budget:
         return answer
 
     def _list_args(self, reserve: float, cost: int, patience_seconds: float, method: str) -> list[float | str]:
-        remembered = max(0.0, self._paused_until - self._tell_seconds())
+        remembered = max(0.0, self._paused_until - self._read_seconds())
         asked = [self.rate, self.burst, reserve, cost, patience_seconds, remembered]
-        return [*asked, self._tell_instant(), PROBE_SECONDS, method]
+        return [*asked, self._format_instant(), PROBE_SECONDS, method]
 
     def _remember_pause(self, seconds: float) -> None:
-        self._paused_until = max(self._paused_until, self._tell_seconds() + seconds)
+        self._paused_until = max(self._paused_until, self._read_seconds() + seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What keeps the workers from calling Telegram. Instants are Unix time, in seconds; 0: unknown, or never."""
+    """The reasons why the workers do not call Telegram. Instants are Unix time in seconds, 0 for unknown or never."""
 
     ill: tuple[str, ...] = ()  # calls that fail for every subject, as of a probe in the last minute
     ill_since: int = 0  # the first of them
@@ -233,6 +233,6 @@ def read_trouble(redis: Redis, keys: Keys) -> Trouble:
 
 
 def _read_instant(value: bytes | None) -> int:
-    """An instant; 0 if there is none, or only the `1` of an earlier release."""
+    """Return an instant. Returns 0 if there is none, or only the `1` of an earlier release."""
     instant = int(float(value or 0))
     return instant if instant > 1 else 0

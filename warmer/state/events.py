@@ -25,15 +25,12 @@ class Event:
     id: str = field(default_factory=lambda: f"msg_{secrets.token_hex(12)}")
 
     def pack(self) -> str:
-        """The form in Redis, before which lua/replace.lua writes the instant."""
+        """Return the form in Redis. lua/replace.lua writes the instant in front of it."""
         return json.dumps({name: value for name, value in asdict(self).items() if name != "at"})
 
     @classmethod
     def unpack(cls, value: bytes) -> Self:
-        """A newer release may have written fields that this one does not know: they are ignored.
-
-        Raises ValueError for another form.
-        """
+        """Read the form in Redis. Fields of a newer release are ignored. Raises ValueError for another form."""
         at, _, text = value.decode().partition(" ")
         said = json.loads(text)
         try:

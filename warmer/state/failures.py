@@ -1,4 +1,4 @@
-"""The last failures with their reasons, which say why a picture is missing, and how many there were."""
+"""Keeps the last failures with their reasons, which say why a picture is missing, and counts them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Failures:
 
 
 def drop_failures(pipe: Pipeline, keys: Keys, subjects: Sequence[str]) -> None:
-    """Remove the records of these subjects, those of dead events included."""
+    """Add to a pipeline: remove the records of these subjects, those of dead events included."""
     pipe.zrem(keys.failed, *subjects)
     pipe.hdel(keys.reasons, *subjects)
     pipe.zrem(keys.dead, *subjects)
@@ -85,5 +85,5 @@ def list_failures(redis: Redis, keys: Keys) -> list[Failure]:
 
 
 def _read(subject: bytes, at: float, said: dict[str, str]) -> Failure:
-    """A newer release may have written fields that this one does not know: they are ignored."""
+    """Read a record. Fields of a newer release are ignored."""
     return Failure(subject.decode(), cause=said.get("cause", ""), reason=said.get("reason", ""), at=int(at))

@@ -190,11 +190,11 @@ class LeaseManager:
         return self.read_release(lease, self._release(**call))
 
     def queue_release(self, pipe: Pipeline, lease: Lease) -> None:
-        """Release the lease in a pipeline; `read_release` reads the answer."""
+        """Add the release of the lease to a pipeline. `read_release` reads the answer."""
         queue(pipe, self._release, **self._release_call(lease, unless_wanted=False, keep_crash_count=False))
 
     def read_release(self, lease: Lease, answer: Any) -> tuple[str, ...]:
-        """What `release` returns and raises."""
+        """Read the answer to `queue_release`. Returns and raises what `release` does."""
         state, *wanted = answer
         if state == -2:
             raise Forgotten("forgotten meanwhile")

@@ -1,9 +1,9 @@
-"""An outage: Telegram is unreachable for several subjects, with no answer in between, and for a good one, too.
+"""Finds outages: Telegram is unreachable for several subjects, with no answer in between, and for a good one, too.
 
-No failure counts then. warmer/flow/cross_check.py asks for the good one.
+During an outage no failure counts. warmer/flow/cross_check.py asks for the good one.
 
-Each kind of call has its own, and a halt is one, too. While an outage lasts, the budget lets one such call through at a
-time, as a probe. When a probe is answered, all subjects that wait for it are due at once.
+Each kind of call has an outage of its own, and so has a halt. While an outage lasts, the budget lets one such call
+through at a time, as a probe. When a probe is answered, all subjects that wait for it are due at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SUBJECTS_MIN = 3  # that failed with no answer in between, before a good one is 
 
 
 class Outage:
-    """The subjects that failed because Telegram was unreachable, by what they wait for: see `warmer.keys.OUTAGES`."""
+    """Keeps the subjects that failed because Telegram was unreachable, for each kind of `warmer.keys.OUTAGES`."""
 
     def __init__(self, redis: Redis, keys: Keys, schedule: Schedule) -> None:
         self.redis = redis
@@ -30,7 +30,7 @@ class Outage:
         self._answered: set[str] = set()  # calls, until the next round trip that clears their failures
 
     def note_answer(self, call: str) -> None:
-        """Telegram has answered this call. The next `queue_clear` of this process tells the others."""
+        """Note that Telegram has answered this call. The next `queue_clear` of this process tells the others."""
         self._answered.add(call)
 
     def note_failure(self, subject: str, kind: str) -> bool:
@@ -44,12 +44,15 @@ class Outage:
         return int(number) >= SUBJECTS_MIN
 
     def list_failed(self, kind: str) -> set[str]:
-        """The subjects that failed."""
+        """Return the subjects that failed."""
         members: Any = self.redis.smembers(self.keys.outage(kind))
         return {member.decode() for member in members}
 
     def read_verdict(self, call: str) -> tuple[bool, str]:
-        """Whether this job shall find out if the call is ill, and what is known: see the table of `warmer.keys`."""
+        """Return True if this job has to find out whether the call is ill, and the result that is known so far.
+
+        True claims the check: no other job gets it for ASKING_SECONDS. The results: `verdict:<call>` in `warmer.keys`.
+        """
         key, pipe = self.keys.verdict(call), self.redis.pipeline(transaction=False)
         pipe.set(key, "asking", nx=True, ex=ASKING_SECONDS)
         pipe.get(key)
@@ -57,31 +60,31 @@ class Outage:
         return bool(is_mine), (verdict or b"asking").decode()
 
     def note_verdict(self, call: str, verdict: str) -> None:
-        """Tell every worker for a moment, so that each asks no more than the probes of an outage do."""
+        """Share the result with every worker for a moment: together they call no more often than the probes do."""
         self.redis.set(self.keys.verdict(call), verdict, ex=VERDICT_SECONDS)
 
     def drop_verdict(self, call: str) -> None:
-        """The job found nothing out: the next one asks."""
+        """Give the check up without a result: the next job makes it."""
         self.redis.delete(self.keys.verdict(call))
 
     def queue_clear(self, pipe: Pipeline) -> None:
-        """In a pipeline: of each call that was answered, the failures up to now were those of their subjects."""
+        """Add to a pipeline: forget the failures of each call that Telegram has answered since. They are no outage."""
         answered, self._answered = self._answered, set()
         for call in answered:
             pipe.delete(self.keys.outage(call))
 
     def queue_take_refused(self, pipe: Pipeline) -> None:
-        """In a pipeline, after a good getFile: take the subjects that Telegram called temporarily unavailable."""
+        """Add to a pipeline, after a good getFile: take the subjects that Telegram called temporarily unavailable."""
         pipe.smembers(self.keys.outage(REFUSED))
         pipe.delete(self.keys.outage(REFUSED))
 
     def wake_refused(self, members: Collection[bytes]) -> None:
-        """If Telegram said so of several, it was ill: they are due now. One or two ids are rather wrong."""
+        """Make these subjects due now if there are several: Telegram was ill. One or two are probably wrong ids."""
         if len(members) >= SUBJECTS_MIN:
             self._wake(members)
 
     def end(self, kind: str) -> None:
-        """Telegram answers again: every subject that failed is due now."""
+        """Make every subject due that failed: Telegram answers again."""
         key, pipe = self.keys.outage(kind), self.redis.pipeline(transaction=False)
         pipe.smembers(key)
         pipe.delete(key)

@@ -24,10 +24,11 @@ from warmer.state.sending import Sending, Sendings
 
 GRACE_SECONDS = 10.0  # from the note of an id to the write of its event at most; the message comes sooner
 POSTPONE_SECONDS = 10.0  # until the next message for an id, if this one is lost, or the worker that has it
-LEFT_SECONDS = 86_400.0  # so late, an attempt belongs to a webhook that is no longer set
-LEFT_MAX = 1000  # ids, in one round
+ABANDONED_SECONDS = 86_400.0  # an attempt that is so late belongs to a webhook that is no longer set
+ABANDONED_IDS_MAX = 1000  # in one round
 OUTAGE_FAILURES = 3  # failures in a row after which a delivery ends an outage: every id is tried at once
-HASTENED_MAX = COUNTED_MAX = 1000  # ids
+WOKEN_IDS_MAX = 1000  # that are tried at once after an outage
+COUNTED_IDS_MAX = 1000  # whose events `/ops` looks for; the rest counts as having some
 DEAD_MAX = 50  # ids, each with its newest dead event
 FORGOTTEN = "a forgotten id"  # in place of the subject of all dead events of forgotten persons
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class DeadEvent:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """What `/ops` and `/metrics` show of the webhook."""
+    """The state of the webhook as `/ops` and `/metrics` show it."""
 
     ids: int = 0  # with events that the receiver does not have
     late_seconds: float = 0.0  # of the earliest attempt
@@ -77,22 +78,22 @@ class Outbox:
         self.postpone(person_id, GRACE_SECONDS)
 
     def queue_note(self, pipe: Any, person_id: int) -> None:
-        """The same in the pipeline of the write: a delivery may have removed the note meanwhile."""
+        """Add `note` to the pipeline of the write: a delivery may have removed the earlier note meanwhile."""
         queue(pipe, self._note_undelivered, keys=[self.keys.undelivered], args=[GRACE_SECONDS, person_id])
 
     def send(self, person_id: int) -> None:
-        """Call this after it: a worker delivers the event at once."""
+        """Call this after the write of an event: a worker delivers it at once."""
         self._send(person_id)
 
     # Delivery
 
     def now(self) -> float:
-        """Redis' TIME, in seconds."""
+        """Return Redis' TIME, in seconds."""
         seconds, micros = self.redis.time()
         return seconds + micros / 1e6
 
     def remove(self, sending: Sending) -> bool:
-        """The event is delivered, or given up. Returns False if another worker sends it by now."""
+        """Remove an event that is delivered or given up. Returns False if another worker sends it by now."""
         return self.sendings.end(sending, is_done=True)
 
     def drop_note(self, sending: Sending) -> None:
@@ -118,7 +119,7 @@ class Outbox:
         self.postpone_all([person_id], seconds)
 
     def postpone_all(self, ids: Sequence[int], seconds: float) -> None:
-        """The same for many, also in a full Redis."""
+        """Make the next attempt of each of these ids after so many seconds, also in a full Redis."""
         if ids:
             self._note_undelivered(keys=[self.keys.undelivered], args=[seconds, *ids])
 
@@ -147,9 +148,9 @@ class Outbox:
     # The receiver
 
     def get_pause(self) -> float | None:
-        """The seconds for which the receiver asked for no event, 0 for none. None after a 410: it wants no more.
+        """Return the seconds for which the receiver wants no event, 0 for none.
 
-        Another URL is another receiver.
+        Returns None after a 410: this receiver wants no more events. Another URL is another receiver.
         """
         pipe: Any = self.redis.pipeline(transaction=False)
         pipe.hmget(self.keys.receiver, ["stopped", "paused_until"])
@@ -164,7 +165,7 @@ class Outbox:
         return self.get_pause() is None
 
     def stop(self) -> None:
-        """The receiver answered 410: it wants no more events."""
+        """Send this receiver no more events: it answered 410."""
         self.redis.hset(self.keys.receiver, "stopped", self._receiver)
 
     def resume(self) -> bool:
@@ -172,13 +173,13 @@ class Outbox:
         return bool(self.redis.hdel(self.keys.receiver, "stopped"))
 
     def note_failure(self, pause_seconds: float = 0.0) -> None:
-        """Another attempt failed. `pause_seconds`: so long, the receiver gets no event of any id."""
+        """Count a failed attempt. `pause_seconds`: for so long the receiver gets no event of any id."""
         self._note_receiver(keys=[self.keys.receiver], args=[1, pause_seconds])
 
     def note_success(self) -> None:
-        """An event is delivered. If it ends an outage of the receiver, many other ids are tried at once."""
+        """Count a delivery. If it ends an outage of the receiver, many other ids are tried at once."""
         if self._note_receiver(keys=[self.keys.receiver], args=[0, 0]) >= OUTAGE_FAILURES:
-            waiting: Any = self.redis.zrange(self.keys.undelivered, 0, HASTENED_MAX - 1)
+            waiting: Any = self.redis.zrange(self.keys.undelivered, 0, WOKEN_IDS_MAX - 1)
             self.postpone_all([int(member) for member in waiting], 0)
 
     def note_dead(self, sending: Sending, reason: str) -> None:
@@ -194,7 +195,7 @@ class Outbox:
         self._note_dead(keys=keys, args=[FORGOTTEN, *rest])
 
     def look(self) -> Undelivered:
-        """The state of the webhook."""
+        """Return the state of the webhook."""
         pipe: Any = self.redis.pipeline(transaction=False)
         pipe.hget(self.keys.receiver, "failures")
         pipe.zrevrange(self.keys.dead, 0, -1, withscores=True)
@@ -205,13 +206,13 @@ class Outbox:
         return Undelivered(self._count_ids(), late_seconds, int(failures or 0), self.is_stopped(), dead)
 
     def _count_ids(self) -> int:
-        """The ids with events. A note stays for a while after the last event; of many notes, a part is looked at."""
-        members: Any = self.redis.zrange(self.keys.undelivered, 0, COUNTED_MAX - 1)
+        """Return the number of ids with events. A note outlives its last event, so some of the ids are checked."""
+        members: Any = self.redis.zrange(self.keys.undelivered, 0, COUNTED_IDS_MAX - 1)
         pipe: Any = self.redis.pipeline(transaction=False)
         for member in members:
             pipe.llen(self.keys.events(int(member)))
         with_events = sum(1 for number in pipe.execute() if number)
-        return with_events + (self.attempts.count() - COUNTED_MAX if len(members) == COUNTED_MAX else 0)
+        return with_events + (self.attempts.count() - COUNTED_IDS_MAX if len(members) == COUNTED_IDS_MAX else 0)
 
 
 def _read_dead(subject: bytes, at: float, value: bytes) -> DeadEvent:
@@ -224,8 +225,8 @@ def drop_undelivered(redis: Redis, keys: Keys) -> int:
 
     A worker without a webhook may run beside one with it, during a rolling restart. Returns for how many ids.
     """
-    before = redis.time()[0] - LEFT_SECONDS
-    members: Any = redis.zrangebyscore(keys.undelivered, "-inf", before, 0, LEFT_MAX)
+    before = redis.time()[0] - ABANDONED_SECONDS
+    members: Any = redis.zrangebyscore(keys.undelivered, "-inf", before, 0, ABANDONED_IDS_MAX)
     pipe = redis.pipeline(transaction=False)
     for member in members:
         pipe.unlink(keys.events(int(member)))

@@ -43,7 +43,7 @@ class Person:
     next_unique_id: str | None = None
     former_file_ids: tuple[str, ...] = ()  # the newest first
     looked_up_at: int = 0  # seconds of Redis' TIME
-    needs_look_up: bool = False  # registered since the last look-up
+    needs_look_up: bool = False  # registered since the last lookup
     announced_file_id: str | None = None  # the picture of the last event; None without a webhook
     read: Reading | None = field(default=None, compare=False, repr=False)
 
@@ -53,7 +53,7 @@ class Person:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The file ids to serve, the best first: the second one stands in until the first one is ready."""
+        """The file ids to serve, the best first: the second one is served until the first one is ready."""
         current = self.photo_file_id or self.next_file_id
         return tuple(file_id for file_id in (current, self.previous_file_id) if file_id)
 
@@ -70,7 +70,7 @@ class Person:
 
 
 class Registration(NamedTuple):
-    """What a registration led to."""
+    """The result of a registration."""
 
     person: Person
     is_new: bool
@@ -82,7 +82,7 @@ FIELDS = [one.name for one in fields(Person) if one.name != "read"]
 
 
 def list_rewarmed(person: Person) -> list[Subject]:
-    """The subjects that have a next run while the person is among the newest: the profile and the picture."""
+    """Return the subjects that have a next run while the person is among the newest: the profile and the picture."""
     profile = [] if person.is_pinned else [Subject.of_person(person.id)]
     return profile + ([Subject(person.photo_file_id)] if person.photo_file_id else [])
 
@@ -92,19 +92,19 @@ def load_record(value: Any) -> Record:
 
 
 def read_person(person_id: int, record: Record) -> Person:
-    """The fields that this release knows."""
+    """Return the person with the fields that this release knows."""
     known = {name: record[name] for name in FIELDS if name in record}
     known["former_file_ids"] = tuple(record.get("former_file_ids", ()))
     return Person(**known | {"id": person_id})
 
 
 def format_instant(microseconds: int) -> str:
-    """An instant of Redis' TIME as JSON has it: UTC in the form of RFC 3339."""
+    """Return an instant of Redis' TIME as JSON has it: UTC in the form of RFC 3339."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def is_listed_differently(before: Person, after: Person) -> bool:
-    """Whether lists and URLs show these two differently, apart from the state of a picture."""
+    """Returns True if lists and URLs show these two differently, apart from the state of a picture."""
     return (before.name, before.joined_us, before.shown) != (after.name, after.joined_us, after.shown)
 
 

@@ -1,4 +1,4 @@
-"""The records in Redis, replaced one at a time. A change that is an event is written together with it."""
+"""Replaces the records in Redis, one at a time. A change that is an event is written together with the event."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EVENTS_MAX = 20  # of an id; beyond them, `replace` merges a waiting change into
 
 
 def execute_pipeline(pipe: Any) -> list[Any]:
-    """The answers, in the order of the commands."""
+    """Execute a pipeline. Returns the answers, in the order of the commands."""
     return list(pipe.execute())
 
 
@@ -28,7 +28,7 @@ class Records:
     """The records in Redis. One is replaced only if no other process wrote it meanwhile."""
 
     def __init__(self, redis: Redis, keys: Keys, ttl_seconds: int, outbox: Outbox | None = None) -> None:
-        """`outbox`: gets the events, None without a webhook."""
+        """`outbox`: gets the events. It is None without a webhook."""
         self.redis = redis
         self.keys = keys
         self.ttl_seconds = ttl_seconds  # of an id that is not registered
@@ -36,7 +36,7 @@ class Records:
         self._replace = load_script(redis, "lua/replace.lua")
 
     def fetch(self, person_id: int) -> Person:
-        """The person, with Redis' TIME, in one round trip."""
+        """Return the person, with Redis' TIME, in one round trip."""
         pipe: Any = self.redis.pipeline(transaction=False)
         pipe.time()
         pipe.get(self.keys.person(person_id))
@@ -56,7 +56,7 @@ class Records:
             self.outbox.send(person_id)
 
     def drop_photos(self, person_id: int) -> tuple[str, ...]:
-        """Show no picture, and keep the file ids as former ones. Returns them; none for a pinned picture."""
+        """Show no picture, and keep the file ids as former ones. Returns these, and none if the picture is pinned."""
         dropped: list[str] = []
 
         def change(record: Record, _now: tuple[int, int]) -> Record | None:
@@ -118,7 +118,7 @@ class Records:
         to leave the record, and an empty one to delete it. `write` adds commands to the pipeline that writes; they must
         bear repetition. `lifted`: their tombstones end in it. `find_event`: finds the event that is written with the
         record. Without `sends` the caller calls `send_events` later. `execute`: returns the answers of the pipeline.
-        Returns the person, None if the record was left.
+        Returns the person. Returns None if the record was left.
         """
         noted: set[str] = set()  # pictures whose sets of people may hold this id by now
         while True:
@@ -143,7 +143,7 @@ class Records:
         return None if record is None else replace(after, read=Reading(new or None, reading.now))
 
     def _prepare(self, before: Person, after: Person, find_event: FindEvent | None) -> Event | None:
-        """The event of this change, if there is a webhook. Its id is noted before it is written."""
+        """Find the event of this change, if there is a webhook, and note its id before it is written."""
         event = find_event(before, after) if find_event and self.outbox else None
         if event is None or self.outbox is None:
             return None

@@ -1,7 +1,7 @@
 """Refreshes: profiles that are to be looked up now, whatever is known about them, each at most once a minute.
 
-The worker that takes the lease of a wanted one looks the profile up (`Lease.refresh`), even if a look-up was a moment
-ago or the negative cache knows the id. What is shown stays until the look-up has a result.
+The worker that takes the lease of a wanted one looks the profile up (`Lease.refresh`), even if a lookup was a moment
+ago or the negative cache knows the id. What is shown stays until the lookup has a result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Refreshes:
         self._end = load_script(redis, "lua/end_refresh.lua")
 
     def request(self, people: Sequence[Person]) -> list[Subject]:
-        """Request a look-up of these profiles, in one round trip. Returns those to publish now.
+        """Request a lookup of these profiles, in one round trip. Returns those to publish now.
 
         One that was refreshed within the last minute is scheduled for the end of that minute, in a second round trip.
         Nothing is requested for a pinned picture and for a forgotten person.
@@ -46,13 +46,16 @@ class Refreshes:
         return [subject for subject, wait_ms in waits.items() if wait_ms == 0]
 
     def end(self, lease: Lease) -> None:
-        """The look-up has an outcome. Does nothing unless the lease is for a refresh."""
+        """End the refresh that this lease is for, if there is one: the lookup has an outcome."""
         if lease.refresh:
             self._end(keys=self._list_keys(lease.subject), args=[lease.refresh, REFRESHED_SECONDS])
             lease.refresh = ""
 
     def read(self, person_id: int) -> tuple[Person, float | None]:
-        """The person, and the seconds until a wanted refresh may start, None if none is wanted; in one round trip."""
+        """Return the person, and the seconds until a wanted refresh may start, in one round trip.
+
+        Returns None beside the person if no refresh is wanted.
+        """
         _, wanted, refreshed = self._list_keys(Subject.of_person(person_id))
         pipe: Any = self.redis.pipeline(transaction=False)
         pipe.get(self.keys.person(person_id))
@@ -63,7 +66,7 @@ class Refreshes:
         return read_person(person_id, load_record(value)), seconds if is_wanted else None
 
     def list_wanted(self, subjects: Sequence[Subject]) -> set[Subject]:
-        """Those whose look-up has no outcome yet, in one round trip."""
+        """Return those whose lookup has no outcome yet, in one round trip."""
         pipe: Any = self.redis.pipeline(transaction=False)
         for subject in subjects:
             pipe.exists(self.keys.refresh(subject))

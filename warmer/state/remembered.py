@@ -20,7 +20,7 @@ LIST_SECONDS = 1.0  # a list is remembered at most this long
 
 
 def read_ids_to_remember(redis: Redis, keys: Keys, limit: int) -> tuple[list[int], bool]:
-    """The ids of the newest registered people, the newest first, in one round trip that first writes the note.
+    """Return the ids of the newest registered people, the newest first, in one round trip that first writes the note.
 
     Returns False beside them if Redis took no note: no process may remember a list of them then.
     """

@@ -1,4 +1,4 @@
-"""Which rights the ACL of Redis denies: tries what the service does, on keys and a channel that hold nothing."""
+"""Finds the rights that the ACL of Redis denies: tries each command, on keys and a channel that hold nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], ...]] = {
 
 
 def list_denied(redis: Redis, keys: Keys) -> tuple[str, ...]:
-    """The rights that are missing, as `ACL SETUSER` spells them: `+eval`, `&v2:<bot id>:*`. Raises RedisError.
+    """Return the rights that are missing, as `ACL SETUSER` spells them: `+eval`, `&v2:<bot id>:*`. Raises RedisError.
 
     One round trip, and a subscription.
     """
@@ -54,7 +54,7 @@ def list_denied(redis: Redis, keys: Keys) -> tuple[str, ...]:
 
 
 def list_denied_patterns(pool: ConnectionPool, patterns: Iterable[str]) -> tuple[str, ...]:
-    """The rights that are missing to subscribe to each of these patterns. Raises RedisError.
+    """Return the rights that are missing to subscribe to each of these patterns. Raises RedisError.
 
     Redis compares a pattern with those of the user letter by letter: a wider one of the user's does not suffice.
     """
@@ -81,6 +81,6 @@ def _note(answer: object, keys: Keys, found: list[str]) -> None:
 
 
 def _name_command(refusal: str) -> str:
-    """The command that is refused; empty if it is its key or its channel."""
+    """Return the right to the refused command. Returns an empty text if its key or its channel is refused."""
     command = re.search(r"the '([\w|]+)' command", refusal)
     return f"+{command[1]}" if command else ""

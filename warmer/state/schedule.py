@@ -1,4 +1,4 @@
-"""What to do again, and when: a sorted set of subjects by the instant of their next run."""
+"""Keeps the next run of each subject: a sorted set of subjects by instant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Schedule:
     """The next run of each subject. It survives workers, queues and restarts."""
 
     def __init__(self, redis: Redis, keys: Keys, key: str = "") -> None:
-        """`key`: of the sorted set; that of the subjects unless it is given."""
+        """`key`: names the sorted set. Without it, the set is that of the subjects."""
         self.redis = redis
         self.keys = keys
         self._key = key or keys.schedule
@@ -25,21 +25,21 @@ class Schedule:
         self._take = load_script(redis, "lua/take_due.lua")
 
     def set(self, subject: str, seconds: float) -> str | None:
-        """Replace the next run. Returns its instant for `cancel_if`, None if there was another one before."""
+        """Replace the next run. Returns its instant for `cancel_if`. Returns None if there was another one before."""
         return self.read_set(self._schedule(keys=[self._key], args=[seconds, "", subject]))
 
     def queue_set(self, pipe: Pipeline, subject: str, seconds: float) -> None:
-        """Replace the next run in a pipeline; `read_set` reads the answer."""
+        """Add `set` to a pipeline. `read_set` reads the answer."""
         queue(pipe, self._schedule, keys=[self._key], args=[seconds, "", subject])
 
     @staticmethod
     def read_set(answer: Any) -> str | None:
-        """What `set` returns."""
+        """Read the answer to `queue_set`. Returns what `set` does."""
         is_new, next_run = answer
         return next_run.decode() if is_new else None
 
     def queue_by(self, pipe: Pipeline, subjects: Sequence[str], seconds: float) -> None:
-        """`schedule_by` in a pipeline."""
+        """Add `schedule_by` to a pipeline."""
         queue(pipe, self._schedule, keys=[self._key], args=[seconds, "LT", *subjects])
 
     def cancel_if(self, subject: str, next_run: str) -> None:
@@ -62,7 +62,10 @@ class Schedule:
             self._schedule(keys=[self._key], args=[seconds, "NX", *subjects])
 
     def advance(self, subjects: Sequence[str], beyond_seconds: float) -> None:
-        """Let those run now whose next run is further away than that, or that have none. Earlier ones are retries."""
+        """Make those subjects due now whose next run is further away than that, or that have none.
+
+        Earlier runs are retries, and stay.
+        """
         if not subjects:
             return
         limit = self._now() + beyond_seconds
@@ -79,11 +82,11 @@ class Schedule:
         return [subject.decode() for subject in self._take(keys=[self._key], args=[limit, postpone_seconds])]
 
     def count(self) -> int:
-        """How many subjects have a next run."""
+        """Return how many subjects have a next run."""
         return int(self.redis.zcard(self._key))
 
     def count_within(self, *seconds: float) -> list[int]:
-        """For each of these periods: how many runs are due within it, late ones included."""
+        """Return for each of these periods how many runs are due within it, late ones included."""
         now = self._now()
         pipe = self.redis.pipeline(transaction=False)
         for period in seconds:
@@ -91,7 +94,7 @@ class Schedule:
         return [int(number) for number in pipe.execute()]
 
     def get_lateness(self) -> float:
-        """The seconds by which the earliest run is late, 0 if none is."""
+        """Return the seconds by which the earliest run is late. Returns 0 if none is."""
         first: Any = self.redis.zrange(self._key, 0, 0, withscores=True)
         return max(0.0, self._now() - first[0][1]) if first else 0.0
 
@@ -100,10 +103,10 @@ class Schedule:
         return seconds + micros / 1e6
 
     def take_slot(self, task: str, period_seconds: float) -> bool:
-        """Whether this round of a periodic task is ours: a second beat then does no harm."""
+        """Take this round of a periodic task. Returns False if another process has it: a second beat does no harm."""
         return bool(self.redis.set(self.keys.slot(task), "1", nx=True, px=int(period_seconds * SLOT_SHARE * 1000)))
 
 
 def cancel_runs(pipe: Pipeline, keys: Keys, subjects: Sequence[str]) -> None:
-    """Leave no next run of these subjects."""
+    """Add to a pipeline: cancel the next run of these subjects."""
     pipe.zrem(keys.schedule, *subjects)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def load_script(redis: Redis, path: str) -> Script:
-    """The script at this path beside this module, called with keys and args; Redis caches it by its hash."""
+    """Return the script at this path beside this module. Call it with keys and args. Redis caches it by its hash."""
     return redis.register_script((files("warmer.state") / path).read_bytes())
 
 

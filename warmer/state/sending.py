@@ -38,7 +38,7 @@ class Sendings:
         self._end = load_script(redis, "lua/end_event.lua")
 
     def take(self, person_id: int) -> Sending | None:
-        """The oldest event of an id, None if there is none or another worker sends it.
+        """Take the oldest event of an id. Returns None if there is none, or if another worker sends it.
 
         An event in a form that this release cannot read is removed.
         """

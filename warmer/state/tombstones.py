@@ -1,4 +1,4 @@
-"""Tombstones: which subjects were forgotten, until they are registered, resolved or warmed again.
+"""Keeps tombstones: they name the forgotten subjects until these are registered, resolved or warmed again.
 
 A tombstone has no TTL, or Redis would evict it when memory is short, and the picture would come back. So their number
 is limited here: beyond it, the oldest are dropped.
@@ -21,7 +21,7 @@ DROP_SECONDS = 5.0  # of one round, then the next one goes on
 
 
 def lift_tombstones(pipe: Any, keys: Keys, subjects: Sequence[str]) -> int:
-    """Remove the tombstones of these in a pipeline, first from the list. Returns how many commands that takes."""
+    """Add to a pipeline: remove the tombstones of these, first from the list. Returns the number of commands."""
     names = [keys.forgotten(subject) for subject in subjects]
     if not names:
         return 0

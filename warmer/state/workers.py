@@ -56,7 +56,7 @@ def read_heartbeats(redis: Redis, keys: Keys) -> Heartbeats:
 
 
 def _list_silent(gone: dict[str, float], starts: dict[str, int]) -> dict[str, int]:
-    """The workers without a successor: each worker replaces one that was last heard before it started.
+    """Return the workers without a successor: each worker replaces one that was last heard before it started.
 
     A successor may be gone, too: then it needs one of its own.
     """
@@ -71,7 +71,7 @@ def _list_silent(gone: dict[str, float], starts: dict[str, int]) -> dict[str, in
 
 
 def _read(value: bytes | str) -> WorkerStatus:
-    """A newer release may have written fields that this one does not know: they are ignored."""
+    """Read a heartbeat. Fields of a newer release are ignored."""
     said = json.loads(value)
     return WorkerStatus(**{name: said[name] for name in WorkerStatus.__dataclass_fields__ if name in said})
 

@@ -20,7 +20,7 @@ from tests.warmer.webhook.conftest import pin, warm
 from tests.warmer.webhook.stored import age, count_events, get_next_attempt, list_messages, make_due
 from warmer.broker.publish import BREAKER_SECONDS
 from warmer.cache_tags import CacheTags
-from warmer.state.outbox import GRACE_SECONDS, LEFT_SECONDS, OUTAGE_FAILURES, Outbox
+from warmer.state.outbox import ABANDONED_SECONDS, GRACE_SECONDS, OUTAGE_FAILURES, Outbox
 from warmer.state.records import EVENTS_MAX
 from warmer.webhook.delivery import Delivery
 from warmer.wiring import WorkerContext
@@ -133,7 +133,7 @@ def test_the_events_of_a_webhook_that_is_no_longer_set_are_deleted(
     context: WorkerContext, plain: WorkerContext, told: int
 ) -> None:
     """A worker with the webhook may run beside one without it."""
-    for late, left in ((LEFT_SECONDS - 60, 1), (LEFT_SECONDS + 1, 0)):
+    for late, left in ((ABANDONED_SECONDS - 60, 1), (ABANDONED_SECONDS + 1, 0)):
         context.redis.zadd(context.keys.undelivered, {str(told): context.redis.time()[0] - late})
         context.redis.delete(context.keys.slot("keep_newest"))
         keep_newest(plain)
