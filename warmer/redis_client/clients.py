@@ -1,4 +1,4 @@
-"""Clients of Redis, each with its process's timeouts: of one server, a cluster, or the master of Sentinels."""
+"""Opens the clients of Redis, with the timeouts of their process: for one server, a cluster, or Sentinels' master."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from warmer.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait, in seconds, and how often to try again."""
+    """The timeouts of a client, in seconds, and its retries."""
 
     connect: float
     read: float
@@ -35,26 +35,26 @@ class Patience:
 def connect_web(
     settings: Settings, connections: int, pool: type[BlockingConnectionPool] = BlockingConnectionPool, **options: Any
 ) -> Redis:
-    """For requests: connect within 0.25 s, read within 0.3 s, wait 0.1 s for a connection, no retry.
+    """Return a client for requests: connect within 0.25 s, read within 0.3 s, wait 0.1 s for a connection, no retry.
 
-    `pool`, with these options, is what its connections come from.
+    Its connections come from a `pool` with these options.
     """
     return _connect(settings, connections, Patience(0.25, 0.3, 0.1, Retry(NoBackoff(), 0)), pool, options)
 
 
 def connect_worker(settings: Settings, connections: int = 64) -> Redis:
-    """For workers and tools: 2 s and three retries, to outlast a short outage.
+    """Return a client for workers and tools, with 2 s and three retries, to outlast a short outage.
 
-    Not longer: of a master that is lost without a word every connection is found out by its own time-out.
+    Not longer: if a master vanishes without closing its connections, each one is noticed only by its own timeout.
     """
     patience = Patience(2, 2, 5, Retry(ExponentialBackoff(cap=1, base=0.1), 3))
     return _connect(settings, connections, patience, BlockingConnectionPool, {})
 
 
 def connect_listener(settings: Settings) -> Redis:
-    """For pub/sub, which idles: a client of its own, no read time-out shorter than its silence.
+    """Return a client for pub/sub, which idles: its read timeout is not shorter than the silence.
 
-    Of a cluster it is a client of the node that holds the channels with a slot; that node tells all the others'.
+    In a cluster it is a client of the node that holds the channels with a slot. That node passes all others on, too.
     """
     patience = Patience(1, 5, 1, Retry(NoBackoff(), 0))
     client = _connect(settings, 2, patience, BlockingConnectionPool, {})

@@ -64,7 +64,7 @@ def _translated(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def list_infos(redis: Redis, section: str) -> list[dict[str, Any]]:
-    """The INFO of each server that holds a part of the data."""
+    """Return the INFO of each server that holds a part of the data."""
     client: Any = redis
     if not isinstance(client, Cluster):
         return [client.info(section)]
@@ -108,7 +108,7 @@ class Cluster:
         return self.connect()
 
     def connect(self) -> RedisCluster:
-        """The same. The first call learns where every slot is."""
+        """Return redis-py's client. The first call finds out where every slot is. Raises ConnectionError."""
         if self._nodes is not None:
             return self._nodes
         with self._lock, _as_redis_error():
@@ -148,24 +148,24 @@ class Cluster:
             return nodes.execute_command("EVAL", self._scripts[sha], number, *keys_and_args)
 
     def time(self) -> tuple[int, int]:
-        """The clock of one node, the same for every process: seconds, microseconds."""
+        """Return the time of one node, the same for every process: seconds, microseconds."""
         seconds, micros = self._clock(keys=[self._anchor])
         return int(seconds), int(micros)
 
     @_translated
     def mget(self, keys: str | Sequence[str], *more: str) -> list[bytes | None]:
-        """Values of several slots, in one round trip for each node."""
+        """Return values of several slots, in one round trip for each node."""
         names = [keys, *more] if isinstance(keys, str) else [*keys, *more]
         return list(self.nodes.mget_nonatomic(names))
 
     @_translated
     def publish(self, channel: str, message: str) -> int:
-        """Publish to every subscriber. The number of subscribers is right if the channel has a slot."""
+        """Publish to every subscriber. Returns their number, which is right if the channel has a slot."""
         command = "SPUBLISH" if "{" in channel else "PUBLISH"
         return int(self.nodes.execute_command(command, channel, message))  # type: ignore[no-untyped-call]  # as above
 
     def pipeline(self, transaction: bool = True) -> Pipe:
-        """Commands in one round trip for each node; a transaction has all of its keys in one slot."""
+        """Return a pipeline: one round trip for each node. A transaction has all of its keys in one slot."""
         return Pipe(self.nodes, transaction, self._anchor)
 
 
@@ -194,7 +194,7 @@ class Pipe:
 
     @_translated
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """The answers, in the order of the commands. A key that has moved is asked for at its new node."""
+        """Return the answers, in the order of the commands. A key that has moved is asked for at its new node."""
         if self._is_transaction:
             return list(self._pipe.execute(raise_on_error))
         waiting = self._pipe._execution_strategy.command_queue  # private in redis-py
@@ -215,31 +215,31 @@ class Pipe:
             return error
 
     def mget(self, keys: str | Sequence[str], *more: str) -> None:
-        """Values of one slot."""
+        """Add MGET for values of one slot."""
         self._pipe.execute_command("MGET", *([keys] if isinstance(keys, str) else keys), *more)
 
     def exists(self, *keys: str) -> None:
-        """How many of these, of one slot."""
+        """Add EXISTS, which counts these keys of one slot."""
         self._pipe.execute_command("EXISTS", *keys)
 
     def delete(self, *keys: str) -> None:
-        """Delete these, of one slot."""
+        """Add DEL for these keys of one slot."""
         self._pipe.execute_command("DEL", *keys)
 
     def unlink(self, *keys: str) -> None:
-        """The same, without waiting until their memory is free."""
+        """Add UNLINK for these keys of one slot: it does not wait until their memory is free."""
         self._pipe.execute_command("UNLINK", *keys)
 
     @_translated
     def eval(self, text: bytes, number: int, *keys_and_args: Any) -> None:
-        """A script whose keys share a slot. For each, redis-py would ask a node which keys those are."""
+        """Add a script whose keys share a slot. For each, redis-py would ask a node which keys those are."""
         node = self._nodes.get_node_from_key(keys_and_args[0])
         self._pipe.execute_command("EVAL", text, number, *keys_and_args, target_nodes=node)
 
     def time(self) -> None:
-        """As the client does: seconds and microseconds, as two texts."""
+        """Add TIME of the client's one node. The answer is two texts: seconds and microseconds."""
         self.eval(CLOCK, 1, self._anchor)
 
     def publish(self, channel: str, message: str) -> None:
-        """As the client does."""
+        """Add PUBLISH, or SPUBLISH if the channel has a slot."""
         self._pipe.execute_command("SPUBLISH" if "{" in channel else "PUBLISH", channel, message)
