@@ -31,7 +31,7 @@ class Deadline:
         return min(left, self._within.remaining) if self._within else left
 
     def require(self) -> float:
-        """The seconds left; raises DeadlineExceeded when there are none."""
+        """Return the seconds left. Raises DeadlineExceeded if there are none."""
         if (left := self.remaining) <= 0:
             raise DeadlineExceeded("the total time of the task is over")
         return left

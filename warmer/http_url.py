@@ -22,7 +22,7 @@ ENCODE = "a user name or password with /, #, ?, @ or [ in it must be percent-enc
 
 
 def check_http_url(value: str) -> SplitResult:
-    """The parts of a URL; raises ValueError unless it is http or https, with a host and nothing after the path."""
+    """Return the parts of an http(s) URL with a host and nothing after the path. Raises ValueError for any other."""
     try:
         url = urlsplit(value)
         port = url.port
@@ -36,7 +36,7 @@ def check_http_url(value: str) -> SplitResult:
 
 
 def check_root_url(value: str) -> str:
-    """A root without a slash at its end, or nothing; raises ValueError if it holds credentials or a token."""
+    """Return a root without a slash at its end, or nothing. Raises ValueError if it holds credentials or a token."""
     if not value:
         return value
     url = check_http_url(value)
@@ -48,28 +48,28 @@ def check_root_url(value: str) -> str:
 
 
 def check_public_url(value: str) -> str:
-    """The same for the address that browsers see; raises ValueError if a srcset or a header cannot hold it."""
+    """Return the root that browsers see. Raises ValueError also if a srcset or a header cannot hold it."""
     if value and not re.fullmatch(r"[a-z]+://[A-Za-z0-9._:\[\]-]+(/[!-~]*)?", check_root_url(value)):
         raise ValueError("must be ASCII without spaces: write an international name as xn--…, other characters as %XX")
     return check_root_url(value)
 
 
 def check_proxy_url(value: SecretStr) -> SecretStr:
-    """The URL of an HTTP proxy, maybe with a login; raises ValueError for any other URL."""
+    """Return the URL of an HTTP proxy, maybe with a login. Raises ValueError for any other URL."""
     if check_http_url(value.get_secret_value()).path not in ("", "/"):
         raise ValueError(f"must be of the form http://[user:password@]host:port: {ENCODE}")
     return value
 
 
 def check_telegram_url(value: str, info: ValidationInfo) -> str:
-    """The root of a server that gets the bot token; raises ValueError if others can read it on the way."""
+    """Return the root of a server that gets the bot token. Raises ValueError if others can read it on the way."""
     if value and is_sent_in_plain_text(check_root_url(value)) and not info.data.get("telegram_allow_http"):
         raise ValueError("must be https, the bot token travels in it (http: on loopback, or TELEGRAM_ALLOW_HTTP=true)")
     return check_root_url(value)
 
 
 def check_webhook_url(value: str, info: ValidationInfo) -> str:
-    """Where events go: https, or http on loopback; raises ValueError for any other URL, and for a private address."""
+    """Return the URL of the receiver of events: https, or http on loopback. Raises ValueError for any other URL."""
     if not re.fullmatch(r"[!\"$-~]+", value):
         raise ValueError("must be ASCII, without spaces and without a #")
     url = check_http_url(value.partition("?")[0])
@@ -84,7 +84,7 @@ def check_webhook_url(value: str, info: ValidationInfo) -> str:
 
 
 def check_webhook_secrets(value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
-    """What signs the events, as Standard Webhooks spells it; raises ValueError if it is missing or too short."""
+    """Check the webhook's secrets (`whsec_…` of Standard Webhooks). Raises ValueError if one is missing or wrong."""
     if info.data.get("webhook_url") and not value:
         raise ValueError("is missing, WEBHOOK_URL needs it")
     for secret in value:
@@ -98,7 +98,7 @@ def check_webhook_secrets(value: tuple[SecretStr, ...], info: ValidationInfo) ->
 
 
 def check_certificates(path: Path) -> Path:
-    """A file of trusted certificates; raises ValueError if it holds none in PEM form."""
+    """Return a file of trusted certificates. Raises ValueError if it holds none in PEM form."""
     found = find_folder() / path
     try:
         ssl.create_default_context(cafile=found)
@@ -108,12 +108,12 @@ def check_certificates(path: Path) -> Path:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether the host's name stands for this machine."""
+    """Returns True if the host's name stands for this machine."""
     return bool(LOOPBACK.fullmatch(host or ""))
 
 
 def is_public(host: str) -> bool:
-    """Whether the host is an address that a machine on the internet may have: False for a name, too."""
+    """Returns True if the host is an address that a machine on the internet may have, and False for a name."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
@@ -128,12 +128,12 @@ def is_public(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether the host is an address, as opposed to a name, that is not public."""
+    """Returns True if the host is an address, as opposed to a name, that is not public."""
     return (":" in host or bool(re.fullmatch(r"[0-9.]+", host))) and not is_public(host)
 
 
 def is_sent_in_plain_text(value: str) -> bool:
-    """Whether requests to this URL cross a network unencrypted."""
+    """Returns True if requests to this URL cross a network unencrypted."""
     url = urlsplit(value)
     return url.scheme != "https" and not is_loopback(url.hostname)
 

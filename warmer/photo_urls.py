@@ -44,7 +44,7 @@ class PhotoUrls:
         return sign(self._keys[0], message)
 
     def verify(self, message: str, signature: str) -> bool:
-        """Whether one of the keys signed the message. Tries every key, each in constant time."""
+        """Returns True if one of the keys signed the message. Tries every key, each in constant time."""
         given = signature.encode("utf-8", "replace")
         return sum(hmac.compare_digest(sign(key, message).encode(), given) for key in self._keys) > 0
 

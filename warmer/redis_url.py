@@ -65,7 +65,7 @@ class Host(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the URL of a cluster or of Sentinels says."""
+    """The hosts, the login and the database that the URL of a cluster or of Sentinels names."""
 
     hosts: tuple[Host, ...]
     username: str | None = None
@@ -94,13 +94,13 @@ def check_url(url: str, schemes: tuple[str, ...]) -> None:
 
 
 def check_redis_url(url: str) -> str:
-    """The same for REDIS_URL."""
+    """Return the URL if it is valid as REDIS_URL. Raises ValueError."""
     check_url(url, REDIS)
     return url
 
 
 def check_broker_url(url: str) -> str:
-    """The same for CELERY_BROKER_URL."""
+    """Return the URL if it is valid as CELERY_BROKER_URL. Raises ValueError."""
     check_url(url, BROKERS)
     return url
 
@@ -118,7 +118,7 @@ def _is_well_formed(url: str) -> bool:
 
 
 def parse_options(url: str) -> dict[str, Any]:
-    """What stands behind the `?`, as redis-py's arguments; raises ValueError for an option that is not known."""
+    """Return the options behind the `?` as redis-py's arguments. Raises ValueError for an unknown option."""
     scheme, query = url.partition("://")[0], url.partition("?")[2]
     known = OPTIONS.get(scheme, ())
     pairs = parse_qsl(query, keep_blank_values=True)
@@ -143,7 +143,10 @@ def _read_option(name: str, value: str) -> str | int | bool:
 
 
 def parse_place(url: str) -> Place | None:
-    """The cluster or the Sentinels that a URL names, None for any other URL; raises ValueError for a malformed one."""
+    """Return the cluster or the Sentinels that a URL names. Returns None for any other URL.
+
+    Raises ValueError for a malformed one.
+    """
     if not re.match(r"rediss?\+(cluster|sentinel):", url):
         return None
     if url.startswith("rediss+sentinel:"):
@@ -165,7 +168,7 @@ def parse_place(url: str) -> Place | None:
 
 
 def is_cluster(url: str) -> bool:
-    """Whether the URL names a cluster."""
+    """Returns True if the URL names a cluster."""
     place = parse_place(url)
     return place is not None and not place.master
 

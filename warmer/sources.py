@@ -1,4 +1,4 @@
-"""Where the project and its settings are, before the settings are checked: the environment and env files."""
+"""Finds the project and its settings before these are checked: the environment and env files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def find_folder() -> Path:
 
 
 def is_service_link(value: Any) -> bool:
-    """Whether Kubernetes or Docker has set the variable: beside a service named x, X_PORT is tcp://host:port."""
+    """Returns True if Kubernetes or Docker set the variable: beside a service named x, X_PORT is tcp://host:port."""
     return bool(re.match(r"(tcp|udp|sctp)://", str(value)))
 
 
@@ -40,7 +40,7 @@ def ignore_service_links() -> None:
 
 
 def read_given() -> dict[str, str]:
-    """The variables in the environment and in `.env`, by upper-case name. Empty values do not count.
+    """Return the variables in the environment and in `.env`, by upper-case name. Empty values do not count.
 
     Raises ConfigError.
     """
@@ -58,7 +58,7 @@ def find_data_dir(given: Mapping[str, str]) -> Path:
 
 
 def read_values() -> dict[str, str]:
-    """The given variables, and below them those that a running start has made. Raises ConfigError."""
+    """Return the given variables, and below them those that a running start has made. Raises ConfigError."""
     given = read_given()
     return read_env_file(find_data_dir(given) / MADE) | given
 

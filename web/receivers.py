@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReceiverContext:
-    """What the receivers work with."""
+    """The parts that the receivers use."""
 
     publisher: Publisher
     warm_first: int  # pictures of a list

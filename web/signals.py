@@ -50,7 +50,7 @@ def connect_own(signal: NamedSignal) -> Callable[[Receiver], Receiver]:
 
 
 def has_foreign_receivers(*signals: NamedSignal) -> bool:
-    """Whether one of these signals has a receiver of a user's own: it may take long, or raise ReceiverFailed."""
+    """Returns True if one of these signals has a receiver of a user: it may take long, or raise ReceiverFailed."""
     return any(not signal.receivers.keys() <= _own for signal in signals)
 
 
