@@ -72,7 +72,7 @@ class Avatars:
 
 
 def post(url: str, key: str, body: dict[str, Any]) -> Any:
-    """Send JSON with a key. Returns the JSON of the answer; raises RequestException for a refusal, too."""
+    """Send JSON with a key. Returns the JSON of the answer. Raises RequestException, for a refusal, too."""
     with requests.Session() as session:
         session.trust_env = False  # the server is near: no proxy of the environment may see the key
         headers = {"Authorization": f"Bearer {key}"}
@@ -164,7 +164,7 @@ def purge_nginx(folder: Path, tags: Sequence[str]) -> None:
 
 
 def show(user: User, photo: dict[str, Any], avatars_url: str) -> dict[str, str | None]:
-    """What the page needs of one user; `src` is None where there is no picture, or nothing is known of it."""
+    """Return the values that the page needs of one user. `src` is None if no picture is known."""
     letters = [word[0] for word in user.name.split() if word[0].isalnum()]  # the service refuses any other
     initials = "".join(letters[:2]).upper()[:2]
     url, srcset = photo.get("photo_url"), photo.get("photo_srcset")

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Avatars:
-    """The avatar service; what is asked about one id is done in that order, while others need not wait."""
+    """The avatar service. Calls about one id are made in their order. Calls about other ids do not wait for them."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
@@ -66,7 +66,7 @@ def read_pause(answer: httpx.Response) -> float:
 
 
 async def register(update: Update, context: Context) -> None:
-    """Whoever writes; a service that is away costs a line in the log, since the next message tries again."""
+    """Register whoever writes. If the service is away, it is only logged: the next message tries again."""
     user, avatars = update.effective_user, context.bot_data["avatars"]
     if user is None or user.is_bot:
         return
@@ -77,7 +77,7 @@ async def register(update: Update, context: Context) -> None:
 
 
 async def forget(update: Update, context: Context) -> None:
-    """Says so only when it is true."""
+    """Forget the user, and confirm it only when it is done."""
     user, message, avatars = update.effective_user, update.effective_message, context.bot_data["avatars"]
     if user is None or message is None:
         return
@@ -91,7 +91,7 @@ async def forget(update: Update, context: Context) -> None:
 
 
 async def refresh(update: Update, context: Context) -> None:
-    """A group or a channel has another picture, or none any more; a service that is away finds out by itself, later."""
+    """Have the changed picture of a group or channel looked up. A service that is away finds out by itself, later."""
     chat, avatars = update.effective_chat, context.bot_data["avatars"]
     if chat is None:
         return

@@ -1,4 +1,4 @@
-"""What the fake knows of users, chats and the bot: values without rules. The rules are in `world`."""
+"""The users, the chats and the bot of the fake: values without rules. The rules are in `world`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Webhook:
-    """What setWebhook stored; an empty `url` means that no webhook is set."""
+    """The webhook as setWebhook stored it. An empty `url` means that none is set."""
 
     url: str = ""
     secret_token: str = ""
@@ -65,11 +65,11 @@ class Account:
 
     @property
     def listed(self) -> list[Photo]:
-        """What getUserProfilePhotos shows, newest first: no hidden photo, and no photo that is only public."""
+        """The photos of getUserProfilePhotos, newest first: no hidden photo, and no photo that is only public."""
         unseen = self.hidden or self.public_only or self.kind != "private"
         return [] if unseen else self.photos[::-1]
 
     @property
     def shown(self) -> Photo | None:
-        """What getChat shows: the newest photo."""
+        """The photo of getChat: the newest one."""
         return None if self.hidden or not self.photos else self.photos[-1]

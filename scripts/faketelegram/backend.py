@@ -18,7 +18,7 @@ Wait = Callable[[threading.Event, float], bool]  # waits that many seconds for t
 
 
 class Backend:
-    """What the listener and the control routes work with; see FakeTelegram for the meaning of the fields."""
+    """The bot behind the listener and the control routes. FakeTelegram says what the fields mean."""
 
     def __init__(self, token: str, latency: float, connect_latency: float, wait: Wait) -> None:
         if not TOKEN.fullmatch(token):

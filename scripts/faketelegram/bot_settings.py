@@ -1,4 +1,4 @@
-"""What a bot's owner sets with methods: the webhook, the commands, the menu button."""
+"""The methods by which the owner of a bot sets it up: webhook, commands, menu button."""
 
 import json
 import re

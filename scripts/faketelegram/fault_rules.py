@@ -28,7 +28,7 @@ class Rule:
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> "Rule":
-        """Read a rule from a JSON body, a switch or keyword arguments; raises FieldError."""
+        """Read a rule from a JSON body, a switch or keyword arguments. Raises FieldError."""
         rest = dict(values)
         method = fields.text(rest.pop("method", ANY), "method")
         if method not in (*METHODS, DOWNLOAD, ANY):

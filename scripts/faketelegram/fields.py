@@ -18,7 +18,7 @@ class FieldError(ValueError):
         self.problem = problem
 
     def inside(self, where: str) -> "FieldError":
-        """The same error with a longer path: `first_name` becomes `[3].first_name`."""
+        """Return this error with a longer path: `first_name` becomes `[3].first_name`."""
         return FieldError(f"{where}.{self.field}", self.problem)
 
 

@@ -30,7 +30,7 @@ class FileStore:
         return self._paths.get(path)
 
     def path_of(self, file: File) -> str:
-        """Where the file can be downloaded: a counter, not an identity. It stays the same until it expires."""
+        """Return the path for the download: a counter, no identity. It stays the same until it expires."""
         with self._lock:
             path = self._path_of.get(file.file_id)
             if path is None:

@@ -24,7 +24,7 @@ class Params(dict[str, str]):
 
 
 class Request(werkzeug.Request):
-    """A request whose body is read; raises HTTPException if the body does not match its headers."""
+    """A request whose body is read. Raises HTTPException if the body does not match its headers."""
 
     max_content_length = max_form_memory_size = MAX_BODY
 

@@ -65,7 +65,7 @@ def squares(data: bytes) -> Mapping[int, bytes]:
 
 
 def measure(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels; raises FieldError for bytes that are no image."""
+    """Return width and height in pixels. Raises FieldError for bytes that are no image."""
     with _open(data) as opened:
         return opened.size
 

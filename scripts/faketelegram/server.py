@@ -65,7 +65,7 @@ class FakeTelegram(Backend):
 
     @property
     def calls(self) -> Counter[str]:
-        """How often each method was called, whatever the answer was; downloads count under "download"."""
+        """The number of calls of each method, whatever the answer was. Downloads count under "download"."""
         return self.traffic.calls
 
     @property

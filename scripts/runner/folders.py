@@ -93,7 +93,7 @@ def check_path(name: str, path: Path) -> None:
 
 
 def lock(folders: Folders) -> int:
-    """Take the lock of this DATA_DIR until this process ends; raises StartFailed if another runner has it."""
+    """Take the lock of this DATA_DIR until this process ends. Raises StartFailed if another runner has it."""
     handle = os.open(folders.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,7 +10,7 @@ TIMEOUT = 5.0  # seconds
 
 
 def ask(url: str, *, method: str = "GET", body: Any = None, api_key: str = "") -> tuple[int, Any]:
-    """The status and the JSON of the answer; 0 and None if there is no usable answer."""
+    """Return the status and the JSON of the answer. Returns 0 and None if there is no usable answer."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     with requests.Session() as session:
         session.trust_env = False  # ignores proxies in the environment

@@ -16,7 +16,7 @@ LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
 
 
 def read(path: Path) -> dict[str, str]:
-    """The commands by name, in the order of the file; raises StartFailed."""
+    """Return the commands by name, in the order of the file. Raises StartFailed."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
@@ -40,7 +40,7 @@ def become(name: str) -> NoReturn:
 
 
 def find_command(services: Mapping[str, str], name: str) -> str:
-    """The command of that line. Of a worker there are as many as you number: `worker7` is `worker` under another name.
+    """Return the command of that line. `worker7` is `worker` under another name: number as many as you need.
 
     Raises StartFailed.
     """

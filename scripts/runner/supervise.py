@@ -64,7 +64,7 @@ priority = 100
 
 
 def config(plan: Plan) -> str:
-    """The text of supervisord.conf, without secrets; raises StartFailed."""
+    """Return the text of supervisord.conf, without secrets. Raises StartFailed."""
     logs = _escaped(str(plan.folders.logs))
     parts = [
         SUPERVISORD.format(
