@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from redis.exceptions import RedisError
+
 from faketelegram.accounts import Account
 from faketelegram.users import demo_users
 from runner.local_http import ask
@@ -54,7 +56,15 @@ def register_partners(page: str, settings: Settings, is_stopping: Callable[[], b
     """Register the demo's users at each start, also those that were renamed or deleted since.
 
     The order is random, but the same in every run. The last one is the newest, the first one signs in on the page.
+    Raises StartFailed.
     """
+    try:
+        _register_all(page, settings, is_stopping)
+    except RedisError as error:
+        raise StartFailed(f"Redis failed while the demo registered its partners ({type(error).__name__})") from None
+
+
+def _register_all(page: str, settings: Settings, is_stopping: Callable[[], bool]) -> None:
     people, api_key = demo_users(), settings.api_keys[0].get_secret_value()
     random.Random("warm").shuffle(people)  # noqa: S311 - an order, not a secret
     with connect_worker(settings, connections=1) as redis:

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from runner.demo import GROWTH, NEWEST_SECONDS, move_back
+from runner.demo import GROWTH, NEWEST_SECONDS, move_back, register_partners
+from runner.terminal import StartFailed
 from warmer.state.records import Records
 from warmer.wiring import WorkerContext
 
@@ -55,3 +56,9 @@ def test_a_person_who_joined_before_the_start_keeps_the_place(context: WorkerCon
     assert context.people.get(1).joined_us == joined_us
     move_back(records, 1, 60, since_us=joined_us)
     assert context.people.get(1).joined_us == joined_us - 60_000_000
+
+
+def test_a_redis_that_fails_while_partners_are_registered_ends_the_start_with_one_line(context: WorkerContext) -> None:
+    settings = context.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1"})
+    with pytest.raises(StartFailed, match=r"^Redis failed [^\n]*\Z"):
+        register_partners("http://127.0.0.1:1/", settings, lambda: False)
