@@ -70,7 +70,7 @@ class FakeTelegram(Backend):
 
     @property
     def log(self) -> list[Entry]:
-        """Every call as (monotonic time, method, parameters as texts), in the order of arrival."""
+        """The newest calls as (monotonic time, method, parameters as texts), in the order of arrival."""
         return self.traffic.log
 
     @property

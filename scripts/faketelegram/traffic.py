@@ -1,14 +1,15 @@
-"""The calls so far: counters and a log. Thread-safe."""
+"""Counts the calls, and keeps a log of the newest ones. Thread-safe."""
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from faketelegram.botapi import Call
 
 Entry = tuple[float, str, dict[str, str]]
+LOG_MAX = 100_000  # calls; a demo may run for months
 
 
 class Traffic:
@@ -17,7 +18,7 @@ class Traffic:
         self.in_flight = 0
         self.max_in_flight = 0
         self._calls: Counter[str] = Counter()
-        self._log: list[Entry] = []
+        self._log: deque[Entry] = deque(maxlen=LOG_MAX)
         self._lock = threading.Lock()
 
     def count_connection(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 import requests
 
 from faketelegram import FakeTelegram
-from tests.scripts.faketelegram.calling import PATIENCE, download, path_of
+from tests.scripts.faketelegram.calling import PATIENCE, call, download, path_of
 from tests.support.waiting import wait_until
 
 
@@ -43,3 +44,12 @@ def test_latency_applies_per_call_and_connect_latency_per_connection(fake: FakeT
         for _ in range(2):
             session.get(f"{fake.url}/bot{fake.token}/getMe", timeout=PATIENCE)
     assert pauses == [0.2, 0.05, 0.05]
+
+
+def test_the_log_keeps_the_newest_calls_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faketelegram.traffic.LOG_MAX", 3)
+    with FakeTelegram() as fake:
+        for number in range(5):
+            call(fake, "getChat", chat_id=number)
+        assert [said["chat_id"] for _, _, said in fake.log] == ["2", "3", "4"]
+        assert fake.calls == {"getChat": 5}
