@@ -1,4 +1,4 @@
-"""Runs supervisord with logs that survive a full disk.
+"""Runs supervisord with logs that survive a full disk, and with children that can be stopped at any moment.
 
 Supervisor 4.3 stops reading the output of a process, or ends, when it cannot write a log. It has no option for that.
 """
@@ -6,6 +6,7 @@ Supervisor 4.3 stops reading the output of a process, or ends, when it cannot wr
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -42,6 +43,26 @@ class PatientHandler(loggers.RotatingFileHandler):  # type: ignore[misc]  # supe
         self.stream: BinaryIO = Path(self.baseFilename).open("ab")  # noqa: SIM115 - open for the next lines, too
 
 
+def end_children_before_their_program() -> None:
+    """Let SIGTERM end a child that does not run its program yet.
+
+    Until then it has supervisord's handler, which only notes the signal. The program would start, know nothing of the
+    signal, and hold up the stop for all of its grace.
+    """
+    stop = (signal.SIGTERM,)
+
+    def allow_stop() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stop)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, stop),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, stop),
+        after_in_child=allow_stop,
+    )
+
+
 if __name__ == "__main__":
+    end_children_before_their_program()
     loggers.RotatingFileHandler = PatientHandler
     supervisord.main()
