@@ -58,10 +58,13 @@ def register_partners(page: str, settings: Settings, is_stopping: Callable[[], b
     The order is random, but the same in every run. The last one is the newest, the first one signs in on the page.
     Raises StartFailed.
     """
+    if is_stopping():  # Redis may not be up yet
+        return
     try:
         _register_all(page, settings, is_stopping)
     except RedisError as error:
-        raise StartFailed(f"Redis failed while the demo registered its partners ({type(error).__name__})") from None
+        if not is_stopping():
+            raise StartFailed(f"Redis failed while the demo registered its partners ({type(error).__name__})") from None
 
 
 def _register_all(page: str, settings: Settings, is_stopping: Callable[[], bool]) -> None:

@@ -11,6 +11,8 @@ from runner.terminal import StartFailed
 from warmer.state.records import Records
 from warmer.wiring import WorkerContext
 
+AWAY = "redis://127.0.0.1:1"
+
 
 @pytest.fixture
 def records(context: WorkerContext) -> Records:
@@ -59,6 +61,18 @@ def test_a_person_who_joined_before_the_start_keeps_the_place(context: WorkerCon
 
 
 def test_a_redis_that_fails_while_partners_are_registered_ends_the_start_with_one_line(context: WorkerContext) -> None:
-    settings = context.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1"})
+    settings = context.settings.model_copy(update={"redis_url": AWAY})
     with pytest.raises(StartFailed, match=r"^Redis failed [^\n]*\Z"):
         register_partners("http://127.0.0.1:1/", settings, lambda: False)
+
+
+@pytest.mark.parametrize("stops_at", [1, 2])
+def test_ctrl_c_before_redis_is_up_is_no_error(context: WorkerContext, stops_at: int) -> None:
+    looks: list[int] = []
+
+    def is_stopping() -> bool:
+        looks.append(1)
+        return len(looks) >= stops_at
+
+    settings = context.settings.model_copy(update={"redis_url": AWAY})
+    register_partners("http://127.0.0.1:1/", settings, is_stopping)
