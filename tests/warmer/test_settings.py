@@ -159,6 +159,21 @@ def test_dotenv_may_begin_with_a_byte_order_mark(env: Set, tmp_path: Path) -> No
     assert env().hot_max == 3
 
 
+def test_dotenv_may_come_from_windows_with_quotes_spaces_and_comments(env: Set, tmp_path: Path) -> None:
+    lines = [
+        "# Mine",
+        "",
+        "HOT_MAX = '3'  # few",
+        'export WARM_FIRST="2"',
+        "REWARM_PARTNERS=5 ",
+        "PHOTO_FORMATS='webp, jpeg'",
+    ]
+    (tmp_path / ".env").write_bytes("\r\n".join(lines).encode())
+    settings = env()
+    assert (settings.hot_max, settings.warm_first, settings.rewarm_partners) == (3, 2, 5)
+    assert settings.photo_formats == ("webp", "jpeg")
+
+
 def test_the_flower_port_that_kubernetes_sets_is_ignored(env: Set) -> None:
     assert env(FLOWER_PORT="tcp://10.3.0.7:5555").flower_port == 5555
     command = [sys.executable, "-c", "import os, warmer.celery; print(os.environ.get('FLOWER_PORT'))"]
