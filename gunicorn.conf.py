@@ -75,10 +75,12 @@ def post_fork(_server: Any, _worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Name the rights that Redis denies, and keep the garbage collector from lasting objects.
 
-    Walking these takes half of a hit's time, measured.
+    Walking these takes half of a hit's time, measured. `diagnose` counts the processes that listen, so this one does
+    before its first request.
     """
     if app := getattr(worker, "wsgi", None):  # missing if the app failed to load
         get_web_context(app).health.check_rights()
+        get_web_context(app).photos.listener.ensure_started()
     gc.collect()
     gc.freeze()
 

@@ -14,12 +14,12 @@ import pytest
 
 from tests.support.running import ROOT
 from warmer.keys import HEARTBEAT_SECONDS
+from warmer.observe import rates
 from warmer.observe.checks import RIGHTS_SECONDS, STATES
 from warmer.observe.verdict import COMMANDS
-from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN, WAITING_MAX
+from warmer.state.stats import CACHED_MS_MAX, ERROR_RATE_MAX, HIT_RATE_MIN, UNCACHED_MS_MAX, WAITING_MAX
 from warmer.state.workers import BEAT_SECONDS
 from warmer.worker.heartbeat import BOT_SECONDS
-from web.pages.ops import CACHED_MS_MAX, UNCACHED_MS_MAX
 
 FOLDER = ROOT / "deploy" / "monitoring"
 RULES = (FOLDER / "alerts.yml").read_text("utf-8")
@@ -127,11 +127,40 @@ def test_the_alert_thresholds_are_the_targets_of_the_operators_page() -> None:
     assert f"> {UNCACHED_MS_MAX / 1000}" in RULES
 
 
-def test_every_fault_that_pages_has_a_verdict() -> None:
-    pages = re.findall(r"- alert: (\w+)(?:(?!- alert).)*?severity: page", RULES, re.DOTALL)
-    without = {"ServiceDown", "MissesShed"}  # there is no page then; refused misses are errors: ErrorsHigh
-    assert set(pages) - set(COMMANDS) == without
-    assert f"> {WAITING_MAX}\n" in RULES
+def test_every_alert_has_a_verdict_and_those_that_page_come_first() -> None:
+    assert sorted(COMMANDS) == sorted(ALERTS)
+    severities = dict(re.findall(r"- alert: (\w+)\n(?:(?!- alert).)*?severity: (\w+)", RULES, re.DOTALL))
+    assert sorted(COMMANDS, key=lambda name: severities[name] == "ticket") == list(COMMANDS)
+
+
+# The rule of the verdict, and how the alert spells that it needs more than so many.
+VERDICTS = {
+    "MissesShed": (rates.SHED, "> 0.1"),
+    "HitRateLow": (rates.HITS, "[30m])) > 0.1"),
+    "CachedSlow": (rates.CACHED, "[10m])) > 0.1"),
+    "UncachedSlow": (rates.UNCACHED, "[30m])) > 20"),
+    "TelegramPauses": (rates.PAUSES, "[1h])) > 3"),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_the_verdict_judges_by_the_rule_of_the_alert(name: str) -> None:
+    (text,) = re.findall(rf"- alert: {name}\n((?:(?!- alert).)*)", RULES, re.DOTALL)
+    rule, least = VERDICTS[name]
+    windows = {60 if window == "1h" else int(window.removesuffix("m")) for window in re.findall(r"\[(\w+)\]", text)}
+    assert windows == {rule.window, rule.short_window}
+    assert f"for: {rule.lasts}m\n" in text
+    assert least in text
+    number = float(least.rpartition(" ")[2])
+    assert rule.least == (number if "increase" in text else round(number * 60 * rule.window))
+
+
+def test_the_verdict_judges_samples_and_events_by_the_rule_of_the_alert() -> None:
+    spelled = re.sub(r"\s+", " ", RULES)
+    assert re.search(rf"avatar_queue_length\S+\) > {WAITING_MAX} for: {rates.FULL_MINUTES}m ", spelled)
+    late, minutes = rates.LATE_SECONDS_MAX, rates.LATE_MINUTES
+    assert f"(avatar_due_late_seconds) > {late} for: {minutes}m " in spelled
+    assert f"[10m])) > 0 for: {rates.WEBHOOK_MINUTES - 10}m " in spelled
 
 
 def test_the_panels_of_the_dashboard_do_not_overlap() -> None:

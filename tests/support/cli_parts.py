@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from warmer.cli.group import group
+from warmer.redis_client.clients import connect_listener
 from warmer.wiring import WorkerContext
 from warmer.worker.heartbeat import Heartbeat
+from web.photos.purge_listener import PurgeListener
 
 COMMAND = Path(sys.executable).parent / "avatar-warmer"
 
@@ -27,6 +30,22 @@ def send_heartbeat(context: WorkerContext, name: str = "w", threads: int = 0) ->
     heartbeat.beat()
     context.redis.persist(context.keys.worker(name))
     return heartbeat
+
+
+@contextmanager
+def web_process(context: WorkerContext) -> Iterator[None]:
+    """Listen for purges, as a web process does."""
+    joined = threading.Event()
+    listener = PurgeListener(
+        lambda: connect_listener(context.settings), context.keys, on_done=lambda _: None, on_purge=lambda _: None,
+        on_acknowledge=lambda: None, on_joined=joined.set, on_lost=lambda: None,
+    )  # fmt: skip
+    listener.ensure_started()
+    assert joined.wait(10)
+    try:
+        yield
+    finally:
+        listener.close()
 
 
 def call(*arguments: str, given: str = "") -> Result:

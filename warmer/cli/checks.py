@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +16,7 @@ from warmer.deadline import JobContext
 from warmer.errors import WarmerError
 from warmer.keys import DOWNLOAD
 from warmer.observe.checks import Health
-from warmer.observe.verdict import REQUESTS_MIN
+from warmer.observe.rates import REQUESTS_MIN
 from warmer.state.person import Person
 from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN, sum_minutes
 from warmer.wiring import WorkerContext
@@ -45,13 +46,13 @@ def diagnose(context: WorkerContext, limit: int, health: Health) -> Iterator[Che
         return
     yield from check_redis(context, health)
     yield from ask("Do workers keep up with the queues?", lambda: [check_queues(context, health)])
-    yield check_bot(context)
+    yield check_bot(context, health)
     found = ask("Who are the recent partners?", lambda: describe_all(limit, context))
     yield from found
     rows = [row for row in found if isinstance(row, PartnerRow)]
     if len(rows) == len(found):  # otherwise Redis did not tell who they are
         yield from check_partners(rows)
-        yield from ask("How long does a fetch take?", lambda: [check_fetch(rows, context)])
+        yield from ask("How long does a fetch take?", lambda: [check_fetch(rows, context, health)])
         yield from ask("How long does a cached read take?", lambda: [check_read(rows, context)])
     for name, minutes in (("hour", 60), ("day", 1440)):
         yield from ask(f"What are the rates of the last {name}?", partial(check_rates, name, minutes, context))
@@ -90,19 +91,21 @@ def check_queues(context: WorkerContext, health: Health) -> Check:
         waiting = context.publisher.count_all_waiting()
     except BROKER_FAILED as error:
         return Check(question, "wrong", f"the broker is away ({type(error).__name__})")
-    is_behind = waiting["hot"] >= context.settings.hot_max or max(waiting.values()) >= EAGER_MAX
+    # Long queues follow an import or a rush. The verdict says if they stay long.
+    is_long = waiting["hot"] >= context.settings.hot_max or max(waiting.values()) >= EAGER_MAX
     is_left = sum(waiting.values()) > 0 and not health.workers
     told = ", ".join(f"{queue} {count}" for queue, count in waiting.items())
-    return Check(question, "wrong" if is_behind or is_left else "ok", told)
+    return Check(question, "wrong" if is_left else "noted" if is_long else "ok", told)
 
 
-def check_bot(context: WorkerContext) -> Check:
+def check_bot(context: WorkerContext, health: Health) -> Check:
+    """The bot as this machine reaches it. A machine of the web tier need not reach Telegram."""
     question = "Does the bot answer this machine?"
     started = time.monotonic()
     try:
         bot = context.telegram.get_me(JobContext.start("hot", 0, seconds=10).deadline)
     except WarmerError as error:
-        return Check(question, "wrong", str(error))
+        return Check(question, _name_failure(health), str(error))
     return Check(question, "ok", f"@{bot.username} in {_ms(started)}")
 
 
@@ -113,7 +116,7 @@ def describe_all(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[PartnerRow]:
-    """The recent partners; what is being warmed just now is waited for."""
+    """Return the recent partners. Waits for the pictures that are being warmed."""
     end = clock() + SETTLE_SECONDS
     while True:
         rows = [describe(person, context) for person in context.people.list_recent(limit)]
@@ -137,22 +140,27 @@ def describe(person: Person, context: WorkerContext) -> PartnerRow:
 
 
 def check_partners(rows: list[PartnerRow]) -> Iterator[Check]:
+    """What the recent partners have. A picture that is missing or unusable is a fact about a person, and no fault."""
     if not rows:
         yield Check("Are there recent partners?", "unknown", "none is registered")
         return
     without = [row for row in rows if row.photo_file_id is None and row.status != "none"]
     yield Check(
         "Do the recent partners have a file id?",
-        "wrong" if without else "ok",
+        "noted" if without else "ok",
         f"{len(rows) - len(without)} of {len(rows)} do, or have no photo",
     )
-    cold = [row for row in rows if row.status in ("warming", "unavailable")]
-    yield Check("Are their photos cached?", "wrong" if cold else "ok", f"{len(rows) - len(cold)} of {len(rows)}")
+    cold = Counter(row.status for row in rows if row.status in ("warming", "unavailable"))
+    told = ", ".join(f"{number} {status}" for status, number in cold.items())
+    warm = f"{len(rows) - cold.total()} of {len(rows)}"
+    yield Check("Are their photos cached?", "noted" if cold else "ok", f"{warm}, {told}" if cold else warm)
 
 
-def check_fetch(rows: list[PartnerRow], context: WorkerContext) -> Check:
+def check_fetch(rows: list[PartnerRow], context: WorkerContext, health: Health) -> Check:
+    """How long it takes, with a picture that Telegram had the last time, if there is one."""
     question = "How long does a fetch take?"
-    file_id = next((row.photo_file_id for row in rows if row.photo_file_id), None)
+    ready_first = sorted(rows, key=lambda row: row.status != "ready")
+    file_id = next((row.photo_file_id for row in ready_first if row.photo_file_id), None)
     if file_id is None:
         return Check(question, "unknown", "no file id to try")
     job, started = JobContext.start("hot", 2, seconds=10), time.monotonic()
@@ -163,7 +171,7 @@ def check_fetch(rows: list[PartnerRow], context: WorkerContext) -> Check:
             job, DOWNLOAD, lambda deadline: context.telegram.download(path, deadline), is_probe=is_probe
         )
     except WarmerError as error:
-        return Check(question, "wrong", str(error))
+        return Check(question, _name_failure(health), str(error))
     return Check(question, "ok", f"{_ms(started)} for {len(source.data)} bytes")
 
 
@@ -182,6 +190,7 @@ def check_read(rows: list[PartnerRow], context: WorkerContext) -> Check:
 
 
 def check_rates(name: str, minutes: int, context: WorkerContext) -> Iterator[Check]:
+    """The rates of a period. They may tell of an outage that is over: the verdict says what is wrong now."""
     total = sum_minutes(context.redis, context.keys, minutes)
     for what, part, whole, good in (
         ("Hit rate over 90 %", total["hits"], total["hits"] + total["misses"], (HIT_RATE_MIN, 1.0)),
@@ -192,8 +201,13 @@ def check_rates(name: str, minutes: int, context: WorkerContext) -> Iterator[Che
             yield Check(question, "unknown", f"too few to tell: {part} of {whole}")
             continue
         low, high = good
-        state: Literal["ok", "wrong"] = "ok" if low <= part / whole <= high else "wrong"
+        state: Literal["ok", "noted"] = "ok" if low <= part / whole <= high else "noted"
         yield Check(question, state, f"{part / whole:.1%} of {whole}")
+
+
+def _name_failure(health: Health) -> Literal["wrong", "noted"]:
+    """The state of a call of ours that failed. If the calls of the workers succeed, the service is well."""
+    return "noted" if health.checks["bot"] == "ok" else "wrong"
 
 
 def _ms(started: float) -> str:

@@ -21,14 +21,15 @@ from warmer.cli.checks import diagnose as ask_all
 from warmer.cli.common import CannotAsk, as_json, count, echo_json, opened_worker_context
 from warmer.cli.figures import read_figures, show_figure
 from warmer.cli.redis_checks import Check
+from warmer.cli.web_check import check_web, count_web_processes
 from warmer.observe.checks import Health
-from warmer.observe.verdict import Verdict, find_runbook, make_verdict
+from warmer.observe.verdict import Observed, Verdict, find_runbook, make_verdict
 from warmer.state.stats import list_minutes
 from warmer.wiring import WorkerContext
 
 SERVERS = "Are Redis and the broker what the URLs say?"
 VERDICT_MINUTES = 1440  # a fault may be that old
-MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
+MARKS = {"ok": "✅", "wrong": "❌", "noted": "❕", "unknown": "❔"}
 
 
 @click.command()
@@ -37,7 +38,9 @@ MARKS = {"ok": "✅", "wrong": "❌", "unknown": "❔"}
 )
 @as_json
 def diagnose(partners: int, is_json: bool) -> None:
-    """Say how the service is and what is wrong. Exit status: 0 nothing, 1 something is wrong, 2 it cannot check.
+    """Say how the service is and what is wrong.
+
+    Exit status: 0 nothing for an operator to do, 1 something is wrong, 2 it cannot check.
 
     \b
     Examples:
@@ -53,50 +56,61 @@ def diagnose(partners: int, is_json: bool) -> None:
         progress as status,
     ):
         health = context.health.take()
-        verdict = judge(context, health)
+        number = count_web(context, health)
+        verdict = load_verdict(context, health, is_web_missing=number == 0)
         if not (health.can_read or health.denied or wrong):
             if is_json:
                 echo_json({"ok": False, "verdict": asdict(verdict)})
-            raise CannotAsk(begin(verdict, 0))
+            raise CannotAsk(format_first_line(verdict, 0))
         figures = read_figures(context, health) if health.can_read and not health.denied else {}
         servers = Check(SERVERS, "wrong" if wrong else "ok", "; ".join(wrong) or "they are")
-        findings: list[Check | PartnerRow] = [servers]
+        findings: list[Check | PartnerRow] = [servers, check_web(number)]
         for finding in ask_all(context, partners, health):
             findings.append(finding)
             if status:
                 status.update(escape(f"Asking… {finding.question if isinstance(finding, Check) else finding.name}"))
     checks = [finding for finding in findings if isinstance(finding, Check)]
-    number = sum(check.state == "wrong" for check in checks)
+    wrong_answers = sum(check.state == "wrong" for check in checks)
+    is_ok = verdict.is_well and not wrong_answers
     if is_json:
         people = [asdict(row) for row in findings if isinstance(row, PartnerRow)]
         answers = {"checks": list(map(asdict, checks)), "partners": people, "now": figures}
-        echo_json({"ok": number == 0, "verdict": asdict(verdict), **answers})
+        echo_json({"ok": is_ok, "verdict": asdict(verdict), **answers})
     else:
-        click.echo(begin(verdict, number))
-        show(findings, figures, Console())
-    sys.exit(1 if number else 0)
+        click.echo(format_first_line(verdict, wrong_answers))
+        print_tables(findings, figures, Console())
+    sys.exit(0 if is_ok else 1)
 
 
-def judge(context: WorkerContext, health: Health) -> Verdict:
-    """The verdict that `/ops` shows, too."""
-    at = int(time.time())
-    minutes: list[Counter[str]] = []
+def count_web(context: WorkerContext, health: Health) -> int | None:
+    """Return the number of web processes that answer. Returns None if Redis does not let them."""
+    if health.checks["redis"] == "ok":
+        with suppress(RedisError):
+            return count_web_processes(context.redis, context.keys)
+    return None
+
+
+def load_verdict(context: WorkerContext, health: Health, *, is_web_missing: bool) -> Verdict:
+    """Return the verdict that `/ops` shows, too; but only this command can tell that the web tier is missing."""
+    at, minutes, webhook = int(time.time()), list[Counter[str]](), None
     with suppress(RedisError):
         minute, minutes = list_minutes(context.redis, context.keys, VERDICT_MINUTES)
         at = max(60 * minute, min(context.redis.time()[0], 60 * minute + 59))  # of the last of these minutes
-    return make_verdict(health, minutes, at, find_runbook(context.settings.docs_url, context.settings.public_url))
+        webhook = context.delivery.outbox.look() if context.delivery else None
+    runbook = find_runbook(context.settings.docs_url, context.settings.public_url)
+    return make_verdict(Observed(health, minutes, at, webhook, is_web_missing), runbook)
 
 
-def begin(verdict: Verdict, number: int) -> str:
-    """The first line. `number`: of the wrong answers, which may be about more than the verdict."""
+def format_first_line(verdict: Verdict, wrong_answers: int) -> str:
+    """Return the verdict, or how many answers below are wrong although the service is well."""
     if not verdict.is_well:
         return f"{verdict.sentence} ({verdict.link})"
-    if number:
-        return f"The service is well, but not every answer below: {count(number, 'answer')} wrong."
+    if wrong_answers:
+        return f"The service is well, but not every answer below: {count(wrong_answers, 'answer')} wrong."
     return verdict.sentence
 
 
-def show(findings: list[Check | PartnerRow], figures: dict[str, Any], console: Console) -> None:
+def print_tables(findings: list[Check | PartnerRow], figures: dict[str, Any], console: Console) -> None:
     """Three readable tables."""
     now = Table("what", "now", title="Now")
     for name, value in figures.items():

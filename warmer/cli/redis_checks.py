@@ -27,10 +27,10 @@ DISK_STATUSES = ("aof_last_write_status", "rdb_last_bgsave_status")  # of INFO
 
 @dataclass(frozen=True)
 class Check:
-    """The answer to one question."""
+    """The answer to one question. A wrong one is something for an operator to do, a noted one may be normal."""
 
     question: str
-    state: Literal["ok", "wrong", "unknown"]
+    state: Literal["ok", "wrong", "noted", "unknown"]
     answer: str
 
 

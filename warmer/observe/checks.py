@@ -59,6 +59,13 @@ class Health:
     def is_ok(self) -> bool:
         return set(self.checks.values()) == {"ok"}
 
+    @property
+    def is_only_paused(self) -> bool:
+        """Returns True if the bot counts as unreachable only because Telegram asked for a pause."""
+        trouble = self.trouble
+        is_ill = bool(trouble.ill or trouble.unanswered_since)
+        return self.checks["bot"] == "unreachable" and trouble.pause_seconds > 0 and not is_ill
+
 
 class HealthChecks:
     """Asks Redis, the broker and the heartbeats. Never raises."""

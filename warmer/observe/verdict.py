@@ -1,61 +1,51 @@
 """The sentence that `/ops`, `/ops.json` and `diagnose` begin with: what is wrong, since when, and what to do first.
 
 Since when comes from what happened: heartbeats, the instants that workers note in Redis, and the minute statistics.
+Every alert of deploy/monitoring/alerts.yml has a fault here.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import takewhile
 
-from warmer.observe.checks import LOADING, Health
-from warmer.state.stats import ERROR_RATE_MAX, WAITING_MAX
+from warmer.observe import faults, rates
+from warmer.observe.checks import Health
+from warmer.observe.faults import Fault
+from warmer.observe.rates import Minutes
+from warmer.state.outbox import Undelivered
 
-Minutes = Sequence[Mapping[str, int]]  # buckets of the minute statistics, oldest first; the last is the current minute
-
-REQUESTS_MIN, ERRORS_MIN = 20, 5  # of photos; fewer say nothing about a rate
-QUIET_MINUTES = 5  # without a request: errors before them are another outage
-FULL_MINUTES = 5  # in which more than WAITING_MAX messages wait, as for the alert
 NOTICED_SECONDS = 120  # a process that notices a fault later than this has looked late: then the minutes tell
-PILES = {  # by queue, whom it hurts
-    "hot": "people see placeholders, because their clients wait in vain",
-    "warm": "pictures of new people arrive late",
-    "tick": "nothing is renewed or retried",
-    "webhook": "people notice nothing, but your backend learns late of changed pictures",
-}
-NO_NEW = "new pictures do not arrive, stored ones do"
-# The first command of each section of docs/runbook.md.
+DIAGNOSE, WEBHOOK = "avatar-warmer diagnose", "avatar-warmer webhook"
+# The first command of each section of docs/runbook.md, those that hurt users most first. They use the settings of the
+# installation, so they work with any of them.
 COMMANDS = {
-    "RedisAway": "redis-cli ping",
-    "BrokerAway": "avatar-warmer diagnose",
-    "RightsMissing": "avatar-warmer diagnose",
-    "TokenRefused": "avatar-warmer diagnose",
-    "TelegramUnreachable": "curl -sI https://api.telegram.org",
-    "WorkersGone": "avatar-warmer diagnose",
-    "TelegramPauses": "avatar-warmer diagnose",
-    "ErrorsHigh": "avatar-warmer diagnose",
-    "QueuePilesUp": "avatar-warmer diagnose",
-    "BeatMissing": "avatar-warmer diagnose",
-    "WorkersFewer": "avatar-warmer diagnose",
+    "ServiceDown": DIAGNOSE,
+    "RedisAway": DIAGNOSE,
+    "BrokerAway": DIAGNOSE,
+    "RightsMissing": DIAGNOSE,
+    "TokenRefused": DIAGNOSE,
+    "TelegramUnreachable": DIAGNOSE,
+    "WorkersGone": DIAGNOSE,
+    "ErrorsHigh": DIAGNOSE,
+    "MissesShed": DIAGNOSE,
+    "QueuePilesUp": DIAGNOSE,
+    "BeatMissing": DIAGNOSE,
+    "TelegramPauses": DIAGNOSE,
+    "HitRateLow": DIAGNOSE,
+    "CachedSlow": DIAGNOSE,
+    "UncachedSlow": DIAGNOSE,
+    "RewarmsLate": DIAGNOSE,
+    "WorkersFewer": DIAGNOSE,
+    "WebhookStopped": WEBHOOK,
+    "WebhookGivesUp": WEBHOOK,
+    "WebhookFails": WEBHOOK,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong."""
-
-    name: str  # of its alert and of its section in the runbook
-    what: str  # is wrong
-    hurts: str  # whom, and how
-    first: str  # what to do first
-    since: int | None = None  # Unix time, in seconds; None: unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Further:
+class OtherFault:
     """A fault that hurts less than the one that the verdict is about."""
 
     fault: str  # its name
@@ -70,159 +60,95 @@ class Verdict:
     is_well: bool
     sentence: str  # everything for people, except the link
     fault: str  # its name
-    since: int | None  # Unix time, in seconds; None: unknown
+    since: int | None  # Unix time, in seconds. None if it is unknown
     hurts: str
     command: str  # the first one of the section in the runbook
     link: str  # to that section
-    others: tuple[Further, ...]  # the one that hurts more first
+    others: tuple[OtherFault, ...]  # the one that hurts more first
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a verdict is made from."""
+
+    health: Health
+    minutes: Minutes
+    at: int  # Unix time of the end of the minutes, in seconds
+    webhook: Undelivered | None = None  # None without a webhook
+    is_web_missing: bool = False  # a web process that asks is there itself
 
 
 def find_runbook(docs_url: str, public_url: str) -> str:
-    """Where the runbook is. Without DOCS_URL and PUBLIC_URL: relative to the service, and to the project's folder."""
+    """Return the address of the runbook. Without DOCS_URL and PUBLIC_URL it is relative to service and project."""
     if docs_url:
         return f"{docs_url}/runbook.html"
     return f"{public_url}/docs/runbook.md".removeprefix("/")
 
 
-def make_verdict(health: Health, minutes: Minutes, at: int, runbook: str) -> Verdict:
-    """The verdict from the checks. `minutes` up to `at` (Unix time); `runbook`: where it is."""
-    faults = list(_list_faults(health, minutes, at))
-    if not faults:
+def make_verdict(observed: Observed, runbook: str) -> Verdict:
+    """Return the verdict. `runbook` is its address."""
+    found = list(_list_faults(observed))
+    if not found:
         return Verdict(True, "All is well.", "", None, "", "", "", ())
-    worst, *others = [(fault, f"{runbook}#{fault.name.lower()}") for fault in faults]
+    worst, *others = [(fault, f"{runbook}#{fault.name.lower()}") for fault in found]
     fault, link = worst
     return Verdict(
         is_well=False,
-        sentence=f"{_name(fault, at)}: {fault.hurts}; {fault.first}.",
+        sentence=f"{_date(fault, observed.at)}: {fault.effect}; {fault.first_step}.",
         fault=fault.name,
         since=fault.since,
-        hurts=fault.hurts,
+        hurts=fault.effect,
         command=COMMANDS[fault.name],
         link=link,
-        others=tuple(Further(other.name, f"{_name(other, at)}.", to) for other, to in others),
+        others=tuple(OtherFault(other.name, f"{_date(other, observed.at)}.", to) for other, to in others),
     )
 
 
-def _name(fault: Fault, at: int) -> str:
+def _date(fault: Fault, at: int) -> str:
     if fault.since is None:
-        return fault.what
+        return fault.sentence
     form = "%H:%M" if at - fault.since < 12 * 3600 else "%Y-%m-%d %H:%M"
-    return f"{fault.what}, since {datetime.fromtimestamp(fault.since, UTC):{form}} UTC"
+    return f"{fault.sentence}, since {datetime.fromtimestamp(fault.since, UTC):{form}} UTC"
 
 
-def _list_faults(health: Health, minutes: Minutes, at: int) -> Iterator[Fault]:
+def _list_faults(observed: Observed) -> Iterator[Fault]:
     """Every fault, the one that hurts most first."""
-    checks, trouble = health.checks, health.trouble
+    health, minutes, at = observed.health, observed.minutes, observed.at
+    checks = health.checks
+    if observed.is_web_missing:
+        yield faults.describe_web()
+    yield from _list_missing_parts(health, minutes, at)
+    if health.trouble.pause_seconds:
+        yield faults.describe_pause()
+    for find in (rates.find_errors, rates.find_shed, rates.find_queues):
+        yield from find(minutes, at)
+    if checks["beat"] == "missing":
+        yield faults.describe_beat(_find_end(minutes, at, "due"))
+    if not health.trouble.pause_seconds:
+        yield from rates.find_pauses(minutes, at)
+    for find in (rates.find_misses, rates.find_slow, rates.find_lateness):
+        yield from find(minutes, at)
+    if checks["worker"] == "fewer":
+        yield faults.describe_silent(health.silent)
+    if observed.webhook:
+        yield from faults.list_webhook_faults(observed.webhook)
+        yield from rates.find_failing_webhook(observed.webhook, minutes, at)
+
+
+def _list_missing_parts(health: Health, minutes: Minutes, at: int) -> Iterator[Fault]:
+    """Redis, the broker, the bot or the workers."""
+    checks = health.checks
     if checks["redis"] != "ok":
-        yield _describe_redis(health, _choose_beginning(health.noticed.get("redis"), _find_end(minutes, at)))
+        yield faults.describe_redis(health, _choose_beginning(health.noticed.get("redis"), _find_end(minutes, at)))
     if checks["broker"] != "ok":
         counted = _find_end(minutes, at, "queue:hot")
-        yield _describe_broker(health, _choose_beginning(health.noticed.get("broker"), counted))
-    is_only_paused = trouble.pause_seconds and not (trouble.ill or trouble.unanswered_since)
-    if checks["bot"] not in ("ok", "unknown") and not (checks["bot"] == "unreachable" and is_only_paused):
-        yield _describe_bot(health)
+        yield faults.describe_broker(health, _choose_beginning(health.noticed.get("broker"), counted))
+    if checks["bot"] not in ("ok", "unknown") and not health.is_only_paused:
+        yield faults.describe_bot(health)
     if checks["worker"] == "missing":
         last = max(health.silent.values(), default=0)
         sampled = _find_end(minutes, at, "workers") or 0  # later, if the last ones said goodbye
-        since = (sampled if sampled > last + 60 else last) or None
-        yield Fault("WorkersGone", "No worker is alive", NO_NEW, "start the workers again", since)
-    if trouble.pause_seconds:
-        yield Fault("TelegramPauses", "Telegram asked for a pause", NO_NEW, "wait until it ends")
-    yield from _find_errors(minutes, at)
-    yield from _find_queues(minutes, at)
-    if checks["beat"] == "missing":
-        hurts = "people notice nothing at first, but nothing is renewed or retried: after hours pictures are cold"
-        yield Fault("BeatMissing", "Beat is not running", hurts, "start beat again", _find_end(minutes, at, "due"))
-    if checks["worker"] == "fewer":
-        yield _describe_silent(health.silent)
-
-
-def _describe_silent(silent: Mapping[str, int]) -> Fault:
-    are_gone = f"The worker {next(iter(silent))} is gone"
-    first = "start it again"
-    if len(silent) > 1:
-        are_gone, first = f"The workers {', '.join(sorted(silent))} are gone", "start them again"
-    hurts = "people notice nothing as long as the others keep up"
-    return Fault("WorkersFewer", are_gone, hurts, first, min(silent.values()))
-
-
-def _describe_redis(health: Health, since: int | None) -> Fault:
-    why = f" ({health.reason})" if health.reason else ""
-    hurts = "people see pictures of the last minute at most, everything else is answered 503"
-    if health.checks["redis"] == "denied":
-        what, began = f"Redis denies {' '.join(health.denied) or 'a right'}", health.noticed.get("redis")
-        hurts = "stored pictures arrive, others may be answered 503" if health.can_read else hurts
-        return Fault("RightsMissing", what, hurts, "grant it to the user of REDIS_URL", began)
-    if health.can_read:
-        hurts = "stored pictures arrive, but registrations and new pictures fail"
-        return Fault("RedisAway", f"Redis takes no writes{why}", hurts, "look at its memory, disk and role", since)
-    first = "wait until it has loaded them" if health.reason == LOADING else "start it again"
-    return Fault("RedisAway", f"Redis is away{why}", hurts, first, since)
-
-
-def _describe_broker(health: Health, since: int | None) -> Fault:
-    hurts = "stored pictures arrive, others are answered 503"
-    if health.broker_denied:
-        what = f"The broker denies {' '.join(health.broker_denied)}"
-        hurts = "workers and Flower lose it every second, so new pictures may arrive late"
-        return Fault("RightsMissing", what, hurts, "grant it to the user of the broker", since)
-    if health.checks["broker"] == "denied":
-        first = "look at the rights of the user in CELERY_BROKER_URL"
-        return Fault("RightsMissing", "The broker denies a right", hurts, first, since)
-    return Fault("BrokerAway", "The broker is away", hurts, "start it again", since)
-
-
-def _describe_bot(health: Health) -> Fault:
-    state, trouble = health.checks["bot"], health.trouble
-    if state == "unauthorized":
-        what, first = "Telegram refuses the bot token", "set TELEGRAM_BOT_TOKEN to the current one of the same bot"
-        return Fault("TokenRefused", what, NO_NEW, first, trouble.halted_since or None)
-    if state == "logged_out":
-        what, first = "The bot is logged out at Telegram", "set TELEGRAM_API_URL to the server that it logged in to"
-        return Fault("TokenRefused", what, NO_NEW, first, trouble.halted_since or None)
-    first = "look at the network, the proxy or your Bot API server; if Telegram itself is down, wait"
-    if all(status.bot != "ok" for status in health.workers):
-        return Fault("TelegramUnreachable", "Telegram is unreachable", NO_NEW, first, trouble.unanswered_since or None)
-    what = f"Telegram answers getMe, but {', '.join(trouble.ill)} fails for every picture"
-    return Fault("TelegramUnreachable", what, NO_NEW, first, trouble.ill_since or None)
-
-
-def _find_errors(minutes: Minutes, at: int) -> Iterator[Fault]:
-    """More errors than the target allows, now: in this minute, or with the one before if there are few requests.
-
-    A minute that follows an empty one is left out: it also holds counts that could not be written before.
-    """
-    now, number = Counter[str](), 0  # of minutes
-    while number < min(2, len(minutes) - 1) and now["requests"] < REQUESTS_MIN and minutes[-2 - number]:
-        number += 1
-        now.update(minutes[-number])
-    if now["requests"] < REQUESTS_MIN or now["errors"] < max(ERRORS_MIN, ERROR_RATE_MAX * now["requests"]):
-        return
-    first, quiet = at // 60, 0
-    for place, bucket in enumerate(reversed(minutes)):
-        quiet = 0 if bucket.get("requests") else quiet + 1
-        if bucket.get("errors", 0) > ERROR_RATE_MAX * bucket.get("requests", 0):
-            first = at // 60 - place
-        elif quiet > QUIET_MINUTES or (not quiet and place >= number):
-            break
-    yield Fault(
-        "ErrorsHigh",
-        f"{now['errors'] / now['requests']:.0%} of the photo requests fail",
-        "people see a placeholder, and their clients retry",
-        "look at the calls to Telegram and at the last failures",
-        60 * first,
-    )
-
-
-def _find_queues(minutes: Minutes, at: int) -> Iterator[Fault]:
-    """Queues whose samples were too long for some minutes."""
-    for queue, hurts in PILES.items():
-        field = f"queue:{queue}"
-        samples = [(place, bucket[field]) for place, bucket in enumerate(reversed(minutes)) if field in bucket]
-        long = list(takewhile(lambda sample: sample[1] > WAITING_MAX, samples))
-        if len(long) >= FULL_MINUTES and long[0][0] <= 2:  # the last sample is of now
-            since = 60 * (at // 60 - long[-1][0])
-            yield Fault("QueuePilesUp", f"{long[0][1]} jobs wait in {queue}", hurts, "start another worker", since)
+        yield faults.describe_workers((sampled if sampled > last + 60 else last) or None)
 
 
 def _find_end(minutes: Minutes, at: int, field: str = "") -> int | None:

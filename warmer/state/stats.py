@@ -3,12 +3,14 @@
 | field | what | counted by |
 |---|---|---|
 | `requests`, `hits`, `misses`, `not_found`, `errors` | answers of the photo routes | web |
+| `shed` | misses that are refused at once | web |
 | `hit_ms:<bound>`, `miss_ms:<bound>` | served photos that took at most these ms, and more than the bound before | web |
 | `calls`, `failed_calls`, `pauses` | calls to Telegram; those without a usable answer; 429 | workers |
 | `warmings`, `failures` | jobs that were not skipped; failures of a subject | workers |
 | `unavailable:<cause>` | negative cache entries | workers |
 | `events:<outcome>` | attempts to deliver an event: delivered, failed, dead, dropped after a 410 | workers |
 | `queue:<name>`, `due`, `workers` | their number at an instant of that minute | a worker, once a minute |
+| `late` | seconds by which the schedule is late at that instant | a worker, once a minute |
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from warmer.repeater import Repeater
 
 FLUSH_SECONDS = 1.0
 HIT_RATE_MIN, ERROR_RATE_MAX = 0.90, 0.01  # targets: `/ops` marks a figure that misses them
+CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500  # of the p99
 WAITING_MAX = 100  # messages in a queue, for longer than some minutes: more mean that the workers do not keep up
 LATENCY_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # upper bounds; the last also counts slower ones
 log = logging.getLogger(__name__)

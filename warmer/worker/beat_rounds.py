@@ -75,9 +75,9 @@ def sample_lengths(context: WorkerContext) -> bool:
     if not context.schedule.take_slot("sample", SAMPLE_SECONDS):
         return False
     lengths = {f"queue:{queue}": number for queue, number in context.publisher.count_all_waiting().items()}
-    context.stats.sample(
-        {**lengths, "due": context.schedule.count(), "workers": len(list_worker_statuses(context.redis, context.keys))}
-    )
+    due, late = context.schedule.count(), round(context.schedule.get_lateness())
+    workers = len(list_worker_statuses(context.redis, context.keys))
+    context.stats.sample({**lengths, "due": due, "late": late, "workers": workers})
     return True
 
 

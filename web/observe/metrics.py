@@ -85,9 +85,10 @@ def count_not_found(app: Flask, **_: Any) -> None:
 
 
 @connect_own(photo_overloaded)
-def count_overloaded(_app: Flask, **_: Any) -> None:
+def count_overloaded(app: Flask, **_: Any) -> None:
     """A miss that found no place to wait, or no broker."""
     OVERLOADED.inc()
+    get_context(ObserveContext, app).stats.count({"shed": 1})
 
 
 @connect_own(photo_not_served)
@@ -156,7 +157,9 @@ class RedisFigures(Collector):
             late_seconds = webhook.late_seconds
             yield Gauge("avatar_webhook_late_seconds", "Seconds by which the earliest attempt is late.", late_seconds)
             yield Gauge("avatar_webhook_failures", "Failed attempts in a row.", webhook.failures)
-            yield Gauge("avatar_webhook_dead", "Ids with an event that was given up within a day.", len(webhook.dead))
+            yield Gauge(
+                "avatar_webhook_dead", "Ids with an event that was given up, for 50 hours at most.", len(webhook.dead)
+            )
             is_stopped = int(webhook.is_stopped)
             yield Gauge("avatar_webhook_stopped", "1 after the receiver has answered 410.", is_stopped)
         except RedisError as error:

@@ -10,6 +10,7 @@ from warmer.state.stats import LATENCY_MS
 
 STEP_MINUTES = 10
 QUEUE, UNAVAILABLE, EVENTS = "queue:", "unavailable:", "events:"
+SAMPLES = ("due", "late", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def add_up(buckets: Iterable[Counter[str]]) -> Counter[str]:
     whole: Counter[str] = Counter()
     for bucket in buckets:
         for field, number in bucket.items():
-            is_sample = field.startswith(QUEUE) or field in ("due", "workers")
+            is_sample = field.startswith(QUEUE) or field in SAMPLES
             whole[field] = max(whole[field], number) if is_sample else whole[field] + number
     return whole
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from warmer.state.stats import ERROR_RATE_MAX, HIT_RATE_MIN
+from warmer.state.stats import CACHED_MS_MAX, ERROR_RATE_MAX, HIT_RATE_MIN, UNCACHED_MS_MAX
 from web.context import get_context
 from web.pages.charts import DAY, HEIGHT, WIDTH, draw_all, format_value
 from web.pages.context import PageContext
@@ -20,7 +20,6 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-CACHED_MS_MAX, UNCACHED_MS_MAX = 100, 500
 WHOLE_DAY_SECONDS = 23.5 * 3600  # figures that reach back further fill the charts
 
 

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from warmer.broker.publish import BROKER_FAILED
 from warmer.observe.checks import Health
-from warmer.observe.verdict import Verdict, find_runbook, make_verdict
+from warmer.observe.verdict import Observed, Verdict, find_runbook, make_verdict
 from warmer.state.failures import Failure, list_failures
 from warmer.state.outbox import Undelivered
 from warmer.state.stats import list_minutes
@@ -80,10 +80,10 @@ def take_overview(context: PageContext) -> Overview:
             raise
         redis, at = "away" if redis == "ok" else redis, int(context.wall_clock())  # Redis went away a moment ago
         health = replace(health, can_read=False, checks=checks | {"redis": redis})
-        return Overview(at, make_verdict(health, [], at, runbook), health.checks, redis, broker, queues)
+        return Overview(at, make_verdict(Observed(health, [], at), runbook), health.checks, redis, broker, queues)
     return Overview(
         at=at,
-        verdict=make_verdict(health, buckets, at, runbook),
+        verdict=make_verdict(Observed(health, buckets, at, webhook), runbook),
         checks=checks,
         redis=redis,
         broker=broker,

@@ -26,8 +26,8 @@ class PurgeListener:
     """Listens for "done" and "purge".
 
     Started before the first read of Redis, so after the fork with any server: web/photos/lookup.py, `PhotoLookup.read`,
-    and web/api/recent.py, `find_list`. Stopped when the app closes: web/__init__.py, `close_app`, and
-    web/wiring.py, `WebContext.close`.
+    and web/api/recent.py, `find_list`; under gunicorn and granian with the process. Stopped when the app closes:
+    web/__init__.py, `close_app`, and web/wiring.py, `WebContext.close`.
     """
 
     def __init__(

@@ -28,6 +28,7 @@ def create_app() -> Flask:
     configure_logging(settings)
     app = web.create_app(settings)
     get_web_context(app).health.check_rights()
+    get_web_context(app).photos.listener.ensure_started()  # `diagnose` counts the processes that listen
     gc.collect()
     gc.freeze()
     return app

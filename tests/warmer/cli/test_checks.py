@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from warmer.cli import redis_checks
 from warmer.cli.checks import SETTLE_SECONDS, PartnerRow
 from warmer.cli.redis_checks import CLOCK_SECONDS, Check, check_clock, check_policy, check_version
 from warmer.keys import Subject
-from warmer.observe.verdict import REQUESTS_MIN
+from warmer.observe.rates import REQUESTS_MIN
 from warmer.wiring import WorkerContext
 
 
@@ -73,10 +74,10 @@ def test_messages_without_a_worker_are_wrong(context: WorkerContext) -> None:
     assert diagnose.check_queues(context, context.health.take()).state == "ok"
 
 
-def test_a_full_queue_is_wrong(context: WorkerContext) -> None:
+def test_a_full_queue_is_noted(context: WorkerContext) -> None:
     send_heartbeat(context)
     context.publisher.publish_all([f"{number:024}" for number in range(EAGER_MAX)], "warm")
-    assert diagnose.check_queues(context, context.health.take()).state == "wrong"
+    assert diagnose.check_queues(context, context.health.take()).state == "noted"
 
 
 def test_a_policy_that_evicts_records_is_wrong(context: WorkerContext) -> None:
@@ -106,20 +107,25 @@ def test_a_clock_that_differs_from_that_of_redis_is_wrong(
     assert check_clock(context).state == "wrong"
 
 
-def test_a_refused_bot_token_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:
-    assert diagnose.check_bot(context).state == "ok"
-    telegram.fail("getMe", "unauthorized")
-    assert diagnose.check_bot(context).state == "wrong"
+def test_a_bot_that_answers_neither_the_workers_nor_this_machine_is_wrong(
+    context: WorkerContext, telegram: FakeTelegram
+) -> None:
+    health = context.health.take()
+    assert diagnose.check_bot(context, health).state == "ok"
+    telegram.fail("getMe", "unauthorized", times=None)
+    assert diagnose.check_bot(context, health).state == "wrong"
+    well = replace(health, checks=health.checks | {"bot": "ok"})
+    assert diagnose.check_bot(context, well).state == "noted", "this machine need not reach Telegram"
 
 
-def test_a_missing_picture_is_wrong(context: WorkerContext, telegram: FakeTelegram) -> None:
+def test_a_missing_picture_is_noted(context: WorkerContext, telegram: FakeTelegram) -> None:
     file_id = telegram.world.add_file(make_picture())
     context.redis.set(context.keys.unavailable(file_id), "gave-up")
     context.people.register(next_id(), "Ann", file_id)
     (row,) = diagnose.describe_all(5, context)
     assert (row.status, row.bytes_by_variant) == ("unavailable", {})
-    assert [check.state for check in diagnose.check_partners([row])] == ["ok", "wrong"]
-    assert diagnose.check_fetch([row], context).state == "ok"
+    assert [check.state for check in diagnose.check_partners([row])] == ["ok", "noted"]
+    assert diagnose.check_fetch([row], context, context.health.take()).state == "ok"
     assert diagnose.check_read([row], context).state == "unknown"
 
 
@@ -141,7 +147,7 @@ def test_diagnose_waits_a_bounded_time_for_a_picture(context: WorkerContext) -> 
     context.people.register(next_id(), "Ann", None)
     (row,) = diagnose.describe_all(5, context, clock=clock, sleep=clock.sleep)
     assert (row.status, sum(clock.slept)) == ("warming", SETTLE_SECONDS)
-    assert [check.state for check in diagnose.check_partners([row])] == ["wrong", "wrong"]
+    assert [check.state for check in diagnose.check_partners([row])] == ["noted", "noted"]
 
 
 def test_a_partner_without_a_photo_is_ok(context: WorkerContext) -> None:
@@ -154,7 +160,7 @@ def test_a_partner_without_a_photo_is_ok(context: WorkerContext) -> None:
 
 @pytest.mark.parametrize(
     ("hits", "errors", "states"),
-    [(REQUESTS_MIN, 0, ["ok", "ok"]), (1, 0, ["wrong", "ok"]), (REQUESTS_MIN, 1, ["ok", "wrong"])],
+    [(REQUESTS_MIN, 0, ["ok", "ok"]), (1, 0, ["noted", "ok"]), (REQUESTS_MIN, 1, ["ok", "noted"])],
 )
 def test_hit_and_error_rates_are_compared_with_their_targets(
     context: WorkerContext, hits: int, errors: int, states: list[str]

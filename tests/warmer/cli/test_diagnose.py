@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ import pytest
 from redis.exceptions import NoPermissionError
 
 from tests.conftest import next_id, wait_until
-from tests.support.cli_parts import call, fail, send_heartbeat
+from tests.support.cli_parts import call, fail, send_heartbeat, web_process
 from tests.support.redis_nodes import RedisServer
 from tests.support.running import ROOT
 from tests.support.servers import Certificate, OneAnswer
 from warmer.cli.diagnose import SERVERS
 from warmer.cli.figures import read_figures, read_server
+from warmer.cli.web_check import QUESTION as WEB
+from warmer.cli.web_check import count_web_processes
 from warmer.keys import Subject
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings
@@ -40,19 +43,82 @@ def test_without_redis_diagnose_fails_in_one_line(monkeypatch: pytest.MonkeyPatc
     assert json.loads(call("diagnose", "--json").stdout)["verdict"]["fault"] == "RedisAway"
 
 
-def test_diagnose_begins_with_the_verdict(context: WorkerContext) -> None:
+@pytest.fixture
+def running(context: WorkerContext) -> Iterator[WorkerContext]:
+    """A web process, a worker and beat."""
+    with web_process(context):
+        send_heartbeat(context)
+        context.redis.set(context.keys.beat, "1")
+        yield context
+
+
+def diagnose_briefly() -> tuple[int, str]:
+    """Returns the exit status and the first line."""
+    result = call("diagnose")
+    return result.exit_code, result.stdout.partition("\n")[0]
+
+
+def test_diagnose_begins_with_the_verdict(running: WorkerContext) -> None:
+    assert diagnose_briefly() == (0, "All is well.")
+    running.redis.delete(running.keys.worker("w"), running.keys.workers)
     verdict = json.loads(call("diagnose", "--json").stdout)["verdict"]
     assert (verdict["fault"], verdict["link"]) == ("WorkersGone", "docs/runbook.md#workersgone")
-    first, _, rest = call("diagnose").stdout.partition("\n")
-    assert first == f"{verdict['sentence']} ({verdict['link']})"
-    assert "Diagnosis" in rest
+    assert diagnose_briefly() == (1, f"{verdict['sentence']} ({verdict['link']})")
+    assert "Diagnosis" in call("diagnose").stdout
+
+
+def test_without_a_web_process_the_service_is_down(context: WorkerContext) -> None:
     send_heartbeat(context)
     context.redis.set(context.keys.beat, "1")
-    result = call("diagnose")
-    assert (result.exit_code, result.stdout.partition("\n")[0]) == (0, "All is well.")
-    context.people.register(next_id(), "Ann", None)  # without a photo, and never looked up
-    result = call("diagnose")
-    assert (result.exit_code, result.stdout.partition(":")[0]) == (1, "The service is well, but not every answer below")
+    result = call("diagnose", "--json")
+    said = json.loads(result.stdout)
+    assert (result.exit_code, said["ok"], said["verdict"]["fault"]) == (1, False, "ServiceDown")
+    assert {check["question"]: check["answer"] for check in said["checks"]}[WEB] == "no web process does"
+    with web_process(context):
+        said = json.loads(call("diagnose", "--json").stdout)
+    assert said["verdict"]["is_well"]
+    assert {check["question"]: check["answer"] for check in said["checks"]}[WEB] == "1 process"
+
+
+def test_a_subscriber_that_does_not_answer_is_no_web_process(context: WorkerContext) -> None:
+    with context.redis.pubsub() as channel:  # type: ignore[no-untyped-call]  # untyped in redis-py
+        channel.subscribe(context.keys.acknowledge)
+        channel.get_message(timeout=5)
+        assert count_web_processes(context.redis, context.keys, clock=count(step=2).__next__) == 0
+
+
+def test_what_is_normal_for_people_and_rates_of_the_past_are_nothing_to_do(running: WorkerContext) -> None:
+    running.people.register(next_id(), "Ann", FILE_ID)
+    running.redis.set(running.keys.unavailable(FILE_ID), "gave-up")
+    running.stats.count({"requests": 100, "hits": 20, "misses": 80, "errors": 50})
+    running.stats.flush()
+    minute = running.redis.time()[0] // 60
+    for start in (minute - 1, minute):  # the figures are of an outage half an hour ago
+        if running.redis.exists(running.keys.stats(start)):
+            running.redis.rename(running.keys.stats(start), running.keys.stats(start - 30))
+    result = call("diagnose", "--json")
+    said = json.loads(result.stdout)
+    assert (result.exit_code, said["ok"], said["verdict"]["is_well"]) == (0, True, True)
+    noted = [check["question"] for check in said["checks"] if check["state"] == "noted"]
+    assert "Are their photos cached?" in noted
+    assert "Hit rate over 90 % over the last day?" in noted
+
+
+def test_an_unsafe_eviction_policy_is_something_to_do_although_the_service_is_well(running: WorkerContext) -> None:
+    running.redis.config_set("maxmemory-policy", "allkeys-lfu")
+    running.redis.config_set("maxmemory", 100_000_000)
+    try:
+        status, line = diagnose_briefly()
+    finally:
+        running.redis.config_set("maxmemory", 0)
+        running.redis.config_set("maxmemory-policy", "noeviction")
+    assert (status, line.partition(":")[0]) == (1, "The service is well, but not every answer below")
+
+
+def test_a_pause_is_a_fault_for_the_exit_status_too(running: WorkerContext) -> None:
+    running.budget.pause(30)
+    assert json.loads(call("diagnose", "--json").stdout)["ok"] is False
+    assert diagnose_briefly()[0] == 1
 
 
 def test_a_name_with_markup_is_printed_unchanged(context: WorkerContext) -> None:

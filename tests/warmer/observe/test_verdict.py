@@ -12,9 +12,12 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.support.cli_parts import send_heartbeat
 from tests.support.running import ROOT
+from warmer.observe import rates
 from warmer.observe.checks import LOADING, STATES, Health
-from warmer.observe.verdict import COMMANDS, Verdict, find_runbook, make_verdict
+from warmer.observe.rates import Rule
+from warmer.observe.verdict import COMMANDS, Observed, Verdict, find_runbook, make_verdict
 from warmer.state.budget import Trouble
+from warmer.state.outbox import DeadEvent, Undelivered
 from warmer.state.stats import list_minutes
 from warmer.state.workers import WorkerStatus
 from warmer.wiring import WorkerContext
@@ -37,8 +40,8 @@ def make_minutes(**ago: dict[str, int]) -> list[Counter[str]]:
     return minutes
 
 
-def judge(health: Health, minutes: list[Counter[str]] | None = None) -> Verdict:
-    return make_verdict(health, minutes or [], AT, RUNBOOK)
+def judge(health: Health, minutes: list[Counter[str]] | None = None, webhook: Undelivered | None = None) -> Verdict:
+    return make_verdict(Observed(health, minutes or [], AT, webhook), RUNBOOK)
 
 
 def test_without_a_fault_all_is_well() -> None:
@@ -224,13 +227,108 @@ def test_errors_of_the_night_are_another_outage_than_those_of_the_morning() -> N
     assert verdict.since == 60 * (MINUTE - 1)
 
 
+# By the rules of the alerts
+
+
+def make_even(number: int, fields: dict[str, int]) -> list[Counter[str]]:
+    """Two hours of minutes. The last `number` whole ones have these fields, and nothing was counted before."""
+    minutes = [Counter[str]() for _ in range(121)]
+    for bucket in minutes[-1 - number : -1]:
+        bucket.update(fields)
+    return minutes
+
+
+# The alert, its rule, and the figures of a minute: just enough, and just too few.
+RULES = [
+    ("MissesShed", rates.SHED, {"shed": 7}, {"shed": 6}),
+    ("HitRateLow", rates.HITS, {"hits": 13, "misses": 2}, {"hits": 27, "misses": 3}),
+    ("HitRateLow", rates.HITS, {"misses": 7}, {"misses": 6}),
+    ("CachedSlow", rates.CACHED, {"hit_ms:100": 98, "hit_ms:200": 2}, {"hit_ms:100": 99, "hit_ms:200": 1}),
+    ("CachedSlow", rates.CACHED, {"hit_ms:200": 7}, {"hit_ms:5000": 6}),
+    ("UncachedSlow", rates.UNCACHED, {"miss_ms:1000": 1}, {"miss_ms:500": 1}),
+]
+
+
+@pytest.mark.parametrize(("fault", "rule", "enough", "too_little"), RULES)
+def test_a_rule_of_an_alert_holds_in_both_windows_for_its_time(
+    fault: str, rule: Rule, enough: dict[str, int], too_little: dict[str, int]
+) -> None:
+    assert judge(WELL, make_even(120, too_little)).is_well
+    verdict = judge(WELL, make_even(120, enough))
+    assert (verdict.fault, verdict.others) == (fault, ())
+    assert judge(WELL, make_even(rule.lasts, enough)).is_well
+    over = make_even(120, enough)
+    for bucket in over[-1 - rule.short_window :]:
+        bucket.clear()
+    assert judge(WELL, over).is_well
+
+
+def test_a_few_requests_of_a_quiet_hour_say_nothing() -> None:
+    quiet = {"requests": 1, "misses": 1, "miss_ms:5000": 1}
+    minutes = make_minutes(_50=quiet, _30=quiet, _10=quiet, _2={"requests": 1, "hits": 1, "hit_ms:5000": 1})
+    assert judge(WELL, minutes).is_well
+
+
+def test_refused_misses_are_a_fault_although_few_of_all_requests_fail() -> None:
+    flood = {"requests": 6000, "hits": 5970, "misses": 30, "errors": 30, "shed": 30}
+    verdict = judge(WELL, make_even(10, flood))
+    assert verdict.fault == "MissesShed"
+    assert verdict.sentence.startswith("30 misses a minute are refused at once, because too many requests wait, since ")
+
+
+def test_pauses_again_and_again_are_a_fault_also_between_them() -> None:
+    minutes = make_minutes(_50={"pauses": 2}, _20={"pauses": 1}, _8={"pauses": 1})
+    verdict = judge(WELL, minutes)
+    assert (verdict.fault, verdict.command) == ("TelegramPauses", "avatar-warmer diagnose")
+    assert verdict.sentence.startswith("Telegram asked for 4 pauses within an hour, since ")
+    minutes[-1 - 8].clear()
+    assert judge(WELL, minutes).is_well
+    minutes[-1 - 20].update({"pauses": 1})
+    assert judge(WELL, minutes).is_well, "none within ten minutes"
+
+
+def test_a_schedule_that_was_late_for_ten_minutes_is_a_fault() -> None:
+    minutes = make_even(9, {"late": 700})
+    assert judge(WELL, minutes).is_well
+    minutes[-11].update({"late": 301})
+    verdict = judge(WELL, minutes)
+    assert (verdict.fault, verdict.since) == ("RewarmsLate", 60 * (MINUTE - 10))
+    assert verdict.sentence.startswith("The schedule is 11 min late, since ")
+
+
+# The webhook
+
+
+def test_a_receiver_that_wants_no_more_events_is_a_fault() -> None:
+    stopped = Undelivered(is_stopped=True, failures=4)
+    verdict = judge(WELL, make_even(60, {"events:failed": 1}), stopped)
+    assert (verdict.fault, verdict.command, verdict.others) == ("WebhookStopped", "avatar-warmer webhook", ())
+
+
+def test_events_that_were_given_up_are_a_fault_since_the_first_of_them() -> None:
+    dead = [DeadEvent(f"user:{number}", "photo.changed", "", AT - ago) for number, ago in enumerate((60, 600))]
+    verdict = judge(WELL, [], Undelivered(dead=dead))
+    assert (verdict.fault, verdict.since) == ("WebhookGivesUp", AT - 600)
+    assert verdict.sentence.startswith("Events of 2 ids were given up, since ")
+
+
+def test_a_receiver_that_took_no_event_for_half_an_hour_is_a_fault() -> None:
+    failing = Undelivered(failures=7)
+    minutes = make_minutes(_40={"events:delivered": 2}, _30={"events:failed": 5}, _1={"events:failed": 2})
+    verdict = judge(WELL, minutes, failing)
+    assert (verdict.fault, verdict.since) == ("WebhookFails", 60 * (MINUTE - 30))
+    assert judge(WELL, minutes, Undelivered()).is_well
+    minutes[-1 - 29].update({"events:delivered": 1})
+    assert judge(WELL, minutes, failing).is_well
+
+
 # With what workers write
 
 
 def read(context: WorkerContext) -> Verdict:
     _, minutes = list_minutes(context.redis, context.keys, 60)
     context.redis.set(context.keys.beat, "1")
-    return make_verdict(context.health.take(), minutes, context.redis.time()[0], RUNBOOK)
+    return make_verdict(Observed(context.health.take(), minutes, context.redis.time()[0]), RUNBOOK)
 
 
 def test_a_refused_token_is_told_since_the_first_refusal(context: WorkerContext, telegram: FakeTelegram) -> None:

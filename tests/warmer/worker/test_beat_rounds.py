@@ -222,8 +222,10 @@ def test_a_listed_id_without_a_record_is_removed(context: WorkerContext) -> None
 def test_lengths_are_recorded_once_per_minute(context: WorkerContext) -> None:
     make_due(context, f"{FID}1", f"{FID}2")
     context.publisher.publish(f"{FID}3", "warm")
+    context.redis.zincrby(context.keys.schedule, -600, f"{FID}1")
     assert beat_rounds.sample_lengths(context)
     assert not beat_rounds.sample_lengths(context)
     noted = sum_minutes(context.redis, context.keys, 2)
     lengths = {"queue:tick": 0, "queue:hot": 0, "queue:warm": 1, "queue:rewarm": 0, "due": 3}
     assert {name: noted[name] for name in lengths} == lengths
+    assert noted["late"] >= 600

@@ -29,6 +29,7 @@ from warmer.broker.publish import EagerLane
 from warmer.errors import InvalidFileId
 from warmer.keys import QUEUES, Subject
 from warmer.state.budget import Budget
+from warmer.state.stats import sum_minutes
 from web.wiring import get_web_context
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -118,9 +119,12 @@ def test_answers_are_counted_by_endpoint_and_status_without_paths(client: FlaskC
 @pytest.mark.usefixtures("redis", "telegram")
 def test_refused_misses_above_hot_max_are_counted(figures: Read, make_app: MakeApp) -> None:
     key = ("avatar_shed_total", ())
-    before = figures()[key]
-    make_app(hot_max=0).test_client().get(file_url(new_file_id()))
+    before, app = figures()[key], make_app(hot_max=0)
+    app.test_client().get(file_url(new_file_id()))
     assert figures()[key] - before == 1
+    context = get_web_context(app).observe
+    context.stats.flush()
+    assert sum_minutes(context.redis, context.keys, 2)["shed"] == 1
 
 
 def test_the_length_of_each_queue_is_exported(app: Flask, figures: Read) -> None:

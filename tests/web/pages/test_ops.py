@@ -18,7 +18,7 @@ from tests.support.redis_nodes import RedisServer
 from tests.support.remaining import remaining
 from tests.support.web_parts import MakeApp, add_worker, as_user, file_url, new_file_id, new_id, store_picture
 from warmer.errors import InvalidFileId
-from warmer.observe.verdict import Further, Verdict
+from warmer.observe.verdict import OtherFault, Verdict
 from warmer.state.budget import Budget
 from warmer.state.failures import Failures
 from web.pages.history import Figures
@@ -201,12 +201,12 @@ def test_the_json_has_the_documented_fields(client: FlaskClient) -> None:
     document: Any = client.get("/openapi.json").json
     schemas = document["components"]["schemas"]
     now = schemas["Overview"]["properties"]["now"]["anyOf"][1]
-    further = schemas["Verdict"]["properties"]["others"]["items"]
+    other = schemas["Verdict"]["properties"]["others"]["items"]
     for schema, shown in (
         (schemas["Overview"], Overview),
         (schemas["Figures"], Figures),
         (schemas["Verdict"], Verdict),
-        (further, Further),
+        (other, OtherFault),
         (now, Now),
     ):
         names = {field.name for field in fields(shown)}

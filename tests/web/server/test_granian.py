@@ -28,6 +28,11 @@ def test_the_app_configures_logging_and_freezes_the_heap() -> None:
     assert done.stderr.endswith(" INFO web: seen\n")
 
 
+def test_the_app_listens_before_its_first_request() -> None:
+    done = run(f"import threading; {CREATE}; print([thread.name for thread in threading.enumerate()])")
+    assert "'listener'" in done.stdout, done.stderr
+
+
 def test_a_redis_that_is_not_trusted_ends_the_start_with_one_line(certificate: Certificate) -> None:
     with OneAnswer(certificate=certificate) as server:
         done = run(CREATE, REDIS_URL=f"rediss://127.0.0.1:{server.port}", CELERY_BROKER_URL="redis://127.0.0.1:1")

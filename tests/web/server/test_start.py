@@ -16,7 +16,10 @@ from redis import Redis
 
 from tests.support.redis_kinds import list_masters
 from tests.support.running import ROOT
+from tests.support.waiting import wait_until
+from warmer.cli.web_check import count_web_processes
 from warmer.settings import Settings
+from web.wiring import get_web_context
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,12 @@ def test_a_process_names_the_rights_that_redis_denies_at_its_start(
         for master in list_masters(redis):
             master.execute_command("ACL", "SETUSER", "default", "+zadd")
     assert "Redis denies this user: +zadd " in caplog.text
+
+
+def test_a_process_listens_before_its_first_request(app: Flask, redis: Redis) -> None:
+    server: dict[str, Any] = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    try:
+        server["post_worker_init"](SimpleNamespace(wsgi=app))
+    finally:
+        gc.unfreeze()
+    wait_until(lambda: count_web_processes(redis, get_web_context(app).keys) == 1)
