@@ -51,10 +51,17 @@ def test_the_page_of_the_demo_is_valid_signed_in_or_not(
 
 
 def test_the_page_of_a_bot_of_ones_own_is_valid_in_every_state(operator: FlaskClient, tmp_path: Path) -> None:
-    pages = {"unknown": read(operator, "/")}
+    pages = {"no worker": read(operator, "/")}
+    add_worker(operator.application)
+    pages["unknown"] = read(operator, "/")
     for state in STATES:
         add_worker(operator.application, bot=state, bot_name="Warm & <Co>", bot_username="warm_bot")
         pages |= {state: read(operator, "/"), f"{state}-visitor": read(operator.application.test_client(), "/")}
+    budget = get_web_context(operator.application).pages.budget
+    budget.pause(30)
+    pages["paused"] = read(operator, "/")
+    budget.begin_outage("download")
+    pages["ill"] = read(operator, "/")
     assert find_invalid_html(tmp_path, pages) == ""
 
 

@@ -57,7 +57,13 @@ def open_down(page: Page, stub: PageStub) -> None:
     expect(page.get_by_role("heading")).to_have_text("Telegram does not answer")
 
 
-@pytest.mark.parametrize("open_state", [open_list, open_error, open_lookup, open_nameless, open_down])
+def open_ill(page: Page, stub: PageStub) -> None:
+    stub.context |= {"bot_state": "unreachable", "ill": ["download"]}
+    page.goto(stub.url)
+    expect(page.get_by_role("heading")).to_have_text("Telegram refuses every picture")
+
+
+@pytest.mark.parametrize("open_state", [open_list, open_error, open_lookup, open_nameless, open_down, open_ill])
 def test_every_state_is_accessible_and_fits_in_light_and_dark_on_phone_and_desktop(
     page: Page, stub: PageStub, open_state: Callable[[Page, PageStub], None]
 ) -> None:

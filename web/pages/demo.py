@@ -12,15 +12,14 @@ from flask import Blueprint, Response, current_app, jsonify, render_template, re
 from init_data_py import sign
 from init_data_py.models import UnsignedInitData, User
 from pydantic import BaseModel, ConfigDict
-from redis.exceptions import RedisError
 
+from warmer.observe.checks import Health
 from warmer.settings import Settings
-from warmer.state.workers import WorkerStatus, judge_bot, list_worker_statuses
 from web.api.partners import LIST_MAX, UserId, resolve
 from web.context import get_context
 from web.pages.context import PageContext
 from web.pages.operators import has_page_key, require_operator, sign_in
-from web.problems import Problem, is_away, parse_body, to_response
+from web.problems import Problem, parse_body, to_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -32,7 +31,6 @@ PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors https://web.telegram.org 'self'"
 )
 
-DOWN = ("unauthorized", "logged_out", "unreachable")  # states of the bot in which a look-up leads to nothing
 PLACEHOLDER = "//example.org/"  # of a project that is not published yet: nothing is there
 HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
@@ -51,8 +49,9 @@ def index() -> Response:
     demo, is_operator = context.settings.demo, has_page_key()
     if context.settings.page_key and "key" in request.args:
         return sign_in(request.args["key"])
-    statuses = _list_workers(context)
-    state, named = judge_bot(statuses), max(statuses, key=lambda status: bool(status.bot_username), default=None)
+    health = context.health.take()
+    state = find_trouble(health)
+    named = max(health.workers, key=lambda status: bool(status.bot_username), default=None)
     bot = {"name": named.bot_name, "username": named.bot_username} if named and named.bot_username else None
     page = render_template(
         "index.html",
@@ -62,8 +61,9 @@ def index() -> Response:
         keys_file=context.settings.data_dir / "keys.env",
         bot=bot,
         # A visitor who knows the bot's name can do nothing about its state.
-        bot_state=state if state in DOWN and (is_operator or not bot) else "",
-        may_look_up=not demo and is_operator and state not in DOWN,
+        bot_state=state if is_operator or not bot else "",
+        ill=health.trouble.ill,
+        may_look_up=not demo and is_operator and not state,
     )
     response = Response(page, mimetype="text/html")
     # Photos come from PUBLIC_URL, another origin if the page is opened under another name.
@@ -112,14 +112,16 @@ def list_links(settings: Settings) -> list[tuple[str, str]]:
     return [(name, url) for name, url in urls.items() if url]
 
 
-def _list_workers(context: PageContext) -> list[WorkerStatus]:
-    """What the workers report of the bot; nothing while Redis is away."""
-    try:
-        return list_worker_statuses(context.redis, context.keys)
-    except RedisError as error:
-        if not is_away(error):
-            raise
-        return []
+def find_trouble(health: Health) -> str:
+    """Return the state in which a look-up leads to nothing, in the words of `/readyz`. Returns "" if it may succeed."""
+    if not health.can_read:
+        return "redis_away"
+    if health.checks["worker"] == "missing":
+        return "no_worker"
+    if health.is_only_paused:
+        return "paused"
+    bot = health.checks["bot"]
+    return "" if bot in ("ok", "unknown") else bot
 
 
 def _sign_in_demo_user(context: PageContext) -> str | None:

@@ -123,6 +123,41 @@ def test_the_state_of_a_bot_that_is_down_takes_the_place_of_the_lookup_field(
     assert all(name in page for name in NAMES)
 
 
+def test_while_one_call_fails_for_every_picture_it_is_named_in_place_of_the_lookup_field(run_app: Flask) -> None:
+    add_worker(run_app, bot="ok", bot_name="Warm", bot_username="warm_bot")
+    client = sign_in(run_app.test_client())
+    assert all(name in client.get("/").data for name in NAMES)
+    get_web_context(run_app).pages.budget.begin_outage("download")
+    page = client.get("/").data
+    assert b"<code>download</code> fails for all of them" in page
+    assert not any(name in page for name in NAMES)
+    assert client.get("/readyz").get_json()["checks"]["bot"] == "unreachable"
+
+
+def test_a_pause_of_telegram_takes_the_place_of_the_lookup_field(run_app: Flask) -> None:
+    add_worker(run_app, bot="unreachable", bot_name="Warm", bot_username="warm_bot")
+    get_web_context(run_app).pages.budget.pause(30)
+    page = sign_in(run_app.test_client()).get("/").data
+    assert b"Telegram asked for a pause" in page
+    assert not any(name in page for name in NAMES)
+
+
+def test_without_a_worker_the_page_says_so_to_everyone(run_app: Flask) -> None:
+    for client in (sign_in(run_app.test_client()), run_app.test_client()):
+        page = client.get("/").data
+        assert b"No worker is running" in page
+        assert not any(name in page for name in NAMES)
+    add_worker(run_app)
+    assert b"No word from the bot yet" in run_app.test_client().get("/").data
+
+
+def test_without_redis_the_page_says_so(tmp_path: Path, make_app: MakeApp) -> None:
+    app = make_app(redis_url=f"unix://{tmp_path}/nothing.sock", page_key=PAGE_KEY)
+    page = sign_in(app.test_client()).get("/").data
+    assert b"Redis does not answer" in page
+    assert not any(name in page for name in NAMES)
+
+
 @pytest.mark.parametrize(("state", "words"), DOWN.items())
 def test_a_bot_that_was_never_reached_is_shown_as_down_to_everyone(run_app: Flask, state: str, words: str) -> None:
     add_worker(run_app, bot=state)
@@ -183,6 +218,7 @@ def run_app(redis: object, telegram: object, make_app: MakeApp) -> Flask:
 
 
 def test_the_printed_url_signs_the_browser_in_and_leaves_no_key_in_its_address(run_app: Flask) -> None:
+    add_worker(run_app)
     client = run_app.test_client()
     assert NAMES[0] not in client.get("/").data
     assert client.post("/try", json={"id": 42}).status_code == 401
