@@ -13,9 +13,9 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 BESIDE = "avatar_warmer"  # warmer/sources.py finds this folder in an installed wheel
 RUNS = (
-    ".env.example", "Procfile", "celeryconfig.py", "flowerconfig.py", "gunicorn.conf.py", "scripts/runner",
-    "scripts/faketelegram", "requirements/run.lock",
-    "requirements/granian.lock", "deploy/alerts.py", "deploy/avatar-warmer", "deploy/caddy", "deploy/monitoring",
+    ".env.example", "CHANGELOG.md", "Procfile", "celeryconfig.py", "flowerconfig.py", "gunicorn.conf.py",
+    "scripts/runner", "scripts/faketelegram", "requirements/run.lock", "requirements/granian.lock",
+    "deploy/alerts.py", "deploy/avatar-warmer", "deploy/caddy", "deploy/monitoring",
     "deploy/nginx", "deploy/systemd", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 )  # fmt: skip
 

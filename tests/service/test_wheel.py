@@ -105,7 +105,9 @@ def test_the_wheel_installs_three_packages_and_no_module(wheel: Path) -> None:
 
 def test_the_wheel_has_the_pages_that_the_service_shows(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
-        assert {f"avatar_warmer/docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= set(files.namelist())
+        names = set(files.namelist())
+    assert {f"avatar_warmer/docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= names
+    assert "avatar_warmer/CHANGELOG.md" in names
 
 
 def test_the_wheel_has_what_the_deployment_guide_copies_from_it(wheel: Path) -> None:

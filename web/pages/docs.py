@@ -1,7 +1,7 @@
 """Shows the pages of the documentation, as this release has them: the links of `/ops` and of the alerts lead here.
 
-At night the runbook is then where the service is, without a site of its own. Pictures are left out. An installation
-without the folder has no pages.
+At night the runbook is then where the service is, without a site of its own. Pictures, comments and the directives of
+the site are left out. An installation without the folder has no pages.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from web.problems import Problem
 bp = Blueprint("docs", __name__)
 
 FOLDER = PROJECT / "docs"
+INCLUDE = re.compile(r"```\{include\} (\S+)\n")
+OPENAPI = "../openapi.json"  # of the service, as a page sees it
+DIRECTIVE_OF_OPENAPI = re.compile(r"```\{eval-rst\}\n\.\. openapi:: \S+\n```")
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -39,14 +42,22 @@ def show_page(name: str) -> Response:
 
 @cache
 def _read_pages() -> dict[str, str]:
-    """The text of each page by its name. A file without a heading only includes another one."""
-    texts = {path.stem: path.read_text("utf-8") for path in FOLDER.glob("*.md")}
+    """Return the text of each page by its name."""
+    texts = {path.stem: _include(path.read_text("utf-8")) for path in FOLDER.glob("*.md")}
     return {name: text for name, text in texts.items() if text.startswith("# ")}
+
+
+def _include(text: str) -> str:
+    """Return the file that a page includes as a whole, such as the changelog, if this installation has it."""
+    found = INCLUDE.match(text)
+    if not found or not (path := FOLDER / found[1]).is_file():
+        return text
+    return path.read_text("utf-8").replace("](docs/", "](")
 
 
 @cache
 def _list_titles() -> list[tuple[str, str]]:
-    """The name and the title of each page, by title. The index leads to the same ones on the site."""
+    """Return the name and the title of each page, by title. The index leads to the same ones on the site."""
     firsts = {name: text.partition("\n")[0] for name, text in _read_pages().items() if name != "index"}
     titles = [(name, first.removeprefix("# ").replace("`", "")) for name, first in firsts.items()]
     return sorted(titles, key=lambda page: page[1].strip("<").lower())
@@ -54,10 +65,13 @@ def _list_titles() -> list[tuple[str, str]]:
 
 @cache
 def _render(text: str) -> tuple[str, str]:
-    """The title and the HTML of a page."""
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    markdown.add_render_rule("image", lambda *_: "")
-    tokens, title, anchors = markdown.parse(text), "", Counter[str]()
+    """Return the title and the HTML of a page."""
+    markdown = MarkdownIt("commonmark").enable("table")
+    for kind in ("image", "html_block", "html_inline"):
+        markdown.add_render_rule(kind, lambda *_: "")
+    text = DIRECTIVE_OF_OPENAPI.sub(f"[`/openapi.json`]({OPENAPI}) has them.", text)
+    tokens = [token for token in markdown.parse(text) if not token.info.startswith("{")]
+    title, anchors = "", Counter[str]()
     following = [*tokens, *tokens[-1:] * 2]
     for token, after, last in zip(tokens, following[1:], following[2:], strict=False):
         token.attrs.pop("style", None)  # the policy permits none
@@ -79,11 +93,13 @@ def _render(text: str) -> tuple[str, str]:
 
 
 def _is_shown(link: str) -> bool:
-    """Whether a link leads to a place of this page, to another page, or to another site."""
+    """Return True if a link leads to a place of this page, to another page, to OpenAPI, or to another site."""
     page = re.fullmatch(r"([\w-]+)\.md(#.*)?", link)
-    return link.startswith(("#", "https:", "http:")) or (page is not None and page[1] in _read_pages())
+    if page:
+        return page[1] in _read_pages()
+    return link == OPENAPI or link.startswith(("#", "https:", "http:"))
 
 
 def _make_anchor(heading: str) -> str:
-    """The anchor of a heading, as code hosts make it."""
+    """Return the anchor of a heading, as code hosts make it."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
