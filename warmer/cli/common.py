@@ -6,25 +6,22 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from contextlib import closing, contextmanager
 from typing import Any
 
 import click
-import psutil
 from redis.exceptions import NoPermissionError, RedisError
 
 from warmer.broker.start_check import check_servers
+from warmer.cli.running_services import describe_services
 from warmer.errors import ConfigError, SettingMissing
 from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import parse_user_id
 from warmer.redis_client.clients import connect_worker
 from warmer.settings import Settings, load_settings
-from warmer.sources import FOLDER, IS_CLONE, PROJECT
+from warmer.sources import IS_CLONE, PROJECT
 from warmer.wiring import WorkerContext, open_worker_context
 
-WEB = "web:create_app()"  # in the command line of every web process that gunicorn serves
-SYSTEMD_SETTINGS = Path("/etc/avatar-warmer.env")  # as deploy/units.py names it
 as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -64,25 +61,6 @@ def load_service_settings(failure: type[click.ClickException] = click.ClickExcep
         raise failure(f"{error}{describe_services()}") from None
     except ConfigError as error:
         raise failure(str(error)) from None
-
-
-def describe_services() -> str:
-    """How to reach the services of this machine that are visible to this user; empty if there is none."""
-    if folders := list_running_folders():
-        return f"; a service runs in {' and in '.join(folders)}: type the command there"
-    if SYSTEMD_SETTINGS.exists():
-        return f"; the settings of systemd are in {SYSTEMD_SETTINGS}: docs/runbook.md says how to type the command"
-    return ""
-
-
-def list_running_folders() -> list[str]:
-    """The folders of the services that this user runs on this machine."""
-    folders = set()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):  # it ended, or is not ours to look into
-            if process.uids().real == os.getuid() and WEB in process.cmdline():
-                folders.add(process.environ().get(FOLDER) or process.cwd())
-    return sorted(folders)
 
 
 def format_outage(error: RedisError) -> str:

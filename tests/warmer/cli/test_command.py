@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -96,9 +100,10 @@ def test_without_a_service_the_error_says_where_the_settings_were_looked_for(els
         assert line.startswith(f"Error: REDIS_URL: is missing ({looked})"), words
 
 
-def test_the_error_names_the_folder_where_a_service_of_this_user_runs(elsewhere: Path) -> None:
+@pytest.mark.parametrize("words", ["web:create_app()", "--factory web.server.granian:create_app", "-A warmer worker"])
+def test_the_error_names_the_folder_where_a_service_of_this_user_runs(elsewhere: Path, words: str) -> None:
     code = "import time; time.sleep(600)"
-    command = [sys.executable, "-c", code, "web:create_app()"]
+    command = [sys.executable, "-c", code, *words.split()]
     with subprocess.Popen(command, env={**os.environ, FOLDER: str(elsewhere / "service")}) as process:
         try:
             line = fail("export")[1]
@@ -113,8 +118,40 @@ def test_the_error_names_the_file_with_the_settings_of_systemd(monkeypatch: pyte
     settings = tmp_path / "avatar-warmer.env"
     settings.touch()
     monkeypatch.setattr("psutil.process_iter", lambda: iter(()))  # other services run on this machine
-    monkeypatch.setattr("warmer.cli.common.SYSTEMD_SETTINGS", settings)
+    monkeypatch.setattr("warmer.cli.running_services.SYSTEMD_SETTINGS", settings)
     assert f"; the settings of systemd are in {settings}: " in fail("export")[1]
+
+
+class OfAnotherUser(psutil.Process):
+    """This process, as if another user ran the web tier in it."""
+
+    def cmdline(self) -> list[str]:
+        return ["gunicorn", "web:create_app()"]
+
+    def uids(self) -> Any:
+        return SimpleNamespace(real=os.getuid() + 1)
+
+    def username(self) -> str:
+        return "avatars"
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_error_names_another_user_who_runs_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.process_iter", lambda: iter([OfAnotherUser()]))
+    assert "; a service of avatars runs here: " in fail("export")[1]
+
+
+@pytest.mark.parametrize("place", ["deploy/compose.yaml", "compose.yaml"])
+def test_in_the_folder_of_a_compose_installation_the_error_says_what_to_type(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr("psutil.process_iter", lambda: iter(()))
+    (elsewhere / "deploy").mkdir()
+    shutil.copy(ROOT / "deploy" / "compose.yaml", elsewhere / place)
+    assert "compose" not in fail("export")[1]
+    (elsewhere / ".env").write_text("TELEGRAM_BOT_TOKEN=1:token\n")
+    line = fail("export")[1]
+    assert line.endswith(f"; under compose, type: docker compose -f {place} exec web avatar-warmer …")
 
 
 def test_on_a_terminal_a_command_names_the_bot_that_its_settings_choose(settings: Settings) -> None:
