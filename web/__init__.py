@@ -24,7 +24,8 @@ from web.api.fast_list import FastList
 from web.api.partners import PartnerName
 from web.context import NAME
 from web.observe import metrics, request_log
-from web.pages import comparison, demo, docs, ops, static_files
+from web.pages import comparison, docs, home, ops, static_files
+from web.pages.loopback_only import LoopbackHostOnly
 from web.photos.app import PhotoLayer
 from web.wiring import get_web_context, open_context
 
@@ -54,7 +55,7 @@ def create_app(
     problems.init_app(app)
     compression.init_app(app)
     static_files.init_app(app)
-    for module in (partners, health, ops, docs, demo, openapi):
+    for module in (partners, health, ops, docs, home, openapi):
         app.register_blueprint(module.bp)
     _allow_origins(app, settings.cors_origins)
     find_list = FastList(app, context.api, context.photos.request_ids, context.observe.access_log).answer
@@ -62,7 +63,7 @@ def create_app(
     app.wsgi_app = layer  # type: ignore[method-assign]  # as Flask's documentation does
     if settings.demo:
         app.register_blueprint(comparison.bp)
-        app.wsgi_app = demo.LoopbackHostOnly(app.wsgi_app)  # type: ignore[method-assign]  # likewise
+        app.wsgi_app = LoopbackHostOnly(app.wsgi_app)  # type: ignore[method-assign]  # likewise
     atexit.register(context.close)  # for servers without a hook for it
     return app
 

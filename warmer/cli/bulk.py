@@ -15,7 +15,7 @@ IN_FLIGHT_MAX = 500  # subjects published and not there yet; half of the publish
 LOOK_SECONDS = 0.5
 
 
-class Bulk:
+class BulkWarming:
     """Publishes rows, and counts their outcomes."""
 
     def __init__(self, context: WorkerContext, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -29,7 +29,7 @@ class Bulk:
     def warm(self, rows: Sequence[Row], *, waits: bool = True) -> Iterator[int]:
         """Publish all and wait for all. Yields how many are settled, after every look. Raises RedisError."""
         for start in range(0, len(rows), BATCH):
-            batch = self._ask(rows[start : start + BATCH])
+            batch = self._publish(rows[start : start + BATCH])
             if waits:
                 self._open += batch
                 yield from self._settle(IN_FLIGHT_MAX - BATCH)
@@ -41,14 +41,14 @@ class Bulk:
 
     def _settle(self, left: int) -> Iterator[int]:
         while True:
-            self._open = self._look(self._open)
+            self._open = self._count_settled(self._open)
             self.settled = self.counts.total()
             yield self.settled
             if len(self._open) <= left:
                 return
             self._sleep(LOOK_SECONDS)
 
-    def _ask(self, rows: Sequence[Row]) -> list[Subject]:
+    def _publish(self, rows: Sequence[Row]) -> list[Subject]:
         """Publish the missing pictures. Returns the subjects of all rows, in their order."""
         context, store = self.context, self.context.steps.store
         subjects = [row.subject for row in rows]
@@ -72,7 +72,7 @@ class Bulk:
         shown = {Subject.of_person(person.id): person.subject for person in self.context.people.get_many(ids)}
         return [shown.get(subject, subject) for subject in subjects]
 
-    def _look(self, subjects: Sequence[Subject]) -> list[Subject]:
+    def _count_settled(self, subjects: Sequence[Subject]) -> list[Subject]:
         """Count the settled subjects. Returns the others."""
         left, store = [], self.context.steps.store
         shown = self._list_shown(subjects)

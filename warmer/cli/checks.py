@@ -1,4 +1,4 @@
-"""Are the pictures where they should be? Asks Redis, the queues, the bot and the figures, question by question."""
+"""Asks Redis, the queues, the bot and the figures whether the pictures are where they should be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from typing import Literal
 
 from warmer.broker.publish import BROKER_FAILED, EAGER_MAX
-from warmer.cli.redis_checks import Check, ask, check_redis
+from warmer.cli.redis_checks import Check, answer_question, check_redis
 from warmer.deadline import JobContext
 from warmer.errors import WarmerError
 from warmer.keys import DOWNLOAD
@@ -45,17 +45,19 @@ def diagnose(context: WorkerContext, limit: int, health: Health) -> Iterator[Che
     if health.denied or not health.can_read:
         return
     yield from check_redis(context, health)
-    yield from ask("Do workers keep up with the queues?", lambda: [check_queues(context, health)])
+    yield from answer_question("Do workers keep up with the queues?", lambda: [check_queues(context, health)])
     yield check_bot(context, health)
-    found = ask("Who are the recent partners?", lambda: describe_all(limit, context))
+    found = answer_question("Who are the recent partners?", lambda: describe_all(limit, context))
     yield from found
     rows = [row for row in found if isinstance(row, PartnerRow)]
     if len(rows) == len(found):  # otherwise Redis did not tell who they are
         yield from check_partners(rows)
-        yield from ask("How long does a fetch take?", lambda: [check_fetch(rows, context, health)])
-        yield from ask("How long does a cached read take?", lambda: [check_read(rows, context)])
+        yield from answer_question("How long does a fetch take?", lambda: [check_fetch(rows, context, health)])
+        yield from answer_question("How long does a cached read take?", lambda: [check_read(rows, context)])
     for name, minutes in (("hour", 60), ("day", 1440)):
-        yield from ask(f"What are the rates of the last {name}?", partial(check_rates, name, minutes, context))
+        yield from answer_question(
+            f"What are the rates of the last {name}?", partial(check_rates, name, minutes, context)
+        )
 
 
 def check_health(health: Health) -> Iterator[Check]:
@@ -99,7 +101,7 @@ def check_queues(context: WorkerContext, health: Health) -> Check:
 
 
 def check_bot(context: WorkerContext, health: Health) -> Check:
-    """The bot as this machine reaches it. A machine of the web tier need not reach Telegram."""
+    """Call getMe from this machine. A machine of the web tier need not reach Telegram."""
     question = "Does the bot answer this machine?"
     started = time.monotonic()
     try:
@@ -140,7 +142,7 @@ def describe(person: Person, context: WorkerContext) -> PartnerRow:
 
 
 def check_partners(rows: list[PartnerRow]) -> Iterator[Check]:
-    """What the recent partners have. A picture that is missing or unusable is a fact about a person, and no fault."""
+    """Count the pictures of the recent partners. A missing or unusable one is a fact about a person, and no fault."""
     if not rows:
         yield Check("Are there recent partners?", "unknown", "none is registered")
         return
@@ -157,7 +159,7 @@ def check_partners(rows: list[PartnerRow]) -> Iterator[Check]:
 
 
 def check_fetch(rows: list[PartnerRow], context: WorkerContext, health: Health) -> Check:
-    """How long it takes, with a picture that Telegram had the last time, if there is one."""
+    """Time a fetch, of a picture that Telegram had the last time, if there is one."""
     question = "How long does a fetch take?"
     ready_first = sorted(rows, key=lambda row: row.status != "ready")
     file_id = next((row.photo_file_id for row in ready_first if row.photo_file_id), None)
@@ -190,7 +192,7 @@ def check_read(rows: list[PartnerRow], context: WorkerContext) -> Check:
 
 
 def check_rates(name: str, minutes: int, context: WorkerContext) -> Iterator[Check]:
-    """The rates of a period. They may tell of an outage that is over: the verdict says what is wrong now."""
+    """Compare the rates of a period with their targets. They may tell of an outage that is over."""
     total = sum_minutes(context.redis, context.keys, minutes)
     for what, part, whole, good in (
         ("Hit rate over 90 %", total["hits"], total["hits"] + total["misses"], (HIT_RATE_MIN, 1.0)),

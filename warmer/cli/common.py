@@ -1,4 +1,4 @@
-"""What the commands share: the worker context, one-line errors, and JSON."""
+"""Shared by the commands: the worker context, one-line errors, and JSON."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def parse_ids(texts: Sequence[str]) -> list[int]:
     return [number for number in ids if number is not None]
 
 
-def end_when_heard(context: WorkerContext, answer: dict[str, Any], told: str, *, is_json: bool) -> None:
+def end_when_acknowledged(context: WorkerContext, answer: dict[str, Any], told: str, *, is_json: bool) -> None:
     """Wait until every web process has seen the purge, and print the result. Fails if one has not."""
-    is_heard = wait_for_acknowledgements(context.redis, context.keys)
+    is_acknowledged = wait_for_acknowledgements(context.redis, context.keys)
     if is_json:
-        echo_json({**answer, "heard": is_heard})
-    elif is_heard:
+        echo_json({**answer, "acknowledged": is_acknowledged})
+    elif is_acknowledged:
         click.echo(told)
-    if not is_heard:
+    if not is_acknowledged:
         raise click.ClickException("done, but a web process may still show it: repeat the command")
 
 

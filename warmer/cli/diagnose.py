@@ -69,6 +69,13 @@ def diagnose(partners: int, is_json: bool) -> None:
             findings.append(finding)
             if status:
                 status.update(escape(f"Asking… {finding.question if isinstance(finding, Check) else finding.name}"))
+    sys.exit(0 if print_result(verdict, findings, figures, is_json=is_json) else 1)
+
+
+def print_result(
+    verdict: Verdict, findings: list[Check | PartnerRow], figures: dict[str, Any], *, is_json: bool
+) -> bool:
+    """Print everything. Returns True if there is nothing for an operator to do."""
     checks = [finding for finding in findings if isinstance(finding, Check)]
     wrong_answers = sum(check.state == "wrong" for check in checks)
     is_ok = verdict.is_well and not wrong_answers
@@ -79,7 +86,7 @@ def diagnose(partners: int, is_json: bool) -> None:
     else:
         click.echo(format_first_line(verdict, wrong_answers))
         print_tables(findings, figures, Console())
-    sys.exit(0 if is_ok else 1)
+    return is_ok
 
 
 def count_web(context: WorkerContext, health: Health) -> int | None:

@@ -29,7 +29,7 @@ FROM_INFO = (
 
 
 def read_figures(context: WorkerContext, health: Health) -> dict[str, Any]:
-    """The state of the service by name; None for an unknown figure, and for one that Redis does not tell now."""
+    """Return the state of the service by name. A figure is None if it is unknown, or if Redis does not tell it now."""
     figures: dict[str, Callable[[], Any]] = {
         "workers": lambda: sorted(status.name for status in health.workers),
         "bot": lambda: sorted({status.bot for status in health.workers}) or ["unknown"],
@@ -53,7 +53,7 @@ def _try(read: Callable[[], Any]) -> Any:
 
 
 def read_server(context: WorkerContext) -> dict[str, Any]:
-    """What one server tells of itself: memory, evictions, persistence, and its disk.
+    """Return what one server tells of itself: memory, evictions, persistence, and its disk.
 
     The disk only behind a socket: a port of this machine may lead to another one, or into a container.
     """
@@ -67,7 +67,7 @@ def read_server(context: WorkerContext) -> dict[str, Any]:
 
 
 def count_queues(context: WorkerContext) -> dict[str, int] | None:
-    """Waiting messages by queue, None while the broker is away."""
+    """Return the number of waiting messages by queue. Returns None while the broker is away."""
     try:
         return context.publisher.count_all_waiting()
     except BROKER_FAILED:
@@ -75,7 +75,7 @@ def count_queues(context: WorkerContext) -> dict[str, int] | None:
 
 
 def read_rates(context: WorkerContext, minutes: int) -> dict[str, float | int | None]:
-    """Requests, and the shares of hits and errors; None where nothing was asked."""
+    """Return the number of requests, and the shares of hits and errors. A share is None without requests."""
     total = sum_minutes(context.redis, context.keys, minutes)
     looked = total["hits"] + total["misses"]
     return {

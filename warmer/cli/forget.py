@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from warmer.cli.common import as_json, count, end_when_heard, opened_worker_context, parse_ids
+from warmer.cli.common import as_json, count, end_when_acknowledged, opened_worker_context, parse_ids
 
 
 @click.command()
@@ -25,4 +25,4 @@ def forget(ids: tuple[str, ...], yes: bool, is_json: bool) -> None:
             click.confirm(f"Forget everything about {count(len(partner_ids), 'partner')}?", abort=True, err=True)
         for partner_id in partner_ids:
             context.steps.forget.person(partner_id)
-        end_when_heard(context, {"forgotten": partner_ids}, f"Forgotten: {len(partner_ids)}.", is_json=is_json)
+        end_when_acknowledged(context, {"forgotten": partner_ids}, f"Forgotten: {len(partner_ids)}.", is_json=is_json)

@@ -39,8 +39,8 @@ class WorkerMonitor:
                 raise Stuck("no worker is alive to wait for (start one, or ask with --no-wait)")
             self._sleep(0.2)
 
-    def look(self) -> str:
-        """What is in the way now, empty if nothing is. Raises Stuck, and RedisError."""
+    def find_obstacle(self) -> str:
+        """Return the obstacle of now. Returns "" if there is none. Raises Stuck, and RedisError."""
         self._ask_broker()
         if not self.waits:
             return ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from warmer.cli.common import as_json, end_when_heard, opened_worker_context
-from warmer.cli.purging import list_subjects, purge_everything, purge_subjects
+from warmer.cli.common import as_json, end_when_acknowledged, opened_worker_context
+from warmer.cli.purge_targets import list_subjects, purge_everything, purge_subjects
 from warmer.keys import Subject
 
 
@@ -34,4 +34,4 @@ def purge(names: tuple[str, ...], is_all: bool, yes: bool, is_json: bool) -> Non
         for subject in filter(None, parsed.values()):
             subjects += list_subjects(context, subject.user_id) if subject.is_person else [subject]
         number = purge_everything(context) if is_all else purge_subjects(context, list(dict.fromkeys(subjects)))
-        end_when_heard(context, {"purged": number}, f"Purged: {number}.", is_json=is_json)
+        end_when_acknowledged(context, {"purged": number}, f"Purged: {number}.", is_json=is_json)

@@ -1,4 +1,4 @@
-"""What `diagnose` asks about Redis itself."""
+"""Answers the questions of `diagnose` about Redis itself."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Check:
     answer: str
 
 
-def ask(question: str, answer: Callable[[], Iterable[T]]) -> list[T | Check]:
-    """The findings. If Redis fails meanwhile, the question is unknown, with the reason."""
+def answer_question(question: str, answer: Callable[[], Iterable[T]]) -> list[T | Check]:
+    """Return the findings. If Redis fails meanwhile, the question is unknown, with the reason."""
     try:
         return list(answer())
     except RedisError as error:
@@ -44,10 +44,10 @@ def ask(question: str, answer: Callable[[], Iterable[T]]) -> list[T | Check]:
 
 def check_redis(context: WorkerContext, health: Health) -> Iterator[Check]:
     """Its version, its eviction policy, its room, and its clock."""
-    yield from ask(VERSION, lambda: [check_version(context)])
-    yield from ask(POLICY, lambda: [check_policy(context)])
-    yield from ask(ROOM, lambda: [check_room(context, health)])
-    yield from ask(CLOCK, lambda: [check_clock(context)])
+    yield from answer_question(VERSION, lambda: [check_version(context)])
+    yield from answer_question(POLICY, lambda: [check_policy(context)])
+    yield from answer_question(ROOM, lambda: [check_room(context, health)])
+    yield from answer_question(CLOCK, lambda: [check_clock(context)])
 
 
 def check_room(context: WorkerContext, health: Health) -> Check:

@@ -7,7 +7,7 @@ from typing import TextIO
 
 import click
 
-from warmer.cli.bulk import Bulk
+from warmer.cli.bulk import BulkWarming
 from warmer.cli.common import as_json
 from warmer.cli.rows import Row
 from warmer.cli.warm import read_given, run_bulk
@@ -31,13 +31,13 @@ def refresh(ids: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: b
     rows = read_given(ids, file, what="ids")
     if wrong := [f"{row.file_id!r} is no id" for row in rows if row.user_id is None]:
         raise click.UsageError("nothing was done: " + "; ".join(wrong))
-    run_bulk(RefreshBulk, rows, waits=not no_wait, is_json=is_json)
+    run_bulk(BulkRefreshing, rows, waits=not no_wait, is_json=is_json)
 
 
-class RefreshBulk(Bulk):
+class BulkRefreshing(BulkWarming):
     """Has the profiles of the rows looked up; a row is settled when its newest picture is shown, or none is."""
 
-    def _ask(self, rows: Sequence[Row]) -> list[Subject]:
+    def _publish(self, rows: Sequence[Row]) -> list[Subject]:
         ids = [row.user_id for row in rows if row.user_id is not None]
         people = self.context.people.get_many(list(dict.fromkeys(ids)))
         profiles = self.context.steps.refreshes.request(people)
@@ -45,9 +45,9 @@ class RefreshBulk(Bulk):
         self.context.publisher.publish_all(list(dict.fromkeys([*profiles, *self._list_cold(shown)])), "warm")
         return [Subject.of_person(user_id) for user_id in ids]
 
-    def _look(self, subjects: Sequence[Subject]) -> list[Subject]:
+    def _count_settled(self, subjects: Sequence[Subject]) -> list[Subject]:
         left = self.context.steps.refreshes.list_wanted(subjects)
         people = self.context.people.get_many([subject.user_id for subject in subjects])
         left |= {Subject.of_person(person.id) for person in people if person.next_file_id}
-        looked_up = super()._look([subject for subject in subjects if subject not in left])
+        looked_up = super()._count_settled([subject for subject in subjects if subject not in left])
         return [subject for subject in subjects if subject in left] + looked_up

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from warmer.broker.start_check import check_servers
 from warmer.cli import INTERRUPTED, is_interruption
-from warmer.cli.bulk import Bulk
+from warmer.cli.bulk import BulkWarming
 from warmer.cli.common import as_json, count, echo_json, format_outage, opened_worker_context
 from warmer.cli.monitor import WorkerMonitor
 from warmer.cli.rows import Row, read_rows
@@ -38,7 +38,7 @@ def warm(names: tuple[str, ...], file: TextIO | None, no_wait: bool, is_json: bo
       avatar-warmer warm --from-file users.csv
       cut -d, -f1 users.csv | avatar-warmer warm -
     """
-    run_bulk(Bulk, read_given(names, file), waits=not no_wait, is_json=is_json)
+    run_bulk(BulkWarming, read_given(names, file), waits=not no_wait, is_json=is_json)
 
 
 def read_given(names: Sequence[str], file: TextIO | None, *, what: str = "ids or file ids") -> list[Row]:
@@ -57,7 +57,7 @@ def read_given(names: Sequence[str], file: TextIO | None, *, what: str = "ids or
     return rows
 
 
-def run_bulk(kind: Callable[[WorkerContext], Bulk], rows: list[Row], *, waits: bool, is_json: bool) -> None:
+def run_bulk(kind: Callable[[WorkerContext], BulkWarming], rows: list[Row], *, waits: bool, is_json: bool) -> None:
     """Work on all rows, and print how they ended. A failure says how many rows were settled before."""
     with opened_worker_context(check_servers) as context:
         bulk = kind(context)
@@ -74,7 +74,7 @@ def run_bulk(kind: Callable[[WorkerContext], Bulk], rows: list[Row], *, waits: b
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-def warm_all(bulk: Bulk, monitor: WorkerMonitor, rows: list[Row], console: Console) -> bool:
+def warm_all(bulk: BulkWarming, monitor: WorkerMonitor, rows: list[Row], console: Console) -> bool:
     """Warm, with a progress bar on a terminal. Returns True if Ctrl-C ended it. Raises Stuck and RedisError."""
     monitor.require()
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
@@ -84,7 +84,7 @@ def warm_all(bulk: Bulk, monitor: WorkerMonitor, rows: list[Row], console: Conso
             for settled in bulk.warm(rows, waits=monitor.waits):
                 counts = ", ".join(f"{bulk.counts[status]} {status}" for status in COUNTED)
                 is_over = settled == len(rows) and monitor.waits
-                told = "" if is_over else monitor.look()
+                told = "" if is_over else monitor.find_obstacle()
                 told = told or f"{counts}, {progress.tasks[task].speed or 0:.1f}/s"
                 progress.update(task, completed=settled, told=told)
         except (KeyboardInterrupt, Exception) as error:
@@ -94,7 +94,7 @@ def warm_all(bulk: Bulk, monitor: WorkerMonitor, rows: list[Row], console: Conso
     return False
 
 
-def show_summary(bulk: Bulk, rows: int, is_interrupted: bool, is_json: bool) -> None:
+def show_summary(bulk: BulkWarming, rows: int, is_interrupted: bool, is_json: bool) -> None:
     """The outcomes of the rows."""
     counts = {status: bulk.counts[status] for status in COUNTED}
     if is_json:

@@ -1,4 +1,4 @@
-"""What works and what does not, in one vocabulary: `/readyz`, `/ops`, `/metrics` and `diagnose` read it here."""
+"""Checks each part of the service, in one vocabulary: `/readyz`, `/ops`, `/metrics` and `diagnose` read it here."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class HealthChecks:
         self._channels_until = float("-inf")
 
     def take(self) -> Health:
-        """Make every check now; of a second, a failure of the broker is remembered, and of ten, the rights."""
+        """Make every check. A failure of the broker is remembered for a second, the rights for ten."""
         broker = self._check_broker()
         try:
             beats, trouble = read_heartbeats(self._redis, self._keys), read_trouble(self._redis, self._keys)
@@ -181,7 +181,7 @@ def _judge_workers(beats: Heartbeats) -> str:
 
 
 def _judge_bot(beats: Heartbeats, trouble: Trouble) -> BotState:
-    """What the workers say of the bot. It is unreachable, too, if one call fails for every picture."""
+    """Return the state of the bot that the workers tell. If one call fails for every picture, it is unreachable."""
     state = judge_bot(beats.workers)
     return "unreachable" if state == "ok" and trouble.ill else state
 

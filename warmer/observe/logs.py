@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _ORDINARY = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
 
 
-class Redacting(logging.Filter):
+class RedactFilter(logging.Filter):
     """The second belt: redacts the token in whatever a library might log, tracebacks and extra fields included."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
@@ -45,7 +45,7 @@ class Redacting(logging.Filter):
         return value if isinstance(value, int | float | None) else self.redact(str(value))
 
 
-class Numbering(logging.Filter):
+class RequestIdFilter(logging.Filter):
     """Adds the id of the request that the thread works for; the JSON format shows it as `request_id`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -60,7 +60,7 @@ class Line(NamedTuple):
     at: float  # Unix time
     message: str
     request_id: str
-    tell: Callable[[], Mapping[str, Any]]  # further fields of the JSON format
+    to_fields: Callable[[], Mapping[str, Any]]  # further fields of the JSON format
 
 
 class TextFormatter(logging.Formatter):
@@ -85,7 +85,7 @@ def _format_second(second: int) -> str:
 
 def make_record(log: logging.Logger, level: int, line: Line) -> logging.LogRecord:
     """A record of this line."""
-    fields = {"request_id": line.request_id, **line.tell()}
+    fields = {"request_id": line.request_id, **line.to_fields()}
     record = log.makeRecord(log.name, level, "", 0, line.message, (), None, extra=fields)
     record.created, record.msecs = line.at, line.at % 1 * 1000
     return record
@@ -103,7 +103,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
         name = logging.getLevelName(level)
         text = "".join([f"{format_line(at, name, log.name, message, id)}\n" for at, message, id, _ in lines])
         for belt in self.filters:
-            if isinstance(belt, Redacting):
+            if isinstance(belt, RedactFilter):
                 text = belt.redact(text)
         try:
             with self.lock or nullcontext():
@@ -137,7 +137,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"numbering": {"()": Numbering}, "redacting": {"()": Redacting, "redact": settings.redact}},
+        "filters": {"numbering": {"()": RequestIdFilter}, "redacting": {"()": RedactFilter, "redact": settings.redact}},
         "formatters": {"line": formatters[settings.log_format]},
         "handlers": {"stderr": {"()": LineHandler, "formatter": "line", "filters": ["numbering", "redacting"]}},
         "root": {"level": settings.log_level, "handlers": ["stderr"]},

@@ -55,7 +55,7 @@ class OtherFault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether all is well, or the fault that hurts most. Without a fault, all but the sentence is empty."""
+    """Says that all is well, or names the fault that hurts most. Without a fault, all but the sentence is empty."""
 
     is_well: bool
     sentence: str  # everything for people, except the link
@@ -69,7 +69,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a verdict is made from."""
+    """The sources of a verdict."""
 
     health: Health
     minutes: Minutes

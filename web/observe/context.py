@@ -1,4 +1,4 @@
-"""What metrics and logs work with."""
+"""The parts that metrics and logs use."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Read = Callable[[Figures], Value]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a chart shows: a value of each step per line."""
+    """The content of a chart: a value of each step per line."""
 
     title: str
     unit: str  # %, ms, or nothing

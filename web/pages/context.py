@@ -1,4 +1,4 @@
-"""What the pages for people work with."""
+"""The parts that the pages for people use."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ SAMPLES = ("due", "late", "workers")
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Response times of served photos; None if none was served."""
+    """Response times of served photos. None without a served photo."""
 
     p50_ms: float | None
     p99_ms: float | None

@@ -25,7 +25,7 @@ WHOLE_DAY_SECONDS = 23.5 * 3600  # figures that reach back further fill the char
 
 @bp.get("/ops")
 def show_page() -> Response:
-    """Whether all is well, health now, the figures of the last day, and the last failures."""
+    """Show the verdict, the health now, the figures of the last day, and the last failures."""
     require_operator(takes_basic=True)
     overview = take_overview(get_context(PageContext))
     period = format_period(overview)
@@ -52,7 +52,7 @@ def show_page() -> Response:
 
 @bp.get("/ops.json")
 def show_figures() -> Response:
-    """The same as JSON."""
+    """Return the overview that `/ops` shows, as JSON."""
     require_operator(takes_basic=True)
     response = jsonify(asdict(take_overview(get_context(PageContext))))
     response.headers["Cache-Control"] = "no-store"
@@ -60,7 +60,7 @@ def show_figures() -> Response:
 
 
 def format_period(overview: Overview) -> str:
-    """Since when there are figures, such as `since 12 min`; nothing if it is the whole day."""
+    """Return since when there are figures, such as `since 12 min`. Returns "" if it is the whole day."""
     if overview.since is None or overview.at - overview.since > WHOLE_DAY_SECONDS:
         return ""
     return f"since {format_duration(overview.at - overview.since)}"
@@ -80,10 +80,10 @@ def format_duration(seconds: int) -> str:
 
 
 def format_instant(at: int) -> str:
-    """An instant in UTC, to the second (RFC 3339)."""
+    """Return an instant in UTC, to the second (RFC 3339)."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def show_instant(at: int) -> str:
-    """The same for people."""
+    """Return an instant in UTC, to the second, for people."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"

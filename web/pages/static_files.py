@@ -23,8 +23,8 @@ from web.compression import compress_once, offer_gzip
 # Not the machine's table, which may say anything.
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 DIGEST = re.compile(r"[0-9a-f]{12}")
-FOR_A_YEAR, FOR_MINUTES = "public, max-age=31536000, immutable", "public, max-age=300"
-NEVER = "no-store"
+CACHE_FOR_A_YEAR, CACHE_FOR_MINUTES = "public, max-age=31536000, immutable", "public, max-age=300"
+NO_STORE = "no-store"
 LOGO = "logo.svg"
 ONE_RANGE = re.compile(r"bytes=(\d+-\d*|-\d+)", re.IGNORECASE)
 
@@ -44,7 +44,9 @@ def init_app(app: Flask) -> None:
             raise NotFound
         response = Response(files[name], mimetype=TYPES[Path(name).suffix])
         response.set_etag(digest)
-        response.headers["Cache-Control"] = FOR_A_YEAR if folder == digest else NEVER if folder else FOR_MINUTES
+        response.headers["Cache-Control"] = (
+            CACHE_FOR_A_YEAR if folder == digest else NO_STORE if folder else CACHE_FOR_MINUTES
+        )
         response.make_conditional(request, accept_ranges=_takes_ranges(), complete_length=len(files[name]))
         if packed[name]:
             offer_gzip(response, packed[name])

@@ -5,7 +5,7 @@
  * It shows, in this order: the blurred `placeholder` (a data URI) or a pulsing skeleton; the picture; or, when there
  * is none to be had, the initials of `name`. A picture that the server is still fetching (503) is asked for again.
  * `status` (property, attribute, `statuschange` event) is idle, loading, loaded or error; `load` and `error` are sent
- * as from an <img>; `retry()` tries again after an error.
+ * as from an <img>; `retry()` tries again after an error. All of it is one file, so that it can be copied.
  *
  * @typedef {'idle' | 'loading' | 'loaded' | 'error'} Status
  * @typedef {{ src: string, srcset: string, sizes: string, fetchPriority: string }} Source

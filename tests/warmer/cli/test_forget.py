@@ -15,7 +15,7 @@ def test_forget_asks_for_confirmation(context: WorkerContext) -> None:
     assert result.exit_code == 1
     assert "about 1 partner?" in result.stderr
     assert context.people.get(42).is_registered
-    assert answer("forget", "--yes", "--json", "42", "42") == {"forgotten": [42], "heard": True}
+    assert answer("forget", "--yes", "--json", "42", "42") == {"forgotten": [42], "acknowledged": True}
     assert not context.people.get(42).is_registered
 
 

@@ -23,22 +23,22 @@ def monitor(context: WorkerContext) -> WorkerMonitor:
 
 def test_a_worker_that_may_call_is_no_obstacle(monitor: WorkerMonitor) -> None:
     monitor.require()
-    assert monitor.look() == ""
+    assert monitor.find_obstacle() == ""
 
 
 def test_a_pause_is_reported_with_its_seconds(monitor: WorkerMonitor) -> None:
     monitor.context.budget.pause(600)
-    assert re.fullmatch(r"Telegram asks for [56]\d\d s of pause", monitor.look())
+    assert re.fullmatch(r"Telegram asks for [56]\d\d s of pause", monitor.find_obstacle())
 
 
 def test_a_refused_token_is_reported(monitor: WorkerMonitor) -> None:
     monitor.context.budget.halt()
-    assert monitor.look() == "Telegram refuses the bot token"
+    assert monitor.find_obstacle() == "Telegram refuses the bot token"
 
 
 def test_the_loss_of_the_last_worker_is_reported(monitor: WorkerMonitor) -> None:
     send_heartbeat(monitor.context).close()
-    assert monitor.look() == "no worker is alive"
+    assert monitor.find_obstacle() == "no worker is alive"
 
 
 def test_without_a_heartbeat_in_time_the_wait_does_not_begin(context: WorkerContext) -> None:
@@ -64,31 +64,31 @@ def test_a_long_time_without_a_worker_ends_the_wait(context: WorkerContext) -> N
     clock = Clock()
     monitor = WorkerMonitor(context, waits=True, clock=clock)
     clock.advance(ALONE_SECONDS)
-    assert monitor.look() == "no worker is alive"
+    assert monitor.find_obstacle() == "no worker is alive"
     clock.advance(0.1)
     with pytest.raises(Stuck, match="no worker has been alive for 30 s"):
-        monitor.look()
+        monitor.find_obstacle()
 
 
 def test_a_living_worker_restarts_the_time(context: WorkerContext) -> None:
     clock, worker = Clock(), send_heartbeat(context)
     monitor = WorkerMonitor(context, waits=True, clock=clock)
     clock.advance(ALONE_SECONDS)
-    assert monitor.look() == ""
+    assert monitor.find_obstacle() == ""
     worker.close()
     clock.advance(ALONE_SECONDS)
-    assert monitor.look() == "no worker is alive"
+    assert monitor.find_obstacle() == "no worker is alive"
 
 
 def test_a_worker_that_returns_in_time_continues_the_wait(context: WorkerContext) -> None:
     monitor = WorkerMonitor(context, waits=True)
-    assert monitor.look() == "no worker is alive"
+    assert monitor.find_obstacle() == "no worker is alive"
     send_heartbeat(context)
-    assert monitor.look() == ""
+    assert monitor.find_obstacle() == ""
 
 
 def test_without_waiting_no_worker_is_required(context: WorkerContext) -> None:
     monitor = WorkerMonitor(context, waits=False)
     monitor.require()
     context.budget.pause(12)
-    assert monitor.look() == ""
+    assert monitor.find_obstacle() == ""

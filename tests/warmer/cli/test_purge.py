@@ -13,7 +13,7 @@ from faketelegram import FakeTelegram
 from tests.conftest import make_picture, wait_until
 from tests.support.cli_parts import answer, call
 from tests.support.web_parts import file_url
-from warmer.cli.purging import purge_everything, purge_subjects
+from warmer.cli.purge_targets import purge_everything, purge_subjects
 from warmer.keys import Keys
 from warmer.photo import VariantSpec
 from warmer.wiring import WorkerContext
@@ -44,7 +44,7 @@ def test_partners_tombstones_and_the_schedule_stay(
 def test_purging_everything_works_in_batches(
     context: WorkerContext, redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warmer.cli.purging.SCAN_KEYS", 3)
+    monkeypatch.setattr("warmer.cli.purge_targets.SCAN_KEYS", 3)
     for number in range(10):
         redis.set(keys.preview(f"AgACAgIAAxkBAAIB{number:04}"), "{}")
     redis.set(kept := keys.forgotten("AgACAgIAAxkBAAIBgone"), "1")
@@ -78,7 +78,7 @@ def test_a_client_that_waits_for_a_later_format_still_gets_it(
 def test_purge_deletes_pictures(context: WorkerContext, redis: Redis, keys: Keys, names: list[str]) -> None:
     context.people.register(42, "Ann", FID)
     redis.set(keys.preview(FID), "{}")
-    assert answer("purge", "--json", *names) == {"purged": 1, "heard": True}
+    assert answer("purge", "--json", *names) == {"purged": 1, "acknowledged": True}
     assert not redis.exists(keys.preview(FID))
 
 

@@ -9,7 +9,7 @@ import pytest
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
 from tests.support.cli_parts import answer, call, fail, send_heartbeat
-from warmer.cli.refresh import RefreshBulk
+from warmer.cli.refresh import BulkRefreshing
 from warmer.cli.rows import Row
 from warmer.keys import REFRESHED_SECONDS, Subject
 from warmer.photo import PhotoSize
@@ -69,7 +69,7 @@ def test_a_file_id_is_refused_and_nothing_is_done(context: WorkerContext) -> Non
 def test_a_row_is_settled_when_its_look_up_has_an_outcome(context: WorkerContext) -> None:
     known, user_id = next_id(), next_id()
     context.redis.set(context.keys.unavailable(Subject.of_person(known)), "none")
-    bulk = RefreshBulk(context, sleep=lambda _: None)
+    bulk = BulkRefreshing(context, sleep=lambda _: None)
     progress = bulk.warm([Row(one, "", None) for one in (known, user_id)])
     assert [next(progress) for _ in range(3)] == [0] * 3  # that one has no photo is what the look-up may change
     end_look_up(context, known)
@@ -84,7 +84,7 @@ def test_a_row_is_not_settled_before_its_new_picture_is_shown(context: WorkerCon
     assert person
     context.people.show(person, old)
     context.redis.set(context.keys.unavailable(FILE_ID), "none")  # it need not be fetched
-    bulk = RefreshBulk(context, sleep=lambda _: None)
+    bulk = BulkRefreshing(context, sleep=lambda _: None)
     progress = bulk.warm([Row(user_id, "", None)])
     assert next(progress) == 0
     new = PhotoSize(FILE_ID + "new", "v", 320)
@@ -98,7 +98,7 @@ def test_a_row_is_not_settled_before_its_new_picture_is_shown(context: WorkerCon
 
 def test_a_refresh_within_a_minute_of_another_waits_for_its_end(context: WorkerContext) -> None:
     context.redis.set(context.keys.refreshed(Subject.of_person(user_id := next_id())), "1", ex=REFRESHED_SECONDS)
-    bulk = RefreshBulk(context, sleep=lambda _: None)
+    bulk = BulkRefreshing(context, sleep=lambda _: None)
     progress = bulk.warm([Row(user_id, "", None)])
     assert [next(progress), next(progress)] == [0, 0]
     assert context.redis.zscore(context.keys.schedule, Subject.of_person(user_id))
@@ -111,7 +111,7 @@ def test_pinned_and_forgotten_ids_are_settled_at_once(context: WorkerContext) ->
     context.people.register(pinned, "Ann", FILE_ID)
     context.redis.set(context.keys.unavailable(FILE_ID), "none")
     context.steps.forget.person(forgotten)
-    bulk = RefreshBulk(context)
+    bulk = BulkRefreshing(context)
     assert next(bulk.warm([Row(one, "", None) for one in (pinned, forgotten)])) == 2
     assert bulk.counts["none"] == 2
     assert context.steps.store.get_unavailable(Subject.of_person(forgotten))

@@ -21,7 +21,7 @@ from tests.conftest import next_id, wait_until
 from tests.support.cli_parts import answer, call, fail, send_heartbeat, started
 from tests.support.clock import Clock
 from tests.support.redis_nodes import RedisServer
-from warmer.cli.bulk import Bulk
+from warmer.cli.bulk import BulkWarming
 from warmer.cli.monitor import WorkerMonitor
 from warmer.cli.rows import Row
 from warmer.cli.warm import warm_all
@@ -98,7 +98,7 @@ def test_the_progress_bar_shows_obstacles_and_then_the_result(context: WorkerCon
     console = Console(file=seen, force_terminal=True, width=160)
     with ThreadPoolExecutor(1) as elsewhere:
         ended = elsewhere.submit(
-            warm_all, Bulk(context), WorkerMonitor(context, waits=True), [Row(user_id, "", None)], console
+            warm_all, BulkWarming(context), WorkerMonitor(context, waits=True), [Row(user_id, "", None)], console
         )
         wait_until(lambda: re.search(r"Telegram asks for \d+ s of pause", seen.getvalue()))
         heartbeat.close()
@@ -157,7 +157,7 @@ def test_ctrl_c_in_an_import_prints_one_line(
 ) -> None:
     send_heartbeat(context)
     if is_waiting:
-        monkeypatch.setattr("warmer.cli.warm.Bulk", partial(Bulk, sleep=interrupt_an_import))
+        monkeypatch.setattr("warmer.cli.warm.BulkWarming", partial(BulkWarming, sleep=interrupt_an_import))
     else:
         monkeypatch.setattr("warmer.cli.warm.check_servers", interrupt_an_import)
     result = call("warm", str(next_id()))
@@ -196,7 +196,7 @@ def warm_until_it_breaks(
     """Returns the failure of a command that waits for the second of two rows while `end` breaks Redis or the broker."""
     send_heartbeat(context)
     settle(context, first := next_id())
-    monkeypatch.setattr("warmer.cli.warm.Bulk", partial(Bulk, sleep=lambda _: end()))
+    monkeypatch.setattr("warmer.cli.warm.BulkWarming", partial(BulkWarming, sleep=lambda _: end()))
     return fail("warm", str(first), str(next_id()))
 
 

@@ -26,7 +26,7 @@ from warmer.webhook.payload import Payloads
 from web.api.openapi import DOCUMENT
 from web.api.partner_json import PartnerBody
 from web.api.partners import LIST_DEFAULT, LIST_MAX, ResolveBody, WarmBody
-from web.pages.demo import TryBody
+from web.pages.home import TryBody
 from web.photos.exchange import METHODS
 from web.photos.request import PREFIXES
 from web.photos.response import ABSENT_CACHE, CACHE_CONTROL, HIT, MISS

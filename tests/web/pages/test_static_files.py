@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from web.pages import static_files
-from web.pages.static_files import FOR_A_YEAR, FOR_MINUTES, NEVER
+from web.pages.static_files import CACHE_FOR_A_YEAR, CACHE_FOR_MINUTES, NO_STORE
 
 
 def make_app(folder: Path) -> Flask:
@@ -31,7 +31,7 @@ def test_browsers_keep_the_files_that_the_pages_name_for_a_year(client: FlaskCli
     assert len(named) == 6
     for name in named:
         answer = client.get(f"/{name}")
-        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, FOR_A_YEAR)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, CACHE_FOR_A_YEAR)
         assert answer.mimetype == ("text/css" if name.endswith(".css") else "text/javascript")
 
 
@@ -39,7 +39,7 @@ def test_browsers_keep_a_plain_name_for_minutes(client: FlaskClient) -> None:
     named = client.get(f"/{list_named(client.get('/').text)[0]}")
     answer = client.get("/static/page.css")
     assert (answer.data, answer.headers["ETag"]) == (named.data, named.headers["ETag"])
-    assert answer.headers["Cache-Control"] == FOR_MINUTES
+    assert answer.headers["Cache-Control"] == CACHE_FOR_MINUTES
 
 
 def test_nothing_keeps_a_file_that_another_release_sends_for_a_page(tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_nothing_keeps_a_file_that_another_release_sends_for_a_page(tmp_path: Pa
         for headers in ({}, {"Accept-Encoding": "gzip"}, {"Range": "bytes=0-1"}):
             answer = clients[other][0].get(address, headers=headers)
             assert answer.data == other.encode()[: 2 if headers.get("Range") else None]
-            assert answer.headers["Cache-Control"] == NEVER
-        assert clients[page][0].get(address).headers["Cache-Control"] == FOR_A_YEAR  # after the roll-out
+            assert answer.headers["Cache-Control"] == NO_STORE
+        assert clients[page][0].get(address).headers["Cache-Control"] == CACHE_FOR_A_YEAR  # after the roll-out
 
 
 def test_only_scripts_and_styles_are_served_and_change_the_digest(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_process_never_serves_later_files_under_the_address_of_earlier_ones(tm
     app = make_app(tmp_path)
     (tmp_path / "page.js").write_text("2")
     answer = app.test_client().get(f"/{app.jinja_env.globals['static']}/page.js")
-    assert (answer.text, answer.headers["Cache-Control"]) == ("1", FOR_A_YEAR)
+    assert (answer.text, answer.headers["Cache-Control"]) == ("1", CACHE_FOR_A_YEAR)
 
 
 def test_no_other_path_is_found(client: FlaskClient) -> None:

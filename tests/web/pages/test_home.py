@@ -19,7 +19,7 @@ from tests.support.web_parts import MakeApp, add_worker, as_user, file_url, new_
 from tests.web.pages.conftest import PAGE_KEY, sign_in
 from warmer.keys import Subject
 from web.api.rate_limit import WRONG_KEYS_PER_MINUTE
-from web.pages.demo import list_links
+from web.pages.home import list_links
 from web.wiring import get_web_context
 
 NAMES = [b"look-up-id", b'id="look-up"']
@@ -171,7 +171,7 @@ def test_the_demo_leads_to_docs_operations_flower_and_source(demo_app: Flask, mo
     named = Message()
     named["Project-URL"] = "Documentation, https://docs.example/a, b"
     named["Project-URL"] = "Source, https://source.example"
-    monkeypatch.setattr("web.pages.demo.metadata", lambda _: named)
+    monkeypatch.setattr("web.pages.home.metadata", lambda _: named)
     get_web_context(demo_app).photos.people.register(new_id(), "Ann", None)
     page = sign_in(demo_app.test_client()).get("/").get_data(as_text=True)
     links = re.findall(r'<a href="([^"]+)">(\w+)</a>', page)
@@ -186,7 +186,7 @@ def test_the_demo_leads_to_docs_operations_flower_and_source(demo_app: Flask, mo
 def test_the_page_of_a_bot_of_ones_own_leads_its_operator_alone_to_docs_and_operations(
     run_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.pages.demo.metadata", lambda _: Message())
+    monkeypatch.setattr("web.pages.home.metadata", lambda _: Message())
     page = sign_in(run_app.test_client()).get("/").get_data(as_text=True)
     docs = [("docs/tutorial.md", "Docs")] if "docs" in run_app.blueprints else []
     assert re.findall(r'<a href="([^"]+)">(\w+)</a>', page) == [*docs, ("ops", "Operations")]
@@ -196,7 +196,7 @@ def test_the_page_of_a_bot_of_ones_own_leads_its_operator_alone_to_docs_and_oper
 def test_the_demo_shows_no_link_to_a_placeholder(demo_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     named = Message()
     named["Project-URL"] = "Source, https://example.org/avatar-warmer"
-    monkeypatch.setattr("web.pages.demo.metadata", lambda _: named)
+    monkeypatch.setattr("web.pages.home.metadata", lambda _: named)
     with demo_app.app_context():
         names = [name for name, _ in list_links(get_web_context(demo_app).settings)]
     assert "Source" not in names

@@ -1,12 +1,8 @@
-"""The page at `/`, its field that looks up an id, and what keeps a demo on its own machine."""
+"""The page at `/`, and its field that looks up an id."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, metadata
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from init_data_py import sign
@@ -19,10 +15,7 @@ from web.api.partners import LIST_MAX, UserId, resolve
 from web.context import get_context
 from web.pages.context import PageContext
 from web.pages.operators import has_page_key, require_operator, sign_in
-from web.problems import Problem, parse_body, to_response
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+from web.problems import parse_body
 
 bp = Blueprint("pages", __name__)
 
@@ -32,7 +25,6 @@ PAGE_POLICY = (
 )
 
 PLACEHOLDER = "//example.org/"  # of a project that is not published yet: nothing is there
-HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
 class TryBody(BaseModel):
@@ -80,23 +72,6 @@ def look_up_one() -> Response:
     require_operator()
     user_id = parse_body(TryBody).id
     return jsonify(id=user_id, **resolve([user_id])[0])
-
-
-class LoopbackHostOnly:
-    """Refuses requests under any other name, so that no page of another site can read a demo through its own name."""
-
-    def __init__(self, inner: WSGIApplication) -> None:
-        self.inner = inner
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        target = environ.get("RAW_URI", "/")
-        # The name in an absolute target replaces the one in Host (RFC 9112, 3.2.2).
-        names = {environ.get("HTTP_HOST", ""), *([urlsplit(target).netloc] if "://" in target else [])}
-        is_malformed = "HTTP_HOST" not in environ and environ["SERVER_PROTOCOL"] != "HTTP/1.0"  # 400, as everywhere
-        if is_malformed or all(map(HOST.fullmatch, names)):
-            return self.inner(environ, start_response)
-        problem = Problem(403, "a demo answers only under the name of its own machine, such as 127.0.0.1")
-        return to_response(problem)(environ, start_response)
 
 
 def list_links(settings: Settings) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What `avatar-warmer purge` deletes: the pictures of an id, or all of them."""
+"""Finds and deletes the pictures that `avatar-warmer purge` names: those of an id, or all."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from warmer.state.purge import purge_photos
 from warmer.wiring import WorkerContext
 
 SCAN_KEYS = 1000  # per round trip
-PASSING = r"\d+\.\w+|preview|path|unavailable|failures|negative_count|backoff|lease|crashes|enqueued:\w+"
+REFETCHED = r"\d+\.\w+|preview|path|unavailable|failures|negative_count|backoff|lease|crashes|enqueued:\w+"
 
 
 def list_subjects(context: WorkerContext, user_id: int) -> list[str]:
-    """The id itself, and the pictures that it shows."""
+    """Return the id itself, and the pictures that it shows."""
     person = context.people.get(user_id)
     return list(dict.fromkeys([Subject.of_person(user_id), *filter(None, (*person.shown, person.next_file_id))]))
 
@@ -31,10 +31,10 @@ def purge_subjects(context: WorkerContext, subjects: Sequence[str]) -> int:
 def purge_everything(context: WorkerContext) -> int:
     """Purge all subjects of this bot, batch by batch; the newest people are due at once. Returns the number."""
     prefix, number = context.keys.prefix, 0
-    passing = re.compile(re.escape(prefix) + r"\{(.+)\}:(?:" + PASSING + ")")
+    refetched = re.compile(re.escape(prefix) + r"\{(.+)\}:(?:" + REFETCHED + ")")
     names = context.redis.scan_iter(f"{prefix}{{*", count=SCAN_KEYS)
     while batch := list(islice(names, SCAN_KEYS)):
-        matches = [passing.fullmatch(name.decode()) for name in batch]
+        matches = [refetched.fullmatch(name.decode()) for name in batch]
         number += purge_photos(context.steps.store, {match[1] for match in matches if match})
     newest = context.people.list_recent_ids(context.people.keep)
     for start in range(0, len(newest), 50):
