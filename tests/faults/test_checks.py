@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import wait_until
+from tests.support.cli_parts import COMMAND
 from tests.support.faults import DEADLINE, Stage, run_stage_at, suspended
 from tests.support.redis_nodes import Node
 from tests.warmer.observe.test_checks import RIGHTS
@@ -120,3 +123,17 @@ def test_a_lost_bot_is_named_although_no_picture_is_fetched(stage: Stage, fault:
     finally:
         stage.fake.clear_faults()
     wait_for(stage)
+
+
+def diagnose(stage: Stage) -> tuple[int, str]:
+    """Returns the exit status, and the fault that the command names."""
+    command = [str(COMMAND), "diagnose", "--json", "--partners", "1"]
+    done = subprocess.run(command, env=stage.service.environment, capture_output=True, text=True, check=False)
+    return done.returncode, json.loads(done.stdout)["verdict"]["fault"]
+
+
+def test_diagnose_tells_that_the_web_tier_hangs_and_that_it_is_back(stage: Stage) -> None:
+    wait_for(stage)
+    with suspended(stage.processes("web")):
+        assert diagnose(stage) == (1, "ServiceDown")
+    wait_until(lambda: diagnose(stage)[1] != "ServiceDown", DEADLINE)

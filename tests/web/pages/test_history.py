@@ -13,8 +13,11 @@ EMPTY: Counter[str] = Counter()
 
 
 def test_counts_are_summed_and_samples_take_their_maximum() -> None:
-    buckets = [Counter({"hits": 2, "due": 5, "queue:hot": 9}), Counter({"hits": 3, "due": 4, "queue:hot": 0})]
-    assert add_up(buckets) == {"hits": 5, "due": 5, "queue:hot": 9}
+    buckets = [
+        Counter({"hits": 2, "due": 5, "late": 700, "queue:hot": 9}),
+        Counter({"hits": 3, "due": 4, "late": 400, "queue:hot": 0}),
+    ]
+    assert add_up(buckets) == {"hits": 5, "due": 5, "late": 700, "queue:hot": 9}
 
 
 def test_a_sampled_zero_differs_from_a_missing_sample() -> None:
