@@ -34,7 +34,7 @@ from web.api.rate_limit import RateLimiter
 from web.context import get_context
 from web.observe.access_log import AccessLog
 from web.observe.context import ObserveContext
-from web.observe.metrics import count_served
+from web.observe.metrics import LINES_DROPPED, count_served
 from web.observe.request_ids import RequestIds
 from web.pages.context import PageContext
 from web.photos.cache import ResponseCache
@@ -120,7 +120,7 @@ def open_context(
     pages = PageContext(
         settings, redis, keys, people, publisher, schedule, budget, health, outbox, wall_clock=wall_clock
     )  # fmt: skip
-    access_log = AccessLog(partial(count_served, stats))
+    access_log = AccessLog(partial(count_served, stats), count_dropped=LINES_DROPPED.inc)
     observe = ObserveContext(
         redis, keys, publisher, schedule, budget, stats, access_log, health, outbox, clock=clock, wall_clock=wall_clock
     )

@@ -34,6 +34,7 @@ share_metrics()
 PHOTOS = Counter("avatar_photos", "Answers of photo routes: hit, miss, not_found, error, refused.", ["result"])
 PHOTO_SECONDS = Histogram("avatar_photo_seconds", "Response time of served photos.", ["cache"], buckets=SECONDS)
 OVERLOADED = Counter("avatar_shed", "Misses that got 503 at once: too many requests wait, or the broker is away.")
+LINES_DROPPED = Counter("avatar_log_lines_dropped", "Lines of hits that were dropped while nobody read the log.")
 REQUESTS = Counter("avatar_requests", "Answers of all routes by endpoint and status.", ["endpoint", "status"])
 
 
@@ -177,7 +178,7 @@ def _show_checks(health: Health) -> Metric:
 
 def render_metrics(context: ObserveContext) -> tuple[bytes, str]:
     """The exposition and its content type: the processes of this machine, through their shared folder, and Redis."""
-    context.access_log.write()
+    context.access_log.count()
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     processes = SharedMetrics(folder) if folder else REGISTRY
     return generate_latest(processes) + generate_latest(RedisFigures(context)), CONTENT_TYPE_LATEST

@@ -98,4 +98,62 @@ def test_the_calling_thread_writes_nothing() -> None:
     with closing(AccessLog(lambda _: writers.add(threading.current_thread().name))) as access_log:
         access_log.note(served())
         wait_until(lambda: writers)
-    assert writers == {"access-log"}
+    assert writers <= {"access-log", "access-figures"}
+
+
+class StoppedReader(logging.Handler):
+    """A log that nobody reads until `goes_on` is set: each write hangs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs, self.goes_on, self.messages = threading.Event(), threading.Event(), list[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.hangs.set()
+        assert self.goes_on.wait(60)
+        self.messages.append(record.getMessage())
+
+
+@pytest.fixture
+def stopped() -> Iterator[StoppedReader]:
+    """The handler of all lines of the web tier."""
+    reader, logger = StoppedReader(), logging.getLogger()
+    level = logger.level
+    logger.addHandler(reader)
+    logger.setLevel(logging.INFO)
+    yield reader
+    reader.goes_on.set()
+    logger.setLevel(level)
+    logger.removeHandler(reader)
+
+
+def test_while_nobody_reads_the_log_entries_are_counted_and_few_lines_wait(
+    access_log: AccessLog, stopped: StoppedReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.observe.access_log.LINES_MAX", 5)
+    dropped: list[int] = []
+    access_log._count_dropped = dropped.append
+    access_log.note(served("first"))
+    assert stopped.hangs.wait(60)
+    for number in range(8):
+        access_log.note(served(str(number)))
+    access_log.count()  # as a scrape of /metrics does
+    wait_until(lambda: len(counted) == 9)
+    assert sum(dropped) == 3
+    stopped.goes_on.set()
+    missing = "3 lines of served pictures and lists are missing: nobody read the log"
+    wait_until(lambda: missing in stopped.messages)
+    access_log.note(served("last"))
+    wait_until(lambda: stopped.messages[-1].startswith("📸 Photo served for last"))
+    assert len(stopped.messages) == 1 + 5 + 1 + 1
+
+
+def test_closing_waits_for_no_reader_of_the_log(stopped: StoppedReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warmer.repeater.CLOSE_SECONDS", 0.05)
+    kept: list[Entry] = []
+    access_log = AccessLog(kept.extend)
+    access_log.note(served())
+    assert stopped.hangs.wait(60)
+    access_log.note(served("last"))
+    access_log.close()
+    assert kept == [served(), served("last")]

@@ -35,7 +35,7 @@ from web.wiring import get_web_context
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 Read = Callable[[], Figures]
 COUNTED = {
-    "avatar_photos", "avatar_photo_seconds", "avatar_shed", "avatar_requests",
+    "avatar_photos", "avatar_photo_seconds", "avatar_shed", "avatar_requests", "avatar_log_lines_dropped",
     "avatar_warmings", "avatar_warm_seconds", "avatar_warm_step_seconds",
     "avatar_upstream_calls", "avatar_upstream_seconds", "avatar_upstream_pauses", "avatar_webhook_events",
 }  # fmt: skip
@@ -114,6 +114,16 @@ def test_answers_are_counted_by_endpoint_and_status_without_paths(client: FlaskC
         key = ("avatar_requests_total", (("endpoint", endpoint), ("status", status)))
         assert now[key] - before.get(key, 0) == 1
     assert not any("987654321" in value for _, labels in now for _, value in labels)
+
+
+def test_a_scrape_counts_the_newest_hits_and_waits_for_no_reader_of_the_log(
+    app: Flask, client: FlaskClient, figures: Read
+) -> None:
+    before, access_log = figures(), get_web_context(app).observe.access_log
+    key = ("avatar_photos_total", (("result", "hit"),))
+    with access_log._writing:  # as the writer that hangs
+        client.get(file_url(store_picture(app)))
+        assert figures()[key] - before.get(key, 0) == 1
 
 
 @pytest.mark.usefixtures("redis", "telegram")
