@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import math
-import re
 import select
 import socket
 import struct
@@ -16,6 +15,7 @@ from gunicorn.workers.gthread import TConn
 
 from web.problems import MAX_BODY_BYTES
 from web.server.fast_path import Miss
+from web.server.framing import CHUNKED, EXPECTS, HEAD_END, count_body_bytes, find_next_chunk
 
 MAX_HEAD_BYTES = 32 * 2**10
 RECEIVE_BYTES = 16 * 2**10
@@ -25,12 +25,6 @@ SEND_BUFFER_BYTES = 2**16
 THREAD_BUFFER_BYTES = 2**18
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SEND_TIME = struct.pack("@ll", 0, 100_000)  # struct timeval: seconds, microseconds
-# Only a guess where a request ends, so that threads seldom wait. Gunicorn alone parses it.
-HEAD_END = re.compile(rb"\n\r?\n")  # a bare line feed is invalid, and refused at once
-LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r?\n", re.IGNORECASE)
-EXPECTS = re.compile(rb"\nexpect:[^\n]*(?=\n)", re.IGNORECASE)  # the client sends its body after "100 Continue"
-CHUNKED = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
-CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 MAX_CHUNKED_BYTES = 2 * MAX_BODY_BYTES  # with their sizes; the app's limit counts the body alone
 
 
@@ -218,30 +212,3 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     def _cut(self) -> None:
         self.is_cut, self.whole_bytes = True, len(self.received)
-
-
-def find_next_chunk(received: bytes | bytearray, at: int) -> tuple[int, bool]:
-    """Go on from a chunk that starts at `at`. Returns the start of the first incomplete chunk, or the end of the body.
-
-    The flag says which of the two. Raises ValueError if this is no chunk; gunicorn then refuses it, too.
-    """
-    while (line_end := received.find(b"\r\n", at)) >= 0:
-        size = CHUNK_SIZE.match(received, at)
-        if size is None:
-            raise ValueError("no size of a chunk")
-        if int(size[1], 16) == 0:
-            end = received.find(b"\r\n\r\n", line_end)  # of the trailers, if any
-            return (end + 4, True) if end >= 0 else (at, False)
-        behind = size.end() + int(size[1], 16) + len(b"\r\n")
-        if behind > len(received):
-            return at, False
-        at = behind
-    return at, False
-
-
-def count_body_bytes(head: bytes | bytearray) -> int:
-    """The length of the body that follows at once and will be read. A longer body is refused unread."""
-    length = LENGTH.search(head)
-    if length is None or EXPECTS.search(head) or int(length[1]) > MAX_BODY_BYTES:
-        return 0
-    return int(length[1])

@@ -27,6 +27,8 @@ RELIED_UPON = {
     # A thread gets the bytes that the loop has read, and leaves those that it has read ahead.
     "gunicorn.http.parser:Parser": "3a9c06e348c7",
     "gunicorn.http.unreader:Unreader": "84aaa8f91fcd",
+    # Where a body ends (web/server/framing.py); it also takes CHUNK_EXT_RE and DEFAULT_MAX_CHUNK_SIZE_LINE from there.
+    "gunicorn.http.body:ChunkedReader": "c1aa79e0ae04",
     # What is plain (web/server/plain_request.py) is a part of what these accept.
     "gunicorn.http.message:HeaderPolicy": "84bc24b291e7",
     "gunicorn.http.message:Message": "1998788a8a48",
