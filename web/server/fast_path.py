@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gunicorn import SERVER, util
+from gunicorn.config import Config
 
 from warmer.request_id import HEADER
 from web.photos.app import PhotoLayer
@@ -22,6 +23,14 @@ from web.server.plain_request import FIELD_MAX, FIELDS_MAX, LINE_MAX
 from web.signals import announce, has_foreign_receivers, photo_served
 
 HIT_LINE = to_lines([HIT])
+# Settings of gunicorn that decide how it reads or refuses a plain request, or what else it does for one.
+AS_BY_DEFAULT = (
+    "protocol", "proxy_protocol", "http2_cleartext", "http_parser",
+    "secure_scheme_headers", "forwarder_headers", "header_map", "strip_header_spaces", "casefold_http_method",
+    "permit_obsolete_folding", "permit_unconventional_http_method", "permit_unconventional_http_version",
+    "max_requests", "pre_request", "post_request",
+    "accesslog", "statsd_host", "logger_class", "logconfig", "logconfig_json",
+)  # fmt: skip
 
 
 class Miss(NamedTuple):
@@ -120,19 +129,12 @@ def permits_the_fast_path(cfg: Any) -> bool:
         (cfg.limit_request_fields, FIELDS_MAX),
         (cfg.limit_request_field_size, FIELD_MAX),
     )
-    settings = cfg.settings
+    defaults = Config().settings
     return (
-        (cfg.protocol, cfg.proxy_protocol, cfg.http2_cleartext, bool(cfg.is_ssl)) == ("http", "off", "off", False)
+        all(cfg.settings[name].get() == defaults[name].get() for name in AS_BY_DEFAULT)
+        and not cfg.is_ssl
         and all(limit == 0 or limit >= needed for limit, needed in limits)
         and cfg.keepalive > 0
-        and cfg.max_requests == 0  # the loop counts none
-        and cfg.accesslog
-        is cfg.statsd_host
-        is cfg.logconfig
-        is cfg.logconfig_json
-        is None  # nor does it log for gunicorn
         and (cfg.disable_redirect_access_to_syslog or not cfg.syslog)
-        and settings["logger_class"].get() == settings["logger_class"].default
-        and all(settings[hook].get() is settings[hook].default for hook in ("pre_request", "post_request"))
         and not os.environ.get("SCRIPT_NAME")  # gunicorn would take it from the path
     )

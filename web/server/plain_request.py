@@ -15,7 +15,7 @@ import re
 
 from web.photos.request import LIST_PATH, PRIVATE_NETWORK, REMEMBERED_CHARACTERS, ListRequest, RawRequest
 
-# Characters of path, query and Accept: a longer request takes long to read, and is read each time.
+# Characters of path, query and, for a picture, Accept: a longer request takes long to read, and is read each time.
 TARGET_MAX = REMEMBERED_CHARACTERS
 ETAGS_MAX = 200  # characters of If-None-Match; a longer list takes long, too
 NAME_MAX, VALUE_MAX, FIELDS_MAX = 64, 4096, 50  # characters of a field, and fields
@@ -50,16 +50,20 @@ def parse_plain(data: bytes) -> RawRequest | ListRequest | None:
         return None
     if given.get("connection", "keep-alive").lower() != "keep-alive":
         return None
+    query = query or ""
+    target_length = len(path) + len(query)
     if path == LIST_PATH:
+        if target_length > TARGET_MAX:
+            return None
         return ListRequest(
             method,
-            query or "",
+            query,
             given.get("authorization", ""),
             given.get("origin"),
             given.get("accept-encoding"),
             given.get("x-request-id"),
         )
-    query, accept, etags = query or "", given.get("accept", ""), given.get("if-none-match")
-    if len(path) + len(query) + len(accept) > TARGET_MAX or len(etags or "") > ETAGS_MAX:
+    accept, etags = given.get("accept", ""), given.get("if-none-match")
+    if target_length + len(accept) > TARGET_MAX or len(etags or "") > ETAGS_MAX:
         return None
     return RawRequest(method, path, query, accept, etags, given.get("x-request-id"))

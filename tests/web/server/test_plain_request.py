@@ -219,8 +219,8 @@ def test_what_is_odd_is_not_plain(what: str) -> None:
     assert parse_plain(ODD[what]) is None
 
 
-def test_the_limits_are_those_of_the_longest_plain_request() -> None:
-    path = f"/api/photos/file/{'a' * 256}"
+@pytest.mark.parametrize("path", [f"/api/photos/file/{'a' * 256}", LIST_PATH])
+def test_the_limits_are_those_of_the_longest_plain_request(path: str) -> None:
     longest = f"HEAD {path}?{'a' * (TARGET_MAX - len(path))} HTTP/1.1"
     field = f"{'X' * 64}:{'a' * 4096}"
     data = head(longest, field, *[f"X-{number}: 1" for number in range(48)])
@@ -255,6 +255,15 @@ def test_a_field_that_takes_long_to_read_is_plain_only_if_it_is_short(name: str,
         ("proxy_protocol", "auto"),
         ("protocol", "uwsgi"),
         ("http2_cleartext", "both"),
+        ("http_parser", "fast"),
+        ("secure_scheme_headers", {"X-FORWARDED-PROTO": "https", "X-SCHEME": "https"}),
+        ("forwarder_headers", "*"),
+        ("header_map", "dangerous"),
+        ("strip_header_spaces", True),
+        ("casefold_http_method", True),
+        ("permit_obsolete_folding", True),
+        ("permit_unconventional_http_method", True),
+        ("permit_unconventional_http_version", True),
         ("certfile", "x.pem"),
         ("pre_request", lambda _worker, _request: None),
         ("post_request", lambda _worker, _request, _environ, _response: None),
