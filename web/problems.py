@@ -9,37 +9,13 @@ from typing import Any, TypeVar
 from flask import Flask, Response, request
 from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
-from redis.exceptions import (
-    AskError,
-    BusyLoadingError,
-    ClusterDownError,
-    ConnectionError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-    TryAgainError,
-)
+from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable
 from werkzeug.http import HTTP_STATUS_CODES
 
+from warmer.redis_errors import is_away
+
 Model = TypeVar("Model", bound=BaseModel)
-AWAY = (
-    ConnectionError,
-    TimeoutError,
-    BusyLoadingError,
-    ReadOnlyError,
-    OutOfMemoryError,
-    ClusterDownError,
-    TryAgainError,  # the slot is moving
-    AskError,  # the slot has moved
-    NoPermissionError,  # an operator can grant the right while we run
-)
-# The same in words, where redis-py has no class. The second one: the server becomes a replica while a call waits. The
-# last two: a script lacks a right, from Redis 7.2 on and before.
-AWAY_IN_WORDS = ("MISCONF ", "UNBLOCKED ", "ACL failure in script", "The user executing the script ")
 MAX_BODY_BYTES = 64 * 2**10
 log = logging.getLogger(__name__)
 OWN_HEADERS = ("Content-Type", "Content-Length")
@@ -78,13 +54,6 @@ def to_problem(error: BaseException) -> HTTPException:
         return ServiceUnavailable("the store is away, try again soon", retry_after=1)
     log.error("internal error", exc_info=error)
     return InternalServerError()
-
-
-def is_away(error: RedisError) -> bool:
-    """Whether Redis cannot serve now. Any other error is a mistake of ours."""
-    # A pipeline prefixes the server's message.
-    said = str(error) if isinstance(error, ResponseError) else ""
-    return isinstance(error, AWAY) or any(words in said for words in AWAY_IN_WORDS)
 
 
 def to_response(error: HTTPException) -> Response:

@@ -16,7 +16,8 @@ OURS = ("warmer", "web")
 # The rooms that each room of `warmer` may import, besides the shared vocabulary in the root.
 VOCABULARY = {
     "settings", "sources", "open_files", "errors", "keys", "slots", "photo", "photo_urls", "cache_tags", "etag",
-    "formats", "names", "deadline", "request_id", "redaction", "redis_url", "http_url", "repeater", "log_line",
+    "formats", "names", "deadline", "request_id", "redaction", "redis_url", "redis_errors", "http_url", "repeater",
+    "log_line",
 }  # fmt: skip
 ROOMS: dict[str, set[str]] = {
     "redis_client": set(),

@@ -28,7 +28,7 @@ from tests.support.web_parts import (
     store_picture,
     user_url,
 )
-from web.problems import is_away
+from warmer.redis_errors import is_away
 from web.wiring import get_web_context
 
 
@@ -189,7 +189,14 @@ def refuse_by_acl_within_scripts(app: Flask) -> None:
     app.config["server"].client.execute_command("ACL", "SETUSER", "default", "-set")
 
 
-REFUSALS = [refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk, refuse_by_acl, refuse_by_acl_within_scripts]
+def refuse_without_replicas(app: Flask) -> None:
+    app.config["server"].client.config_set("min-replicas-to-write", 1)
+
+
+REFUSALS = [
+    refuse_for_memory, refuse_as_a_replica, refuse_for_a_full_disk, refuse_by_acl, refuse_by_acl_within_scripts,
+    refuse_without_replicas,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("refuse", REFUSALS)
@@ -220,6 +227,21 @@ def test_a_wait_that_ends_because_the_server_becomes_a_replica_is_an_outage(tmp_
         with pytest.raises(ResponseError) as caught:
             popped.result()
     assert is_away(caught.value)
+
+
+def test_while_a_script_blocks_redis_requests_are_503(patient_app: Flask, as_server: Headers) -> None:
+    with patient_app.config["server"].client as client, ThreadPoolExecutor(1) as pool:
+        client.config_set("lua-time-limit", 1)
+        endless = pool.submit(client.eval, "while true do end", 0)
+        try:
+            for path in (patient_app.config["stored"], "/api/partner/42"):
+                answer = ask(patient_app, "GET", path, headers=as_server)
+                assert_problem(answer, 503)
+                assert answer.headers["Retry-After"] == "1"
+        finally:
+            wait_until(client.script_kill)
+        with pytest.raises(ResponseError):
+            endless.result()
 
 
 def test_a_wrong_command_is_an_error_of_ours_and_not_an_outage(redis: Redis) -> None:

@@ -11,16 +11,14 @@ from amqp.exceptions import AccessRefused, NotAllowed
 from redis import Redis
 from redis.exceptions import (
     AuthenticationError,
-    BusyLoadingError,
     NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
 )
 
 from warmer.broker.publish import BROKER_FAILED, Publisher
 from warmer.broker.rights import list_denied_channels
 from warmer.keys import Keys
+from warmer.redis_errors import find_code
 from warmer.state.budget import Trouble, read_trouble
 from warmer.state.rights import list_denied
 from warmer.state.workers import BotState, Heartbeats, WorkerStatus, judge_bot, read_heartbeats
@@ -35,6 +33,14 @@ STATES: dict[str, tuple[str, ...]] = {
 }
 DENIED = (NoPermissionError, AuthenticationError, AccessRefused, NotAllowed)
 LOADING = "it still loads its data"  # a reason why Redis is away, which ends on its own
+REASONS = {  # by the code of its refusal
+    "OOM": "it is full, and refuses writes",
+    "READONLY": "it is a replica, which is read-only",
+    "LOADING": LOADING,
+    "MISCONF": "it cannot write to its disk, and refuses writes",
+    "NOREPLICAS": "it has too few replicas, and refuses writes",
+    "BUSY": "it is busy with a script",
+}
 RIGHTS_SECONDS = 10.0  # between two looks at the rights
 BROKER_SECONDS = 1.0  # for so long a broker that failed is not asked again
 log = logging.getLogger(__name__)
@@ -197,15 +203,7 @@ def _name(error: BaseException | None) -> str:
 
 def explain(error: RedisError) -> str:
     """Why Redis did not do something, in words. The text of most errors may contain a URL."""
-    if isinstance(error, OutOfMemoryError):
-        return "it is full, and refuses writes"
-    if isinstance(error, ReadOnlyError):
-        return "it is a replica, which is read-only"
-    if isinstance(error, BusyLoadingError):
-        return LOADING
-    if str(error).startswith("MISCONF"):
-        return "it cannot write to its disk, and refuses writes"
-    return type(error).__name__
+    return REASONS.get(find_code(error)) or type(error).__name__
 
 
 def _list_denied_by(error: RedisError) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from redis.exceptions import RedisError
 
 from warmer.keys import Keys
 from warmer.photo_urls import PhotoUrls
-from web.problems import Problem, is_away
+from warmer.redis_errors import is_away
+from web.problems import Problem
 
 PER_MINUTE = {"user": 10, "server": 30_000}  # writes, by role
 WRONG_KEYS_PER_MINUTE = 20  # by address

@@ -11,12 +11,12 @@ from redis.exceptions import RedisError
 from warmer.broker.publish import BROKER_FAILED
 from warmer.observe.checks import Health
 from warmer.observe.verdict import Observed, Verdict, find_runbook, make_verdict
+from warmer.redis_errors import is_away
 from warmer.state.failures import Failure, list_failures
 from warmer.state.outbox import Undelivered
 from warmer.state.stats import list_minutes
 from web.pages.context import PageContext
 from web.pages.history import Figures, add_up, split_steps, summarize
-from web.problems import is_away
 
 DAY_MINUTES, HOUR_MINUTES = 1440, 60
 

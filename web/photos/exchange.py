@@ -10,6 +10,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from warmer.photo import Unavailable
+from warmer.redis_errors import is_away
 from warmer.request_id import working_for
 from web.photos.cache import Answer, Headers
 from web.photos.context import PhotoContext
@@ -28,7 +29,7 @@ from web.photos.response import (
     list_own_headers,
     to_reply,
 )
-from web.problems import Problem, is_away, to_problem, to_response
+from web.problems import Problem, to_problem, to_response
 from web.signals import announce, photo_not_found, photo_not_served, photo_overloaded, photo_served
 
 METHODS = ["GET", "HEAD", "OPTIONS"]
