@@ -219,6 +219,19 @@ def test_without_writes_hits_and_lists_are_served_and_other_requests_are_503(
     assert (warm.status_code, warm.headers["Retry-After"]) == (503, "1")
 
 
+@pytest.mark.parametrize("who", ["server", "user"])
+def test_a_partner_is_deleted_while_redis_is_full(patient_app: Flask, as_server: Headers, who: str) -> None:
+    ask(patient_app, "GET", "/api/partner/recent", headers=as_server)
+    wait_until(lambda: get_web_context(patient_app).api.lists.hears_purges)  # so the deletion waits for this process
+    refuse_for_memory(patient_app)
+    if who == "server":
+        deleted = ask(patient_app, "DELETE", "/api/partner/42", headers=as_server)
+    else:
+        deleted = ask(patient_app, "DELETE", "/api/partner/me", headers=as_user(42))
+    assert deleted.status_code == 204
+    assert ask(patient_app, "GET", "/api/partner/42", headers=as_server).status_code == 404
+
+
 def test_a_wait_that_ends_because_the_server_becomes_a_replica_is_an_outage(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server, ThreadPoolExecutor(1) as pool:
         popped = pool.submit(server.client.blpop, ["nothing"], 60)

@@ -13,9 +13,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import request
+from redis.exceptions import RedisError
 
 from warmer.keys import MAX_ID
 from warmer.names import NAME_MAX, is_blank, without_controls
+from warmer.redis_errors import is_full
 from web.api.callers import Caller, Role
 from web.api.context import ApiContext
 from web.context import get_context
@@ -52,6 +54,15 @@ def require(*roles: Role, takes_basic: bool = False) -> Caller:
 def count_write(caller: Caller) -> None:
     """Count a write of this caller. Raises Problem: 429 over the limit."""
     get_context(ApiContext).rate_limiter.count(caller.role, caller.id, request.method)
+
+
+def count_deletion(caller: Caller) -> None:
+    """As `count_write`; while Redis is full, nothing can be counted, and a deletion still goes on: it frees memory."""
+    try:
+        count_write(caller)
+    except RedisError as error:
+        if not is_full(error):
+            raise
 
 
 def count_wrong_key() -> None:

@@ -13,7 +13,7 @@ from werkzeug.routing import BaseConverter
 from warmer.deadline import Deadline
 from warmer.flow.forget import wait_for_acknowledgements
 from warmer.keys import MAX_ID, Subject, parse_user_id
-from web.api.auth import count_write, require
+from web.api.auth import count_deletion, count_write, require
 from web.api.context import ApiContext
 from web.api.partner_json import FileId, PartnerBody, show_partners, show_status
 from web.api.recent import find_list, wait_until_listed
@@ -76,7 +76,7 @@ def get_me() -> Response:
 def forget_me() -> tuple[str, int]:
     """Forget everything about the caller."""
     caller = require("user")
-    count_write(caller)
+    count_deletion(caller)
     return _forget(caller.id)
 
 
@@ -100,7 +100,7 @@ def get_partner(name: str) -> Response:
 def forget_partner(name: str) -> tuple[str, int]:
     """Forget everything about this partner."""
     caller, partner_id = require("server"), _parse_id(name)
-    count_write(caller)
+    count_deletion(caller)
     return _forget(partner_id)
 
 

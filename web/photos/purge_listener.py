@@ -7,12 +7,16 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.exceptions import ConnectionError, ResponseError
 
 from warmer.keys import ACKNOWLEDGED_SECONDS, Keys
+from warmer.state.scripts import load_script
+
+if TYPE_CHECKING:
+    from redis.commands.core import Script
 
 RETRY_SECONDS = 0.25
 READ_SECONDS = 1.0
@@ -84,13 +88,10 @@ class PurgeListener:
         if thread is not None:
             thread.join()
 
-    def _acknowledge(self, key: str, redis: Redis) -> None:
+    def _acknowledge(self, key: str, push: Script) -> None:
         try:
-            with redis.pipeline() as pipe:
-                pipe.lpush(key, "1")
-                pipe.expire(key, ACKNOWLEDGED_SECONDS)
-                pipe.execute()
-        except ResponseError as error:  # full or read-only; the purges before it were handled all the same
+            push(keys=[key], args=[ACKNOWLEDGED_SECONDS])
+        except ResponseError as error:  # such as read-only; the purges before it were handled all the same
             log.warning("purges not acknowledged: %s", type(error).__name__)
 
     def _listen_on(self) -> None:
@@ -106,6 +107,7 @@ class PurgeListener:
                 self._closed.wait(RETRY_SECONDS)
 
     def _listen(self, redis: Redis) -> None:
+        push = load_script(redis, "lua/acknowledge.lua")
         with redis.pubsub() as channel:  # type: ignore[no-untyped-call]  # untyped in redis-py
             if self._has_slots:
                 channel.ssubscribe(self._keys.purge, self._keys.acknowledge)
@@ -118,18 +120,18 @@ class PurgeListener:
             while silent_reads < SILENT_READS_MAX and not self._closed.is_set():
                 if message := channel.get_message(timeout=self._read_seconds):
                     silent_reads = 0
-                    self._act_on(message, redis)
+                    self._act_on(message, push)
                     continue
                 silent_reads += 1
                 if silent_reads == SILENT_READS_MAX / 2:
                     channel.ping()
         raise ConnectionError("no pong")  # half open: every later purge would be lost
 
-    def _act_on(self, message: dict[str, Any], redis: Redis) -> None:
+    def _act_on(self, message: dict[str, Any], push: Script) -> None:
         kind, name = message["type"], (message["channel"] or b"").decode()
         if kind in MESSAGES and name == self._keys.acknowledge:
             self._on_acknowledge()
-            self._acknowledge(message["data"].decode(), redis)
+            self._acknowledge(message["data"].decode(), push)
         elif kind in MESSAGES:
             self._actions[name](message["data"].decode(errors="replace"))
         elif kind in SUBSCRIBED and name == self._keys.purge:
