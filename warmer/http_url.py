@@ -17,6 +17,7 @@ from warmer.sources import find_folder
 HOST = r"^([A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?)$"  # to listen at
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 TOKEN = re.compile(r"[0-9]{3,20}:[A-Za-z0-9_-]{10,}|/bot[0-9]*(?:/|$)|/bot[0-9]+:", re.IGNORECASE)
+ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 NAT64 = IPv6Network("64:ff9b::/96")  # an IPv4 address ends it (RFC 6052)
 ENCODE = "a user name or password with /, #, ?, @ or [ in it must be percent-encoded"
 
@@ -52,6 +53,23 @@ def check_public_url(value: str) -> str:
     if value and not re.fullmatch(r"[a-z]+://[A-Za-z0-9._:\[\]-]+(/[!-~]*)?", check_root_url(value)):
         raise ValueError("must be ASCII without spaces: write an international name as xn--…, other characters as %XX")
     return check_root_url(value)
+
+
+def parse_origin(value: str) -> str:
+    """Return the origin as browsers send it: without the default port, an IPv6 address at its shortest.
+
+    Raises ValueError if no browser sends it.
+    """
+    try:
+        url = urlsplit(value)
+        port, host = url.port, url.hostname or ""
+        host = f"[{ip_address(host)}]" if ":" in host else host
+    except ValueError:
+        port, host = 0, ""
+    if not ORIGIN.fullmatch(value) or not host or port == 0:
+        raise ValueError("must name origins such as https://app.example.org, an international name as xn--…")
+    is_default = port in (None, 443 if url.scheme == "https" else 80)
+    return f"{url.scheme}://{host}" + ("" if is_default else f":{port}")
 
 
 def check_proxy_url(value: SecretStr) -> SecretStr:
@@ -141,6 +159,7 @@ def is_sent_in_plain_text(value: str) -> bool:
 TelegramUrl = Annotated[str, AfterValidator(check_telegram_url)]
 WebhookUrl = Annotated[str, AfterValidator(check_webhook_url)]
 WebhookSecrets = Annotated[tuple[SecretStr, ...], AfterValidator(check_webhook_secrets)]
+Origin = Annotated[str, AfterValidator(parse_origin)]
 PublicUrl = Annotated[str, AfterValidator(check_public_url)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(check_proxy_url)]
 CertificatesFile = Annotated[Path, AfterValidator(check_certificates)]

@@ -10,6 +10,7 @@ api/ registers and lists; receivers hear its signals and warm ahead; pages/ are 
 from __future__ import annotations
 
 import atexit
+import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -71,13 +72,15 @@ def create_app(
 def _allow_origins(app: Flask, origins: Sequence[str]) -> None:
     """Let pages of these origins call the API."""
     if origins:
+        # One pattern: flask-cors takes a text for a pattern if it holds a bracket, as an IPv6 address does.
+        exactly = re.compile(rf"(?:{'|'.join(map(re.escape, origins))})\Z")
         CORS(
             app,
             resources=r"/api/.*",
-            origins=list(origins),
+            origins=exactly,
             send_wildcard=True,
             allow_headers=["Authorization", "Content-Type", REQUEST_ID],
-            expose_headers=[REQUEST_ID],
+            expose_headers=[REQUEST_ID, "Retry-After", "X-Response-Time"],
             always_send=False,  # without an Origin the answer would name all of them
         )
 

@@ -69,8 +69,8 @@ def test_a_proxy_may_have_a_login(env: Set, url: str) -> None:
         ("PHOTO_FORMATS", "avif,webp", ("avif", "webp")),
         (
             "CORS_ORIGINS",
-            "https://a.example.org, http://localhost:3000",
-            ("https://a.example.org", "http://localhost:3000"),
+            "https://A.example.org:443, http://localhost:3000, http://[0::1]:3000",
+            ("https://a.example.org", "http://localhost:3000", "http://[::1]:3000"),
         ),
         ("PUBLIC_URL", "https://photos.example.org/base/", "https://photos.example.org/base"),
         ("TELEGRAM_RATE", "0.5", 0.5),

@@ -53,7 +53,10 @@ BAD = {
     "PORT": ["0", "65536", "http", "80.5", "-1", ":8000", "8000/tcp", "0.0.0.0:8000"],
     "PUBLIC_URL": ["photos.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://", *UNPRINTABLE],
     "DOCS_URL": ["docs.example.org", "ftp://a", "https://a?b=c", "https://u:p@a", "https://", *UNPRINTABLE],
-    "CORS_ORIGINS": ["*", "example.org", "https://a/path", "https://a, *", "https://*.example.org", "null"],
+    "CORS_ORIGINS": [
+        "*", "example.org", "https://a/path", "https://a, *", "https://*.example.org", "null", "https://a[", "https://[a]",
+        "https://u@a", "https://a:0", "https://a:65536", "https://ä.example",
+    ],
     "FLOWER_PORT": ["0", "x"],
     "PAGE_KEY": ["x", "x" * 31],
     "FLOWER_MAX_TASKS": ["0", "x"],

@@ -80,17 +80,24 @@ def test_by_default_other_origins_get_no_cors_headers(client: FlaskClient, path:
 
 @pytest.fixture
 def open_client(redis: object, telegram: object, make_app: MakeApp) -> FlaskClient:
-    return make_app(cors_origins=f"{OURS},https://b.example").test_client()
+    return make_app(cors_origins=f"{OURS},https://b.example,http://[::1]:3000").test_client()
 
 
 def test_configured_origins_may_use_the_api(open_client: FlaskClient) -> None:
-    answers = [open_client.get("/api/partner/recent", headers={"Origin": one}) for one in (OURS, "https://b.example")]
-    assert [answer.headers.getlist(ALLOWED) for answer in answers] == [[OURS], ["https://b.example"]]
+    origins = [OURS, "https://b.example", "http://[::1]:3000"]
+    answers = [open_client.get("/api/partner/recent", headers={"Origin": one}) for one in origins]
+    assert [answer.headers.getlist(ALLOWED) for answer in answers] == [[one] for one in origins]
     assert all("Origin" in answer.headers["Vary"] for answer in answers)
     assert "Access-Control-Allow-Credentials" not in answers[0].headers
 
 
-@pytest.mark.parametrize("origin", [THEIRS, "null", f"{OURS}.evil", f"{OURS}:8443", "http://app.example", "", None])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        THEIRS, "null", f"{OURS}.evil", f"{OURS}:8443", "http://app.example", "", None,
+        "http://1:3000", "https://appxexample",
+    ],
+)  # fmt: skip
 def test_other_origins_may_not_use_the_api(open_client: FlaskClient, origin: str | None) -> None:
     headers = {} if origin is None else {"Origin": origin}
     assert ALLOWED not in open_client.get("/api/partner/recent", headers=headers).headers
@@ -99,6 +106,12 @@ def test_other_origins_may_not_use_the_api(open_client: FlaskClient, origin: str
 @pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/try"])
 def test_configured_origins_get_cors_headers_only_for_the_api(open_client: FlaskClient, path: str) -> None:
     assert ALLOWED not in open_client.get(path, headers={"Origin": OURS}).headers
+
+
+def test_a_page_of_a_configured_origin_reads_when_to_try_again(open_client: FlaskClient) -> None:
+    answer = open_client.get("/api/partner/recent", headers={"Origin": OURS})
+    exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
+    assert sorted(exposed) == ["Retry-After", "X-Request-ID", "X-Response-Time"]
 
 
 def test_a_preflight_allows_a_mini_app_to_send_its_credential(open_client: FlaskClient) -> None:
