@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, Response, request
 from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge, ServiceUnavailable
 from werkzeug.http import HTTP_STATUS_CODES
@@ -80,11 +81,13 @@ def parse_body(model: type[Model]) -> Model:
         raise Problem(415, "the body must not be encoded", headers={"Accept-Encoding": "identity"})
     body = _read_body()
     try:
+        from_json(body, allow_inf_nan=False)  # a model would take NaN and Infinity for JSON
+    except ValueError:
+        raise Problem(400, "the body is not JSON") from None
+    try:
         return model.model_validate_json(body)
     except ValidationError as error:
         lines = error.errors(include_url=False, include_input=False, include_context=False)
-    if lines[0]["type"] == "json_invalid":
-        raise Problem(400, "the body is not JSON")
     errors = [
         {"field": ".".join(map(str, line["loc"])) or "body", "message": line["msg"].removeprefix("Value error, ")}
         for line in lines

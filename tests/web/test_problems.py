@@ -53,7 +53,7 @@ def put(client: FlaskClient, headers: Headers, data: bytes | str, content_type: 
         b"", b" ", b"{", b"{'name': 'Ann'}", b'{"name": "Ann",}', b'{"name": "Ann"} x', b'{"name": "\xff"}',
         b'\xef\xbb\xbf{"name": "Ann"}', '{"name": "Ann"}'.encode("utf-16"), b'{"name": "\\ud800"}',
         b'{"name": "\\udc00x"}', b'{"name": "a\nb"}', b"[" * 30_000, b'{"name":' * 8_000,
-        b'{"name": ' + b"9" * 60_000 + b"}", b"\0",
+        b'{"name": ' + b"9" * 60_000 + b"}", b"\0", b'{"name": NaN}', b'{"name": Infinity}', b'{"ids": [-Infinity]}',
     ],
 )  # fmt: skip
 def test_a_body_that_cannot_be_parsed_is_400(client: FlaskClient, as_server: Headers, data: bytes) -> None:
@@ -63,7 +63,7 @@ def test_a_body_that_cannot_be_parsed_is_400(client: FlaskClient, as_server: Hea
 @pytest.mark.parametrize(
     "data",
     [
-        b"null", b"42", b'{"name": NaN}', b'{"name": Infinity}', b'{"name": 1e999}',
+        b"null", b"42", b'{"name": 1e999}',
         b'{"name": 123456789012345678901234567890}', b'{"name": "\\u0000"}', b'{"name": "Ann", "\\u0000": 1}',
         b'{"name": "Ann", "x": ' + b"[" * 100 + b"]" * 100 + b"}", b'{"name": {"name": {"name": "Ann"}}}',
         b'{"name": "Ann", "name": 5}',
@@ -73,7 +73,7 @@ def test_malformed_values_are_422(client: FlaskClient, as_server: Headers, data:
     assert assert_problem(put(client, as_server, data), 422)["errors"]
 
 
-@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e2", "9" * 40, "-0.0", "1E400", '"1"', "true", "[1]", "{}"])
+@pytest.mark.parametrize("number", ["1e2", "9" * 40, "-0.0", "1E400", '"1"', "true", "[1]", "{}"])
 def test_malformed_numbers_are_422(client: FlaskClient, as_server: Headers, number: str) -> None:
     data = f'{{"ids": [{number}]}}'
     answer = client.post("/api/photos/resolve", data=data, content_type="application/json", headers=as_server)

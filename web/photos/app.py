@@ -52,7 +52,7 @@ class PhotoLayer:
         path: str = environ["PATH_INFO"]
         if "HTTP_HOST" not in environ and environ["SERVER_PROTOCOL"] != "HTTP/1.0":
             return to_response(Problem(400, "HTTP/1.1 needs a Host"))(environ, start_response)  # RFC 9112, 3.2
-        if path[:PREFIX_LENGTH] in PREFIXES and path[PREFIX_LENGTH : PREFIX_LENGTH + 1] not in ("", "/"):
+        if path[:PREFIX_LENGTH] in PREFIXES:
             reply = self.open(read_environ(environ)).answer()
             start_response(reply.status, reply.headers)
             return (reply.body,) if reply.body else ()

@@ -26,6 +26,7 @@ from warmer.webhook.payload import Payloads
 from web.api.openapi import DOCUMENT
 from web.api.partner_json import PartnerBody
 from web.api.partners import LIST_DEFAULT, LIST_MAX, ResolveBody, WarmBody
+from web.api.rate_limit import WRONG_KEYS_PER_MINUTE
 from web.pages.home import TryBody
 from web.photos.exchange import METHODS
 from web.photos.request import PREFIXES
@@ -155,6 +156,16 @@ def test_the_documented_photo_headers_are_those_that_are_sent(document: Json) ->
     assert answers["NoPhoto"]["headers"]["Cache-Control"]["schema"]["const"] == ABSENT_CACHE
     for name in ("PictureOfFile", "PictureOfUser"):
         assert set(answers[name]["content"]) == {fmt.mime_type for fmt in FORMATS.values()}
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+def test_the_answers_to_a_page_key_are_documented(make_app: MakeApp, document: Json) -> None:
+    client, documented = make_app(page_key="k" * 32).test_client(), document["paths"]["/"]["get"]["responses"]
+    answers = [client.get(f"/?key={key}") for key in ("k" * 32, *range(WRONG_KEYS_PER_MINUTE + 1))]
+    assert [answer.status_code for answer in (answers[0], answers[1], answers[-1])] == [303, 403, 429]
+    for answer in answers:
+        for name, header in documented[str(answer.status_code)].get("headers", {}).items():
+            check(answer.headers[name], resolve(header, document)["schema"], document)
 
 
 @pytest.mark.parametrize("path", ["/", "/api/partner/me", "/api/photos/user/42"])

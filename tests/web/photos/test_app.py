@@ -125,22 +125,31 @@ ODD_IDS = [
 
 
 def test_an_id_has_one_spelling_and_others_are_403_even_if_signed(client: FlaskClient) -> None:
-    names = [name for name in ODD_IDS if name]
-    answers = {name: client.get(f"/api/photos/user/{name}?sig={sign(SIGNING_KEY, f'user:{name}')}") for name in names}
+    answers = {name: client.get(f"/api/photos/user/{name}?sig={sign(SIGNING_KEY, f'user:{name}')}") for name in ODD_IDS}
     said = {name: (answer.status_code, answer.headers.get("Vary")) for name, answer in answers.items()}
     assert {name: one for name, one in said.items() if one != (403, "Accept")} == {}
 
 
 @pytest.mark.parametrize(
-    "name", ["A" * 19, "A" * 257, "A" * 20 + ".", "A" * 20 + "/B", "A" * 19 + "%00", "A" * 19 + "é", "..%2F" * 9]
+    "name",
+    [
+        "",
+        "/",
+        "/" + "A" * 20,
+        "A" * 19,
+        "A" * 257,
+        "A" * 20 + ".",
+        "A" * 20 + "/B",
+        "A" * 19 + "%00",
+        "A" * 19 + "é",
+        "..%2F" * 9,
+    ],
 )
 def test_a_malformed_file_id_is_403_even_if_signed(client: FlaskClient, name: str) -> None:
     assert client.get(f"/api/photos/file/{name}?sig={sign(SIGNING_KEY, f'file:{name}')}").status_code == 403
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/photos/file/", "/api/photos/file//AAAA", "/api/photos//file/x", "/api/photos/user/"]
-)
+@pytest.mark.parametrize("path", ["/api/photos/file", "/api/photos//file/x", "/api/photos/users/42"])
 def test_another_path_is_404_and_not_redirected(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
