@@ -13,10 +13,10 @@ from contextlib import suppress
 from typing import Any
 
 from warmer.broker.start_check import exit_if_wrong_server
-from warmer.http_url import is_loopback
 from warmer.observe.logs import log_strays, logging_config
 from warmer.open_files import raise_open_files_limit_or_exit
-from warmer.settings import Settings, load_settings_or_exit
+from warmer.photo_urls import warn_of_paths
+from warmer.settings import load_settings_or_exit
 from web import close_app
 from web.server.worker import CONNECTIONS_MAX
 from web.wiring import OPEN_FILES, THREADS, get_web_context
@@ -54,16 +54,8 @@ def on_starting(_server: Any) -> None:
     """Refuse a Redis that is not what its URL says. Without the broker there are still hits."""
     log_strays(_settings)
     exit_if_wrong_server(_settings, "REDIS_URL")
-    warn_of_relative_urls(_settings)
-
-
-def warn_of_relative_urls(settings: Settings) -> None:
-    """Warn if others may reach the service and photo URLs are paths, which only pages of its own origin can show."""
-    if not settings.public_url and not is_loopback(settings.host):
-        logging.getLogger("web").warning(
-            "PUBLIC_URL is not set: photo URLs are paths, and only pages that this service serves can show them "
-            "(docs/backend.md)"
-        )
+    if warning := warn_of_paths(_settings):
+        logging.getLogger("web").warning(warning)
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

@@ -15,14 +15,26 @@ from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
+from warmer.http_url import is_loopback
 from warmer.keys import Subject
 from warmer.photo import choose_shown
+from warmer.settings import Settings
+
+RELATIVE = (
+    "PUBLIC_URL is not set: photo URLs are paths, and only pages that this service serves can show them "
+    "(docs/backend.md)"
+)
 
 
 def sign(key: str, message: str) -> str:
     """The signature of `file:<file_id>` or `user:<id>`."""
     digest = hmac.digest(key.encode(), message.encode(), hashlib.sha256)
     return urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+
+def warn_of_paths(settings: Settings) -> str:
+    """Return a warning if others may reach the service and photo URLs are paths. Empty if there is nothing to say."""
+    return "" if settings.public_url or is_loopback(settings.host) else RELATIVE
 
 
 REMEMBERED = 4096  # subjects

@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 
 from tests.conftest import wait_until
 from tests.support.stub_service import PATIENCE, PROCFILE, StubService
+from warmer.photo_urls import RELATIVE
 from warmer.sources import FOLDER
 
 EXTERNAL = {"TELEGRAM_BOT_TOKEN": "1:token", "REDIS_URL": "redis://127.0.0.1:1", "API_KEYS": "k" * 16}
@@ -51,6 +52,11 @@ def test_the_start_prints_the_url_of_the_page_with_a_key_that_is_in_no_file(star
     assert f"Avatars are warm at http://127.0.0.1:{started.environ['PORT']}/?key={key}\n" in started.said()
     files = [path for path in started.data.rglob("*") if path.is_file()]
     assert [path for path in files if key.encode() in path.read_bytes()] == []
+
+
+def test_the_start_tells_that_other_sites_cannot_show_photo_urls(service: StubService) -> None:
+    service.start_up()
+    assert RELATIVE in service.said()
 
 
 def test_each_start_makes_a_new_page_key(service: StubService) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from warmer.photo_urls import PhotoUrls, sign
+from warmer.photo_urls import PhotoUrls, sign, warn_of_paths
+from warmer.settings import Settings
 
 OLD, NEW = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 FILE_ID = "AgACAgIAAxUAAWabcdefghijklmnopqrstuvwxyz0123"
@@ -25,6 +26,22 @@ def make_urls(*keys: str, sizes: tuple[int, ...] = (80, 160, 320), public_url: s
 )
 def test_the_signature_is_the_first_half_of_an_hmac_in_base64url(message: str, signature: str) -> None:
     assert sign(OLD, message) == signature
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "is_told"),
+    [
+        ("0.0.0.0", "", True),
+        ("::", "", True),
+        ("127.0.0.1", "", False),
+        ("::1", "", False),
+        ("0.0.0.0", "https://example.org/avatars", False),
+    ],
+)
+def test_urls_that_are_paths_are_told_where_others_reach_the_service(
+    settings: Settings, host: str, public_url: str, is_told: bool
+) -> None:
+    assert bool(warn_of_paths(settings.model_copy(update={"host": host, "public_url": public_url}))) == is_told
 
 
 def test_the_first_key_signs() -> None:

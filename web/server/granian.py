@@ -6,6 +6,7 @@ Under gunicorn, gunicorn.conf.py does the same.
 from __future__ import annotations
 
 import gc
+import logging
 
 from flask import Flask
 
@@ -13,6 +14,7 @@ import web
 from warmer.broker.start_check import exit_if_wrong_server
 from warmer.observe.logs import configure_logging
 from warmer.open_files import raise_open_files_limit_or_exit
+from warmer.photo_urls import warn_of_paths
 from warmer.settings import load_settings_or_exit
 from web.wiring import OPEN_FILES, get_web_context
 
@@ -26,6 +28,8 @@ def create_app() -> Flask:
     raise_open_files_limit_or_exit(OPEN_FILES)
     exit_if_wrong_server(settings, "REDIS_URL")
     configure_logging(settings)
+    if warning := warn_of_paths(settings):
+        logging.getLogger("web").warning(warning)
     app = web.create_app(settings)
     get_web_context(app).health.check_rights()
     get_web_context(app).photos.listener.ensure_started()  # `diagnose` counts the processes that listen

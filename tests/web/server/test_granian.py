@@ -11,6 +11,7 @@ from tests.support.redis_nodes import RedisServer
 from tests.support.running import ROOT
 from tests.support.servers import Certificate, OneAnswer
 from tests.support.waiting import wait_until
+from warmer.photo_urls import RELATIVE
 
 CREATE = "from web.server.granian import create_app; create_app()"
 
@@ -31,6 +32,10 @@ def test_the_app_configures_logging_and_freezes_the_heap() -> None:
 def test_the_app_listens_before_its_first_request() -> None:
     done = run(f"import threading; {CREATE}; print([thread.name for thread in threading.enumerate()])")
     assert "'listener'" in done.stdout, done.stderr
+
+
+def test_the_start_tells_that_photo_urls_are_paths() -> None:
+    assert f" WARNING web: {RELATIVE}\n" in run(CREATE, HOST="0.0.0.0").stderr
 
 
 def test_a_redis_that_is_not_trusted_ends_the_start_with_one_line(certificate: Certificate) -> None:

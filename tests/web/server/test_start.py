@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import runpy
 import tempfile
 from pathlib import Path
@@ -18,26 +19,19 @@ from tests.support.redis_kinds import list_masters
 from tests.support.running import ROOT
 from tests.support.waiting import wait_until
 from warmer.cli.web_check import count_web_processes
+from warmer.photo_urls import RELATIVE
 from warmer.settings import Settings
 from web.wiring import get_web_context
 
 
-@pytest.mark.parametrize(
-    ("host", "public_url", "warnings"),
-    [
-        ("0.0.0.0", "", 1),
-        ("::", "", 1),
-        ("127.0.0.1", "", 0),
-        ("::1", "", 0),
-        ("0.0.0.0", "https://example.org/avatars", 0),
-    ],
-)
-def test_a_missing_public_url_is_told_once_where_others_reach_the_service(
-    settings: Settings, caplog: pytest.LogCaptureFixture, host: str, public_url: str, warnings: int
+@pytest.mark.parametrize(("host", "warnings"), [("0.0.0.0", 1), ("127.0.0.1", 0)])
+def test_the_start_tells_once_that_photo_urls_are_paths(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, warnings: int
 ) -> None:
-    server: dict[str, Any] = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
-    server["warn_of_relative_urls"](settings.model_copy(update={"host": host, "public_url": public_url}))
-    assert [record.message.partition(" ")[0] for record in caplog.records] == ["PUBLIC_URL"] * warnings
+    monkeypatch.setenv("HOST", host)
+    monkeypatch.setattr(logging, "captureWarnings", lambda _: None)  # it would last beyond this test
+    runpy.run_path(str(ROOT / "gunicorn.conf.py"))["on_starting"](None)
+    assert [record.message for record in caplog.records] == [RELATIVE] * warnings
 
 
 def test_the_heartbeats_get_a_folder_although_shared_memory_and_the_usual_ones_are_full(
