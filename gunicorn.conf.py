@@ -1,4 +1,4 @@
-"""How gunicorn serves the web tier; gunicorn reads this file from the folder it starts in."""
+"""Gunicorn's settings for the web tier. Gunicorn reads this file from the folder that it starts in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def _find_heartbeat_folder() -> str | None:
-    """The first folder that takes a file, in memory if possible: gunicorn ends without one for its heartbeats."""
+    """Return the first folder that takes a file, in memory if possible: gunicorn needs one for its heartbeats."""
     for folder in ("/dev/shm", "/tmp", "/var/tmp", os.environ.get("PROMETHEUS_MULTIPROC_DIR", "."), "."):  # noqa: S108
         with suppress(OSError), tempfile.TemporaryFile(dir=folder):
             return folder

@@ -52,7 +52,7 @@ BEFORE = re.compile(
 
 
 def find_code(error: RedisError) -> str:
-    """The code of the error, such as `OOM`: the first word of the server's refusal. Empty if there is none."""
+    """Return the first word of the server's refusal, such as `OOM`. Returns an empty text if there is none."""
     for kind, code in CODES.items():
         if isinstance(error, kind):
             return code
@@ -62,14 +62,14 @@ def find_code(error: RedisError) -> str:
 
 
 def is_away(error: RedisError) -> bool:
-    """Whether Redis cannot serve now. Any other error is a mistake of ours."""
+    """Returns True if Redis cannot serve now. Any other error is a mistake of ours."""
     if isinstance(error, AWAY) or find_code(error) in CODES_AWAY:
         return True
     return isinstance(error, ResponseError) and any(words in str(error) for words in DENIED_WITHIN_A_SCRIPT)
 
 
 def is_full(error: RedisError) -> bool:
-    """Whether Redis refused a command because it has no memory left."""
+    """Returns True if Redis refused a command because it has no memory left."""
     return find_code(error) == "OOM"
 
 

@@ -51,7 +51,7 @@ Sizes = Annotated[tuple[int, ...], NoDecode, BeforeValidator(split_commas)]
 
 
 class Settings(BaseSettings):
-    """Every setting of the service; `.env.example` explains each."""
+    """Every setting of the service. `.env.example` explains each."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
@@ -199,7 +199,7 @@ class Settings(BaseSettings):
 
     @property
     def broker_master(self) -> str:
-        """The name that Sentinels know the broker by; empty for any other broker."""
+        """The name that Sentinels know the broker by. Empty for any other broker."""
         place = parse_place(self.celery_broker_url or self.redis_url)
         return place.master if place else ""
 
@@ -228,7 +228,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def load_settings_or_exit() -> Settings:
-    """The same for the programs: a wrong setting stops the start with one line."""
+    """Read the settings from the environment. A wrong one ends the process with one line."""
     try:
         return load_settings()
     except ConfigError as error:

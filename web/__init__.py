@@ -5,6 +5,7 @@ request → photos/app, in front of Flask ── photos/cache, else photos/looku
              └ nothing stored: photos/lookup requests the picture, and the client waits until "done":
                 in a thread (photos/waiting), or under gunicorn in a flight (photos/flights)
 api/ registers and lists; receivers hear its signals and warm ahead; pages/ are for people; observe/ only listens.
+server/ is gunicorn's worker, which answers requests for pictures and lists in its loop.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
 ) -> Flask:
-    """The Flask app; opens no connection before the first request, so that gunicorn can fork."""
+    """Return the Flask app. It opens no connection before the first request, so that gunicorn can fork."""
     settings = settings or load_settings_or_exit()
     app = Flask(__name__)
     # A body without a declared length is cut there: one byte more shows that it was too long.
@@ -64,7 +65,7 @@ def create_app(
     app.wsgi_app = layer  # type: ignore[method-assign]  # as Flask's documentation does
     if settings.demo:
         app.register_blueprint(comparison.bp)
-        app.wsgi_app = LoopbackHostOnly(app.wsgi_app)  # type: ignore[method-assign]  # likewise
+        app.wsgi_app = LoopbackHostOnly(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's documentation does
     atexit.register(context.close)  # for servers without a hook for it
     return app
 

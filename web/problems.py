@@ -48,7 +48,7 @@ def init_app(app: Flask) -> None:
 
 
 def to_problem(error: BaseException) -> HTTPException:
-    """The error as the client sees it: its own, or Redis away. Any other is logged, and shown without detail."""
+    """Return the error as the client sees it: its own, or Redis away. Any other is logged, and shown without detail."""
     if isinstance(error, HTTPException):
         return error
     if isinstance(error, RedisError) and is_away(error):
@@ -58,7 +58,7 @@ def to_problem(error: BaseException) -> HTTPException:
 
 
 def to_response(error: HTTPException) -> Response:
-    """The problem document of an error; `detail` is the one public sentence."""
+    """Return the problem document of an error. Its `detail` is the one public sentence."""
     status = error.code or 500
     body: dict[str, Any] = {"type": "about:blank", "title": HTTP_STATUS_CODES.get(status, "Error"), "status": status}
     if error.description:
@@ -74,7 +74,7 @@ def to_response(error: HTTPException) -> Response:
 
 
 def parse_body(model: type[Model]) -> Model:
-    """The JSON body as this model. Raises Problem: 415, 413 over 64 KiB, 400 unparsable, 422 with each wrong field."""
+    """Return the JSON body. Raises Problem: 415, 413 over 64 KiB, 400 unparsable, 422 with each wrong field."""
     if request.mimetype != "application/json":
         raise Problem(415, "the body must be application/json")
     if request.headers.get("Content-Encoding", "identity") != "identity":

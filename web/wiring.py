@@ -27,9 +27,9 @@ from warmer.state.photos import PhotoStore
 from warmer.state.refreshes import Refreshes
 from warmer.state.schedule import Schedule
 from warmer.state.stats import MinuteStats
-from web.api.callers import VerifiedInitData
+from web.api.callers import VerifiedCallers
 from web.api.context import ApiContext
-from web.api.lists import ListMemory
+from web.api.lists import ListCache
 from web.api.rate_limit import RateLimiter
 from web.context import get_context
 from web.observe.access_log import AccessLog
@@ -104,7 +104,7 @@ def open_context(
     parser = PhotoRequestParser(urls, settings.photo_formats)
     cache = ResponseCache(settings.photo_cache_mb * 2**20, clock)
     waiting = Waiting(settings.photo_wait, PLACES, clock=clock)
-    lists, verified = ListMemory(clock), VerifiedInitData(settings.init_data_max_age, clock, wall_clock)
+    lists, verified = ListCache(clock), VerifiedCallers(settings.init_data_max_age, clock, wall_clock)
     waiting.pass_on(lists.end_done)
     listener = _open_listener(settings, keys, waiting, cache, lists, redis, health)
     forget, rate_limiter = Forget(people, store), RateLimiter(redis, keys, urls, wall_clock)
@@ -146,7 +146,7 @@ def _open_listener(
     keys: Keys,
     waiting: Waiting,
     cache: ResponseCache,
-    lists: ListMemory,
+    lists: ListCache,
     redis: Redis,
     health: HealthChecks,
 ) -> PurgeListener:

@@ -29,7 +29,7 @@ NAME_FIELDS = ("first_name", "last_name", "username")
 
 
 def require(*roles: Role, takes_basic: bool = False) -> Caller:
-    """The caller, in one of these roles.
+    """Return the caller, who has one of these roles.
 
     Raises Problem: 401 without a valid credential, 403 in the wrong role, 429 for too many wrong keys from an address.
 
@@ -57,7 +57,7 @@ def count_write(caller: Caller) -> None:
 
 
 def count_deletion(caller: Caller) -> None:
-    """As `count_write`; while Redis is full, nothing can be counted, and a deletion still goes on: it frees memory."""
+    """Count a deletion as a write. A full Redis lets it go on uncounted, to get memory. Raises Problem: 429."""
     try:
         count_write(caller)
     except RedisError as error:
@@ -72,7 +72,7 @@ def count_wrong_key() -> None:
 
 
 def _check_init_data(credential: str) -> Caller | None:
-    """The user whom valid init data names. The hash decides first; then only what is used is read."""
+    """Return the user whom valid init data names. The hash is checked before anything else is read."""
     context = get_context(ApiContext)
     if (known := context.verified.get(credential)) is not None:
         return known
@@ -95,7 +95,7 @@ def _check_init_data(credential: str) -> Caller | None:
 
 
 def _verify_init_data(credential: str, secret: bytes) -> dict[str, str] | None:
-    """The fields of init data with a valid hash, which covers every other field: blank, unknown, `signature`."""
+    """Return the fields of init data. Returns None unless its hash fits all others: blank, unknown, `signature`."""
     try:
         # A header arrives as Latin-1 (WSGI); clients that do not percent-encode send UTF-8.
         text = credential.encode("latin-1", "replace").decode()
@@ -118,7 +118,7 @@ def choose_name(user: dict[str, Any]) -> str:
 
 
 def _read_password() -> str:
-    """The password of HTTP Basic, in the encoding of a Bearer key; empty if it is malformed."""
+    """Return the password of HTTP Basic, encoded as a Bearer key. Returns an empty text if it is malformed."""
     given = request.authorization
     return (given.password or "").encode().decode("latin-1") if given else ""
 
@@ -133,14 +133,14 @@ def _check_api_key(credential: str) -> Caller | None:
 
 def _is_api_key(credential: str, context: ApiContext) -> bool:
     """Try every key, each in constant time."""
-    given = credential.encode("latin-1", "replace")  # encoded as above
+    given = credential.encode("latin-1", "replace")  # in the encoding of headers (WSGI)
     return sum(hmac.compare_digest(key.get_secret_value().encode(), given) for key in context.settings.api_keys) > 0
 
 
 def recall(authorization: str, context: ApiContext) -> Caller | None:
-    """The caller with an API key, or with init data that was verified a moment ago; None if `require` must decide.
+    """Return the caller with an API key, or with init data that was verified a moment ago.
 
-    Outside of Flask, and without a wait.
+    Returns None if `require` must decide. Works outside of Flask, and waits for nothing.
     """
     scheme, _, credential = authorization.strip().partition(" ")
     scheme, credential = scheme.lower(), credential.strip()

@@ -1,4 +1,4 @@
-"""Who calls, and the init data that was verified a moment ago: a Mini App sends the same with every request."""
+"""Remembers verified init data for a moment: a Mini App sends the same with every request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERIFIED_MAX = 4096  # about 600 bytes each
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller; a user has an id and a name."""
+    """A user, who has an id and a name, or a server."""
 
     role: Role
     id: int = 0
@@ -29,7 +29,7 @@ class _Verified(NamedTuple):
     until: float  # by the clock
 
 
-class VerifiedInitData:
+class VerifiedCallers:
     """Callers by the digest of their init data, which itself is not kept. The oldest make room."""
 
     def __init__(self, max_age: float, clock: Callable[[], float], wall_clock: Callable[[], float]) -> None:
@@ -40,11 +40,11 @@ class VerifiedInitData:
         self._lock = threading.Lock()
 
     def is_current(self, signed_at: int) -> bool:
-        """Whether init data of this time is valid now."""
+        """Returns True if init data of this time is valid now."""
         return -CLOCK_SKEW_SECONDS <= self._wall_clock() - signed_at <= self._max_age
 
     def get(self, init_data: str) -> Caller | None:
-        """The caller, if this init data was verified within the last minute and has not expired."""
+        """Return the caller. Returns None unless this init data was verified within a minute and is still valid."""
         found = self._verified.get(_digest(init_data))
         if found is None or self._clock() > found.until or not self.is_current(found.signed_at):
             return None

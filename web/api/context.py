@@ -1,4 +1,4 @@
-"""What the routes of the API work with."""
+"""The parts that the API's routes use."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from warmer.settings import Settings
 from warmer.state.people import People
 from warmer.state.photos import PhotoStore
 from warmer.state.refreshes import Refreshes
-from web.api.callers import VerifiedInitData
-from web.api.lists import ListMemory
+from web.api.callers import VerifiedCallers
+from web.api.lists import ListCache
 from web.api.rate_limit import RateLimiter
 from web.photos.purge_listener import PurgeListener
 from web.redis_breaker import Breaker
@@ -24,7 +24,7 @@ from web.redis_breaker import Breaker
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """The parts of the API."""
+    """The parts of one process."""
 
     settings: Settings
     redis: Redis
@@ -37,8 +37,8 @@ class ApiContext:
     urls: PhotoUrls
     rate_limiter: RateLimiter
     health: HealthChecks
-    verified: VerifiedInitData
-    lists: ListMemory
+    verified: VerifiedCallers
+    lists: ListCache
     listener: PurgeListener
     clock: Callable[[], float]  # seconds, from no instant in particular
     wall_clock: Callable[[], float]  # Unix time, in seconds

@@ -21,7 +21,7 @@ from flask.signals import (
 
 from web.api.auth import recall
 from web.api.context import ApiContext
-from web.api.lists import FinishedAnswer, PartnerList
+from web.api.lists import CachedReply, PartnerList
 from web.api.partners import LIMIT, LIST_DEFAULT
 from web.observe.access_log import LIST, AccessLog, Entry
 from web.observe.request_ids import RequestIds
@@ -48,7 +48,7 @@ class FastList:
         self._own_hooks = count_hooks(app)
 
     def answer(self, raw: ListRequest) -> Reply | None:
-        """The answer; None if Flask must give it. A listener or a hook of a user's own hears of every request there."""
+        """Return the answer. Returns None if Flask must give it, as for a listener or a hook of a user's own."""
         context = self._context
         started = context.clock()
         if (asked := QUERY.fullmatch(raw.query)) is None:
@@ -82,12 +82,12 @@ def init_app(app: Flask) -> None:
             return response
         if not found.warming:  # else a receiver requests the first of them each time, which takes a round trip
             variant = request.headers.get("Origin"), request.headers.get("Accept-Encoding")
-            found.keep_answer(variant, FinishedAnswer(response.headers.to_wsgi_list(), response.get_data()))
+            found.keep_answer(variant, CachedReply(response.headers.to_wsgi_list(), response.get_data()))
         return response
 
 
 def count_hooks(app: Flask) -> int:
-    """The functions that Flask calls around each request."""
+    """Return the number of functions that Flask calls around each request."""
     tables = (
         app.url_value_preprocessors, app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs
     )  # fmt: skip

@@ -21,7 +21,7 @@ def is_alive() -> Response:
 
 @bp.get("/readyz")
 def is_ready() -> tuple[Response, int]:
-    """Whether this process can answer hits, and what else works. No check calls a worker or Telegram."""
+    """Answer 200 if this process can answer hits, and say what else works. No check calls a worker or Telegram."""
     health = get_context(ApiContext).health.take()
     status = "unavailable" if not health.can_read else "ok" if health.is_ok else "degraded"
     return jsonify(status=status, checks=health.checks), 200 if health.can_read else 503

@@ -22,7 +22,7 @@ ANSWERS_MAX = 16  # of a list
 Variant = tuple[str | None, str | None]  # Origin and Accept-Encoding, as the client sent them
 
 
-class FinishedAnswer(NamedTuple):
+class CachedReply(NamedTuple):
     """The answer of Flask's route, with the headers of one request."""
 
     headers: Headers
@@ -36,15 +36,15 @@ class PartnerList:
     body: bytes = field(repr=False)
     warming: list[Subject]  # that are not ready, in the order of the list
     subjects: frozenset[str]  # whose "done" changes the list
-    answers: dict[Variant, FinishedAnswer] = field(default_factory=dict, repr=False)
+    answers: dict[Variant, CachedReply] = field(default_factory=dict, repr=False)
 
-    def keep_answer(self, variant: Variant, answer: FinishedAnswer) -> None:
+    def keep_answer(self, variant: Variant, answer: CachedReply) -> None:
         """Remember this answer for other clients that send the same headers."""
         if len(self.answers) < ANSWERS_MAX:
             self.answers[variant] = answer
 
 
-class ListMemory:
+class ListCache:
     """Lists by their length, the oldest first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,7 +55,7 @@ class ListMemory:
         self.hears_purges = False
 
     def get(self, limit: int) -> PartnerList | None:
-        """The list of this length, if it is remembered."""
+        """Return the list of this length. Returns None unless it is remembered."""
         found, read_at = self._lists.get(limit, (None, 0.0))
         return found if found is not None and self._clock() - read_at <= LIST_SECONDS else None
 
@@ -80,7 +80,7 @@ class ListMemory:
             self._lists.clear()
 
     def end_done(self, message: str) -> None:
-        """The same for the lists that show the subject of a "done" message."""
+        """Forget every list that shows the subject of a "done" message, and discard those that are being read now."""
         subject = message.partition(" ")[0]
         with self._lock:
             self._generation += 1

@@ -48,7 +48,7 @@ class ResolveBody(BaseModel):
 
 @bp.get("/partner/recent")
 def list_recent() -> Response:
-    """The newest partners, newest first; the first pictures that are not ready are warmed."""
+    """List the newest partners, newest first, and warm the first pictures that are not ready."""
     require("user", "server")
     limit, *more = request.args.getlist("limit") or [str(LIST_DEFAULT)]
     if more or not LIMIT.fullmatch(limit):
@@ -68,7 +68,7 @@ def register_me() -> tuple[Response, int]:
 
 @bp.get("/partner/me")
 def get_me() -> Response:
-    """The caller, if registered."""
+    """Show the caller. Raises Problem: 404 unless registered."""
     return _show(require("user").id)
 
 
@@ -106,7 +106,7 @@ def forget_partner(name: str) -> tuple[str, int]:
 
 @bp.post("/photos/warm")
 def warm_photos() -> tuple[Response, int]:
-    """Pictures by file id, ahead of time."""
+    """Warm pictures by file id, ahead of time."""
     caller, file_ids = require("server"), list(dict.fromkeys(parse_body(WarmBody).photo_file_ids))
     count_write(caller)
     context = get_context(ApiContext)
@@ -115,7 +115,7 @@ def warm_photos() -> tuple[Response, int]:
 
 @bp.post("/photos/resolve")
 def resolve_photos() -> Response:
-    """Pictures by user or chat id, registered or not; missing ones are looked up and warmed."""
+    """Show the pictures of users and chats, registered or not. Missing ones are looked up and warmed."""
     caller, ids = require("server"), list(dict.fromkeys(parse_body(ResolveBody).ids))
     count_write(caller)
     return jsonify(photos=dict(zip(map(str, ids), resolve(ids), strict=True)))
@@ -123,7 +123,7 @@ def resolve_photos() -> Response:
 
 @bp.post("/photos/refresh")
 def refresh_photos() -> tuple[Response, int]:
-    """The profiles of these ids are looked up again now. The answer says what is shown until then."""
+    """Look up the profiles of these ids again now. The answer says what is shown until then."""
     caller, ids = require("server"), list(dict.fromkeys(parse_body(ResolveBody).ids))
     count_write(caller)
     context = get_context(ApiContext)
@@ -134,7 +134,7 @@ def refresh_photos() -> tuple[Response, int]:
 
 
 def resolve(ids: list[int]) -> list[dict[str, Any]]:
-    """The status of each id's picture; missing pictures are requested."""
+    """Return the status of each id's picture, and request the missing ones."""
     context = get_context(ApiContext)
     people = context.people.get_many(ids)
     for person in people:

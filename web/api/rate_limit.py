@@ -73,7 +73,7 @@ class RateLimiter:
 
 
 def find_client_address(peer: str, forwarded_for: str) -> str:
-    """The address that a client is counted under; of IPv6 its /64, which a single client owns.
+    """Return the address that a client is counted under. Of IPv6 it is the /64, which a single client owns.
 
     A peer beyond the local networks is the client. Any other peer may be a proxy: then the last entry of
     X-Forwarded-For counts, the one that the nearest proxy has added. A client cannot choose that one.

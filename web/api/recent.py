@@ -16,7 +16,7 @@ from web.context import get_context
 
 
 def find_list(limit: int) -> PartnerList:
-    """The newest partners: the list in memory, else as Redis has them now; then that one is remembered."""
+    """Return the list in memory. If there is none, read it from Redis and remember it."""
     context = get_context(ApiContext)
     memory = context.lists
     context.listener.ensure_started()
@@ -33,7 +33,7 @@ def find_list(limit: int) -> PartnerList:
 
 
 def read_list(ids: Sequence[int]) -> PartnerList:
-    """The partners with these ids, as Redis has them now. An id that is not registered is left out."""
+    """Return the partners with these ids, as Redis has them now. An id that is not registered is left out."""
     context = get_context(ApiContext)
     people = [person for person in context.people.get_many(ids) if person.is_registered]
     shown = show_partners(people, context)
@@ -44,7 +44,10 @@ def read_list(ids: Sequence[int]) -> PartnerList:
 
 
 def wait_until_listed() -> None:
-    """Wait until no process lists from memory what was read before a registration; at most as long as it may."""
+    """Wait until no process lists from memory what was read before a registration.
+
+    It waits at most as long as a list is remembered.
+    """
     context = get_context(ApiContext)
     context.breaker.end_request()  # waiting for other processes is not the fault of a slow Redis
     wait_for_acknowledgements(context.redis, context.keys, LIST_SECONDS)

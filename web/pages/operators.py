@@ -22,7 +22,7 @@ def require_operator(*, takes_basic: bool = False) -> None:
 
 
 def has_page_key() -> bool:
-    """Whether the browser has the cookie of this start."""
+    """Returns True if the browser has the cookie of this start."""
     return _is_page_key(request.cookies.get(_name_cookie(), ""))
 
 

@@ -56,8 +56,8 @@ class PurgeListener:
         self._on_joined = on_joined
         self._on_lost = on_lost
         self._on_acknowledge = on_acknowledge
-        # web/photos/waiting.py, `Waiting.wake`, which passes it on to `Flights.wake` and `ListMemory.end_done`; and
-        # web/photos/cache.py, `ResponseCache.purge`, with web/api/lists.py, `ListMemory.end_all`
+        # web/photos/waiting.py, `Waiting.wake`, which passes it on to `Flights.wake` and `ListCache.end_done`; and
+        # web/photos/cache.py, `ResponseCache.purge`, with web/api/lists.py, `ListCache.end_all`
         self._actions = {keys.done: on_done, keys.purge: on_purge}
         self._has_slots = has_slots
         self._read_seconds = read_seconds

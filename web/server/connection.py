@@ -37,7 +37,7 @@ class ClientSocket(socket.socket):
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIME)
 
     def set_buffer(self, size: int) -> None:
-        """How many bytes the kernel takes ahead of the client. Raises OSError on some systems if the client is gone."""
+        """Let the kernel take this many bytes ahead of the client. Some systems raise OSError if the client is gone."""
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     def sendall(self, *args: Any) -> None:
@@ -49,7 +49,7 @@ class ClientSocket(socket.socket):
 
 
 class BodyNeededError(BaseException):
-    """The app reads a body whose client waits for "100 Continue". No Exception, or the app would answer it."""
+    """The app reads a body whose client waits for "100 Continue". It is no Exception, or the app would answer it."""
 
 
 class UnsentBody(io.RawIOBase):
@@ -93,12 +93,12 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     @property
     def is_whole(self) -> bool:
-        """Whether the request is complete, so that a thread can answer without waiting for the client."""
+        """Returns True if the request is complete, so that a thread can answer without waiting for the client."""
         return 0 < self.whole_bytes <= len(self.received)
 
     @property
     def is_too_long(self) -> bool:
-        """Whether the head exceeds its limit."""
+        """Returns True if the head exceeds its limit."""
         return not self.whole_bytes and not self.chunk_at and len(self.received) > MAX_HEAD_BYTES
 
     @property
@@ -158,7 +158,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     @property
     def can_take_an_answer(self) -> bool:
-        """Whether the client has read enough of the earlier answers."""
+        """Returns True if the client has read enough of the earlier answers."""
         poll = select.poll()
         poll.register(self.sock, select.POLLOUT)
         return bool(poll.poll(0))
@@ -173,7 +173,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def recv_now(self) -> bytes | None:
-        """What has arrived, None if there is nothing yet. Empty at the end, or if the client is gone."""
+        """Return the bytes that have arrived. Returns None if there are none yet, and b"" if the client is gone."""
         try:
             data: bytes = self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:

@@ -50,7 +50,7 @@ class FastPath:
         self._begun: tuple[int, dict[str, bytes]] = (0, {})  # the first lines by status, of this second
 
     def find(self, raw: RawRequest | ListRequest) -> bytes | Miss | None:
-        """The whole answer, or that it is not in memory. Returns None if the request must take the ordinary way.
+        """Return the whole answer, or a Miss if it is not in memory. Returns None if a thread must answer.
 
         Never raises: an exception in the loop ends the process.
         """
@@ -120,7 +120,7 @@ def _format_own_lines(request_id: str, seconds: float) -> bytes:
 
 
 def permits_the_fast_path(cfg: Any) -> bool:
-    """Whether gunicorn with this configuration would answer a plain request as the loop does, and do nothing else.
+    """Returns True if gunicorn with this configuration would answer a plain request as the loop does, and no more.
 
     At the level `debug` gunicorn also logs the line of each request; for those that the loop answers it does not.
     """

@@ -1,4 +1,4 @@
-"""Where a request ends, so that threads seldom wait for the rest. Gunicorn alone parses it.
+"""Finds where a request ends, so that threads seldom wait for the rest. Gunicorn alone parses it.
 
 Every answer here is gunicorn's own: tests/web/server/test_framing.py holds that.
 """
@@ -54,7 +54,7 @@ def _find_end_of_trailers(received: bytes | bytearray, at: int) -> int:
 
 
 def count_body_bytes(head: bytes | bytearray) -> int:
-    """The length of the body that follows at once and will be read. A longer body is refused unread."""
+    """Return the length of the body that follows at once. Returns 0 for none, and for one too long to be read."""
     length = LENGTH.search(head)
     if length is None or EXPECTS.search(head):
         return 0

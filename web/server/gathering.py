@@ -187,7 +187,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._drop(slow or next(iter(self.polling)))
 
     def _is_at_rest(self, conn: Connection) -> bool:
-        """Whether this idle connection has not just been used."""
+        """Returns True unless this idle connection has just been used."""
         used_at: float = conn.timeout - self.cfg.keepalive  # by gunicorn's own clock
         return time.monotonic() - used_at > self.spared_seconds
 
@@ -240,7 +240,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             conn.deadline = min(deadline, conn.deadline)
 
     def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
-        """Whether another request may follow. The unread rest of a body is awaited only briefly."""
+        """Returns True if another request may follow. The unread rest of a body is awaited only briefly."""
         try:
             # Gunicorn's own clock.
             return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + self.drain_seconds))

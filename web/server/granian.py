@@ -20,7 +20,7 @@ from web.wiring import OPEN_FILES, get_web_context
 
 
 def create_app() -> Flask:
-    """The app, with logging. The garbage collector skips the objects that live as long as the process.
+    """Return the app, with logging. The garbage collector skips the objects that live as long as the process.
 
     Ends the process with one line for a wrong setting, too few open files, or a Redis that is not what its URL says.
     """

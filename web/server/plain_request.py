@@ -39,7 +39,7 @@ NOT_PLAIN = frozenset(
 
 
 def parse_plain(data: bytes) -> RawRequest | ListRequest | None:
-    """The request, if these bytes are exactly one plain request."""
+    """Return the request. Returns None unless these bytes are exactly one plain request."""
     shaped = SHAPE.fullmatch(data.decode("latin-1"))
     if shaped is None:
         return None

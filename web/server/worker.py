@@ -115,7 +115,7 @@ class PhotoWorker(GatheringWorker):
         super().on_client_socket_readable(conn, sock)
 
     def _give_to_a_thread(self, conn: Connection) -> None:
-        """Answer a whole request, in the loop if possible; or its client waits, for Redis or for a picture."""
+        """Answer a whole request in the loop if possible. If not, its client waits, for Redis or for a picture."""
         found = conn.miss if conn.is_searched else self._parse_and_find(bytes(conn.received))
         if isinstance(found, bytes):
             conn.forget_request()
@@ -124,7 +124,7 @@ class PhotoWorker(GatheringWorker):
             super()._give_to_a_thread(conn)
 
     def _parse_and_find(self, data: bytes) -> bytes | Miss | None:
-        """The answer, if it is in memory, or what is missing. Returns None if the loop may not answer this request."""
+        """Return the answer, or a Miss if it is not in memory. Returns None if a thread must answer."""
         if self.fast_path is None or not self.alive or (raw := parse_plain(data)) is None:
             return None
         return self.fast_path.find(raw)

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from tests.support.clock import Clock
 from tests.support.web_parts import MakeApp, as_user, init_data, new_id
 from tests.web.api.conftest import ask
-from web.api.callers import CLOCK_SKEW_SECONDS, VERIFIED_MAX, VERIFIED_SECONDS, Caller, VerifiedInitData
+from web.api.callers import CLOCK_SKEW_SECONDS, VERIFIED_MAX, VERIFIED_SECONDS, Caller, VerifiedCallers
 from web.wiring import get_web_context
 
 ANN = Caller("user", 42, "Ann")
@@ -26,11 +26,11 @@ def wall_clock() -> Clock:
 
 
 @pytest.fixture
-def verified(clock: Clock, wall_clock: Clock) -> VerifiedInitData:
-    return VerifiedInitData(MAX_AGE, clock, wall_clock)
+def verified(clock: Clock, wall_clock: Clock) -> VerifiedCallers:
+    return VerifiedCallers(MAX_AGE, clock, wall_clock)
 
 
-def test_verified_init_data_is_remembered_for_a_minute(verified: VerifiedInitData, clock: Clock) -> None:
+def test_verified_init_data_is_remembered_for_a_minute(verified: VerifiedCallers, clock: Clock) -> None:
     verified.put("a=1&hash=2", ANN, SIGNED_AT)
     clock.advance(VERIFIED_SECONDS)
     assert verified.get("a=1&hash=2") == ANN
@@ -39,7 +39,7 @@ def test_verified_init_data_is_remembered_for_a_minute(verified: VerifiedInitDat
     assert verified.get("a=1&hash=2") is None
 
 
-def test_it_is_never_remembered_beyond_its_own_time(verified: VerifiedInitData, wall_clock: Clock) -> None:
+def test_it_is_never_remembered_beyond_its_own_time(verified: VerifiedCallers, wall_clock: Clock) -> None:
     verified.put("a=1&hash=2", ANN, SIGNED_AT)
     wall_clock.advance(MAX_AGE)
     assert verified.get("a=1&hash=2") == ANN
@@ -47,7 +47,7 @@ def test_it_is_never_remembered_beyond_its_own_time(verified: VerifiedInitData, 
     assert verified.get("a=1&hash=2") is None
 
 
-def test_a_clock_that_is_set_back_ends_it(verified: VerifiedInitData, wall_clock: Clock) -> None:
+def test_a_clock_that_is_set_back_ends_it(verified: VerifiedCallers, wall_clock: Clock) -> None:
     verified.put("a=1&hash=2", ANN, SIGNED_AT)
     wall_clock.advance(-CLOCK_SKEW_SECONDS)
     assert verified.get("a=1&hash=2") == ANN
@@ -56,7 +56,7 @@ def test_a_clock_that_is_set_back_ends_it(verified: VerifiedInitData, wall_clock
 
 
 def test_the_oldest_make_room_and_those_of_the_last_minute_are_not_kept_longer(
-    verified: VerifiedInitData, clock: Clock
+    verified: VerifiedCallers, clock: Clock
 ) -> None:
     for number in range(VERIFIED_MAX + 2):
         verified.put(f"{number}", ANN, SIGNED_AT)
@@ -67,7 +67,7 @@ def test_the_oldest_make_room_and_those_of_the_last_minute_are_not_kept_longer(
     assert len(verified._verified) == 1
 
 
-def test_the_init_data_itself_is_not_kept(verified: VerifiedInitData) -> None:
+def test_the_init_data_itself_is_not_kept(verified: VerifiedCallers) -> None:
     verified.put("a=1&hash=2", ANN, SIGNED_AT)
     assert "hash=2" not in repr(verified._verified)
 
