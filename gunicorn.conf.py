@@ -15,7 +15,7 @@ from typing import Any
 from warmer.broker.start_check import exit_if_wrong_server
 from warmer.observe.logs import log_strays, logging_config
 from warmer.open_files import raise_open_files_limit_or_exit
-from warmer.photo_urls import warn_of_paths
+from warmer.photo_urls import get_url_warning
 from warmer.settings import load_settings_or_exit
 from web import close_app
 from web.server.worker import CONNECTIONS_MAX
@@ -54,7 +54,7 @@ def on_starting(_server: Any) -> None:
     """Refuse a Redis that is not what its URL says. Without the broker there are still hits."""
     log_strays(_settings)
     exit_if_wrong_server(_settings, "REDIS_URL")
-    if warning := warn_of_paths(_settings):
+    if warning := get_url_warning(_settings):
         logging.getLogger("web").warning(warning)
 
 

@@ -32,7 +32,7 @@ def sign(key: str, message: str) -> str:
     return urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
-def warn_of_paths(settings: Settings) -> str:
+def get_url_warning(settings: Settings) -> str:
     """Return a warning if others may reach the service and photo URLs are paths. Empty if there is nothing to say."""
     return "" if settings.public_url or is_loopback(settings.host) else RELATIVE
 

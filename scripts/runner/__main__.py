@@ -24,7 +24,7 @@ from runner.ready import ask_bot, check_supervisord, wait_until_ready
 from runner.terminal import StartFailed, complain, say
 from warmer.broker.start_check import check_servers
 from warmer.errors import ConfigError
-from warmer.photo_urls import warn_of_paths
+from warmer.photo_urls import get_url_warning
 from warmer.sources import find_data_dir, read_given
 
 POLL = 0.2  # seconds
@@ -112,7 +112,7 @@ def announce(plan: Plan) -> None:
     say(f"Avatars are warm at {plan.page_for_operators}")
     if ask_bot(plan) == "unauthorized":
         say("Telegram refuses TELEGRAM_BOT_TOKEN: no picture can be fetched until it is correct")
-    if warning := warn_of_paths(plan.settings):
+    if warning := get_url_warning(plan.settings):
         say(warning)
     if "flower" in plan.services:
         where = f" (user:password in {shown(plan.folders.keys)})" if "FLOWER_BASIC_AUTH" in plan.made else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from warmer.photo_urls import PhotoUrls, sign, warn_of_paths
+from warmer.photo_urls import PhotoUrls, get_url_warning, sign
 from warmer.settings import Settings
 
 OLD, NEW = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
@@ -41,7 +41,7 @@ def test_the_signature_is_the_first_half_of_an_hmac_in_base64url(message: str, s
 def test_urls_that_are_paths_are_told_where_others_reach_the_service(
     settings: Settings, host: str, public_url: str, is_told: bool
 ) -> None:
-    assert bool(warn_of_paths(settings.model_copy(update={"host": host, "public_url": public_url}))) == is_told
+    assert bool(get_url_warning(settings.model_copy(update={"host": host, "public_url": public_url}))) == is_told
 
 
 def test_the_first_key_signs() -> None:

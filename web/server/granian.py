@@ -14,7 +14,7 @@ import web
 from warmer.broker.start_check import exit_if_wrong_server
 from warmer.observe.logs import configure_logging
 from warmer.open_files import raise_open_files_limit_or_exit
-from warmer.photo_urls import warn_of_paths
+from warmer.photo_urls import get_url_warning
 from warmer.settings import load_settings_or_exit
 from web.wiring import OPEN_FILES, get_web_context
 
@@ -28,7 +28,7 @@ def create_app() -> Flask:
     raise_open_files_limit_or_exit(OPEN_FILES)
     exit_if_wrong_server(settings, "REDIS_URL")
     configure_logging(settings)
-    if warning := warn_of_paths(settings):
+    if warning := get_url_warning(settings):
         logging.getLogger("web").warning(warning)
     app = web.create_app(settings)
     get_web_context(app).health.check_rights()
