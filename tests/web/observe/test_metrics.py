@@ -116,6 +116,7 @@ def test_answers_are_counted_by_endpoint_and_status_without_paths(client: FlaskC
     assert not any("987654321" in value for _, labels in now for _, value in labels)
 
 
+@pytest.mark.timeout(120)
 def test_a_scrape_counts_the_newest_hits_and_waits_for_no_reader_of_the_log(
     app: Flask, client: FlaskClient, figures: Read
 ) -> None:
