@@ -119,11 +119,12 @@ class WorkerContext:
     delivery: Delivery | None  # None without a webhook
 
     def close(self) -> None:
-        """Stop the threads, write the last figures, and close the connections to Telegram, receiver and Redis."""
+        """Stop the threads, write the last figures, and close every connection."""
         self.telegram.close()
         if self.delivery:
             self.delivery.close()
         self.stats.close()
+        self.publisher.close()
         self.redis.close()
 
 

@@ -72,7 +72,7 @@ class WebContext:
         return {type(context): context for context in contexts}
 
     def close(self) -> None:
-        """End the threads, write the last lines and figures, and close the connections to Redis.
+        """End the threads, write the last lines and figures, and close the connections to Redis and the broker.
 
         In this order: the access log counts into the figures, and they go to Redis. The first look at Redis starts the
         listener (web/photos/lookup.py, `PhotoLookup.read`).
@@ -80,6 +80,7 @@ class WebContext:
         self.photos.listener.close()
         self.observe.access_log.close()
         self.observe.stats.close()
+        self.photos.publisher.close()
         self.redis.close()
 
 

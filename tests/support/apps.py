@@ -47,11 +47,11 @@ def _celery_restored() -> Iterator[None]:
     for name in changed.keys() - before.keys():
         del changed[name]
     changed.update(before)
-    _drop_pools()
+    _forget_pool()
 
 
-def _drop_pools() -> None:
-    """The pools of an earlier app in this process would keep its time limits."""
+def _forget_pool() -> None:
+    """Celery keeps the pool of an earlier app in this process, with its time limits. Each app closes its own."""
     celery._pool = celery.amqp._producer_pool = None  # type: ignore[attr-defined]  # private: in no stub
 
 
@@ -62,6 +62,7 @@ def make_app() -> Iterator[MakeApp]:
     On a busy machine the shared Redis may answer later than a request waits. Only an app with its own Redis, which a
     test stops, has the timeouts of production, unless `patient` says otherwise.
     """
+    made: list[Flask] = []
     with _celery_restored(), ExitStack() as opened:
 
         def make(
@@ -71,13 +72,16 @@ def make_app() -> Iterator[MakeApp]:
             wall_clock: Callable[[], float] = time.time,
             **overrides: Any,
         ) -> Flask:
+            for earlier in made:
+                get_web_context(earlier).photos.publisher.close()  # before the time limits change
             is_patient = "redis_url" not in overrides if patient is None else patient
             with pytest.MonkeyPatch.context() as patch:
                 if is_patient:
                     patch.setattr("warmer.redis_client.clients.Patience", wait_a_minute)
                     patch.setattr("web.wiring.PUBLISH_SECONDS", 60.0)
                 app = create_app(load_settings(**overrides), clock=clock, wall_clock=wall_clock)
-            _drop_pools()
+            _forget_pool()
+            made.append(app)
             app.test_client_class = BrowserClient
             if is_patient:
                 get_web_context(app).breaker.clock = Clock()

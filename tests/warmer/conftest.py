@@ -20,7 +20,7 @@ def file_id(telegram: FakeTelegram) -> str:
 
 
 def list_keys(redis: Redis) -> set[str]:
-    """List all keys except the figures, which threads of other tests' apps may write at any time."""
+    """List all keys except the figures, which a thread writes at any time."""
     return {key.decode() for key in redis.scan_iter("*") if b":stats:" not in key}
 
 

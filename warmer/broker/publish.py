@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from amqp.exceptions import AMQPError
 from celery import Celery
-from kombu import Connection, Producer
+from kombu import Connection, Producer, pools
 from kombu.exceptions import KombuError
+from kombu.utils.collections import eqhash
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -65,6 +66,13 @@ class Publisher:
         self._clock = clock
         self._closed_until = 0.0  # by that clock
         self._events_until_look = EVENTS_UNTIL_LOOK
+
+    def close(self) -> None:
+        """Close the connections to the broker. A later message opens others."""
+        broker = self.app.connection_for_write()
+        if eqhash(broker) in pools.connections:  # or closing would make a pool
+            pool = pools.connections[broker]
+            pool.resize(pool.limit, reset=True, ignore_errors=True)  # kombu's way to close them and to go on
 
     def publish_hot(self, subject: str, wanted: VariantSpec | None) -> bool:
         """Publish for a client that waits for this variant, unless a message is queued or a worker has the lease.

@@ -18,6 +18,7 @@ from tests.support.cli_parts import send_heartbeat
 from tests.support.clock import Clock
 from tests.support.redis_kinds import connect_broker
 from tests.support.remaining import remaining
+from tests.support.waiting import wait_until
 from warmer.broker.publish import BREAKER_SECONDS, BROKER_FAILED, EagerLane, Publisher
 from warmer.broker.queues import list_queues
 from warmer.photo import VariantSpec
@@ -199,6 +200,20 @@ def test_a_broker_that_confirms_each_message_gets_one_per_subject(
     send_heartbeat(context, threads=1)
     publisher.publish_all([FID, OTHER], "warm")
     assert publisher.count_all_waiting()["warm"] == publisher.count_waiting("warm") == 2
+
+
+def test_a_closed_publisher_has_no_connection_to_the_broker_and_opens_one_for_the_next_message(
+    publisher: Publisher,
+) -> None:
+    def list_clients() -> set[str]:
+        return {client["id"] for client in connect_broker(load_settings()).client_list()}
+
+    publisher.publish(FID, "warm")
+    opened = list_clients()
+    publisher.close()
+    wait_until(lambda: list_clients() < opened)
+    assert publisher.publish(OTHER, "warm")
+    assert count(publisher)["warm"] == 2
 
 
 # Without a broker
