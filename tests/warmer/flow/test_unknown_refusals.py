@@ -8,6 +8,7 @@ import pytest
 
 from faketelegram import FakeTelegram
 from tests.conftest import make_picture, next_id
+from tests.support.remaining import remaining
 from tests.warmer.conftest import list_next_runs
 from tests.warmer.flow.outages import add_subject, attempt, list_ill, pass_time, warm
 from warmer.deadline import JobContext
@@ -48,7 +49,7 @@ def test_a_refusal_in_unknown_words_pauses_its_picture_for_a_minute_if_get_me_do
         return time.monotonic() if telegram.calls["getMe"] else began
 
     warm_photo(file_ids[0], JobContext.start("warm", 2, seconds=2, clock=clock), context.steps)
-    assert list_next_runs(context)[file_ids[0]] > 40
+    assert list_next_runs(context)[file_ids[0]] == remaining(60, rel=0.2)
 
 
 def test_a_refusal_in_unknown_words_pauses_its_picture_for_a_minute_if_no_token_is_left_for_get_me(
@@ -58,7 +59,7 @@ def test_a_refusal_in_unknown_words_pauses_its_picture_for_a_minute_if_no_token_
     context.budget.rate, context.budget.burst = 0.05, 1.0
     warm(context, file_ids[0], "rewarm")
     assert telegram.calls == {"getFile": 1}
-    assert list_next_runs(context)[file_ids[0]] > 40
+    assert list_next_runs(context)[file_ids[0]] == remaining(60, rel=0.2)
 
 
 def test_a_refusal_of_the_bot_outweighs_that_of_a_picture(
@@ -111,7 +112,7 @@ def test_refusals_of_single_subjects_are_no_outage_while_a_good_one_is_answered(
         subject, only = add_subject(telegram, call)
         telegram.fail(call, "unknown-refusal", times=None, **only)
         assert attempt(context, subject).kind == "postponed"
-        assert list_next_runs(context)[subject] > 40
+        assert list_next_runs(context)[subject] == remaining(60, rel=0.2)
     assert not list_ill(context)
 
 
@@ -124,7 +125,7 @@ def test_refusals_are_no_outage_while_no_good_subject_is_known(
     for _ in range(4):
         subject, _ = add_subject(telegram, call)
         assert attempt(context, subject).kind == "postponed"
-        assert list_next_runs(context)[subject] > 40
+        assert list_next_runs(context)[subject] == remaining(60, rel=0.2)
     assert not list_ill(context)
 
 
