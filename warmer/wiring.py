@@ -103,7 +103,7 @@ class WorkerSteps(FlowSteps):
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What a worker process works with."""
+    """The parts that a worker process works with."""
 
     settings: Settings
     redis: Redis

@@ -53,7 +53,7 @@ PUBLISH_SECONDS = 0.5  # at most for each step of publishing
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """What one web process has opened, and the part of it that each room works with."""
+    """The parts that one web process has opened, and the context of each room."""
 
     settings: Settings
     redis: Redis
@@ -67,7 +67,7 @@ class WebContext:
     receivers: ReceiverContext
 
     def list_by_class(self) -> dict[type, object]:
-        """Where `get_context` looks."""
+        """Returns each context by its class, where `get_context` looks."""
         contexts = (self, self.photos, self.api, self.pages, self.observe, self.receivers)
         return {type(context): context for context in contexts}
 
@@ -85,7 +85,7 @@ class WebContext:
 
 
 def get_web_context(app: Flask) -> WebContext:
-    """Everything that the app has opened."""
+    """Returns everything that the app has opened."""
     return get_context(WebContext, app)
 
 

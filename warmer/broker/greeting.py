@@ -1,4 +1,4 @@
-"""What answers at an address, and whether it lets this service in: a few words of each protocol, over one socket.
+"""Identifies the server at an address and logs in to it: a few words of each protocol, over one socket.
 
 redis-py and kombu report a server of another kind, or one without TLS, as a server that is away.
 """
@@ -53,7 +53,7 @@ def connect(address: Address) -> socket.socket:
 
 
 def identify(address: Address) -> str:
-    """What speaks there in plain text, `TLS` if it speaks TLS alone, empty if that is unknown. Raises OSError."""
+    """Identify what speaks there in plain text. Returns `TLS` if it speaks TLS alone, "" if unknown. Raises OSError."""
     with connect(address) as plain:
         try:
             plain.sendall(PING)
@@ -77,7 +77,7 @@ def _speaks_tls(host: Host) -> bool:
 
 
 def ask_redis(connection: socket.socket, url: str, prefix: str) -> str | None:
-    """Log in as the URL says. Returns what is wrong with it, or nothing; None if this is no Redis. Raises OSError.
+    """Log in as the URL says. Returns what is wrong with it, or "". Returns None if this is no Redis. Raises OSError.
 
     `prefix`: of keys that the user may ask for.
     """
@@ -118,7 +118,7 @@ def ask_sentinel(connection: socket.socket, master: str) -> Host | str | None:
 
 
 def converse(connection: socket.socket, commands: Sequence[Sequence[str]]) -> list[str]:
-    """The reply to each command, errors with their `-`, the parts of a list on lines of their own; empty for none."""
+    """Send the commands. Returns a reply for each: an error with its `-`, a list with a line for each part, or ""."""
     replies: list[str] = []
     with connection.makefile("rwb") as stream, suppress(ConnectionError, ValueError):
         for command in commands:
@@ -130,7 +130,7 @@ def converse(connection: socket.socket, commands: Sequence[Sequence[str]]) -> li
 
 
 def _read_reply(stream: Any) -> str:
-    """One reply of RESP 2. Raises ValueError for anything else."""
+    """Read one reply of RESP 2. Raises ValueError for anything else."""
     line = stream.readline(REPLY_MAX).decode("utf-8", "replace").rstrip("\r\n")
     if line.startswith(("+", "-", ":")):
         return str(line)
@@ -154,7 +154,7 @@ def _read_login(url: str) -> tuple[str | None, str | None, int]:
 
 
 def ask_rabbit(url: str) -> str | None:
-    """The same for RabbitMQ, over a connection of its own."""
+    """Log in to RabbitMQ as the URL says, over a connection of its own. Returns the same as `ask_redis`."""
     patience = {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS}
     broker = EagerConnection(to_kombu_url(url), connect_timeout=ANSWER_SECONDS, transport_options=patience)
     try:

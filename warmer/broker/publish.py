@@ -108,7 +108,7 @@ class Publisher:
         return self._publish_eager([subject], lane)
 
     def publish_later(self, subject: str) -> None:
-        """Publish nothing: schedule the subject, for the lane that leaves most of the budget to others."""
+        """Schedule the subject for soon, in the lane that leaves most of the budget to others."""
         self.schedule.schedule_by([subject], LATER_SECONDS)
 
     def publish_all(self, subjects: Sequence[str], lane: EagerLane) -> None:
@@ -156,15 +156,15 @@ class Publisher:
             return False
 
     def count_room_for_events(self, by: Connection | None = None) -> int:
-        """How many more messages for the webhook may wait. Raises one of BROKER_FAILED."""
+        """Count the messages for the webhook that may still join those that wait. Raises one of BROKER_FAILED."""
         return EVENTS_MAX - count_waiting(self.app, "webhook", by)
 
     def count_waiting(self, queue: str) -> int:
-        """How many messages wait in this queue. Raises one of BROKER_FAILED."""
+        """Count the messages that wait in this queue. Raises one of BROKER_FAILED."""
         return count_waiting(self.app, queue)
 
     def count_all_waiting(self) -> dict[str, int]:
-        """How many jobs wait, by queue: each subject of a message is one. Raises one of BROKER_FAILED."""
+        """Count the jobs that wait, by queue: each subject of a message is one. Raises one of BROKER_FAILED."""
         return {queue: self._count_jobs(queue) for queue in QUEUES}
 
     def _count_jobs(self, queue: str) -> int:
@@ -218,17 +218,17 @@ class Publisher:
 
 
 def get_max_waiting(lane: Lane, hot_max: int) -> int:
-    """How many messages may wait in this lane."""
+    """Returns how many messages may wait in this lane."""
     return hot_max if lane == "hot" else EAGER_MAX
 
 
 def count_lost_after(waiting: int, rate: float) -> float:
-    """The seconds after which a message behind `waiting` others counts as lost, at `rate` pictures per second."""
+    """Returns the seconds after which a message behind `waiting` others counts as lost, at `rate` pictures a second."""
     return LOST_SECONDS + waiting / rate
 
 
 def count_waiting(app: Celery, queue: str, by: Connection | None = None) -> int:
-    """How many messages wait in this queue, asked by this connection or one of the pool's.
+    """Count the messages that wait in this queue, over this connection or one of the pool's.
 
     Raises one of BROKER_FAILED.
     """
@@ -241,5 +241,5 @@ def count_waiting(app: Celery, queue: str, by: Connection | None = None) -> int:
 
 
 def open_outbox(settings: Settings, redis: Redis, keys: Keys, publisher: Publisher) -> Outbox | None:
-    """The events of the webhook, each with a message at once. None without a webhook."""
+    """Open the events of the webhook, each with a message at once. Returns None if there is no webhook."""
     return Outbox(redis, keys, settings.webhook_url, publisher.send_event) if settings.webhook_url else None

@@ -22,13 +22,13 @@ WARM_TASK, DELIVER_TASK, TICK_TASK, KEEP_NEWEST_TASK = "warm", "deliver", "tick"
 
 
 def list_queues(settings: Settings) -> list[Queue]:
-    """The queues, in their order."""
+    """List the queues, in their order."""
     arguments = QUORUM if is_amqp(settings) else None
     return [Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES]
 
 
 def choose_transport_options(settings: Settings) -> dict[str, Any]:
-    """How messages are kept and found.
+    """Returns how kombu keeps and finds messages.
 
     RabbitMQ delivers what a dead worker had by itself; its queues are told apart by virtual host.
     """
@@ -38,10 +38,11 @@ def choose_transport_options(settings: Settings) -> dict[str, Any]:
             "read_timeout": ANSWER_SECONDS,  # of an answer that is waited for
             "write_timeout": ANSWER_SECONDS,
         }
+    # Without the first three a worker would wait for a lost master until it is back, and never ask for its successor.
     return _find_by(settings, ANSWER_SECONDS) | {
-        "socket_timeout": ANSWER_SECONDS,  # without them a worker waits for a lost master until that is back,
+        "socket_timeout": ANSWER_SECONDS,
         "socket_connect_timeout": ANSWER_SECONDS,
-        "health_check_interval": SILENCE_SECONDS,  # and never asks Sentinels for its successor
+        "health_check_interval": SILENCE_SECONDS,
         "visibility_timeout": 180,  # seconds; the second net only, the schedule is the first
         "unacked_restore_interval": 5,  # seconds between looks for a dead worker's tasks
         "unacked_restore_throttle": 1,  # seconds
@@ -52,7 +53,7 @@ def choose_transport_options(settings: Settings) -> dict[str, Any]:
 
 
 def choose_tls(settings: Settings) -> dict[str, Any] | Literal[False]:
-    """How a Redis over TLS is verified, also in the URL, but Flower reads only this; False for any other broker."""
+    """Returns how a Redis over TLS is verified: Flower does not read it in the URL. Returns False for other brokers."""
     url = settings.celery_broker_url or settings.redis_url
     if not url.startswith("rediss:"):
         return False
@@ -60,7 +61,7 @@ def choose_tls(settings: Settings) -> dict[str, Any] | Literal[False]:
 
 
 def choose_publishing_options(settings: Settings, seconds: float) -> dict[str, Any]:
-    """The time limits of a publisher in a request: a broker that accepts and never answers would block it."""
+    """Returns the time limits of a publisher in a request: a broker that accepts and never answers would block it."""
     if is_amqp(settings):
         return {"read_timeout": seconds, "write_timeout": seconds, "max_retries": 0}
     return _find_by(settings, seconds) | {
@@ -77,7 +78,7 @@ def is_amqp(settings: Settings) -> bool:
 
 
 def _find_by(settings: Settings, seconds: float) -> dict[str, Any]:
-    """How to speak, and whom to ask for the master, if there are Sentinels: one away must not hold up the others."""
+    """Returns how to speak, and which Sentinels to ask for the master: one that is away must not hold up the others."""
     protocol = {"protocol": settings.broker_protocol}
     if not settings.broker_master:
         return protocol

@@ -1,4 +1,4 @@
-"""Which channels the ACL of a Redis broker denies: subscribes as Celery's workers and Flower do."""
+"""Finds the channels that the ACL of a Redis broker denies: subscribes as Celery's workers and Flower do."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from warmer.state.rights import list_denied_patterns
 
 
 def list_denied_channels(app: Celery) -> tuple[str, ...]:
-    """The rights that are missing, as `ACL SETUSER` spells them. Raises one of `warmer.broker.publish.BROKER_FAILED`.
+    """List the missing rights, as `ACL SETUSER` spells them. Raises one of `warmer.broker.publish.BROKER_FAILED`.
 
-    Empty for RabbitMQ, which has no such rights.
+    RabbitMQ has no such rights.
     """
     with app.connection_or_acquire() as connection:
         if connection.transport.driver_type != "redis":

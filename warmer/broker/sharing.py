@@ -32,14 +32,14 @@ class Sharing:
         self._known_until = float("-inf")  # by that clock
 
     def choose_size(self, lane: Lane, subjects: int, waiting: int) -> int:
-        """How many of these subjects travel in one message, behind `waiting` other messages."""
+        """Returns how many of these subjects travel in one message, behind `waiting` other messages."""
         if not self.is_on or lane not in SHARED_LANES or subjects == 1:
             return 1
         threads = self._count_threads()
         return max(1, min(SHARED_MAX, (waiting + subjects) // threads)) if threads else 1
 
     def _count_threads(self) -> int:
-        """The threads of all workers; 0 if unknown, or if one is of a release that warms one subject per message."""
+        """Count the threads of all workers. Returns 0 if unknown, or if one warms one subject per message."""
         if self._clock() >= self._known_until:
             self._threads, self._known_until = 0, self._clock() + LOOK_SECONDS
             with suppress(RedisError):
@@ -49,5 +49,5 @@ class Sharing:
 
 
 def count_subjects(messages: Iterable[bytes]) -> int:
-    """How many subjects these messages of a Redis queue have."""
+    """Count the subjects of these messages of a Redis queue."""
     return sum(json.loads(message)["headers"].get(HEADER, 1) for message in messages)

@@ -56,7 +56,7 @@ class _Server(NamedTuple):
 
 
 def exit_if_wrong_server(settings: Settings, *names: str) -> None:
-    """The same for the programs: one line, and the end."""
+    """Check the servers in these settings. If one is wrong, end the program with one line."""
     try:
         check_servers(settings, *names)
     except ConfigError as error:
@@ -64,13 +64,13 @@ def exit_if_wrong_server(settings: Settings, *names: str) -> None:
 
 
 def check_servers(settings: Settings, *names: str) -> None:
-    """Raise ConfigError if a server is not what the URL in one of these settings says; none: in all of them."""
+    """Raise ConfigError if a server is not what the URL in one of these settings says. Without names it checks all."""
     for error in find_wrong_servers(settings, *names):
         raise error
 
 
 def find_wrong_servers(settings: Settings, *names: str) -> Iterator[ConfigError]:
-    """At most one error for each of these settings; none: for all of them. Raises Untrusted.
+    """Yield at most one error for each of these settings. Without names it checks all. Raises Untrusted.
 
     A server that is away, does not answer within CHECK_SECONDS, or says anything unknown stops no start: it may be back
     at any time. Of several hosts in a URL one that passes suffices.
@@ -94,9 +94,9 @@ def _list_addresses(url: str) -> tuple[Address, ...]:
 
 
 def _make_context(name: str, url: str) -> ssl.SSLContext | None:
-    """The context that the URL's client makes: redis-py trusts the file besides the usual ones, py-amqp alone.
+    """Make the context that the URL's client makes: redis-py trusts the file besides the usual ones, py-amqp alone.
 
-    None without TLS.
+    Returns None if the URL is one without TLS.
     """
 
     def refuse_to_ask() -> NoReturn:  # OpenSSL would ask for it on the terminal
@@ -123,10 +123,15 @@ def _make_context(name: str, url: str) -> ssl.SSLContext | None:
 
 
 def _check_all(servers: list[_Server]) -> Iterator[ConfigError]:
-    """Check all at the same time. A thread whose server does not answer ends later, or with the process."""
+    """Check all at the same time. A thread whose server does not answer ends later, or with the process.
+
+    No owner could end it sooner: nothing interrupts a thread that looks up the address of a name.
+    """
     answers: SimpleQueue[tuple[str, ConfigError | None]] = SimpleQueue()
     for server in servers:
-        Thread(target=lambda one: answers.put((one.name, _check(one))), args=(server,), daemon=True).start()
+        Thread(
+            target=lambda one: answers.put((one.name, _check(one))), args=(server,), name="server-check", daemon=True
+        ).start()
     deadline = time.monotonic() + CHECK_SECONDS
     waiting = Counter(server.name for server in servers)
     passed: set[str] = set()  # settings
@@ -156,7 +161,7 @@ def _check(server: _Server) -> ConfigError | None:
 
 
 def _find_wrong(server: _Server) -> str:
-    """What is wrong with this server, or nothing. Raises OSError if it is away, or not trusted."""
+    """Returns what is wrong with this server, or "". Raises OSError if it is away, or not trusted."""
     try:
         wrong = ask_rabbit(server.url) if server.kind == "RabbitMQ" else _talk(server)
     except ssl.SSLCertVerificationError:
@@ -167,7 +172,7 @@ def _find_wrong(server: _Server) -> str:
 
 
 def _talk(server: _Server) -> str | None:
-    """What Redis or a Sentinel says is wrong, or nothing; None if it is neither. Raises OSError."""
+    """Returns what Redis or a Sentinel says is wrong, or "". Returns None if it is neither. Raises OSError."""
     place = parse_place(server.url)
     with connect(server.address) as plain, _encrypt(server, plain) as connection:
         if place is None or not place.master:
@@ -187,7 +192,7 @@ def _encrypt(server: _Server, plain: socket.socket) -> socket.socket:
 
 
 def _name_other(server: _Server) -> str:
-    """What speaks there instead, if that is known. Raises OSError."""
+    """Returns words for what speaks there instead, or "" if that is unknown. Raises OSError."""
     found, scheme = identify(server.address), server.scheme
     if found == "TLS":
         if scheme in PLAIN:

@@ -44,7 +44,7 @@ class _Lean:
         return params | {"protocol": self.protocol}
 
     def list_patterns(self) -> list[str]:
-        """What workers and Flower subscribe to, as the ACL of Redis has to spell it."""
+        """List the channels that workers and Flower subscribe to, as the ACL of Redis has to spell them."""
         found: list[str] = []
         for exchange, routing_key in BROADCASTS:
             found += self._get_publish_topics(exchange, routing_key)  # type: ignore[attr-defined]  # of the channel
@@ -70,7 +70,7 @@ class LeanTransport(kombu_redis.Transport):
 
 
 class LeanSentinelTransport(kombu_redis.SentinelTransport):
-    """The same for Sentinels."""
+    """The transport of a Redis that Sentinels name, with such channels."""
 
     Channel = LeanSentinelChannel
 
@@ -106,7 +106,7 @@ class EagerConnection(Connection):
 
 
 def _for_amqp(options: dict[str, Any], hostname: str) -> dict[str, Any]:
-    """The options of TLS as py-amqp spells them; those that are already stay as they are."""
+    """Returns the options of TLS as py-amqp spells them. Those that are spelled so already stay as they are."""
     if not options.keys() <= set(TLS):
         return options
     tls = {name.removeprefix("ssl_"): value for name, value in options.items()}
