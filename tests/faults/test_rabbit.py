@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +65,7 @@ def test_a_broker_that_refuses_what_the_url_says_stops_a_start(
 
 def test_metrics_report_the_length_of_every_queue(stage: Stage) -> None:
     def list_queues() -> set[str]:
-        figures = stage.service.call("GET", "/metrics").text
+        figures = stage.service.ask("GET", "/metrics").text
         return set(re.findall(r'avatar_queue_length\{queue="(\w+)"\}', figures))
 
     wait_until(lambda: list_queues() == set(QUEUES), DEADLINE)
@@ -118,13 +117,13 @@ def test_other_workers_finish_the_messages_of_a_killed_one(stage: Stage, figure:
 
 @pytest.mark.parametrize("how", ["killed", "paused"])
 def test_a_miss_gets_503_while_rabbitmq_is_away(stage: Stage, rabbit: RabbitServer, figure: Figure, how: str) -> None:
-    (hot,) = stage.warm(1).values()
+    hot = stage.keep_in_memory(*stage.warm(1).values())
     cold = list(stage.add_people(20).values())
     running = {process.pid for process in stage.processes("web", "worker", "worker2", "beat")}
     rabbit.kill() if how == "killed" else rabbit.pause()
     first = stage.get(cold[0])
     rest = [stage.get(file_id) for file_id in cold[1:]]
-    assert {stage.get_served(hot).status for _ in range(50)} == {200}
+    assert {stage.get(hot).status for _ in range(50)} == {200}
     assert {(answer.status, answer.retry_after) for answer in (first, *rest)} == {(503, "1")}
     figure(f"RabbitMQ {how}: the first miss gets 503", first.seconds)
     figure(
@@ -148,12 +147,12 @@ def test_a_worker_sends_an_event_only_once_while_rabbitmq_is_away(rabbit: Rabbit
         dispatcher.send("worker-online", retry=True)
         rabbit.kill()
         heartbeat = {"type": "worker-heartbeat", "retry": True}
-        telling = threading.Thread(target=dispatcher.send, kwargs=heartbeat, daemon=True)
-        telling.start()
-        telling.join(DEADLINE)
-        is_over = not telling.is_alive()
-        rabbit.start()
-        assert is_over
+        with ThreadPoolExecutor(1) as telling:
+            told = telling.submit(dispatcher.send, **heartbeat)
+            try:
+                wait_until(told.done, DEADLINE)
+            finally:
+                rabbit.start()  # ends an endless repetition, too
 
 
 def test_queued_work_survives_a_crash_of_rabbitmq(stage: Stage, rabbit: RabbitServer, figure: Figure) -> None:
