@@ -25,7 +25,7 @@ from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.support.clock import Clock
 from tests.support.leaks import read_values
 from tests.support.redis_kinds import KIND, connect_broker, run_kind, subscribed
-from tests.support.running import START_SECONDS, Service, run_service
+from tests.support.running import PATIENT, START_SECONDS, Service, run_service
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 from warmer.redis_client.clients import connect_worker
@@ -209,15 +209,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             "TELEGRAM_API_URL": fake.url,
             "API_KEYS": API_KEY,
             "URL_SIGNING_KEYS": SIGNING_KEY,
+            **PATIENT,
         }
         with run_service(folder, **settings) as running:
             # A starting worker would take CPU time from the tests.
-            wait_until(lambda: "avatar_workers 2.0" in running.call("GET", "/metrics").text, START_SECONDS)
+            wait_until(lambda: "avatar_workers 2.0" in running.ask("GET", "/metrics").text, START_SECONDS)
             yield replace(running, telegram=fake)
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The whole service as `scripts/run` starts it with no setting."""
-    with run_service(tmp_path_factory.mktemp("demo")) as running:
+    with run_service(tmp_path_factory.mktemp("demo"), **PATIENT) as running:
         yield running

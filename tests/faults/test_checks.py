@@ -13,6 +13,7 @@ from tests.conftest import wait_until
 from tests.support.cli_parts import COMMAND
 from tests.support.faults import DEADLINE, Stage, run_stage_at, suspended
 from tests.support.redis_nodes import Node
+from tests.support.running import PATIENT
 from tests.warmer.observe.test_checks import RIGHTS
 
 Grant = Callable[..., None]
@@ -48,12 +49,12 @@ def stage(
     tmp_path_factory: pytest.TempPathFactory, node: Node, telegram_of_stage: FakeTelegram, grant: Grant
 ) -> Iterator[Stage]:
     url = f"redis://avatars:password@127.0.0.1:{node.port}/0"
-    with run_stage_at(telegram_of_stage, tmp_path_factory.mktemp("checks"), REDIS_URL=url) as stage:
+    with run_stage_at(telegram_of_stage, tmp_path_factory.mktemp("checks"), REDIS_URL=url, **PATIENT) as stage:
         yield stage
 
 
 def read_checks(stage: Stage) -> dict[str, str]:
-    return dict(stage.service.call("GET", "/readyz").json()["checks"])
+    return dict(stage.service.ask("GET", "/readyz").json()["checks"])
 
 
 def wait_for(stage: Stage, **states: str) -> None:
@@ -73,8 +74,8 @@ def test_a_missing_right_is_named_at_the_start_and_while_hits_continue(stage: St
     grant("resetchannels")
     try:
         wait_until(lambda: read_checks(stage)["redis"] == "denied", DEADLINE)
-        assert stage.get_served(file_id).status == 200
-        assert channels in stage.log("web")
+        assert stage.get(file_id).status == 200
+        wait_until(lambda: channels in stage.log("web"), DEADLINE)  # supervisord writes it
         before = len(stage.log("worker2"))
         for process in stage.processes("worker2"):
             process.kill()
@@ -90,7 +91,7 @@ def test_a_channel_that_the_workers_may_not_subscribe_to_is_named(stage: Stage, 
     try:
         wait_for(stage, broker="denied")
         wait_until(lambda: stage.list_faults() == ["RightsMissing"], DEADLINE)
-        assert f"{channels}queue:/0.celery.pidbox" in stage.log("web")
+        wait_until(lambda: f"{channels}queue:/0.celery.pidbox" in stage.log("web"), DEADLINE)
     finally:
         grant()
     wait_for(stage)

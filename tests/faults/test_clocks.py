@@ -14,12 +14,12 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.faults.conftest import has_no_message
-from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, hooks, let_pass, run_stage
-from tests.support.running import ROOT
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, let_pass, run_stage
+from tests.support.running import PATIENT, ROOT, hooks
 from warmer.telegram.client import READ_SECONDS
 
 TTL_SECONDS, CHECK_SECONDS, WATCHED_SECONDS = 60, 15, 72
-SETTINGS = {"PHOTO_TTL": str(TTL_SECONDS), "PROFILE_CHECK_EVERY": str(CHECK_SECONDS)}
+SETTINGS = {"PHOTO_TTL": str(TTL_SECONDS), "PROFILE_CHECK_EVERY": str(CHECK_SECONDS), **PATIENT}
 LATE_SECONDS = 7.0  # longer than the interval at which workers take over tasks of dead workers
 WORKER = ["worker", "--hostname", "off@%h", "--pool", "threads", "--concurrency", "32"]
 
@@ -49,7 +49,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         for seconds in (300, -300):
             others.enter_context(run_extra(stage, "beat", clock_seconds=seconds))
         others.enter_context(run_extra(stage, *WORKER, clock_seconds=300))
-        wait_until(lambda: "avatar_workers 3.0" in stage.service.call("GET", "/metrics").text, DEADLINE)
+        wait_until(lambda: "avatar_workers 3.0" in stage.service.ask("GET", "/metrics").text, DEADLINE)
         yield stage
 
 

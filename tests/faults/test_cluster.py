@@ -5,16 +5,17 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
 
 from tests.faults.conftest import KEYS
 from tests.support.crowd import check_hits, crowd, share_of
-from tests.support.faults import DEADLINE, LEASE_DEADLINE, Answer, Figure, Stage, run_stage
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, run_stage
 from tests.support.redis_nodes import Node, RedisCluster, RedisServer, run_cluster
+from tests.support.running import PATIENT
 from tests.support.waiting import wait_until
-from web.redis_breaker import OPEN_SECONDS, TIMED_OUT_SECONDS
 
 PEOPLE = 30
 
@@ -26,20 +27,27 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, cluster: RedisCluster) -> Iterator[Stage]:
-    with (
-        RedisServer(tmp_path_factory.mktemp("broker")) as broker,
-        run_stage(tmp_path_factory.mktemp("stage"), REDIS_URL=cluster.url, CELERY_BROKER_URL=broker.url) as stage,
-    ):
+def settings(tmp_path_factory: pytest.TempPathFactory, cluster: RedisCluster) -> Iterator[dict[str, str]]:
+    with RedisServer(tmp_path_factory.mktemp("broker")) as broker:
+        yield {"REDIS_URL": cluster.url, "CELERY_BROKER_URL": broker.url}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Iterator[Stage]:
+    with run_stage(tmp_path_factory.mktemp("stage"), **settings) as stage:
         yield stage
 
 
-def test_requests_succeed_while_slots_move(stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
-    """Runs first: the masters are still the original ones.
+@pytest.fixture
+def patient_stage(tmp_path: Path, settings: dict[str, str]) -> Iterator[Stage]:
+    """A service without timeouts of Redis: each 503 of it comes from a moved slot that was not followed."""
+    with run_stage(tmp_path, **settings, **PATIENT) as stage:
+        yield stage
 
-    On a busy machine a call to Redis may time out, and the breaker refuses requests for a second then. Any other 503
-    comes from a moved slot that was not followed.
-    """
+
+def test_requests_succeed_while_slots_move(patient_stage: Stage, cluster: RedisCluster, figure: Figure) -> None:
+    """Runs first: the masters are still the original ones, and no other service runs yet."""
+    stage = patient_stage
     people = stage.warm(PEOPLE)
     moving = {key_slot(KEYS.preview(file_id).encode()) for file_id in people.values()}
     moving |= {key_slot(key.encode()) for key in (KEYS.schedule, KEYS.purge, KEYS.budget, KEYS.recent)}
@@ -50,22 +58,14 @@ def test_requests_succeed_while_slots_move(stage: Stage, cluster: RedisCluster, 
         (last,) = stage.add_people(1).items()
         stage.register(dict([last]))
         wait_until(lambda: stage.is_ready(last[0]), DEADLINE)
-        gone = next(iter(people))
+        gone = list(people)[-1]  # `hot` stays
         stage.forget(gone)
-        assert stage.get_served(people.pop(gone)).status == 404
-    assert rest.without(200, 201, 404, 503) == []
-    refused = [answer for answer in rest.answers if answer.status == 503]
-    figure("cluster, slots move: 503s, of 100 requests", share_of(refused, rest.answers))
-    assert [answer for answer in refused if not follows_timeout(answer, [*hits.answers, *rest.answers])] == []
+        assert stage.get(people.pop(gone)).status == 404
+    hits.check_served()
+    assert rest.without(200, 201, 404) == []
+    figure("cluster, slots move: 503s, of 100 requests", 0)
     figure("cluster, slots move: the slowest answer", max(answer.seconds for answer in rest.answers))
     wait_until(lambda: all(map(stage.is_ready, people)), DEADLINE)
-
-
-def follows_timeout(one: Answer, among: list[Answer]) -> bool:
-    """Returns True if this request, or one that ended shortly before, took as long as a timeout of Redis."""
-    refused_at = one.at + one.seconds
-    slow = [answer.at + answer.seconds for answer in among if answer.seconds >= TIMED_OUT_SECONDS]
-    return any(refused_at - OPEN_SECONDS - 0.5 < ended_at < refused_at + 0.5 for ended_at in slow)
 
 
 def move(cluster: RedisCluster, slot: int) -> None:

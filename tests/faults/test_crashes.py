@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import make_picture, wait_until
-from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, hooks, run_stage
+from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, run_stage
 from tests.support.hooks.sitecustomize import ENDS_THE_PROCESS, HELD_UP, TAKES_LONG
+from tests.support.running import PATIENT
 from warmer.keys import Keys
 
 
@@ -24,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stage(folder: Path) -> Iterator[Stage]:
-    with run_stage(folder, **hooks(FAULT_PICTURES=str(folder))) as stage:
+    with run_stage(folder, **PATIENT, FAULT_PICTURES=str(folder)) as stage:
         yield stage
 
 
@@ -66,14 +67,20 @@ def test_pictures_that_crash_their_workers_are_given_up_while_all_others_become_
     name = "a picture that crashes its worker" if number == 1 else f"{number} pictures that crash their worker"
     figure(f"{name}: in the negative cache after three tries", given_up)
     figure(f"{name}: the slowest of the others", max(later))
-    logs = stage.log("worker") + stage.log("worker2")
-    assert set(re.findall(r"(\S+) is unavailable \(crashed\)", logs)) & {*dict(good).values()} == set()
-    assert all(f"{file_id} is unavailable (crashed)" in logs for file_id in crashing.values())
-    assert 3 <= count_exits(stage) - exits <= 3 * number  # one exit may count for both
-    assert {stage.get_served(file_id).status for file_id in crashing.values()} == {404}
+    wait_until(lambda: {*crashing.values()} <= list_given_up(stage), DEADLINE)
+    assert list_given_up(stage) & {*dict(good).values()} == set()
+    wait_until(lambda: count_exits(stage) - exits >= 3, DEADLINE)
+    assert count_exits(stage) - exits <= 3 * number  # one exit may count for both
+    assert {stage.get(file_id).status for file_id in crashing.values()} == {404}
+
+
+def list_given_up(stage: Stage) -> set[str]:
+    """Returns the pictures that the workers' logs call unavailable because of crashes."""
+    return set(re.findall(r"(\S+) is unavailable \(crashed\)", stage.log("worker") + stage.log("worker2")))
 
 
 def count_exits(stage: Stage) -> int:
+    """Returns the exits of crashed processes that supervisord has logged."""
     return stage.log("supervisord").count("exit status 70")
 
 

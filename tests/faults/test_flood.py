@@ -49,15 +49,15 @@ def memory_mb(processes: list[psutil.Process]) -> float:
 
 
 def metric(stage: Stage, name: str) -> float:
-    found = re.search(rf"^{re.escape(name)} (\S+)$", stage.service.call("GET", "/metrics").text, re.MULTILINE)
+    found = re.search(rf"^{re.escape(name)} (\S+)$", stage.service.ask("GET", "/metrics").text, re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 
 def test_hits_continue_through_a_flood_of_misses(stage: Stage, tmp_path: Path, figure: Figure) -> None:
-    hot = [stage.url(stage.keep_in_memory(file_id)) for file_id in stage.warm(4).values()]
     picture = drawn("flood")[320]
     cold = [stage.url(stage.fake.world.add_file(picture)) for _ in range(MISSES_A_SECOND * SECONDS)]
     registered = stage.add_people(30)
+    hot = [stage.url(stage.keep_in_memory(file_id)) for file_id in stage.warm(4).values()]  # for twice the flood's time
     with (
         load(tmp_path, "cold", cold, CONNECTIONS, MISSES_A_SECOND, SECONDS) as flood,
         load(tmp_path, "hot", hot, 4, 100, SECONDS - 1) as hits,
@@ -77,8 +77,7 @@ def test_hits_continue_through_a_flood_of_misses(stage: Stage, tmp_path: Path, f
     assert growth_mb < GROWTH_MB
     assert longest <= HOT_MAX + CONNECTIONS
     assert set(flooded["statuses"]) <= {"200", "404", "503"}
-    assert served["statuses"].keys() <= {"200", "503"}
-    assert served["statuses"]["200"] > served["statuses"].get("503", 0)  # that a busy machine refused
+    assert served["statuses"].keys() == {"200"}  # they come from memory
     assert flooded["statuses"].get("503")  # there were more misses than Telegram allows
 
 

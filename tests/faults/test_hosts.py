@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 
 import psutil
 import pytest
@@ -29,7 +28,7 @@ from tests.support.faults import (
 )
 from tests.support.redis_nodes import RedisServer
 from tests.support.releases import log_of
-from tests.support.running import REQUEST_SECONDS, ask_again
+from tests.support.running import PATIENT, REQUEST_SECONDS
 from tests.support.waiting import wait_until
 from warmer.keys import Keys
 from warmer.photo_urls import sign
@@ -48,7 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Iterator[tuple[Stage, Stage]]:
-    given = {"REDIS_URL": server.url, "TELEGRAM_RATE": str(RATE), "PHOTO_WAIT": "10"}
+    given = {"REDIS_URL": server.url, "TELEGRAM_RATE": str(RATE), "PHOTO_WAIT": "10", **PATIENT}
     here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
     with (
         FakeTelegram(latency=0.02) as fake,
@@ -78,7 +77,7 @@ def test_two_hosts_spend_one_budget(hosts: tuple[Stage, Stage], figure: Figure) 
     wait_until(lambda: all(map(one.is_ready, people)), DEADLINE)
     times = [at for at, method, _ in one.fake.log if method in METHODS]
     assert len(times) == len(people)
-    assert all(re.search(r"AgAC\S+ done \[", log_of(host)) for host in hosts)
+    wait_until(lambda: all(re.search(r"AgAC\S+ done \[", log_of(host)) for host in hosts), DEADLINE)
     figure("two hosts: most calls to Telegram in one second, at a rate of 20", most_within(times, 1))
     figure("two hosts: calls a second, at a rate of 20", (len(times) - RATE) / (times[-1] - times[0]))
     # Two budgets would take half of this time; a busy machine only takes longer.
@@ -104,7 +103,7 @@ def test_a_picture_requested_at_both_hosts_at_once_is_fetched_once(hosts: tuple[
     cold = list(hosts[0].add_people(10).values())
     hosts[0].fake.reset()
     with ThreadPoolExecutor(4 * len(cold)) as clients:
-        asked = [clients.submit(host.get_served, file_id) for file_id in cold for host in hosts * 2]
+        asked = [clients.submit(host.get_when_warm, file_id) for file_id in cold for host in hosts * 2]
     assert {one.result().status for one in asked} == {200}
     assert count_picture_calls(hosts[0].fake) == Counter(getFile=len(cold), download=len(cold))
 
@@ -117,8 +116,8 @@ def test_a_picture_forgotten_at_one_host_is_gone_at_the_other(hosts: tuple[Stage
         one.forget(user_id)
         done_at = time.monotonic()
         wait_until(lambda: {answer.status for answer in clients.answers[-50:]} == {404}, DEADLINE)
-    assert {200, 404} <= {answer.status for answer in clients.answers} <= {200, 404, 503}  # 503: a busy machine
-    assert {answer.status for answer in clients.since(done_at)} <= {404, 503}
+    assert {200, 404} <= {answer.status for answer in clients.answers} <= {200, 404}
+    assert {answer.status for answer in clients.since(done_at)} <= {404}
 
 
 def test_a_new_picture_put_at_one_host_is_served_by_the_other(hosts: tuple[Stage, Stage], figure: Figure) -> None:
@@ -128,8 +127,7 @@ def test_a_new_picture_put_at_one_host_is_served_by_the_other(hosts: tuple[Stage
     url = f"{other.service.url}/api/photos/user/{user_id}?size=160&sig={sign(SIGNING_KEY, f'user:{user_id}')}"
 
     def etag_of(where: str) -> str:
-        send = partial(requests.get, where, headers={"Accept": "image/webp"}, timeout=REQUEST_SECONDS)
-        return ask_again(send).headers["ETag"]
+        return requests.get(where, headers={"Accept": "image/webp"}, timeout=REQUEST_SECONDS).headers["ETag"]
 
     before, after = etag_of(other.url(old)), etag_of(other.url(new))
     assert {etag_of(url) for _ in range(20)} == {before}
@@ -141,7 +139,7 @@ def test_a_new_picture_put_at_one_host_is_served_by_the_other(hosts: tuple[Stage
 
 def test_a_worker_of_the_other_host_wakes_a_waiting_client(hosts: tuple[Stage, Stage], figure: Figure) -> None:
     one, other = hosts
-    waits = {file_id: one.get_served(file_id) for file_id in one.add_people(30).values()}
+    waits = {file_id: one.get_when_warm(file_id) for file_id in one.add_people(30).values()}
     assert {answer.status for answer in waits.values()} == {200}
     wait_until(lambda: all(f"{file_id} done [hot]" in log_of(one) + log_of(other) for file_id in waits), DEADLINE)
     elsewhere = [answer.seconds for file_id, answer in waits.items() if f"{file_id} done [hot]" in log_of(other)]
@@ -170,7 +168,7 @@ def test_the_remaining_host_finishes_the_work_of_a_lost_one(hosts: tuple[Stage, 
     lost_at = time.monotonic()
     late = other.add_people(5)
     other.register(late)
-    assert {other.get_served(file_id).status for file_id in other.add_people(5).values()} == {200}
+    assert {other.get_when_warm(file_id).status for file_id in other.add_people(5).values()} == {200}
     wait_until(lambda: all(map(other.is_ready, people | late)), LEASE_DEADLINE)
     figure("two hosts, one lost: all its pictures are warm", time.monotonic() - lost_at)
 

@@ -48,7 +48,7 @@ def test_neither_release_touches_the_keys_of_the_other(deploy: Deploy, both: tup
     deploy.fake.reset()
     new.register(people)
     wait_until(lambda: all(map(new.is_ready, people)), DEADLINE)
-    assert {new.get_served(file_id).status for file_id in people.values()} == {200}
+    assert {new.get(file_id).status for file_id in people.values()} == {200}
     assert count_picture_calls(deploy.fake) == Counter(
         getFile=len(people), download=len(people)
     )  # the new release starts cold
@@ -60,6 +60,8 @@ def test_neither_release_touches_the_keys_of_the_other(deploy: Deploy, both: tup
 def test_neither_release_takes_messages_of_the_other(both: tuple[Stage, Stage]) -> None:
     old, new = both
     of_old, of_new = old.warm(10), new.warm(10)
+    wait_until(lambda: all(f"{file_id} done" in log_of(old) for file_id in of_old.values()), DEADLINE)
+    wait_until(lambda: all(f"{file_id} done" in log_of(new) for file_id in of_new.values()), DEADLINE)
     assert not any(file_id in log_of(new) for file_id in of_old.values())
     assert not any(file_id in log_of(old) for file_id in of_new.values())
     assert "Traceback" not in log_of(old) + log_of(new)
@@ -93,10 +95,10 @@ def test_the_new_release_takes_over_and_a_rollback_works(
     wait_until(lambda: all(map(new.is_ready, of_old | of_both)), DEADLINE)
     deploy.stop("old")
     meanwhile = new.warm(10)
-    assert {new.get_served(file_id).status for file_id in (of_old | of_both | meanwhile).values()} == {200}
+    assert {new.get(file_id).status for file_id in (of_old | of_both | meanwhile).values()} == {200}
     back = deploy.start("old")
     deploy.fake.reset()
-    assert {back.get_served(file_id).status for file_id in of_old.values()} == {200}
+    assert {back.get(file_id).status for file_id in of_old.values()} == {200}
     figure("old layout back: fetches of stored pictures", deploy.fake.calls["getFile"])
     assert deploy.fake.calls["getFile"] == 0
     wait_until(lambda: {back.ask(f"/api/partner/{user_id}").status for user_id in of_old} == {200}, DEADLINE)

@@ -25,7 +25,7 @@ from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage
 from tests.support.flask_backend import run_backend
 from tests.support.proxies import nginx
 from tests.support.receiver import SECRET, Got, Receiver, verify_by_hand
-from tests.support.running import BROWSER_ACCEPT, REQUEST_SECONDS, ask_again
+from tests.support.running import BROWSER_ACCEPT, REQUEST_SECONDS, await_picture
 from tests.support.servers import Pieces, reply
 from warmer.keys import Keys
 from warmer.photo_urls import sign
@@ -35,7 +35,7 @@ _ids = count(9_300_000)
 
 
 def get(url: str, accept: str = BROWSER_ACCEPT) -> requests.Response:
-    return ask_again(lambda: requests.get(url, headers={"Accept": accept}, timeout=REQUEST_SECONDS))
+    return await_picture(lambda: requests.get(url, headers={"Accept": accept}, timeout=REQUEST_SECONDS))
 
 
 def tags_of(answer: requests.Response) -> set[str]:
@@ -163,7 +163,7 @@ class Person:
         paths = [self.path, *(re.sub(r"^https?://[^/]+", "", url) for url in self.last_event()["urls"])]
         places = (self.front.nginx, stage.service.url)
         assert {get(place + path).status_code for place in places for path in paths} == {404}
-        assert str(self.id) not in stage.service.call("GET", "/api/partner/recent").text
+        assert str(self.id) not in stage.service.ask("GET", "/api/partner/recent").text
 
 
 def kill_workers(stage: Stage) -> None:

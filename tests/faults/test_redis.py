@@ -11,7 +11,16 @@ import pytest
 from tests.conftest import wait_until
 from tests.faults.conftest import KEYS
 from tests.support.crowd import check_hits, crowd
-from tests.support.faults import DEADLINE, LEASE_DEADLINE, Figure, Stage, let_pass, run_stage, suspended
+from tests.support.faults import (
+    DEADLINE,
+    LEASE_DEADLINE,
+    Figure,
+    Stage,
+    ask_despite_timeouts,
+    let_pass,
+    run_stage,
+    suspended,
+)
 from tests.support.redis_nodes import RedisServer
 
 Act = Callable[[], object]
@@ -128,7 +137,7 @@ def test_a_forgotten_picture_stays_forgotten_while_redis_evicts(stage: Stage, se
     wait_until(lambda: not any(is_stored(server, other) for other in others.values()), DEADLINE)
     server.client.config_set("maxmemory", "256mb")
     wait_until(lambda: {stage.get(other).status for other in others.values()} == {200}, LEASE_DEADLINE)
-    assert stage.get_served(file_id).status == 404
+    assert ask_despite_timeouts(lambda: stage.get(file_id)).status == 404
     assert not is_stored(server, file_id)
 
 

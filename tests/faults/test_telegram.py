@@ -8,8 +8,10 @@ from typing import Any
 
 from tests.conftest import wait_until
 from tests.support.faults import DEADLINE, LEASE_DEADLINE, Clients, Figure, Stage, let_pass
+from tests.support.running import PATIENT
 from warmer.state.budget import PROBE_SECONDS
 
+SETTINGS = PATIENT
 PAUSE_SECONDS = 25
 OUTAGE_SECONDS = 25.0
 DRIP_SECONDS = 0.5  # per byte: the whole answer would take minutes

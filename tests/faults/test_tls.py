@@ -22,7 +22,7 @@ from runner.ports import free_loopback_port
 from tests.conftest import API_KEY, SIGNING_KEY, wait_until
 from tests.support.faults import DEADLINE, Stage, run_stage
 from tests.support.redis_nodes import Node
-from tests.support.running import REQUEST_SECONDS, ROOT
+from tests.support.running import PATIENT, REQUEST_SECONDS, ROOT
 from tests.support.servers import Certificate, Relay, make_certificate
 
 PASSWORD = "sesame-of-tls"
@@ -67,13 +67,12 @@ def test_with_the_authority_in_the_urls_the_whole_service_works(
     tmp_path: Path, forwarder: Relay, certificate: Certificate
 ) -> None:
     settings = name_servers(forwarder, f"?ssl_ca_certs={quote(str(certificate.file))}")
-    with run_stage(tmp_path, FLOWER_BASIC_AUTH=":".join(FLOWER), **settings) as stage:
+    with run_stage(tmp_path, FLOWER_BASIC_AUTH=":".join(FLOWER), **settings, **PATIENT) as stage:
         ((user_id, file_id),) = stage.warm(1).items()
         (cold,) = stage.add_people(1).values()
-        paths = [stage.url(one).removeprefix(stage.service.url) for one in (file_id, cold)]
-        assert [stage.service.get(path).status_code for path in paths] == [200, 200]
+        assert [stage.get(file_id).status, stage.get_when_warm(cold).status] == [200, 200]
         assert stage.service.ask("DELETE", f"/api/partner/{user_id}").status_code == 204
-        wait_until(lambda: set(stage.service.call("GET", "/readyz").json()["checks"].values()) == {"ok"}, DEADLINE)
+        wait_until(lambda: set(stage.service.ask("GET", "/readyz").json()["checks"].values()) == {"ok"}, DEADLINE)
         wait_until(lambda: len(read_flower(stage, "/api/workers?refresh=1")) == 2, DEADLINE)
         queues = read_flower(stage, "/api/queues/length")["active_queues"]
         assert {"hot", "warm"} <= {queue["name"] for queue in queues}

@@ -103,7 +103,7 @@ def test_a_hanging_receiver_slows_no_picture(hooked_stage: Stage, receiver: Rece
     hooked_stage.warm(20)
     wait_until(lambda: len(receiver.got) > before, DEADLINE)
     people = hooked_stage.warm(20)  # while the receiver holds the threads that it may
-    assert {hooked_stage.get_served(file_id).status for file_id in people.values()} == {200}
+    assert {hooked_stage.get(file_id).status for file_id in people.values()} == {200}
     receiver.opened.set()
     wait_until(lambda: all(list_events(receiver, user_id) for user_id in people), LEASE_DEADLINE)
 

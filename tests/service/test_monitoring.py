@@ -55,11 +55,11 @@ def name_metrics(expressions: str) -> set[str]:
 
 def test_a_running_service_exports_every_metric_that_alerts_and_dashboard_use(service: Service) -> None:
     asked = name_metrics(RULES) | name_metrics(" ".join(EXPRESSIONS))
-    service.call("GET", warm_picture(service))
-    service.call("GET", file_url(new_file_id()))
+    service.ask("GET", warm_picture(service))
+    service.ask("GET", file_url(new_file_id()))
 
     def list_missing() -> set[str]:
-        families = text_string_to_metric_families(service.call("GET", "/metrics").text)
+        families = text_string_to_metric_families(service.ask("GET", "/metrics").text)
         return asked - {sample.name for family in families for sample in family.samples}
 
     assert len(asked) > 15

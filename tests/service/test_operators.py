@@ -29,7 +29,7 @@ def test_the_installed_command_reports_the_workers_of_a_running_service(service:
 
 
 def test_the_page_shows_the_activity_of_web_and_workers(service: Service) -> None:
-    service.call("GET", warm_picture(service))
+    service.ask("GET", warm_picture(service))
 
     def read_shown() -> Any:
         shown = service.ask("GET", "/ops.json").json()

@@ -17,7 +17,7 @@ import requests
 from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY, wait_until
 from tests.support.proxies import caddy, nginx
-from tests.support.running import REQUEST_SECONDS, ROOT, Service, ask_again
+from tests.support.running import REQUEST_SECONDS, ROOT, Service, await_picture
 from tests.support.servers import HttpStub, Pieces, Relay, reply
 from warmer.photo_urls import sign
 
@@ -80,12 +80,12 @@ def add_cold_photo(fake: FakeTelegram) -> str:
 def photo(service: Service, fake: FakeTelegram) -> str:
     """The path of a picture that the service has stored and no proxy has cached."""
     path = add_cold_photo(fake)
-    assert service.get(path).status_code == 200
+    assert await_picture(lambda: service.get(path)).status_code == 200
     return path
 
 
 def get(url: str, accept: str = CHROMIUM, **headers: str) -> requests.Response:
-    return ask_again(lambda: get_once(url, accept, **headers))
+    return await_picture(lambda: get_once(url, accept, **headers))
 
 
 def get_once(url: str, accept: str = CHROMIUM, **headers: str) -> requests.Response:
@@ -183,7 +183,7 @@ def test_after_a_purge_by_its_tags_the_proxy_holds_nothing_of_a_forgotten_person
     copies = [(url, accept) for url in urls for accept in (CHROMIUM, "image/jpeg")]
     assert {get(*copy).status_code for copy in [*copies, (cached + photo, CHROMIUM)]} == {200}
     tags = get(urls[0]).headers["Cache-Tag"].split(",")
-    wait_until(lambda: service.call("DELETE", f"/api/partner/{user_id}").status_code == 204)
+    wait_until(lambda: service.ask("DELETE", f"/api/partner/{user_id}").status_code == 204)
     assert {get(*copy).headers["X-Cache-Status"] for copy in copies} == {"HIT"}
     for tag in tags:
         purge(folder, tag)

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from faketelegram import TEST_TOKEN, FakeTelegram
 from tests.conftest import API_KEY, SIGNING_KEY, wait_until
-from tests.support.running import REQUEST_SECONDS, Service, ask_again, run_service
+from tests.support.running import PATIENT, REQUEST_SECONDS, Service, run_service
 from tests.support.web_parts import as_user, file_url, user_url
 from warmer.photo_urls import sign
 from web.api.openapi import DOCUMENT
@@ -66,6 +66,7 @@ def described(telegram_world: FakeTelegram, tmp_path_factory: pytest.TempPathFac
         "URL_SIGNING_KEYS": SIGNING_KEY,
         "TELEGRAM_RATE": "1000",
         "PHOTO_WAIT": "0.2",
+        **PATIENT,
     }
     with run_service(tmp_path_factory.mktemp("described"), **settings) as running:
         yield running
@@ -76,7 +77,7 @@ def stored(described: Service, telegram_world: FakeTelegram) -> dict[str, str]:
     """A user and a file whose pictures are stored."""
     file_id = telegram_world.world.file_id(SHOWN, 320)
     for url in (user_url(SHOWN), file_url(file_id)):
-        wait_until(partial(described.call, "GET", url))  # an error answer is falsy
+        wait_until(partial(described.ask, "GET", url))  # an error answer is falsy
     return {"id": str(SHOWN), "photo_file_id": file_id}
 
 
@@ -89,8 +90,8 @@ def add_signature(case: Case[Any]) -> None:
 def send(case: Case[Any], service: Service, headers: dict[str, str], *excluded: CheckFunction) -> None:
     """Send the request and check the answer.
 
-    A picture may not be ready, or a purge may be acknowledged too late: there a documented 503 is correct. Elsewhere
-    only a busy machine answers 503, so the request is sent again. Other 5xx answers are never documented.
+    A picture may not be ready, or a purge may be acknowledged too late: there a documented 503 is correct. Other 5xx
+    answers are never documented.
     """
     may_be_late = case.method == "DELETE" or "sig" in case.query
     late = [not_a_server_error] if may_be_late else []
@@ -98,12 +99,8 @@ def send(case: Case[Any], service: Service, headers: dict[str, str], *excluded: 
     refused = [] if re.fullmatch("[A-Za-z]{0,2}", str(case.query.get("initials", ""))) else [positive_data_acceptance]
     # The checks try wrong keys, too, which are limited per address.
     headers = headers | {"X-Forwarded-For": str(next(addresses))}
-
-    def call() -> Any:
-        return case.call(service.url, headers=headers)
-
     case.validate_response(
-        call() if may_be_late else ask_again(call),
+        case.call(service.url, headers=headers),
         headers=headers,
         excluded_checks=[*late, *refused, *excluded],
         transport_kwargs={"base_url": service.url, "headers": headers},  # of the checks that ask again with a wrong key

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from tests.support.programs import give_up
-from tests.support.running import REQUEST_SECONDS, ROOT, STOP_SECONDS, Service, ask_again, find_key, wait_for_url
+from tests.support.running import REQUEST_SECONDS, ROOT, STOP_SECONDS, Service, find_key, wait_for_url
 from web.pages.static_files import TYPES
 
 VERSION = version("avatar-warmer")
@@ -77,7 +77,7 @@ def test_the_wheel_alone_shows_24_pictures_in_an_empty_folder_and_ctrl_c_ends_ev
     demo_of_the_wheel: tuple[subprocess.Popen[bytes], Service],
 ) -> None:
     runner, service = demo_of_the_wheel
-    page = ask_again(lambda: requests.get(service.page, timeout=REQUEST_SECONDS)).text  # the key adds a sign-in
+    page = requests.get(service.page, timeout=REQUEST_SECONDS).text  # the key adds a sign-in
     assert "data-init-data" in page
     parts = re.findall(r'(?:src|href)="(?:\./)?(static/[^"?]+)', page)
     assert {service.get(f"/{part}").status_code for part in parts} == {200}

@@ -12,7 +12,7 @@ import requests
 from faketelegram import FakeTelegram
 from tests.conftest import SIGNING_KEY, wait_until
 from tests.support.faults import count_picture_calls
-from tests.support.running import REQUEST_SECONDS, Service, ask_again
+from tests.support.running import REQUEST_SECONDS, Service, await_picture
 from tests.support.web_parts import as_user
 from warmer.photo_urls import sign
 
@@ -98,7 +98,7 @@ def test_400_clients_of_one_cold_photo_cause_one_fetch_and_all_get_it(service: S
             return answer
 
         headers = {"Accept": "image/webp" if number % 2 else "image/jpeg"}
-        return ask_again(send).status_code
+        return await_picture(send).status_code
 
     with ThreadPoolExecutor(100) as pool:
         assert list(pool.map(get, range(400))) == [200] * 400
@@ -155,7 +155,7 @@ def test_a_user_who_changed_the_photo_and_opens_the_app_soon_gets_the_new_one(
     old = service.ask("GET", path).json()["photo_version"]
     fake.world.change_photo(user_id)
     url = service.url + "/api/partner/me"
-    opened = ask_again(lambda: requests.post(url, headers=as_user(user_id), timeout=REQUEST_SECONDS))
+    opened = requests.post(url, headers=as_user(user_id), timeout=REQUEST_SECONDS)
     assert opened.status_code == 200
     wait_until(lambda: service.ask("GET", path).json()["photo_version"] != old)
     wait_until_ready(service, user_id)

@@ -82,10 +82,10 @@ class Clients:
         return [answer for answer in self.since(start) if answer.status == 503]
 
     def check_served(self) -> None:
-        """Check that every request was served, except some that a busy machine refused with 503."""
+        """Check that every request was served. The service has to be PATIENT, or the answers come from memory."""
+        assert self.answers
         refused = self.without(200)
-        assert [answer for answer in refused if answer.status != 503] == []
-        assert len(refused) < len(self.answers) / 2
+        assert not refused, refused[:10]
 
     def _ask_on(self, number: int) -> None:
         with requests.Session() as session:
@@ -103,6 +103,22 @@ def ask(url: str, session: requests.Session | None = None, method: str = "GET", 
     except requests.RequestException as error:
         return Answer(started, time.monotonic() - started, 0, None, f"{method} {url}: {error!r}")
     return Answer(started, time.monotonic() - started, answer.status_code, answer.headers.get("Retry-After"))
+
+
+def ask_despite_timeouts(send: Callable[[], Answer]) -> Answer:
+    """Returns the first answer other than a 503, which asks for a repetition.
+
+    Most stages have the timeouts of production: on a busy machine, a call of theirs to Redis may take longer.
+    """
+    answers: list[Answer] = []
+
+    def is_served() -> bool:
+        answers.append(send())
+        assert answers[-1].status != 503 or answers[-1].retry_after, answers[-1]
+        return answers[-1].status != 503
+
+    wait_until(is_served, DEADLINE)
+    return answers[-1]
 
 
 def open_bystander(url: str, *paths: str) -> Clients:
@@ -148,8 +164,8 @@ class Stage:
         return found
 
     def list_faults(self) -> list[str]:
-        """The faults that the verdict of `/ops` tells, the one that hurts most first."""
-        verdict = self.service.call("GET", "/ops.json").json()["verdict"]
+        """List the faults that the verdict of `/ops` tells, the one that hurts most first."""
+        verdict = self.service.ask("GET", "/ops.json").json()["verdict"]
         return [fault for fault in (verdict["fault"], *(other["fault"] for other in verdict["others"])) if fault]
 
     def add_people(self, number: int, picture: bytes | Drawn = DRAWN) -> dict[int, str]:
@@ -165,16 +181,15 @@ class Stage:
         return self.ask(f"/api/partner/{user_id}", "PUT", session, json=body)
 
     def register(self, people: Mapping[int, str | None]) -> None:
-        """Register all of these; repeat a registration that a busy machine refuses."""
+        """Register all of these."""
         for user_id, file_id in people.items():
-            wait_until(partial(self._is_taken, user_id, file_id), DEADLINE)
-
-    def _is_taken(self, user_id: int, file_id: str | None) -> bool:
-        return self.put(user_id, file_id).status in (200, 201)
+            answer = ask_despite_timeouts(partial(self.put, user_id, file_id))
+            assert answer.status in (200, 201), answer
 
     def forget(self, user_id: int) -> None:
-        """Forget this person; repeat the request while a busy machine refuses it."""
-        wait_until(lambda: self.ask(f"/api/partner/{user_id}", "DELETE").status == 204, DEADLINE)
+        """Forget this person."""
+        answer = ask_despite_timeouts(lambda: self.ask(f"/api/partner/{user_id}", "DELETE"))
+        assert answer.status == 204, answer
 
     def warm(self, number: int, within: float = LEASE_DEADLINE) -> dict[int, str]:
         """Add and register people. Returns their file ids by id when their pictures are ready."""
@@ -184,30 +199,36 @@ class Stage:
         return people
 
     def keep_in_memory(self, file_id: str) -> str:
-        """Let each web process read this stored picture into its memory: then a hit needs no Redis. Returns its id."""
-        wait_until(lambda: {self.get(file_id).status for _ in range(20)} == {200}, DEADLINE)
+        """Let each web process read this stored picture into its memory: then a hit needs no Redis. Returns its id.
+
+        While the other processes are suspended, one answers all requests.
+        """
+        _, *children = self.processes("web")
+        for process in children:
+            with suspended(other for other in children if other != process):
+                answer = ask_despite_timeouts(lambda: self.get(file_id))
+                assert answer.status == 200, answer
         return file_id
 
     def request_warming(self, file_ids: Sequence[str]) -> None:
-        """Ask for these pictures, a hundred per request; repeat a request that a busy machine refuses."""
+        """Ask for these pictures, a hundred per request."""
         for start in range(0, len(file_ids), 100):
-            wait_until(partial(self._are_asked_for, file_ids[start : start + 100]), DEADLINE)
-
-    def _are_asked_for(self, file_ids: Sequence[str]) -> bool:
-        return self.ask("/api/photos/warm", "POST", json={"photo_file_ids": file_ids}).status == 202
+            body = {"photo_file_ids": file_ids[start : start + 100]}
+            answer = ask_despite_timeouts(partial(self.ask, "/api/photos/warm", "POST", json=body))
+            assert answer.status == 202, answer
 
     def is_ready(self, user_id: int) -> bool:
         """Returns True if this partner's picture is stored; the request warms no picture."""
         return self.state_of(user_id) == "ready"
 
     def is_stored(self, file_id: str) -> bool:
-        """The same for any picture, read from the embedded Redis."""
+        """Returns True if this picture of anyone is stored in the service's Redis."""
         with self.connect() as redis:
             return bool(redis.exists(Keys(str(self.fake.world.bot_id)).variant(file_id, 160, "webp")))
 
     def state_of(self, user_id: int) -> str | None:
-        """Returns the `photo_status` of a partner, None if the service cannot tell."""
-        answer = self.service.call("GET", f"/api/partner/{user_id}").json()
+        """Returns the `photo_status` of a partner. Returns None if the service cannot tell."""
+        answer = self.service.ask("GET", f"/api/partner/{user_id}").json()
         return answer.get("photo_status") if isinstance(answer, dict) else None
 
     def url(self, file_id: str, size: int = 160) -> str:
@@ -217,16 +238,9 @@ class Stage:
     def get(self, file_id: str, session: requests.Session | None = None) -> Answer:
         return ask(self.url(file_id), session)
 
-    def get_served(self, file_id: str) -> Answer:
-        """Returns the first answer other than a 503, which a busy machine may give at any time."""
-        answers: list[Answer] = []
-
-        def is_served() -> bool:
-            answers.append(self.get(file_id))
-            return answers[-1].status != 503
-
-        wait_until(is_served, DEADLINE)
-        return answers[-1]
+    def get_when_warm(self, file_id: str) -> Answer:
+        """Request a cold picture until it is warm: a busy machine may need longer for it than PHOTO_WAIT."""
+        return ask_despite_timeouts(lambda: self.get(file_id))
 
     def ask(self, path: str, method: str = "GET", session: requests.Session | None = None, **options: Any) -> Answer:
         """Send a request with the API key."""
@@ -239,7 +253,7 @@ class Stage:
 
     def count_hits(self) -> float:
         """Returns the hits of all web processes, also of ended ones, from /metrics."""
-        found = re.search(r'avatar_photos_total\{result="hit"\} (\S+)', self.service.call("GET", "/metrics").text)
+        found = re.search(r'avatar_photos_total\{result="hit"\} (\S+)', self.service.ask("GET", "/metrics").text)
         return float(found[1]) if found else 0.0
 
     def log(self, name: str) -> str:
@@ -272,10 +286,5 @@ def run_stage_at(
         **settings,
     }
     with run_service(folder, root, **given) as service:
-        wait_until(lambda: f"avatar_workers {workers}.0" in service.call("GET", "/metrics").text, DEADLINE)
+        wait_until(lambda: f"avatar_workers {workers}.0" in service.ask("GET", "/metrics").text, DEADLINE)
         yield Stage(service, telegram)
-
-
-def hooks(**variables: str) -> dict[str, str]:
-    """Returns the environment that activates `tests/support/hooks/sitecustomize.py`."""
-    return {"PYTHONPATH": str(ROOT / "tests" / "support" / "hooks"), **variables}

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.faults import Stage, run_stage
+from tests.support.running import PATIENT
 from tests.support.servers import HttpStub, Pieces, reply
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of a test: 32 bytes....").decode()
@@ -86,7 +87,7 @@ def receiver() -> Iterator[Receiver]:
 def hooked_stage(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A whole service that sends its events to the receiver."""
     folder = tmp_path_factory.mktemp("webhook")
-    with run_stage(folder, WEBHOOK_URL=receiver.hook, WEBHOOK_SECRET=SECRET) as stage:
+    with run_stage(folder, WEBHOOK_URL=receiver.hook, WEBHOOK_SECRET=SECRET, **PATIENT) as stage:
         yield stage
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from faketelegram import FakeTelegram
 from tests.support.faults import Stage, run_stage_at
 from tests.support.redis_nodes import RedisServer
-from tests.support.running import ROOT, Service
+from tests.support.running import PATIENT, ROOT, Service
 
 RATE = 20  # Telegram calls per second, for each release
 RUNS = ("warmer", "web", "scripts", "celeryconfig.py", "flowerconfig.py", "gunicorn.conf.py", "Procfile")
@@ -84,7 +84,7 @@ class Deploy:
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
         running = self._running[name] = ExitStack()
-        given = {"REDIS_URL": self.server.url, "TELEGRAM_RATE": str(RATE)}
+        given = {"REDIS_URL": self.server.url, "TELEGRAM_RATE": str(RATE), **PATIENT}
         return running.enter_context(run_stage_at(self.fake, folder, workers, self.roots[name], **given))
 
     def stop(self, name: str) -> None:

@@ -42,32 +42,42 @@ class Service:
     def as_server(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.api_key}"}
 
-    def call(self, method: str, path: str, **options: object) -> requests.Response:
+    def ask(self, method: str, path: str, **options: object) -> requests.Response:
         """Send a request with the API key."""
         headers = {"Accept": BROWSER_ACCEPT, **self.as_server, **options.pop("headers", {})}  # type: ignore[dict-item]  # options of requests
         timeout = options.pop("timeout", REQUEST_SECONDS)
         return requests.request(method, self.url + path, headers=headers, timeout=timeout, **options)  # type: ignore[arg-type]
 
-    def ask(self, method: str, path: str, **options: object) -> requests.Response:
-        """Send a request with the API key; retry while the service is busy."""
-        return ask_again(lambda: self.call(method, path, **options))
-
     def get(self, path: str, **headers: str) -> requests.Response:
-        """Send a request without a key, like a browser; retry while the service is busy."""
-        named = {"Accept": BROWSER_ACCEPT, **headers}
-        return ask_again(lambda: requests.get(self.url + path, headers=named, timeout=REQUEST_SECONDS))
+        """Send a request without a key, like a browser."""
+        return requests.get(self.url + path, headers={"Accept": BROWSER_ACCEPT, **headers}, timeout=REQUEST_SECONDS)
 
 
-def ask_again(send: Callable[[], requests.Response]) -> requests.Response:
-    """Returns the first answer other than a 503, which a busy machine may give at any time."""
+def await_picture(send: Callable[[], requests.Response]) -> requests.Response:
+    """Request a picture that may be cold, again after each 503. Returns the first other answer.
+
+    A busy machine may need longer for it than PHOTO_WAIT. For anything else the first answer counts.
+    """
     answers: list[requests.Response] = []
 
-    def is_served() -> bool:
+    def is_warm() -> bool:
         answers.append(send())
+        if answers[-1].status_code == 503:
+            assert answers[-1].headers["Retry-After"]
         return answers[-1].status_code != 503
 
-    wait_until(is_served)
+    wait_until(is_warm)
     return answers[-1]
+
+
+def hooks(**variables: str) -> dict[str, str]:
+    """Returns the environment that activates `tests/support/hooks/sitecustomize.py`."""
+    return {"PYTHONPATH": str(ROOT / "tests" / "support" / "hooks"), **variables}
+
+
+# A service that waits a minute for its Redis and its broker, however busy the machine is: a 503 of it is no timeout.
+# Tests of slow servers keep the timeouts of production.
+PATIENT = hooks(PATIENCE="servers purges")
 
 
 @contextmanager
