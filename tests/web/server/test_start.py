@@ -20,7 +20,6 @@ from tests.support.running import ROOT
 from tests.support.waiting import wait_until
 from warmer.cli.web_check import count_web_processes
 from warmer.photo_urls import RELATIVE
-from warmer.settings import Settings
 from web.wiring import get_web_context
 
 
