@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from operator import not_
 from secrets import token_hex
 from typing import Any, Literal
 
@@ -79,7 +78,7 @@ class Publisher:
 
         Returns True if a worker will process it soon, False if too many messages wait or the broker is away.
         """
-        keys = self._list_hot_keys(subject)
+        keys = self.list_hot_keys(subject)
         args: list[int | str] = [self.enqueued_ms, str(wanted or ""), WANTED_SECONDS]
         is_needed = self._enqueue(keys=keys, args=args)  # by warmer/state/lua/enqueue.lua
         if not is_needed or not self._publish([subject], "hot"):  # it returns the subjects that it could not publish
@@ -87,17 +86,11 @@ class Publisher:
         self.redis.delete(self.keys.enqueued(subject, "hot"))
         return False
 
-    def queue_check(self, pipe: Any, subject: str, wanted: VariantSpec | None) -> list[Callable[[Any], bool]]:
-        """Ask in a pipeline what decides whether `publish_hot` would do anything now: publish, or note the variant.
+    def list_hot_keys(self, subject: str) -> list[str]:
+        """List the keys, all of one slot, that decide what `publish_hot` does: lease, marker, and the noted variants.
 
-        Returns a function for the answer of each command: True if it would.
+        It publishes if neither of the first two exists, and notes a variant that the set has not.
         """
-        lease, enqueued, noted = self._list_hot_keys(subject)
-        pipe.exists(lease, enqueued)
-        pipe.smembers(noted)
-        return [not_, lambda variants: wanted is not None and str(wanted).encode() not in variants]
-
-    def _list_hot_keys(self, subject: str) -> list[str]:
         return [self.keys.lease(subject), self.keys.enqueued(subject, "hot"), self.keys.wanted(subject)]
 
     def publish(self, subject: str, lane: EagerLane) -> bool:

@@ -87,10 +87,10 @@ class PhotoStore:
             return Unavailable("forgotten")
         return Unavailable(cause.decode()) if cause else None
 
-    def pipe_presence_check(self, pipe: Any, subject: str, size: int, formats: Sequence[str]) -> None:
-        """Count in a pipeline the keys that exist of those that `get`, `get_header` and `get_unavailable` read."""
+    def list_answering_keys(self, subject: str, size: int, formats: Sequence[str]) -> list[str]:
+        """List the keys, all of one slot, that `get`, `get_header` and `get_unavailable` read."""
         variants = [self.keys.variant(subject, size, fmt) for fmt in formats]
-        pipe.exists(*variants, self.keys.unavailable(subject), self.keys.forgotten(subject))
+        return [*variants, self.keys.unavailable(subject), self.keys.forgotten(subject)]
 
     def get_unique_id(self, file_id: str) -> str | None:
         """Read Telegram's unique id of a picture. Returns None if the picture is not stored."""

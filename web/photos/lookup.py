@@ -31,6 +31,13 @@ class _Hit(NamedTuple):
     file_id: str
 
 
+class Sign(NamedTuple):
+    """A command to Redis, and what tells from its answer whether a look could do anything now."""
+
+    command: tuple[str, ...]
+    is_news: Callable[[Any], bool]
+
+
 class PhotoLookup:
     """Looks for the picture of one request."""
 
@@ -47,6 +54,7 @@ class PhotoLookup:
         self.photo_request = photo_request
         self.common = common
         self._shown: list[str] = []  # file ids that the subject showed at the last look
+        self._signs: list[Sign] = []  # remembered until the next look: to spell the keys takes longer than to send them
 
     @property
     def subjects(self) -> set[str]:
@@ -103,25 +111,31 @@ class PhotoLookup:
         announce(photo_missed, self.app, subject=subject, wanted=wanted)  # your own listeners hear it; next, we act
         return subject if self.context.publisher.publish_hot(subject, wanted) else None
 
-    def pipe_news_check(self, pipe: Any) -> list[Callable[[Any], bool]]:
-        """Add to the pipeline: could `read`, which found nothing, or `request_warming` do anything now?
+    @property
+    def signs(self) -> list[Sign]:
+        """The signs that `read`, which found nothing, or `request_warming` could do anything now."""
+        if not self._signs:
+            self._signs = self._list_signs()
+        return self._signs
 
-        Returns a function for the answer of each command, which returns True if one of them could. Keep this complete:
-        it asks for everything that those two ask for.
-        """
-        context, photo_request, subject = self.context, self.photo_request, self.photo_request.subject
-        signs: list[Callable[[Any], bool]] = []
-        for shown in self._shown or [subject]:
-            context.store.pipe_presence_check(pipe, shown, photo_request.size, photo_request.formats)
-            signs.append(bool)
+    def _list_signs(self) -> list[Sign]:
+        """Keep this complete: it asks for everything that those two ask for."""
+        context, subject = self.context, self.photo_request.subject
+        warmed, wanted = self._choose_warmed()
+        lease, enqueued, noted = context.publisher.list_hot_keys(warmed)
+        # EXISTS counts a key as often as it is named. So the lease and the marker count 1 or 2, if a worker is to come,
+        # and a key that brings an answer counts 3.
+        signs = [Sign(("EXISTS", lease, enqueued, *(3 * self._list_answering_keys(warmed))), _ends_the_wait)]
+        if wanted:
+            signs.append(Sign(("SMEMBERS", noted), partial(_lacks, str(wanted).encode())))
+        signs += [Sign(("EXISTS", *self._list_answering_keys(previous)), bool) for previous in self._shown[1:]]
         if subject.is_person:
-            pipe.get(context.people.keys.person(subject.user_id))
-            signs.append(self._shows_another)
-        return signs + context.publisher.queue_check(pipe, *self._choose_warmed())
+            record = context.people.keys.person(subject.user_id)
+            signs.append(Sign(("GET", record), partial(_shows_others, subject.user_id, self._shown)))
+        return signs
 
-    def _shows_another(self, record: Any) -> bool:
-        """Returns True if a person with this record shows other pictures than at the last look."""
-        return list(read_person(self.photo_request.subject.user_id, load_record(record)).shown) != self._shown
+    def _list_answering_keys(self, subject: str) -> list[str]:
+        return self.context.store.list_answering_keys(subject, self.photo_request.size, self.photo_request.formats)
 
     def _choose_warmed(self) -> tuple[Subject, VariantSpec | None]:
         """Choose the subject that a worker should process, and the variant that it should make first."""
@@ -131,6 +145,7 @@ class PhotoLookup:
 
     def _find(self, validators: Validators) -> _Hit | Unavailable | None:
         shown = self._shown = self._list_shown()
+        self._signs = []
         for file_id in shown:
             for fmt in self.photo_request.formats:
                 if variant := self._get(file_id, fmt, validators):
@@ -155,3 +170,19 @@ class PhotoLookup:
             if header is None or all(is_known(header.etag, validator) for validator in validators):
                 return header
         return store.get(file_id, size, fmt)
+
+
+# What the signs ask for. They do not know the lookup, which would then outlive its flight until a garbage collection.
+
+
+def _ends_the_wait(count: int) -> bool:
+    return count not in (1, 2)
+
+
+def _lacks(wanted: bytes, noted: set[bytes]) -> bool:
+    return wanted not in noted
+
+
+def _shows_others(user_id: int, shown: list[str], record: bytes | None) -> bool:
+    """Returns True if a person with this record shows other pictures than these."""
+    return list(read_person(user_id, load_record(record)).shown) != shown

@@ -1,4 +1,7 @@
-"""The check of lookups that found nothing sees whatever another look would find or request, in one round trip."""
+"""The check of lookups that found nothing sees whatever another look would find or request.
+
+A round trip is for many of them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import cast
 
 import pytest
@@ -17,13 +21,14 @@ from benches.round_trips import counting
 from tests.support.redis_kinds import list_masters
 from tests.support.thorough import bounded
 from tests.support.web_memory import hear_purges
-from tests.support.web_parts import dump, file_url, new_file_id, new_id, store_picture, user_url
+from tests.support.web_parts import MakeApp, dump, file_url, new_file_id, new_id, store_picture, user_url
 from tests.web.photos.conftest import let_markers_last
 from warmer.etag import pack
 from warmer.keys import Subject
 from web.photos.app import PhotoLayer
 from web.photos.lookup import PhotoLookup
-from web.photos.recheck import find_news
+from web.photos.recheck import CHUNK, find_news
+from web.photos.waiting import LOOK_SECONDS
 from web.wiring import WebContext, get_web_context
 
 Act = Callable[["Scene"], object]
@@ -52,8 +57,11 @@ class Scene:
     def delete_marker(self, subject: str = "") -> None:
         self.web.redis.delete(self.web.keys.enqueued(subject or self.new, "hot"))
 
-    def replace_marker_by_lease(self) -> None:
+    def lease(self) -> None:
         self.set(self.web.keys.lease(self.new))
+
+    def replace_marker_by_lease(self) -> None:
+        self.lease()
         self.delete_marker()
 
     def want(self, *variants: str) -> None:
@@ -112,6 +120,7 @@ OF_A_PERSON: dict[str, Act] = {
 NOTHING: dict[str, Act] = {
     "all is as before": lambda _: None,
     "a worker has taken the lease": lambda scene: scene.replace_marker_by_lease(),
+    "a worker has the lease while a message is queued": lambda scene: scene.lease(),
     "another size is stored": lambda scene: scene.store(scene.new, 80),
     "another format is stored": lambda scene: scene.store(scene.new, fmt="jpeg"),
     "other variants are wanted, too": lambda scene: scene.want("160.webp", "80.webp"),
@@ -188,8 +197,8 @@ def test_an_answer_in_memory_is_news_even_if_redis_has_lost_it(app: Flask) -> No
     assert not has_news(app, lookup)
 
 
-def test_each_lookup_gets_its_own_answer_and_all_take_one_round_trip(app: Flask) -> None:
-    scenes = [open_scene(app) for _ in range(20)]
+def test_each_lookup_gets_its_own_answer_and_a_chunk_takes_one_round_trip(app: Flask) -> None:
+    scenes = [open_scene(app) for _ in range(CHUNK + 20)]
     lookups = [look_for(app, user_url(scene.user_id)) for scene in scenes]
     for scene in scenes[::3]:
         scene.store(scene.previous)
@@ -198,9 +207,36 @@ def test_each_lookup_gets_its_own_answer_and_all_take_one_round_trip(app: Flask)
     web_context = get_web_context(app)
     with counting() as by_thread:
         news = find_news(web_context.photos, lookups)
-    assert news == [place % 3 < 2 for place in range(20)]
+    assert news == [place % 3 < 2 for place in range(CHUNK + 20)]
     counts = by_thread[threading.get_ident()]  # others may listen meanwhile
-    assert counts.total() <= len(list_masters(web_context.redis))  # of a cluster, one for each node
+    assert counts.total() <= 2 * len(list_masters(web_context.redis))  # of a cluster, one for each node
+
+
+def test_after_another_look_the_check_asks_for_the_pictures_that_the_id_shows_then(app: Flask, scene: Scene) -> None:
+    lookup = look_for(app, user_url(scene.user_id))
+    assert not has_news(app, lookup)
+    scene.register(file_id=(newest := new_file_id()))
+    assert has_news(app, lookup)
+    assert lookup.read((None,)) is None
+    assert lookup.request_warming()
+    assert not has_news(app, lookup)
+    scene.store(scene.previous)  # it is none of the two that the id shows
+    assert not has_news(app, lookup)
+    scene.store(newest)
+    assert has_news(app, lookup)
+
+
+@pytest.mark.usefixtures("redis", "telegram")
+def test_a_check_that_takes_long_asks_for_the_rest_at_once(make_app: MakeApp) -> None:
+    """A shard that is away makes each round trip last as long as the timeout."""
+    instants = count(step=LOOK_SECONDS)
+    app = make_app(clock=lambda: next(instants))
+    lookups = [look_for(app, file_url(new_file_id())) for _ in range(3 * CHUNK)]
+    web_context = get_web_context(app)
+    with counting() as by_thread:
+        assert find_news(web_context.photos, lookups) == [False] * len(lookups)
+    counts = by_thread[threading.get_ident()]
+    assert counts.total() <= 2 * len(list_masters(web_context.redis))
 
 
 @pytest.mark.parametrize(("kind", "round_trips"), [("file", 3), ("user", 4)])
@@ -230,12 +266,13 @@ def test_a_command_that_redis_refuses_is_news_for_its_lookup_alone(app: Flask) -
     assert find_news(web_context.photos, lookups) == [False, True, False]
 
 
-def test_an_error_of_ours_is_logged_and_every_lookup_has_news(
+def test_an_error_of_ours_is_logged_and_each_lookup_without_an_answer_has_news(
     app: Flask, scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lookups = [look_for(app, user_url(scene.user_id)), look_for(app, file_url(new_file_id()))]
+    pictures = [look_for(app, file_url(new_file_id())) for _ in range(CHUNK + 1)]
+    lookups = [*pictures[:-1], look_for(app, user_url(scene.user_id)), pictures[-1]]
     scene.web.redis.set(scene.web.keys.person(scene.user_id), "no JSON")
-    assert find_news(scene.web.photos, lookups) == [True, True]
+    assert find_news(scene.web.photos, lookups) == [*[False] * CHUNK, True, True]
     assert [record.message for record in caplog.records] == ["the check failed, so each flight looks"]
 
 
@@ -259,6 +296,7 @@ def list_acts() -> dict[str, Act]:
         "unknown": lambda scene: scene.web.redis.delete(scene.web.keys.person(scene.user_id)),
         "wanted no more": lambda scene: scene.web.redis.delete(scene.web.keys.wanted(scene.new)),
         "others wanted": lambda scene: scene.want("320.avif"),
+        "leased": lambda scene: scene.lease(),
         "leased, not queued": lambda scene: scene.replace_marker_by_lease(),
     }
     for whose in ("new", "previous", "person"):
