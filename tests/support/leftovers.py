@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +20,7 @@ LASTING = ("package", "session")
 
 _processes: dict[subprocess.Popen[Any], str] = {}  # each with the test that started it
 _lasting: set[int] = set()  # the processes among them that a fixture of a package or of the session has started
+_lasting_threads: set[threading.Thread] = set()  # those that such a fixture has started
 _scopes: list[str] = []  # of the fixtures that are being set up
 
 
@@ -37,12 +36,15 @@ class _NotedPopen(subprocess.Popen[Any]):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
-    """Notes the scope of the fixture, for the processes that it starts."""
+    """Notes the scope of the fixture, for the processes that it starts, and the threads of one that lasts."""
     _scopes.append(fixturedef.scope)
+    before = set(threading.enumerate())
     try:
         return (yield)
     finally:
         _scopes.pop()
+        if fixturedef.scope in LASTING:
+            _lasting_threads.update(set(threading.enumerate()) - before)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,26 +57,27 @@ def _no_process_outlives_the_run() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_process_outlives_its_module(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Also finds the processes that other processes have started."""
+def _nothing_outlives_its_module(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Checks a module of whole services, also for the processes that other processes have started."""
     if not _runs_whole_services(request):
         yield
         return
-    before = _list_descendants()
+    before, threads = _list_descendants(), set(threading.enumerate())
     yield
-    _wait_for_the_end(lambda: sorted(_list_descendants() - before))
+
+    def list_left() -> list[str]:
+        left = {f"thread {thread.name}" for thread in set(_list_threads()) - threads - _lasting_threads}
+        return sorted(left | (_list_descendants() - before))
+
+    _wait_for_the_end(list_left)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Compares before and after: wider fixtures start earlier, and the test's other fixtures end first."""
-    if _runs_whole_services(request):
-        counted = _count_threads()
-        yield
-        _wait_for_the_end(lambda: sorted(_count_threads() - counted))
-    else:
-        before = _list_running()
-        yield
+    before = _list_running()
+    yield
+    if not _runs_whole_services(request):
         _wait_for_the_end(lambda: sorted(_list_running() - before))
 
 
@@ -99,11 +102,6 @@ def _list_running() -> set[str]:
 def _list_threads() -> list[threading.Thread]:
     # A server's thread for a connection ends with its server, which has its own fixture.
     return [thread for thread in threading.enumerate() if "process_request_thread" not in thread.name]
-
-
-def _count_threads() -> Counter[str]:
-    """Returns the number of threads by name, without the numbers in it: a server that is started again has new ones."""
-    return Counter(re.sub(r"\d+", "", thread.name) for thread in _list_threads())
 
 
 def _list_descendants() -> set[str]:
