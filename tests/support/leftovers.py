@@ -59,7 +59,7 @@ def _no_process_outlives_the_run() -> Iterator[None]:
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_outlives_its_module(request: pytest.FixtureRequest) -> Iterator[None]:
     """Checks a module of whole services, also for the processes that other processes have started."""
-    if not _runs_whole_services(request):
+    if not _runs_whole_services(request) or "browser" in Path(request.node.path).parts:  # a browser's modules share it
         yield
         return
     before, threads = _list_descendants(), set(threading.enumerate())
