@@ -5,6 +5,7 @@ network of compose has not.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def main(folder: Path) -> None:
     (folder / "nginx").mkdir(parents=True, exist_ok=True)
     (folder / "compose.yaml").write_text(HEAD + services + NGINX_SERVICE + TAIL)
     lines = NGINX.read_text("utf-8").replace("server 127.0.0.1:8000 ", f"server {WEB_ADDRESS}:8000 ")
-    lines = lines.replace("    listen [::]:80;  # plain\n", "")
+    lines = re.sub(r".*listen \[::\].*\n", "", lines)  # the network of the containers has no IPv6
     (folder / "nginx" / "compose.conf").write_text("# Written by deploy/compose.py.\n" + lines)
 
 

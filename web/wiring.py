@@ -74,8 +74,8 @@ class WebContext:
     def close(self) -> None:
         """End the threads, write the last lines and figures, and close the connections to Redis and the broker.
 
-        In this order: the access log counts into the figures, and they go to Redis. The first look at Redis starts the
-        listener (web/photos/lookup.py, `PhotoLookup.read`).
+        In this order: the access log counts into the figures, and they go to Redis. gunicorn.conf.py and
+        web/server/granian.py start the listener with the process, and under other servers its first look at Redis does.
         """
         self.photos.listener.close()
         self.observe.access_log.close()

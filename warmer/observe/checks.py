@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ REASONS = {  # by the code of its refusal
     "BUSY": "it is busy with a script",
 }
 RIGHTS_SECONDS = 10.0  # between two looks at the rights
+RECENT_SECONDS = 1.0  # for so long `take_recent` gives the same
 BROKER_SECONDS = 1.0  # for so long a broker that failed is not asked again
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,9 @@ class HealthChecks:
         self._publisher = publisher
         self._clock = clock
         self._wall_clock = wall_clock
+        self._taking = threading.Lock()
+        self._recent: Health | None = None
+        self._recent_until = float("-inf")  # by the clock
         self._noticed: dict[str, int] = {}
         self._seen: set[str] = set()  # checks that were ok at least once
         self._has_joined = False  # had a lasting connection to Redis at least once
@@ -100,6 +105,14 @@ class HealthChecks:
         self._broker_until = float("-inf")
         self._channels: tuple[str, ...] = ()  # that the broker denies
         self._channels_until = float("-inf")
+
+    def take_recent(self) -> Health:
+        """Make every check, at most once a second for all callers. For a page that anyone may load."""
+        with self._taking:
+            if self._recent is None or self._clock() >= self._recent_until:
+                self._recent = self.take()
+                self._recent_until = self._clock() + RECENT_SECONDS
+            return self._recent
 
     def take(self) -> Health:
         """Make every check. A failure of the broker is remembered for a second, the rights for ten."""
@@ -202,7 +215,7 @@ def _name(error: BaseException | None) -> str:
 
 
 def explain(error: RedisError) -> str:
-    """Why Redis did not do something, in words. The text of most errors may contain a URL."""
+    """Say in words why Redis refused a command. The text of most errors may contain a URL."""
     return REASONS.get(find_code(error)) or type(error).__name__
 
 

@@ -213,7 +213,7 @@ def _find_share(
 
 
 def _find_beginning(minutes: Minutes, at: int, rule: Rule, holds: Callable[[int], bool]) -> int | None:
-    """Since when the condition holds (Unix time). Returns None if it does not, or for less time than the rule asks.
+    """Find the time since which the condition holds (Unix time). Returns None if it holds for less than the rule asks.
 
     `holds` judges the minutes before an index. The last minute is not over, so it is left out.
     """
@@ -222,7 +222,7 @@ def _find_beginning(minutes: Minutes, at: int, rule: Rule, holds: Callable[[int]
 
 
 def _find_samples(minutes: Minutes, at: int, field: str, limit: int, lasts: int) -> tuple[int, int] | None:
-    """The last sample, and since when all are above the limit. Returns None if fewer than `lasts` samples are."""
+    """Find the last sample, and since when all exceed the limit. Returns None if fewer than `lasts` samples do."""
     samples = [(place, bucket[field]) for place, bucket in enumerate(reversed(minutes)) if field in bucket]
     above = list(takewhile(lambda sample: sample[1] > limit, samples))
     if len(above) < lasts or above[0][0] > SAMPLE_MINUTES_MAX:

@@ -152,7 +152,7 @@ def _list_missing_parts(health: Health, minutes: Minutes, at: int) -> Iterator[F
 
 
 def _find_end(minutes: Minutes, at: int, field: str = "") -> int | None:
-    """The end of the last minute with this field, or with any; at most `at`. None if no minute has it."""
+    """Find the end of the last minute with this field, or with any, at most `at`. Returns None if no minute has it."""
     for minute, bucket in zip(range(at // 60, 0, -1), reversed(minutes), strict=False):
         if bucket.get(field) is not None if field else bucket:
             return min(60 * (minute + 1), at)

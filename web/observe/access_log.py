@@ -70,7 +70,8 @@ class AccessLog:
         self._rest = rest
         self._entries: deque[Entry] = deque(maxlen=ENTRIES_MAX)
         self._lines: deque[Entry] = deque()  # counted, and to be written
-        self._dropped = 0  # lines, since the last one that was written
+        self._dropped = 0  # lines, since their number was last written
+        self._lines_before_gap = 0  # those in `_lines` that came before the first of them
         self._counting, self._writing = threading.Lock(), threading.Lock()
         self._writer = Repeater("access-log", WRITE_SECONDS, self.write)
         self._counter = Repeater("access-figures", COUNT_SECONDS, self.count)
@@ -111,14 +112,20 @@ class AccessLog:
                 kept = entries[: LINES_MAX - len(self._lines)]
                 self._lines.extend(kept)
                 if dropped := len(entries) - len(kept):
+                    if not self._dropped:
+                        self._lines_before_gap = len(self._lines)
                     self._dropped += dropped
                     self._count_dropped(dropped)
         return len(entries)
 
     def _write_some(self) -> None:
-        """Write a batch of lines, and then how many are missing behind them."""
-        self._log([self._lines.popleft() for _ in range(min(len(self._lines), AT_ONCE))])
-        if self._dropped:
+        """Write a batch of lines, and at the place of a gap the number of lines that are missing."""
+        with self._counting:
+            most = min(AT_ONCE, self._lines_before_gap) if self._dropped else AT_ONCE
+            entries = [self._lines.popleft() for _ in range(min(most, len(self._lines)))]
+            self._lines_before_gap -= len(entries)
+        self._log(entries)
+        if self._dropped and self._lines_before_gap <= 0:
             with self._counting:
                 dropped, self._dropped = self._dropped, 0
             log.warning("%d lines of served pictures and lists are missing: nobody read the log", dropped)

@@ -41,7 +41,7 @@ def index() -> Response:
     demo, is_operator = context.settings.demo, has_page_key()
     if context.settings.page_key and "key" in request.args:
         return sign_in(request.args["key"])
-    health = context.health.take()
+    health = context.health.take() if is_operator else context.health.take_recent()  # anyone may load the page
     state = find_trouble(health)
     named = max(health.workers, key=lambda status: bool(status.bot_username), default=None)
     bot = {"name": named.bot_name, "username": named.bot_username} if named and named.bot_username else None
@@ -54,7 +54,7 @@ def index() -> Response:
         bot=bot,
         # A visitor who knows the bot's name can do nothing about its state.
         bot_state=state if is_operator or not bot else "",
-        ill=health.trouble.ill,
+        ill=health.trouble.ill if any(worker.bot == "ok" for worker in health.workers) else (),
         may_look_up=not demo and is_operator and not state,
     )
     response = Response(page, mimetype="text/html")
@@ -75,7 +75,7 @@ def look_up_one() -> Response:
 
 
 def list_links(settings: Settings) -> list[tuple[str, str]]:
-    """Where the page leads its operator: names and URLs. The metadata of the installed project names those outside."""
+    """List the links for an operator, as names and URLs. The metadata of the installed project names those outside."""
     try:
         named = metadata("avatar-warmer").get_all("Project-URL") or []
     except PackageNotFoundError:
@@ -89,6 +89,8 @@ def list_links(settings: Settings) -> list[tuple[str, str]]:
 
 def find_trouble(health: Health) -> str:
     """Return the state in which a look-up leads to nothing, in the words of `/readyz`. Returns "" if it may succeed."""
+    if health.checks["redis"] == "denied":
+        return "redis_denied"
     if not health.can_read:
         return "redis_away"
     if health.checks["worker"] == "missing":

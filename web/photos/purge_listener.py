@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 0.25
 READ_SECONDS = 1.0
+CLOSE_SECONDS = 10.0  # longer than a read of Redis and its retry
 SILENT_READS_MAX = 4  # sooner than a cluster or Sentinels make another node the master
 # Types of messages in redis-py.
 MESSAGES, SUBSCRIBED, MOVED = ("message", "smessage"), ("subscribe", "ssubscribe"), "sunsubscribe"
@@ -86,7 +87,7 @@ class PurgeListener:
             with suppress(OSError):  # the other side has closed it already
                 sock.shutdown(socket.SHUT_RDWR)
         if thread is not None:
-            thread.join()
+            thread.join(CLOSE_SECONDS)  # it may hang in a line of a log that nobody reads
 
     def _acknowledge(self, key: str, push: Script) -> None:
         try:

@@ -1,6 +1,6 @@
 """Faults inside a process of the service; Python loads this file at its start.
 
-`tests.support.faults.hooks` puts this folder on PYTHONPATH. A picture of one of two sizes ends the process that
+`tests.support.running.hooks` puts this folder on PYTHONPATH. A picture of one of two sizes ends the process that
 decodes it, or delays it, the latter only once per folder FAULT_PICTURES. FAULT_CLOCK_SECONDS shifts the clock of the
 process. PATIENCE names what the process waits for up to a minute: `servers`, which are Redis and the broker, and
 `purges`, which a deletion waits for.
