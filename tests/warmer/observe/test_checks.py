@@ -185,6 +185,13 @@ def test_an_outage_between_two_checks_leaves_no_beginning_behind(
     server.process.send_signal(signal.SIGCONT)
 
 
+def test_a_page_that_anyone_may_load_makes_the_checks_once_a_second(checks: HealthChecks, clock: Clock) -> None:
+    first = checks.take_recent()
+    assert checks.take_recent() is first
+    clock.advance(1)
+    assert checks.take_recent() is not first
+
+
 def test_a_full_redis_is_away_but_can_be_read(server: Server, checks: HealthChecks) -> None:
     server.client.config_set("maxmemory", 1)
     health = checks.take()

@@ -146,6 +146,7 @@ def test_while_nobody_reads_the_log_entries_are_counted_and_few_lines_wait(
     access_log.note(served("last"))
     wait_until(lambda: stopped.messages[-1].startswith("📸 Photo served for last"))
     assert len(stopped.messages) == 1 + 5 + 1 + 1
+    assert stopped.messages.index(missing) == 6, "the number stands at the gap"
 
 
 def test_closing_waits_for_no_reader_of_the_log(stopped: StoppedReader, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,13 @@ from werkzeug.test import create_environ, run_wsgi_app
 
 from runner.demo import CALL_MS, CONNECTION_MS
 from tests.support.redis_nodes import RedisServer
+from tests.support.waiting import wait_until
 from tests.support.web_parts import MakeApp, add_worker, as_user, file_url, new_id, queued, store_picture
 from tests.web.pages.conftest import PAGE_KEY, sign_in
 from warmer.keys import Subject
+from warmer.observe.checks import Health
 from web.api.rate_limit import WRONG_KEYS_PER_MINUTE
-from web.pages.home import list_links
+from web.pages.home import find_trouble, list_links
 from web.wiring import get_web_context
 
 NAMES = [b"look-up-id", b'id="look-up"']
@@ -92,8 +94,8 @@ def test_the_demo_is_named_and_has_no_lookup_field(demo_app: Flask) -> None:
 def test_the_page_names_the_bot_that_a_worker_reported(app: Flask, client: FlaskClient) -> None:
     assert b"https://t.me/" not in client.get("/").data
     add_worker(app, bot="ok", bot_name="<Warm & Co>", bot_username="warm_bot")
+    wait_until(lambda: b"https://t.me/warm_bot" in client.get("/").data)  # a visitor's page may be a second old
     page = client.get("/").get_data(as_text=True)
-    assert "https://t.me/warm_bot" in page
     assert "&lt;Warm &amp; Co&gt;" in page
     assert "<Warm" not in page
 
@@ -134,6 +136,17 @@ def test_while_one_call_fails_for_every_picture_it_is_named_in_place_of_the_look
     assert client.get("/readyz").get_json()["checks"]["bot"] == "unreachable"
 
 
+def test_an_outage_of_every_call_is_told_as_no_answer(run_app: Flask) -> None:
+    add_worker(run_app, bot="unreachable", bot_name="Warm", bot_username="warm_bot")
+    get_web_context(run_app).pages.budget.begin_outage("getFile")
+    assert b"Telegram does not answer" in sign_in(run_app.test_client()).get("/").data
+
+
+def test_a_right_that_redis_denies_is_not_told_as_a_redis_that_is_away() -> None:
+    checks = {"redis": "denied", "broker": "ok", "worker": "unknown", "beat": "unknown", "bot": "unknown"}
+    assert find_trouble(Health(checks, can_read=False)) == "redis_denied"
+
+
 def test_a_pause_of_telegram_takes_the_place_of_the_lookup_field(run_app: Flask) -> None:
     add_worker(run_app, bot="unreachable", bot_name="Warm", bot_username="warm_bot")
     get_web_context(run_app).pages.budget.pause(30)
@@ -148,7 +161,7 @@ def test_without_a_worker_the_page_says_so_to_everyone(run_app: Flask) -> None:
         assert b"No worker is running" in page
         assert not any(name in page for name in NAMES)
     add_worker(run_app)
-    assert b"No word from the bot yet" in run_app.test_client().get("/").data
+    wait_until(lambda: b"No word from the bot yet" in run_app.test_client().get("/").data)
 
 
 def test_without_redis_the_page_says_so(tmp_path: Path, make_app: MakeApp) -> None:
