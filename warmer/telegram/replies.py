@@ -34,6 +34,7 @@ UNIQUE_ID = re.compile(r"[A-Za-z0-9_-]{0,256}")
 NAME_MAX = 64  # characters of a bot's name
 SECONDS = re.compile(r"[0-9]{1,99}")
 PAUSE_MAX_SECONDS = 3600  # a longer one looks like an error of theirs, and would be an outage of ours
+PROXY_PAUSE_MAX_SECONDS = 60  # Telegram did not ask for it, and other hosts may not have that proxy
 ABOUT_PERSON = ("getUserProfilePhotos", "getChat")
 ABOUT_FILE = ("getFile",)
 # All that Telegram can say for good about a person or a file: code, words, the methods that say it, what it means.
@@ -127,23 +128,22 @@ def may_be_cut(reply: Reply, size: int | None) -> bool:
 
 
 def to_pause(method: str, reply: Reply) -> Paused:
-    """Returns what a 429 means: a pause of at least a second and at most an hour.
+    """Returns what a 429 means: a pause of at least a second and at most an hour, of a minute if a proxy wrote it.
 
     The header Retry-After counts if the body names no seconds, but not in its form with a date.
     """
-    seconds = _dict(parse_reply(reply.body).get("parameters")).get("retry_after")
+    answer = parse_reply(reply.body)
+    seconds = _dict(answer.get("parameters")).get("retry_after")
     if not isinstance(seconds, int | float) or (isinstance(seconds, float) and isnan(seconds)):
         seconds = int(reply.retry_after) if SECONDS.fullmatch(reply.retry_after) else 1
-    within = float(min(max(1, seconds), PAUSE_MAX_SECONDS))
+    longest = PAUSE_MAX_SECONDS if _is_refusal(answer, reply.status) else PROXY_PAUSE_MAX_SECONDS
+    within = float(min(max(1, seconds), longest))
     return Paused(f"{method}: Telegram asked for a pause", retry_after=within)
 
 
 def to_error(method: str, status: int, answer: dict[str, Any]) -> WarmerError:
-    """Returns what a refusal means: by its code, and by its text only if that is one of the known phrases.
-
-    A body without `ok: false` and the status as its `error_code` is not Telegram's: some proxy wrote it.
-    """
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.get("ok") is not False or _code(answer) != status:
+    """Returns what a refusal means: by its code, and by its text only if that is one of the known phrases."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not _is_refusal(answer, status):
         return Unreachable(f"{method}: {status}")
     text = PREFIX.sub("", str(answer.get("description", "")).lower(), count=1).strip()
     if LOGGED_OUT.fullmatch(text):
@@ -160,9 +160,9 @@ def to_error(method: str, status: int, answer: dict[str, Any]) -> WarmerError:
     return Unreachable(f"{method}: {status}")
 
 
-def _code(answer: dict[str, Any]) -> int | None:
-    code = answer.get("error_code")
-    return code if isinstance(code, int) else None
+def _is_refusal(answer: dict[str, Any], status: int) -> bool:
+    """Returns True if Telegram wrote it, as `ok: false` and the status as `error_code` tell. Else some proxy did."""
+    return answer.get("ok") is False and answer.get("error_code") == status
 
 
 def _photo_size(method: str, value: dict[str, Any], prefix: str, width: Any) -> PhotoSize:

@@ -195,7 +195,9 @@ def test_a_429_carries_the_seconds_that_its_body_asks_for_or_else_its_header(
     ("header", "seconds"),
     [
         ("0", 1),
-        ("9" * 30, 3600),
+        ("8", 8),
+        ("86400", 60),
+        ("9" * 30, 60),
         *((odd, 1) for odd in ("-8", "8.5", "8, 8", "Fri, 04 Dec 2026 10:00:00 GMT")),
     ],
 )
@@ -206,6 +208,23 @@ def test_a_429_of_a_proxy_has_the_seconds_of_its_header_within_reason(
     with pytest.raises(Paused) as caught:
         GET_FILE(open_api())
     assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("body", [{}, {"ok": True}, {"ok": False}, {"ok": False, "error_code": 420}])
+def test_seconds_that_telegram_did_not_write_are_a_minute_at_most(
+    mocked: responses.RequestsMock, body: dict[str, Any]
+) -> None:
+    mocked.get(url_of("getFile"), json={"parameters": {"retry_after": 86_400}} | body, status=429)
+    with pytest.raises(Paused) as caught:
+        GET_FILE(open_api())
+    assert caught.value.retry_after == 60
+
+
+def test_a_429_of_telegram_has_the_seconds_of_its_header_up_to_an_hour(mocked: responses.RequestsMock) -> None:
+    refuse(mocked, "getFile", 429, "Too Many Requests", "86400")
+    with pytest.raises(Paused) as caught:
+        GET_FILE(open_api())
+    assert caught.value.retry_after == 3600
 
 
 ODD_SECONDS: list[Any] = [-5, 0, "8", None, float("nan"), [], {}]
