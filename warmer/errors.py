@@ -22,8 +22,9 @@ WarmerError
         ├── Unreachable              no connection, a timeout, a reset, 5xx, or an answer that Telegram did not write
         │   ├── InOutage             no call was made: it fails for every subject, and another job probes it
         │   ├── DeadlineExceeded     the total time of the job is over, however it was spent
-        │   ├── NotAFile             a download of text, or of nothing: while others succeed, it is the picture
-        │   ├── CutOff               a download that may have ended early: it does not decode
+        │   ├── Unusable             a download that is no whole picture: it counts while a good one comes whole
+        │   │   ├── NotAFile         text, or nothing
+        │   │   └── CutOff           a picture without its end
         │   └── UnknownRefusal       400 or 403 in unknown words: call getMe
         └── TemporarilyUnavailable   400 with these words: it hides internal failures of Telegram
 
@@ -143,20 +144,19 @@ class DeadlineExceeded(Unreachable):
     """The total deadline ended the call, or came before it."""
 
 
-class NotAFile(Unreachable):
-    """A download with status 200 that holds text or nothing. A captive portal may have written it.
+class Unusable(Unreachable):
+    """A download with status 200 that is no whole picture.
 
-    While a good picture can be downloaded, it counts against this one.
+    It counts against the picture only while this process can download a good one.
     """
 
 
-class CutOff(Unreachable):
-    """A downloaded picture lacks its end, and nothing says that Telegram has no more of it.
+class NotAFile(Unusable):
+    """It holds text or nothing. A captive portal may have written it."""
 
-    A proxy may have cut it. Unless a good picture cannot be downloaded either, it counts against this one.
-    """
 
-    method: str = "download"  # the decoder finds it: for the budget, the call went well
+class CutOff(Unusable):
+    """It lacks its end, and nothing says that Telegram has no more of it. A proxy may have cut it."""
 
 
 class UnknownRefusal(Unreachable):

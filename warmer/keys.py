@@ -12,6 +12,7 @@ does not spell the subject: `{hash}` ends with four characters that bring it int
 | `{fid}:path` | string, FILE_PATH_TTL | JSON: resolved file path, unique id | photos | photos |
 | `{subject}:unavailable` | string, by cause, growing (flow/retry) | the cause | photos | photos |
 | `{subject}:failures` | counter, FAILURES_SECONDS | failures in a row, until it is given up | photos | photos |
+| `{subject}:failing` | string, FAILURES_SECONDS | the kind of these failures | photos | photos |
 | `{subject}:retries` | counter, FAILURES_SECONDS | in a row, for the pause alone | photos, people, outage | photos |
 | `{subject}:backoff` | string, until the next attempt (flow/retry) | a failure: no attempt before | lease | lease |
 | `{subject}:negative_count` | counter, FAILURES_SECONDS after the entry | entries in a row | photos | photos |
@@ -71,9 +72,8 @@ QUEUES = ("tick", "webhook", "hot", "warm", "rewarm")  # strictly in this order;
 
 DOWNLOAD = "download"  # as outages and metrics name this call, beside the methods
 CALLS = ("getUserProfilePhotos", "getChat", "getFile", DOWNLOAD)  # about one subject
-# What subjects fail by together: a call, a refused bot, or the answer `temporarily unavailable`.
-REFUSED = "refused"
-OUTAGES = (*CALLS, "halt", REFUSED)
+REFUSED = "refused"  # the answer `temporarily unavailable`
+OUTAGES = (*CALLS, "halt", REFUSED)  # what subjects fail by together; "halt": the bot is refused
 
 # Seconds until a key expires, see the table. PHOTO_TTL, FILE_PATH_TTL and PHOTO_WAIT are settings.
 LEASE_SECONDS = 30  # longer than a job's total deadline of 20 s
@@ -91,8 +91,7 @@ SENDING_SECONDS = 8  # after the last renewal (webhook/renewal)
 REMEMBERED_SECONDS = 1.5  # longer than LIST_SECONDS in state/remembered.py: clocks differ in speed
 STATS_SECONDS = 25 * 3600
 HEARTBEAT_SECONDS = 15  # a process without a heartbeat for so long counts as gone
-RIGHTS_SECONDS = 1
-ACKNOWLEDGED_SECONDS = 5
+RIGHTS_SECONDS, ACKNOWLEDGED_SECONDS = 1, 5
 
 FILE_ID = re.compile(r"[A-Za-z0-9_-]{20,256}")  # one with a dot would be taken for a URL by Telegram
 USER_ID = re.compile(r"0|-?[1-9][0-9]{0,15}")
@@ -145,15 +144,13 @@ class Keys:
 
     def __init__(self, bot_id: str) -> None:
         self.prefix = f"v2:{bot_id}:"
-        self.recent = f"{self.prefix}recent"
+        self.recent, self.queue_prefix = f"{self.prefix}recent", f"{self.prefix}queue:"
         self.remembered = f"{self.prefix}remembered:{{{self.recent}}}"  # in the slot of `recent`, as events are
         self.schedule, self.budget = f"{self.prefix}schedule", f"{self.prefix}budget"
-        self.tombstones = f"{self.prefix}tombstones"
+        self.tombstones, self.limits = f"{self.prefix}tombstones", f"{self.prefix}limits"
         self.workers, self.beat = f"{self.prefix}workers", f"{self.prefix}beat"
         self.probe, self.done = f"{self.prefix}{{probe}}", f"{self.prefix}done"
         self.purge, self.acknowledge = f"{self.prefix}{{news}}:purge", f"{self.prefix}{{news}}:acknowledge"
-        self.queue_prefix = f"{self.prefix}queue:"
-        self.limits = f"{self.prefix}limits"
         self.undelivered, self.receiver = f"{self.prefix}undelivered", f"{self.prefix}receiver"
         self.dead, self.dead_reasons = self._of("dead", "people"), self._of("dead", "reasons")
         self.failed, self.reasons = self._of("failed", "subjects"), self._of("failed", "reasons")
@@ -172,6 +169,9 @@ class Keys:
 
     def failures(self, subject: str) -> str:
         return self._of(subject, "failures")
+
+    def failing(self, subject: str) -> str:
+        return self._of(subject, "failing")
 
     def retries(self, subject: str) -> str:
         return self._of(subject, "retries")
@@ -208,16 +208,16 @@ class Keys:
         digest = blake2b(f"{self.prefix}{subject}".encode(), digest_size=12, person=b"tombstone").digest()
         return self._of(move_to_slot_of(subject, urlsafe_b64encode(digest)), "forgotten")
 
-    def negatives(self, subject: str) -> tuple[str, str, str, str]:
+    def negatives(self, subject: str) -> list[str]:
         """The negative cache of a subject, and the counts that end with it."""
-        return self.unavailable(subject), self.failures(subject), self.negative_count(subject), self.retries(subject)
+        kinds = (self.unavailable, self.failures, self.negative_count, self.retries, self.failing)
+        return [kind(subject) for kind in kinds]
 
     def outage(self, kind: str) -> str:
         """`kind`: one of OUTAGES."""
         return f"{self.prefix}outage:{kind}"
 
     def verdict(self, call: str) -> str:
-        """`call`: one of CALLS."""
         return f"{self.prefix}verdict:{call}"
 
     def person(self, user_id: int) -> str:

@@ -171,7 +171,7 @@ def open_worker_context(settings: Settings, redis: Redis) -> WorkerContext:
     look_every = settings.profile_check_every
     steps = WorkerSteps(
         AttemptRunner(leases, schedule, store, people, refreshes, failures, outage, budget, check, look_every),
-        PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl),
+        PhotoFetcher(telegram, budget, outage, store, settings.file_path_ttl, lacks_end),
         ProfileLookup(telegram, budget),
         leases,
         schedule,

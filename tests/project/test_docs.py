@@ -81,6 +81,7 @@ def test_every_key_is_documented_in_keys_py() -> None:
         keys.path("F"): "{fid}:path",
         keys.unavailable("F"): "{subject}:unavailable",
         keys.failures("F"): "{subject}:failures",
+        keys.failing("F"): "{subject}:failing",
         keys.negative_count("F"): "{subject}:negative_count",
         keys.lease("F"): "{subject}:lease",
         keys.refresh("F"): "{subject}:refresh",

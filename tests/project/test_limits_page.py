@@ -7,7 +7,7 @@ import re
 from tests.support.running import ROOT
 from warmer import deadline, keys, names, open_files
 from warmer.broker import publish
-from warmer.errors import NotAFile
+from warmer.errors import Unusable
 from warmer.flow import cross_check, retry
 from warmer.images import decode, png_webp
 from warmer.images import render as images
@@ -53,7 +53,7 @@ LIMITS = {
     "initials in a URL": f"{placeholder.LETTERS_MAX} letters, numbers or emoji",
     "a picture from Telegram": (f"{telegram.MAX_PHOTO_BYTES // MIB} MiB, {decode.MAX_PIXELS // 1_000_000} megapixels"),
     "downloads in a row of an empty file, of text or of a picture that is cut off": (
-        f"{retry.RETRIES[NotAFile].max_tries}, then it is unavailable for an hour"
+        f"{retry.RETRIES[Unusable].max_tries}, then it is unavailable for an hour"
     ),
     "memory to decode one picture": (
         f"{decode.MAX_DECODE_BYTES // 10**6} MB: for a WebP, lossless or not, "

@@ -17,10 +17,8 @@ from redis.exceptions import RedisError
 
 from warmer.errors import (
     Crashed,
-    CutOff,
     GaveUp,
     InOutage,
-    NotAFile,
     NotMine,
     Permanent,
     TemporarilyUnavailable,
@@ -28,6 +26,7 @@ from warmer.errors import (
     Transient,
     UnknownRefusal,
     Unreachable,
+    Unusable,
     WarmerError,
 )
 from warmer.flow.cross_check import CrossCheck
@@ -40,6 +39,7 @@ from warmer.flow.retry import (
     RETRY_OF_MANY,
     Retry,
     choose_delay,
+    get_kind,
     get_negative_cache_seconds,
     get_retry,
 )
@@ -178,24 +178,28 @@ class AttemptRunner:
                 return RETRIES[Unreachable], 0
         if isinstance(error, TemporarilyUnavailable) and self.outage.note_failure(subject, REFUSED):
             retry = RETRY_OF_MANY
-        return retry, self.store.count_failure(lease, gives_up=retry.max_tries is not None)
+        kind = None if retry.max_tries is None else get_kind(error).__name__
+        return retry, self.store.count_failure(lease, kind)
 
     def _judge(self, lease: Lease, error: Unreachable, retry: Retry, *, is_shared: bool) -> tuple[Retry, bool]:
         """Find out if Telegram is ill, or the subject. Returns the retry, and True if the failure counts.
 
         `is_shared`: several subjects fail. If they do for Telegram's sake, an outage begins.
         """
-        if not is_shared and not isinstance(error, NotAFile | CutOff):
+        is_unusable = isinstance(error, Unusable)
+        if not is_shared and not is_unusable:
             return retry, True
         if lease.lane == "hot":
             self.store.announce(lease.subject, "postponed")  # the check may take seconds: no client waits for it
-        result = self.cross_check.check(error.method)
+        result = self.cross_check.check(error.method, must_be_own=is_unusable)  # others may have no such proxy
         is_alone = result == "alone"
+        if is_unusable and result in ("ill", "alone"):
+            self.store.end_failures(lease.subject)
         if result == "ill" or (is_alone and is_shared and not isinstance(error, UnknownRefusal)):
             if is_shared:
                 self.budget.begin_outage(error.method)
             return retry, False
-        if is_alone and isinstance(error, NotAFile):  # a captive portal, or this picture
+        if is_alone and is_unusable:  # a captive portal or a proxy, or this picture
             return RETRIES[Unreachable], True
         return retry, result != "unknown"
 

@@ -1,6 +1,6 @@
 """Is it Telegram, or are these pictures ill? The same call for a good one tells.
 
-It is made before an outage is declared, and before a file of text or a picture that is cut off counts as unusable.
+It is made before an outage is declared, and before a file of text or a picture that is cut off counts.
 
 Pictures that are ill by themselves look like an outage while no other one is asked for. The good one is a picture of
 the newest partners that is stored, so Telegram has given it before; for a look-up, any other partner. A refusal in
@@ -10,10 +10,11 @@ unknown words may be about one subject: it needs good ones that were looked up b
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar, get_args
 
-from warmer.deadline import JobContext
+from warmer.deadline import Deadline, JobContext
 from warmer.errors import (
     Paused,
     Permanent,
@@ -24,8 +25,9 @@ from warmer.errors import (
     UpstreamFailed,
     WarmerError,
 )
-from warmer.keys import DOWNLOAD, Subject
-from warmer.photo import FilePath
+from warmer.flow.fetch import download_whole
+from warmer.keys import DOWNLOAD, VERDICT_SECONDS, Subject
+from warmer.photo import FilePath, SourceImage
 from warmer.state.budget import Budget
 from warmer.state.outage import Outage
 from warmer.state.people import People
@@ -60,8 +62,9 @@ class CrossCheck:
         store: PhotoStore,
         lacks_end: Callable[[bytes], bool],
         choose: Callable[[Sequence[int], int], list[int]] = random.sample,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`lacks_end`: whether a picture is cut off. `choose`: takes so many ids, at random."""
+        """`lacks_end`: whether a picture is cut off. `choose`: takes so many ids, at random. `clock`: tells seconds."""
         self.telegram = telegram
         self.budget = budget
         self.outage = outage
@@ -69,19 +72,31 @@ class CrossCheck:
         self.store = store
         self._lacks_end = lacks_end
         self._choose = choose
+        self._clock = clock
+        self._well_at: dict[str, float] = {}  # by call: the last check of this process that was answered
 
-    def check(self, call: str) -> Result:
-        """Make the call for a good one, unless another job makes it or has just made it."""
+    def check(self, call: str, *, must_be_own: bool = False) -> Result:
+        """Make the call for a good one, unless another job makes it or has just made it.
+
+        `must_be_own`: believe "well" of this process only. Others may have another way to Telegram.
+        """
         is_mine, said = self.outage.read_verdict(call)
         if not is_mine:
-            return RESULTS.get(said, "unknown")
+            is_unknown = said == "well" and must_be_own and not self._was_well(call)
+            return "unknown" if is_unknown else RESULTS.get(said, "unknown")
         try:
             result = self._make_call(call)
         except Postponed:  # the next failure asks
             self.outage.drop_verdict(call)
             return "unknown"
+        if result == "well":
+            self._well_at[call] = self._clock()
         self.outage.note_verdict(call, result)
         return result
+
+    def _was_well(self, call: str) -> bool:
+        well_at = self._well_at.get(call)
+        return well_at is not None and self._clock() - well_at < VERDICT_SECONDS
 
     def _make_call(self, call: str) -> Result:
         """An answer ends the outage of the call, if one is under way. Raises Postponed without a token."""
@@ -125,8 +140,12 @@ class CrossCheck:
         self.budget.check_pause()  # one may have begun meanwhile
         if job.deadline.remaining < CALL_SECONDS:
             return "unknown"
-        source = self.budget.obey(job, DOWNLOAD, lambda deadline: self.telegram.download(path, deadline), is_probe=True)
-        return "ill" if source.may_be_cut and self._lacks_end(source.data) else "well"
+
+        def download(deadline: Deadline) -> SourceImage:
+            return download_whole(self.telegram, path, deadline, self._lacks_end)
+
+        self.budget.obey(job, DOWNLOAD, download, is_probe=True)
+        return "well"
 
     def _look_up(self, call: str, job: JobContext) -> Result:
         people = self._choose_people(call)

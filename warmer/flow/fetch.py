@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from warmer.deadline import Deadline, JobContext
-from warmer.errors import Postponed, UpstreamFailed
+from warmer.errors import CutOff, Postponed, UpstreamFailed
 from warmer.keys import DOWNLOAD
 from warmer.photo import FilePath, SourceImage
 from warmer.state.budget import Budget
@@ -26,6 +27,7 @@ class PhotoFetcher:
     outage: Outage
     store: PhotoStore
     path_ttl: int  # seconds
+    lacks_end: Callable[[bytes], bool]  # whether a picture is cut off
 
     def fetch(self, lease: Lease, job: JobContext, path: FilePath | None = None) -> SourceImage:
         """Download the picture of the lease. `path`: a known one. If it has expired, get a new one."""
@@ -51,7 +53,7 @@ class PhotoFetcher:
 
     def _download(self, path: FilePath, is_probe: bool, job: JobContext) -> SourceImage:
         def download(deadline: Deadline) -> SourceImage:
-            return self.telegram.download(path, deadline)
+            return download_whole(self.telegram, path, deadline, self.lacks_end)
 
         try:
             return self.budget.obey(job, DOWNLOAD, download, is_probe=is_probe)
@@ -59,3 +61,16 @@ class PhotoFetcher:
             with suppress(Postponed, UpstreamFailed):  # getMe says nothing then, and the refusal stays
                 self.budget.spend(job, "getMe", self.telegram.get_me)  # a wrong token raises and halts every call
             raise
+
+
+def download_whole(
+    telegram: BotApi, path: FilePath, deadline: Deadline, lacks_end: Callable[[bytes], bool]
+) -> SourceImage:
+    """Download a file. Raises CutOff if the download may have ended early and the picture lacks its end.
+
+    The budget makes this call, so a picture that was cut is no answer of Telegram, even if the rest could be decoded.
+    """
+    source = telegram.download(path, deadline)
+    if source.may_be_cut and lacks_end(source.data):
+        raise CutOff("download: the end of the picture is missing")
+    return source

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from warmer.errors import (
     Busy,
     Crashed,
-    CutOff,
     Dropped,
     GaveUp,
     InvalidFileId,
     NoPhoto,
-    NotAFile,
     NotAnImage,
     Paused,
     Permanent,
@@ -28,6 +26,7 @@ from warmer.errors import (
     Transient,
     UnknownRefusal,
     Unreachable,
+    Unusable,
     UpstreamFailed,
 )
 
@@ -38,7 +37,7 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
 class Retry:
     """Another attempt after a transient error."""
 
-    max_tries: int | None  # in a row, then GaveUp; None: never given up for it
+    max_tries: int | None  # of its kind in a row, then GaveUp; None: never given up for it
     pause_seconds: float = 0.0  # about this long until the retry; it grows after GROWS_AFTER failures in a row
     drops_hot: bool = False  # a hot job whose picture is not kept warm: a client that still wants it asks again
     drops: bool = False  # a job in any lane whose subject is not kept warm
@@ -62,7 +61,7 @@ NEGATIVE_CACHE_MAX_SECONDS = 7 * DAY
 # an attempt. Unreachable says nothing about the picture, which is never given up for it. In an outage it is not
 # counted, and an UnknownRefusal has the short pause of Unreachable. Otherwise the picture may be ill by itself: after
 # GROWS_AFTER of them in a row the pause doubles with each one, and only subjects that are kept warm stay on the
-# schedule. NotAFile and CutOff are counted only after the cross-check (`warmer.flow.attempt`), else they are retried
+# schedule. Unusable counts only while a good picture can be downloaded (`warmer.flow.attempt`). Otherwise it is retried
 # like Unreachable.
 RETRIES: dict[type[Transient], Retry] = {
     Postponed: Retry(max_tries=None, drops_hot=True),
@@ -73,8 +72,7 @@ RETRIES: dict[type[Transient], Retry] = {
     UpstreamFailed: Retry(max_tries=20),  # an odd answer, such as a photo without a file id
     Unreachable: Retry(max_tries=None, pause_seconds=3),  # 5xx (telegram/replies.py; download: client.py), a timeout
     UnknownRefusal: Retry(max_tries=None, pause_seconds=MINUTE),
-    NotAFile: Retry(max_tries=3),
-    CutOff: Retry(max_tries=3),
+    Unusable: Retry(max_tries=3),
     TemporarilyUnavailable: Retry(max_tries=3),
 }
 # Several subjects, with no good getFile in between, get the answer `temporarily unavailable`: Telegram is ill.
@@ -92,9 +90,14 @@ def get_negative_cache_seconds(error: Permanent) -> int:
     return next(NEGATIVE_CACHE_SECONDS[kind] for kind in type(error).__mro__ if kind in NEGATIVE_CACHE_SECONDS)
 
 
+def get_kind(error: Transient) -> type[Transient]:
+    """Returns the kind that this error is retried as: its class, or the nearest class above it."""
+    return next(kind for kind in type(error).__mro__ if kind in RETRIES)
+
+
 def get_retry(error: Transient) -> Retry:
-    """The retry for this error: that of its class, or of the nearest class above it."""
-    return next(RETRIES[kind] for kind in type(error).__mro__ if kind in RETRIES)
+    """Returns the retry for this error."""
+    return RETRIES[get_kind(error)]
 
 
 def choose_delay(error: Transient, retry: Retry, failures: int, uniform: Callable[[float, float], float]) -> float:

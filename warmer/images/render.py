@@ -9,10 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from warmer.errors import CutOff, NotAnImage
 from warmer.formats import FORMATS
 from warmer.images.decode import decode
-from warmer.images.headers import lacks_end
 from warmer.images.memory import FairSemaphore, return_freed_memory
 from warmer.images.steps import resize
 from warmer.photo import Rendering, SourceImage, Variant, VariantSpec
@@ -28,10 +26,10 @@ def render(
 ) -> Iterator[Rendering]:
     """The variants, batch by batch, and the inline preview with the last batch, from one decode.
 
-    Raises TooBig, NotAnImage or Postponed, as `decode` does, and CutOff if the download may have ended early.
+    Raises TooBig, NotAnImage or Postponed, as `decode` does.
     """
     return_freed_memory()
-    image = _decode(source, max(spec.size for batch in batches for spec in batch))
+    image = decode(source.data, max(spec.size for batch in batches for spec in batch))
     made = {image.width: image}
     for batch in batches:
         variants = []
@@ -42,15 +40,6 @@ def render(
         is_last = batch is batches[-1]
         preview = make_preview(made[min(made)]) if with_preview and is_last else ""
         yield Rendering(tuple(variants), preview, source.unique_id)
-
-
-def _decode(source: SourceImage, side: int) -> Image.Image:
-    try:
-        return decode(source.data, side)
-    except NotAnImage as error:
-        if source.may_be_cut and lacks_end(source.data):
-            raise CutOff(f"{error}: its end is missing") from None
-        raise
 
 
 def encode(image: Image.Image, fmt: str, **options: Any) -> bytes:

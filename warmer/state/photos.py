@@ -156,10 +156,18 @@ class PhotoStore:
         """Forget the path: Telegram says that it has expired."""
         self.redis.delete(self.keys.path(file_id))
 
-    def count_failure(self, lease: Lease, *, gives_up: bool = True) -> int:
-        """Count one more failure in a row. Returns the count. Raises NotMine and Forgotten as `put` does."""
-        keys = [*self._guards(lease.subject), (self.keys.failures if gives_up else self.keys.retries)(lease.subject)]
-        return require_lease(self._count_failure(keys=keys, args=[lease.token, FAILURES_SECONDS]))
+    def count_failure(self, lease: Lease, kind: str | None) -> int:
+        """Count one more failure in a row. Returns the count. Raises NotMine and Forgotten as `put` does.
+
+        `kind`: a failure of another kind ends the row. None: of any kind, for which no subject is given up.
+        """
+        subject, counter = lease.subject, self.keys.failures if kind else self.keys.retries
+        keys = [*self._guards(subject), counter(subject), self.keys.failing(subject)]
+        return require_lease(self._count_failure(keys=keys, args=[lease.token, FAILURES_SECONDS, kind or ""]))
+
+    def end_failures(self, subject: str) -> None:
+        """End the row of failures after which the subject would be given up."""
+        self.redis.delete(self.keys.failures(subject))
 
     def _guards(self, subject: str) -> tuple[str, str]:
         return self.keys.lease(subject), self.keys.forgotten(subject)

@@ -23,6 +23,7 @@ SIZES, FORMATS = (80, 160, 320), ("webp", "jpeg")
 TTL, CHECK = 10_000, 21_600  # seconds
 PREVIEW = "data:image/webp;base64,AAAA"
 DAY = 86_400
+KIND = "UpstreamFailed"  # of failures
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from redis import Redis
 from tests.conftest import listening
 from tests.support.remaining import remaining
 from tests.warmer.conftest import list_keys
-from tests.warmer.state.conftest import DAY, FID, SIZES, TTL, render
+from tests.warmer.state.conftest import DAY, FID, KIND, SIZES, TTL, render
 from warmer.errors import NotMine
 from warmer.keys import Keys
 from warmer.photo import FilePath, VariantSpec
@@ -69,12 +69,12 @@ def test_pictures_stored_together_do_not_expire_together(store: PhotoStore, leas
 def test_a_put_removes_failures_and_the_negative_cache_entry(
     store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
-    store.count_failure(lease)
+    store.count_failure(lease, KIND)
     store.put_unavailable(lease, "none", 600, 7 * DAY)
-    store.count_failure(lease)
+    store.count_failure(lease, KIND)
     store.put(lease, render())
     assert store.get_unavailable(FID) is None
-    assert not redis.exists(keys.failures(FID), keys.negative_count(FID))
+    assert not redis.exists(keys.failures(FID), keys.negative_count(FID), keys.failing(FID))
 
 
 @pytest.mark.parametrize("write", ["put", "put_unavailable", "count_failure"])
@@ -87,7 +87,7 @@ def test_without_the_lease_no_write_succeeds(
     arguments: dict[str, tuple[Any, ...]] = {
         "put": (render(),),
         "put_unavailable": ("none", 600, 7 * DAY),
-        "count_failure": (),
+        "count_failure": (KIND,),
     }
     before = list_keys(redis)
     with pytest.raises(Forgotten if loss == "forgotten" else NotMine):

@@ -9,7 +9,7 @@ from tests.conftest import listening
 from tests.support.remaining import remaining
 from tests.support.steps import is_ready
 from tests.warmer.conftest import list_keys
-from tests.warmer.state.conftest import DAY, FID, FORMATS, OTHER, PREVIEW, render
+from tests.warmer.state.conftest import DAY, FID, FORMATS, KIND, OTHER, PREVIEW, render
 from warmer.keys import FAILURES_SECONDS, Keys
 from warmer.photo import PhotoStatus, Unavailable, VariantSpec, version_of
 from warmer.state.lease import Lease, LeaseManager
@@ -51,10 +51,10 @@ def test_the_count_of_entries_outlives_each_entry(
 def test_earlier_failures_do_not_lengthen_the_first_entry(
     store: PhotoStore, lease: Lease, redis: Redis, keys: Keys
 ) -> None:
-    assert [store.count_failure(lease) for _ in range(3)] == [1, 2, 3]
+    assert [store.count_failure(lease, KIND) for _ in range(3)] == [1, 2, 3]
     assert redis.ttl(keys.failures(FID)) == remaining(DAY)
     assert store.put_unavailable(lease, "none", 600, 7 * DAY) == 600
-    assert store.count_failure(lease) == 1
+    assert store.count_failure(lease, KIND) == 1
 
 
 def test_forgotten_takes_precedence_over_every_other_cause(store: PhotoStore, redis: Redis, keys: Keys) -> None:
@@ -102,7 +102,7 @@ def store_with_every_key(store: PhotoStore, lease: Lease, redis: Redis, keys: Ke
         store.put(lease, render(fmt=fmt))
     store.redis.set(keys.path(FID), "{}")
     store.put_unavailable(lease, "none", 600, 7 * DAY)
-    store.count_failure(lease)
+    store.count_failure(lease, KIND)
     store.redis.sadd(store.keys.wanted(FID), str(VariantSpec(160, "jpeg")))
     redis.sadd(keys.people(FID), 42)
     for lane in ("hot", "warm", "rewarm"):
