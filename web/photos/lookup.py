@@ -91,8 +91,12 @@ class PhotoLookup:
 
     @property
     def is_in_memory(self) -> bool:
-        """Returns True if another look has put the answer into the response cache."""
-        return self.context.cache.get(self.photo_request) is not None
+        """Returns True if another look has put the picture into the response cache.
+
+        The ETag alone would not be enough for every client that waits: its picture may be gone from Redis.
+        """
+        answer = self.context.cache.get(self.photo_request)
+        return answer is not None and answer.body is not None
 
     def until_ready(self, validators: Validators) -> Answer | Unavailable | None:
         """After a look that found nothing: request the picture and wait. Returns None if it is not ready in time."""
@@ -172,7 +176,8 @@ class PhotoLookup:
         return store.get(file_id, size, fmt)
 
 
-# What the signs ask for. They do not know the lookup, which would then outlive its flight until a garbage collection.
+# These functions read the answers to the signs. They are no methods: a sign that held its lookup would keep it in
+# memory after the flight, until a garbage collection.
 
 
 def _ends_the_wait(count: int) -> bool:

@@ -182,18 +182,35 @@ def test_news_of_an_unknown_id(app: Flask, change: str) -> None:
     assert has_news(app, lookup)
 
 
+def lose_again(web_context: WebContext, file_id: str) -> None:
+    """Redis loses the picture while a message for it is queued."""
+    web_context.redis.delete(web_context.keys.variant(file_id, 160, "webp"))
+    web_context.redis.set(web_context.keys.enqueued(file_id, "hot"), "1")
+    web_context.redis.sadd(web_context.keys.wanted(file_id), "160.webp")
+
+
 def test_an_answer_in_memory_is_news_even_if_redis_has_lost_it(app: Flask) -> None:
     hear_purges(app)
     url, web_context = file_url(file_id := new_file_id()), get_web_context(app)
     lookup = look_for(app, url)
-    variant, marker = web_context.keys.variant(file_id, 160, "webp"), web_context.keys.enqueued(file_id, "hot")
     store_picture(app, file_id)
     assert lookup.read((None,)) is not None
-    web_context.redis.delete(variant)
-    web_context.redis.set(marker, "1")
-    web_context.redis.sadd(web_context.keys.wanted(file_id), "160.webp")
+    lose_again(web_context, file_id)
     assert has_news(app, lookup)
     web_context.photos.cache.drop(lookup.photo_request)
+    assert not has_news(app, lookup)
+
+
+def test_an_etag_in_memory_is_no_news_if_redis_has_lost_the_picture(app: Flask) -> None:
+    """Clients without these bytes wait for it, and each look would request it again."""
+    hear_purges(app)
+    lookup, web_context = look_for(app, file_url(file_id := new_file_id())), get_web_context(app)
+    store_picture(app, file_id)
+    header = web_context.photos.store.get_header(file_id, 160, "webp")
+    assert header
+    assert lookup.read((header.etag,))
+    assert web_context.photos.cache.get(lookup.photo_request)
+    lose_again(web_context, file_id)
     assert not has_news(app, lookup)
 
 
