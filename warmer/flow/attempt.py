@@ -226,7 +226,9 @@ class AttemptRunner:
         self.outage.queue_clear(pipe)
         if subject.is_person:  # the negative cache of a picture ends when it is stored
             pipe.delete(*self.leases.keys.negatives(subject))
-        if not is_kept_warm:
+        if not is_kept_warm and outcome.is_partial:  # another message may have found the lease taken, and left a run
+            self.schedule.queue_take_back(pipe, subject, lease.next_run, outcome.retry_seconds)
+        elif not is_kept_warm:
             cancel_runs(pipe, self.leases.keys, [subject])
         elif subject.is_person:
             self.schedule.queue_set(pipe, subject, self.profile_check_seconds * self.uniform(0.9, 1.1))

@@ -22,6 +22,11 @@ class Outcome:
     detail: str = ""
     retry_seconds: float = field(default=0.0, compare=False)  # until the next attempt, at the earliest
 
+    @property
+    def is_partial(self) -> bool:
+        """Returns True if only what clients wait for is done: the rest of the picture is still missing."""
+        return self.kind == "done" and self.retry_seconds > 0
+
     def __str__(self) -> str:
         """The text that the log and Flower show."""
         return f"{self.kind}: {self.detail}" if self.detail else self.kind

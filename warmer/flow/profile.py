@@ -103,7 +103,7 @@ def _warm_and_show(person: Person, photo: PhotoSize, job: JobContext, steps: Flo
         raise GaveUp(f"its picture is unavailable ({cause.cause if cause else outcome.detail})")
     if outcome.kind == "dropped" and job.lane != "hot":
         raise Dropped("its picture keeps failing", retry_after=outcome.retry_seconds)
-    if outcome.kind != "done":
+    if outcome.kind != "done" or outcome.is_partial:
         raise Postponed("its picture comes later", retry_after=max(outcome.retry_seconds, SOON_SECONDS))
     if steps.people.show(person, photo) or not person.is_registered:
         return

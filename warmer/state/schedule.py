@@ -46,6 +46,16 @@ class Schedule:
         """Cancel the next run if it is still this one."""
         self._cancel_if(keys=[self._key], args=[subject, next_run])
 
+    def queue_take_back(self, pipe: Pipeline, subject: str, next_run: str | None, seconds: float) -> None:
+        """Add to a pipeline: cancel the run that `set` returned if it is still this one.
+
+        If `set` returned None, it moved an earlier run, which comes within these seconds instead.
+        """
+        if next_run is None:
+            self.queue_by(pipe, [subject], seconds)
+        else:
+            queue(pipe, self._cancel_if, keys=[self._key], args=[subject, next_run])
+
     def set_all(self, subjects: Sequence[str], seconds: float) -> None:
         """Set the next run of many."""
         if subjects:

@@ -1,4 +1,4 @@
-"""What Redis holds of a picture, and what a worker can make of it without Telegram."""
+"""The stored and the missing variants of a picture: a worker decides from them if it has to call Telegram."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from warmer.photo import FilePath, VariantSpec
 
 
 class Stock(NamedTuple):
-    """What Redis holds of a picture."""
+    """The missing variants of a picture, and the stored one that they can be made from."""
 
     missing: list[VariantSpec]  # the largest first
     source: VariantSpec | None  # the largest stored variant that a worker can read
@@ -17,7 +17,7 @@ class Stock(NamedTuple):
     is_partial: bool = False  # further variants are missing, which no client waits for
 
     def narrow(self, wanted: Collection[str]) -> Stock:
-        """Returns what is to be made now, and from what: without a source, Telegram has to be called.
+        """Returns what is to be made now, and its source. Without a source, Telegram has to be called.
 
         `wanted`: variants such as `160.jpeg` that clients wait for; without them all that is missing is made. No size
         is enlarged. But larger ones that no client waits for stay missing if the source is enough for the others.

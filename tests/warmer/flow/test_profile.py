@@ -188,6 +188,22 @@ def test_a_picture_that_another_worker_warms_is_shown_soon(
     assert telegram.calls["getUserProfilePhotos"] == 1
 
 
+def test_a_picture_that_lacks_its_larger_sizes_is_not_shown_yet(
+    context: WorkerContext, partner_id: int, telegram: FakeTelegram
+) -> None:
+    """A client of its own URL waits for a smaller one, which a worker makes from what is stored."""
+    shown = show_and_change(context, telegram, partner_id)
+    warm_photo(new := telegram.world.file_id(partner_id, 320), JobContext.start("warm", 0), context.steps)
+    context.redis.delete(context.keys.variant(new, 320, "webp"))
+    context.redis.sadd(context.keys.wanted(new), "160.jpeg")
+    assert follow(context, partner_id, "hot").startswith("postponed")
+    assert context.steps.store.get(new, 160, "jpeg")
+    assert context.people.get(partner_id).photo_file_id == shown
+    assert follow(context, partner_id, "hot") == "done"
+    assert is_ready(context.steps.store, new)
+    assert context.people.get(partner_id).photo_file_id == new
+
+
 def test_an_unavailable_picture_is_not_requested_again(
     context: WorkerContext, partner_id: int, telegram: FakeTelegram
 ) -> None:

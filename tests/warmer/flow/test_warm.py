@@ -92,10 +92,10 @@ def test_an_evicted_variant_is_made_from_a_larger_one(
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
-def want(context: WorkerContext, file_id: str, *wanted: VariantSpec) -> str:
+def want(context: WorkerContext, file_id: str, *wanted: VariantSpec, steps: FlowSteps | None = None) -> str:
     """Warm for clients that wait for these."""
     context.redis.sadd(context.keys.wanted(file_id), *map(str, wanted))
-    return warm(context, file_id, "hot")
+    return warm(context, file_id, "hot", steps)
 
 
 def evict_largest(context: WorkerContext, file_id: str) -> None:
@@ -136,6 +136,32 @@ def test_a_picture_that_is_kept_warm_gets_its_larger_sizes_soon_after_its_client
 ) -> None:
     evict_largest(context, file_id)
     context.people.register(1, "Ann", file_id)
+    want(context, file_id, JPEG)
+    [within_soon] = context.schedule.count_within(10)
+    assert within_soon == 1
+
+
+@pytest.mark.parametrize("registers", [False, True])
+def test_a_message_that_comes_while_a_client_gets_a_smaller_size_is_not_lost(
+    context: WorkerContext, file_id: str, registers: bool
+) -> None:
+    """It finds the lease taken and ends, but the picture gets its larger sizes soon after the lease."""
+
+    def send() -> None:
+        if registers:
+            context.people.register(1, "Ann", file_id)
+        assert warm(context, file_id) == "skipped: held by another worker"
+
+    evict_largest(context, file_id)
+    assert want(context, file_id, JPEG, steps=meanwhile(context, "put", send)).startswith("done")
+    assert context.schedule.count() == 1
+
+
+def test_a_message_that_comes_before_a_client_gets_a_smaller_size_keeps_its_run(
+    context: WorkerContext, file_id: str
+) -> None:
+    evict_largest(context, file_id)
+    context.schedule.set(file_id, 600)
     want(context, file_id, JPEG)
     [within_soon] = context.schedule.count_within(10)
     assert within_soon == 1
