@@ -47,14 +47,15 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """The bytes that variants are rendered from. `unique_id` is empty if they come from a stored variant.
+    """The bytes that variants are rendered from. `unique_id` is empty if it is not known.
 
-    `may_be_cut`: the download may have ended early.
+    `may_be_cut`: the download may have ended early. `ttl`: of a stored variant, in seconds.
     """
 
     data: bytes = field(repr=False)
     unique_id: str = ""
     may_be_cut: bool = False
+    ttl: int | None = None
 
 
 MAX_PROFILE_BYTES = 2**20  # of a colour profile; a PNG holds it compressed
@@ -88,6 +89,7 @@ class Rendering:
     variants: tuple[Variant, ...]
     preview: str = ""  # data URI, at most 300 bytes; empty if it comes with another part
     unique_id: str = ""
+    max_ttl: int | None = None  # seconds
 
 
 @dataclass(frozen=True, slots=True)

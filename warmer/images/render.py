@@ -39,7 +39,7 @@ def render(
             variants.append(Variant(*spec, encode(made[spec.size], spec.format)))
         is_last = batch is batches[-1]
         preview = make_preview(made[min(made)]) if with_preview and is_last else ""
-        yield Rendering(tuple(variants), preview, source.unique_id)
+        yield Rendering(tuple(variants), preview, source.unique_id, source.ttl)
 
 
 def encode(image: Image.Image, fmt: str, **options: Any) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 from zlib import crc32
@@ -53,11 +54,14 @@ class PhotoStore:
 
     def get_source(self, file_id: str, spec: VariantSpec) -> SourceImage | None:
         """Returns the stored variant that others are cut from, or None if it has expired since `inspect`."""
-        keys = self.keys.variant(file_id, *spec), self.keys.preview(file_id), self.keys.path(file_id)
-        answer: Any = self.redis.mget(*keys)
-        value, about, path = answer
+        key = self.keys.variant(file_id, *spec)
+        pipe: Any = self.redis.pipeline(transaction=False)
+        pipe.mget(key, self.keys.preview(file_id), self.keys.path(file_id))
+        pipe.ttl(key)
+        (value, about, path), ttl = pipe.execute()
         variant = StoredVariant.unpack(value or b"")
-        return SourceImage(variant.body, _unique_id(about) or _unique_id(path) or "") if variant else None
+        unique_id = _unique_id(about) or _unique_id(path) or ""
+        return SourceImage(variant.body, unique_id, ttl=None if ttl < 0 else max(1, ttl)) if variant else None
 
     def inspect(self, file_id: str, wanted: Collection[str] = ()) -> Stock:
         """List what is stored of the picture and what a warming has to make, in one round trip.
@@ -122,6 +126,7 @@ class PhotoStore:
     def put(self, lease: Lease, rendering: Rendering) -> None:
         """Store the variants and the preview, and wake the clients that wait.
 
+        What is made from a stored variant expires with it: a copy of a copy, and so on, would lose more each time.
         Raises NotMine if the lease is lost, and Forgotten; nothing is written then.
         """
         file_id = lease.subject
@@ -131,7 +136,8 @@ class PhotoStore:
             values.append((self.keys.preview(file_id), about.encode(), ""))
         keys = [*self._guards(file_id), *self.keys.negatives(file_id), self.keys.crashes(file_id)]
         keys.append(self.keys.wanted(file_id))
-        args: list[Any] = [lease.token, _jitter(file_id, self.ttl), self.keys.done, f"{file_id} stored"]
+        ttl = min(_jitter(file_id, self.ttl), rendering.max_ttl or sys.maxsize)
+        args: list[Any] = [lease.token, ttl, self.keys.done, f"{file_id} stored"]
         for key, value, variant in values:
             keys.append(key)
             args += (value, variant)

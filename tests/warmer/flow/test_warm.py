@@ -73,6 +73,14 @@ def test_a_later_format_is_made_from_a_stored_variant(
     assert telegram.calls == {"getFile": 1, "download": 1}
 
 
+def test_what_is_made_from_a_stored_variant_expires_with_it(context: WorkerContext, file_id: str) -> None:
+    """Or a picture could go from format to format for ever, and lose a little each time."""
+    warm(context, file_id)
+    context.redis.expire(context.keys.variant(file_id, 320, "webp"), 60)
+    want(context, file_id, JPEG)
+    assert 0 < context.redis.ttl(context.keys.variant(file_id, *JPEG)) <= 60
+
+
 def test_a_format_that_a_client_wants_meanwhile_is_made_under_the_same_lease(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
