@@ -30,6 +30,7 @@ from warmer.errors import (
     WarmerError,
 )
 from warmer.flow.cross_check import CrossCheck
+from warmer.flow.early import take_lease
 from warmer.flow.outcome import Outcome
 from warmer.flow.retry import (
     GROWS_AFTER,
@@ -97,7 +98,7 @@ class AttemptRunner:
             return Outcome("skipped", str(reason))
 
     def _run(self, subject: Subject, lane: Lane, work: Callable[[Lease], Outcome]) -> Outcome:
-        lease = self.leases.take(subject, lane, self.schedule)
+        lease = take_lease(subject, lane, self.leases, self.schedule, self.store)
         try:
             outcome = self._work(lease, work)
         except Permanent as error:

@@ -31,6 +31,8 @@ class PhotoFetcher:
 
     def fetch(self, lease: Lease, job: JobContext, path: FilePath | None = None) -> SourceImage:
         """Download the picture of the lease. `path`: a known one. If it has expired, get a new one."""
+        if lease.backoff_seconds:
+            raise Postponed("too early after a failure", retry_after=lease.backoff_seconds)
         if path:
             try:
                 return self._download(path, self.budget.check_pause(DOWNLOAD), job)

@@ -30,9 +30,10 @@ class Forgotten(NotMine):
 class TooEarly(NotMine):
     """The last attempt failed: the next one starts after `seconds`."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, wanted: tuple[str, ...] = (), next_run: str | None = None) -> None:
         super().__init__(f"too early after a failure, again in {seconds:.1f} s")
         self.seconds = seconds
+        self.wanted, self.next_run = wanted, next_run  # as in a lease
 
 
 class KnownUnavailable(NotMine):
@@ -66,6 +67,7 @@ class Lease:
     shown_by: tuple[int, ...] = ()  # the ids that show the picture, when the lease was taken
     is_released: bool = False
     refresh: str = ""  # token of the refresh that this lease is for: warmer/state/refreshes.py
+    backoff_seconds: float = 0.0  # it was taken that early, so Telegram must not be called: warmer/flow/early.py
 
 
 class LeaseManager:
@@ -85,10 +87,13 @@ class LeaseManager:
         """Returns True for a hot message whose `enqueued` marker is gone: its client has an answer, or has left."""
         return lane == "hot" and not self.redis.exists(self.keys.enqueued(subject, lane))
 
-    def take(self, subject: str, lane: Lane, schedule: Schedule | None = None) -> Lease:
+    def take(
+        self, subject: str, lane: Lane, schedule: Schedule | None = None, despite: TooEarly | None = None
+    ) -> Lease:
         """Take the lease. Raises NotMine if another worker has it, TooEarly, KnownUnavailable, and Forgotten.
 
         `schedule`: gets a run for the moment after the lease expires, whatever the answer is, in the same round trip.
+        `despite`: what an attempt to take it just now has raised.
         """
         keys, token = self.keys, secrets.token_hex(8)
         pipe: Any = self.redis.pipeline(transaction=False)
@@ -97,7 +102,8 @@ class LeaseManager:
         names = [keys.lease(subject), keys.crashes(subject), keys.enqueued(subject, lane), keys.forgotten(subject)]
         names += [keys.wanted(subject), keys.backoff(subject), keys.unavailable(subject)]
         names += [keys.refresh(subject), keys.refreshed(subject)]
-        queue(pipe, self._take, keys=names, args=[token, int(self.lease_seconds * 1000)])  # lua/take_lease.lua
+        args: list[str | int] = [token, int(self.lease_seconds * 1000), int(despite is not None)]
+        queue(pipe, self._take, keys=names, args=args)  # lua/take_lease.lua
         pipe.smembers(keys.people(subject))
         *scheduled, taken, shown_by = answers = pipe.execute(raise_on_error=False)
         lease = self._read_take(taken, subject, lane, token)
@@ -106,18 +112,20 @@ class LeaseManager:
                 self.release(lease, keep_crash_count=True)
             raise failed
         shown_by = tuple(map(int, shown_by))
+        next_run = schedule.read_set(scheduled[0]) if schedule else None
         if lease is None:
-            raise self._explain(taken, shown_by)
-        lease.next_run = schedule.read_set(scheduled[0]) if schedule else None
-        lease.shown_by = shown_by
+            raise self._explain(taken, shown_by, next_run)
+        lease.next_run, lease.shown_by = next_run, shown_by
+        if despite:
+            lease.next_run, lease.backoff_seconds = despite.next_run, despite.seconds
         return lease
 
     @staticmethod
-    def _explain(taken: Any, shown_by: tuple[int, ...]) -> NotMine:
+    def _explain(taken: Any, shown_by: tuple[int, ...], next_run: str | None) -> NotMine:
         if taken[0] == -4:
             return KnownUnavailable(int(taken[1]) / 1000, shown_by)
         if taken[0] == -3:
-            return TooEarly(int(taken[1]) / 1000)
+            return TooEarly(int(taken[1]) / 1000, _names(taken[2:]), next_run)
         return Forgotten("forgotten") if taken[0] == -2 else NotMine("held by another worker")
 
     @staticmethod
