@@ -31,7 +31,7 @@ def warm_photo(file_id: str, job: JobContext, steps: FlowSteps) -> Outcome:
                         steps.put(lease, rendering)
         if stock.is_partial:
             return Outcome("done", "larger sizes are missing", retry_seconds=1)
-        if job.lane == "rewarm" and steps.people.is_kept_warm(lease.subject, lease.shown_by):
+        if (job.lane == "rewarm" or stock.source) and steps.people.is_kept_warm(lease.subject, lease.shown_by):
             store.renew(file_id)
         if not steps.people.announce_ready(file_id, store.get_version, job.deadline):
             raise Busy("more people show it than one job announces", retry_after=1)

@@ -81,6 +81,20 @@ def test_what_is_made_from_a_stored_variant_expires_with_it(context: WorkerConte
     assert 0 < context.redis.ttl(context.keys.variant(file_id, *JPEG)) <= 60
 
 
+def test_a_picture_that_is_kept_warm_is_renewed_when_a_client_gets_another_format(
+    context: WorkerContext, file_id: str
+) -> None:
+    """Its next run comes half a TTL later, so what is stored must last until then."""
+    warm(context, file_id)
+    context.people.register(1, "Ann", file_id)
+    names = [context.keys.variant(file_id, size, "webp") for size in context.settings.photo_sizes]
+    for name in names:
+        context.redis.expire(name, 60)
+    assert want(context, file_id, JPEG) == "done"
+    expected = context.steps.store.ttl / 2
+    assert all(context.redis.ttl(name) > expected for name in [*names, context.keys.variant(file_id, *JPEG)])
+
+
 def test_a_format_that_a_client_wants_meanwhile_is_made_under_the_same_lease(
     context: WorkerContext, file_id: str, telegram: FakeTelegram
 ) -> None:
