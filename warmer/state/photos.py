@@ -19,7 +19,7 @@ from warmer.state.failures import drop_failures
 from warmer.state.lease import Lease, require_lease
 from warmer.state.schedule import cancel_runs
 from warmer.state.scripts import load_script, queue
-from warmer.state.stock import Stock
+from warmer.state.stock import Stock, read_path, read_unique_id
 from warmer.state.tombstones import lift_tombstones
 
 TTL_JITTER = 0.1  # share of a TTL, to both sides: pictures that are stored together do not expire together
@@ -60,7 +60,7 @@ class PhotoStore:
         pipe.ttl(key)
         (value, about, path), ttl = pipe.execute()
         variant = StoredVariant.unpack(value or b"")
-        unique_id = _unique_id(about) or _unique_id(path) or ""
+        unique_id = read_unique_id(about) or read_unique_id(path) or ""
         return SourceImage(variant.body, unique_id, ttl=None if ttl < 0 else max(1, ttl)) if variant else None
 
     def inspect(self, file_id: str, wanted: Collection[str] = ()) -> Stock:
@@ -81,7 +81,7 @@ class PhotoStore:
             missing.append(VariantSpec(self.sizes[0], self.formats[0]))  # the preview comes with a rendering
         sources = [spec for spec in stored if FORMATS[spec.format].is_readable]
         largest = max(sources, key=lambda spec: spec.size, default=None)  # of several formats, the first one
-        return Stock(missing, largest, _read_path(path))
+        return Stock(missing, largest, read_path(path))
 
     def get_unavailable(self, subject: str) -> Unavailable | None:
         """Read the negative cache and the tombstone. Returns the cause, or None if there is neither."""
@@ -98,7 +98,7 @@ class PhotoStore:
 
     def get_unique_id(self, file_id: str) -> str | None:
         """Read Telegram's unique id of a picture. Returns None if the picture is not stored."""
-        return _unique_id(self.redis.get(self.keys.preview(file_id)))
+        return read_unique_id(self.redis.get(self.keys.preview(file_id)))
 
     def get_version(self, file_id: str) -> str | None:
         """Read the version that lists show of a picture. Returns None if the picture is not stored."""
@@ -242,12 +242,3 @@ def _jitter(subject: str, seconds: int) -> int:
     """Spread the TTL. All keys of a picture get the same: they are written one after another, and expire together."""
     share = crc32(subject.encode()) / 2**32
     return max(1, round(seconds * (1 + TTL_JITTER * (2 * share - 1))))
-
-
-def _unique_id(about: Any) -> str | None:
-    return str(json.loads(about)["unique_id"]) if about else None
-
-
-def _read_path(value: Any) -> FilePath | None:
-    said = json.loads(value) if value else {}  # with fields that another release may have added
-    return FilePath(said["path"], said["unique_id"], said.get("size")) if said else None

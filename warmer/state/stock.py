@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from warmer.photo import FilePath, VariantSpec
 
@@ -29,3 +30,14 @@ class Stock(NamedTuple):
         if self.source and wanted and all(spec in derivable for spec in self.missing if str(spec) in wanted):
             return self._replace(missing=derivable, is_partial=True)
         return self._replace(source=None)
+
+
+def read_unique_id(value: Any) -> str | None:
+    """Returns Telegram's unique id from the stored preview or path. Returns None if the value is None."""
+    return str(json.loads(value)["unique_id"]) if value else None
+
+
+def read_path(value: Any) -> FilePath | None:
+    """Returns the stored path. Returns None if the value is None."""
+    said = json.loads(value) if value else {}  # with fields that another release may have added
+    return FilePath(said["path"], said["unique_id"], said.get("size")) if said else None
