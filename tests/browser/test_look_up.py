@@ -46,6 +46,12 @@ def test_a_lookup_without_a_picture_says_why_and_an_error_looks_like_one(
     expect(state).to_have_css("color", colours[is_error])
 
 
+@pytest.mark.parametrize("text", ["0", "-5", "4x2", "9" * 16])
+def test_only_the_id_of_a_person_is_asked_for(page: Page, stub: PageStub, text: str) -> None:
+    expect(look_up(page, stub, text)).to_have_text("A Telegram id is a number, such as 123456789.")
+    assert stub.calls == []
+
+
 def test_a_malformed_id_is_an_error_until_the_next_try(page: Page, stub: PageStub) -> None:
     stub.answers["/try"] = [Answer(json={"id": 42, "status": "none"})]
     state, field = look_up(page, stub, "4x2"), page.get_by_label("Your Telegram id")

@@ -4,7 +4,7 @@
 import { Refusal, ask, find, say, showPhoto, sleep } from './common.js';
 
 const LOOK_FOR = 15_000; // ms
-const ID = /^-?\d{1,15}$/;
+const ID = /^[1-9]\d{0,14}$/; // of a person: a group or channel has a negative one
 const NOBODY = { photo_url: null, photo_srcset: null, photo_placeholder: null };
 
 /** @type {Record<string, string>} */
