@@ -28,6 +28,11 @@ from warmer.photo_urls import get_url_warning
 from warmer.sources import find_data_dir, read_given
 
 POLL = 0.2  # seconds
+BOT_TROUBLES = {  # by the word of `/readyz`
+    "unauthorized": "Telegram refuses TELEGRAM_BOT_TOKEN: no picture can be fetched until it is correct",
+    "logged_out": "The bot is logged out at Telegram: set TELEGRAM_API_URL to the server that it logged in to",
+    "unreachable": "Telegram is unreachable: no picture can be fetched until it answers; run avatar-warmer diagnose",
+}
 
 
 class StopSignal:
@@ -110,8 +115,8 @@ def announce(plan: Plan) -> None:
     """Print where everything is."""
     shown = plan.folders.shown
     say(f"Avatars are warm at {plan.page_for_operators}")
-    if ask_bot(plan) == "unauthorized":
-        say("Telegram refuses TELEGRAM_BOT_TOKEN: no picture can be fetched until it is correct")
+    if trouble := BOT_TROUBLES.get(ask_bot(plan)):
+        say(trouble)
     if warning := get_url_warning(plan.settings):
         say(warning)
     if "flower" in plan.services:

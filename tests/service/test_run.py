@@ -18,7 +18,7 @@ import pytest
 from dotenv import dotenv_values
 
 from tests.conftest import wait_until
-from tests.support.stub_service import PATIENCE, PROCFILE, StubService
+from tests.support.stub_service import PATIENCE, PROCFILE, WEB, StubService
 from warmer.photo_urls import RELATIVE
 from warmer.sources import FOLDER
 
@@ -57,6 +57,20 @@ def test_the_start_prints_the_url_of_the_page_with_a_key_that_is_in_no_file(star
 def test_the_start_tells_that_other_sites_cannot_show_photo_urls(service: StubService) -> None:
     service.start_up()
     assert RELATIVE in service.said()
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("unauthorized", "Telegram refuses TELEGRAM_BOT_TOKEN"),
+        ("logged_out", "The bot is logged out at Telegram"),
+        ("unreachable", "Telegram is unreachable"),
+    ],
+)
+def test_the_start_tells_that_the_bot_can_fetch_no_picture(service: StubService, state: str, told: str) -> None:
+    (service.folder / "web.py").write_text(WEB.replace('"bot": "ok"', f'"bot": "{state}"'))
+    service.start_up()
+    assert re.search(rf"Avatars are warm at .*\n.*{told}", service.said())
 
 
 def test_each_start_makes_a_new_page_key(service: StubService) -> None:
