@@ -11,12 +11,14 @@ from warmer.state.stats import LATENCY_MS
 STEP_MINUTES = 10
 QUEUE, UNAVAILABLE, EVENTS = "queue:", "unavailable:", "events:"
 SAMPLES = ("due", "late", "workers")
+COUNTS = {"hit": "hits", "miss": "misses"}
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
     """Response times of served photos. None without a served photo."""
 
+    photos: int
     p50_ms: float | None
     p99_ms: float | None
 
@@ -100,7 +102,8 @@ def find_percentile(numbers: Sequence[int], share: float) -> float | None:
 
 def _measure(bucket: Counter[str], *results: str) -> Latency:
     numbers = [sum(bucket[f"{result}_ms:{bound}"] for result in results) for bound in LATENCY_MS]
-    return Latency(find_percentile(numbers, 0.5), find_percentile(numbers, 0.99))
+    photos = sum(bucket[COUNTS[result]] for result in results)
+    return Latency(photos, find_percentile(numbers, 0.5), find_percentile(numbers, 0.99))
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify, render_template
 
+from warmer.observe.rates import CACHED, REQUESTS_MIN, UNCACHED
 from warmer.state.stats import CACHED_MS_MAX, ERROR_RATE_MAX, HIT_RATE_MIN, UNCACHED_MS_MAX
 from web.context import get_context
 from web.pages.charts import DAY, HEIGHT, WIDTH, draw_all, format_value
@@ -20,6 +21,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# Fewer are too few to tell, as for the verdict and `diagnose`.
+LEAST = {"rate": REQUESTS_MIN, "cached": CACHED.least + 1, "uncached": UNCACHED.least + 1}
 WHOLE_DAY_SECONDS = 23.5 * 3600  # figures that reach back further fill the charts
 
 
@@ -42,6 +45,7 @@ def show_page() -> Response:
         format_instant=format_instant,
         show_instant=show_instant,
         targets={"hits": HIT_RATE_MIN, "errors": ERROR_RATE_MAX, "cached": CACHED_MS_MAX, "uncached": UNCACHED_MS_MAX},
+        least=LEAST,
     )
     response = Response(page, mimetype="text/html")
     response.headers["Content-Security-Policy"] = POLICY

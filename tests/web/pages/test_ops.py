@@ -197,6 +197,29 @@ def test_a_missed_target_is_also_marked_in_words(app: Flask, client: FlaskClient
     assert "⚠ target over 90 %" in client.get("/ops", headers=KEY).get_data(as_text=True)
 
 
+@pytest.mark.parametrize(
+    ("few", "last", "target"),
+    [
+        ({"hits": 9, "misses": 10}, "misses", "target over 90 %"),
+        ({"requests": 19, "errors": 1}, "requests", "target under 1 %"),
+        ({"hits": 60, "hit_ms:5000": 60}, "hits", "target under 100 ms"),
+        ({"misses": 20, "miss_ms:5000": 20}, "misses", "target under 500 ms"),
+    ],
+)
+def test_a_target_is_missed_by_no_fewer_requests_than_the_verdict_needs(
+    app: Flask, client: FlaskClient, few: dict[str, int], last: str, target: str
+) -> None:
+    stats = get_web_context(app).observe.stats
+    stats.count(few)
+    stats.flush()
+    shown = read_main(client)
+    assert f"too few to tell, {target}" in shown
+    assert f"⚠ {target}" not in shown
+    stats.count({last: 1})
+    stats.flush()
+    assert f"⚠ {target}" in read_main(client)
+
+
 def test_the_json_has_the_documented_fields(client: FlaskClient) -> None:
     document: Any = client.get("/openapi.json").json
     schemas = document["components"]["schemas"]
