@@ -15,7 +15,7 @@ BESIDE = "avatar_warmer"  # warmer/sources.py finds this folder in an installed 
 RUNS = (
     ".env.example", "CHANGELOG.md", "Procfile", "celeryconfig.py", "flowerconfig.py", "gunicorn.conf.py",
     "scripts/runner", "scripts/faketelegram", "requirements/run.lock", "requirements/granian.lock",
-    "deploy/alerts.py", "deploy/avatar-warmer", "deploy/caddy", "deploy/monitoring",
+    "deploy/alerts.py", "deploy/avatar-warmer", "deploy/backup", "deploy/caddy", "deploy/monitoring",
     "deploy/nginx", "deploy/systemd", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 )  # fmt: skip
 

@@ -73,9 +73,8 @@ EnvironmentFile=/etc/avatar-warmer.env
 Environment=DATA_DIR=/var/lib/avatar-warmer
 StateDirectory=avatar-warmer avatar-warmer/backup
 UMask=0077
-# A list that could not be written whole replaces none.
-ExecStart=/bin/sh -c 'cd /var/lib/avatar-warmer/backup && \
-  /opt/avatar-warmer/.venv/bin/avatar-warmer export > partners.new && mv partners.new partners-$$(date +%%u).csv'
+ExecStart=/bin/sh /opt/avatar-warmer/files/deploy/backup \\
+  /var/lib/avatar-warmer/backup /opt/avatar-warmer/.venv/bin/avatar-warmer
 NoNewPrivileges=yes
 PrivateTmp=yes
 ProtectHome=yes
