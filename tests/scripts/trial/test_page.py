@@ -126,6 +126,21 @@ def test_a_release_that_comes_or_goes_restarts_every_worker_before_the_web_tier(
         ]
 
 
+def test_an_upgrade_installs_granian_into_the_new_environment_for_those_who_use_it() -> None:
+    upgrade = PAGE.split("### Upgrade\n")[1].split("\n### ")[0]
+    (old,) = (command.text for command in COMMANDS if "granian.lock" in command.text)
+    new = old.replace(".venv/", "0.2.0/").replace("files/", "0.2.0/lib/python3*/site-packages/avatar_warmer/")
+    assert f"`{new}`" in upgrade
+
+
+def test_a_restore_is_of_a_partner_who_was_forgotten_and_from_a_list_with_partners() -> None:
+    typed = [command.text for command in COMMANDS if command.section == "Backup"]
+    restore = next(index for index, text in enumerate(typed) if text.startswith("avatar-warmer warm"))
+    assert "avatar-warmer forget --yes 42" in typed[:restore]
+    assert "systemctl stop avatar-warmer-backup.timer" in typed[:restore]
+    assert any("grep -l '^[0-9]'" in text for text in typed[:restore])
+
+
 def test_the_page_names_two_releases_to_upgrade_and_to_roll_back() -> None:
     assert len(set(NAME.findall(PAGE))) == 2
 
