@@ -12,7 +12,7 @@ from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.http.unreader import IterUnreader
 
 from tests.support.web_parts import Headers, assert_problem
-from web.server.connection import BodyNeededError, UnsentBody
+from web.server.body_sources import BodyNeededError, UnsentBody
 from web.wiring import get_web_context
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import math
 import select
 import socket
@@ -14,6 +13,7 @@ from typing import Any
 from gunicorn.workers.gthread import TConn
 
 from web.problems import MAX_BODY_BYTES
+from web.server.body_sources import EndedSocket, RestOfBody, is_ready
 from web.server.fast_path import Miss
 from web.server.framing import CHUNKED, EXPECTS, HEAD_END, count_body_bytes, find_next_chunk
 
@@ -25,6 +25,7 @@ SEND_BUFFER_BYTES = 2**16
 THREAD_BUFFER_BYTES = 2**18
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SEND_TIME = struct.pack("@ll", 0, 100_000)  # struct timeval: seconds, microseconds
+MAX_REST_BYTES = 2**16  # of a body that the app does not read; the connection of a larger one ends
 MAX_CHUNKED_BYTES = 2 * MAX_BODY_BYTES  # with their sizes; the app's limit counts the body alone
 
 
@@ -46,29 +47,6 @@ class ClientSocket(socket.socket):
             super().sendall(*args)
         except BlockingIOError:
             raise BrokenPipeError(errno.EPIPE, "the client does not read") from None
-
-
-class BodyNeededError(BaseException):
-    """The app reads a body whose client waits for "100 Continue". It is no Exception, or the app would answer it."""
-
-
-class UnsentBody(io.RawIOBase):
-    """The body of a request before the client has been asked for it."""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, _: object) -> int:
-        """Raises BodyNeededError."""
-        raise BodyNeededError
-
-
-class EndedSocket:
-    """A source of bytes that has ended."""
-
-    def recv(self, _size: int) -> bytes:
-        """Nothing more."""
-        return b""
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
@@ -159,9 +137,22 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
     @property
     def can_take_an_answer(self) -> bool:
         """Returns True if the client has read enough of the earlier answers."""
-        poll = select.poll()
-        poll.register(self.sock, select.POLLOUT)
-        return bool(poll.poll(0))
+        return is_ready(self.sock, select.POLLOUT)
+
+    def finish_body(self, seconds: float) -> bool:
+        """Discard the unread rest of a body, in the request's thread. Returns False if the client withholds too much.
+
+        Gunicorn's own deadline would also end the connection of a thread that gets no turn for so long. Raises
+        gunicorn's ParseException for malformed chunks.
+        """
+        unreader = self.parser.unreader
+        if unreader.sock is not self.sock:  # nothing more is read
+            return bool(self.parser.finish_body(max_bytes=MAX_REST_BYTES))
+        unreader.sock = RestOfBody(self.sock, seconds)
+        try:
+            return bool(self.parser.finish_body(max_bytes=MAX_REST_BYTES))
+        finally:
+            unreader.sock = self.sock
 
     def close_politely(self) -> None:
         """Tell the client that nothing more follows. Raises OSError if the client is gone."""

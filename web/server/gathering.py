@@ -32,7 +32,8 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
 from web.problems import Problem, to_response
-from web.server.connection import SEND_BUFFER_BYTES, BodyNeededError, ClientSocket, Connection, UnsentBody
+from web.server.body_sources import BodyNeededError, UnsentBody
+from web.server.connection import SEND_BUFFER_BYTES, ClientSocket, Connection
 
 FULL = (errno.EMFILE, errno.ENFILE)  # no descriptor is left; gunicorn's process would end
 UNASKED = object()  # the result of a thread whose app wants a body that the client has not sent yet
@@ -242,7 +243,6 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
         """Returns True if another request may follow. The unread rest of a body is awaited only briefly."""
         try:
-            # Gunicorn's own clock.
-            return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + self.drain_seconds))
+            return bool(keepalive) and conn.finish_body(self.drain_seconds)
         except ParseException:  # malformed chunks; the request has its answer already
             return False

@@ -10,6 +10,7 @@ since only threads answer `Connection: close`.
 
 from __future__ import annotations
 
+import select
 import selectors
 import threading
 import time
@@ -33,6 +34,9 @@ from web.signals import PHOTO_SIGNALS, has_foreign_receivers
 
 CONNECTIONS_MAX = 7000  # per process
 WAITING_SHARE = 0.75  # of them may wait for a picture; the others are for hits
+GONE_SECONDS = 0.5  # the shortest pause between two searches for waiting clients that have left
+# Linux tells an end of the client's side only if asked; other systems call it POLLHUP, which is always told.
+GONE = getattr(select, "POLLRDHUP", 0)
 LOOKS_SHARE = 0.25  # of the threads may look for their pictures; the others are for other requests
 
 
@@ -74,6 +78,7 @@ class PhotoWorker(GatheringWorker):
         self.idle_seconds = float(self.cfg.keepalive)
         # Beyond this number a client waits in a thread; when the threads are full, it gets 503.
         self.waiting_max = int(self.worker_connections * WAITING_SHARE)
+        self.next_search = 0.0  # for waiting clients that have left (monotonic)
         self.fast_path: FastPath | None = None  # None: every request takes the ordinary way
         self.flights: Flights | None = None  # there with the fast path
 
@@ -131,7 +136,9 @@ class PhotoWorker(GatheringWorker):
 
     def _park(self, conn: Connection, miss: Miss) -> bool:
         """Let the client wait without a thread. Returns False if it cannot."""
-        if self.flights is None or not self.alive or len(self.parked) >= self.waiting_max:
+        if self.flights is None or not self.alive:
+            return False
+        if len(self.parked) >= self.waiting_max and not self._drop_gone():
             return False
         if has_foreign_receivers(*PHOTO_SIGNALS):  # they would run one client after the other
             return False
@@ -142,6 +149,26 @@ class PhotoWorker(GatheringWorker):
         conn.deadline = self.clock() + self.thread_seconds
         self.parked[conn] = None
         return True
+
+    def _make_room(self) -> None:
+        if not self._drop_gone():
+            super()._make_room()
+
+    def _drop_gone(self) -> bool:
+        """Close connections whose clients have left while they waited. Returns True if there were any.
+
+        Without need nobody searches: a client that has only ended its side still gets its answer.
+        """
+        if (now := self.clock()) < self.next_search:
+            return False
+        self.next_search = now + GONE_SECONDS
+        poll, conns = select.poll(), {conn.sock.fileno(): conn for conn in self.parked}
+        for number in conns:
+            poll.register(number, GONE)
+        gone = [conns[number] for number, _ in poll.poll(0)]
+        for conn in gone:
+            self._drop(conn)
+        return bool(gone)
 
     def _answer_parked(self, conn: Connection, answer: bytes) -> None:
         if conn in self.parked:  # otherwise it was too late, and is closed

@@ -180,6 +180,29 @@ def test_beyond_the_limit_a_client_waits_in_a_thread(app: Flask, worker: PhotoWo
         assert [visitor.receive().body for visitor in (first, second)] == [body_of(file_id)] * 2
 
 
+def test_clients_that_have_left_make_room_for_others(app: Flask, worker: PhotoWorker) -> None:
+    worker.waiting_max = 3
+    file_id = new_file_id()
+    with visit(worker) as stays, visit(worker) as comes:
+        with visit(worker) as leaves, visit(worker) as leaves_too:
+            wait_in(worker, leaves, stays, leaves_too, file_id=file_id)
+        comes.sock.sendall(ask_for(file_id))
+        run_until(worker, lambda: worker.nr_conns == 2)
+        assert (len(worker.parked), len(worker.working)) == (2, 0)
+        store_and_announce(app, file_id)
+        assert [visitor.receive().body for visitor in (stays, comes)] == [body_of(file_id)] * 2
+
+
+def test_with_all_connections_taken_one_whose_client_has_left_is_closed_before_an_idle_one(worker: PhotoWorker) -> None:
+    with visit(worker) as idle:
+        assert idle.ask(ALIVE).status == 200
+        with visit(worker) as leaves:
+            wait_in(worker, leaves, file_id=new_file_id())
+        worker.worker_connections = 2
+        run_until(worker, lambda: worker.nr_conns == 1)
+        assert idle.ask(ALIVE).status == 200
+
+
 def test_a_worker_that_stops_answers_the_clients_that_wait(app: Flask, worker: PhotoWorker) -> None:
     with visit(worker) as visitor:
         wait_in(worker, visitor, file_id=(file_id := new_file_id()))

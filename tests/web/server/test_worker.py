@@ -107,6 +107,27 @@ def test_hits_and_other_requests_alternate_on_a_connection(worker: PhotoWorker, 
         assert worker.nr_conns == 1
 
 
+def test_a_thread_that_gets_no_turn_ends_no_connection(worker: PhotoWorker) -> None:
+    worker.drain_seconds = 0.0
+    put = head("PUT /api/partner/1 HTTP/1.1", "Content-Length: 3")  # refused before its body is read
+    with visit(worker) as visitor:
+        statuses = [visitor.ask(request).status for request in (ALIVE, put + b"abc", ALIVE)]
+    assert statuses == [200, 401, 200]
+
+
+def test_a_body_that_arrives_byte_by_byte_holds_no_thread(worker: PhotoWorker) -> None:
+    with visit(worker) as visitor:
+        visitor.sock.sendall(head("GET /healthz HTTP/1.1", "Content-Length: 1000000"))
+        run_until(worker, lambda: worker.working)
+
+        for _ in range(1000):  # too few for the parser to return
+            if worker.working:
+                visitor.sock.sendall(b"x")
+                run_once(worker)
+        assert not worker.working
+        run_until(worker, visitor.sees_the_end)
+
+
 @pytest.mark.parametrize(
     ("line", "fields", "connection"),
     [("HTTP/1.0", [], "close"), ("HTTP/1.1", ["Connection: close"], "close"), ("HTTP/1.1", ["X_Y: 1"], "keep-alive")],
