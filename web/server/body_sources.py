@@ -1,10 +1,16 @@
-"""Where the parser of a request in a thread gets bytes that the loop has not gathered. None lets a client hold it."""
+"""Where the parser of a request in a thread gets bytes that the loop has not gathered.
+
+None of them lets a client hold the thread.
+"""
 
 from __future__ import annotations
 
 import io
 import select
 import socket
+import time
+
+MAX_READS = 100  # of at most 8 KiB for chunks, of a packet or more for other bodies
 
 
 class BodyNeededError(BaseException):
@@ -31,17 +37,26 @@ class EndedSocket:
 
 
 class RestOfBody:
-    """A source of what has arrived, and of what arrives within one wait: no client can prolong that byte by byte."""
+    """A source of what has arrived, and of what arrives before all waits together take too long.
+
+    A thread that gets no turn still finds what has arrived. A client that sends byte by byte gets no more reads.
+    """
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
         self._sock, self._seconds = sock, seconds
+        self._ends_at: float | None = None  # monotonic; known with the first wait
+        self._left = MAX_READS
 
     def recv(self, size: int) -> bytes:
-        """Raises TimeoutError if nothing more has arrived."""
+        """Raises TimeoutError if nothing more has arrived in time, or after too many reads."""
         if not is_ready(self._sock, select.POLLIN):
-            seconds, self._seconds = self._seconds, 0.0
-            if not is_ready(self._sock, select.POLLIN, seconds):
+            now = time.monotonic()
+            self._ends_at = self._ends_at or now + self._seconds
+            if not is_ready(self._sock, select.POLLIN, max(0.0, self._ends_at - now)):
                 raise TimeoutError
+        if not self._left:
+            raise TimeoutError
+        self._left -= 1
         return self._sock.recv(size)
 
 

@@ -25,7 +25,7 @@ SEND_BUFFER_BYTES = 2**16
 THREAD_BUFFER_BYTES = 2**18
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SEND_TIME = struct.pack("@ll", 0, 100_000)  # struct timeval: seconds, microseconds
-MAX_REST_BYTES = 2**16  # of a body that the app does not read; the connection of a larger one ends
+MAX_REST_BYTES = MAX_BODY_BYTES + 1  # of a body that the app does not read; with so many the connection ends
 MAX_CHUNKED_BYTES = 2 * MAX_BODY_BYTES  # with their sizes; the app's limit counts the body alone
 
 
@@ -50,7 +50,7 @@ class ClientSocket(socket.socket):
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
-    """A connection of gunicorn. Every method returns at once."""
+    """A connection of gunicorn. Every method but `finish_body` returns at once."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
@@ -140,10 +140,10 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         return is_ready(self.sock, select.POLLOUT)
 
     def finish_body(self, seconds: float) -> bool:
-        """Discard the unread rest of a body, in the request's thread. Returns False if the client withholds too much.
+        """Discard the unread rest of a body, in the request's thread. Returns False if it is too long or does not come.
 
-        Gunicorn's own deadline would also end the connection of a thread that gets no turn for so long. Raises
-        gunicorn's ParseException for malformed chunks.
+        It waits at most so many seconds. Gunicorn's own deadline would also end the connection of a thread that gets no
+        turn for so long. Raises gunicorn's ParseException for malformed chunks.
         """
         unreader = self.parser.unreader
         if unreader.sock is not self.sock:  # nothing more is read

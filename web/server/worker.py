@@ -35,7 +35,7 @@ from web.signals import PHOTO_SIGNALS, has_foreign_receivers
 CONNECTIONS_MAX = 7000  # per process
 WAITING_SHARE = 0.75  # of them may wait for a picture; the others are for hits
 GONE_SECONDS = 0.5  # the shortest pause between two searches for waiting clients that have left
-# Linux tells an end of the client's side only if asked; other systems call it POLLHUP, which is always told.
+# An end of the client's side. Where it has no name, only the end of both sides is found, which needs none.
 GONE = getattr(select, "POLLRDHUP", 0)
 LOOKS_SHARE = 0.25  # of the threads may look for their pictures; the others are for other requests
 
@@ -150,14 +150,10 @@ class PhotoWorker(GatheringWorker):
         self.parked[conn] = None
         return True
 
-    def _make_room(self) -> None:
-        if not self._drop_gone():
-            super()._make_room()
-
     def _drop_gone(self) -> bool:
-        """Close connections whose clients have left while they waited. Returns True if there were any.
+        """Close connections whose clients left while they waited. Returns True if there were any.
 
-        Without need nobody searches: a client that has only ended its side still gets its answer.
+        Only for want of room: a client that has merely ended its side looks the same, and gets its answer otherwise.
         """
         if (now := self.clock()) < self.next_search:
             return False

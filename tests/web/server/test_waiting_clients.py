@@ -193,16 +193,6 @@ def test_clients_that_have_left_make_room_for_others(app: Flask, worker: PhotoWo
         assert [visitor.receive().body for visitor in (stays, comes)] == [body_of(file_id)] * 2
 
 
-def test_with_all_connections_taken_one_whose_client_has_left_is_closed_before_an_idle_one(worker: PhotoWorker) -> None:
-    with visit(worker) as idle:
-        assert idle.ask(ALIVE).status == 200
-        with visit(worker) as leaves:
-            wait_in(worker, leaves, file_id=new_file_id())
-        worker.worker_connections = 2
-        run_until(worker, lambda: worker.nr_conns == 1)
-        assert idle.ask(ALIVE).status == 200
-
-
 def test_a_worker_that_stops_answers_the_clients_that_wait(app: Flask, worker: PhotoWorker) -> None:
     with visit(worker) as visitor:
         wait_in(worker, visitor, file_id=(file_id := new_file_id()))

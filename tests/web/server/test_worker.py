@@ -115,6 +115,18 @@ def test_a_thread_that_gets_no_turn_ends_no_connection(worker: PhotoWorker) -> N
     assert statuses == [200, 401, 200]
 
 
+def test_a_body_that_the_app_does_not_read_may_arrive_in_pieces(worker: PhotoWorker) -> None:
+    worker.drain_seconds = 60.0
+    with visit(worker) as visitor:
+        visitor.sock.sendall(head("GET /healthz HTTP/1.1", "Content-Length: 3"))
+        for piece in (b"a", b"b"):
+            for _ in range(5):
+                run_once(worker)
+            visitor.sock.sendall(piece)
+        visitor.sock.sendall(b"c" + ALIVE)
+        assert [visitor.receive().status for _ in range(2)] == [200, 200]
+
+
 def test_a_body_that_arrives_byte_by_byte_holds_no_thread(worker: PhotoWorker) -> None:
     with visit(worker) as visitor:
         visitor.sock.sendall(head("GET /healthz HTTP/1.1", "Content-Length: 1000000"))
