@@ -38,7 +38,8 @@ LIMITS = {
     "connections per web process": f"{worker.CONNECTIONS_MAX:,}, or {3 * wiring.THREADS} fewer than its open files",
     "clients that wait for a picture per web process": (
         f"{SHARES[worker.WAITING_SHARE]} of its connections, for {flights.FLIGHTS_MAX} different pictures, "
-        "each size and format counted apart. "
+        "each size and format counted apart; with all places taken, "
+        "those of clients that have ended their side are free. "
         f"{SHARES[wiring.PLACES / wiring.THREADS].capitalize()} of its threads for all other clients: "
         "those without keep-alive, or all with listeners of your own or another server than gunicorn"
     ),
