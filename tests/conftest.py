@@ -18,6 +18,7 @@ import pytest
 from celery.contrib.testing.worker import start_worker
 from flask import Flask
 from flask.testing import FlaskClient
+from kombu import pools
 from PIL import Image
 from redis import Redis
 
@@ -124,6 +125,14 @@ def environment(
         patch.setenv("TELEGRAM_RATE", "1000")
         os.makedirs(folder / "data")  # noqa: PTH103 - the folder that scripts/run makes
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def _close_broker_connections() -> Iterator[None]:
+    """kombu keeps them in pools of the process. Another test that counts connections would open none."""
+    yield
+    for pool in list(pools.connections.values()):
+        pool.resize(pool.limit, reset=True, ignore_errors=True)
 
 
 @pytest.fixture
