@@ -10,9 +10,10 @@ import struct
 from contextlib import suppress
 from typing import Any
 
+from gunicorn import util
 from gunicorn.workers.gthread import TConn
 
-from web.problems import MAX_BODY_BYTES
+from web.problems import MAX_BODY_BYTES, Problem, to_response
 from web.server.body_sources import EndedSocket, RestOfBody, is_ready
 from web.server.fast_path import Miss
 from web.server.framing import CHUNKED, EXPECTS, HEAD_END, count_body_bytes, find_next_chunk
@@ -27,6 +28,17 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SEND_TIME = struct.pack("@ll", 0, 100_000)  # struct timeval: seconds, microseconds
 MAX_REST_BYTES = MAX_BODY_BYTES + 1  # of a body that the app does not read; with so many the connection ends
 MAX_CHUNKED_BYTES = 2 * MAX_BODY_BYTES  # with their sizes; the app's limit counts the body alone
+
+
+def write_problem(sock: socket.socket, status: int, *_reason: str) -> None:
+    """Answer a request that cannot be parsed, without repeating a part of it."""
+    response = to_response(Problem(status, "the request is not HTTP as this service understands it"))
+    response.headers["Connection"] = "close"
+    lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers)]
+    util.write_nonblock(sock, "\r\n".join([*lines, "", ""]).encode("latin-1") + response.data)
+
+
+util.write_error = write_problem  # instead of gunicorn's pages of HTML, for which it has no hook
 
 
 class ClientSocket(socket.socket):

@@ -27,30 +27,17 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from gunicorn import util
 from gunicorn.http.errors import ParseException
-from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
+from gunicorn.workers import gthread
 
-from web.problems import Problem, to_response
 from web.server.body_sources import BodyNeededError, UnsentBody
-from web.server.connection import SEND_BUFFER_BYTES, ClientSocket, Connection
+from web.server.connection import SEND_BUFFER_BYTES, ClientSocket, Connection, write_problem
 
 FULL = (errno.EMFILE, errno.ENFILE)  # no descriptor is left; gunicorn's process would end
 UNASKED = object()  # the result of a thread whose app wants a body that the client has not sent yet
 
 
-def write_problem(sock: socket.socket, status: int, *_reason: str) -> None:
-    """Answer a request that cannot be parsed, without repeating a part of it."""
-    response = to_response(Problem(status, "the request is not HTTP as this service understands it"))
-    response.headers["Connection"] = "close"
-    lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers)]
-    util.write_nonblock(sock, "\r\n".join([*lines, "", ""]).encode("latin-1") + response.data)
-
-
-util.write_error = write_problem  # instead of gunicorn's pages of HTML, for which it has no hook
-
-
-class MethodQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
+class MethodQueue(gthread.PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn's queue of calls for the loop. After its end, calls from threads write to no pipe."""
 
     def close(self) -> None:
@@ -61,7 +48,7 @@ class MethodQueue(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has no
         super().close()
 
 
-class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class GatheringWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Gathers requests in its loop, and hands complete ones to its threads."""
 
     request_seconds = 10.0  # for a complete request, and for room for its answer
@@ -176,21 +163,26 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         """Close one connection: the one idle longest, since its client loses nothing.
 
         If none has been idle for a second, the client that has sent part of a request, or nothing, for the longest time
-        and for a second. Only then one that was just used, one that just came, and last one that takes its answer.
+        and for a second. Only then one that was just used, and last one that takes its answer. One that just came is
+        spared unless most are like it: the others are answered soon, and make room.
         """
         idle = self.keepalived_conns
         slow = next((conn for conn in self.polling if not conn.unsent), None)
-        is_slow = slow is not None and slow.deadline - self.clock() < self.request_seconds - self.spared_seconds
-        if idle and (self._is_at_rest(idle[0]) or not is_slow):
+        last = slow or next(iter(self.polling), None)
+        if idle and (self._is_at_rest(idle[0]) or not self._is_slow(slow)):
             idle[0].timeout = 0.0
             self.murder_keepalived()
-        elif self.polling:
-            self._drop(slow or next(iter(self.polling)))
+        elif last and (self._is_slow(last) or 2 * len(self.polling) > self.nr_conns):
+            self._drop(last)
+
+    def _is_slow(self, conn: Connection | None) -> bool:
+        """Returns True if this client has been polled for a second."""
+        return conn is not None and conn.deadline - self.clock() < self.request_seconds - self.spared_seconds
 
     def _is_at_rest(self, conn: Connection) -> bool:
         """Returns True unless this idle connection has just been used."""
-        used_at: float = conn.timeout - self.cfg.keepalive  # by gunicorn's own clock
-        return time.monotonic() - used_at > self.spared_seconds
+        used_at: float = conn.timeout - self.cfg.keepalive
+        return time.monotonic() - used_at > self.spared_seconds  # gunicorn's own clock
 
     def _give_to_a_thread(self, conn: Connection) -> None:
         self._let_go(conn)
@@ -209,6 +201,9 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._go_on_for(self.leave_seconds, conn)
 
     def _go_on_for(self, seconds: float, conn: Connection) -> None:
+        """Poll it for so long. A stopping worker gives active clients no more time than idle ones."""
+        if not self.alive:
+            seconds = min(seconds, gthread.STOP_KEEPALIVE_LINGER)
         self.polling[conn] = None
         conn.deadline = self.clock() + seconds
         self._go_on(conn)
@@ -235,7 +230,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         conn.polled = events
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """A stopping worker gives active clients no more time than idle ones."""
+        """The worker stops: from now on `_go_on_for` gives no client more time than an idle one has."""
         super()._cap_keepalive(deadline)
         for conn in self.polling:
             conn.deadline = min(deadline, conn.deadline)

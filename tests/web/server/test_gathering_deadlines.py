@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import selectors
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.workers import gthread
 
 from tests.conftest import wait_until
 from tests.support import plain_app
 from tests.support.clock import Clock
 from tests.support.raw_http import head
+from tests.support.worker_loop import WorkerLog
 from web.server.connection import MAX_HEAD_BYTES, Connection
 from web.server.gathering import GatheringWorker
 
+LINGER = 2.0  # seconds, gunicorn's own
+
 
 @pytest.fixture
-def worker(clock: Clock) -> Iterator[GatheringWorker]:
+def worker(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[GatheringWorker]:
     """A worker in this process, whose loop the test drives."""
-    worker = GatheringWorker(1, os.getppid(), [], None, 30, Config(), logging.getLogger("tests"))
+    monkeypatch.setattr(gthread, "STOP_KEEPALIVE_LINGER", LINGER)
+    worker = GatheringWorker(1, os.getppid(), [], None, 30, Config(), WorkerLog("tests"))
     worker.clock = clock
     worker.wsgi = plain_app.app
     worker.poller, worker.tpool = selectors.DefaultSelector(), worker.get_thread_pool()
@@ -39,12 +44,18 @@ def worker(clock: Clock) -> Iterator[GatheringWorker]:
     worker.tmp.close()
 
 
-@pytest.fixture
-def client(worker: GatheringWorker) -> Iterator[socket.socket]:
+@contextmanager
+def connect(worker: GatheringWorker) -> Iterator[socket.socket]:
     """A client whose connection the worker has accepted."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         client.settimeout(60)
         worker.accept(listener)
+        yield client
+
+
+@pytest.fixture
+def client(worker: GatheringWorker) -> Iterator[socket.socket]:
+    with connect(worker) as client:
         yield client
 
 
@@ -148,3 +159,49 @@ def test_chunks_beyond_the_cap_are_refused_and_no_thread_waits_for_their_end(
     client.sendall(head("POST /read HTTP/1.1", "Transfer-Encoding: chunked") + b"7fffffff\r\n" + bytes(200_000))
     run_loop_until(worker, lambda: only_connection(worker).is_cut)
     run_loop_until(worker, lambda: not worker.working)
+
+
+def test_at_the_limit_a_client_that_has_just_come_has_a_second_while_threads_answer_the_others(
+    worker: GatheringWorker, clock: Clock, client: socket.socket
+) -> None:
+    worker.worker_connections = 2
+    client.sendall(head("POST /read HTTP/1.1", "Content-Length: 70000") + b"12345")
+    run_loop_until(worker, lambda: worker.working)
+    with connect(worker) as newcomer:
+        clock.advance(0.9)
+        run_loop_once(worker)
+        assert len(worker.polling) == 1
+        clock.advance(0.2)
+        run_loop_once(worker)
+        assert len(worker.polling) == 0
+        assert newcomer.recv(1) == b""
+    assert len(worker.working) == 1
+
+
+def test_at_the_limit_the_first_of_many_that_have_just_come_makes_room(worker: GatheringWorker) -> None:
+    worker.worker_connections = 3
+    with connect(worker) as first, connect(worker), connect(worker):
+        run_loop_once(worker)
+        assert first.recv(1) == b""
+        assert len(worker.polling) == 2
+
+
+def test_a_stopping_worker_gives_a_client_that_it_still_answers_no_longer_than_an_idle_one(
+    worker: GatheringWorker, clock: Clock, client: socket.socket
+) -> None:
+    client.sendall(head("GET /here HTTP/1.1") + b"G")
+    run_loop_until(worker, lambda: worker.working)
+    assert b"keep-alive" in client.recv(1000)
+    worker.alive = False
+    run_loop_until(worker, lambda: worker.polling)
+    assert_waits(worker, clock, LINGER)
+
+
+def test_a_client_that_does_not_close_delays_a_stop_no_longer_than_an_idle_one(
+    worker: GatheringWorker, clock: Clock, client: socket.socket
+) -> None:
+    worker.leave_seconds = 600.0
+    worker.alive = False
+    client.sendall(head("GET /here HTTP/1.1"))
+    run_loop_until(worker, lambda: worker.polling and only_connection(worker).is_leaving)
+    assert_waits(worker, clock, LINGER)

@@ -296,6 +296,19 @@ def test_at_the_limit_a_download_goes_on(worker: PhotoWorker, hit: bytes, large_
         assert slow.receive().body == bytes(LARGE_BYTES)
 
 
+def test_at_the_limit_a_download_outlasts_a_connection_that_was_just_used(
+    worker: PhotoWorker, clock: Clock, hit: bytes, large_hit: bytes
+) -> None:
+    with visit(worker) as slow, visit(worker) as idle:
+        slow.sock.sendall(large_hit)
+        run_until(worker, lambda: any(conn.unsent for conn in list_connections(worker)))
+        clock.advance(2)
+        assert idle.ask(hit).status == 200
+        worker.worker_connections = 2
+        run_until(worker, idle.sees_the_end)
+        assert slow.receive().body == bytes(LARGE_BYTES)
+
+
 def test_at_the_limit_without_idle_connections_the_slowest_request_ends(
     worker: PhotoWorker, clock: Clock, hit: bytes
 ) -> None:
