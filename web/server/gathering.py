@@ -129,9 +129,9 @@ class GatheringWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn h
 
     def murder_pending(self) -> None:
         """Close late connections, or one to make room. Gunicorn calls this after all events of a turn."""
-        if self.is_full or self.nr_conns >= self.worker_connections:
-            self.is_full = False
+        if self.alive and (self.is_full or self.nr_conns >= self.worker_connections):
             self._make_room()
+        self.is_full = False
         now = self.clock()
         if now < self.next_deadline_check:
             return
@@ -164,7 +164,7 @@ class GatheringWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn h
 
         If none has been idle for a second, the client that has sent part of a request, or nothing, for the longest time
         and for a second. Only then one that was just used, and last one that takes its answer. One that just came is
-        spared unless most are like it: the others are answered soon, and make room.
+        spared if threads have most of the others, which soon make room, and a descriptor is left.
         """
         idle = self.keepalived_conns
         slow = next((conn for conn in self.polling if not conn.unsent), None)
@@ -172,7 +172,7 @@ class GatheringWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn h
         if idle and (self._is_at_rest(idle[0]) or not self._is_slow(slow)):
             idle[0].timeout = 0.0
             self.murder_keepalived()
-        elif last and (self._is_slow(last) or 2 * len(self.polling) > self.nr_conns):
+        elif last and (self.is_full or self._is_slow(last) or 2 * len(self.polling) > self.nr_conns):
             self._drop(last)
 
     def _is_slow(self, conn: Connection | None) -> bool:
@@ -201,8 +201,8 @@ class GatheringWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn h
         self._go_on_for(self.leave_seconds, conn)
 
     def _go_on_for(self, seconds: float, conn: Connection) -> None:
-        """Poll it for so long. A stopping worker gives active clients no more time than idle ones."""
-        if not self.alive:
+        """Poll it for so long. A stopping worker gives more time than to idle clients only to those it answers."""
+        if not self.alive and not conn.unsent:
             seconds = min(seconds, gthread.STOP_KEEPALIVE_LINGER)
         self.polling[conn] = None
         conn.deadline = self.clock() + seconds
@@ -230,7 +230,7 @@ class GatheringWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn h
         conn.polled = events
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """The worker stops: from now on `_go_on_for` gives no client more time than an idle one has."""
+        """A stopping worker gives active clients no more time than idle ones."""
         super()._cap_keepalive(deadline)
         for conn in self.polling:
             conn.deadline = min(deadline, conn.deadline)

@@ -178,6 +178,25 @@ def test_at_the_limit_a_client_that_has_just_come_has_a_second_while_threads_ans
     assert len(worker.working) == 1
 
 
+def test_without_a_descriptor_a_client_that_has_just_come_makes_room_at_once(
+    worker: GatheringWorker, client: socket.socket
+) -> None:
+    client.sendall(head("POST /read HTTP/1.1", "Content-Length: 70000") + b"12345")
+    run_loop_until(worker, lambda: worker.working)
+    with connect(worker) as newcomer:
+        worker.is_full = True
+        run_loop_once(worker)
+        assert newcomer.recv(1) == b""
+
+
+def test_a_stopping_worker_closes_no_client_to_make_room(worker: GatheringWorker) -> None:
+    worker.worker_connections = 2
+    with connect(worker), connect(worker):
+        worker.alive = False
+        run_loop_once(worker)
+        assert len(worker.polling) == 2
+
+
 def test_at_the_limit_the_first_of_many_that_have_just_come_makes_room(worker: GatheringWorker) -> None:
     worker.worker_connections = 3
     with connect(worker) as first, connect(worker), connect(worker):

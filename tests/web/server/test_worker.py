@@ -250,6 +250,17 @@ def test_a_worker_that_stops_tells_its_clients_to_close(worker: PhotoWorker, hit
         assert visitor.ask(hit).headers["connection"] == "close"
 
 
+def test_a_stopping_worker_lets_a_client_read_its_answer(worker: PhotoWorker, clock: Clock) -> None:
+    answer = head("HTTP/1.1 200 OK", f"Content-Length: {LARGE_BYTES}", host="") + bytes(LARGE_BYTES)
+    with visit(worker) as slow:
+        [conn] = worker.polling
+        worker.alive = False
+        worker._send(conn, answer)
+        clock.advance(9)
+        run_once(worker)
+        assert slow.receive().body == bytes(LARGE_BYTES)
+
+
 def test_a_listener_of_the_users_own_hears_of_every_hit_in_a_thread(
     app: Flask, worker: PhotoWorker, file_id: str, hit: bytes
 ) -> None:
