@@ -164,7 +164,7 @@ class GatheringWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn h
 
         If none has been idle for a second, the client that has sent part of a request, or nothing, for the longest time
         and for a second. Only then one that was just used, and last one that takes its answer. One that just came is
-        spared if threads have most of the others, which soon make room, and a descriptor is left.
+        spared while most others are in threads or parked, since they soon make room, and a descriptor is left.
         """
         idle = self.keepalived_conns
         slow = next((conn for conn in self.polling if not conn.unsent), None)
