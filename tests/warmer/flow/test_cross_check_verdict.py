@@ -146,18 +146,17 @@ def test_a_client_is_told_before_the_good_picture_is_asked_for(
     ill = fall_ill("getFile")
     for subject in ill[:2]:
         attempt(context, subject)
-    told: list[bytes] = []
     with listening(context.redis, context.keys.done) as hear:
 
         def wait(stopped: Event, _seconds: float) -> bool:
             if good in str(telegram.log[-1]):
-                told.append(hear())
+                context.redis.publish(context.keys.done, "the good picture is asked for")
             return stopped.is_set()
 
         monkeypatch.setattr(telegram, "wait", wait)
         monkeypatch.setattr(telegram, "latency", 0.001)
         attempt(context, ill[2], "hot")
-    assert told == [f"{ill[2]} postponed".encode()]
+        assert [hear(), hear()] == [f"{ill[2]} postponed".encode(), b"the good picture is asked for"]
 
 
 def test_a_job_with_its_check_ends_before_a_stop_kills_it_and_before_its_lease_expires() -> None:

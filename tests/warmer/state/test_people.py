@@ -235,6 +235,13 @@ def test_a_profile_without_a_picture_shows_none(people: People) -> None:
     assert people.get(1).shown == ()
 
 
+def test_a_partner_whose_profile_never_showed_a_picture_stays_one(people: People) -> None:
+    people.register(1, "Ann", None)
+    assert people.drop_photos(1) == ()
+    assert people.get(1).name == "Ann"
+    assert people.list_recent_ids(10) == [1]
+
+
 def test_a_pinned_picture_is_not_dropped_with_the_profile(people: People) -> None:
     people.register(1, "Ann", A)
     assert people.drop_photos(1) == ()

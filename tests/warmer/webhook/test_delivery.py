@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,6 +173,7 @@ def test_a_person_who_is_forgotten_while_a_dead_event_is_recorded_is_not_named(
 ) -> None:
     sending = outbox.take(told)
     assert sending
+    outbox.note_dead(replace(sending, person_id=(other := next_id())), "status 500")
     note = outbox._note_dead
 
     def forget_first(**options: Any) -> None:
@@ -181,7 +183,8 @@ def test_a_person_who_is_forgotten_while_a_dead_event_is_recorded_is_not_named(
 
     monkeypatch.setattr(outbox, "_note_dead", forget_first)
     outbox.note_dead(sending, "status 500")
-    assert [dead.subject for dead in outbox.look().dead] == ["a forgotten id"]
+    assert {dead.subject for dead in outbox.look().dead} == {f"user:{other}", "a forgotten id"}
+    assert not {context.keys.dead, context.keys.dead_reasons} & {*list_traces(context.redis, told)}
 
 
 # A slow receiver
